@@ -1,0 +1,1 @@
+"""Which model a session is bound to."""

@@ -1,0 +1,1 @@
+"""What the operator wrote: schema, loading, and providers with their defaults filled in. Pure but for reading files."""

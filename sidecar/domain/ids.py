@@ -1,0 +1,75 @@
+"""Names that travel with a call: request id, trace context, session key."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Final
+
+import msgspec
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
+
+# Ids need to be unique, not secret, and SystemRandom costs a system call for each. Seeded by the kernel at import.
+_random: Final = random.Random()
+
+FLAG_SAMPLED: Final = 0x01
+FLAG_RANDOM_TRACE_ID: Final = 0x02
+
+
+def is_request_id(value: bytes) -> bool:
+    """Whether an incoming ``x-request-id`` may be kept byte for byte: 1 to 128 unreserved characters."""
+    return _REQUEST_ID.fullmatch(value) is not None
+
+
+def mint_request_id() -> str:
+    """A new UUIDv4 in its usual text form."""
+    bits = (_random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62)) | (0x4 << 76) | (0x2 << 62)
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class TraceContext(msgspec.Struct, frozen=True, gc=False):
+    """A W3C trace context (level 2), valid by construction.
+
+    Source: https://www.w3.org/TR/trace-context-2/
+    """
+
+    trace_id: str
+    """32 lower-case hex digits, not all zero."""
+    parent_id: str
+    """16 lower-case hex digits, not all zero: the caller's span where it was received, ours where it was minted."""
+    flags: int
+    """Only the bits that level 2 defines: ``FLAG_SAMPLED``, ``FLAG_RANDOM_TRACE_ID``."""
+    tracestate: str = ""
+    """The combined list members, at most 32, without blanks around them; empty if there were none."""
+    received: bool = False
+    """True where the app sent it, False where it was minted here."""
+
+    @property
+    def traceparent(self) -> str:
+        """The header's value, as version 00."""
+        return f"00-{self.trace_id}-{self.parent_id}-{self.flags:02x}"
+
+
+def mint_trace_context() -> TraceContext:
+    """A new trace. Its id is random but the random flag stays off with tracing off: contract.md asks for flags 00."""
+    return TraceContext(
+        trace_id=f"{_random.getrandbits(128) or 1:032x}",
+        parent_id=mint_span_id(),
+        flags=0,
+    )
+
+
+def mint_span_id() -> str:
+    """A new span id: 16 lower-case hex digits, never all zero."""
+    return f"{_random.getrandbits(64) or 1:016x}"
+
+
+class SessionKey(msgspec.Struct, frozen=True, gc=False):
+    """Which conversation a call belongs to. The parts are as the app sent them; `affinity.key` escapes them."""
+
+    session_id: str
+    tenant: str | None = None
+    requested_model: str = ""
+    """What the app asked for, after alias: the lane inside the session."""

@@ -1,0 +1,1 @@
+"""The app's side: the door on localhost, the admin port, and the only place where an error becomes a reply."""
