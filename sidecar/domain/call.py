@@ -234,6 +234,11 @@ class Downstream(Protocol):
         """The body is complete."""
         ...
 
+    def end_broken(self, event: bytes) -> None:
+        """Send a last event (may be empty), then close without finishing: the app's client must see a broken
+        transfer. Does nothing if the app is gone."""
+        ...
+
     def abort(self) -> None:
-        """Close without finishing, so that the app's client sees a broken transfer, not an end."""
+        """Close at once, without flushing."""
         ...

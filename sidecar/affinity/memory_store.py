@@ -1,0 +1,67 @@
+"""Pins in this process: an LRU with a time to live, for one pod and for tests."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from sidecar.affinity.key import lane_key, plain_key
+from sidecar.domain.clock import Clock
+from sidecar.domain.decision import Binding
+from sidecar.domain.ids import SessionKey
+
+
+class MemoryStore:
+    """The affinity store of one process. First writer wins; a hit in the second half of the TTL renews it."""
+
+    def __init__(self, clock: Clock, *, ttl_s: float, max_entries: int) -> None:
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._max_entries = max_entries
+        self._entries: OrderedDict[str, tuple[Binding, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get_now(self, session: SessionKey) -> Binding | None:
+        """See `AffinityStore.get_now`: memory never waits."""
+        key = plain_key(session)
+        binding = self._read(key)
+        if binding is None:
+            return None
+        if binding.requested_model is None or binding.requested_model == session.requested_model:
+            return binding
+        return self._read(lane_key(session))
+
+    async def get(self, session: SessionKey) -> Binding | None:
+        """See `AffinityStore.get`."""
+        return self.get_now(session)
+
+    async def claim(self, session: SessionKey, binding: Binding) -> Binding:
+        """See `AffinityStore.claim`."""
+        standing = self.get_now(session)
+        if standing is not None:
+            return standing
+        key = plain_key(session)
+        if self._read(key) is not None:
+            key = lane_key(session)
+        self._entries[key] = (binding, self._clock.monotonic_s() + self._ttl_s)
+        if len(self._entries) > self._max_entries:
+            self._entries.popitem(last=False)
+        return binding
+
+    async def aclose(self) -> None:
+        """Nothing to let go of."""
+
+    def _read(self, key: str) -> Binding | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        binding, expires_s = entry
+        left_s = expires_s - self._clock.monotonic_s()
+        if left_s <= 0:
+            del self._entries[key]
+            return None
+        if left_s < self._ttl_s / 2:
+            self._entries[key] = (binding, expires_s - left_s + self._ttl_s)
+        self._entries.move_to_end(key)
+        return binding

@@ -1,0 +1,171 @@
+"""The composition root: builds every object once, in order, on one exit stack. Nobody else constructs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import web
+
+from sidecar.affinity.memory_store import MemoryStore
+from sidecar.config.load import LoadedConfig
+from sidecar.config.schema import Config
+from sidecar.domain.clock import SystemClock
+from sidecar.domain.events import Observers
+from sidecar.lifecycle import Drain, Latch, Tasks
+from sidecar.listener.admin import Admin
+from sidecar.listener.handlers import Door, DoorPolicy
+from sidecar.listener.rescue import Rescue
+from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopback, port_of, raise_file_limit
+from sidecar.proxy import Proxy
+from sidecar.routing.table import ModelTable
+from sidecar.telemetry.metrics import Metrics
+from sidecar.upstream.cluster import Cluster
+from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.tls import make_ssl_context
+from sidecar.wire.dialects import DIALECTS
+from sidecar.wire.headers import HeaderPolicy
+
+_log = logging.getLogger("sidecar")
+
+_FILES_BESIDE_CALLS = 256
+"""Descriptors for everything that is not a call: listeners, idle keep-alive connections, logs."""
+_SHUTDOWN_S = 1.0
+"""How long handlers may take to notice that they were cancelled."""
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """Where a started sidecar listens."""
+
+    data: int
+    admin: int
+
+
+class App:
+    """One sidecar. ``async with App(loaded) as app`` starts it; leaving stops it at once, `drain` stops it gently."""
+
+    def __init__(self, loaded: LoadedConfig) -> None:
+        self._loaded = loaded
+        self._config: Config = loaded.config
+        self._stack = contextlib.AsyncExitStack()
+        self._clock = SystemClock()
+        self._latch = Latch()
+        self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
+        self.ports = Ports(0, 0)
+
+    async def __aenter__(self) -> App:
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def drain(self) -> None:
+        """Turn readiness off and serve on until quiet, or until the grace is spent."""
+        self._latch.drain()
+        await self._drain.run(quiet_s=self._config.drain.quiet_s, grace_s=self._config.drain.grace_s)
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        assert_c_parser()
+        raise_file_limit(2 * self._config.limits.in_flight + _FILES_BESIDE_CALLS)
+        tasks = Tasks()
+        stack.push_async_callback(tasks.aclose)
+        metrics = Metrics(lambda: self._drain.in_flight)
+        door = self._build_door(stack, Observers([metrics]))
+        admin = Admin(self._latch, metrics.render, is_loopback)
+        await self._listen(stack, door, admin)
+        # What lives now lives for good: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 50, 100)
+        self._latch.release()
+
+    def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> Door:
+        config, loaded, clock = self._config, self._loaded, self._clock
+        models = ModelTable(
+            loaded.providers,
+            {alias: entry.target for alias, entry in config.model_aliases.items()},
+            unknown_uses_default=config.routing.unknown_model == "default",
+            zero_config=loaded.is_zero_config,
+        )
+        store = MemoryStore(
+            clock, ttl_s=config.routing.session_ttl_s, max_entries=config.routing.session_max_entries
+        )
+        stack.push_async_callback(store.aclose)
+        cluster = Cluster(loaded.providers, make_ssl_context)
+        stack.push_async_callback(cluster.aclose)
+        dispatcher = Dispatcher(cluster, clock, observers)
+        proxy = Proxy(
+            models, store, dispatcher, DIALECTS, observers, clock, has_preferences=bool(config.routing_preferences)
+        )
+        return Door(proxy.carry, models, Rescue(DIALECTS), self._drain, observers, clock, _door_policy(config))
+
+    async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:
+        listener = self._config.listeners[0]
+        data_server = DataServer(door.handle, door.handle_parse_error)
+        admin_server = web.Server(admin.handle, access_log=None)
+        stack.push_async_callback(admin_server.shutdown, _SHUTDOWN_S)
+        stack.push_async_callback(data_server.shutdown, _SHUTDOWN_S)
+        data_sockets = await bind(data_server, listener.addresses, listener.port, "the data port")
+        stack.callback(_close_all, data_sockets)
+        admin_sockets = await bind(admin_server, self._config.admin.addresses, self._config.admin.port, "the admin port")
+        stack.callback(_close_all, admin_sockets)
+        for server in (*data_sockets, *admin_sockets):
+            await server.start_serving()
+        self.ports = Ports(port_of(data_sockets[0]), port_of(admin_sockets[0]))
+
+
+def _close_all(servers: list[asyncio.Server]) -> None:
+    for server in servers:
+        server.close()
+
+
+def _door_policy(config: Config) -> DoorPolicy:
+    cache = config.routing.session_cache
+    prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
+    return DoorPolicy(
+        headers=HeaderPolicy(
+            session_headers=tuple(name.lower() for name in config.routing.session_headers),
+            tenant_header=cache.tenant_header.lower() if cache.tenant_header else None,
+            propagate=frozenset(name.lower() for name in config.propagate),
+        ),
+        body_bytes=config.limits.body_bytes,
+        allow_origins=frozenset(config.listeners[0].allow_origins),
+        fixed_tenant=cache.tenant,
+        passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
+    )
+
+
+async def serve(loaded: LoadedConfig, announce: Callable[[str], None]) -> None:
+    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
+
+    ``announce`` gets one line when it is ready. Raises: ConfigError where a port cannot be had.
+    """
+    loop = asyncio.get_running_loop()
+    asked, insisted = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (insisted if asked.is_set() else asked).set()
+
+    # Before anything slow: PID 1 has no default action for SIGTERM.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    tasks = Tasks()
+    try:
+        async with App(loaded) as app:
+            announce(f"ready: data port {app.ports.data}, admin port {app.ports.admin}")
+            await asked.wait()
+            _log.info("draining")
+            ends = [tasks.spawn(app.drain(), name="drain"), tasks.spawn(insisted.wait(), name="second signal")]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await tasks.aclose()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,124 @@
+"""The app's end of a call, written below aiohttp's public surface: heads and chunks are bytes of our own making.
+
+aiohttp's `StreamResponse` builds a multidict, adds headers and joins them again for every answer, which alone costs as
+much as all that the sidecar does. Here the handler writes to the transport, and then returns this object, whose
+`prepare` and `write_eof` have nothing left to do. `tests/room/listener/test_app_end.py` fails when a release of
+aiohttp changes what this relies on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_FLUSH_AT_MOST_S: Final = 5.0
+"""How long a last error event may take to reach an app that reads slowly, before the connection is dropped."""
+
+
+class AppEnd(web.StreamResponse):
+    """Implements `domain.call.Downstream` for one request of one connection."""
+
+    def __init__(self, request: web.BaseRequest) -> None:  # the base class would build what is not used
+        self.request = request
+        self._transport = request.transport
+        self._is_http10 = request.version < (1, 1)
+        self._keeps_alive = request.keep_alive
+        self._is_chunked = False
+        self.is_started = False
+        """Whether a head was sent, after which only the connection can say that something broke."""
+        self.is_carried = False
+        """Whether the call reached the proxy, which then reports how it ended."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """What aiohttp asks once the handler has returned."""
+        return self._keeps_alive and self.is_started
+
+    def close_after(self) -> None:
+        """Close the connection once the answer is complete."""
+        self._keeps_alive = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
+        """Everything was written already."""
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Everything was written already."""
+
+    def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
+        """See `Downstream.send_whole`. One write: status line, headers, body."""
+        self.is_started = True
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        length = b"\r\n" if _is_bodiless(status) else b"Content-Length: %d\r\n\r\n" % len(body)
+        head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
+        self._add_connection(head)
+        head.append(length)
+        if not _is_bodiless(status) and self.request.method != "HEAD":
+            head.append(body)
+        transport.write(b"".join(head))
+
+    def start(self, status: int, reason: bytes, headers: list[bytes], content_length: int | None) -> None:
+        """See `Downstream.start`."""
+        self.is_started = True
+        head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
+        if content_length is not None:
+            head.append(b"Content-Length: %d\r\n" % content_length)
+        elif self._is_http10:
+            self._keeps_alive = False
+        elif self.request.method != "HEAD" and not _is_bodiless(status):
+            self._is_chunked = True
+            head.append(b"Transfer-Encoding: chunked\r\n")
+        self._add_connection(head)
+        head.append(b"\r\n")
+        if self._transport is not None:
+            self._transport.write(b"".join(head))
+
+    async def write(self, data: bytes) -> None:
+        """See `Downstream.write`."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the app has closed the connection")
+        transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        if self.request.protocol.writing_paused:
+            await self.request.writer.drain()
+
+    def finish(self) -> None:
+        """See `Downstream.finish`."""
+        if self._is_chunked and self._transport is not None:
+            self._transport.write(b"0\r\n\r\n")
+
+    def end_broken(self, event: bytes) -> None:
+        """See `Downstream.end_broken`."""
+        self._keeps_alive = False
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if not event:
+            transport.abort()
+            return
+        transport.write(b"%x\r\n%b\r\n" % (len(event), event) if self._is_chunked else event)
+        transport.close()
+        asyncio.get_running_loop().call_later(_FLUSH_AT_MOST_S, transport.abort)
+
+    def abort(self) -> None:
+        """See `Downstream.abort`."""
+        self._keeps_alive = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _add_connection(self, head: list[bytes]) -> None:
+        if not self._keeps_alive:
+            head.append(b"Connection: close\r\n")
+        elif self._is_http10:
+            head.append(b"Connection: keep-alive\r\n")
+
+
+def _is_bodiless(status: int) -> bool:
+    return status in (204, 304) or status < 200

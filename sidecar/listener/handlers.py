@@ -1,0 +1,220 @@
+"""From a request on localhost to a `Call`, and from whatever goes wrong to a reply. Nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Downstream, Endpoint, InboundHeaders, Operation
+from sidecar.domain.clock import Clock
+from sidecar.domain.errors import (
+    InternalFault,
+    MalformedRequest,
+    MethodNotAllowed,
+    OriginRefused,
+    PathNotFound,
+    UpgradeNotServed,
+)
+from sidecar.domain.events import Observers
+from sidecar.domain.ids import mint_request_id
+from sidecar.domain.outcome import Outcome
+from sidecar.lifecycle import Drain
+from sidecar.listener.app_end import AppEnd
+from sidecar.listener.intake import read_body
+from sidecar.listener.rescue import Rescue
+from sidecar.routing.table import ModelTable
+from sidecar.wire.body import peek_body
+from sidecar.wire.headers import HeaderPolicy, patience_s_of, read_headers, request_id_of, session_id_of, tenant_of
+from sidecar.wire.models import ModelInfo, model_body, models_body
+from sidecar.wire.trace_context import trace_context_of
+
+_JSON: Final = b"content-type: application/json\r\n"
+_PROBES: Final = frozenset({"/", "/api/hello"})
+"""Agents ask whether their gateway is there before they use it."""
+_MODELS: Final = "/v1/models"
+_NO_FACTS: Final = BodyFacts()
+
+
+class DoorPolicy(msgspec.Struct, frozen=True):
+    """What the data port lets in."""
+
+    headers: HeaderPolicy
+    body_bytes: int
+    allow_origins: frozenset[str] = frozenset()
+    fixed_tenant: str | None = None
+    """Wins over the tenant header."""
+    passthrough: tuple[tuple[str, str], ...] = ()
+    """(path prefix, provider), longest prefix first."""
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """A request whose head was read."""
+
+    request: web.BaseRequest
+    path: str
+    query: str
+    """With its question mark, or empty."""
+    headers: InboundHeaders
+    request_id: str
+    admitted_s: float
+
+
+class Door:
+    """The data port's handler."""
+
+    def __init__(
+        self,
+        carry: Callable[[Call, Downstream], Awaitable[Outcome]],
+        models: ModelTable,
+        rescue: Rescue,
+        drain: Drain,
+        observers: Observers,
+        clock: Clock,
+        policy: DoorPolicy,
+    ) -> None:
+        self._carry = carry
+        self._models = models
+        self._rescue = rescue
+        self._drain = drain
+        self._observers = observers
+        self._clock = clock
+        self._policy = policy
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request: the answer is written before this returns. Raises only CancelledError."""
+        admitted_s = self._clock.monotonic_s()
+        down = AppEnd(request)
+        path, mark, query = request.raw_path.partition("?")
+        endpoint = ENDPOINTS.get(path)
+        request_id = ""
+        try:
+            headers = read_headers(request.raw_headers, self._policy.headers)
+            request_id = request_id_of(headers)
+            if headers.has_origin or headers.is_upgrade:
+                self._check(request)
+            arrival = Arrival(request, path, mark + query, headers, request_id, admitted_s)
+            if endpoint is not None and request.method == "POST":
+                await self._carry_call(arrival, endpoint, None, down)
+            else:
+                await self._serve_other(arrival, down)
+        except Exception as error:  # noqa: BLE001 - every error becomes a reply here
+            self._answer(error, down, endpoint, request_id)
+        return down
+
+    def handle_parse_error(self, request: web.BaseRequest, status: int, error: BaseException | None) -> web.StreamResponse:
+        """Answer bytes that were not a request, or a fault of the server under us; aiohttp calls this."""
+        down = AppEnd(request)
+        if status < 500:
+            known: Exception = MalformedRequest("the request is not well-formed HTTP/1.1")
+        else:
+            known = error if isinstance(error, Exception) else InternalFault("internal")
+        self._answer(known, down, None, "")
+        return down
+
+    async def _carry_call(self, arrival: Arrival, endpoint: Endpoint, provider: str | None, down: AppEnd) -> None:
+        """One call, admitted and read. The permit is held until the stream has ended."""
+        holder = asyncio.current_task()
+        assert holder is not None
+        self._drain.admit(holder)
+        try:
+            body = await read_body(arrival.request, arrival.headers, self._policy.body_bytes)
+            call = self._call_of(arrival, endpoint, provider, body)
+            down.is_carried = True
+            await self._carry(call, down)
+        finally:
+            self._drain.release(holder)
+
+    def _call_of(self, arrival: Arrival, endpoint: Endpoint, provider: str | None, body: bytes) -> Call:
+        headers, policy = arrival.headers, self._policy
+        tenant = policy.fixed_tenant
+        if tenant is None and headers.tenants:
+            tenant = tenant_of(headers)
+        session_id = session_id_of(headers) if headers.sessions else None
+        if tenant is None and policy.headers.tenant_header is not None:
+            session_id = None  # an unknown tenant's sessions must not share the keys of nobody's
+        return Call(
+            endpoint=endpoint,
+            method=arrival.request.method,
+            query=arrival.query,
+            headers=headers,
+            body=body,
+            facts=peek_body(body) if provider is None else _NO_FACTS,
+            request_id=arrival.request_id,
+            trace=trace_context_of(headers.traceparents, headers.tracestates),
+            admitted_s=arrival.admitted_s,
+            session_id=session_id,
+            tenant=tenant,
+            patience_s=patience_s_of(headers) if headers.patience else None,
+            passthrough_provider=provider,
+        )
+
+    async def _serve_other(self, arrival: Arrival, down: AppEnd) -> None:
+        """The paths that are not calls to a model: lists, probes, passthrough, and mistakes."""
+        path, method = arrival.path, arrival.request.method
+        provider = self._passthrough_of(path)
+        if path in ENDPOINTS:
+            _allow(method, path, "POST")
+        elif path == _MODELS or path.startswith(_MODELS + "/"):
+            _allow(method, path, "GET")
+            self._serve_models(arrival, down)
+        elif provider is not None:
+            endpoint = Endpoint(path, _stranger_dialect(arrival.request), Operation.PASSTHROUGH)
+            await self._carry_call(arrival, endpoint, provider, down)
+        elif path in _PROBES:
+            _allow(method, path, "GET, HEAD")
+            down.send_whole(200, b"OK", [b"x-request-id: %s\r\n" % arrival.request_id.encode()], b"")
+        else:
+            raise PathNotFound(f"no such path: {path[:200]}")
+
+    def _serve_models(self, arrival: Arrival, down: AppEnd) -> None:
+        wanted = arrival.path[len(_MODELS) + 1 :].replace("%2F", "/").replace("%2f", "/")
+        if wanted:
+            listed = self._models.describe(wanted)
+            body = model_body(ModelInfo(listed.name, listed.owner))
+        else:
+            body = models_body([ModelInfo(listed.name, listed.owner) for listed in self._models.listed])
+        down.send_whole(200, b"OK", [_JSON, b"x-request-id: %s\r\n" % arrival.request_id.encode()], body)
+
+    def _passthrough_of(self, path: str) -> str | None:
+        for prefix, provider in self._policy.passthrough:
+            if path == prefix or path.startswith(prefix + "/"):
+                return provider
+        return None
+
+    def _check(self, request: web.BaseRequest) -> None:
+        """Refuse web pages and WebSockets.
+
+        Raises: OriginRefused, UpgradeNotServed.
+        """
+        if not self._policy.allow_origins.issuperset(request.headers.getall("Origin", ())):
+            raise OriginRefused("requests from web pages are refused; listeners[].allow_origins can allow an origin")
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
+
+    def _answer(self, error: Exception, down: AppEnd, endpoint: Endpoint | None, request_id: str) -> None:
+        """Reply with the error, or break the connection where the answer had begun already."""
+        request_id = request_id or mint_request_id()
+        dialect = endpoint.dialect if endpoint is not None else _stranger_dialect(down.request)
+        refusal = self._rescue.refuse(error, dialect, request_id)
+        if not down.is_carried:
+            self._observers.request_refused(dialect.value, refusal.status, refusal.code)
+        if down.is_started:
+            down.abort()
+            return
+        if refusal.closes:
+            down.close_after()
+        down.send_whole(refusal.status, b"", refusal.lines, refusal.body)
+
+
+def _allow(method: str, path: str, allowed: str) -> None:
+    if method not in allowed.split(", "):
+        raise MethodNotAllowed(f"{method} is not served on {path}; allowed: {allowed}", allow=allowed)
+
+
+def _stranger_dialect(request: web.BaseRequest) -> DialectName:
+    """The dialect of errors where no path tells it: Anthropic's SDK always sends its version."""
+    return DialectName.MESSAGES if "anthropic-version" in request.headers else DialectName.CHAT

@@ -1,0 +1,77 @@
+"""From an error to a reply in the caller's dialect: the only place that picks a status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from sidecar.domain.call import Dialect, DialectName, Problem
+from sidecar.domain.errors import (
+    BodyTooLarge,
+    Draining,
+    InternalFault,
+    MalformedRequest,
+    MethodNotAllowed,
+    RequestTimeout,
+    Side,
+    SidecarError,
+    UpgradeNotServed,
+)
+
+_log = logging.getLogger("sidecar")
+
+MAX_RETRY_AFTER_S: Final = 60
+"""The SDKs ignore a longer Retry-After."""
+
+_CLOSING: Final = (BodyTooLarge, Draining, MalformedRequest, RequestTimeout, UpgradeNotServed)
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A reply that the sidecar itself makes."""
+
+    status: int
+    code: str
+    lines: list[bytes]
+    body: bytes
+    closes: bool = False
+    """Whether the connection cannot be used again: the rest of the request was not read, or the process is ending."""
+
+
+class Rescue:
+    """Turns errors into refusals."""
+
+    def __init__(self, dialects: Mapping[DialectName, Dialect]) -> None:
+        self._dialects = dialects
+
+    def refuse(self, error: Exception, dialect: DialectName, request_id: str) -> Refusal:
+        """The reply to a call that ended with ``error`` before its first byte. An error that is not ours is our bug."""
+        known = error if isinstance(error, SidecarError) else self._fault(error, request_id)
+        problem = Problem(known.status, known.code, known.message, known.param, request_id)
+        body = self._dialects[dialect].error_body(problem)
+        return Refusal(known.status, known.code, _lines(known, request_id), body, isinstance(known, _CLOSING))
+
+    def _fault(self, error: Exception, request_id: str) -> SidecarError:
+        _log.error("internal error, request id %s", request_id, exc_info=error)
+        return InternalFault(f"the sidecar failed; its log has the cause under request id {request_id}")
+
+
+def _lines(error: SidecarError, request_id: str) -> list[bytes]:
+    lines = [
+        "content-type: application/json\r\n",
+        f"x-request-id: {request_id}\r\n",
+        f"x-plano-error: {error.code}\r\n",
+    ]
+    if not error.app_may_retry:
+        lines.append("x-should-retry: false\r\n")
+    if error.retry_after_s is not None:
+        lines.append(f"retry-after: {min(error.retry_after_s, MAX_RETRY_AFTER_S)}\r\n")
+    if isinstance(error, MethodNotAllowed):
+        lines.append(f"allow: {error.allow}\r\n")
+    if isinstance(error, UpgradeNotServed):
+        lines.append("upgrade: HTTP/1.1\r\n")
+    if error.side is Side.UPSTREAM:
+        lines.append("x-plano-attempts: 1\r\n")
+    return [line.encode() for line in lines]

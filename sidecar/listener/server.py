@@ -1,0 +1,128 @@
+"""The two ports: aiohttp's low-level server with its defaults overridden, and its parse errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from aiohttp import http_parser, web
+from aiohttp.web_protocol import RequestHandler
+
+from sidecar.domain.errors import ConfigError
+
+KEEPALIVE_S: Final = 600.0
+"""Longer than an app's HTTP client keeps idle connections (5 to 300 s), so that the app closes first."""
+MAX_FIELD_BYTES: Final = 65_536
+READ_BUFFER_BYTES: Final = 65_536
+BACKLOG: Final = 1024
+
+_silent: Final = logging.getLogger("sidecar.listener.aiohttp")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+"""aiohttp logs malformed requests with their bytes, credentials included. What matters is reported by our own words."""
+
+ParseErrorHandler = Callable[[web.BaseRequest, int, BaseException | None], web.StreamResponse]
+
+
+def assert_c_parser() -> None:
+    """Refuse to start on aiohttp's pure Python parser, the one that most smuggling CVEs were found in.
+
+    Raises: ConfigError.
+    """
+    if http_parser.HttpRequestParser.__module__ != "aiohttp._http_parser":
+        raise ConfigError(["aiohttp runs on its pure Python parser: install its binary wheel, unset AIOHTTP_NO_EXTENSIONS"])
+
+
+class _Protocol(RequestHandler):
+    """One connection of the data port. Overrides the single hook through which parse errors and our bugs pass."""
+
+    __slots__ = ("on_error",)
+
+    on_error: ParseErrorHandler
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        return self.on_error(request, status, exc)
+
+
+class DataServer(web.Server):
+    """aiohttp's low-level server, made for one handler that answers everything itself."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], on_error: ParseErrorHandler) -> None:
+        super().__init__(handler, handler_cancellation=True)
+        self._on_error = on_error
+
+    def __call__(self) -> RequestHandler:
+        """A protocol for a new connection."""
+        protocol = _Protocol(
+            self,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE_S,
+            access_log=None,
+            logger=_silent,
+            max_line_size=MAX_FIELD_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+            read_bufsize=READ_BUFFER_BYTES,
+            auto_decompress=False,
+        )
+        protocol.on_error = self._on_error
+        return protocol
+
+
+async def bind(factory: Callable[[], asyncio.BaseProtocol], addresses: Sequence[str], port: int, what: str) -> list[asyncio.Server]:
+    """Listen on every address with the same port; 0 takes a free one. The sockets accept only once served.
+
+    An address family that the machine lacks is left out as long as one address remains.
+    Raises: ConfigError naming the address and the reason.
+    """
+    loop = asyncio.get_running_loop()
+    servers: list[asyncio.Server] = []
+    problems: list[str] = []
+    for address in addresses:
+        try:
+            server = await loop.create_server(factory, address, port, backlog=BACKLOG, start_serving=False, reuse_address=True)
+        except OSError as error:
+            problems.append(f"{what} cannot listen on {address} port {port}: {error.strerror or error}")
+            continue
+        servers.append(server)
+        port = port or port_of(server)
+    in_use = [problem for problem in problems if "in use" in problem]
+    if in_use or not servers:
+        for server in servers:
+            server.close()
+        raise ConfigError(in_use or problems)
+    return servers
+
+
+def port_of(server: asyncio.Server) -> int:
+    """The port that a server got."""
+    address: Any = server.sockets[0].getsockname()
+    return int(address[1])
+
+
+def is_loopback(request: web.BaseRequest) -> bool:
+    """Whether the peer is in this pod."""
+    peer: Any = request.transport.get_extra_info("peername") if request.transport is not None else None
+    if not peer:
+        return False
+    host = str(peer[0]).removeprefix("::ffff:")
+    return host == "::1" or host.startswith("127.")
+
+
+def raise_file_limit(wanted: int) -> int:
+    """Raise RLIMIT_NOFILE's soft limit as far as allowed: each call in flight holds two sockets. Returns the limit."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        soft = target
+    return soft
+
+
+__all__ = ["DataServer", "assert_c_parser", "bind", "is_loopback", "port_of", "raise_file_limit"]

@@ -1,0 +1,209 @@
+"""From the model that an app asks for to the configured entries that serve it. Pure; built once from the config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from sidecar.config.providers import Provider
+from sidecar.domain.call import DialectName
+from sidecar.domain.decision import Candidate, Source
+from sidecar.domain.errors import DialectNotServed, ModelNotFound
+
+_DATED: Final = re.compile(r"(.+?)-(?:\d{8}|\d{4}-\d{2}-\d{2})")
+"""``claude-haiku-4-5-20251001`` and ``gpt-4o-2024-08-06``: how Anthropic and OpenAI date their ids."""
+
+_LISTED_AT_MOST: Final = 20
+"""Known names that a 404 lists: enough to see a typo, short enough for a log line."""
+
+_ZERO_CONFIG_HOMES: Final = {
+    DialectName.CHAT: "openai",
+    DialectName.RESPONSES: "openai",
+    DialectName.EMBEDDINGS: "openai",
+    DialectName.MESSAGES: "anthropic",
+}
+"""Where a bare id goes when there is no config file and both keys are set."""
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a requested model stands for."""
+
+    model_name: str
+    """After alias: the configured model, as pins and lanes name it."""
+    candidates: tuple[Candidate, ...]
+    """The model's entries that speak the dialect, in config order; never empty."""
+    source: Source
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A model or alias as ``GET /v1/models`` shows it."""
+
+    name: str
+    owner: str
+
+
+class ModelTable:
+    """All names under which an app may ask for a model.
+
+    Source: "Lookup of a requested model" in the contract: alias, entry name, model, bare id, undated id, wildcard.
+    """
+
+    def __init__(
+        self,
+        providers: Sequence[Provider],
+        aliases: Mapping[str, str],
+        *,
+        unknown_uses_default: bool = False,
+        zero_config: bool = False,
+    ) -> None:
+        served = [provider for provider in providers if not provider.is_router]
+        self._unknown_uses_default = unknown_uses_default
+        self._zero_config = zero_config
+        self._wildcards = [provider for provider in served if provider.is_wildcard]
+        self._groups = _groups(served)
+        self._default = next((provider.name for provider in served if provider.is_default), None)
+        names = _names(served)
+        self._names = {alias: names.get(target, target) for alias, target in aliases.items()}
+        self._names.update({name: group for name, group in names.items() if name not in self._names})
+        self.listed = tuple(_listed(served, aliases))
+        self._passthrough = {p.prefix: _candidate(p, p.model_id) for p in reversed(served)}
+        self._passthrough.update({p.name: _candidate(p, p.model_id) for p in served})
+        self._known: dict[tuple[str, DialectName], Resolved] = {}
+
+    def resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
+        """The entries that serve a requested model to a caller of ``dialect``.
+
+        Raises: ModelNotFound, DialectNotServed.
+        """
+        known = self._known.get((requested_model or "", dialect))
+        if known is not None:
+            return known
+        resolved = self._resolve(requested_model, dialect)
+        # A wildcard's names are the client's to invent: only configured names are remembered.
+        if requested_model is None or requested_model in self._names:
+            self._known[requested_model or "", dialect] = resolved
+        return resolved
+
+    def candidates_of(self, model_name: str, dialect: DialectName) -> tuple[Candidate, ...]:
+        """The entries of a pinned or listed model that speak ``dialect``; empty if it is not configured here."""
+        entries = self._groups.get(model_name) or self._by_wildcard(model_name)
+        return tuple(candidate for candidate in entries if dialect in candidate.dialects)
+
+    def describe(self, name: str) -> Listed:
+        """A model or alias as ``GET /v1/models/{id}`` shows it.
+
+        Raises: ModelNotFound.
+        """
+        found = next((listed for listed in self.listed if listed.name == name), None)
+        if found is None and (name in self._names or self._by_wildcard(name)):
+            found = Listed(name=name, owner=self._names.get(name, name).partition("/")[0])
+        if found is None:
+            raise self._not_found(name)
+        return found
+
+    def passthrough(self, provider: str) -> Candidate:
+        """The entry that a ``passthrough`` path names: by entry name, else the first one of that prefix.
+
+        Raises: KeyError for a name that no entry has; the config was checked for that.
+        """
+        return self._passthrough[provider]
+
+    def _resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
+        source = Source.REQUESTED
+        if requested_model is None:
+            model_name, source = self._default, Source.DEFAULT
+        else:
+            model_name = self._find(requested_model, dialect)
+            if model_name is None and self._unknown_uses_default:
+                model_name, source = self._default, Source.DEFAULT
+        if model_name is None:
+            raise self._not_found(requested_model)
+        entries = self._groups.get(model_name) or self._by_wildcard(model_name)
+        usable = tuple(candidate for candidate in entries if dialect in candidate.dialects)
+        if not usable:
+            spoken = sorted({name.value for candidate in entries for name in candidate.dialects})
+            raise DialectNotServed(
+                f"model {model_name!r} does not speak {dialect.value!r}; it speaks {', '.join(spoken) or 'nothing'}",
+                param="model",
+            )
+        return Resolved(model_name=model_name, candidates=usable, source=source)
+
+    def _find(self, requested_model: str, dialect: DialectName) -> str | None:
+        found = self._names.get(requested_model)
+        if found is not None:
+            return found
+        dated = _DATED.fullmatch(requested_model)
+        if dated is not None and dated[1] in self._names:
+            return self._names[dated[1]]
+        if self._by_wildcard(requested_model):
+            return requested_model
+        return self._bare_by_wildcard(requested_model, dialect)
+
+    def _by_wildcard(self, model_name: str) -> tuple[Candidate, ...]:
+        prefix, slash, model_id = model_name.partition("/")
+        if not slash or not model_id:
+            return ()
+        return tuple(_candidate(entry, model_id) for entry in self._wildcards if entry.prefix == prefix)
+
+    def _bare_by_wildcard(self, model_id: str, dialect: DialectName) -> str | None:
+        prefixes = list(dict.fromkeys(entry.prefix for entry in self._wildcards if dialect in entry.paths))
+        if self._zero_config and _ZERO_CONFIG_HOMES[dialect] in prefixes:
+            prefixes = [_ZERO_CONFIG_HOMES[dialect]]
+        return f"{prefixes[0]}/{model_id}" if len(prefixes) == 1 else None
+
+    def _not_found(self, requested_model: str | None) -> ModelNotFound:
+        if requested_model is None:
+            return ModelNotFound("the request names no model, and no provider is the default", param="model")
+        names = [listed.name for listed in self.listed]
+        shown = ", ".join(names[:_LISTED_AT_MOST]) + (", ..." if len(names) > _LISTED_AT_MOST else "")
+        return ModelNotFound(f"model {_shorten(requested_model)!r} is not configured; known: {shown}", param="model")
+
+
+def _groups(providers: Iterable[Provider]) -> dict[str, tuple[Candidate, ...]]:
+    groups: dict[str, tuple[Candidate, ...]] = {}
+    for provider in providers:
+        if not provider.is_wildcard:
+            groups[provider.model] = (*groups.get(provider.model, ()), _candidate(provider, provider.model_id))
+    # An entry with a name of its own inside a group can be asked for alone.
+    for provider in providers:
+        if provider.name != provider.model and not provider.is_wildcard:
+            groups.setdefault(provider.name, (_candidate(provider, provider.model_id),))
+    return groups
+
+
+def _names(providers: Iterable[Provider]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    concrete = [provider for provider in providers if not provider.is_wildcard]
+    for provider in concrete:
+        names.setdefault(provider.name, provider.name)
+    for provider in concrete:
+        names.setdefault(provider.model, provider.model)
+    for provider in concrete:
+        names.setdefault(provider.model_id, provider.model)
+    return names
+
+
+def _candidate(provider: Provider, model_id: str) -> Candidate:
+    return Candidate(
+        provider=provider.name,
+        model_name=f"{provider.prefix}/{model_id}",
+        upstream_model=model_id,
+        metric_model=provider.model,
+        dialects=frozenset(provider.paths),
+        passthrough_auth=provider.passthrough_auth,
+        price=provider.price,
+    )
+
+
+def _listed(providers: Iterable[Provider], aliases: Mapping[str, str]) -> Iterable[Listed]:
+    for name in dict.fromkeys(provider.model for provider in providers):
+        yield Listed(name=name, owner=name.partition("/")[0])
+    for alias, target in aliases.items():
+        yield Listed(name=alias, owner=target.partition("/")[0])
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= 128 else name[:125] + "..."

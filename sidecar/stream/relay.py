@@ -1,0 +1,106 @@
+"""The answer's way back: bytes to the app as they come, ended exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from sidecar.domain.call import Dialect, Downstream, Problem, Reply
+from sidecar.domain.clock import Clock
+from sidecar.domain.errors import SidecarError, UpstreamCut
+from sidecar.domain.outcome import CallOutcome
+from sidecar.wire.sse import SseBoundary
+
+_EVENT_STREAM: Final = b"text/event-stream"
+
+
+class Relayed(msgspec.Struct, frozen=True, gc=False):
+    """How the way back ended."""
+
+    result: CallOutcome
+    bytes_out: int
+    first_byte_s: float
+    """Monotonic clock: when the first byte went to the app."""
+    waited_s: float = 0.0
+    """How long the relay waited for the provider after the head."""
+    error_code: str | None = None
+
+
+class Relay:
+    """Carries one reply to one app. Returns how it ended; only cancellation of the task propagates."""
+
+    def __init__(self, clock: Clock, dialect: Dialect | None, request_id: str) -> None:
+        self._monotonic_s: Callable[[], float] = clock.monotonic_s
+        self._dialect = dialect
+        self._request_id = request_id
+
+    async def run(self, reply: Reply, lines: list[bytes], down: Downstream) -> Relayed:
+        """Send the reply's status and ``lines``, then its body.
+
+        A provider that dies, stalls or babbles in mid-body becomes an error event where the app can read one, and a
+        broken connection everywhere else, so that no SDK takes the fragment for the whole.
+        """
+        whole = reply.take_whole()
+        if whole is not None:
+            down.send_whole(reply.status, reply.reason, lines, whole)
+            return Relayed(CallOutcome.OK, len(whole), self._monotonic_s())
+        return await self._stream(reply, lines, down)
+
+    async def _stream(self, reply: Reply, lines: list[bytes], down: Downstream) -> Relayed:
+        boundary = SseBoundary() if self._dialect is not None and _is_plain_event_stream(reply) else None
+        down.start(reply.status, reply.reason, lines, reply.content_length)
+        first_byte_s = self._monotonic_s()
+        sent_bytes, waited_s = 0, 0.0
+        try:
+            while True:
+                asked_s = self._monotonic_s()
+                data = await reply.read()
+                waited_s += self._monotonic_s() - asked_s
+                if not data:
+                    break
+                if boundary is not None:
+                    boundary.feed(data)
+                sent_bytes += len(data)
+                await down.write(data)
+            down.finish()
+        except ConnectionError:
+            reply.abort()
+            down.abort()
+            return Relayed(CallOutcome.CANCELLED, sent_bytes, first_byte_s, waited_s)
+        except SidecarError as error:
+            reply.abort()
+            self._end_broken(down, boundary, error)
+            return Relayed(CallOutcome.INCOMPLETE, sent_bytes, first_byte_s, waited_s, UpstreamCut.code)
+        except asyncio.CancelledError:
+            # The app left, or a drain ran out of time: in the second case it is still there to be told.
+            reply.abort()
+            self._end_broken(down, boundary, UpstreamCut("the sidecar is shutting down; the stream is incomplete"))
+            raise
+        except BaseException:
+            reply.abort()
+            down.abort()
+            raise
+        return Relayed(CallOutcome.OK, sent_bytes, first_byte_s, waited_s)
+
+    def _end_broken(self, down: Downstream, boundary: SseBoundary | None, error: SidecarError) -> None:
+        event = b""
+        if boundary is not None and boundary.at_boundary and self._dialect is not None:
+            problem = Problem(error.status, UpstreamCut.code, error.message, request_id=self._request_id)
+            event = self._dialect.error_event(problem)
+        down.end_broken(event)
+
+
+def _is_plain_event_stream(reply: Reply) -> bool:
+    """Whether an event may be added: an identity-coded event stream without an announced length."""
+    if reply.content_length is not None or reply.status >= 400:
+        return False
+    is_event_stream = False
+    for name, value in reply.headers:
+        if len(name) == 12 and name.lower() == b"content-type":
+            is_event_stream = value.lower().startswith(_EVENT_STREAM)
+        elif len(name) == 16 and name.lower() == b"content-encoding":
+            return False
+    return is_event_stream

@@ -1,0 +1,96 @@
+"""What Prometheus is told. Names, labels and buckets are an API: see the table in the README."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from sidecar import __version__
+from sidecar.domain.call import Call, Operation
+from sidecar.domain.decision import Decision
+from sidecar.domain.outcome import Attempt, CallOutcome, Outcome
+from sidecar.telemetry.histogram import CounterFamily, HistogramFamily
+
+OVERHEAD_BUCKETS_S: Final = (50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1)
+DURATION_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+
+_PASSTHROUGH: Final = "passthrough"
+_RESULT_OF_REFUSAL: Final = {4: CallOutcome.CLIENT_ERROR, 5: CallOutcome.SIDECAR_ERROR}
+
+
+class Metrics:
+    """An observer that counts. Implements `domain.events.Observer`; ``in_flight`` is asked at each scrape."""
+
+    def __init__(self, in_flight: Callable[[], int]) -> None:
+        self._requests = CounterFamily(
+            "plano_sidecar_requests", "Requests of the app, by how they ended.", ("dialect", "outcome")
+        )
+        self._duration = HistogramFamily(
+            "plano_sidecar_request_duration_seconds",
+            "From admission to the last byte of the answer.",
+            ("dialect", "streamed"),
+            DURATION_BUCKETS_S,
+        )
+        self._overhead = HistogramFamily(
+            "plano_sidecar_overhead_seconds",
+            "What the sidecar itself added to a call: its total less all waiting for Redis, router model, provider and app.",
+            (),
+            OVERHEAD_BUCKETS_S,
+        )
+        self._overhead_series = self._overhead.with_labels()
+        self.registry = CollectorRegistry()
+        for collector in (self._requests, self._duration, self._overhead, _Gauges(in_flight)):
+            self.registry.register(collector)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def call_admitted(self, call: Call) -> None:
+        """Nothing to count yet: `in_flight` is a gauge of the drain."""
+
+    def call_decided(self, call: Call, decision: Decision, routing_s: float) -> None:
+        """Nothing to count yet."""
+
+    def attempt_ended(self, call: Call, attempt: Attempt) -> None:
+        """Nothing to count yet."""
+
+    def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:  # noqa: ARG002
+        """Count the call and its times."""
+        dialect = _dialect_label(call)
+        self._requests.with_labels(dialect, outcome.result).add()
+        self._duration.with_labels(dialect, "true" if outcome.streamed else "false").observe(outcome.timing.total_s)
+        self._overhead_series.observe(outcome.timing.overhead_s)
+
+    def request_refused(self, dialect: str, status: int, code: str) -> None:  # noqa: ARG002
+        """Count a request that never became a call."""
+        result = _RESULT_OF_REFUSAL.get(status // 100, CallOutcome.SIDECAR_ERROR)
+        self._requests.with_labels(dialect, result).add()
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The exposition that an Accept header asks for, and its content type. Safe in another thread."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+class _Gauges(Collector):
+    def __init__(self, in_flight: Callable[[], int]) -> None:
+        self._in_flight = in_flight
+
+    def collect(self) -> list[Metric]:
+        in_flight = GaugeMetricFamily("plano_sidecar_in_flight", "Calls admitted whose answer has not ended.")
+        in_flight.add_metric((), self._in_flight())
+        build = InfoMetricFamily("plano_sidecar_build", "Version of the sidecar and of its Python.")
+        build.add_metric((), {"version": __version__, "python": platform.python_version()})
+        return [in_flight, build]
+
+
+def _dialect_label(call: Call) -> str:
+    return _PASSTHROUGH if call.endpoint.operation is Operation.PASSTHROUGH else call.dialect
+
+

@@ -1,0 +1,145 @@
+"""The providers as they can be called: for each its pool, its paths, its timeouts and the header lines that never change."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from sidecar.config.providers import Provider, ProviderKind
+from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.decision import Candidate
+from sidecar.upstream.connection import ExchangeTimeouts, Origin
+from sidecar.upstream.pool import Pool
+from sidecar.wire.body import patch_body, pieces_length
+from sidecar.wire.headers import request_head
+from sidecar.wire.trace_context import trace_lines
+
+_IDENTITY: Final = b"Accept-Encoding: identity\r\n"
+_ANTHROPIC_VERSION: Final = b"anthropic-version: 2023-06-01\r\n"
+"""Added where a messages call lacks it; the only version that Anthropic has published."""
+
+_BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+
+
+class Link:
+    """One provider entry, ready to be called."""
+
+    def __init__(self, provider: Provider, pool: Pool) -> None:
+        self.provider = provider
+        self.pool = pool
+        self._is_anthropic = provider.kind is ProviderKind.ANTHROPIC
+        self._paths = {name.value: path for name, path in provider.paths.items()}
+        self._own_lines = _own_lines(provider)
+        self._timeouts = _Timeouts(provider)
+
+    def timeouts(self, call: Call, *, left_s: float | None) -> ExchangeTimeouts:
+        """The provider's timeouts, shortened by what is left of the app's patience."""
+        return self._timeouts.of(is_stream=call.facts.wants_stream, left_s=left_s)
+
+    def request(self, call: Call, candidate: Candidate) -> tuple[bytes, Sequence[bytes | memoryview]]:
+        """The head and the body's pieces for one attempt: the app's bytes with only the ``model`` value changed."""
+        pieces: Sequence[bytes | memoryview]
+        operation = call.endpoint.operation
+        if operation is Operation.PASSTHROUGH:
+            pieces = (call.body,) if call.body else ()
+            length = None if not call.body and call.method in _BODILESS else len(call.body)
+        else:
+            pieces = patch_body(call.body, call.facts, candidate.upstream_model)
+            length = pieces_length(pieces)
+        head = request_head(call.method, self._target(call, candidate), self.provider.http_host, self._lines(call), length)
+        return head, pieces
+
+    def _target(self, call: Call, candidate: Candidate) -> str:
+        operation = call.endpoint.operation
+        if operation is Operation.PASSTHROUGH:
+            return self.provider.base_path + call.endpoint.path.removeprefix("/v1") + call.query
+        if operation is Operation.COUNT_TOKENS:
+            path = self.provider.count_tokens_path or ""
+        else:
+            path = self._paths[call.dialect.value]
+        if "{model}" in path:
+            path = path.replace("{model}", candidate.upstream_model)
+        if call.query and "?" in path:
+            return f"{path}&{call.query[1:]}"
+        return path + call.query
+
+    def _lines(self, call: Call) -> list[bytes]:
+        headers, provider = call.headers, self.provider
+        lines = [*self._own_lines, *headers.common]
+        if self._is_anthropic:
+            lines += headers.anthropic_family
+            if not headers.has_anthropic_version and call.dialect is DialectName.MESSAGES:
+                lines.append(_ANTHROPIC_VERSION)
+        else:
+            lines += headers.openai_family
+        if provider.passthrough_auth:
+            lines += headers.credentials
+            lines += headers.anthropic_account if self._is_anthropic else headers.openai_account
+        lines += headers.accept_encoding if provider.accept_encoding_passthrough else (_IDENTITY,)
+        lines.append(b"x-request-id: %s\r\n" % call.request_id.encode())
+        if provider.propagate_trace:
+            lines.append(trace_lines(call.trace))
+        return lines
+
+
+class _Timeouts:
+    """A provider's timeouts in the two shapes that calls have, made once."""
+
+    def __init__(self, provider: Provider) -> None:
+        given = provider.timeouts
+        self._stream = ExchangeTimeouts(
+            connect_s=given.connect_s, first_byte_s=given.first_byte_s, response_s=None, idle_s=given.stream_idle_s
+        )
+        self._whole = ExchangeTimeouts(
+            connect_s=given.connect_s, first_byte_s=None, response_s=given.response_s, idle_s=None
+        )
+
+    def of(self, *, is_stream: bool, left_s: float | None) -> ExchangeTimeouts:
+        chosen = self._stream if is_stream else self._whole
+        if left_s is None:
+            return chosen
+        left_s = max(left_s, 0.001)
+        return ExchangeTimeouts(
+            connect_s=min(chosen.connect_s, left_s),
+            first_byte_s=None if chosen.first_byte_s is None else min(chosen.first_byte_s, left_s),
+            response_s=None if chosen.response_s is None else min(chosen.response_s, left_s),
+            idle_s=chosen.idle_s,
+        )
+
+
+class Cluster:
+    """All providers by entry name; entries of one origin share a pool."""
+
+    def __init__(self, providers: Iterable[Provider], make_tls: Callable[[], ssl.SSLContext]) -> None:
+        self.links: dict[str, Link] = {}
+        self._pools: dict[Origin, Pool] = {}
+        tls: ssl.SSLContext | None = None
+        for provider in providers:
+            is_tls = provider.scheme == "https"
+            if is_tls and tls is None:
+                tls = make_tls()
+            origin = Origin(provider.scheme, provider.host, provider.port)
+            pool = self._pools.get(origin)
+            if pool is None:
+                pool = self._pools[origin] = Pool(origin, ssl_context=tls if is_tls else None)
+            self.links[provider.name] = Link(provider, pool)
+
+    async def aclose(self) -> None:
+        """Close every pool."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+
+def _own_lines(provider: Provider) -> tuple[bytes, ...]:
+    lines = []
+    if provider.access_key is not None and not provider.passthrough_auth:
+        key = provider.access_key.reveal()
+        if provider.kind is ProviderKind.ANTHROPIC:
+            lines.append(f"x-api-key: {key}\r\n")
+        elif provider.prefix == "azure_openai":
+            lines.append(f"api-key: {key}\r\n")
+        else:
+            lines.append(f"Authorization: Bearer {key}\r\n")
+    lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
+    return tuple(line.encode() for line in lines)
