@@ -1,0 +1,252 @@
+"""Request bodies: read the few fields that steer a call, and patch the model's name into the bytes as they came.
+
+The messages are never decoded. msgspec checks the whole body's syntax and says how long each top-level value is; the
+walk over those lengths finds where each member stands. Everything is linear in the body's length.
+
+Source of the rules: contract.md, "Errors" (``invalid_body``), and house.md, "The hot path".
+"""
+
+from __future__ import annotations
+
+import re
+from codecs import utf_8_decode
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from sidecar.domain.call import BodyFacts
+from sidecar.domain.errors import InvalidBody
+
+_MAX_MEMBERS: Final = 1000
+"""Top-level members of one body. The largest documented API has about 40."""
+_SMALL_BYTES: Final = 64 * 1024
+"""Up to here members are counted after decoding, beyond it while decoding: 5 bytes of body can cost 150 of memory."""
+_JOIN_BYTES: Final = 16 * 1024
+"""Patched bodies up to here leave as one piece: copying them is cheaper than the bookkeeping of three."""
+_UTF8_STEP_BYTES: Final = 1024 * 1024
+"""Text is checked in steps, since what proves it valid is a decoded copy of up to four times its size."""
+
+_OWN_FIELDS: Final = frozenset((b"routing_preferences",))
+_FIELDS: Final = frozenset((b"model", b"stream", b"previous_response_id", b"conversation")) | _OWN_FIELDS
+
+# What stands before a member's value: brace or comma, the name, the colon. Possessive, so that no input backtracks.
+_MEMBER_HEAD: Final = re.compile(
+    rb'[ \t\r\n]*+[{,][ \t\r\n]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL
+)
+_NEXT_COMMA: Final = re.compile(rb"[ \t\r\n]*+,")
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+class _Member:
+    """Stands for one top-level name. Compared by identity, so that a name that stands twice keeps both its values."""
+
+    __slots__ = ()
+
+
+class _TooManyMembers(Exception):
+    """Ends a decode early."""
+
+
+_Members = dict[_Member, msgspec.Raw]
+_members_decoder: Final = msgspec.json.Decoder(_Members, dec_hook=lambda _type, _name: _Member())
+_model_decoder: Final = msgspec.json.Decoder(str | None)
+
+
+class _Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a member that we read stands. Offsets into the body."""
+
+    before: int
+    """End of the member before it, or 0."""
+    name: int
+    """The name's opening quote."""
+    start: int
+    """The value's first byte."""
+    end: int
+    is_first: bool
+    """Whether only members that are cut out stand before it."""
+
+
+def peek_body(body: bytes) -> BodyFacts:
+    """Read what lookup, routing and patching need from a chat, responses, messages, embeddings or count_tokens body.
+
+    Fields that are not read pass without a look, repeated ones and lone surrogates too.
+
+    Raises: InvalidBody where the body is not one JSON object in UTF-8, nests too deeply, has too many members, or a
+    field that is read has the wrong type or stands twice (``param`` names it).
+    """
+    if not body.isascii():
+        _check_utf8(body)
+    places: dict[bytes, _Place] = {}
+    position = kept = 0
+    for raw in _top_level(body):
+        head = _MEMBER_HEAD.match(body, position)
+        assert head is not None  # the decoder read a member here
+        name = head[1]
+        start = head.end()
+        end = start + len(raw)
+        if b"\\" in name:
+            name = _unescaped(name)
+        if name in _FIELDS:
+            if name in places:
+                raise InvalidBody(f"{name.decode()!r} stands more than once in the body", param=name.decode())
+            places[name] = _Place(position, head.start(1) - 1, start, end, kept == 0)
+        if name not in _OWN_FIELDS:
+            kept += 1
+        position = end
+    return _facts(body, places, kept)
+
+
+def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
+    """The pieces to send: the body with ``upstream_model`` as its ``model`` and without our own fields.
+
+    Every other byte is as it came, in its order. A missing ``model`` is inserted right behind the opening brace. Large
+    bodies are not copied: their unchanged parts are views.
+
+    Args: ``facts`` are what `peek_body` said about this very body.
+    """
+    edits: list[tuple[int, int, bytes]] = [(start, end, b"") for start, end in facts.cuts]
+    if facts.model_span is None:
+        comma = b"" if facts.is_empty_object else b","
+        edits.append((facts.insert_at, facts.insert_at, b'"model":' + msgspec.json.encode(upstream_model) + comma))
+    elif facts.requested_model != upstream_model:
+        edits.append((*facts.model_span, msgspec.json.encode(upstream_model)))
+    if not edits:
+        return [body]
+    if len(edits) > 1:
+        edits.sort()
+    view = memoryview(body)
+    pieces: list[bytes | memoryview] = []
+    position = 0
+    for start, end, text in edits:
+        pieces.append(view[position:start])
+        if text:
+            pieces.append(text)
+        position = end
+    pieces.append(view[position:])
+    return [b"".join(pieces)] if len(body) <= _JOIN_BYTES else pieces
+
+
+def pieces_length(pieces: Sequence[bytes | memoryview]) -> int:
+    """How many bytes the pieces are together: the Content-Length."""
+    return sum(map(len, pieces))
+
+
+def _check_utf8(body: bytes) -> None:
+    """Refuse bytes that are not UTF-8, also where nobody would decode them.
+
+    Raises: InvalidBody.
+    """
+    view = memoryview(body)
+    position = 0
+    while position < len(body):
+        end = position + _UTF8_STEP_BYTES
+        try:
+            _, used = utf_8_decode(view[position:end], "strict", end >= len(body))
+        except UnicodeDecodeError as error:
+            raise InvalidBody(f"the body is not UTF-8 (byte {position + error.start})") from error
+        position += used
+
+
+def _top_level(body: bytes) -> Iterable[msgspec.Raw]:
+    """The top-level values in document order, repeated names included, each as long as it is in the body.
+
+    Raises: InvalidBody.
+    """
+    try:
+        try:
+            members = _decode(body)
+        except msgspec.DecodeError:
+            # JavaScript cuts emoji in half and sends a lone surrogate, which msgspec refuses. Another escape of the
+            # same length in its place leaves every length as it is.
+            same_lengths = _SURROGATE_ESCAPE.sub(rb"\\u0020", body)
+            members = _decode(same_lengths)
+    except msgspec.ValidationError as error:
+        raise InvalidBody("the body is not a JSON object") from error
+    except msgspec.DecodeError as error:
+        raise InvalidBody(f"the body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidBody("the body nests too deeply") from error
+    except _TooManyMembers as error:
+        raise InvalidBody(f"the body has more than {_MAX_MEMBERS} members") from error
+    return members.values()
+
+
+def _decode(body: bytes) -> _Members:
+    """Raises: msgspec.DecodeError, RecursionError, _TooManyMembers."""
+    if len(body) <= _SMALL_BYTES:
+        members = _members_decoder.decode(body)
+        if len(members) > _MAX_MEMBERS:
+            raise _TooManyMembers
+        return members
+    places = iter(range(_MAX_MEMBERS))
+
+    def count(_type: type, _name: object) -> _Member:
+        if next(places, None) is None:
+            raise _TooManyMembers
+        return _Member()
+
+    return msgspec.json.Decoder(_Members, dec_hook=count).decode(body)
+
+
+def _unescaped(name: bytes) -> bytes:
+    """A member's name with its escapes resolved; as it is where they stand for no character, since ours all do."""
+    try:
+        return msgspec.json.decode(b'"' + name + b'"', type=str).encode()
+    except msgspec.DecodeError:
+        return name
+
+
+def _facts(body: bytes, places: dict[bytes, _Place], kept: int) -> BodyFacts:
+    """Check the types of the fields that were found, and cut out our own.
+
+    Raises: InvalidBody.
+    """
+    model = places.get(b"model")
+    own = places.get(b"routing_preferences")
+    return BodyFacts(
+        requested_model=None if model is None else _model(body[model.start : model.end]),
+        wants_stream=b"stream" in places and _stream(body, places[b"stream"]),
+        model_span=None if model is None else (model.start, model.end),
+        cuts=() if own is None else (_cut(body, own),),
+        insert_at=body.index(b"{") + 1,
+        is_empty_object=kept == 0,
+        routing_preferences=None if own is None else body[own.start : own.end],
+        holds_provider_state=any(
+            body[place.start : place.end] != b"null"
+            for name in (b"previous_response_id", b"conversation")
+            if (place := places.get(name)) is not None
+        ),
+    )
+
+
+def _model(value: bytes) -> str | None:
+    """The requested model; None where the app leaves the choice to us.
+
+    Raises: InvalidBody.
+    """
+    try:
+        model = _model_decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise InvalidBody("'model' must be a string", param="model") from error
+    except msgspec.DecodeError as error:  # a lone surrogate
+        raise InvalidBody("'model' is not valid text", param="model") from error
+    return None if model in (None, "", "none") else model
+
+
+def _stream(body: bytes, place: _Place) -> bool:
+    """Raises: InvalidBody where ``stream`` is neither a boolean nor null."""
+    value = body[place.start : place.end]
+    if value == b"true":
+        return True
+    if value in (b"false", b"null"):
+        return False
+    raise InvalidBody("'stream' must be true or false", param="stream")
+
+
+def _cut(body: bytes, place: _Place) -> tuple[int, int]:
+    """The member's span with exactly one neighbouring comma: the one before it, or where it is first, the one after."""
+    if not place.is_first:
+        return body.index(b",", place.before), place.end
+    comma = _NEXT_COMMA.match(body, place.end)
+    return place.name, place.end if comma is None else comma.end()
