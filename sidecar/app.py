@@ -15,6 +15,7 @@ from aiohttp import web
 from sidecar.affinity.memory_store import MemoryStore
 from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
+from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.events import Observers
 from sidecar.lifecycle import Drain, Latch, Tasks
@@ -28,7 +29,7 @@ from sidecar.telemetry.metrics import Metrics
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.tls import make_ssl_context
-from sidecar.wire.dialects import DIALECTS
+from sidecar.wire.dialects import dialect_for
 from sidecar.wire.headers import HeaderPolicy
 
 _log = logging.getLogger("sidecar")
@@ -89,6 +90,7 @@ class App:
 
     def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> Door:
         config, loaded, clock = self._config, self._loaded, self._clock
+        dialects = {name: dialect_for(name) for name in DialectName}
         models = ModelTable(
             loaded.providers,
             {alias: entry.target for alias, entry in config.model_aliases.items()},
@@ -103,9 +105,9 @@ class App:
         stack.push_async_callback(cluster.aclose)
         dispatcher = Dispatcher(cluster, clock, observers)
         proxy = Proxy(
-            models, store, dispatcher, DIALECTS, observers, clock, has_preferences=bool(config.routing_preferences)
+            models, store, dispatcher, dialects, observers, clock, has_preferences=bool(config.routing_preferences)
         )
-        return Door(proxy.carry, models, Rescue(DIALECTS), self._drain, observers, clock, _door_policy(config))
+        return Door(proxy.carry, models, Rescue(dialects), self._drain, observers, clock, _door_policy(config))
 
     async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:
         listener = self._config.listeners[0]

@@ -29,7 +29,7 @@ from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.wire.body import peek_body
 from sidecar.wire.headers import HeaderPolicy, patience_s_of, read_headers, request_id_of, session_id_of, tenant_of
-from sidecar.wire.models import ModelInfo, model_body, models_body
+from sidecar.wire.dialects import ModelInfo, model_body, models_body
 from sidecar.wire.trace_context import trace_context_of
 
 _JSON: Final = b"content-type: application/json\r\n"

@@ -1,0 +1,156 @@
+"""The commands, one function each. Errors go to stderr, one line a problem."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sidecar import __version__
+from sidecar.domain.errors import ConfigError
+
+OK, FAILED, USAGE, CONFIG = 0, 1, 64, 78
+"""Exit codes; 64 and 78 are EX_USAGE and EX_CONFIG of BSD's sysexits.h."""
+
+_DESCRIPTION = "Routes, pins and streams an app's OpenAI and Anthropic calls from inside its own pod."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Report a usage error with its own exit code; argparse's 2 means something else to many shells."""
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that ``argv`` names; return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return CONFIG
+    except KeyboardInterrupt:
+        return FAILED
+    except BrokenPipeError:
+        # The reader of our output left (`plano-sidecar schema | head`): nothing to tell anybody.
+        sys.stderr.close()
+        return FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="plano-sidecar", description=_DESCRIPTION)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Any, text: str, example: str) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = commands.add_parser(
+            name, help=text, description=text, epilog=f"example: {example}"
+        )
+        sub.set_defaults(command=command)
+        return sub
+
+    run = add("run", _run, "serve", "plano-sidecar run --config /etc/sidecar/config.yaml")
+    run.add_argument("--config", type=Path, metavar="FILE", help="without it, providers are made from the API keys set")
+    check = add("check", _check, "validate a config file and print every problem", "plano-sidecar check config.yaml")
+    check.add_argument("file", type=Path, metavar="FILE")
+    add("schema", _schema, "print the config's JSON Schema", "plano-sidecar schema > sidecar.schema.json")
+    demo = add(
+        "demo",
+        _demo,
+        "show it working: demo provider, demo router model, two sidecars; no key, no network",
+        "plano-sidecar demo --once",
+    )
+    demo.add_argument("--once", action="store_true", help="end after the table instead of staying up for curl")
+    add("version", _version, "print the versions of the sidecar and of what it stands on", "plano-sidecar version")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from sidecar.app import serve
+    from sidecar.config.load import load_config
+
+    _log_to_stderr()
+    loaded = load_config(arguments.config, os.environ)
+    for warning in loaded.warnings:
+        logging.getLogger("sidecar").warning("%s", warning)
+    _run_loop(serve(loaded, _announce))
+    return OK
+
+
+def _announce(line: str) -> None:
+    logging.getLogger("sidecar").info("%s", line)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from sidecar.config.load import load_config
+
+    loaded = load_config(arguments.file, os.environ)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{arguments.file}: ok")
+    return OK
+
+
+def _schema(_: argparse.Namespace) -> int:
+    from sidecar.config.table import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return OK
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    code: int = _run_loop(_show(once=arguments.once))
+    return code
+
+
+async def _show(*, once: bool) -> int:
+    """The demo, with sidecars of the real kind; until a signal where it stays up."""
+    import signal
+
+    from sidecar.app import App
+    from sidecar.config.load import load_config
+    from sidecar.demo.show import SidecarHandle, run_demo
+
+    @contextlib.asynccontextmanager
+    async def start_sidecar(config: Path) -> AsyncIterator[SidecarHandle]:
+        async with App(load_config(config, os.environ)) as app:
+            yield SidecarHandle(f"http://127.0.0.1:{app.ports.data}", f"http://127.0.0.1:{app.ports.admin}")
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await run_demo(once=once, start_sidecar=start_sidecar, out=sys.stdout, stop=stop)
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"plano-sidecar {__version__}")
+    print(f"python {platform.python_version()}")
+    for name in ("aiohttp", "httptools", "msgspec", "prometheus-client", "redis", "uvloop", "aiofastnet"):
+        try:
+            print(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            print(f"{name} not installed")
+    return OK
+
+
+def _run_loop(work: Any) -> Any:
+    with asyncio.Runner() as runner:
+        return runner.run(work)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
