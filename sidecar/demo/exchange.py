@@ -10,7 +10,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from sidecar.demo import provider_errors, wire_chat, wire_messages, wire_responses, wire_small
-from sidecar.demo.ask import Answer, Ask, Json, make_answer, read_ask
+from sidecar.demo.ask import Answer, Ask, Json, read_ask
 from sidecar.demo.faults import Act, Fault, Script, wished_fault
 from sidecar.demo.record import RecordedRequest
 from sidecar.demo.sending import Holds, Sender
@@ -24,6 +24,8 @@ class Persona(NamedTuple):
     keys: frozenset[str] | None
     models: tuple[str, ...]
     script: Script
+    make_answer: Callable[[Ask], Answer]
+    directive: str
 
 
 class _Wire(NamedTuple):
@@ -58,9 +60,7 @@ class Exchange:
         """Answer as wished, else properly."""
         problem = self._read_body()
         ask = read_ask(self._body)
-        fault = self._persona.script.take(ask.model) or wished_fault(
-            model=ask.model, prompt=ask.prompt, header=self._request.headers.get("x-demo-fail")
-        )
+        fault = self._persona.script.take(ask.model) or self._wish(ask)
         if not fault.status and fault.act is Act.ANSWER and fault.body is None:
             refused = problem or self._refusal(ask)
             fault = refused or fault
@@ -69,13 +69,17 @@ class Exchange:
         if fault.status >= 400 or fault.body is not None:
             body = fault.body if fault.body is not None else self._error_body(fault, ask)
             return await sender.send_whole(fault.status or 200, headers, body)
-        made = make_answer(ask, provider=self._persona.name)
+        made = self._persona.make_answer(ask)
         if ask.wants_stream and self._wire is not None:
             events = self._wire.events(ask, made, self._number)
             headers["content-type"] = "text/event-stream; charset=utf-8"
             headers["cache-control"] = "no-cache"
             return await sender.send_stream(headers, events, self._error_event(fault), self._persona.token_gap_s)
         return await sender.send_whole(200, headers, self._whole(ask, made))
+
+    def _wish(self, ask: Ask) -> Fault:
+        header, directive = self._request.headers.get("x-demo-fail"), self._persona.directive
+        return wished_fault(model=ask.model, prompt=ask.prompt, header=header, directive=directive)
 
     def _read_body(self) -> Fault | None:
         """Decode a JSON body, leaving others alone. Returns: the refusal of one that cannot be read."""

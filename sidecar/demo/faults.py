@@ -85,7 +85,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 NO_FAULT: Final = Fault()
 
-_DIRECTIVE: Final = re.compile(r"\[\[fail:([^\]]*)\]\]")
+_DIRECTIVE: Final = re.compile(r"\[\[([a-z-]+):([^\]]*)\]\]")
 _STATUS_OF_CODE: Final = {
     "context_length_exceeded": 400,
     "content_policy_violation": 400,
@@ -120,16 +120,16 @@ def parse_fault(spec: str) -> Fault:
     return fault
 
 
-def wished_fault(*, model: str, prompt: str, header: str | None) -> Fault:
+def wished_fault(*, model: str, prompt: str, header: str | None, directive: str = "fail") -> Fault:
     """The wish that a request itself carries.
 
-    Looked for in this order: its ``x-demo-fail`` header, a ``[[fail:...]]`` in its newest user message, a model
+    Looked for in this order: its ``x-demo-fail`` header, the last ``[[fail:...]]`` in its newest user message, a model
     named ``error-429``, ``error-429-insufficient_quota`` or ``error-hang``.
 
     A wish that cannot be read is answered with a 400 that says so.
     """
-    found = _DIRECTIVE.search(prompt)
-    spec = header or (found.group(1) if found else None)
+    wishes = [spec for name, spec in _DIRECTIVE.findall(prompt) if name == directive]
+    spec = header or (wishes[-1] if wishes else None)
     if spec is None and model.startswith("error-"):
         first, _, code = model.removeprefix("error-").partition("-")
         spec = f"{first} code={code}" if first.isdigit() and code else model.removeprefix("error-")

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from aiohttp import web
 
+from sidecar.demo.ask import Answer, Ask, make_answer
 from sidecar.demo.exchange import Exchange, Persona
 from sidecar.demo.faults import Script
 from sidecar.demo.record import RecordedRequest
@@ -28,6 +29,9 @@ class DemoProvider:
         requests to remember (None for all); ``keys`` the credentials it takes (None for any).
     """
 
+    directive = "fail"
+    """A user message that holds ``[[fail:429]]`` asks for that failure."""
+
     def __init__(
         self,
         *,
@@ -40,7 +44,7 @@ class DemoProvider:
         self.name = name
         self.token_gap_s = token_gap_s
         self.keys = keys
-        self.models = DEFAULT_MODELS
+        self.models: tuple[str, ...] = DEFAULT_MODELS
         self.script = Script()
         self.requests: deque[RecordedRequest] = deque(maxlen=record)
         self.url = ""
@@ -97,6 +101,10 @@ class DemoProvider:
         async with self._arrived:
             await self._arrived.wait_for(lambda: self._seen >= count)
 
+    def make_answer(self, ask: Ask) -> Answer:
+        """What it says to a request."""
+        return make_answer(ask, provider=self.name)
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path, mark, query = request.raw_path.partition("?")
         body = await request.read()
@@ -116,5 +124,7 @@ class DemoProvider:
             raise
 
     def _exchange(self, request: web.Request, record: RecordedRequest) -> Exchange:
-        persona = Persona(self.name, self.token_gap_s, self.keys, self.models, self.script)
+        persona = Persona(
+            self.name, self.token_gap_s, self.keys, self.models, self.script, self.make_answer, self.directive
+        )
         return Exchange(persona, request, record, self._seen)

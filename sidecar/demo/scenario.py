@@ -1,0 +1,102 @@
+"""The scripted part of the demo: which calls are made, and what each must come to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from sidecar.demo.ask import Json
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One call of the script."""
+
+    via: str
+    """Which sidecar it goes through: A or B."""
+    label: str
+    path: str
+    body: Json | None = None
+    """None makes it a GET."""
+    expected_status: int = 200
+    session_id: str | None = None
+
+    @property
+    def requested_model(self) -> str:
+        """What the call asks for; a dash where it asks for none."""
+        return str(self.body.get("model", "-")) if self.body else "-"
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the call asks for a stream."""
+        return bool(self.body and self.body.get("stream"))
+
+
+CHAT_PATH: Final = "/v1/chat/completions"
+RESPONSES_PATH: Final = "/v1/responses"
+MESSAGES_PATH: Final = "/v1/messages"
+
+_CODE: Final = "Write a function that sorts a list"
+_SUMMARY: Final = "Summarize these meeting notes: ship it on Monday"
+
+
+def chat(model: str, text: str, **more: object) -> Json:
+    """The body of a chat completion."""
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}
+
+
+def messages(model: str, text: str, **more: object) -> Json:
+    """The body of an Anthropic message."""
+    return {"model": model, "max_tokens": 256, "messages": [{"role": "user", "content": text}], **more}
+
+
+def responses(model: str, text: str, **more: object) -> Json:
+    """The body of an OpenAI response."""
+    return {"model": model, "input": text, **more}
+
+
+_USAGE: Final = {"stream": True, "stream_options": {"include_usage": True}}
+STEPS: Final = (
+    Step("A", "models", "/v1/models"),
+    Step("A", "chat", CHAT_PATH, chat("openai/gpt-4o-mini", _CODE), session_id="s1"),
+    Step("B", "chat, streamed", CHAT_PATH, chat("openai/gpt-4o-mini", "Now with tests", **_USAGE), session_id="s1"),
+    Step("A", "chat, alias", CHAT_PATH, chat("fast", "Say hello")),
+    Step("B", "responses", RESPONSES_PATH, responses("gpt-4o", _CODE)),
+    Step("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, stream=True)),
+    Step("B", "messages", MESSAGES_PATH, messages("claude-sonnet-4-5", _SUMMARY), session_id="s2"),
+    Step(
+        "A", "messages, streamed", MESSAGES_PATH, messages("claude-sonnet-4-5", "Shorter", stream=True), session_id="s2"
+    ),
+    Step("B", "count tokens", "/v1/messages/count_tokens", messages("claude-sonnet-4-5", _SUMMARY)),
+    Step("A", "embeddings", "/v1/embeddings", {"model": "text-embedding-3-small", "input": ["left", "right"]}),
+    Step("B", "unknown model", CHAT_PATH, chat("gpt-99", "Is anybody there?"), expected_status=404),
+    Step("A", "provider fails", MESSAGES_PATH, messages("claude-sonnet-4-5", "[[fail:400]]"), expected_status=400),
+)
+
+
+def sidecar_yaml(*, provider_url: str, router_url: str) -> str:
+    """The config of a demo sidecar: two providers, one address, ports that the system chooses."""
+    return f"""\
+version: v0.4.0
+listeners:
+  - {{type: model, name: llm, address: 127.0.0.1, port: 0}}
+admin: {{address: 127.0.0.1, port: 0}}
+model_providers:
+  - {{model: openai/gpt-4o-mini, access_key: sk-demo, base_url: {provider_url}, default: true}}
+  - {{model: openai/gpt-4o, access_key: sk-demo, base_url: {provider_url}}}
+  - {{model: openai/text-embedding-3-small, access_key: sk-demo, base_url: {provider_url}}}
+  - {{model: anthropic/claude-sonnet-4-5, access_key: sk-ant-demo, base_url: {provider_url}}}
+  - {{model: plano/router, base_url: {router_url}}}
+model_aliases:
+  fast: {{target: openai/gpt-4o-mini}}
+routing_preferences:
+  - name: code generation
+    description: writing new functions, scripts, tests or boilerplate code
+    models: [openai/gpt-4o, anthropic/claude-sonnet-4-5]
+  - name: summaries
+    description: summarizing notes, mails and documents
+    models: [anthropic/claude-sonnet-4-5, openai/gpt-4o-mini]
+overrides: {{llm_routing_model: plano/router}}
+routing:
+  session_cache: {{type: memory}}
+"""

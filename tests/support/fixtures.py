@@ -1,0 +1,78 @@
+"""Fixtures: demo providers and sidecar processes.
+
+``shared_`` ones live for a module, whose tests then run in one loop: ``pytestmark = pytest.mark.asyncio(loop_scope="module")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from sidecar.demo.provider import DemoProvider
+from sidecar.demo.router_model import DemoRouterModel
+from tests.support.sidecar_process import SidecarProcess, sidecar_config
+
+StartSidecar = Callable[[dict[str, Any]], Awaitable[SidecarProcess]]
+
+
+@pytest_asyncio.fixture
+async def demo_provider() -> AsyncIterator[DemoProvider]:
+    """A demo provider of this test alone."""
+    async with DemoProvider() as provider:
+        yield provider
+
+
+@pytest_asyncio.fixture
+async def demo_router_model() -> AsyncIterator[DemoRouterModel]:
+    """A demo router model of this test alone."""
+    async with DemoRouterModel() as router:
+        assert isinstance(router, DemoRouterModel)
+        yield router
+
+
+@pytest_asyncio.fixture
+async def start_sidecar(tmp_path: Any) -> AsyncIterator[StartSidecar]:
+    """Start sidecar processes from configs; each must end with exit code 0 on SIGTERM."""
+    started: list[SidecarProcess] = []
+
+    async def start(config: dict[str, Any]) -> SidecarProcess:
+        started.append(SidecarProcess(config, tmp_path))
+        await started[-1].wait_ready()
+        return started[-1]
+
+    yield start
+    await _end(started)
+
+
+@pytest_asyncio.fixture
+async def sidecar(demo_provider: DemoProvider, start_sidecar: StartSidecar) -> SidecarProcess:
+    """A sidecar process of this test alone, in front of `demo_provider`."""
+    return await start_sidecar(sidecar_config(demo_provider.url))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_provider() -> AsyncIterator[DemoProvider]:
+    """A demo provider for all tests of a module."""
+    async with DemoProvider(record=256) as provider:
+        yield provider
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_sidecar(
+    shared_provider: DemoProvider, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[SidecarProcess]:
+    """A sidecar process for all tests of a module, in front of `shared_provider`."""
+    process = SidecarProcess(sidecar_config(shared_provider.url), tmp_path_factory.mktemp("sidecar"))
+    try:
+        await process.wait_ready()
+        yield process
+    finally:
+        await _end([process])
+
+
+async def _end(started: list[SidecarProcess]) -> None:
+    codes = [(await process.terminate(), process.log()) for process in started]
+    assert [code for code, _ in codes] == [0] * len(started), codes

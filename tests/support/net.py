@@ -1,0 +1,121 @@
+"""Ports and raw HTTP for tests: what an SDK would hide is seen here byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from typing import Any, NamedTuple
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RawReply(NamedTuple):
+    """An answer as it stood on the wire."""
+
+    status_line: str
+    headers: list[tuple[str, str]]
+    """Names in lower case; order and repetition kept."""
+    body: bytes
+    """Without its chunking."""
+    is_complete: bool
+    """Whether the length, or the last chunk, was reached."""
+
+    @property
+    def status(self) -> int:
+        return int(self.status_line.split(" ")[1])
+
+    def header(self, name: str) -> str | None:
+        """The first value, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def raw_request(
+    method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, *, close: bool = True
+) -> bytes:
+    """The bytes of one HTTP/1.1 request."""
+    lines = {"host": "localhost", "content-type": "application/json"}
+    if body:
+        lines["content-length"] = str(len(body))
+    if close:
+        lines["connection"] = "close"
+    lines |= headers or {}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def json_request(path: str, body: object, headers: dict[str, str] | None = None) -> bytes:
+    """The bytes of one POST of JSON."""
+    return raw_request("POST", path, json.dumps(body).encode(), headers)
+
+
+async def exchange(port: int, request: bytes, *, limit_s: float = 20.0) -> RawReply:
+    """Send these very bytes to 127.0.0.1 and read one answer. Raises: TimeoutError, ConnectionError."""
+    async with asyncio.timeout(limit_s):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+        try:
+            writer.write(request)
+            return await read_reply(reader, has_body=not request.startswith(b"HEAD "))
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):  # a peer that aborts is one of the things that tests look at
+                await writer.wait_closed()
+
+
+async def read_reply(reader: asyncio.StreamReader, *, has_body: bool = True) -> RawReply:
+    """Read one answer, skipping interim ones. Raises: ConnectionError where no head came."""
+    status_line, headers = await _read_head(reader)
+    while status_line.split(" ")[1].startswith("1") and " 101 " not in status_line:
+        status_line, headers = await _read_head(reader)
+    fields = dict(headers)
+    if not has_body or status_line.split(" ")[1] in {"204", "304"}:
+        return RawReply(status_line, headers, b"", is_complete=True)
+    if fields.get("transfer-encoding") == "chunked":
+        body, is_complete = await _read_chunks(reader)
+    elif "content-length" in fields:
+        wanted = int(fields["content-length"])
+        body = await _read_up_to(reader, wanted)
+        is_complete = len(body) == wanted
+    else:
+        body, is_complete = await reader.read(), True
+    return RawReply(status_line, headers, body, is_complete)
+
+
+async def _read_head(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]]]:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        raise ConnectionError(f"no head, only {error.partial!r}") from error
+    status_line, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    pairs = (line.partition(":") for line in lines)
+    return status_line, [(name.lower(), value.strip()) for name, _, value in pairs]
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
+    body = b""
+    try:
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+        await reader.readexactly(2)
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        return body + getattr(error, "partial", b""), False
+    return body, True
+
+
+async def _read_up_to(reader: asyncio.StreamReader, wanted: int) -> bytes:
+    try:
+        return await reader.readexactly(wanted)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
