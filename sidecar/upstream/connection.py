@@ -1,0 +1,304 @@
+"""One HTTP/1.1 connection to a provider: bytes out, an answer in, one exchange at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from math import inf
+from typing import Final, Protocol
+
+import httptools
+
+from sidecar.domain.errors import (
+    FirstByteTimeout,
+    ResponseTimeout,
+    StreamIdleTimeout,
+    UpstreamCut,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamReset,
+)
+from sidecar.upstream.deadline import LATE_MESSAGES, Deadline, Late
+from sidecar.upstream.origin import ExchangeTimeouts, Origin
+from sidecar.upstream.parser import HEAD_BYTES, AnswerParser, head_bytes, is_chunked
+from sidecar.upstream.reply import HELD_BYTES, HELD_WHOLE_BYTES, UpstreamReply
+
+__all__ = ["Connection", "ExchangeTimeouts", "Origin", "Owner", "Stale"]
+
+JOINED_BYTES: Final = 32 * 1024
+"""A request up to this size is copied into one write: cheaper than a second system call."""
+WRITE_BYTES: Final = 128 * 1024
+"""A long request is written in slices of this size, so that no more than two of them wait in the transport."""
+
+
+class Stale(UpstreamReset):
+    """A kept connection died before the first byte of the answer: the provider most likely never saw the request."""
+
+
+class Owner(Protocol):
+    """The pool, as far as a connection needs it."""
+
+    def recycle(self, connection: Connection) -> None:
+        """The exchange is over and the connection clean."""
+        ...
+
+    def discard(self, connection: Connection) -> None:
+        """The connection will not be used again; its transport is about to close."""
+        ...
+
+    def lost(self, connection: Connection) -> None:
+        """The transport has closed."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """The protocol behind one transport: llhttp reads, a single lazy timer watches, the pool owns."""
+
+    def __init__(self, owner: Owner, place: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.idle_since_s = 0.0
+        self._owner = owner
+        self._place = place
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._parser = AnswerParser()
+        self._reply: UpstreamReply | None = None
+        self._is_fresh = True
+        self._is_dead = False
+        self._is_written = True
+        self._is_write_paused = False
+        self._is_read_paused = False
+        self._overhead_bytes = 0
+        self._idle_s: float | None = None
+        self._answer_by_s = inf
+        self._deadline = Deadline(loop, self._be_late)
+
+    # The pool's side
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may be sent on it now."""
+        return not self._is_dead and self._transport is not None and not self._transport.is_closing()
+
+    async def exchange(
+        self,
+        head: bytes,
+        body: Sequence[bytes | memoryview],
+        timeouts: ExchangeTimeouts,
+        *,
+        method: str,
+        sent_s: float,
+    ) -> UpstreamReply:
+        """Send a request and wait for the head of its answer. Timeouts count from ``sent_s``.
+
+        Raises: Stale, UpstreamReset, UpstreamMalformed, FirstByteTimeout, ResponseTimeout.
+        """
+        transport = self._transport
+        assert transport is not None
+        reply = self._reply = UpstreamReply(self, self._loop)
+        self._begin(reply, timeouts, method, sent_s)
+        request_bytes = len(head)
+        for piece in body:
+            request_bytes += len(piece)
+        if request_bytes <= JOINED_BYTES:
+            transport.write(b"".join((head, *body)))
+        else:
+            await self._write_long(reply, transport, head, body)
+        while not reply.status:
+            if reply.source is None:
+                reply.raise_failure()
+            await reply.wait()
+        return reply
+
+    def close(self, message: str) -> None:
+        """Close because the pool does; an exchange in flight fails."""
+        if self._reply is not None:
+            self._fail(UpstreamCut if self._reply.status else UpstreamReset, message, None)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the socket at once, without flushing. Idempotent."""
+        if self._is_dead:
+            return
+        self._is_dead = True
+        self._reply = None
+        self._deadline.stop()
+        self._parser.end()
+        self._owner.discard(self)
+        if self._transport is not None:
+            self._transport.abort()
+
+    # The reply's side
+
+    def abandon(self) -> None:
+        """Drop the connection; nobody wants the rest."""
+        self.abort()
+
+    def expect_body(self) -> None:
+        """The idle timeout runs from now."""
+        idle_s = self._idle_s
+        if idle_s is not None:
+            idle_by_s = self._loop.time() + idle_s
+            if idle_by_s < self._answer_by_s:
+                self._deadline.move_to(idle_by_s, StreamIdleTimeout)
+
+    def drained(self) -> None:
+        """The reader has room again."""
+        if self._is_read_paused:
+            self._is_read_paused = False
+            assert self._transport is not None
+            self._transport.resume_reading()
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ready. A connection given up while it was being made is closed here."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._is_dead:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; then, once per segment, see what became of the answer."""
+        reply, parser = self._reply, self._parser
+        if reply is None:
+            self.abort()  # Nobody asked: whatever this is, the next answer would be out of step.
+            return
+        held_bytes, had_head = reply.held_bytes, reply.status != 0
+        try:
+            parser.feed(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            parser.keeps_alive = False
+            if not reply.is_complete and parser.complaint is None:
+                parser.complaint = "the answer is not HTTP"
+                self._fail(UpstreamMalformed, f"{parser.complaint}: {error}", error.with_traceback(None))
+                return
+        if had_head and reply.held_bytes != held_bytes:
+            self._overhead_bytes = 0
+        else:
+            self._count_overhead(reply, len(data), had_head=had_head)
+        if parser.complaint is not None:
+            self._fail(UpstreamMalformed, parser.complaint, None)
+        elif reply.is_complete:
+            self._complete(reply)
+        elif reply.status:
+            if not had_head:
+                self._deadline.move_to(self._answer_by_s, ResponseTimeout)
+            if reply.held_bytes > HELD_BYTES:
+                self._hold_back(reply)
+            reply.wake()
+
+    def eof_received(self) -> None:
+        """The provider will send no more, so there is nothing left to wait for, nor to write."""
+        self._end(None)
+        self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is closed."""
+        self._end(exc)
+        self.abort()
+        self._owner.lost(self)
+
+    def pause_writing(self) -> None:
+        """The transport holds enough of the request."""
+        self._is_write_paused = True
+
+    def resume_writing(self) -> None:
+        """The transport has room again."""
+        self._is_write_paused = False
+        if self._reply is not None:
+            self._reply.wake()
+
+    # Inside
+
+    def _begin(self, reply: UpstreamReply, timeouts: ExchangeTimeouts, method: str, sent_s: float) -> None:
+        self._parser.begin(reply, is_head_request=method == "HEAD")
+        self._overhead_bytes = 0
+        self._idle_s = timeouts.idle_s
+        first_byte_s, response_s = timeouts.first_byte_s, timeouts.response_s
+        self._answer_by_s = inf if response_s is None else sent_s + response_s
+        if first_byte_s is not None and sent_s + first_byte_s < self._answer_by_s:
+            self._deadline.move_to(sent_s + first_byte_s, FirstByteTimeout)
+        else:
+            self._deadline.move_to(self._answer_by_s, ResponseTimeout)
+
+    async def _write_long(
+        self, reply: UpstreamReply, transport: asyncio.Transport, head: bytes, body: Sequence[bytes | memoryview]
+    ) -> None:
+        """Write as fast as the provider reads, and only until it answers."""
+        self._is_written = False
+        transport.write(head)
+        for piece in body:
+            view = memoryview(piece)
+            for at in range(0, len(view), WRITE_BYTES):
+                while self._is_write_paused and reply.source is not None and not reply.status:
+                    await reply.wait()
+                if reply.source is None or reply.status:
+                    return
+                transport.write(view[at : at + WRITE_BYTES])
+        self._is_written = True
+
+    def _count_overhead(self, reply: UpstreamReply, received_bytes: int, *, had_head: bool) -> None:
+        """Bound what is no body: the head, and chunk framing or trailers that never end."""
+        self._overhead_bytes += received_bytes
+        if self._overhead_bytes > HEAD_BYTES and (
+            had_head or not reply.status or head_bytes(reply.headers) > HEAD_BYTES
+        ):
+            self._parser.complaint = f"more than {HEAD_BYTES} bytes of head or framing"
+        elif reply.status and not had_head:
+            self._overhead_bytes = 0
+
+    def _complete(self, reply: UpstreamReply) -> None:
+        """The answer is whole: let go of it, and keep the connection if both directions are clean."""
+        transport = self._transport
+        assert transport is not None
+        self._reply = None
+        self._parser.end()
+        reply.source = None
+        self._deadline.lift()
+        if self._parser.keeps_alive and self._is_written and not transport.get_write_buffer_size():
+            self.drained()
+            self._is_fresh = False
+            self._owner.recycle(self)
+        else:
+            self.abort()
+        reply.wake()
+
+    def _hold_back(self, reply: UpstreamReply) -> None:
+        """Pause the provider until the reader has caught up."""
+        is_short = reply.content_length is not None and reply.content_length <= HELD_WHOLE_BYTES
+        if not is_short and not self._is_read_paused:
+            self._is_read_paused = True
+            assert self._transport is not None
+            self._transport.pause_reading()
+
+    def _end(self, cause: Exception | None) -> None:
+        """No more bytes will come: was that the end of the answer?"""
+        reply = self._reply
+        if reply is None:
+            return
+        if reply.status:
+            if cause is None and reply.content_length is None and not is_chunked(reply.headers):
+                reply.is_complete = True
+                self._complete(reply)
+            else:
+                self._fail(UpstreamCut, "the connection was closed inside the answer's body", cause)
+        elif self._is_fresh or self._overhead_bytes:
+            self._fail(UpstreamReset, "the connection was closed before the answer", cause)
+        else:
+            self._fail(Stale, "a kept connection was closed before the answer", cause)
+
+    def _fail(self, kind: type[UpstreamError], message: str, cause: BaseException | None) -> None:
+        reply = self._reply
+        self.abort()
+        if reply is not None:
+            reply.fail(kind, f"{self._place}: {message}", cause)
+
+    def _be_late(self, late: Late) -> None:
+        reply = self._reply
+        if reply is None:
+            return
+        if late is StreamIdleTimeout and not reply.is_awaited:
+            self._deadline.move_to(self._answer_by_s, ResponseTimeout)  # Not the provider is slow but the app.
+        else:
+            self._fail(late, LATE_MESSAGES[late], None)

@@ -1,0 +1,120 @@
+"""llhttp's callbacks, gathered into a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import httptools
+
+from sidecar.domain.call import RawHeaders
+from sidecar.upstream.reply import UpstreamReply
+
+HEAD_BYTES: Final = 64 * 1024
+"""Bytes of an answer's head, interim answers included; also of framing that brings no body bytes."""
+HEADER_FIELDS: Final = 256
+
+
+class AnswerParser:
+    """Fills one reply after another. Callbacks never raise: what they dislike is left in ``complaint``."""
+
+    def __init__(self) -> None:
+        self.complaint: str | None = None
+        self.keeps_alive = False
+        """Whether the connection may be used again; valid once the reply is complete."""
+        self._is_head_request = False
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._reason = b""
+        self._reply: UpstreamReply | None = None
+        self._llhttp = llhttp = httptools.HttpResponseParser(self)
+        self.feed = llhttp.feed_data
+        """Raises httptools.HttpParserError, httptools.HttpParserUpgrade."""
+        self._status_code = llhttp.get_status_code
+        self._version = llhttp.get_http_version
+        self._should_keep_alive = llhttp.should_keep_alive
+
+    def begin(self, reply: UpstreamReply, *, is_head_request: bool) -> None:
+        """The next answer goes into ``reply``."""
+        self._reply = reply
+        self._is_head_request = is_head_request
+        self._reason = b""
+        self.keeps_alive = False
+
+    def end(self) -> None:
+        """Let go of the reply."""
+        self._reply = None
+
+    def on_message_begin(self) -> None:
+        """A second answer to one request: the connection is out of step."""
+        self.keeps_alive = False
+
+    def on_status(self, reason: bytes) -> None:
+        """A part of the reason phrase."""
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field, of the head or of the trailers."""
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """A head is whole: an interim one is forgotten, the real one becomes the reply's."""
+        reply = self._reply
+        if reply is None or reply.status:
+            return
+        fields, self._fields = self._fields, []
+        reason, self._reason = self._reason, b""
+        status = self._status_code()
+        if status < 200:
+            if status == 101 or status < 100:
+                self.complaint = f"unexpected status {status}"
+            return
+        self._read_head(reply, fields)
+        reply.headers = fields
+        reply.reason = reason
+        reply.status = status
+        if self._is_head_request:
+            # llhttp cannot be told that no body follows, so this connection is not used again.
+            reply.is_complete = True
+
+    def on_body(self, piece: bytes) -> None:
+        """A piece of the body."""
+        reply = self._reply
+        if reply is not None and not reply.is_complete:
+            if not reply.status:
+                self.complaint = "an interim answer with a body"
+            reply.feed(piece)
+
+    def on_message_complete(self) -> None:
+        """The answer is whole, or was an interim one."""
+        reply = self._reply
+        self._fields = []  # Trailers end here.
+        if reply is not None and reply.status and not reply.is_complete:
+            reply.is_complete = True
+            self.keeps_alive = self._should_keep_alive() and self._version() == "1.1"
+
+    def _read_head(self, reply: UpstreamReply, fields: list[tuple[bytes, bytes]]) -> None:
+        if len(fields) > HEADER_FIELDS:
+            self.complaint = f"more than {HEADER_FIELDS} header fields"
+        if self._version() not in {"1.1", "1.0"}:
+            self.complaint = "not HTTP/1.1"
+        for name, value in fields:
+            length = len(name)
+            if length == 14 and name.lower() == b"content-length":
+                reply.content_length = int(value)
+            elif length == 17 and name.lower() == b"transfer-encoding" and not _is_only_chunked(value):
+                # A coding that we cannot undo, on a hop that ends here.
+                self.complaint = "a transfer coding other than chunked"
+
+
+def is_chunked(headers: RawHeaders) -> bool:
+    """Whether an accepted answer is chunked."""
+    return any(len(name) == 17 and name.lower() == b"transfer-encoding" for name, _ in headers)
+
+
+def head_bytes(fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """What header fields weighed on the wire."""
+    return sum(len(name) + len(value) + 4 for name, value in fields)
+
+
+def _is_only_chunked(value: bytes) -> bool:
+    return value.strip().lower() == b"chunked"
