@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from math import inf
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -141,22 +141,23 @@ class Connection(asyncio.Protocol):
             idle_by_s = self._loop.time() + idle_s
             if idle_by_s < self._answer_by_s:
                 self._deadline.move_to(idle_by_s, StreamIdleTimeout)
+            else:
+                self._deadline.move_to(self._answer_by_s, ResponseTimeout)
 
     def drained(self) -> None:
         """The reader has room again."""
         if self._is_read_paused:
             self._is_read_paused = False
-            assert self._transport is not None
-            self._transport.resume_reading()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
 
     # The transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready. A connection given up while it was being made is closed here."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's and aiofastnet's are none by inheritance
         if self._is_dead:
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse; then, once per segment, see what became of the answer."""
@@ -267,10 +268,10 @@ class Connection(asyncio.Protocol):
     def _hold_back(self, reply: UpstreamReply) -> None:
         """Pause the provider until the reader has caught up."""
         is_short = reply.content_length is not None and reply.content_length <= HELD_WHOLE_BYTES
-        if not is_short and not self._is_read_paused:
+        transport = self._transport
+        if not is_short and not self._is_read_paused and transport is not None and not transport.is_closing():
             self._is_read_paused = True
-            assert self._transport is not None
-            self._transport.pause_reading()
+            transport.pause_reading()
 
     def _end(self, cause: Exception | None) -> None:
         """No more bytes will come: was that the end of the answer?"""

@@ -82,9 +82,8 @@ class Pool:
         self._stop_sweeper()
         for connection in tuple(self._live):
             connection.close("the pool was closed")
-        while self._unclosed:
-            if self._all_closed is None:
-                self._all_closed = asyncio.get_running_loop().create_future()
+        if self._unclosed:
+            self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
             await asyncio.shield(self._all_closed)
 
     def recycle(self, connection: Connection) -> None:

@@ -119,7 +119,7 @@ class UpstreamReply:
     @property
     def is_awaited(self) -> bool:
         """Whether somebody waits for the provider."""
-        return self._waiter is not None
+        return self._waiter is not None and not self._waiter.done()
 
     def _take(self) -> bytes:
         pieces = self._pieces
