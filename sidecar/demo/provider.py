@@ -18,7 +18,7 @@ from sidecar.demo.sending import Holds
 
 _BODY_BYTES: Final = 256 << 20
 _HEAD_BYTES: Final = 1 << 20
-DEFAULT_MODELS: Final = ("gpt-4o-mini", "gpt-4o", "text-embedding-3-small", "claude-sonnet-4-5", "claude-haiku-4-5")
+DEFAULT_MODELS: Final = ("gpt-4o-mini", "gpt-4o", "text-embedding-3-small", "claude-sonnet-5", "claude-haiku-4-5")
 
 
 class DemoProvider:

@@ -63,14 +63,14 @@ STEPS: Final = (
     Step("A", "chat, alias", CHAT_PATH, chat("fast", "Say hello")),
     Step("B", "responses", RESPONSES_PATH, responses("gpt-4o", _CODE)),
     Step("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, stream=True)),
-    Step("B", "messages", MESSAGES_PATH, messages("claude-sonnet-4-5", _SUMMARY), session_id="s2"),
+    Step("B", "messages", MESSAGES_PATH, messages("claude-sonnet-5", _SUMMARY), session_id="s2"),
     Step(
-        "A", "messages, streamed", MESSAGES_PATH, messages("claude-sonnet-4-5", "Shorter", stream=True), session_id="s2"
+        "A", "messages, streamed", MESSAGES_PATH, messages("claude-sonnet-5", "Shorter", stream=True), session_id="s2"
     ),
-    Step("B", "count tokens", "/v1/messages/count_tokens", messages("claude-sonnet-4-5", _SUMMARY)),
+    Step("B", "count tokens", "/v1/messages/count_tokens", messages("claude-sonnet-5", _SUMMARY)),
     Step("A", "embeddings", "/v1/embeddings", {"model": "text-embedding-3-small", "input": ["left", "right"]}),
     Step("B", "unknown model", CHAT_PATH, chat("gpt-99", "Is anybody there?"), expected_status=404),
-    Step("A", "provider fails", MESSAGES_PATH, messages("claude-sonnet-4-5", "[[fail:400]]"), expected_status=400),
+    Step("A", "provider fails", MESSAGES_PATH, messages("claude-sonnet-5", "[[fail:400]]"), expected_status=400),
 )
 
 
@@ -85,17 +85,17 @@ model_providers:
   - {{model: openai/gpt-4o-mini, access_key: sk-demo, base_url: {provider_url}, default: true}}
   - {{model: openai/gpt-4o, access_key: sk-demo, base_url: {provider_url}}}
   - {{model: openai/text-embedding-3-small, access_key: sk-demo, base_url: {provider_url}}}
-  - {{model: anthropic/claude-sonnet-4-5, access_key: sk-ant-demo, base_url: {provider_url}}}
+  - {{model: anthropic/claude-sonnet-5, access_key: sk-ant-demo, base_url: {provider_url}}}
   - {{model: plano/router, base_url: {router_url}}}
 model_aliases:
   fast: {{target: openai/gpt-4o-mini}}
 routing_preferences:
   - name: code generation
     description: writing new functions, scripts, tests or boilerplate code
-    models: [openai/gpt-4o, anthropic/claude-sonnet-4-5]
+    models: [openai/gpt-4o, anthropic/claude-sonnet-5]
   - name: summaries
     description: summarizing notes, mails and documents
-    models: [anthropic/claude-sonnet-4-5, openai/gpt-4o-mini]
+    models: [anthropic/claude-sonnet-5, openai/gpt-4o-mini]
 overrides: {{llm_routing_model: plano/router}}
 routing:
   session_cache: {{type: memory}}

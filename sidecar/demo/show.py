@@ -198,7 +198,7 @@ def _invite(out: TextIO, sidecars: dict[str, SidecarHandle], config: Path) -> No
         f"\nBoth sidecars run on the config in {config}.\nTry them; Ctrl-C ends the demo.\n\n"
         f"""  curl -s {a.data_url}{CHAT_PATH} {json_type} -d '{{"model": "fast", {said}}}'\n\n"""
         f"  curl -sN {b.data_url}{MESSAGES_PATH} {json_type} "
-        f"""-d '{{"model": "claude-sonnet-4-5", "max_tokens": 99, "stream": true, {said}}}'\n\n"""
+        f"""-d '{{"model": "claude-sonnet-5", "max_tokens": 99, "stream": true, {said}}}'\n\n"""
         f"""  curl -si {a.data_url}{CHAT_PATH} {json_type} -d '{{"model": "gpt-99", {said}}}'\n\n"""
         f"  curl -s {a.admin_url}/metrics\n\n"
     )

@@ -31,7 +31,7 @@ def sidecar_config(provider_url: str, **overrides: Any) -> dict[str, Any]:
             {"model": "openai/gpt-4o-mini", "access_key": "sk-demo", "base_url": provider_url, "default": True},
             {"model": "openai/gpt-4o", "access_key": "sk-demo", "base_url": provider_url},
             {"model": "openai/text-embedding-3-small", "access_key": "sk-demo", "base_url": provider_url},
-            {"model": "anthropic/claude-sonnet-4-5", "access_key": "sk-ant-demo", "base_url": provider_url},
+            {"model": "anthropic/claude-demo", "access_key": "sk-ant-demo", "base_url": provider_url},
         ],
         "model_aliases": {"fast": {"target": "openai/gpt-4o-mini"}},
         "drain": {"quiet_s": 0, "grace_s": 10},
