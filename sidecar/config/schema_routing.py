@@ -1,0 +1,109 @@
+"""What a config says about choosing and keeping a model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from sidecar.config.schema_providers import Section, Text
+from sidecar.config.secret import Secret
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class ModelAlias(Section, frozen=True):
+    """Another name for a model; one level, aliases do not chain."""
+
+    target: Annotated[Text, Meta(description="the model, or the provider entry's name, that it stands for")]
+
+
+class SelectionPolicy(Section, frozen=True):
+    """How the models of one preference are ordered."""
+
+    prefer: Annotated[
+        Literal["cheapest", "fastest", "none"], Meta(description="`none` keeps the order in which they stand")
+    ] = "none"
+
+
+class RoutingPreference(Section, frozen=True):
+    """A described kind of work with the models that should do it."""
+
+    name: Annotated[Text, Meta(description="unique name of the route")]
+    description: Annotated[Text, Meta(description="the kind of work, for the router model to recognise")]
+    models: Annotated[tuple[Text, ...], Meta(min_length=1, description="configured models, best first")]
+    selection_policy: Annotated[SelectionPolicy, Meta(description="how the models are ordered")] = SelectionPolicy()
+
+
+class MetricsSource(Section, frozen=True):
+    """Where prices or latencies are read from; at most one of each type."""
+
+    type: Annotated[Literal["cost", "latency"], Meta(description="what it tells")]
+    provider: Annotated[
+        Literal["digitalocean", "models.dev", "file", "prometheus"],
+        Meta(description="`prometheus` tells latency, the others cost"),
+    ]
+    url: Annotated[Text | None, Meta(description="unset: the provider's own; needed for `prometheus`")] = None
+    path: Annotated[Text | None, Meta(description="price file; needed for `file`")] = None
+    query: Annotated[Text | None, Meta(description="PromQL with the label `model_name`")] = None
+    refresh_interval_s: Annotated[
+        Count | None, Meta(description="how often it is read again; unset: once at start")
+    ] = msgspec.field(default=None, name="refresh_interval")
+    model_aliases: Annotated[dict[str, Text], Meta(description="catalog key to configured model")] = msgspec.field(
+        default_factory=dict
+    )
+
+
+class RedisTls(Section, frozen=True):
+    """Files for TLS to Redis."""
+
+    ca_file: Annotated[Text | None, Meta(description="private CA")] = None
+    cert_file: Annotated[Text | None, Meta(description="client certificate")] = None
+    key_file: Annotated[Text | None, Meta(description="the client certificate's key")] = None
+
+
+class SessionCache(Section, frozen=True):
+    """Where pins are kept."""
+
+    type: Annotated[Literal["memory", "redis"], Meta(description="`redis` shares pins between pods")] = "memory"
+    url: Annotated[
+        Secret | None,
+        Meta(description="`redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`; needed for `redis`"),
+    ] = None
+    tenant_header: Annotated[Text | None, Meta(description="header that names the tenant of a session")] = None
+    tenant: Annotated[Text | None, Meta(description="fixed tenant; wins over the header")] = None
+    call_budget_ms: Annotated[Count, Meta(description="all that one call waits for Redis")] = 20
+    username: Annotated[Text | None, Meta(description="ACL user")] = None
+    password: Annotated[Secret | None, Meta(description="its password, kept out of the URL")] = None
+    tls: Annotated[RedisTls, Meta(description="files for TLS to Redis")] = RedisTls()
+    near_cache: Annotated[bool, Meta(description="keep pins that were read in this process, coherently")] = True
+
+
+class Routing(Section, frozen=True):
+    """Settings of routing and affinity."""
+
+    session_ttl_s: Annotated[Count, Meta(description="how long a pin lives")] = msgspec.field(
+        default=600, name="session_ttl_seconds"
+    )
+    session_ttl_mode: Annotated[
+        Literal["sliding", "fixed"], Meta(description="`sliding` starts the TTL anew while a session is used")
+    ] = "sliding"
+    session_max_entries: Annotated[Count, Meta(description="pins held in memory, near cache included")] = 100_000
+    session_headers: Annotated[
+        tuple[str, ...], Meta(description="headers that name a session; the first one present counts")
+    ] = ("x-model-affinity", "x-claude-code-session-id", "x-session-affinity", "session_id", "session-id")
+    session_cache: Annotated[SessionCache, Meta(description="where pins are kept")] = SessionCache()
+    unknown_model: Annotated[
+        Literal["error", "default"], Meta(description="a model that is not configured: 404, or the default provider")
+    ] = "error"
+    router_timeout_ms: Annotated[Count, Meta(description="how long a call waits for the router model")] = 1000
+    router_context_tokens: Annotated[Count, Meta(description="budget of the router model's prompt")] = 8192
+    prompt_template: Annotated[
+        Text | None,
+        Meta(description="router prompt with `{routes}` and `{conversation}`; unset: the built-in wording"),
+    ] = None
+    routing_budget: Annotated[Any, Meta(description="plano's; not served")] = None
+    route_on_user_only: Annotated[Any, Meta(description="plano's; not served")] = None
+    llm_provider: Annotated[Any, Meta(description="plano's; not served")] = None
+    model: Annotated[Any, Meta(description="plano's; not served")] = None

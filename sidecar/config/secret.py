@@ -1,0 +1,82 @@
+"""Values that must not be shown, and the view of a config that shows none of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+_MASK: Final = "***"
+_USERINFO: Final = re.compile(r"://.*@", re.DOTALL)
+"""Greedy, since a password may hold an unescaped ``@`` or ``/``."""
+
+
+class Secret:
+    """A text that every ordinary way of printing shows as ``***``. Only `reveal` gives it out."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself: for a header or a password prompt, never for a message."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return _MASK
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return _MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __bool__(self) -> bool:
+        """Whether there is any text."""
+        return bool(self._text)
+
+    def __reduce__(self) -> str:
+        # A pickle or a deep copy would hold the text in the clear.
+        raise TypeError("a Secret cannot be pickled or copied")
+
+
+class FileText(str):
+    """A text that came, wholly or in part, out of ``${file:...}``: most mounted files are secrets, so it is masked."""
+
+    __slots__ = ()
+
+
+def redacted(config: msgspec.Struct) -> dict[str, Any]:
+    """A config as plain JSON values under its YAML keys, for people to look at.
+
+    Masked are: every `Secret` (keys, passwords, header values, Redis URLs), every text out of a file, and the user
+    info and query of every URL.
+    """
+    shown = {field.encode_name: _shown(getattr(config, field.name)) for field in msgspec.structs.fields(config)}
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {str(key): _shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    if isinstance(value, Secret | FileText):
+        return _MASK
+    if isinstance(value, str) and "://" in value:
+        return _without_userinfo(value)
+    return value
+
+
+def _without_userinfo(url: str) -> str:
+    plain, query, _ = _USERINFO.sub(f"://{_MASK}@", url).partition("?")
+    return f"{plain}?{_MASK}" if query else plain
