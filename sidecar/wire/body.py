@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from codecs import utf_8_decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, ValuesView
 from typing import Final
 
 import msgspec
@@ -27,12 +27,13 @@ _JOIN_BYTES: Final = 16 * 1024
 _UTF8_STEP_BYTES: Final = 1024 * 1024
 """Text is checked in steps, since what proves it valid is a decoded copy of up to four times its size."""
 
-_OWN_FIELDS: Final = frozenset((b"routing_preferences",))
-_FIELDS: Final = frozenset((b"model", b"stream", b"previous_response_id", b"conversation")) | _OWN_FIELDS
-
-# What stands before a member's value: brace or comma, the name, the colon. Possessive, so that no input backtracks.
+# What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that we read, group 2 says
+# that the name has escapes; most have neither. Possessive, so that no input backtracks.
+_FIELDS: Final = frozenset((b"model", b"stream", b"previous_response_id", b"conversation", b"routing_preferences"))
 _MEMBER_HEAD: Final = re.compile(
-    rb'[ \t\r\n]*+[{,][ \t\r\n]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL
+    rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)(?=")|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
+    % b"|".join(sorted(_FIELDS)),
+    re.DOTALL,
 )
 _NEXT_COMMA: Final = re.compile(rb"[ \t\r\n]*+,")
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -57,14 +58,12 @@ class _Place(msgspec.Struct, frozen=True, gc=False):
     """Where a member that we read stands. Offsets into the body."""
 
     before: int
-    """End of the member before it, or 0."""
+    """Where the member before it ends; 0 for the first."""
     name: int
     """The name's opening quote."""
     start: int
     """The value's first byte."""
     end: int
-    is_first: bool
-    """Whether only members that are cut out stand before it."""
 
 
 def peek_body(body: bytes) -> BodyFacts:
@@ -78,23 +77,17 @@ def peek_body(body: bytes) -> BodyFacts:
     if not body.isascii():
         _check_utf8(body)
     places: dict[bytes, _Place] = {}
-    position = kept = 0
-    for raw in _top_level(body):
-        head = _MEMBER_HEAD.match(body, position)
+    position = 0
+    match = _MEMBER_HEAD.match
+    values = _top_level(body)
+    for raw in values:
+        head = match(body, position)
         assert head is not None  # the decoder read a member here
-        name = head[1]
-        start = head.end()
-        end = start + len(raw)
-        if b"\\" in name:
-            name = _unescaped(name)
-        if name in _FIELDS:
-            if name in places:
-                raise InvalidBody(f"{name.decode()!r} stands more than once in the body", param=name.decode())
-            places[name] = _Place(position, head.start(1) - 1, start, end, kept == 0)
-        if name not in _OWN_FIELDS:
-            kept += 1
+        end = head.end() + len(raw)
+        if head.lastindex is not None:
+            _note(places, head, end)
         position = end
-    return _facts(body, places, kept)
+    return _facts(body, places, len(values))
 
 
 def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
@@ -148,7 +141,7 @@ def _check_utf8(body: bytes) -> None:
         position += used
 
 
-def _top_level(body: bytes) -> Iterable[msgspec.Raw]:
+def _top_level(body: bytes) -> ValuesView[msgspec.Raw]:
     """The top-level values in document order, repeated names included, each as long as it is in the body.
 
     Raises: InvalidBody.
@@ -189,15 +182,28 @@ def _decode(body: bytes) -> _Members:
     return msgspec.json.Decoder(_Members, dec_hook=count).decode(body)
 
 
-def _unescaped(name: bytes) -> bytes:
-    """A member's name with its escapes resolved; as it is where they stand for no character, since ours all do."""
+def _note(places: dict[bytes, _Place], head: re.Match[bytes], end: int) -> None:
+    """Remember where a member stands, if it is one that we read.
+
+    Raises: InvalidBody where it stands there for the second time.
+    """
+    name = head[1] or _unescaped(head[0])
+    if name not in _FIELDS:
+        return
+    if name in places:
+        raise InvalidBody(f"{name.decode()!r} stands more than once in the body", param=name.decode())
+    places[name] = _Place(head.start(), head.start() + head[0].index(b'"'), head.end(), end)
+
+
+def _unescaped(head: bytes) -> bytes:
+    """The name in a member's head, escapes resolved; empty where they stand for half a character: none of ours does."""
     try:
-        return msgspec.json.decode(b'"' + name + b'"', type=str).encode()
+        return msgspec.json.decode(head[head.index(b'"') : head.rindex(b'"') + 1], type=str).encode()
     except msgspec.DecodeError:
-        return name
+        return b""
 
 
-def _facts(body: bytes, places: dict[bytes, _Place], kept: int) -> BodyFacts:
+def _facts(body: bytes, places: dict[bytes, _Place], members: int) -> BodyFacts:
     """Check the types of the fields that were found, and cut out our own.
 
     Raises: InvalidBody.
@@ -206,17 +212,14 @@ def _facts(body: bytes, places: dict[bytes, _Place], kept: int) -> BodyFacts:
     own = places.get(b"routing_preferences")
     return BodyFacts(
         requested_model=None if model is None else _model(body[model.start : model.end]),
-        wants_stream=b"stream" in places and _stream(body, places[b"stream"]),
+        wants_stream=_stream(body, places.get(b"stream")),
         model_span=None if model is None else (model.start, model.end),
         cuts=() if own is None else (_cut(body, own),),
         insert_at=body.index(b"{") + 1,
-        is_empty_object=kept == 0,
+        is_empty_object=members == (0 if own is None else 1),
         routing_preferences=None if own is None else body[own.start : own.end],
-        holds_provider_state=any(
-            body[place.start : place.end] != b"null"
-            for name in (b"previous_response_id", b"conversation")
-            if (place := places.get(name)) is not None
-        ),
+        holds_provider_state=_is_set(body, places.get(b"previous_response_id"))
+        or _is_set(body, places.get(b"conversation")),
     )
 
 
@@ -234,9 +237,12 @@ def _model(value: bytes) -> str | None:
     return None if model in (None, "", "none") else model
 
 
-def _stream(body: bytes, place: _Place) -> bool:
-    """Raises: InvalidBody where ``stream`` is neither a boolean nor null."""
-    value = body[place.start : place.end]
+def _stream(body: bytes, place: _Place | None) -> bool:
+    """Whether the app wants a stream; missing and null mean no.
+
+    Raises: InvalidBody.
+    """
+    value = b"null" if place is None else body[place.start : place.end]
     if value == b"true":
         return True
     if value in (b"false", b"null"):
@@ -244,9 +250,14 @@ def _stream(body: bytes, place: _Place) -> bool:
     raise InvalidBody("'stream' must be true or false", param="stream")
 
 
+def _is_set(body: bytes, place: _Place | None) -> bool:
+    """Whether a field is there and not null."""
+    return place is not None and body[place.start : place.end] != b"null"
+
+
 def _cut(body: bytes, place: _Place) -> tuple[int, int]:
     """The member's span with exactly one neighbouring comma: the one before it, or where it is first, the one after."""
-    if not place.is_first:
+    if place.before:
         return body.index(b",", place.before), place.end
     comma = _NEXT_COMMA.match(body, place.end)
     return place.name, place.end if comma is None else comma.end()

@@ -150,6 +150,7 @@ def response_lines(raw: RawHeaders, extra: Iterable[bytes] = ()) -> list[bytes]:
                 lines.append(name + b": " + value + b"\r\n")
             lines.append(b"x-plano-upstream-request-id: " + value + b"\r\n")
     if listed:
+        listed.add(b"connection")
         return response_lines([(name, value) for name, value in raw if name.lower() not in listed], extra)
     lines.extend(extra)
     return lines
