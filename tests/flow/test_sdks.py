@@ -38,6 +38,15 @@ class TestThroughTheSidecar(SdkMatrix):
         reply = await sdks.call(sdks.openai.chat.completions.create, **hello("anthropic/claude-demo"))
         assert reply.choices[0].message.content == answer("claude-demo")
 
+    async def test_files(self, sdks: Sdks, shared_provider: DemoProvider) -> None:
+        """A path that is passed through reaches its provider by any method, bytes untouched."""
+        files = sdks.openai.files
+        made = await sdks.call(files.create, file=("a.jsonl", b'{"a": 1}'), purpose="batch")
+        assert b'{"a": 1}' in shared_provider.requests[-1].body
+        deleted = await sdks.call(files.delete, file_id=made.id)
+        assert ([f.id for f in await sdks.pages(files.list)], deleted.deleted) == ([made.id], True)
+        assert shared_provider.requests[-1].header_values("authorization") == ["Bearer sk-demo"]
+
     async def test_credentials_and_headers(self, sdks: Sdks, shared_provider: DemoProvider) -> None:
         """The provider gets the configured key and the SDK's own headers, and not the app's key."""
         await sdks.call(sdks.openai.chat.completions.create, **hello("gpt-4o"))

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from sidecar.demo.provider import DemoProvider
 from sidecar.demo.router_model import DemoRouterModel
+from tests.support.failing import failing_config
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
 StartSidecar = Callable[[dict[str, Any]], Awaitable[SidecarProcess]]
@@ -65,12 +66,28 @@ async def shared_sidecar(
     shared_provider: DemoProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[SidecarProcess]:
     """A sidecar process for all tests of a module, in front of `shared_provider`."""
-    process = SidecarProcess(sidecar_config(shared_provider.url), tmp_path_factory.mktemp("sidecar"))
+    async for process in _one_sidecar(sidecar_config(shared_provider.url), tmp_path_factory):
+        yield process
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def failing_sidecar(
+    shared_provider: DemoProvider, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[SidecarProcess]:
+    """A sidecar process for all tests of a module, whose providers fail in every way: see `tests.support.failing`."""
+    async for process in _one_sidecar(failing_config(shared_provider.url), tmp_path_factory):
+        yield process
+
+
+async def _one_sidecar(config: dict[str, Any], paths: pytest.TempPathFactory) -> AsyncIterator[SidecarProcess]:
+    process = SidecarProcess(config, paths.mktemp("sidecar"))
     try:
         await process.wait_ready()
-        yield process
-    finally:
-        await _end([process])
+    except AssertionError:
+        await process.terminate()
+        raise
+    yield process
+    await _end([process])
 
 
 async def _end(started: list[SidecarProcess]) -> None:

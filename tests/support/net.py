@@ -74,8 +74,10 @@ async def exchange(port: int, request: bytes, *, limit_s: float = 20.0) -> RawRe
 
 
 async def read_reply(reader: asyncio.StreamReader, *, has_body: bool = True) -> RawReply:
-    """Read one answer, skipping interim ones. Raises: ConnectionError where no head came."""
+    """Read one answer, skipping interim ones. Raises: ConnectionError where no head came, ValueError for nonsense."""
     status_line, headers = await _read_head(reader)
+    if not status_line.startswith("HTTP/1.1 "):
+        raise ValueError(f"not a status line: {status_line!r}")
     while status_line.split(" ")[1].startswith("1") and " 101 " not in status_line:
         status_line, headers = await _read_head(reader)
     fields = dict(headers)

@@ -34,6 +34,7 @@ def sidecar_config(provider_url: str, **overrides: Any) -> dict[str, Any]:
             {"model": "anthropic/claude-demo", "access_key": "sk-ant-demo", "base_url": provider_url},
         ],
         "model_aliases": {"fast": {"target": "openai/gpt-4o-mini"}},
+        "passthrough": [{"path": "/v1/files", "provider": "openai"}],
         "drain": {"quiet_s": 0, "grace_s": 10},
     }
     for key, value in overrides.items():
