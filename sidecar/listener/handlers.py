@@ -94,8 +94,7 @@ class Door:
         try:
             headers = read_headers(request.raw_headers, self._policy.headers)
             request_id = request_id_of(headers)
-            if headers.has_origin or headers.is_upgrade:
-                self._check(request)
+            self._check(request, headers)
             arrival = Arrival(request, path, mark + query, headers, request_id, admitted_s)
             if endpoint is not None and request.method == "POST":
                 await self._carry_call(arrival, endpoint, None, down)
@@ -132,8 +131,8 @@ class Door:
         headers, policy = arrival.headers, self._policy
         tenant = policy.fixed_tenant
         if tenant is None and headers.tenants:
-            tenant = tenant_of(headers)
-        session_id = session_id_of(headers) if headers.sessions else None
+            tenant = tenant_of(headers, policy.headers)
+        session_id = session_id_of(headers, policy.headers) if headers.sessions else None
         if tenant is None and policy.headers.tenant_header is not None:
             session_id = None  # an unknown tenant's sessions must not share the keys of nobody's
         return Call(
@@ -185,14 +184,14 @@ class Door:
                 return provider
         return None
 
-    def _check(self, request: web.BaseRequest) -> None:
+    def _check(self, request: web.BaseRequest, headers: InboundHeaders) -> None:
         """Refuse web pages and WebSockets.
 
         Raises: OriginRefused, UpgradeNotServed.
         """
-        if not self._policy.allow_origins.issuperset(request.headers.getall("Origin", ())):
+        if headers.has_origin and not self._policy.allow_origins.issuperset(request.headers.getall("Origin")):
             raise OriginRefused("requests from web pages are refused; listeners[].allow_origins can allow an origin")
-        if request.headers.get("Upgrade", "").lower() == "websocket":
+        if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
 
     def _answer(self, error: Exception, down: AppEnd, endpoint: Endpoint | None, request_id: str) -> None:

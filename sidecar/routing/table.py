@@ -99,7 +99,8 @@ class ModelTable:
         """
         found = next((listed for listed in self.listed if listed.name == name), None)
         if found is None and (name in self._names or self._by_wildcard(name)):
-            found = Listed(name=name, owner=self._names.get(name, name).partition("/")[0])
+            (first, *_) = self._groups.get(self._names.get(name, name)) or self._by_wildcard(name)
+            found = Listed(name=name, owner=first.model_name.partition("/")[0])
         if found is None:
             raise self._not_found(name)
         return found

@@ -9,7 +9,7 @@ from typing import Final
 from sidecar.config.providers import Provider, ProviderKind
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
-from sidecar.upstream.connection import ExchangeTimeouts, Origin
+from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.wire.body import patch_body, pieces_length
 from sidecar.wire.headers import request_head
