@@ -31,6 +31,7 @@ class Report:
         self._file = file
         self._places: dict[Path, Place] = {}
         self._kept: dict[Path, tuple[int, ...]] = {}
+        self._incomplete: set[Path] = set()
         self._problems: list[tuple[int, str]] = []
         self._warnings: list[tuple[int, str]] = []
 
@@ -53,14 +54,15 @@ class Report:
         """Remember where ``path`` stands."""
         self._places[path] = place
 
-    def note_kept(self, path: Path, indices: Sequence[int]) -> None:
-        """Remember which items of a list were usable, so that `entries` can name the others' neighbours rightly."""
+    def note_kept(self, path: Path, indices: Sequence[int], *, of: int) -> None:
+        """Remember which items of a list were usable, so that `entries` can give each its index in the file."""
         self._kept[path] = tuple(indices)
+        if len(indices) < of:
+            self._incomplete.add(path)
 
-    def is_whole(self, path: Path) -> bool:
+    def is_complete(self, path: Path) -> bool:
         """Whether no item of this list was dropped as unusable."""
-        kept = self._kept.get(path, ())
-        return kept == tuple(range(len(kept)))
+        return path not in self._incomplete
 
     def entries(self, path: Path, items: Iterable[T]) -> Iterator[tuple[Path, T]]:
         """The usable items of a list, each with its path in the file."""

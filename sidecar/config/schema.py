@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from sidecar.config.schema_providers import ModelProvider, Seconds, Section, Text
+from sidecar.config.schema_providers import PATH_PATTERN, ModelProvider, Seconds, Section, Text
 from sidecar.config.schema_routing import Count, MetricsSource, ModelAlias, Routing, RoutingPreference
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -121,7 +121,7 @@ class AccessLog(Section, frozen=True):
 class Passthrough(Section, frozen=True):
     """A path prefix that goes to one provider, bytes untouched."""
 
-    path: Annotated[str, Meta(pattern="^/[!-~]+$", description="path prefix at the sidecar, such as `/v1/files`")]
+    path: Annotated[str, Meta(pattern=PATH_PATTERN, description="path prefix at the sidecar, such as `/v1/files`")]
     provider: Annotated[Text, Meta(description="name of a provider entry, or a prefix that one has")]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +21,11 @@ Interface = Literal[
 """Plano's vocabulary and ``anthropic``; all but that one speak OpenAI's API."""
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+MODEL_PATTERN: Final = r"^[^\s/]+/[^\s]+$"
+PATH_PATTERN: Final = "^/[!-~]*$"
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of every config struct: frozen, and an unknown key is an error."""
 
 
@@ -48,7 +52,7 @@ class DialectEntry(Section, frozen=True):
     """Where a provider serves one dialect."""
 
     path: Annotated[
-        Annotated[str, Meta(pattern="^/[!-~]*$")] | None,
+        Annotated[str, Meta(pattern=PATH_PATTERN)] | None,
         Meta(description="full path at the provider; unset: the usual one"),
     ] = None
 
@@ -59,7 +63,7 @@ class ModelProvider(Section, frozen=True):
     model: Annotated[
         str,
         Meta(
-            pattern=r"^[^\s/]+/[^\s]+$",
+            pattern=MODEL_PATTERN,
             description="`prefix/model`, or `prefix/*` for all models of a provider; the provider gets what follows "
             "the first slash",
         ),

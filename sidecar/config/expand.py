@@ -1,0 +1,108 @@
+"""``$VAR``, ``${VAR}``, ``${VAR:-default}``, ``${file:/path}`` and ``$$`` in one scalar, in one pass."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+_REFERENCE: Final = re.compile(r"\$(?:\$|\{(?P<braced>[^{}]*)\}|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|(?P<open>\{))")
+"""A dollar sign before anything else is a dollar sign: descriptions hold prices."""
+_BRACED: Final = re.compile(r"file:(?P<file>.+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+_FILE_BYTES_AT_MOST: Final = 1 << 20
+"""As much as a Kubernetes Secret or ConfigMap can hold."""
+_FINAL_NEWLINE: Final = re.compile(r"\r?\n\Z")
+_GRAMMAR: Final = "${...} must be ${VAR}, ${VAR:-default} or ${file:/path}; write $$ for a dollar sign"
+
+
+class Expanded(msgspec.Struct, frozen=True):
+    """A scalar's text after expansion."""
+
+    text: str
+    is_changed: bool = False
+    """Whether anything was expanded: then its type follows from what its key needs."""
+    is_from_file: bool = False
+    problems: tuple[str, ...] = ()
+    """What could not be expanded. No value is ever repeated, only the names that are written in the file."""
+
+
+class Expander:
+    """Looks references up, and keeps the files that it read for whoever watches them."""
+
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+        """``folder`` is where relative paths begin: the config file's own."""
+        self._environ = environ
+        self._folder = folder
+        self.files: dict[Path, None] = {}
+
+    def expand(self, text: str) -> Expanded:
+        """Expand every reference once. What comes out of one is never looked at again."""
+        if "$" not in text:
+            return Expanded(text)
+        problems: list[str] = []
+        is_from_file = False
+
+        def replace(match: re.Match[str]) -> str:
+            nonlocal is_from_file
+            if match[0] == "$$":
+                return "$"
+            braced = _BRACED.fullmatch(match["bare"] or match["braced"] or "")
+            if braced is None:
+                problems.append(_GRAMMAR)
+                return ""
+            if braced["file"] is not None:
+                is_from_file = True
+                return self._read(braced["file"], problems)
+            return self._look_up(braced["name"], braced["default"], problems)
+
+        expanded, references = _REFERENCE.subn(replace, text)
+        return Expanded(expanded, references > 0, is_from_file, tuple(problems))
+
+    def _look_up(self, name: str, default: str | None, problems: list[str]) -> str:
+        value = self._environ.get(name)
+        if default is not None and not value:
+            return default
+        if value is None:
+            problems.append(f"environment variable {name} is not set")
+            return ""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            problems.append(f"environment variable {name} is not UTF-8")
+            return ""
+        return value
+
+    def _read(self, name: str, problems: list[str]) -> str:
+        path = self._folder / name
+        self.files[path] = None
+        try:
+            text = read_text(path, _FILE_BYTES_AT_MOST)
+        except ValueError as error:
+            problems.append(f"file {name!r} {error}")
+            return ""
+        return _FINAL_NEWLINE.sub("", text)
+
+
+def read_text(path: Path, at_most_bytes: int) -> str:
+    """A file's text.
+
+    Raises: ValueError with a sentence that goes on after the file's name, and with none of the file's content.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(at_most_bytes + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {os.strerror(error.errno or 0)}") from error
+    except ValueError as error:
+        raise ValueError("cannot be read: no file can have this name") from error
+    if len(content) > at_most_bytes:
+        raise ValueError(f"is larger than {at_most_bytes} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        # Not chained: the error's text would repeat the bytes.
+        raise ValueError("is not UTF-8") from None
