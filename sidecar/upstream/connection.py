@@ -179,6 +179,9 @@ class Connection(asyncio.Protocol):
         else:
             self._count_overhead(reply, len(data), had_head=had_head)
         if parser.complaint is not None:
+            reply.is_complete = False
+            if not had_head:
+                reply.status = 0
             self._fail(UpstreamMalformed, parser.complaint, None)
         elif reply.is_complete:
             self._complete(reply)

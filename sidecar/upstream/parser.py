@@ -23,6 +23,7 @@ class AnswerParser:
         self.keeps_alive = False
         """Whether the connection may be used again; valid once the reply is complete."""
         self._is_head_request = False
+        self._is_current = False
         self._fields: list[tuple[bytes, bytes]] = []
         self._reason = b""
         self._reply: UpstreamReply | None = None
@@ -69,6 +70,8 @@ class AnswerParser:
                 self.complaint = f"unexpected status {status}"
             return
         self._read_head(reply, fields)
+        if self.complaint is not None:
+            return
         reply.headers = fields
         reply.reason = reason
         reply.status = status
@@ -81,7 +84,7 @@ class AnswerParser:
         reply = self._reply
         if reply is not None and not reply.is_complete:
             if not reply.status:
-                self.complaint = "an interim answer with a body"
+                self.complaint = self.complaint or "an interim answer with a body"
             reply.feed(piece)
 
     def on_message_complete(self) -> None:
@@ -90,12 +93,14 @@ class AnswerParser:
         self._fields = []  # Trailers end here.
         if reply is not None and reply.status and not reply.is_complete:
             reply.is_complete = True
-            self.keeps_alive = self._should_keep_alive() and self._version() == "1.1"
+            self.keeps_alive = self._is_current and self._should_keep_alive()
 
     def _read_head(self, reply: UpstreamReply, fields: list[tuple[bytes, bytes]]) -> None:
         if len(fields) > HEADER_FIELDS:
             self.complaint = f"more than {HEADER_FIELDS} header fields"
-        if self._version() not in {"1.1", "1.0"}:
+        version = self._version()
+        self._is_current = version == "1.1"
+        if not self._is_current and version != "1.0":
             self.complaint = "not HTTP/1.1"
         for name, value in fields:
             length = len(name)

@@ -37,7 +37,7 @@ class UpstreamReply:
     """
 
     __slots__ = ("status", "reason", "headers", "content_length", "is_complete", "held_bytes", "source", "failure",
-                 "_loop", "_pieces", "_waiter")  # fmt: skip
+                 "_loop", "_pieces", "_waiter", "__weakref__")  # fmt: skip
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.status = 0
