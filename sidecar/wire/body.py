@@ -31,7 +31,7 @@ _UTF8_STEP_BYTES: Final = 1024 * 1024
 # that the name has escapes; most have neither. Possessive, so that no input backtracks.
 _FIELDS: Final = frozenset((b"model", b"stream", b"previous_response_id", b"conversation", b"routing_preferences"))
 _MEMBER_HEAD: Final = re.compile(
-    rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)(?=")|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
+    rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
     % b"|".join(sorted(_FIELDS)),
     re.DOTALL,
 )

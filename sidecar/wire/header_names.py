@@ -112,7 +112,7 @@ class RequestNames(dict[bytes, tuple[str, str, str]]):
         listed = tuple(name.lower() for name in policy.session_headers)
         self.session_names = listed if AFFINITY_HEADER in listed else (AFFINITY_HEADER, *listed)
         self._tenant_name = policy.tenant_header.lower() if policy.tenant_header else None
-        self._propagated = frozenset(name.lower() for name in policy.propagate) - _NEVER_PROPAGATED
+        self._propagated = frozenset(name.lower() for name in policy.propagate)
 
     def __missing__(self, name: bytes) -> tuple[str, str, str]:
         """Raises: InvalidHeader where the name is no token."""

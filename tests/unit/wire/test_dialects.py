@@ -70,6 +70,13 @@ def test_an_error_event_is_one_whole_event(name):
     assert (event.count(b"\n\n"), event.count(b"\r")) == (1, 0)
 
 
+@pytest.mark.parametrize("name", [DialectName.CHAT, DialectName.EMBEDDINGS])
+def test_chats_events_have_no_name(name):
+    """The data alone, as in the body of an error."""
+    dialect = dialect_for(name)
+    assert dialect.error_event(PROBLEM) == b"data: " + dialect.error_body(PROBLEM) + b"\n\n"
+
+
 def test_the_responses_event_has_the_documented_fields_too():
     """For readers that follow the documentation: flat code, message, param beside the SDKs' error member."""
     event = dialect_for(DialectName.RESPONSES).error_event(PROBLEM)

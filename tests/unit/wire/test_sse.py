@@ -39,6 +39,7 @@ def at_boundary(*chunks: bytes) -> bool:
         (b": comment\n", False),
         (b": comment\n\n", True),
         (b"data: 1\n \n", False),
+        (b"data: 1\rdata: 2\n\n", True),
     ],
 )
 def test_a_boundary_is_where_an_empty_line_ended_the_last_event(stream, expected):
