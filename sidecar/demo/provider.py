@@ -53,7 +53,8 @@ class DemoProvider:
         self._runner: web.AppRunner | None = None
         self._holds = Holds()
         self._arrived = asyncio.Condition()
-        self._seen = 0
+        self.seen = 0
+        """Requests read so far, remembered or not."""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
         """Bind and serve; port 0 takes a free one. Raises: OSError if the port is taken."""
@@ -99,7 +100,7 @@ class DemoProvider:
     async def wait_for_requests(self, count: int) -> None:
         """Wait until ``count`` requests have been read since the start."""
         async with self._arrived:
-            await self._arrived.wait_for(lambda: self._seen >= count)
+            await self._arrived.wait_for(lambda: self.seen >= count)
 
     def make_answer(self, ask: Ask) -> Answer:
         """What it says to a request."""
@@ -113,7 +114,7 @@ class DemoProvider:
         )
         record.peer = request.transport.get_extra_info("peername")[:2] if request.transport else None
         self.requests.append(record)
-        self._seen += 1
+        self.seen += 1
         async with self._arrived:
             self._arrived.notify_all()
         try:
@@ -127,4 +128,4 @@ class DemoProvider:
         persona = Persona(
             self.name, self.token_gap_s, self.keys, self.models, self.script, self.make_answer, self.directive
         )
-        return Exchange(persona, request, record, self._seen)
+        return Exchange(persona, request, record, self.seen)

@@ -178,15 +178,26 @@ async def test_origin(failing_sidecar: SidecarProcess, path: str, origin: str) -
     assert_error(await exchange(failing_sidecar.data_port, request), path, 403, "origin_refused")
 
 
+TOO_MUCH = {
+    "one long field": {"x-filler": "x" * 70_000},
+    "long in sum": {f"x-filler-{n}": "x" * 7_000 for n in range(10)},
+    "too many": {f"x-filler-{n}": "x" for n in range(129)},
+}
+
+
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
-@pytest.mark.parametrize(
-    "headers", [{"x-filler": "x" * 70_000}, {f"x-filler-{n}": "x" for n in range(129)}], ids=["long", "many"]
-)
-async def test_headers_too_large(failing_sidecar: SidecarProcess, path: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("what", TOO_MUCH)
+async def test_headers_too_large(failing_sidecar: SidecarProcess, path: str, what: str) -> None:
     """Over 64 KiB of headers, or over 128 of them, is a 431."""
-    request = json_request(path, failing.body_for(path, failing.good_model(path)), headers)
+    request = json_request(path, failing.body_for(path, failing.good_model(path)), TOO_MUCH[what])
     reply = await exchange(failing_sidecar.data_port, request)
     assert (reply.status, reply.header("x-plano-error")) == (431, "headers_too_large")
+
+
+async def test_not_http(failing_sidecar: SidecarProcess) -> None:
+    """Bytes that are no request are a 400 with all that an error of ours has."""
+    request = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nno colon\r\n\r\n".encode()
+    assert_error(await exchange(failing_sidecar.data_port, request), CHAT, 400, "invalid_request")
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])

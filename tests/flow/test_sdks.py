@@ -56,7 +56,8 @@ class TestThroughTheSidecar(SdkMatrix):
         assert openai_request.header_values("authorization") == ["Bearer sk-demo"]
         assert anthropic_request.header_values("x-api-key") == ["sk-ant-demo"]
         assert anthropic_request.header_values("authorization") == []
-        assert anthropic_request.header_values("anthropic-version") == ["2023-06-01"]
+        version = sdks.anthropic.default_headers["anthropic-version"]
+        assert anthropic_request.header_values("anthropic-version") == [version]
         assert openai_request.header("x-stainless-lang") == anthropic_request.header("x-stainless-lang") == "python"
         assert openai_request.header_values("accept-encoding") in ([], ["identity"])
 
