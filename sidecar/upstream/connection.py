@@ -130,19 +130,13 @@ class Connection(asyncio.Protocol):
 
     # The reply's side
 
-    def abandon(self) -> None:
-        """Drop the connection; nobody wants the rest."""
-        self.abort()
-
     def expect_body(self) -> None:
         """The idle timeout runs from now."""
         idle_s = self._idle_s
         if idle_s is not None:
             idle_by_s = self._loop.time() + idle_s
-            if idle_by_s < self._answer_by_s:
-                self._deadline.move_to(idle_by_s, StreamIdleTimeout)
-            else:
-                self._deadline.move_to(self._answer_by_s, ResponseTimeout)
+            late: Late = StreamIdleTimeout if idle_by_s < self._answer_by_s else ResponseTimeout
+            self._deadline.move_to(min(idle_by_s, self._answer_by_s), late)
 
     def drained(self) -> None:
         """The reader has room again."""
@@ -166,23 +160,18 @@ class Connection(asyncio.Protocol):
             self.abort()  # Nobody asked: whatever this is, the next answer would be out of step.
             return
         held_bytes, had_head = reply.held_bytes, reply.status != 0
+        cause: Exception | None = None
         try:
             parser.feed(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            parser.keeps_alive = False
-            if not reply.is_complete and parser.complaint is None:
-                parser.complaint = "the answer is not HTTP"
-                self._fail(UpstreamMalformed, f"{parser.complaint}: {error}", error.with_traceback(None))
-                return
+            cause = error.with_traceback(None)  # A traceback would keep this frame, and so the reply.
+            parser.stumble(error)
         if had_head and reply.held_bytes != held_bytes:
             self._overhead_bytes = 0
         else:
             self._count_overhead(reply, len(data), had_head=had_head)
         if parser.complaint is not None:
-            reply.is_complete = False
-            if not had_head:
-                reply.status = 0
-            self._fail(UpstreamMalformed, parser.complaint, None)
+            self._refuse(reply, parser.complaint, cause, had_head=had_head)
         elif reply.is_complete:
             self._complete(reply)
         elif reply.status:
@@ -244,23 +233,26 @@ class Connection(asyncio.Protocol):
 
     def _count_overhead(self, reply: UpstreamReply, received_bytes: int, *, had_head: bool) -> None:
         """Bound what is no body: the head, and chunk framing or trailers that never end."""
-        self._overhead_bytes += received_bytes
-        if self._overhead_bytes > HEAD_BYTES and (
-            had_head or not reply.status or head_bytes(reply.headers) > HEAD_BYTES
-        ):
+        self._overhead_bytes = seen_bytes = self._overhead_bytes + received_bytes
+        if seen_bytes > HEAD_BYTES and (had_head or not reply.status or head_bytes(reply.headers) > HEAD_BYTES):
             self._parser.complaint = f"more than {HEAD_BYTES} bytes of head or framing"
         elif reply.status and not had_head:
             self._overhead_bytes = 0
 
+    def _refuse(self, reply: UpstreamReply, complaint: str, cause: Exception | None, *, had_head: bool) -> None:
+        """The answer cannot be used: `send` fails if it has not returned yet, else `read` does."""
+        reply.is_complete = False
+        if not had_head:
+            reply.status = 0
+        self._fail(UpstreamMalformed, complaint, cause)
+
     def _complete(self, reply: UpstreamReply) -> None:
         """The answer is whole: let go of it, and keep the connection if both directions are clean."""
-        transport = self._transport
-        assert transport is not None
-        self._reply = None
+        assert self._transport is not None
+        self._reply = reply.source = None
         self._parser.end()
-        reply.source = None
         self._deadline.lift()
-        if self._parser.keeps_alive and self._is_written and not transport.get_write_buffer_size():
+        if self._parser.keeps_alive and self._is_written and not self._transport.get_write_buffer_size():
             self.drained()
             self._is_fresh = False
             self._owner.recycle(self)

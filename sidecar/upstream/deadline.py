@@ -53,6 +53,7 @@ class Deadline:
         """For good."""
         self._at_s = inf
         self._timer_s = -inf
+        self._on_late = _ignore  # No cycle through the owner is left.
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -64,3 +65,7 @@ class Deadline:
             self.move_to(self._at_s, self._late)
         else:
             self._on_late(self._late)
+
+
+def _ignore(late: Late) -> None:
+    """Nobody is there any more."""

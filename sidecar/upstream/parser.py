@@ -45,6 +45,13 @@ class AnswerParser:
         """Let go of the reply."""
         self._reply = None
 
+    def stumble(self, error: Exception) -> None:
+        """Llhttp refused what came: inside an answer that spoils it, behind one only the connection."""
+        self.keeps_alive = False
+        reply = self._reply
+        if self.complaint is None and reply is not None and not reply.is_complete:
+            self.complaint = f"the answer is not HTTP: {error}"
+
     def on_message_begin(self) -> None:
         """A second answer to one request: the connection is out of step."""
         self.keeps_alive = False

@@ -17,7 +17,7 @@ HELD_WHOLE_BYTES: Final = 256 * 1024
 class Source(Protocol):
     """The connection, as far as a reply needs it."""
 
-    def abandon(self) -> None:
+    def abort(self) -> None:
         """Drop the connection at once; the reply is not interested any more."""
         ...
 
@@ -80,7 +80,7 @@ class UpstreamReply:
         source = self.source
         if source is not None:
             self.source = None
-            source.abandon()
+            source.abort()
 
     def feed(self, piece: bytes) -> None:
         """Body bytes have arrived."""

@@ -69,14 +69,14 @@ def factory_of(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
     if name == "uvloop":
         import uvloop
 
-        return uvloop.new_event_loop  # type: ignore[no-any-return]
+        return uvloop.new_event_loop
     import aiofastnet
 
     if name == "aiofastnet":
-        return aiofastnet.loop_factory()  # type: ignore[no-any-return]
+        return aiofastnet.loop_factory()
     import uvloop
 
-    return aiofastnet.loop_factory(uvloop.new_event_loop)  # type: ignore[no-any-return]
+    return aiofastnet.loop_factory(uvloop.new_event_loop)
 
 
 class Floor(asyncio.Protocol):
@@ -102,7 +102,9 @@ class Floor(asyncio.Protocol):
         await self.waiter
 
 
-async def measure_floor(port: int, request: bytes, answer_bytes: int, tls: ssl.SSLContext | None, options: argparse.Namespace):
+async def measure_floor(
+    port: int, request: bytes, answer_bytes: int, tls: ssl.SSLContext | None, options: argparse.Namespace
+):
     loop = asyncio.get_running_loop()
     left = options.exchanges
 
@@ -175,7 +177,10 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     fields = b"".join(b"x-ratelimit-field-%d: 1234567\r\n" % i for i in range(10))
-    answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%scontent-length: %d\r\n\r\n" % (fields, options.answer)
+    answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%scontent-length: %d\r\n\r\n" % (
+        fields,
+        options.answer,
+    )
     answer += b"x" * options.answer
     body = [b"x" * 30, b'"gpt"', b"y" * (options.request - 35)]
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % options.request

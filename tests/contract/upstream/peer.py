@@ -115,7 +115,8 @@ def answers(*said: bytes) -> Script:
 
     async def script(line: Line) -> None:
         for data in said:
-            await line.hear()
+            if not await line.hear():
+                return
             await line.say(data)
         await line.gone()
 
@@ -127,7 +128,8 @@ def answers_and_closes(*said: bytes) -> Script:
 
     async def script(line: Line) -> None:
         for data in said:
-            await line.hear()
+            if not await line.hear():
+                return
             await line.say(data)
 
     return script

@@ -45,7 +45,7 @@ async def test_slow_reader_pauses_the_provider(peer: Peer, pool: Pool):
         biggest = max(biggest, len(piece))
     assert digest.digest() == hashlib.sha256(block * blocks).digest()
     assert biggest <= HELD_BYTES + SEGMENT_BYTES
-    assert (1, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (1, 0)
 
 
 @pytest.mark.parametrize("size", [HELD_BYTES + 1, HELD_WHOLE_BYTES])
@@ -93,4 +93,4 @@ async def test_slow_provider_pauses_the_writer(peer: Peer, pool: Pool):
         assert transport.get_write_buffer_size() <= WRITE_BYTES + HIGH_WATER_BYTES
     may_read.set()
     assert await whole(await task) == hashlib.sha256(body).digest()
-    assert (1, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (1, 0)

@@ -15,7 +15,11 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 async def test_answer_is_handed_over_as_received(peer: Peer, pool: Pool):
     """Status, reason and header fields arrive as they stood on the wire: case, order, repetition and bytes."""
-    peer.follows(answers(b"HTTP/1.1 429 Slow Down\r\nX-B: \xe9\r\nset-cookie: a\r\nSET-COOKIE: b\r\nE:\r\nContent-Length: 2\r\n\r\nno"))
+    peer.follows(
+        answers(
+            b"HTTP/1.1 429 Slow Down\r\nX-B: \xe9\r\nset-cookie: a\r\nSET-COOKIE: b\r\nE:\r\nContent-Length: 2\r\n\r\nno"
+        )
+    )
 
     reply = await ask(pool, b"hi")
 
@@ -30,7 +34,7 @@ async def test_answer_in_one_segment_is_whole_at_once(peer: Peer, pool: Pool):
 
     reply = await ask(pool)
 
-    assert (1, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (1, 0)
     assert reply.take_whole() == b"hello"
     assert await reply.read() == b""
 
@@ -57,7 +61,7 @@ async def test_clean_end_keeps_the_connection(peer: Peer, pool: Pool, said: byte
     first = await ask(pool)
     assert await whole(first) == body
     assert await whole(await ask(pool)) == b"hello"
-    assert (1, 1, 1) == (peer.connects, pool.opened_total, pool.idle)
+    assert (peer.connects, pool.opened_total, pool.idle) == (1, 1, 1)
     assert not [name for name, _ in first.headers if name in {b"X-Trailer", b"Link"}]
 
 
@@ -78,7 +82,7 @@ async def test_doubtful_end_closes_the_connection(peer: Peer, pool: Pool, said: 
     peer.follows(answers(said))
 
     assert await whole(await ask(pool)) == b"hello"
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await peer.done()
 
 
@@ -91,7 +95,7 @@ async def test_close_delimited_body_ends_with_the_connection(peer: Peer, pool: P
     assert reply.content_length is None
     assert await whole(reply) == b"hello"
     assert await reply.read() == b""
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
 
 
 async def test_close_delimited_body_that_is_reset_is_cut(peer: Peer, pool: Pool):
@@ -122,7 +126,7 @@ async def test_answer_to_head_has_no_body(peer: Peer, pool: Pool, said: bytes):
 
     assert reply.take_whole() == b""
     await peer.done()
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +190,7 @@ async def test_nonsense_before_the_body_is_malformed(peer: Peer, pool: Pool, sai
         await whole(await ask(pool))
     assert f"127.0.0.1:{peer.port}: " in str(raised.value)
     assert "hello" not in str(raised.value)
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await peer.done()
 
 
@@ -213,7 +217,7 @@ async def test_nonsense_in_the_body_is_malformed(peer: Peer, pool: Pool, said: b
     was_read.set()
     with pytest.raises(UpstreamMalformed):
         await whole(reply)
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 100 Continue\r\n\r\n"])
@@ -223,7 +227,7 @@ async def test_close_before_the_head_is_a_reset(peer: Peer, pool: Pool, said: by
 
     with pytest.raises(UpstreamReset, match=f"127.0.0.1:{peer.port}"):
         await ask(pool)
-    assert (1, 0, 0) == (peer.connects, pool.idle, pool.active)
+    assert (peer.connects, pool.idle, pool.active) == (1, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -244,5 +248,5 @@ async def test_one_byte_at_a_time(peer: Peer, pool: Pool, said: bytes):
 
     peer.follows(script)
     reply = await ask(pool)
-    assert (200, b"OK", (b"X", b"y")) == (reply.status, reply.reason, reply.headers[0])
+    assert (reply.status, reply.reason, reply.headers[0]) == (200, b"OK", (b"X", b"y"))
     assert await whole(reply) == b"hello"

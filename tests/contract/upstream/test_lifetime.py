@@ -39,12 +39,12 @@ async def test_idle_connections_are_used_last_in_first_out(peer: Peer, pool: Poo
 
     peer.follows(script)
     first, second = await asyncio.gather(ask(pool), ask(pool))
-    assert (b"hello", b"hello") == (await whole(first), await whole(second))
+    assert (await whole(first), await whole(second)) == (b"hello", b"hello")
     last = served[-1]
     for _ in range(3):
         await whole(await ask(pool))
     assert [last] * 3 == served[2:]
-    assert (2, 2) == (peer.connects, pool.idle)
+    assert (peer.connects, pool.idle) == (2, 2)
 
 
 async def test_idle_connections_expire(peer: Peer):
@@ -53,7 +53,7 @@ async def test_idle_connections_expire(peer: Peer):
     pool = Pool(peer.origin, keepalive_s=0.02)
     await asyncio.gather(ask(pool), ask(pool), ask(pool))
     await peer.done()
-    assert (0, 0, 3) == (pool.idle, pool.active, pool.opened_total)
+    assert (pool.idle, pool.active, pool.opened_total) == (0, 0, 3)
     await pool.aclose()
 
 
@@ -62,7 +62,7 @@ async def test_no_more_than_max_idle_are_kept(peer: Peer):
     peer.follows(answers(HELLO))
     pool = Pool(peer.origin, max_idle=1)
     await asyncio.gather(ask(pool), ask(pool), ask(pool))
-    assert (1, 0, 3) == (pool.idle, pool.active, pool.opened_total)
+    assert (pool.idle, pool.active, pool.opened_total) == (1, 0, 3)
     await pool.aclose()
 
 
@@ -80,7 +80,7 @@ async def test_connection_closed_while_idle_is_dropped(peer: Peer, pool: Pool, i
     await whole(await ask(pool))
     await until(lambda: pool.idle == 0)
     assert await whole(await ask(pool)) == b"hello"
-    assert (2, 2, 0) == (peer.connects, pool.opened_total, pool.retried_total)
+    assert (peer.connects, pool.opened_total, pool.retried_total) == (2, 2, 0)
 
 
 async def test_bytes_on_an_idle_connection_drop_it(peer: Peer, pool: Pool):
@@ -105,7 +105,8 @@ async def test_bytes_on_an_idle_connection_drop_it(peer: Peer, pool: Pool):
 @pytest.mark.parametrize("size", [0, 1000, 500_000])
 async def test_stale_connection_is_replaced_once(peer: Peer, pool: Pool, is_reset: bool, size: int):
     """A kept connection that dies on a request before any answer costs a second connection, not the call: the
-    request is sent again as it was, once, on a connection that was not kept."""
+    request is sent again as it was, once, on a connection that was not kept.
+    """
     heard: list[int] = []
 
     async def dies_on_second(line: Line):
@@ -124,7 +125,7 @@ async def test_stale_connection_is_replaced_once(peer: Peer, pool: Pool, is_rese
     body = b"x" * size
     await whole(await ask(pool, body))
     assert await whole(await ask(pool, body)) == b"hello"
-    assert (2, 2, 1, 1) == (peer.connects, pool.opened_total, pool.retried_total, pool.idle)
+    assert (peer.connects, pool.opened_total, pool.retried_total, pool.idle) == (2, 2, 1, 1)
     assert len(heard) == 3
     assert len(set(heard)) == 1
 
@@ -141,7 +142,7 @@ async def test_replacement_is_not_another_kept_connection(peer: Peer, pool: Pool
     await asyncio.gather(ask(pool), ask(pool))
     assert pool.idle == 2
     assert await whole(await ask(pool)) == b"hello"
-    assert (3, 1) == (peer.connects, pool.retried_total)
+    assert (peer.connects, pool.retried_total) == (3, 1)
 
 
 async def test_replacement_that_dies_is_a_reset(peer: Peer, pool: Pool):
@@ -159,7 +160,7 @@ async def test_replacement_that_dies_is_a_reset(peer: Peer, pool: Pool):
     await whole(await ask(pool))
     with pytest.raises(UpstreamReset):
         await ask(pool)
-    assert (2, 2, 1) == (peer.connects, pool.opened_total, pool.retried_total)
+    assert (peer.connects, pool.opened_total, pool.retried_total) == (2, 2, 1)
 
 
 async def test_stale_connection_that_began_to_answer_is_not_replaced(peer: Peer, pool: Pool):
@@ -168,7 +169,7 @@ async def test_stale_connection_that_began_to_answer_is_not_replaced(peer: Peer,
     await whole(await ask(pool))
     with pytest.raises(UpstreamReset):
         await ask(pool)
-    assert (1, 0) == (peer.connects, pool.retried_total)
+    assert (peer.connects, pool.retried_total) == (1, 0)
 
 
 async def test_silent_kept_connection_is_not_replaced(peer: Peer, pool: Pool):
@@ -184,7 +185,7 @@ async def test_silent_kept_connection_is_not_replaced(peer: Peer, pool: Pool):
     await whole(await ask(pool))
     with pytest.raises(FirstByteTimeout):
         await ask(pool, timeouts=ExchangeTimeouts(connect_s=5, first_byte_s=0.02))
-    assert (1, 0) == (peer.connects, pool.retried_total)
+    assert (peer.connects, pool.retried_total) == (1, 0)
 
 
 async def test_refused_connection():
@@ -195,7 +196,7 @@ async def test_refused_connection():
         with pytest.raises(ConnectFailed, match=f"^{host}:{port}: could not connect: ") as raised:
             await ask(pool)
         assert isinstance(raised.value.__cause__, OSError)
-        assert (0, 0, 0) == (pool.idle, pool.active, pool.opened_total)
+        assert (pool.idle, pool.active, pool.opened_total) == (0, 0, 0)
         await pool.aclose()
 
 
@@ -237,9 +238,9 @@ async def test_cancelled_send_closes_the_connection(peer: Peer, pool: Pool, is_k
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await peer.done()
-    assert (1, 0) == (peer.connects, pool.retried_total)
+    assert (peer.connects, pool.retried_total) == (1, 0)
 
 
 async def test_cancelled_read_closes_the_connection(peer: Peer, pool: Pool):
@@ -252,7 +253,7 @@ async def test_cancelled_read_closes_the_connection(peer: Peer, pool: Pool):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await peer.done()
     with pytest.raises(UpstreamCut):
         await reply.read()
@@ -276,7 +277,7 @@ async def test_cancelled_write_closes_the_connection(peer: Peer, pool: Pool):
         await task
     may_read.set()
     await peer.done()
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
 
 
 async def test_closed_coroutine_closes_the_connection(peer: Peer, pool: Pool):
@@ -287,7 +288,7 @@ async def test_closed_coroutine_closes_the_connection(peer: Peer, pool: Pool):
     reading = reply.read()
     reading.send(None)
     reading.close()
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await peer.done()
 
 
@@ -300,7 +301,7 @@ async def test_cancellation_after_the_answer_spares_the_kept_connection(peer: Pe
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (1, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (1, 0)
     assert await whole(await ask(pool)) == b"hello"
     assert peer.connects == 1
 
@@ -327,7 +328,7 @@ async def test_abort_closes_at_once_and_again_does_nothing(peer: Peer, pool: Poo
     reply = await ask(pool)
     reply.abort()
     reply.abort()
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     assert reply.take_whole() is None
     await peer.done()
     with pytest.raises(UpstreamCut):
@@ -375,9 +376,16 @@ async def test_closing_the_pool_ends_everything(peer: Peer):
 
 async def test_replies_leave_no_cycles(peer: Peer, pool: Pool):
     """A reply is freed when its holder lets go, without the garbage collector: complete, failed or aborted."""
-    peer.follows(
-        answers(HELLO), answers(ENDLESS), answers(ENDLESS + b"zz\r\n"), answers_and_closes(ENDLESS)
-    )
+    was_read = asyncio.Event()
+
+    async def turns_bad(line: Line):
+        await line.hear()
+        await line.say(ENDLESS)
+        await was_read.wait()
+        await line.say(b"zz\r\n")
+        await line.gone()
+
+    peer.follows(answers(HELLO), answers(ENDLESS), turns_bad, answers_and_closes(ENDLESS))
     gc.disable()
     try:
         for act in ("whole", "abort", "malformed", "cut"):
@@ -389,6 +397,8 @@ async def test_replies_leave_no_cycles(peer: Peer, pool: Pool):
             elif act == "abort":
                 reply.abort()
             else:
+                assert await reply.read() == b"hello"
+                was_read.set()
                 with pytest.raises((UpstreamMalformed, UpstreamCut)):
                     await whole(reply)
             del reply
@@ -408,8 +418,8 @@ async def test_early_answer_is_delivered(peer: Peer, pool: Pool):
 
     peer.follows(script)
     reply = await ask(pool, b"x" * 30_000_000)
-    assert (413, b"big") == (reply.status, await whole(reply))
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (reply.status, await whole(reply)) == (413, b"big")
+    assert (pool.idle, pool.active) == (0, 0)
 
 
 async def test_many_exchanges_at_once(peer: Peer, pool: Pool):
@@ -428,5 +438,5 @@ async def test_many_exchanges_at_once(peer: Peer, pool: Pool):
             assert await whole(await ask(pool, body, timeouts=PATIENT)) == body
 
     await asyncio.gather(*(work(number) for number in range(20)))
-    assert (20, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (20, 0)
     assert pool.opened_total == 20

@@ -39,14 +39,17 @@ def timeouts(
         (timeouts(response_s=SHORT_S, first_byte_s=LONG_S), ResponseTimeout),
     ],
 )
-async def test_no_head_in_time(peer: Peer, pool: Pool, said: bytes, limits: ExchangeTimeouts, late: type[UpstreamTimeout]):
+async def test_no_head_in_time(
+    peer: Peer, pool: Pool, said: bytes, limits: ExchangeTimeouts, late: type[UpstreamTimeout]
+):
     """Until the head is whole the earlier of first byte and response counts; the connection is closed, the caller told
-    which provider it was."""
+    which provider it was.
+    """
     peer.follows(answers(said))
     with pytest.raises(UpstreamTimeout, match=f"^127.0.0.1:{peer.port}: ") as raised:
         await ask(pool, timeouts=limits)
     assert type(raised.value) is late
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await peer.done()
 
 
@@ -81,7 +84,7 @@ async def test_body_stalls(peer: Peer, pool: Pool, limits: ExchangeTimeouts, lat
     with pytest.raises(UpstreamTimeout) as raised:
         await reply.read()
     assert type(raised.value) is late
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await peer.done()
 
 
@@ -153,5 +156,5 @@ async def test_connect_timeout_covers_tls():
             await ask(pool, timeouts=ExchangeTimeouts(connect_s=SHORT_S, first_byte_s=LONG_S))
         assert isinstance(raised.value.__cause__, TimeoutError)
         assert (await heard)[:1] == b"\x16"  # a TLS handshake record, and then the end
-        assert (0, 0) == (pool.idle, pool.active)
+        assert (pool.idle, pool.active) == (0, 0)
         await pool.aclose()

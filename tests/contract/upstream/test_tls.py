@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 
@@ -50,7 +51,7 @@ async def test_trusted_provider_serves(peer: Peer, pool: Pool):
     peer.follows(script)
     for size in (0, 1000, 3_000_000):
         assert await whole(await ask(pool, b"x" * size)) == b"hello"
-    assert (1, ["http/1.1"]) == (peer.connects, protocols)
+    assert (peer.connects, protocols) == (1, ["http/1.1"])
 
 
 async def test_ssl_cert_file_is_honoured(peer: Peer, certificates: Certificates, monkeypatch: pytest.MonkeyPatch):
@@ -107,7 +108,7 @@ async def refused(pool: Pool) -> None:
     with pytest.raises(ConnectFailed, match=f"^127.0.0.1:{pool.origin.port}: could not connect: ") as raised:
         await ask(pool)
     assert isinstance(raised.value.__cause__, OSError)
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await pool.aclose()
 
 
@@ -117,7 +118,7 @@ async def test_abort_stops_a_provider_that_writes(peer: Peer, pool: Pool):
     async def script(line: Line):
         await line.hear()
         await line.say(ENDLESS)
-        with pytest.raises((ConnectionError, ssl.SSLError)):
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             while True:
                 await line.say(b"5\r\nhello\r\n")
                 await asyncio.sleep(0)
@@ -126,7 +127,7 @@ async def test_abort_stops_a_provider_that_writes(peer: Peer, pool: Pool):
     reply = await ask(pool)
     await reply.read()
     reply.abort()
-    assert (0, 0) == (pool.idle, pool.active)
+    assert (pool.idle, pool.active) == (0, 0)
     await peer.done()
 
 
@@ -158,15 +159,18 @@ async def test_cancelled_send_reaches_the_provider(peer: Peer, pool: Pool):
 
 async def test_cancelled_handshake_leaves_nothing(peer: Peer, certificates: Certificates):
     """A caller that goes during the handshake leaves no socket."""
+    # The peer's half logs handshakes that its client broke off; aiofastnet 1.2 does it with an exception class as
+    # exc_info, on which logging itself fails.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     peer.follows(answers(HELLO))
     for turns in range(12):
         pool = Pool(peer.origin, ssl_context=make_ssl_context(certificates.ca))
         task = asyncio.get_running_loop().create_task(ask(pool))
         for _ in range(turns):
             await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        if task.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await task
         assert pool.active == 0
         await pool.aclose()
 
@@ -187,7 +191,7 @@ async def test_large_answer_with_a_slow_reader(peer: Peer, pool: Pool):
     while piece := await reply.read():
         got += len(piece)
         await asyncio.sleep(0)
-    assert (8_000_000, 1) == (got, pool.idle)
+    assert (got, pool.idle) == (8_000_000, 1)
 
 
 async def test_idle_connection_closed_by_the_provider_is_dropped(peer: Peer, pool: Pool):
