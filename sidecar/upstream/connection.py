@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from math import inf
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 import httptools
 
@@ -22,13 +22,9 @@ from sidecar.upstream.deadline import LATE_MESSAGES, Deadline, Late
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.parser import HEAD_BYTES, AnswerParser, head_bytes, is_chunked
 from sidecar.upstream.reply import HELD_BYTES, HELD_WHOLE_BYTES, UpstreamReply
+from sidecar.upstream.slices import JOINED_BYTES, Piece, batches
 
 __all__ = ["Connection", "ExchangeTimeouts", "Origin", "Owner", "Stale"]
-
-JOINED_BYTES: Final = 32 * 1024
-"""A request up to this size is copied into one write: cheaper than a second system call."""
-WRITE_BYTES: Final = 128 * 1024
-"""A long request is written in slices of this size, so that no more than two of them wait in the transport."""
 
 
 class Stale(UpstreamReset):
@@ -82,7 +78,7 @@ class Connection(asyncio.Protocol):
     async def exchange(
         self,
         head: bytes,
-        body: Sequence[bytes | memoryview],
+        body: Sequence[Piece],
         timeouts: ExchangeTimeouts,
         *,
         method: str,
@@ -199,7 +195,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The transport has room again."""
         self._is_write_paused = False
-        if self._reply is not None:
+        if self._reply is not None and not self._is_written:
             self._reply.wake()
 
     # Inside
@@ -216,19 +212,19 @@ class Connection(asyncio.Protocol):
             self._deadline.move_to(self._answer_by_s, ResponseTimeout)
 
     async def _write_long(
-        self, reply: UpstreamReply, transport: asyncio.Transport, head: bytes, body: Sequence[bytes | memoryview]
+        self, reply: UpstreamReply, transport: asyncio.Transport, head: bytes, body: Sequence[Piece]
     ) -> None:
         """Write as fast as the provider reads, and only until it answers."""
         self._is_written = False
-        transport.write(head)
-        for piece in body:
-            view = memoryview(piece)
-            for at in range(0, len(view), WRITE_BYTES):
-                while self._is_write_paused and reply.source is not None and not reply.status:
-                    await reply.wait()
-                if reply.source is None or reply.status:
-                    return
-                transport.write(view[at : at + WRITE_BYTES])
+        for batch in batches(head, body):
+            while self._is_write_paused and reply.source is not None and not reply.status:
+                await reply.wait()
+            if reply.source is None or reply.status:
+                return
+            if len(batch) == 1:
+                transport.write(batch[0])
+            else:
+                transport.writelines(batch)
         self._is_written = True
 
     def _count_overhead(self, reply: UpstreamReply, received_bytes: int, *, had_head: bool) -> None:

@@ -7,9 +7,10 @@ import hashlib
 
 import pytest
 
-from sidecar.upstream.connection import WRITE_BYTES, Connection
+from sidecar.upstream.connection import Connection
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.reply import HELD_BYTES, HELD_WHOLE_BYTES
+from sidecar.upstream.slices import WRITE_BYTES
 from tests.contract.upstream.peer import Line, Peer, ask, until, whole
 
 SEGMENT_BYTES = 256 * 1024

@@ -28,6 +28,9 @@ class Transport:
     def write(self, data: bytes | memoryview) -> None:
         self.written += data
 
+    def writelines(self, pieces: list[bytes | memoryview]) -> None:
+        self.written += b"".join(pieces)
+
     def abort(self) -> None:
         self.is_aborted = True
 
