@@ -145,18 +145,25 @@ def _needs_of(source: MetricsSource) -> str | None:
 
 
 def _check_ports(config: Config, report: Report) -> None:
-    bound: list[tuple[Path, int, set[str]]] = []
-    ports = [(at, each.port, each.addresses) for at, each in report.entries(("listeners",), config.listeners)]
-    for at, port, addresses in (*ports, (("admin",), config.admin.port, config.admin.addresses)):
+    listeners = [*report.entries(("listeners",), config.listeners)]
+    for at, _ in listeners[1:]:
+        report.problem(at, "only one model listener is served")
+    admin = config.admin
+    for path, addresses in ((("admin",), admin.addresses), *((at, each.addresses) for at, each in listeners)):
         for address in addresses:
-            try:
-                ipaddress.ip_address(address)
-            except ValueError:
-                report.problem((*at, "address"), "must be an IP address or localhost")
-        for other, other_port, others in bound:
-            if port == other_port != 0 and _overlap(set(addresses), others):
-                report.problem((*at, "port"), f"port {report.quoted((*at, 'port'))} is taken by {spell(other)}")
-        bound.append((at, port, set(addresses)))
+            if not _is_ip_address(address):
+                report.problem((*path, "address"), "must be an IP address or localhost")
+    for at, each in listeners:
+        if each.port == admin.port != 0 and _overlap(set(each.addresses), set(admin.addresses)):
+            report.problem((*at, "port"), "is the admin port as well")
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _overlap(ours: set[str], theirs: set[str]) -> bool:

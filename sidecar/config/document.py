@@ -98,9 +98,7 @@ def read_document(text: str) -> Document:
     try:
         root = composer.document()
     except yaml.MarkedYAMLError as error:
-        assert error.problem_mark is not None
-        line = error.problem_mark.line + 1
-        raise Unreadable(line, f"not YAML: {error.problem}") from error
+        raise Unreadable(_line_of(error.problem_mark), f"not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise Unreadable(1, "not YAML: it holds control characters") from error
     return Document(root, tuple(composer.problems))
@@ -120,12 +118,12 @@ class _Composer:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise Unreadable(event.start_mark.line + 1, "a second document begins here; only one is read")
+                    raise Unreadable(_line_of(event.start_mark), "a second document begins here; only one is read")
                 root = self._node(next(self._events), 0)
         return root
 
     def _node(self, event: Any, depth: int) -> Node:  # noqa: ANN401 - PyYAML's events have no useful common type
-        line = event.start_mark.line + 1
+        line = _line_of(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(event.anchor, line)
         if event.anchor is not None:
@@ -192,3 +190,7 @@ class _Composer:
                 return
             for entry in source.entries:
                 merged.setdefault(entry.key, entry)
+
+
+def _line_of(mark: Any) -> int:  # noqa: ANN401 - libyaml's and PyYAML's marks have no common type
+    return int(mark.line) + 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from sidecar.config.document import Entry, Mapping, Node, Scalar, Sequence
-from sidecar.config.report import Path, Place, Report, quote
+from sidecar.config.report import Path, Place, Report, did_you_mean, quote
 from sidecar.config.scalars import is_null
 from sidecar.config.served import why_refused
 
 _LIFTED_FROM: Final = frozenset({"v0.3.0", "v0.2.0", "0.2.0", "v0.1.0", "v0.1", "0.1-beta"})
 """Versions in which preferences stand under their provider."""
+_EGRESS: Final = "egress_traffic"
 
 
 def modernise(root: Mapping, report: Report) -> Mapping:
@@ -41,19 +42,22 @@ def _listed_listeners(root: Mapping, report: Report) -> Mapping:
     for entry in listeners.value.entries:
         here = ("listeners", entry.key)
         report.note_place(here, Place(entry.line))
-        if entry.key == "egress_traffic" and isinstance(entry.value, Mapping):
+        if entry.key == _EGRESS:
             items.append(_model_listener(entry.value))
         else:
-            report.problem(here, why_refused(here) or f"unknown key {quote(entry.key)}")
-    if not items:
+            guess = did_you_mean(entry.key, [_EGRESS])
+            report.problem(here, why_refused(here) or f"unknown key {quote(entry.key)}{guess}")
+    if listeners.value.entries and not items:
         return root.without("listeners")
     return root.with_value("listeners", Sequence(listeners.line, tuple(items)))
 
 
-def _model_listener(egress: Mapping) -> Mapping:
+def _model_listener(egress: Node) -> Node:
     """``egress_traffic`` as an item of the list; its message format was always OpenAI's."""
+    if not isinstance(egress, Mapping):
+        return egress
     kept = tuple(entry for entry in egress.entries if entry.key not in {"message_format", "name"})
-    return Mapping(egress.line, (*kept, Entry("name", egress.line, _text("egress_traffic", egress.line))))
+    return Mapping(egress.line, (*kept, Entry("name", egress.line, Scalar(egress.line, _EGRESS, is_plain=False))))
 
 
 def _lift_preferences(root: Mapping, report: Report) -> Mapping:
@@ -127,7 +131,3 @@ class _Lifted:
 def _name_of(item: Node) -> str | None:
     entry = item.get("name") if isinstance(item, Mapping) else None
     return entry.value.text if entry is not None and isinstance(entry.value, Scalar) else None
-
-
-def _text(text: str, line: int) -> Scalar:
-    return Scalar(line, text, is_plain=False)

@@ -56,7 +56,7 @@ class Admin(Section, frozen=True):
 
 
 class Overrides(Section, frozen=True):
-    """Plano's overrides, of which one is served."""
+    """Plano's overrides, of which one is ours too."""
 
     llm_routing_model: Annotated[Text | None, Meta(description="the provider entry that is the router model")] = None
     upstream_connect_timeout: Annotated[Any, Meta(description="plano's; not served (see `timeouts`)")] = None
@@ -136,7 +136,9 @@ class Config(Section, frozen=True):
         Literal["v0.4.0", "v0.3.0", "0.2.0", "v0.2.0", "0.1-beta", "v0.1.0", "v0.1"],
         Meta(description="plano's; before v0.4.0 `routing_preferences` may stand under a provider"),
     ] = "v0.4.0"
-    listeners: Annotated[tuple[Listener, ...], Meta(min_length=1, description="ports that apps call")] = (Listener(),)
+    listeners: Annotated[tuple[Listener, ...], Meta(min_length=1, description="the port that apps call; one entry")] = (
+        Listener(),
+    )
     admin: Annotated[Admin, Meta(description="port of probes, metrics and operators")] = Admin()
     model_aliases: Annotated[dict[str, ModelAlias], Meta(description="other names for models")] = msgspec.field(
         default_factory=dict

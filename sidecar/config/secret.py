@@ -52,6 +52,9 @@ class FileText(str):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return _MASK
+
 
 def redacted(config: msgspec.Struct) -> dict[str, Any]:
     """A config as plain JSON values under its YAML keys, for people to look at.

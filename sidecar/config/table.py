@@ -13,6 +13,7 @@ from sidecar.config.schema import Config
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
 from sidecar.config.walk import bare
+from sidecar.domain.call import DialectName
 
 TABLE_BEGINS: Final = "<!-- config-table -->"
 TABLE_ENDS: Final = "<!-- /config-table -->"
@@ -113,13 +114,16 @@ def _default(field: inspect.Field) -> str:
 
 def json_schema() -> dict[str, Any]:
     """The config as JSON Schema (2020-12), older spellings and references such as ``$PORT`` included."""
-    schema = msgspec.json.schema(Config, schema_hook=_secret_schema)
+    # Through JSON, since msgspec leaves tuples among the defaults.
+    schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Config, schema_hook=_secret_schema)))
     definitions = schema["$defs"]
     config, provider = definitions["Config"]["properties"], definitions[ModelProvider.__name__]["properties"]
     config["llm_providers"] = {**config["model_providers"], "description": "the old name of model_providers"}
     definitions["Config"]["required"] = []
     definitions["Config"]["oneOf"] = [{"required": ["model_providers"]}, {"required": ["llm_providers"]}]
     provider["routing_preferences"] = {"type": "array", "description": "before v0.4.0; now at the top level"}
+    by_dialect = next(each for each in provider["dialects"]["anyOf"] if each["type"] == "object")
+    by_dialect["propertyNames"] = {"enum": [dialect.value for dialect in DialectName]}
     config["listeners"] = {
         "description": config["listeners"]["description"],
         "anyOf": [config["listeners"], _LEGACY_LISTENERS],
@@ -157,5 +161,5 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _either(schema: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    outer = {key: schema.pop(key) for key in ("description", "default") if key in schema}
+    outer: dict[str, Any] = {key: schema.pop(key) for key in ("description", "default") if key in schema}
     return {**outer, "anyOf": [schema, other]}

@@ -85,7 +85,7 @@ class Walker:
             self._note(here, entry.line, entry.value)
             key: Any = entry.key
             if isinstance(kind.key_type, inspect.EnumType):
-                key = self._choose(entry.key, [each.value for each in kind.key_type.cls], here)
+                key = self._member(entry.key, kind.key_type, here)
             value = self.read(entry.value, kind.value_type, here)
             if key is not BAD and value is not BAD:
                 values[key] = value
@@ -153,7 +153,10 @@ class Walker:
         expanded = self._text(node, path)
         if expanded is None:
             return BAD
-        value = self._choose(expanded.text, [each.value for each in kind.cls], path)
+        return self._member(expanded.text, kind, path)
+
+    def _member(self, text: str, kind: inspect.EnumType, path: Path) -> Any:  # noqa: ANN401
+        value = self._choose(text, [each.value for each in kind.cls], path)
         return BAD if value is BAD else kind.cls(value)
 
     def _choose(self, text: str, choices: list[str], path: Path) -> Any:  # noqa: ANN401
