@@ -79,7 +79,8 @@ class Fault(msgspec.Struct, frozen=True):
     after_events: int = 1
     delay_s: float = 0.0
     hold: asyncio.Event | None = None
-    """The answer waits for it: after ``hold_after_events`` events, or before the head where that is 0."""
+    """The answer waits for it: before the head where ``hold_after_events`` is 0, else after that many events of a
+    stream (and before it breaks there, if it is to). A whole answer waits before its head only."""
     hold_after_events: int = 0
 
 

@@ -97,17 +97,23 @@ class Sender:
             answer.enable_chunked_encoding()
         if not await self._open(answer):
             return answer
-        for index, event in enumerate(self._shaped(events, error_event)):
-            if index and self._fault.hold is not None and index == self._fault.hold_after_events:
-                await self._holds.wait(self._fault.hold)
-            if index and gap_s:
+        sent = 0
+        for event in self._shaped(events, error_event):
+            await self._hold_after(sent)
+            if sent and gap_s:
                 await asyncio.sleep(gap_s)
             await self._write(answer, event)
+            sent += 1
+        await self._hold_after(sent)
         if act in {Act.CUT_STREAM, Act.CUT_INSIDE, Act.RESET_STREAM, Act.HANG_STREAM, Act.BAD_CHUNK}:
             await self._break()
         elif self._zip is not None:
             await self._write_raw(answer, self._zip.flush())
         return await self._end(answer)
+
+    async def _hold_after(self, sent: int) -> None:
+        if sent and self._fault.hold is not None and sent == self._fault.hold_after_events:
+            await self._holds.wait(self._fault.hold)
 
     def _shaped(self, events: list[bytes], error_event: bytes) -> Iterator[bytes]:
         """The events that are sent before the stream ends or breaks."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 from typing import Any
 
 import anthropic
+import msgspec
 import openai
 import pytest
 
-from sidecar.demo.faults import Act, Fault
+from sidecar.demo.faults import Act, Fault, parse_fault
 from sidecar.demo.provider import DemoProvider
 from tests.support import failing
 from tests.support.failing import CHAT, GENERATING_PATHS, MESSAGES, RESPONSES
-from tests.support.net import RawReply, exchange, json_request, raw_request
+from tests.support.net import RawReply, exchange, json_request, raw_request, read_reply
 from tests.support.sdks import KINDS, open_sdks
 from tests.support.sidecar_process import SidecarProcess
 
@@ -116,13 +118,36 @@ async def test_a_stream_that_dies_between_events(
     failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
 ) -> None:
     """What came is passed on, then one error event in the dialect, then the connection is aborted: no proper end."""
-    model = failing.model_of(path, "slow")
-    shared_provider.script.next(wish, model=model)
-    reply = await ask(failing_sidecar, path, model=model)
+    reply = await ask_and_break(failing_sidecar, shared_provider, path, wish)
     sent = bytes(shared_provider.requests[-1].sent)
     assert (reply.status, reply.is_complete) == (200, False)
     assert reply.body.startswith(sent)
     assert_error_event(path, reply.body.removeprefix(sent))
+
+
+async def ask_and_break(sidecar: SidecarProcess, provider: DemoProvider, path: str, wish: str) -> RawReply:
+    """Make a streamed call whose provider breaks it only after the app has the first event.
+
+    Without that, a sidecar that sees events and death in one read could rightly answer with an error status.
+    """
+    gate, model = asyncio.Event(), failing.model_of(path, "slow")
+    fault = msgspec.structs.replace(parse_fault(wish), hold=gate, hold_after_events=3)
+    provider.script.next(fault, model=model)
+    reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
+    received = asyncio.StreamReader()
+    try:
+        writer.write(json_request(path, failing.body_for(path, model, stream=True)))
+        received.feed_data(await reader.readuntil(b"\n\n"))
+        gate.set()
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                received.feed_data(data)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    received.feed_eof()
+    return await read_reply(received)
 
 
 def assert_error_event(path: str, event: bytes) -> None:
@@ -142,9 +167,7 @@ async def test_a_stream_that_dies_inside_an_event(
     failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
 ) -> None:
     """A broken event is not made worse by another one inside it: the connection is aborted where it broke."""
-    model = failing.model_of(path, "slow")
-    shared_provider.script.next(wish, model=model)
-    reply = await ask(failing_sidecar, path, model=model)
+    reply = await ask_and_break(failing_sidecar, shared_provider, path, wish)
     assert (reply.body, reply.is_complete) == (bytes(shared_provider.requests[-1].sent), False)
 
 
@@ -181,8 +204,6 @@ async def test_the_sdks_raise(
         body = failing.body_for(path, model)
         with pytest.raises(Exception, match=r".+") as caught:
             await sdks.events(method, **body)
-    if wish.startswith("cut-inside"):
-        assert "incomplete chunked read" in f"{caught.value!r} {caught.value.__cause__!r}"
-    else:
+    if not wish.startswith("cut-inside"):  # there it is the HTTP client's own error, not the same in every version
         assert isinstance(caught.value, anthropic.APIError if path == MESSAGES else openai.APIError)
         assert not isinstance(caught.value, openai.APIConnectionError | anthropic.APIConnectionError)
