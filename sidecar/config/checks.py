@@ -16,6 +16,8 @@ from sidecar.config.schema_routing import MetricsSource
 _PROVIDERS: Final = ("model_providers",)
 _REDIS_URL: Final = re.compile(r"rediss?(?:\+(?:sentinel|cluster))?://\S+", re.IGNORECASE)
 _CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
+"""As browsers write it: scheme and host in lower case, no path (RFC 6454, 6.2)."""
 _NO_ROUTE: Final = "other"
 """What the router model answers where nothing fits."""
 _PLACEHOLDERS: Final = ("{routes}", "{conversation}")
@@ -29,7 +31,7 @@ def check(config: Config, report: Report) -> None:
         _check_references(config, report)
     _check_preferences(config, report)
     _check_sources(config, report)
-    _check_ports(config, report)
+    _check_listeners(config, report)
     _check_headers(config, report)
     _check_session_cache(config, report)
     _check_sizes(config, report)
@@ -67,7 +69,7 @@ def _check_references(config: Config, report: Report) -> None:
     known = {name for entry in config.model_providers for name in names_of(entry)}
     wildcards = tuple(entry.model[:-1] for entry in config.model_providers if entry.model.endswith("/*"))
     for path, name in _references(config, report):
-        is_wild = name.startswith(wildcards) and not name.endswith("/")
+        is_wild = name.startswith(wildcards) and not name.endswith(("/", "/*"))
         if name not in known and not is_wild:
             guess = did_you_mean(name, known)
             report.problem(path, f"{report.quoted(path)} is not a configured model{guess}")
@@ -144,7 +146,7 @@ def _needs_of(source: MetricsSource) -> str | None:
     return None
 
 
-def _check_ports(config: Config, report: Report) -> None:
+def _check_listeners(config: Config, report: Report) -> None:
     listeners = [*report.entries(("listeners",), config.listeners)]
     for at, _ in listeners[1:]:
         report.problem(at, "only one model listener is served")
@@ -154,6 +156,9 @@ def _check_ports(config: Config, report: Report) -> None:
             if not _is_ip_address(address):
                 report.problem((*path, "address"), "must be an IP address or localhost")
     for at, each in listeners:
+        for path, origin in report.entries((*at, "allow_origins"), each.allow_origins):
+            if not _ORIGIN.fullmatch(origin):
+                report.problem(path, f"{report.quoted(path)} is not an origin such as http://localhost:3000")
         if each.port == admin.port != 0 and _overlap(set(each.addresses), set(admin.addresses)):
             report.problem((*at, "port"), "is the admin port as well")
 

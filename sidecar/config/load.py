@@ -63,6 +63,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     if report.problems:
         raise ConfigError(report.problems)
     warn_of_unserved(report)
+    config = _with_reachable_passthrough(config, providers, report)
     return LoadedConfig(config, providers, report.warnings, (path, *expander.files))
 
 
@@ -86,6 +87,18 @@ def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
     config = Config(model_providers=entries)
     report = Report(_ENVIRONMENT)
     return LoadedConfig(config, resolve_providers(config, report), report.warnings, is_zero_config=True)
+
+
+def _with_reachable_passthrough(config: Config, providers: tuple[Provider, ...], report: Report) -> Config:
+    """The config without passthrough paths whose provider was left out or is a router model."""
+    reachable = {name for each in providers if not each.is_router for name in (each.name, each.prefix)}
+    kept = []
+    for at, entry in report.entries(("passthrough",), config.passthrough):
+        if entry.provider in reachable:
+            kept.append(entry)
+        else:
+            report.warn(at, "is not served: its provider is left out, or is a router model")
+    return msgspec.structs.replace(config, passthrough=tuple(kept))
 
 
 def _read_root(path: Path, report: Report) -> document.Mapping:

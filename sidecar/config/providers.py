@@ -98,17 +98,21 @@ def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
 
 
 def names_of(entry: ModelProvider) -> set[str]:
-    """Every name by which other keys of the config may mean this entry: name, model, bare model id."""
+    """Every name by which other keys may mean the entry's model: name, model, bare id. A wildcard is no one model."""
+    if entry.model.endswith("/*"):
+        return set()
     return {entry.name or entry.model, entry.model, entry.model.partition("/")[2]}
 
 
 def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | None:
-    """The entry that ``overrides.llm_routing_model`` names, None if it names none."""
-    wanted = config.overrides.llm_routing_model
-    for provider in providers:
-        if wanted in {provider.name, provider.model, provider.model_id}:
-            return provider
-    return None
+    """The entry that serves ``overrides.llm_routing_model``, a wildcard last; None if none is named or it is left out.
+
+    The router model's bare id is what follows the first slash of that key.
+    """
+    wanted = config.overrides.llm_routing_model or ""
+    named = (each for each in providers if wanted in {each.name, each.model, each.model_id} and not each.is_wildcard)
+    covering = (each for each in providers if each.is_wildcard and wanted.startswith(f"{each.prefix}/"))
+    return next(named, None) or next(covering, None)
 
 
 def _used_names(config: Config) -> set[str]:
@@ -139,7 +143,7 @@ def _resolve(
     prefix, _, model_id = entry.model.partition("/")
     known = _conventions(entry, prefix, at, report)
     address = _address(entry, known, at, report)
-    _check_headers(entry, at, report)
+    _check_headers(entry, known, at, report)
     if known is None or address is None:
         return None
     base_path, paths = _paths(entry, prefix, known, address)
@@ -203,8 +207,9 @@ def _address(entry: ModelProvider, known: BuiltIn | None, at: Path, report: Repo
     return address
 
 
-def _check_headers(entry: ModelProvider, at: Path, report: Report) -> None:
+def _check_headers(entry: ModelProvider, known: BuiltIn | None, at: Path, report: Report) -> None:
     """Report what would break the head of a request. Values are never quoted."""
+    taken = {_credential_header(entry, known)} if entry.access_key and not entry.passthrough_auth else set()
     if entry.access_key is not None and not is_header_value(entry.access_key.reveal()):
         report.problem((*at, "access_key"), "holds a line break, a control character or blanks around it")
     if entry.http_host is not None and not is_host_header(entry.http_host):
@@ -215,8 +220,18 @@ def _check_headers(entry: ModelProvider, at: Path, report: Report) -> None:
             report.problem(here, "is not a valid header name")
         elif name.lower() in MANAGED_HEADERS:
             report.problem(here, "cannot be set: it belongs to the connection (for Host use http_host)")
+        elif name.lower() in taken:
+            report.problem(here, "stands there already: by access_key, or in another case")
+        taken.add(name.lower())
         if not is_header_value(value.reveal()):
             report.problem(here, "holds a line break, a control character or blanks around it")
+
+
+def _credential_header(entry: ModelProvider, known: BuiltIn | None) -> str:
+    """The header, in lower case, that carries the entry's key."""
+    if known is not None and known.is_anthropic:
+        return "x-api-key"
+    return "api-key" if entry.model.startswith("azure_openai/") else "authorization"
 
 
 def _paths(entry: ModelProvider, prefix: str, known: BuiltIn, address: Address) -> tuple[str, dict[DialectName, str]]:

@@ -47,16 +47,16 @@ def test_provider_entries(second, expected):
     assert expected == problems(f"model_providers:\n  - {{model: openai/a, access_key: k}}\n  - {second}\n")
 
 
-@pytest.mark.parametrize("target", ["openai/a", "a", "groq/llama", "groq/*"])
+@pytest.mark.parametrize("target", ["openai/a", "a", "groq/llama"])
 def test_known_models(target):
     """A name, a model, a bare id and whatever a wildcard covers are configured models."""
     assert problems(f"{TWO}model_aliases: {{fast: {{target: {target}}}}}") == []
 
 
-@pytest.mark.parametrize("target", ["openai/b", "groq/", "fast"])
+@pytest.mark.parametrize("target", ["openai/b", "groq/", "groq/*", "*", "fast"])
 def test_unknown_models(target):
     """Anything else is not, another alias included: aliases do not chain."""
-    told = problems(f"{TWO}model_aliases: {{fast: {{target: {target}}}}}")
+    told = problems(f"{TWO}model_aliases: {{fast: {{target: '{target}'}}}}")
     assert [
         each.startswith(f"4: model_aliases.fast.target: '{target}' is not a configured model") for each in told
     ] == [True]
@@ -155,6 +155,10 @@ def test_sources(sources, expected):
         ("listeners: [{}, {port: 1}]", ["4: listeners[1]: only one model listener is served"]),
         ("listeners: [{address: example.com}]", ["4: listeners[0].address: must be an IP address or localhost"]),
         ("admin: {address: nowhere}", ["4: admin.address: must be an IP address or localhost"]),
+        ("listeners: [{allow_origins: ['http://localhost:3000', 'https://a.example']}]", []),
+        ("listeners: [{allow_origins: ['http://h/', '*']}]",
+         ["4: listeners[0].allow_origins[0]: 'http://h/' is not an origin such as http://localhost:3000",
+          "4: listeners[0].allow_origins[1]: '*' is not an origin such as http://localhost:3000"]),
         ("listeners: [{type: agent}]", [f"4: listeners[0].type: {AGENTS}"]),
         ("listeners: [{type: modl}]", ["4: listeners[0].type: expected model; did you mean 'model'?"]),
         ("listeners: [{input_filters: [x]}]", [f"4: listeners[0].input_filters: {AGENTS}"]),
@@ -216,3 +220,21 @@ def test_planos_unserved_keys_warn():
         "4: routing.routing_budget: is accepted but not served",
     ]
     assert load(text).config.ratelimits is None
+
+
+def test_passthrough_to_nobody():
+    """A passthrough path to an entry that is left out, or to a router model, is not served, and says so."""
+    text = """model_providers:
+  - {model: openai/a, access_key: k}
+  - {model: groq/a, access_key: $NOPE, optional: true}
+  - {model: plano/R, base_url: "http://r"}
+passthrough:
+  - {path: /v1/files, provider: openai}
+  - {path: /v1/audio, provider: groq}
+  - {path: /v1/images, provider: plano/R}
+"""
+    assert [entry.path for entry in load(text).config.passthrough] == ["/v1/files"]
+    assert warnings(text)[1:] == [
+        "7: passthrough[1]: is not served: its provider is left out, or is a router model",
+        "8: passthrough[2]: is not served: its provider is left out, or is a router model",
+    ]

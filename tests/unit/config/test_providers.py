@@ -258,6 +258,14 @@ def test_base_url_problems(url, message):
           "(for Host use http_host)")]),
         ("model: openai/m, access_key: k, headers: {x-a: \"a\\r\\nb: c\"}",
          ["1: model_providers[0].headers.x-a: holds a line break, a control character or blanks around it"]),
+        ("model: openai/m, access_key: k, headers: {Authorization: v}",
+         ["1: model_providers[0].headers.Authorization: stands there already: by access_key, or in another case"]),
+        ("model: anthropic/m, access_key: k, headers: {X-Api-Key: v}",
+         ["1: model_providers[0].headers.X-Api-Key: stands there already: by access_key, or in another case"]),
+        ("model: azure_openai/m, access_key: k, base_url: 'http://h', headers: {api-key: v, authorization: w}",
+         ["1: model_providers[0].headers.api-key: stands there already: by access_key, or in another case"]),
+        ("model: openai/m, passthrough_auth: true, headers: {x-a: v, X-A: w}",
+         ["1: model_providers[0].headers.X-A: stands there already: by access_key, or in another case"]),
         ("model: openai/m, access_key: k, timeouts: {connect_s: 0}",
          ["1: model_providers[0].timeouts.connect_s: must be above 0"]),
         ("model: openai/m, access_key: k, price: {input: -1}",
@@ -306,6 +314,7 @@ model_providers:
         ("overrides: {llm_routing_model: plano/R}", ["plano/R"], "plano/R"),
         ("overrides: {llm_routing_model: vllm/small}", ["plano/R", "vllm/small"], "vllm/small"),
         ("overrides: {llm_routing_model: small}\nmodel_aliases: {s: {target: vllm/small}}", ["plano/R"], "vllm/small"),
+        ("overrides: {llm_routing_model: openai/gpt-4o-mini}", ["plano/R"], "openai/*"),
     ],
 )
 def test_router_model(more, hidden, router):
