@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from math import inf
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
 
@@ -21,38 +21,24 @@ from sidecar.domain.errors import (
 from sidecar.upstream.deadline import LATE_MESSAGES, Deadline, Late
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.parser import HEAD_BYTES, AnswerParser, head_bytes, is_chunked
+from sidecar.upstream.ports import Owner
 from sidecar.upstream.reply import HELD_BYTES, HELD_WHOLE_BYTES, UpstreamReply
 from sidecar.upstream.slices import JOINED_BYTES, Piece, batches
 
-__all__ = ["Connection", "ExchangeTimeouts", "Origin", "Owner", "Stale"]
+__all__ = ["Connection", "ExchangeTimeouts", "Origin", "Stale"]
 
 
 class Stale(UpstreamReset):
     """A kept connection died before the first byte of the answer: the provider most likely never saw the request."""
 
 
-class Owner(Protocol):
-    """The pool, as far as a connection needs it."""
-
-    def recycle(self, connection: Connection) -> None:
-        """The exchange is over and the connection clean."""
-        ...
-
-    def discard(self, connection: Connection) -> None:
-        """The connection will not be used again; its transport is about to close."""
-        ...
-
-    def lost(self, connection: Connection) -> None:
-        """The transport has closed."""
-        ...
-
-
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """The protocol behind one transport: llhttp reads, a single lazy timer watches, the pool owns."""
 
     def __init__(self, owner: Owner, place: str, loop: asyncio.AbstractEventLoop) -> None:
         self.idle_since_s = 0.0
         self._owner = owner
+        self._read_buffer = owner.read_buffer
         self._place = place
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -149,7 +135,15 @@ class Connection(asyncio.Protocol):
         if self._is_dead:
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a guess that does not matter here
+        """Where the next bytes go. Reading into place spares the 256 KiB that a transport else allocates each time."""
+        return self._read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have arrived."""
+        self.receive(self._read_buffer[:nbytes])
+
+    def receive(self, data: bytes | memoryview) -> None:
         """Parse; then, once per segment, see what became of the answer."""
         reply, parser = self._reply, self._parser
         if reply is None:
@@ -179,12 +173,12 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The provider will send no more, so there is nothing left to wait for, nor to write."""
-        self._end(None)
+        self._end(None, is_clean=True)
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is closed."""
-        self._end(exc)
+        """The transport is closed. Without `eof_received` before, that is no proper end."""
+        self._end(exc, is_clean=False)
         self.abort()
         self._owner.lost(self)
 
@@ -259,18 +253,22 @@ class Connection(asyncio.Protocol):
     def _hold_back(self, reply: UpstreamReply) -> None:
         """Pause the provider until the reader has caught up."""
         is_short = reply.content_length is not None and reply.content_length <= HELD_WHOLE_BYTES
-        transport = self._transport
-        if not is_short and not self._is_read_paused and transport is not None and not transport.is_closing():
+        if not is_short and not self._is_read_paused:
             self._is_read_paused = True
-            transport.pause_reading()
+            # Not inside a read: aiofastnet 1.2 would keep back what else it has decrypted, also after the pause.
+            self._loop.call_soon(self._pause)
 
-    def _end(self, cause: Exception | None) -> None:
+    def _pause(self) -> None:
+        if self._is_read_paused and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _end(self, cause: Exception | None, *, is_clean: bool) -> None:
         """No more bytes will come: was that the end of the answer?"""
         reply = self._reply
         if reply is None:
             return
         if reply.status:
-            if cause is None and reply.content_length is None and not is_chunked(reply.headers):
+            if is_clean and reply.content_length is None and not is_chunked(reply.headers):
                 reply.is_complete = True
                 self._complete(reply)
             else:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
+from typing import Final
 
 from sidecar.domain.errors import ConnectFailed
 from sidecar.upstream.connection import Connection, Stale
 from sidecar.upstream.dial import dial
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.reply import UpstreamReply
+
+READ_BYTES: Final = 64 * 1024
+"""Read at once: what a socket usually has ready at most, and four TLS records."""
 
 
 class Pool:
@@ -31,6 +35,7 @@ class Pool:
         self.opened_total = 0
         self.retried_total = 0
         """Requests sent again because a kept connection turned out to be dead."""
+        self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._tls = ssl_context
         self._keepalive_s = keepalive_s
         self._max_idle = max_idle
@@ -40,6 +45,8 @@ class Pool:
         self._unclosed: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._all_closed: asyncio.Future[None] | None = None
+        # Kept from the first exchange on: Python 3.11 makes a system call (getpid) to name the running loop.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def idle(self) -> int:
@@ -65,7 +72,9 @@ class Pool:
         twice: a kept connection that dies before any answer is replaced by a new one, once.
         Raises: ConnectFailed, ConnectTimeout, UpstreamReset, UpstreamMalformed, FirstByteTimeout, ResponseTimeout.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         now_s = loop.time()
         connection = self._take_idle(now_s)
         if connection is not None:
@@ -91,7 +100,8 @@ class Pool:
         if self._is_closed or len(self._idle) >= self._max_idle:
             connection.abort()
             return
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        assert loop is not None  # its connection was opened by `send`
         connection.idle_since_s = loop.time()
         self._idle.append(connection)
         if self._sweeper is None:

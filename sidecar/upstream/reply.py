@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamCut, UpstreamError
+from sidecar.upstream.ports import Source
 
 HELD_BYTES: Final = 64 * 1024
 """Body bytes that may wait for the reader before the provider is paused: asyncio's own stream limit."""
 HELD_WHOLE_BYTES: Final = 256 * 1024
 """A body announced to be at most this long is held whole: asyncio reads as much at once anyway."""
-
-
-class Source(Protocol):
-    """The connection, as far as a reply needs it."""
-
-    def abort(self) -> None:
-        """Drop the connection at once; the reply is not interested any more."""
-        ...
-
-    def expect_body(self) -> None:
-        """The reader is about to wait: the idle timeout runs from now."""
-        ...
-
-    def drained(self) -> None:
-        """The reader has taken all that was held."""
-        ...
 
 
 class UpstreamReply:

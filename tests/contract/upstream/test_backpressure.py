@@ -13,8 +13,8 @@ from sidecar.upstream.reply import HELD_BYTES, HELD_WHOLE_BYTES
 from sidecar.upstream.slices import WRITE_BYTES
 from tests.contract.upstream.peer import Line, Peer, ask, until, whole
 
-SEGMENT_BYTES = 256 * 1024
-"""The most that a transport reads at once: asyncio's and uvloop's ``max_size``."""
+TURN_BYTES = 256 * 1024
+"""The most that any of the transports reads in one turn of the loop."""
 HIGH_WATER_BYTES = 64 * 1024
 """What a transport holds before it pauses its protocol."""
 
@@ -38,14 +38,14 @@ async def test_slow_reader_pauses_the_provider(peer: Peer, pool: Pool):
     await until(lambda: connection._is_read_paused)
     for _ in range(50):
         await asyncio.sleep(0)
-    assert HELD_BYTES < reply.held_bytes <= HELD_BYTES + SEGMENT_BYTES
+    assert HELD_BYTES < reply.held_bytes <= HELD_BYTES + TURN_BYTES
     assert reply.take_whole() is None
     digest, biggest = hashlib.sha256(), 0
     while piece := await reply.read():
         digest.update(piece)
         biggest = max(biggest, len(piece))
     assert digest.digest() == hashlib.sha256(block * blocks).digest()
-    assert biggest <= HELD_BYTES + SEGMENT_BYTES
+    assert biggest <= HELD_BYTES + TURN_BYTES
     assert (pool.idle, pool.active) == (1, 0)
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sidecar.domain.errors import ConnectFailed
+from sidecar.domain.errors import ConnectFailed, UpstreamCut
 from sidecar.upstream.connection import Origin
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.tls import make_ssl_context
@@ -205,3 +205,31 @@ async def test_idle_connection_closed_by_the_provider_is_dropped(peer: Peer, poo
     assert await whole(await ask(pool)) == b"hello"
     assert await whole(await ask(pool)) == b"hello"
     assert peer.connects == 2
+
+
+@pytest.mark.parametrize("has_farewell", [True, False])
+async def test_close_delimited_body_needs_the_farewell(peer: Peer, pool: Pool, has_farewell: bool):
+    """Over TLS only a close_notify ends a body without length; a bare end of the connection may be an attacker's."""
+    was_read = asyncio.Event()
+
+    async def script(line: Line):
+        await line.hear()
+        await line.say(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        await was_read.wait()
+        if not has_farewell:
+            line.writer.transport.abort()
+
+    peer.follows(script)
+    reply = await ask(pool)
+    assert await reply.read() == b"hello"
+    connection = reply.source
+    if not has_farewell and type(getattr(connection, "_transport", None)).__module__ == "asyncio.sslproto":
+        reply.abort()
+        pytest.skip("asyncio's own TLS reports both ends alike")
+    was_read.set()
+    if has_farewell:
+        assert await reply.read() == b""
+    else:
+        with pytest.raises(UpstreamCut):
+            await reply.read()
+    assert (pool.idle, pool.active) == (0, 0)

@@ -50,6 +50,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.recycled = self.discarded = 0
+        self.read_buffer = memoryview(bytearray(1))
 
     def recycle(self, connection: Connection) -> None:
         self.recycled += 1
@@ -74,7 +75,7 @@ class Dialogue:
         sending.send(None)
         for segment in segments:
             if not self.transport.is_aborted and segment:
-                self.connection.data_received(segment)
+                self.connection.receive(segment)
         if not self.transport.is_aborted and not self.owner.recycled:
             self.connection.eof_received()
         reply: UpstreamReply = _result(sending)
