@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from typing import Self
 
 import msgspec
 from aiohttp import web
@@ -59,7 +60,7 @@ class App:
         self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
         self.ports = Ports(0, 0)
 
-    async def __aenter__(self) -> App:
+    async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             await self._start(stack)
             self._stack = stack.pop_all()
@@ -97,9 +98,7 @@ class App:
             unknown_uses_default=config.routing.unknown_model == "default",
             zero_config=loaded.is_zero_config,
         )
-        store = MemoryStore(
-            clock, ttl_s=config.routing.session_ttl_s, max_entries=config.routing.session_max_entries
-        )
+        store = MemoryStore(clock, ttl_s=config.routing.session_ttl_s, max_entries=config.routing.session_max_entries)
         stack.push_async_callback(store.aclose)
         cluster = Cluster(loaded.providers, make_ssl_context)
         stack.push_async_callback(cluster.aclose)
@@ -117,7 +116,9 @@ class App:
         stack.push_async_callback(data_server.shutdown, _SHUTDOWN_S)
         data_sockets = await bind(data_server, listener.addresses, listener.port, "the data port")
         stack.callback(_close_all, data_sockets)
-        admin_sockets = await bind(admin_server, self._config.admin.addresses, self._config.admin.port, "the admin port")
+        admin_sockets = await bind(
+            admin_server, self._config.admin.addresses, self._config.admin.port, "the admin port"
+        )
         stack.callback(_close_all, admin_sockets)
         for server in (*data_sockets, *admin_sockets):
             await server.start_serving()

@@ -11,15 +11,17 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from sidecar import __version__
 from sidecar.domain.errors import ConfigError
 
 OK, FAILED, USAGE, CONFIG = 0, 1, 64, 78
 """Exit codes; 64 and 78 are EX_USAGE and EX_CONFIG of BSD's sysexits.h."""
+
+_Result = TypeVar("_Result")
 
 _DESCRIPTION = "Routes, pins and streams an app's OpenAI and Anthropic calls from inside its own pod."
 
@@ -53,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="plano-sidecar", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Any, text: str, example: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, command: Callable[[argparse.Namespace], int], text: str, example: str
+    ) -> argparse.ArgumentParser:
         sub: argparse.ArgumentParser = commands.add_parser(
             name, help=text, description=text, epilog=f"example: {example}"
         )
@@ -111,8 +115,7 @@ def _schema(_: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    code: int = _run_loop(_show(once=arguments.once))
-    return code
+    return _run_loop(_show(once=arguments.once))
 
 
 async def _show(*, once: bool) -> int:
@@ -145,12 +148,10 @@ def _version(_: argparse.Namespace) -> int:
     return OK
 
 
-def _run_loop(work: Any) -> Any:
+def _run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
     with asyncio.Runner() as runner:
         return runner.run(work)
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -13,6 +13,7 @@ from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Decision, Plan, Source
 from sidecar.domain.errors import InternalFault, Side, SidecarError
 from sidecar.domain.events import Observers
+from sidecar.domain.ids import SessionKey
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.routing.table import ModelTable, Resolved
 from sidecar.stream.relay import Relay, Relayed
@@ -57,12 +58,11 @@ class Proxy:
         decision: Decision | None = None
         decided_s = call.admitted_s
         try:
-            decision = await self._decide(call)
+            decision = self._decide_now(call) or await self._decide(call)
             decided_s = self._monotonic_s()
             self._observers.call_decided(call, decision, decided_s - call.admitted_s)
-            plan = Plan(candidates=decision.candidates, max_attempts=1)
-            dispatched = await self._dispatcher.dispatch(call, plan)
-            lines = response_lines(dispatched.reply.headers, self._own_lines(call, decision, decided_s, dispatched))
+            dispatched = await self._dispatcher.dispatch(call, Plan(decision.candidates, 1))
+            lines = response_lines(dispatched.reply.headers, (self._own_lines(call, decision, decided_s, dispatched),))
             dialect = None if call.endpoint.operation is Operation.PASSTHROUGH else self._dialects[call.dialect]
             relay = Relay(self._clock, dialect, call.request_id)
             relayed = await relay.run(dispatched.reply, lines, down)
@@ -81,23 +81,39 @@ class Proxy:
         self._end(call, decision, outcome)
         return outcome
 
-    async def _decide(self, call: Call) -> Decision:
-        """The session's pin, or else the requested model, which then becomes the pin."""
+    def _decide_now(self, call: Call) -> Decision | None:
+        """What can be decided without waiting: a call without a session, or one whose pin is at hand."""
         if call.passthrough_provider is not None:
             return Decision(Source.REQUESTED, (self._models.passthrough(call.passthrough_provider),))
-        resolved = self._models.resolve(call.facts.requested_model, call.dialect)
-        session = session_key_of(call, resolved.model_name) if self._has_preferences else None
-        if session is None or call.facts.routing_preferences is not None:
-            return Decision(resolved.source, resolved.candidates)
-        binding = self._store.get_now(session) or await self._store.get(session)
+        resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
+        session = self._session_of(call, resolved)
+        if session is None:
+            return resolved.decision
+        binding = self._store.get_now(session)
+        return None if binding is None else self._keep(binding, call, resolved)
+
+    async def _decide(self, call: Call) -> Decision:
+        """The session's pin where the store must be asked, or else the requested model, which then becomes the pin."""
+        resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
+        session = self._session_of(call, resolved)
+        assert session is not None  # else `_decide_now` decided
+        binding = await self._store.get(session)
         if binding is None and call.endpoint.operation is Operation.GENERATE:
-            binding = await self._store.claim(session, self._new_binding(resolved))
-            if binding.model_name == resolved.model_name:
-                return Decision(resolved.source, resolved.candidates)
-        if binding is None:
-            return Decision(resolved.source, resolved.candidates)
-        kept = keep_binding(binding, self._models.candidates_of(binding.model_name, call.dialect))
-        return kept or Decision(resolved.source, resolved.candidates)
+            claimed = self._new_binding(resolved)
+            binding = await self._store.claim(session, claimed)
+            if binding == claimed:
+                return resolved.decision
+        return resolved.decision if binding is None else self._keep(binding, call, resolved)
+
+    def _session_of(self, call: Call, resolved: Resolved) -> SessionKey | None:
+        """The session whose pin steers this call; None where no preferences are in effect, so that nothing is pinned."""
+        if not self._has_preferences or call.facts.routing_preferences is not None:
+            return None
+        return session_key_of(call, resolved.model_name)
+
+    def _keep(self, binding: Binding, call: Call, resolved: Resolved) -> Decision:
+        usable = self._models.candidates_of(binding.model_name, call.endpoint.dialect)
+        return keep_binding(binding, usable) or resolved.decision
 
     def _new_binding(self, resolved: Resolved) -> Binding:
         return Binding(
@@ -107,21 +123,15 @@ class Proxy:
             bound_at_unix_s=self._clock.unix_s(),
         )
 
-    def _own_lines(self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched) -> tuple[bytes, ...]:
-        route = b"" if decision.route_name is None else b"x-plano-route: %s\r\n" % decision.route_name.encode()
+    def _own_lines(self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched) -> bytes:
+        route = "" if decision.route_name is None else f"x-plano-route: {decision.route_name}\r\n"
+        routing_ms = (decided_s - call.admitted_s) * 1e3
+        upstream_ms = (dispatched.head_s - dispatched.sent_s) * 1e3
         return (
-            b"x-request-id: %s\r\nx-plano-model: %s\r\n%sx-plano-source: %s\r\nx-plano-attempts: %d\r\n"
-            b"server-timing: routing;dur=%.3f, upstream;dur=%.3f\r\n"
-            % (
-                call.request_id.encode(),
-                dispatched.candidate.model_name.encode(),
-                route,
-                decision.source.value.encode(),
-                dispatched.attempts,
-                (decided_s - call.admitted_s) * 1e3,
-                (dispatched.head_s - dispatched.sent_s) * 1e3,
-            ),
-        )
+            f"x-request-id: {call.request_id}\r\nx-plano-model: {dispatched.candidate.model_name}\r\n{route}"
+            f"x-plano-source: {decision.source}\r\nx-plano-attempts: {dispatched.attempts}\r\n"
+            f"server-timing: routing;dur={routing_ms:.3f}, upstream;dur={upstream_ms:.3f}\r\n"
+        ).encode()
 
     def _end(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         self._observers.call_ended(call, decision, outcome)

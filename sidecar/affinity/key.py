@@ -7,6 +7,7 @@ tenant and session can share a key, and none can be aimed at a slot of a Redis C
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 
 from sidecar.domain.ids import SessionKey
@@ -15,10 +16,10 @@ KEY_PREFIX: Final = "plano:affinity:"
 MAX_PART_BYTES: Final = 128
 """A longer part becomes a hash, so that a client cannot make the store keep long keys."""
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{0,128}", re.ASCII)
+"""What nearly every id is made of, and what stays as it is."""
 _UNSAFE: Final = frozenset(b"%:~{}") | frozenset(range(0x21)) | frozenset(range(0x7F, 0x100))
-_ESCAPES: Final = {
-    code: (f"%{code:02X}" if code in _UNSAFE else chr(code)) for code in range(0x100)
-}
+_ESCAPES: Final = {code: (f"%{code:02X}" if code in _UNSAFE else chr(code)) for code in range(0x100)}
 _ESCAPES_IN_LANE: Final = {**_ESCAPES, ord("/"): "%2F"}
 
 
@@ -40,11 +41,10 @@ def lane_key(session: SessionKey) -> str:
 
 
 def _escape(part: str, escapes: dict[int, str]) -> str:
+    if _PLAIN.fullmatch(part) is not None:
+        return part
     raw = part.encode("utf-8", "surrogateescape")
-    if raw.isalnum():
-        escaped = part
-    else:
-        escaped = "".join([escapes[code] for code in raw])
+    escaped = "".join([escapes[code] for code in raw])
     if len(escaped) <= MAX_PART_BYTES:
         return escaped
     return "%h" + hashlib.blake2b(raw, digest_size=16).hexdigest()

@@ -18,9 +18,9 @@ def session_key_of(call: Call, requested_model: str) -> SessionKey | None:
 
 
 def keep_binding(binding: Binding, usable: tuple[Candidate, ...]) -> Decision | None:
-    """The decision that the pin makes, or None where the pinned model is not configured here or cannot speak the dialect.
+    """The decision that the pin makes, or None where the pinned model cannot serve the call.
 
-    ``usable`` are the pinned model's candidates for the call's dialect.
+    ``usable`` are the pinned model's candidates that speak the call's dialect: none where it is not configured here.
     """
     if not usable:
         return None

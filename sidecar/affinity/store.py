@@ -10,7 +10,8 @@ from sidecar.domain.ids import SessionKey
 
 class AffinityStore(Protocol):
     """Where pins are kept. Nothing here raises for an outage: what cannot be read is None, what cannot be written
-    is not written, and an event says so."""
+    is not written, and an event says so.
+    """
 
     def get_now(self, session: SessionKey) -> Binding | None:
         """The session's binding if it can be told without waiting, else None."""

@@ -22,6 +22,9 @@ class DialectName(enum.StrEnum):
     EMBEDDINGS = "embeddings"
     MESSAGES = "messages"
 
+    __hash__ = str.__hash__
+    """A key of dicts on every call; Enum's own hash is a Python function."""
+
 
 class Operation(enum.StrEnum):
     """What a call wants done, which decides whether it is routed and pinned."""
@@ -81,13 +84,13 @@ class BodyFacts(msgspec.Struct, frozen=True):
 
 
 class InboundHeaders(msgspec.Struct, frozen=True):
-    """The app's header fields, walked once and sorted by what becomes of them.
+    r"""The app's header fields, walked once and sorted by what becomes of them.
 
-    Source: made by `wire.headers.read_headers`. Lines are ``Name: value\\r\\n`` with the app's own spelling.
+    Source: made by `wire.headers.read_headers`. Lines are ``Name: value\r\n`` with the app's own spelling.
     """
 
     common: tuple[bytes, ...] = ()
-    """Lines for any provider: content and accept headers, user-agent, idempotency-key, x-stainless-*, propagated names."""
+    """Lines for any provider: content and accept headers, user-agent, idempotency-key, x-stainless-*, ``propagate``."""
     openai_family: tuple[bytes, ...] = ()
     """Lines for OpenAI and compatible providers only."""
     anthropic_family: tuple[bytes, ...] = ()
@@ -216,7 +219,7 @@ class Downstream(Protocol):
     """The app's end of a call."""
 
     def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
-        """Answer at once: head lines (``Name: value\\r\\n``, no framing headers) and a complete body."""
+        r"""Answer at once: head lines (``Name: value\r\n``, no framing headers) and a complete body."""
         ...
 
     def start(self, status: int, reason: bytes, headers: list[bytes], content_length: int | None) -> None:
@@ -236,7 +239,8 @@ class Downstream(Protocol):
 
     def end_broken(self, event: bytes) -> None:
         """Send a last event (may be empty), then close without finishing: the app's client must see a broken
-        transfer. Does nothing if the app is gone."""
+        transfer. Does nothing if the app is gone.
+        """
         ...
 
     def abort(self) -> None:

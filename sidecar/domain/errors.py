@@ -209,7 +209,7 @@ class ConnectTimeout(ConnectFailed):
 class UpstreamTimeout(UpstreamError):
     """The provider accepted the call and then let a timeout pass.
 
-    Not retryable by itself: `upstream.dispatch` knows which timeout it was and whether the answer would be billed twice.
+    Not retryable by itself: `upstream.dispatch` knows which timeout it was and whether it would be billed twice.
     """
 
     status = 504

@@ -33,6 +33,9 @@ class CallOutcome(enum.StrEnum):
     CANCELLED = "cancelled"
     INCOMPLETE = "incomplete"
 
+    __hash__ = str.__hash__
+    """A key of dicts on every call; Enum's own hash is a Python function."""
+
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens as the provider counted them; None means that it did not say, 0 that it said zero."""

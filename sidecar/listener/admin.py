@@ -40,6 +40,9 @@ class Admin:
             return _text(404, "no such page; / lists them\n")
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, text="GET only\n", headers={"Allow": "GET, HEAD"})
+        return await self._page(path, request)
+
+    async def _page(self, path: str, request: web.BaseRequest) -> web.StreamResponse:
         if path == "/livez":
             return _text(200, "alive\n")
         if path == "/readyz":

@@ -1,9 +1,8 @@
-"""The app's end of a call, written below aiohttp's public surface: heads and chunks are bytes of our own making.
+"""The app's end of a call: heads and chunks are bytes of our own making, in one write where they can be.
 
-aiohttp's `StreamResponse` builds a multidict, adds headers and joins them again for every answer, which alone costs as
-much as all that the sidecar does. Here the handler writes to the transport, and then returns this object, whose
-`prepare` and `write_eof` have nothing left to do. `tests/room/listener/test_app_end.py` fails when a release of
-aiohttp changes what this relies on.
+aiohttp's `StreamResponse` builds a multidict, adds headers and joins them again for every answer. Here the handler
+writes to the transport, and then returns this object, whose `prepare` and `write_eof` have nothing left to do where
+aiohttp's own loop (`listener.request.PlainRequest`) calls them.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from sidecar.listener.request import Request
+
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _FLUSH_AT_MOST_S: Final = 5.0
 """How long a last error event may take to reach an app that reads slowly, before the connection is dropped."""
@@ -23,10 +24,10 @@ _FLUSH_AT_MOST_S: Final = 5.0
 class AppEnd(web.StreamResponse):
     """Implements `domain.call.Downstream` for one request of one connection."""
 
-    def __init__(self, request: web.BaseRequest) -> None:  # the base class would build what is not used
+    def __init__(self, request: Request) -> None:
+        # The base class would build what is not used.
         self.request = request
         self._transport = request.transport
-        self._is_http10 = request.version < (1, 1)
         self._keeps_alive = request.keep_alive
         self._is_chunked = False
         self.is_started = False
@@ -70,7 +71,7 @@ class AppEnd(web.StreamResponse):
         head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
         if content_length is not None:
             head.append(b"Content-Length: %d\r\n" % content_length)
-        elif self._is_http10:
+        elif self.request.is_http10:
             self._keeps_alive = False
         elif self.request.method != "HEAD" and not _is_bodiless(status):
             self._is_chunked = True
@@ -80,14 +81,14 @@ class AppEnd(web.StreamResponse):
         if self._transport is not None:
             self._transport.write(b"".join(head))
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:  # type: ignore[override] # chunks are never views here
         """See `Downstream.write`."""
         transport = self._transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the app has closed the connection")
         transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
-        if self.request.protocol.writing_paused:
-            await self.request.writer.drain()
+        if self.request.is_write_paused:
+            await self.request.drain()
 
     def finish(self) -> None:
         """See `Downstream.finish`."""
@@ -116,7 +117,7 @@ class AppEnd(web.StreamResponse):
     def _add_connection(self, head: list[bytes]) -> None:
         if not self._keeps_alive:
             head.append(b"Connection: close\r\n")
-        elif self._is_http10:
+        elif self.request.is_http10:
             head.append(b"Connection: keep-alive\r\n")
 
 

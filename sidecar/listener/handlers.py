@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
-from aiohttp import web
 
 from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Downstream, Endpoint, InboundHeaders, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import (
-    InternalFault,
-    MalformedRequest,
     MethodNotAllowed,
     OriginRefused,
     PathNotFound,
@@ -24,12 +20,13 @@ from sidecar.domain.ids import mint_request_id
 from sidecar.domain.outcome import Outcome
 from sidecar.lifecycle import Drain
 from sidecar.listener.app_end import AppEnd
-from sidecar.listener.intake import read_body
+from sidecar.listener.intake import parse_error_of, read_body
+from sidecar.listener.request import Request
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.wire.body import peek_body
-from sidecar.wire.headers import HeaderPolicy, patience_s_of, read_headers, request_id_of, session_id_of, tenant_of
 from sidecar.wire.dialects import ModelInfo, model_body, models_body
+from sidecar.wire.headers import HeaderPolicy, patience_s_of, read_headers, request_id_of, session_id_of, tenant_of
 from sidecar.wire.trace_context import trace_context_of
 
 _JSON: Final = b"content-type: application/json\r\n"
@@ -54,7 +51,7 @@ class DoorPolicy(msgspec.Struct, frozen=True):
 class Arrival(msgspec.Struct, frozen=True):
     """A request whose head was read."""
 
-    request: web.BaseRequest
+    request: Request
     path: str
     query: str
     """With its question mark, or empty."""
@@ -84,11 +81,11 @@ class Door:
         self._clock = clock
         self._policy = policy
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: Request) -> AppEnd:
         """Serve one request: the answer is written before this returns. Raises only CancelledError."""
         admitted_s = self._clock.monotonic_s()
         down = AppEnd(request)
-        path, mark, query = request.raw_path.partition("?")
+        path, mark, query = request.target.partition("?")
         endpoint = ENDPOINTS.get(path)
         request_id = ""
         try:
@@ -104,20 +101,15 @@ class Door:
             self._answer(error, down, endpoint, request_id)
         return down
 
-    def handle_parse_error(self, request: web.BaseRequest, status: int, error: BaseException | None) -> web.StreamResponse:
-        """Answer bytes that were not a request, or a fault of the server under us; aiohttp calls this."""
+    def handle_parse_error(self, request: Request, error: BaseException | None) -> AppEnd:
+        """Answer bytes that were not a request. What they were is told to nobody: they may hold a credential."""
         down = AppEnd(request)
-        if status < 500:
-            known: Exception = MalformedRequest("the request is not well-formed HTTP/1.1")
-        else:
-            known = error if isinstance(error, Exception) else InternalFault("internal")
-        self._answer(known, down, None, "")
+        self._answer(parse_error_of(error), down, None, "")
         return down
 
     async def _carry_call(self, arrival: Arrival, endpoint: Endpoint, provider: str | None, down: AppEnd) -> None:
         """One call, admitted and read. The permit is held until the stream has ended."""
-        holder = asyncio.current_task()
-        assert holder is not None
+        holder = arrival.request.task
         self._drain.admit(holder)
         try:
             body = await read_body(arrival.request, arrival.headers, self._policy.body_bytes)
@@ -184,12 +176,12 @@ class Door:
                 return provider
         return None
 
-    def _check(self, request: web.BaseRequest, headers: InboundHeaders) -> None:
+    def _check(self, request: Request, headers: InboundHeaders) -> None:
         """Refuse web pages and WebSockets.
 
         Raises: OriginRefused, UpgradeNotServed.
         """
-        if headers.has_origin and not self._policy.allow_origins.issuperset(request.headers.getall("Origin")):
+        if headers.has_origin and not self._policy.allow_origins.issuperset(request.header_values("Origin")):
             raise OriginRefused("requests from web pages are refused; listeners[].allow_origins can allow an origin")
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
@@ -214,6 +206,6 @@ def _allow(method: str, path: str, allowed: str) -> None:
         raise MethodNotAllowed(f"{method} is not served on {path}; allowed: {allowed}", allow=allowed)
 
 
-def _stranger_dialect(request: web.BaseRequest) -> DialectName:
+def _stranger_dialect(request: Request) -> DialectName:
     """The dialect of errors where no path tells it: Anthropic's SDK always sends its version."""
-    return DialectName.MESSAGES if "anthropic-version" in request.headers else DialectName.CHAT
+    return DialectName.MESSAGES if request.header_values("anthropic-version") else DialectName.CHAT

@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from sidecar.domain.call import InboundHeaders
-from sidecar.domain.errors import BodyTooLarge, MalformedRequest, UnsupportedEncoding
+from sidecar.domain.errors import (
+    BodyTooLarge,
+    DownstreamError,
+    HeadersTooLarge,
+    MalformedRequest,
+    UnsupportedEncoding,
+)
+from sidecar.listener.request import Request
 
 
-async def read_body(request: web.BaseRequest, headers: InboundHeaders, limit_bytes: int) -> bytes:
+async def read_body(request: Request, headers: InboundHeaders, limit_bytes: int) -> bytes:
     """The whole body, at most ``limit_bytes``.
 
     Raises: UnsupportedEncoding, BodyTooLarge, MalformedRequest; ConnectionError if the app left.
     """
     if headers.content_encoding not in (b"", b"identity"):
         raise UnsupportedEncoding("the request body must not be compressed: send it with content-encoding identity")
-    payload = request.content
-    if payload.is_eof():
-        # The usual case: the body came with the head. Nothing to wait for, and most often one piece.
-        body = payload.read_nowait()
+    body = request.take_body()
+    if body is not None:
+        # The usual case: the body came with the head.
         if len(body) > limit_bytes:
             raise _too_large(limit_bytes)
         return body
-    announced = request.content_length
-    if announced is not None and announced > limit_bytes:
+    announced = request.header_values("Content-Length")
+    if announced and int(announced[0]) > limit_bytes:
         raise _too_large(limit_bytes)
-    if "100-continue" in request.headers.get("Expect", "").lower() and request.transport is not None:
+    if (
+        any("100-continue" in value.lower() for value in request.header_values("Expect"))
+        and request.transport is not None
+    ):
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return await _gather(request, limit_bytes)
 
 
-async def _gather(request: web.BaseRequest, limit_bytes: int) -> bytes:
+def parse_error_of(error: BaseException | None) -> DownstreamError:
+    """What aiohttp's parser complained of, in our words: its own repeat the bytes, credentials included."""
+    if isinstance(error, LineTooLong) or "Too many headers" in str(error):
+        return HeadersTooLarge("the request's headers are over 64 KiB, or more than 128")
+    return MalformedRequest("the request is not well-formed HTTP/1.1")
+
+
+async def _gather(request: Request, limit_bytes: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:

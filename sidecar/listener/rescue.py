@@ -12,6 +12,7 @@ from sidecar.domain.call import Dialect, DialectName, Problem
 from sidecar.domain.errors import (
     BodyTooLarge,
     Draining,
+    HeadersTooLarge,
     InternalFault,
     MalformedRequest,
     MethodNotAllowed,
@@ -26,7 +27,7 @@ _log = logging.getLogger("sidecar")
 MAX_RETRY_AFTER_S: Final = 60
 """The SDKs ignore a longer Retry-After."""
 
-_CLOSING: Final = (BodyTooLarge, Draining, MalformedRequest, RequestTimeout, UpgradeNotServed)
+_CLOSING: Final = (BodyTooLarge, Draining, HeadersTooLarge, MalformedRequest, RequestTimeout, UpgradeNotServed)
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import ConfigError
+from sidecar.listener.connection import Connection, is_supported
+from sidecar.listener.request import Handler, ParseErrorHandler, PlainRequest
 
 KEEPALIVE_S: Final = 600.0
 """Longer than an app's HTTP client keeps idle connections (5 to 300 s), so that the app closes first."""
@@ -24,8 +25,6 @@ _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 """aiohttp logs malformed requests with their bytes, credentials included. What matters is reported by our own words."""
 
-ParseErrorHandler = Callable[[web.BaseRequest, int, BaseException | None], web.StreamResponse]
-
 
 def assert_c_parser() -> None:
     """Refuse to start on aiohttp's pure Python parser, the one that most smuggling CVEs were found in.
@@ -33,47 +32,63 @@ def assert_c_parser() -> None:
     Raises: ConfigError.
     """
     if http_parser.HttpRequestParser.__module__ != "aiohttp._http_parser":
-        raise ConfigError(["aiohttp runs on its pure Python parser: install its binary wheel, unset AIOHTTP_NO_EXTENSIONS"])
+        raise ConfigError(
+            ["aiohttp runs on its pure Python parser: install its binary wheel, unset AIOHTTP_NO_EXTENSIONS"]
+        )
 
 
-class _Protocol(RequestHandler):
-    """One connection of the data port. Overrides the single hook through which parse errors and our bugs pass."""
+class _PlainConnection(RequestHandler):
+    """aiohttp's own loop, with the hook through which its parse errors pass."""
 
-    __slots__ = ("on_error",)
+    __slots__ = ("on_parse_error",)
 
-    on_error: ParseErrorHandler
+    on_parse_error: ParseErrorHandler
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        return self.on_error(request, status, exc)
+        answer = self.on_parse_error(PlainRequest(request), exc)
+        assert isinstance(answer, web.StreamResponse)
+        return answer
 
 
 class DataServer(web.Server):
-    """aiohttp's low-level server, made for one handler that answers everything itself."""
+    """aiohttp's low-level server with our connections in it; with ``is_plain``, with aiohttp's own."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], on_error: ParseErrorHandler) -> None:
-        super().__init__(handler, handler_cancellation=True)
-        self._on_error = on_error
+    def __init__(self, handler: Handler, on_parse_error: ParseErrorHandler, *, is_plain: bool = False) -> None:
+        super().__init__(self._handle_plain, handler_cancellation=True)
+        self._handler = handler
+        self._on_parse_error = on_parse_error
+        self._is_plain = is_plain or not is_supported()
+
+    async def _handle_plain(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = await self._handler(PlainRequest(request))
+        assert isinstance(answer, web.StreamResponse)
+        return answer
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""
-        protocol = _Protocol(
+        kind = _PlainConnection if self._is_plain else Connection
+        connection = kind(
             self,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_S,
-            access_log=None,
+            access_log=None,  # type: ignore[arg-type] # its documentation allows it
             logger=_silent,
             max_line_size=MAX_FIELD_BYTES,
             max_field_size=MAX_FIELD_BYTES,
             read_bufsize=READ_BUFFER_BYTES,
             auto_decompress=False,
         )
-        protocol.on_error = self._on_error
-        return protocol
+        connection.on_parse_error = self._on_parse_error
+        if isinstance(connection, Connection):
+            connection.handler = self._handler
+        return connection
 
 
-async def bind(factory: Callable[[], asyncio.BaseProtocol], addresses: Sequence[str], port: int, what: str) -> list[asyncio.Server]:
+async def bind(
+    factory: Callable[[], asyncio.BaseProtocol], addresses: Sequence[str], port: int, what: str
+) -> list[asyncio.Server]:
     """Listen on every address with the same port; 0 takes a free one. The sockets accept only once served.
 
     An address family that the machine lacks is left out as long as one address remains.
@@ -84,7 +99,9 @@ async def bind(factory: Callable[[], asyncio.BaseProtocol], addresses: Sequence[
     problems: list[str] = []
     for address in addresses:
         try:
-            server = await loop.create_server(factory, address, port, backlog=BACKLOG, start_serving=False, reuse_address=True)
+            server = await loop.create_server(
+                factory, address, port, backlog=BACKLOG, start_serving=False, reuse_address=True
+            )
         except OSError as error:
             problems.append(f"{what} cannot listen on {address} port {port}: {error.strerror or error}")
             continue
@@ -123,6 +140,3 @@ def raise_file_limit(wanted: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
         soft = target
     return soft
-
-
-__all__ = ["DataServer", "assert_c_parser", "bind", "is_loopback", "port_of", "raise_file_limit"]

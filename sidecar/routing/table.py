@@ -10,7 +10,7 @@ import msgspec
 
 from sidecar.config.providers import Provider
 from sidecar.domain.call import DialectName
-from sidecar.domain.decision import Candidate, Source
+from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import DialectNotServed, ModelNotFound
 
 _DATED: Final = re.compile(r"(.+?)-(?:\d{8}|\d{4}-\d{2}-\d{2})")
@@ -33,9 +33,8 @@ class Resolved(msgspec.Struct, frozen=True):
 
     model_name: str
     """After alias: the configured model, as pins and lanes name it."""
-    candidates: tuple[Candidate, ...]
-    """The model's entries that speak the dialect, in config order; never empty."""
-    source: Source
+    decision: Decision
+    """The model's entries that speak the dialect, in config order, as requested or by default."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -72,6 +71,7 @@ class ModelTable:
         self._passthrough = {p.prefix: _candidate(p, p.model_id) for p in reversed(served)}
         self._passthrough.update({p.name: _candidate(p, p.model_id) for p in served})
         self._known: dict[tuple[str, DialectName], Resolved] = {}
+        self._known_candidates: dict[tuple[str, DialectName], tuple[Candidate, ...]] = {}
 
     def resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
         """The entries that serve a requested model to a caller of ``dialect``.
@@ -89,8 +89,14 @@ class ModelTable:
 
     def candidates_of(self, model_name: str, dialect: DialectName) -> tuple[Candidate, ...]:
         """The entries of a pinned or listed model that speak ``dialect``; empty if it is not configured here."""
+        known = self._known_candidates.get((model_name, dialect))
+        if known is not None:
+            return known
         entries = self._groups.get(model_name) or self._by_wildcard(model_name)
-        return tuple(candidate for candidate in entries if dialect in candidate.dialects)
+        candidates = tuple(candidate for candidate in entries if dialect in candidate.dialects)
+        if model_name in self._groups:
+            self._known_candidates[model_name, dialect] = candidates
+        return candidates
 
     def describe(self, name: str) -> Listed:
         """A model or alias as ``GET /v1/models/{id}`` shows it.
@@ -130,7 +136,7 @@ class ModelTable:
                 f"model {model_name!r} does not speak {dialect.value!r}; it speaks {', '.join(spoken) or 'nothing'}",
                 param="model",
             )
-        return Resolved(model_name=model_name, candidates=usable, source=source)
+        return Resolved(model_name, Decision(source, usable))
 
     def _find(self, requested_model: str, dialect: DialectName) -> str | None:
         found = self._names.get(requested_model)

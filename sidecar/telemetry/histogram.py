@@ -36,8 +36,13 @@ class Buckets:
         running = 0
         for bound, count in zip((*self._bounds, float("inf")), list(self._counts), strict=True):
             running += count
-            pairs.append((floatToGoString(bound), running))
+            pairs.append((_edge(bound), running))
         return pairs, self._sum
+
+
+def _edge(bound: float) -> str:
+    text: str = floatToGoString(bound)  # type: ignore[no-untyped-call]
+    return text
 
 
 class Counter:

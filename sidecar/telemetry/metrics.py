@@ -45,6 +45,7 @@ class Metrics:
             OVERHEAD_BUCKETS_S,
         )
         self._overhead_series = self._overhead.with_labels()
+        self._streamed_labels = {False: "false", True: "true"}
         self.registry = CollectorRegistry()
         for collector in (self._requests, self._duration, self._overhead, _Gauges(in_flight)):
             self.registry.register(collector)
@@ -62,10 +63,10 @@ class Metrics:
 
     def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:  # noqa: ARG002
         """Count the call and its times."""
-        dialect = _dialect_label(call)
-        self._requests.with_labels(dialect, outcome.result).add()
-        self._duration.with_labels(dialect, "true" if outcome.streamed else "false").observe(outcome.timing.total_s)
-        self._overhead_series.observe(outcome.timing.overhead_s)
+        dialect, timing = _dialect_label(call), outcome.timing
+        self._requests.with_labels(dialect, outcome.result).value += 1
+        self._duration.with_labels(dialect, self._streamed_labels[outcome.streamed]).observe(timing.total_s)
+        self._overhead_series.observe(timing.overhead_s)
 
     def request_refused(self, dialect: str, status: int, code: str) -> None:  # noqa: ARG002
         """Count a request that never became a call."""
@@ -92,5 +93,3 @@ class _Gauges(Collector):
 
 def _dialect_label(call: Call) -> str:
     return _PASSTHROUGH if call.endpoint.operation is Operation.PASSTHROUGH else call.dialect
-
-

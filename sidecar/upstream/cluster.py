@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
+from urllib.parse import quote
 
 from sidecar.config.providers import Provider, ProviderKind
 from sidecar.domain.call import Call, DialectName, Operation
@@ -31,6 +32,7 @@ class Link:
         self._is_anthropic = provider.kind is ProviderKind.ANTHROPIC
         self._paths = {name.value: path for name, path in provider.paths.items()}
         self._own_lines = _own_lines(provider)
+        self._starts = {name.value: self._start(path) for name, path in provider.paths.items() if "{model}" not in path}
         self._timeouts = _Timeouts(provider)
 
     def timeouts(self, call: Call, *, left_s: float | None) -> ExchangeTimeouts:
@@ -39,16 +41,23 @@ class Link:
 
     def request(self, call: Call, candidate: Candidate) -> tuple[bytes, Sequence[bytes | memoryview]]:
         """The head and the body's pieces for one attempt: the app's bytes with only the ``model`` value changed."""
-        pieces: Sequence[bytes | memoryview]
-        operation = call.endpoint.operation
-        if operation is Operation.PASSTHROUGH:
-            pieces = (call.body,) if call.body else ()
+        if call.endpoint.operation is Operation.PASSTHROUGH:
             length = None if not call.body and call.method in _BODILESS else len(call.body)
-        else:
-            pieces = patch_body(call.body, call.facts, candidate.upstream_model)
-            length = pieces_length(pieces)
-        head = request_head(call.method, self._target(call, candidate), self.provider.http_host, self._lines(call), length)
-        return head, pieces
+            return self._head(call, candidate, length), (call.body,) if call.body else ()
+        pieces = patch_body(call.body, call.facts, candidate.upstream_model)
+        length = pieces_length(pieces)
+        start = self._starts.get(call.endpoint.dialect)
+        if start is None or call.query or call.endpoint.operation is Operation.COUNT_TOKENS:
+            return self._head(call, candidate, length), pieces
+        return b"%bContent-Length: %d\r\n\r\n" % (b"".join((start, *self._lines(call))), length), pieces
+
+    def _head(self, call: Call, candidate: Candidate, length: int | None) -> bytes:
+        host = self.provider.http_host
+        return request_head(call.method, self._target(call, candidate), host, self._lines(call), length)
+
+    def _start(self, path: str) -> bytes:
+        """Request line and Host of a call without a query: the same for every call of a dialect."""
+        return request_head("POST", path, self.provider.http_host, (), None)[:-2]
 
     def _target(self, call: Call, candidate: Candidate) -> str:
         operation = call.endpoint.operation
@@ -59,7 +68,8 @@ class Link:
         else:
             path = self._paths[call.dialect.value]
         if "{model}" in path:
-            path = path.replace("{model}", candidate.upstream_model)
+            # A wildcard's model is the client's to name: it must not reach another path.
+            path = path.replace("{model}", quote(candidate.upstream_model, safe=""))
         if call.query and "?" in path:
             return f"{path}&{call.query[1:]}"
         return path + call.query
@@ -77,7 +87,8 @@ class Link:
             lines += headers.credentials
             lines += headers.anthropic_account if self._is_anthropic else headers.openai_account
         lines += headers.accept_encoding if provider.accept_encoding_passthrough else (_IDENTITY,)
-        lines.append(b"x-request-id: %s\r\n" % call.request_id.encode())
+        lines += headers.baggage
+        lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if provider.propagate_trace:
             lines.append(trace_lines(call.trace))
         return lines

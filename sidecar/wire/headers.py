@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sidecar.domain.call import InboundHeaders, RawHeaders
-from sidecar.domain.errors import InvalidHeader, MalformedRequest
+from sidecar.domain.errors import HeadersTooLarge, InvalidHeader, MalformedRequest
 from sidecar.domain.ids import is_request_id, mint_request_id
 from sidecar.wire.header_names import AFFINITY_HEADER, HeaderPolicy, Passage, RequestNames, ResponseNames, request_names
 
@@ -29,6 +29,7 @@ __all__ = [
 
 _MAX_ID_BYTES: Final = 4096
 """Of a session or tenant header; what a key may hold is `affinity.key`'s to say."""
+_MAX_VALUES_BYTES: Final = 64 * 1024
 _BLANKS: Final = b" \t"
 _SAFE_IN_VALUES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _NUMBER: Final = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{0,12})?")
@@ -46,13 +47,16 @@ _response_names: Final = ResponseNames()
 def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
     """Sort the app's header fields by what becomes of them. Lines keep the app's spelling and order.
 
-    Raises: InvalidHeader for a control character in a value, a name that is no token, or a Connection header that names
+    Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in a value, a name that is no token, or a Connection header that names
     a field which is not the connection's.
     """
     names = request_names(policy)
     found = _sorted(raw, names)
-    if b"".join([value for _, value in raw]).translate(None, _SAFE_IN_VALUES):
+    values = b"".join([value for _, value in raw])
+    if values.translate(None, _SAFE_IN_VALUES):
         raise InvalidHeader("a header's value holds a control character")
+    if len(values) > _MAX_VALUES_BYTES:
+        raise HeadersTooLarge(f"the request's headers are over {_MAX_VALUES_BYTES} bytes")
     special = found.pop("special", None)
     if special is None:
         return InboundHeaders(**_frozen(found))
@@ -209,12 +213,15 @@ def _single(name: str, values: Sequence[bytes]) -> str | None:
 
     Raises: InvalidHeader.
     """
-    distinct = {text for value in values if (text := value.strip(_BLANKS))}
-    if not distinct:
+    if len(values) == 1:
+        text = values[0].strip(_BLANKS)
+    else:
+        distinct = {text for value in values if (text := value.strip(_BLANKS))}
+        if len(distinct) > 1:
+            raise InvalidHeader(f"{name} was sent with different values", param=name)
+        text = distinct.pop() if distinct else b""
+    if not text:
         return None
-    if len(distinct) > 1:
-        raise InvalidHeader(f"{name} was sent with different values", param=name)
-    text = distinct.pop()
     if len(text) > _MAX_ID_BYTES:
         raise InvalidHeader(f"{name} is longer than {_MAX_ID_BYTES} bytes", param=name)
     try:

@@ -24,7 +24,8 @@ ALIASES = {"fast": "openai/gpt-4o-mini", "smart": "gpt-us", "gpt-4o": "anthropic
 
 def _names(table, requested_model, dialect=CHAT):
     resolved = table.resolve(requested_model, dialect)
-    return resolved.model_name, [candidate.provider for candidate in resolved.candidates], resolved.source
+    decision = resolved.decision
+    return resolved.model_name, [candidate.provider for candidate in decision.candidates], decision.source
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,18 @@ def _names(table, requested_model, dialect=CHAT):
         ("groq/llama-3", "groq/llama-3", ["groq/*"]),
         ("llama-3", "groq/llama-3", ["groq/*"]),
     ],
-    ids=["alias", "alias of a name", "an alias wins", "entry name", "group", "bare id", "dated", "dashes", "wild", "bare"],
+    ids=[
+        "alias",
+        "alias of a name",
+        "an alias wins",
+        "entry name",
+        "group",
+        "bare id",
+        "dated",
+        "dashes",
+        "wild",
+        "bare",
+    ],
 )
 def test_a_requested_model_is_found(requested_model, model_name, providers):
     """Alias, entry name, model, bare id, undated id, wildcard: the first that fits, and twice the same."""
@@ -53,7 +65,7 @@ def test_a_requested_model_is_found(requested_model, model_name, providers):
 
 def test_a_wildcards_model_is_named_in_full_but_counted_under_the_wildcard():
     """Clients invent names at will; the metrics' label is the operator's."""
-    (candidate,) = ModelTable(PROVIDERS, {}).resolve("groq/llama-3", CHAT).candidates
+    (candidate,) = ModelTable(PROVIDERS, {}).resolve("groq/llama-3", CHAT).decision.candidates
 
     assert ("groq/llama-3", "llama-3", "groq/*") == (
         candidate.model_name,
