@@ -11,11 +11,14 @@ import pytest
 import pytest_asyncio
 
 from sidecar.domain.errors import ConnectFailed, UpstreamCut
-from sidecar.upstream.connection import Origin
+from sidecar.upstream.connection import Connection, Origin
 from sidecar.upstream.pool import Pool
+from sidecar.upstream.reply import HELD_BYTES
 from sidecar.upstream.tls import make_ssl_context
-from tests.contract.upstream.peer import HELLO, Certificates, Line, Peer, answers, ask, whole
+from tests.contract.upstream.peer import HELLO, Certificates, Line, Peer, answers, ask, until, whole
 
+TURN_BYTES = 256 * 1024
+"""The most that any of the transports decrypts in one turn of the loop."""
 ENDLESS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 
 
@@ -187,6 +190,12 @@ async def test_large_answer_with_a_slow_reader(peer: Peer, pool: Pool):
 
     peer.follows(script)
     reply = await ask(pool)
+    connection = reply.source
+    assert isinstance(connection, Connection)
+    await until(lambda: connection._is_read_paused)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert reply.held_bytes <= HELD_BYTES + TURN_BYTES
     got = 0
     while piece := await reply.read():
         got += len(piece)
