@@ -79,8 +79,10 @@ def factory_of(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
     return aiofastnet.loop_factory(uvloop.new_event_loop)
 
 
-class Floor(asyncio.Protocol):
+class Floor(asyncio.BufferedProtocol):
     """The least that any client on this loop can do: write, be called back, wake a future. Reads no answer."""
+
+    buffer = memoryview(bytearray(65536))
 
     def __init__(self, answer_bytes: int) -> None:
         self.answer_bytes = answer_bytes
@@ -90,8 +92,11 @@ class Floor(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
-        self.seen_bytes += len(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.seen_bytes += nbytes
         if self.seen_bytes >= self.answer_bytes:
             self.seen_bytes = 0
             self.waiter.set_result(None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import random
 import weakref
 
 import pytest
@@ -440,3 +442,49 @@ async def test_many_exchanges_at_once(peer: Peer, pool: Pool):
     await asyncio.gather(*(work(number) for number in range(20)))
     assert (pool.idle, pool.active) == (20, 0)
     assert pool.opened_total == 20
+
+
+async def test_callers_that_come_and_go(peer: Peer, pool: Pool):
+    """Hundreds of callers, some of whom leave at any moment: the others get their own answers, and nothing leaks."""
+
+    async def echo(line: Line):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while heard := await line.hear():
+                body = heard.partition(b"\r\n\r\n")[2]
+                await line.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                for at in range(0, len(body), 40_000):
+                    piece = body[at : at + 40_000]
+                    await line.say(b"%x\r\n%s\r\n" % (len(piece), piece))
+                await line.say(b"0\r\n\r\n")
+
+    peer.follows(echo)
+    loop = asyncio.get_running_loop()
+    dice = random.Random(7)
+
+    async def call(number: int) -> str:
+        body = b"%d," % number * dice.choice([1, 100, 20_000])
+        reply = await ask(pool, body)
+        if dice.random() < 0.2:
+            reply.abort()
+            return "aborted"
+        assert await whole(reply) == body
+        return "served"
+
+    async def caller(first: int) -> list[str]:
+        ends = []
+        for number in range(first, first + 20):
+            task = loop.create_task(call(number))
+            if dice.random() < 0.4:
+                for _ in range(dice.randrange(30)):
+                    await asyncio.sleep(0)
+                task.cancel()
+            try:
+                ends.append(await task)
+            except asyncio.CancelledError:
+                ends.append("cancelled")
+        return ends
+
+    ends = await asyncio.gather(*(caller(first * 100) for first in range(20)))
+    assert {end for each in ends for end in each} == {"served", "aborted", "cancelled"}
+    assert pool.active == 0
+    await until(lambda: len(pool._unclosed) == pool.idle)
