@@ -15,15 +15,15 @@ from typing import Any, Final
 
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
-from aiohttp.web_protocol import ERROR, RequestHandler
+from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
 from sidecar.listener.request import Answer, Handler, ParseErrorHandler
 
 RELIED_ON: Final = frozenset({
-    "_buffer_paused", "_current_request", "_force_close", "_close", "_handler_waiter", "_keepalive", "_keepalive_handle",
-    "_keepalive_timeout", "_loop", "_manager", "_messages", "_msg_queue_resume_size", "_next_keepalive_close_time",
-    "_parser", "_process_keepalive", "_request_in_progress", "_resume_reading_if_drained", "_task_handler", "_upgraded",
-    "_waiter",
+    "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close", "_handler_waiter", "_keepalive",
+    "_keepalive_handle", "_keepalive_timeout", "_loop", "_manager", "_messages", "_msg_queue_resume_size",
+    "_next_keepalive_close_time", "_parser", "_process_keepalive", "_request_in_progress",
+    "_resume_reading_if_drained", "_task_handler", "_upgraded", "_waiter",
 })  # fmt: skip
 _DISCARD_AT_MOST_S: Final = 5.0
 """How long the rest of a refused body is read, so that a reset does not overtake the refusal."""
@@ -159,18 +159,17 @@ class Connection(RequestHandler):
         finally:
             self._waiter = None
 
-    async def _serve(self, message: Any, payload: StreamReader) -> bool:
+    async def _serve(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
         """Answer one request; return whether another may follow."""
-        is_parsed = isinstance(message, RawRequestMessage)
-        request = ArrivedRequest(message if is_parsed else ERROR, payload, self)
+        request = ArrivedRequest(ERROR if isinstance(message, _ErrInfo) else message, payload, self)
         self._current_request = request  # type: ignore[assignment]
         self._request_in_progress = True
         try:
             answer: Answer
-            if is_parsed:
-                answer = await self.handler(request)
-            else:
+            if isinstance(message, _ErrInfo):
                 answer = self.on_parse_error(request, message.exc)
+            else:
+                answer = await self.handler(request)
         finally:
             self._current_request = None
             self._request_in_progress = False

@@ -45,7 +45,11 @@ class _PlainConnection(RequestHandler):
     on_parse_error: ParseErrorHandler
 
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,  # noqa: ARG002 - aiohttp's signature
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         answer = self.on_parse_error(PlainRequest(request), exc)
         assert isinstance(answer, web.StreamResponse)

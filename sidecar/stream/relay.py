@@ -12,6 +12,7 @@ from sidecar.domain.call import Dialect, Downstream, Problem, Reply
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
 from sidecar.domain.outcome import CallOutcome
+from sidecar.stream.terminal import TerminalWatch
 from sidecar.wire.sse import SseBoundary
 
 _EVENT_STREAM: Final = b"text/event-stream"
@@ -50,47 +51,85 @@ class Relay:
         return await self._stream(reply, lines, down)
 
     async def _stream(self, reply: Reply, lines: list[bytes], down: Downstream) -> Relayed:
-        boundary = SseBoundary() if self._dialect is not None and _is_plain_event_stream(reply) else None
+        events = None
+        if self._dialect is not None and _is_plain_event_stream(reply):
+            events = _Events(self._dialect)
         down.start(reply.status, reply.reason, lines, reply.content_length)
-        first_byte_s = self._monotonic_s()
-        sent_bytes, waited_s = 0, 0.0
+        sent = _Sent(self._monotonic_s())
         try:
-            while True:
-                asked_s = self._monotonic_s()
-                data = await reply.read()
-                waited_s += self._monotonic_s() - asked_s
-                if not data:
-                    break
-                if boundary is not None:
-                    boundary.feed(data)
-                sent_bytes += len(data)
-                await down.write(data)
-            down.finish()
+            await self._pump(reply, down, events, sent)
         except ConnectionError:
             reply.abort()
             down.abort()
-            return Relayed(CallOutcome.CANCELLED, sent_bytes, first_byte_s, waited_s)
+            return sent.ended(CallOutcome.CANCELLED)
         except SidecarError as error:
             reply.abort()
-            self._end_broken(down, boundary, error)
-            return Relayed(CallOutcome.INCOMPLETE, sent_bytes, first_byte_s, waited_s, UpstreamCut.code)
+            if events is None or not events.watch.is_seen:
+                self._end_broken(down, events, error)
+                return sent.ended(CallOutcome.INCOMPLETE, UpstreamCut.code)
+            # All that an SDK reads had come; how the connection ended after it is nobody's loss.
         except asyncio.CancelledError:
             # The app left, or a drain ran out of time: in the second case it is still there to be told.
             reply.abort()
-            self._end_broken(down, boundary, UpstreamCut("the sidecar is shutting down; the stream is incomplete"))
+            self._end_broken(down, events, UpstreamCut("the sidecar is shutting down; the stream is incomplete"))
             raise
         except BaseException:
             reply.abort()
             down.abort()
             raise
-        return Relayed(CallOutcome.OK, sent_bytes, first_byte_s, waited_s)
+        down.finish()
+        return sent.ended(CallOutcome.OK)
 
-    def _end_broken(self, down: Downstream, boundary: SseBoundary | None, error: SidecarError) -> None:
+    async def _pump(self, reply: Reply, down: Downstream, events: _Events | None, sent: _Sent) -> None:
+        """Carry the body's pieces over as they come.
+
+        Raises: what `Reply.read` and `Downstream.write` raise, and UpstreamCut where the end came too early.
+        """
+        while True:
+            asked_s = self._monotonic_s()
+            data = await reply.read()
+            sent.waited_s += self._monotonic_s() - asked_s
+            if not data:
+                break
+            if events is not None:
+                events.boundary.feed(data)
+                events.watch.feed(data)
+            sent.size += len(data)
+            await down.write(data)
+        if events is not None and not events.watch.is_seen:
+            raise UpstreamCut("the provider ended the stream without its last event")
+
+    def _end_broken(self, down: Downstream, events: _Events | None, error: SidecarError) -> None:
         event = b""
-        if boundary is not None and boundary.at_boundary and self._dialect is not None:
+        if events is not None and events.boundary.at_boundary:
             problem = Problem(error.status, UpstreamCut.code, error.message, request_id=self._request_id)
-            event = self._dialect.error_event(problem)
+            event = events.dialect.error_event(problem)
         down.end_broken(event)
+
+
+class _Events:
+    """What must be known of an event stream to end it well: where events end, and whether the last one came."""
+
+    __slots__ = ("boundary", "dialect", "watch")
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.boundary = SseBoundary()
+        self.watch = TerminalWatch(dialect.name)
+
+
+class _Sent:
+    """What has gone to the app so far."""
+
+    __slots__ = ("first_byte_s", "size", "waited_s")
+
+    def __init__(self, first_byte_s: float) -> None:
+        self.first_byte_s = first_byte_s
+        self.size = 0
+        self.waited_s = 0.0
+
+    def ended(self, result: CallOutcome, error_code: str | None = None) -> Relayed:
+        return Relayed(result, self.size, self.first_byte_s, self.waited_s, error_code)
 
 
 def _is_plain_event_stream(reply: Reply) -> bool:

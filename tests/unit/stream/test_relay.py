@@ -1,6 +1,7 @@
 """The way back: bytes as they came, ended exactly once, and never a fragment that looks whole."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ class FakeDown:
     """An app's end that writes down what it is told."""
 
     def __init__(self, *, gone_after=None):
-        self.log: list[object] = []
+        self.log: list[Any] = []
         self._left = gone_after
 
     def send_whole(self, status, reason, headers, body):
@@ -82,10 +83,28 @@ async def test_a_whole_answer_goes_out_at_once():
 async def test_chunks_go_out_one_by_one_and_end_once():
     """Each chunk is written as it was read; the end is announced once."""
     down = FakeDown()
-    relayed = await _relay(FakeReply(b"data: 1\n\n", b"data: 2\n\n"), down)
+    relayed = await _relay(FakeReply(b"data: 1\n\n", b"data: [DONE]\n\n"), down)
 
-    assert [(200, None), b"data: 1\n\n", b"data: 2\n\n", "finish"] == down.log
-    assert (CallOutcome.OK, 18) == (relayed.result, relayed.bytes_out)
+    assert [(200, None), b"data: 1\n\n", b"data: [DONE]\n\n", "finish"] == down.log
+    assert (CallOutcome.OK, 23) == (relayed.result, relayed.bytes_out)
+
+
+async def test_a_stream_that_ends_well_without_its_last_event_is_broken():
+    """A proxy between us and the provider may end a cut stream properly; the app must not take it for the whole."""
+    down = FakeDown()
+    relayed = await _relay(FakeReply(b"data: 1\n\n"), down)
+
+    verb, event = down.log[-1]
+    assert ("broken", True) == (verb, b"without its last event" in event)
+    assert CallOutcome.INCOMPLETE == relayed.result
+
+
+async def test_a_cut_after_the_last_event_is_no_loss():
+    """With the terminal event through, the answer is whole, whatever the connection does then."""
+    down = FakeDown()
+    relayed = await _relay(FakeReply(b"data: [DONE]\n\n", UpstreamCut("gone")), down)
+
+    assert ("finish", CallOutcome.OK) == (down.log[-1], relayed.result)
 
 
 @pytest.mark.parametrize("dialect", [DialectName.CHAT, DialectName.MESSAGES, DialectName.RESPONSES])
