@@ -24,6 +24,7 @@ from sidecar.listener.admin import Admin
 from sidecar.listener.handlers import Door, DoorPolicy
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopback, port_of, raise_file_limit
+from sidecar.outbox import Outbox
 from sidecar.proxy import Proxy
 from sidecar.routing.table import ModelTable
 from sidecar.telemetry.metrics import Metrics
@@ -100,13 +101,16 @@ class App:
         )
         store = MemoryStore(clock, ttl_s=config.routing.session_ttl_s, max_entries=config.routing.session_max_entries)
         stack.push_async_callback(store.aclose)
-        cluster = Cluster(loaded.providers, make_ssl_context)
+        outbox = Outbox(self._drain.holders)
+        cluster = Cluster(loaded.providers, make_ssl_context, outbox.write)
         stack.push_async_callback(cluster.aclose)
         dispatcher = Dispatcher(cluster, clock, observers)
         proxy = Proxy(
             models, store, dispatcher, dialects, observers, clock, has_preferences=bool(config.routing_preferences)
         )
-        return Door(proxy.carry, models, Rescue(dialects), self._drain, observers, clock, _door_policy(config))
+        return Door(
+            proxy.carry, models, Rescue(dialects), self._drain, observers, clock, _door_policy(config), outbox.write
+        )
 
     async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:
         listener = self._config.listeners[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sidecar.domain.clock import Clock
@@ -72,6 +73,11 @@ class Drain:
         self._holders: set[asyncio.Task[Any]] = set()
         self._refusing = False
         self._last_admitted_s = clock.monotonic_s()
+
+    @property
+    def holders(self) -> AbstractSet[asyncio.Task[Any]]:
+        """The tasks that hold a permit now; the set lives, it is no copy."""
+        return self._holders
 
     @property
     def in_flight(self) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from sidecar.affinity.key import lane_key, plain_key
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
+
+_Key = tuple[str | None, str] | tuple[str | None, str, str]
+"""(tenant, session), and the requested model for a lane beside the first. No escaping: tuples cannot run together."""
 
 
 class MemoryStore:
@@ -17,20 +19,17 @@ class MemoryStore:
         self._clock = clock
         self._ttl_s = ttl_s
         self._max_entries = max_entries
-        self._entries: OrderedDict[str, tuple[Binding, float]] = OrderedDict()
+        self._entries: OrderedDict[_Key, tuple[Binding, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get_now(self, session: SessionKey) -> Binding | None:
         """See `AffinityStore.get_now`: memory never waits."""
-        key = plain_key(session)
-        binding = self._read(key)
-        if binding is None:
-            return None
-        if binding.requested_model is None or binding.requested_model == session.requested_model:
+        binding = self._read((session.tenant, session.session_id))
+        if binding is None or binding.requested_model in (None, session.requested_model):
             return binding
-        return self._read(lane_key(session))
+        return self._read((session.tenant, session.session_id, session.requested_model))
 
     async def get(self, session: SessionKey) -> Binding | None:
         """See `AffinityStore.get`."""
@@ -41,9 +40,9 @@ class MemoryStore:
         standing = self.get_now(session)
         if standing is not None:
             return standing
-        key = plain_key(session)
+        key: _Key = (session.tenant, session.session_id)
         if self._read(key) is not None:
-            key = lane_key(session)
+            key = (session.tenant, session.session_id, session.requested_model)
         self._entries[key] = (binding, self._clock.monotonic_s() + self._ttl_s)
         if len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
@@ -52,7 +51,7 @@ class MemoryStore:
     async def aclose(self) -> None:
         """Nothing to let go of."""
 
-    def _read(self, key: str) -> Binding | None:
+    def _read(self, key: _Key) -> Binding | None:
         entry = self._entries.get(key)
         if entry is None:
             return None

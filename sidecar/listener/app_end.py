@@ -8,6 +8,7 @@ aiohttp's own loop (`listener.request.PlainRequest`) calls them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -24,10 +25,11 @@ _FLUSH_AT_MOST_S: Final = 5.0
 class AppEnd(web.StreamResponse):
     """Implements `domain.call.Downstream` for one request of one connection."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, write: Callable[[asyncio.Transport, bytes], None] | None = None) -> None:
         # The base class would build what is not used.
         self.request = request
         self._transport = request.transport
+        self._write = write
         self._keeps_alive = request.keep_alive
         self._is_chunked = False
         self.is_started = False
@@ -63,7 +65,11 @@ class AppEnd(web.StreamResponse):
         head.append(length)
         if not _is_bodiless(status) and self.request.method != "HEAD":
             head.append(body)
-        transport.write(b"".join(head))
+        if self._keeps_alive and self._write is not None:
+            self._write(transport, b"".join(head))
+        else:
+            # Closing follows in this very turn: nothing may wait.
+            transport.write(b"".join(head))
 
     def start(self, status: int, reason: bytes, headers: list[bytes], content_length: int | None) -> None:
         """See `Downstream.start`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -72,6 +73,7 @@ class Door:
         observers: Observers,
         clock: Clock,
         policy: DoorPolicy,
+        write: Callable[[asyncio.Transport, bytes], None] | None = None,
     ) -> None:
         self._carry = carry
         self._models = models
@@ -80,11 +82,12 @@ class Door:
         self._observers = observers
         self._clock = clock
         self._policy = policy
+        self._write = write
 
     async def handle(self, request: Request) -> AppEnd:
         """Serve one request: the answer is written before this returns. Raises only CancelledError."""
         admitted_s = self._clock.monotonic_s()
-        down = AppEnd(request)
+        down = AppEnd(request, self._write)
         path, mark, query = request.target.partition("?")
         endpoint = ENDPOINTS.get(path)
         request_id = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -49,7 +50,7 @@ class Link:
         start = self._starts.get(call.endpoint.dialect)
         if start is None or call.query or call.endpoint.operation is Operation.COUNT_TOKENS:
             return self._head(call, candidate, length), pieces
-        return b"%bContent-Length: %d\r\n\r\n" % (b"".join((start, *self._lines(call))), length), pieces
+        return b"%b%bContent-Length: %d\r\n\r\n" % (start, b"".join(self._lines(call)), length), pieces
 
     def _head(self, call: Call, candidate: Candidate, length: int | None) -> bytes:
         host = self.provider.http_host
@@ -122,7 +123,12 @@ class _Timeouts:
 class Cluster:
     """All providers by entry name; entries of one origin share a pool."""
 
-    def __init__(self, providers: Iterable[Provider], make_tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        make_tls: Callable[[], ssl.SSLContext],
+        write: Callable[[asyncio.Transport, bytes], None] | None = None,
+    ) -> None:
         self.links: dict[str, Link] = {}
         self._pools: dict[Origin, Pool] = {}
         tls: ssl.SSLContext | None = None
@@ -133,7 +139,7 @@ class Cluster:
             origin = Origin(provider.scheme, provider.host, provider.port)
             pool = self._pools.get(origin)
             if pool is None:
-                pool = self._pools[origin] = Pool(origin, ssl_context=tls if is_tls else None)
+                pool = self._pools[origin] = Pool(origin, ssl_context=tls if is_tls else None, write=write)
             self.links[provider.name] = Link(provider, pool)
 
     async def aclose(self) -> None:

@@ -39,6 +39,7 @@ class Connection(asyncio.BufferedProtocol):
         self.idle_since_s = 0.0
         self._owner = owner
         self._read_buffer = owner.read_buffer
+        self._write = owner.write
         self._place = place
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -82,7 +83,7 @@ class Connection(asyncio.BufferedProtocol):
         for piece in body:
             request_bytes += len(piece)
         if request_bytes <= JOINED_BYTES:
-            transport.write(b"".join((head, *body)))
+            self._write(transport, b"".join((head, *body)))
         else:
             await self._write_long(reply, transport, head, body)
         while not reply.status:

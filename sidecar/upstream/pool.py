@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sidecar.domain.errors import ConnectFailed
@@ -30,8 +30,10 @@ class Pool:
         ssl_context: ssl.SSLContext | None = None,
         keepalive_s: float = 20.0,
         max_idle: int = 128,
+        write: Callable[[asyncio.Transport, bytes], None] | None = None,
     ) -> None:
         self.origin = origin
+        self.write = write or _write_at_once
         self.opened_total = 0
         self.retried_total = 0
         """Requests sent again because a kept connection turned out to be dead."""
@@ -154,3 +156,7 @@ class Pool:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+
+def _write_at_once(transport: asyncio.Transport, data: bytes) -> None:
+    transport.write(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ class Owner(Protocol):
 
     read_buffer: memoryview
     """Shared by all connections: a transport fills it and reports that in one go."""
+
+    write: Callable[[asyncio.Transport, bytes], None]
+    """Sends a whole request, at once or together with others."""
 
     def recycle(self, connection: Connection) -> None:
         """The exchange is over and the connection clean."""

@@ -8,6 +8,7 @@ Source of the rules: contract.md, "Errors" (``invalid_body``), and house.md, "Th
 
 from __future__ import annotations
 
+import functools
 import re
 from codecs import utf_8_decode
 from collections.abc import Sequence, ValuesView
@@ -30,6 +31,8 @@ _UTF8_STEP_BYTES: Final = 1024 * 1024
 # What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that we read, group 2 says
 # that the name has escapes; most have neither. Possessive, so that no input backtracks.
 _FIELDS: Final = frozenset((b"model", b"stream", b"previous_response_id", b"conversation", b"routing_preferences"))
+_PROVIDER_STATE: Final = frozenset((b"previous_response_id", b"conversation"))
+"""Members that only the provider which made their value can serve."""
 _MEMBER_HEAD: Final = re.compile(
     rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
     % b"|".join(sorted(_FIELDS)),
@@ -39,8 +42,11 @@ _NEXT_COMMA: Final = re.compile(rb"[ \t\r\n]*+,")
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
-class _Member:
-    """Stands for one top-level name. Compared by identity, so that a name that stands twice keeps both its values."""
+class _Member(functools.partial[object]):
+    """Stands for one top-level name. Compared by identity, so that a name that stands twice keeps both its values.
+
+    A `partial`, since that is made from msgspec's two arguments without running any Python.
+    """
 
     __slots__ = ()
 
@@ -50,7 +56,7 @@ class _TooManyMembers(Exception):
 
 
 _Members = dict[_Member, msgspec.Raw]
-_members_decoder: Final = msgspec.json.Decoder(_Members, dec_hook=lambda _type, _name: _Member())
+_members_decoder: Final = msgspec.json.Decoder(_Members, dec_hook=_Member)
 _model_decoder: Final = msgspec.json.Decoder(str | None)
 
 
@@ -98,12 +104,26 @@ def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes
 
     Args: ``facts`` are what `peek_body` said about this very body.
     """
+    if facts.model_span is not None and not facts.cuts:
+        # The usual case: nothing but the name.
+        if facts.requested_model == upstream_model:
+            return [body]
+        start, end = facts.model_span
+        if len(body) <= _JOIN_BYTES:
+            return [b"%b%b%b" % (body[:start], _encoded(upstream_model), body[end:])]
+        view = memoryview(body)
+        return [view[:start], _encoded(upstream_model), view[end:]]
+    return _patch(body, facts, upstream_model)
+
+
+def _patch(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
+    """`patch_body` where more than the model's name changes."""
     edits: list[tuple[int, int, bytes]] = [(start, end, b"") for start, end in facts.cuts]
     if facts.model_span is None:
         comma = b"" if facts.is_empty_object else b","
-        edits.append((facts.insert_at, facts.insert_at, b'"model":' + msgspec.json.encode(upstream_model) + comma))
+        edits.append((facts.insert_at, facts.insert_at, b'"model":' + _encoded(upstream_model) + comma))
     elif facts.requested_model != upstream_model:
-        edits.append((*facts.model_span, msgspec.json.encode(upstream_model)))
+        edits.append((*facts.model_span, _encoded(upstream_model)))
     if not edits:
         return [body]
     if len(edits) > 1:
@@ -118,6 +138,11 @@ def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes
         position = end
     pieces.append(view[position:])
     return [b"".join(pieces)] if len(body) <= _JOIN_BYTES else pieces
+
+
+@functools.lru_cache(maxsize=512)
+def _encoded(upstream_model: str) -> bytes:
+    return msgspec.json.encode(upstream_model)
 
 
 def pieces_length(pieces: Sequence[bytes | memoryview]) -> int:
@@ -177,7 +202,7 @@ def _decode(body: bytes) -> _Members:
     def count(_type: type, _name: object) -> _Member:
         if next(places, None) is None:
             raise _TooManyMembers
-        return _Member()
+        return _Member(_type, _name)
 
     return msgspec.json.Decoder(_Members, dec_hook=count).decode(body)
 
@@ -208,18 +233,16 @@ def _facts(body: bytes, places: dict[bytes, _Place], members: int) -> BodyFacts:
 
     Raises: InvalidBody.
     """
-    model = places.get(b"model")
-    own = places.get(b"routing_preferences")
+    model, stream, own = places.get(b"model"), places.get(b"stream"), places.get(b"routing_preferences")
     return BodyFacts(
         requested_model=None if model is None else _model(body[model.start : model.end]),
-        wants_stream=_stream(body, places.get(b"stream")),
+        wants_stream=False if stream is None else _stream(body[stream.start : stream.end]),
         model_span=None if model is None else (model.start, model.end),
         cuts=() if own is None else (_cut(body, own),),
         insert_at=body.index(b"{") + 1,
         is_empty_object=members == (0 if own is None else 1),
         routing_preferences=None if own is None else body[own.start : own.end],
-        holds_provider_state=_is_set(body, places.get(b"previous_response_id"))
-        or _is_set(body, places.get(b"conversation")),
+        holds_provider_state=not _PROVIDER_STATE.isdisjoint(places) and _is_any_set(body, places),
     )
 
 
@@ -228,6 +251,9 @@ def _model(value: bytes) -> str | None:
 
     Raises: InvalidBody.
     """
+    if b"\\" not in value and value[:1] == b'"':
+        model: str | None = value[1:-1].decode()
+        return None if model in ("", "none") else model
     try:
         model = _model_decoder.decode(value)
     except msgspec.ValidationError as error:
@@ -237,12 +263,11 @@ def _model(value: bytes) -> str | None:
     return None if model in (None, "", "none") else model
 
 
-def _stream(body: bytes, place: _Place | None) -> bool:
-    """Whether the app wants a stream; missing and null mean no.
+def _stream(value: bytes) -> bool:
+    """Whether the app wants a stream; null means no.
 
     Raises: InvalidBody.
     """
-    value = b"null" if place is None else body[place.start : place.end]
     if value == b"true":
         return True
     if value in (b"false", b"null"):
@@ -250,9 +275,9 @@ def _stream(body: bytes, place: _Place | None) -> bool:
     raise InvalidBody("'stream' must be true or false", param="stream")
 
 
-def _is_set(body: bytes, place: _Place | None) -> bool:
-    """Whether a field is there and not null."""
-    return place is not None and body[place.start : place.end] != b"null"
+def _is_any_set(body: bytes, places: dict[bytes, _Place]) -> bool:
+    """Whether a member that names a provider's own state is there and not null."""
+    return any(body[places[name].start : places[name].end] != b"null" for name in _PROVIDER_STATE & places.keys())
 
 
 def _cut(body: bytes, place: _Place) -> tuple[int, int]:

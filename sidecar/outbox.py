@@ -1,0 +1,40 @@
+"""Writes of one turn of the loop, sent together at its end.
+
+A send wakes the peer. Where many calls are served in one turn, each send followed by the next call's work, the peer
+falls asleep again in between and every send pays for waking it: on a busy core a quarter of a call's cost. Sent back to
+back, the first one pays for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sized
+
+
+class Outbox:
+    """Holds whole messages until the turn ends. For messages that nothing follows in the same turn: a transport that
+    is written to directly, or closed, before the turn ends would be ahead of what waits here."""
+
+    __slots__ = ("_in_flight", "_loop", "_waiting")
+
+    def __init__(self, in_flight: Sized) -> None:
+        self._in_flight = in_flight
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+
+    def write(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Send ``data`` at the end of this turn; at once where only one call is in flight and nothing can be saved."""
+        if len(self._in_flight) < 2:
+            transport.write(data)
+            return
+        if not self._waiting:
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._flush)
+        self._waiting.append((transport, data))
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for transport, data in waiting:
+            if not transport.is_closing():
+                transport.write(data)
