@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 
 from sidecar import __version__
 from sidecar.domain.errors import ConfigError
+from sidecar.lifecycle import fast_loop_factory
 
 OK, FAILED, USAGE, CONFIG = 0, 1, 64, 78
 """Exit codes; 64 and 78 are EX_USAGE and EX_CONFIG of BSD's sysexits.h."""
@@ -149,7 +150,7 @@ def _version(_: argparse.Namespace) -> int:
 
 
 def _run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=fast_loop_factory()) as runner:
         return runner.run(work)
 
 

@@ -13,7 +13,8 @@ from collections.abc import Sized
 
 class Outbox:
     """Holds whole messages until the turn ends. For messages that nothing follows in the same turn: a transport that
-    is written to directly, or closed, before the turn ends would be ahead of what waits here."""
+    is written to directly, or closed, before the turn ends would be ahead of what waits here.
+    """
 
     __slots__ = ("_in_flight", "_loop", "_waiting")
 

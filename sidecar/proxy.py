@@ -16,7 +16,7 @@ from sidecar.domain.events import Observers
 from sidecar.domain.ids import SessionKey
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.routing.table import ModelTable, Resolved
-from sidecar.stream.relay import Relay, Relayed
+from sidecar.stream.relay import Relay, Relayed, relay_whole
 from sidecar.upstream.dispatch import Dispatched, Dispatcher
 from sidecar.wire.headers import response_lines
 
@@ -25,6 +25,9 @@ _RESULT_BY_SIDE: Final = {
     Side.SIDECAR: CallOutcome.SIDECAR_ERROR,
     Side.UPSTREAM: CallOutcome.UPSTREAM_ERROR,
 }
+
+_KEPT_AT_MOST: Final = 1024
+"""Pinned decisions that are remembered; a wildcard's model names are the clients' to invent."""
 
 
 class Proxy:
@@ -49,6 +52,7 @@ class Proxy:
         self._clock = clock
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
         self._has_preferences = has_preferences
+        self._kept: dict[tuple[str, str | None, DialectName], Decision] = {}
 
     async def carry(self, call: Call, down: Downstream) -> Outcome:
         """Carry one call to a provider and the answer back; return how it ended.
@@ -63,9 +67,10 @@ class Proxy:
             self._observers.call_decided(call, decision, decided_s - call.admitted_s)
             dispatched = await self._dispatcher.dispatch(call, Plan(decision.candidates, 1))
             lines = response_lines(dispatched.reply.headers, (self._own_lines(call, decision, decided_s, dispatched),))
-            dialect = None if call.endpoint.operation is Operation.PASSTHROUGH else self._dialects[call.dialect]
-            relay = Relay(self._clock, dialect, call.request_id)
-            relayed = await relay.run(dispatched.reply, lines, down)
+            relayed = relay_whole(dispatched.reply, lines, down, self._clock)
+            if relayed is None:
+                dialect = None if call.endpoint.operation is Operation.PASSTHROUGH else self._dialects[call.dialect]
+                relayed = await Relay(self._clock, dialect, call.request_id).run(dispatched.reply, lines, down)
         except SidecarError as error:
             self._end(call, decision, _refused(call, error, decided_s, self._monotonic_s()))
             raise
@@ -112,8 +117,17 @@ class Proxy:
         return session_key_of(call, resolved.model_name)
 
     def _keep(self, binding: Binding, call: Call, resolved: Resolved) -> Decision:
-        usable = self._models.candidates_of(binding.model_name, call.endpoint.dialect)
-        return keep_binding(binding, usable) or resolved.decision
+        dialect = call.endpoint.dialect
+        key = (binding.model_name, binding.route_name, dialect)
+        kept = self._kept.get(key)
+        if kept is None:
+            usable = self._models.candidates_of(binding.model_name, dialect)
+            kept = keep_binding(binding, usable)
+            if kept is None:
+                return resolved.decision
+            if len(self._kept) < _KEPT_AT_MOST:
+                self._kept[key] = kept
+        return kept
 
     def _new_binding(self, resolved: Resolved) -> Binding:
         return Binding(

@@ -37,48 +37,84 @@ class Observer(Protocol):
         ...
 
 
-class Observers:
-    """Tells several observers the same; one that raises is logged and changes nothing."""
-
-    def __init__(self, observers: Iterable[Observer] = ()) -> None:
-        self._observers = tuple(observers)
+class Deaf:
+    """An observer that hears nothing. Real ones inherit it and override what they want to hear."""
 
     def call_admitted(self, call: Call) -> None:
         """See `Observer.call_admitted`."""
-        for observer in self._observers:
+
+    def call_decided(self, call: Call, decision: Decision, routing_s: float) -> None:
+        """See `Observer.call_decided`."""
+
+    def attempt_ended(self, call: Call, attempt: Attempt) -> None:
+        """See `Observer.attempt_ended`."""
+
+    def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
+        """See `Observer.call_ended`."""
+
+    def request_refused(self, dialect: str, status: int, code: str) -> None:
+        """See `Observer.request_refused`."""
+
+
+class Observers:
+    """Tells several observers the same; one that raises is logged and changes nothing.
+
+    What an observer left to `Deaf` it is not told, so that facts nobody hears cost nothing.
+    """
+
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+        given = tuple(observers)
+        self._on_admitted = [each.call_admitted for each in given if _hears(each, "call_admitted")]
+        self._on_decided = [each.call_decided for each in given if _hears(each, "call_decided")]
+        self._on_attempt = [each.attempt_ended for each in given if _hears(each, "attempt_ended")]
+        self._on_ended = [each.call_ended for each in given if _hears(each, "call_ended")]
+        self._on_refused = [each.request_refused for each in given if _hears(each, "request_refused")]
+
+    @property
+    def hear_attempts(self) -> bool:
+        """Whether anybody listens to `attempt_ended`."""
+        return bool(self._on_attempt)
+
+    def call_admitted(self, call: Call) -> None:
+        """See `Observer.call_admitted`."""
+        for tell in self._on_admitted:
             try:
-                observer.call_admitted(call)
+                tell(call)
             except Exception:  # noqa: BLE001 - telemetry listens, never steers
                 _log.exception("observer failed")
 
     def call_decided(self, call: Call, decision: Decision, routing_s: float) -> None:
         """See `Observer.call_decided`."""
-        for observer in self._observers:
+        for tell in self._on_decided:
             try:
-                observer.call_decided(call, decision, routing_s)
+                tell(call, decision, routing_s)
             except Exception:  # noqa: BLE001
                 _log.exception("observer failed")
 
     def attempt_ended(self, call: Call, attempt: Attempt) -> None:
         """See `Observer.attempt_ended`."""
-        for observer in self._observers:
+        for tell in self._on_attempt:
             try:
-                observer.attempt_ended(call, attempt)
+                tell(call, attempt)
             except Exception:  # noqa: BLE001
                 _log.exception("observer failed")
 
     def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         """See `Observer.call_ended`."""
-        for observer in self._observers:
+        for tell in self._on_ended:
             try:
-                observer.call_ended(call, decision, outcome)
+                tell(call, decision, outcome)
             except Exception:  # noqa: BLE001
                 _log.exception("observer failed")
 
     def request_refused(self, dialect: str, status: int, code: str) -> None:
         """See `Observer.request_refused`."""
-        for observer in self._observers:
+        for tell in self._on_refused:
             try:
-                observer.request_refused(dialect, status, code)
+                tell(dialect, status, code)
             except Exception:  # noqa: BLE001
                 _log.exception("observer failed")
+
+
+def _hears(observer: Observer, event: str) -> bool:
+    return getattr(type(observer), event, None) is not getattr(Deaf, event)

@@ -94,7 +94,8 @@ class Door:
         try:
             headers = read_headers(request.raw_headers, self._policy.headers)
             request_id = request_id_of(headers)
-            self._check(request, headers)
+            if headers.has_origin or headers.is_upgrade:
+                self._check(request, headers)
             arrival = Arrival(request, path, mark + query, headers, request_id, admitted_s)
             if endpoint is not None and request.method == "POST":
                 await self._carry_call(arrival, endpoint, None, down)

@@ -30,6 +30,15 @@ class Relayed(msgspec.Struct, frozen=True, gc=False):
     error_code: str | None = None
 
 
+def relay_whole(reply: Reply, lines: list[bytes], down: Downstream, clock: Clock) -> Relayed | None:
+    """Send a reply that has arrived completely, in one write; None where it has not, which is `Relay`'s to carry."""
+    whole = reply.take_whole()
+    if whole is None:
+        return None
+    down.send_whole(reply.status, reply.reason, lines, whole)
+    return Relayed(CallOutcome.OK, len(whole), clock.monotonic_s())
+
+
 class Relay:
     """Carries one reply to one app. Returns how it ended; only cancellation of the task propagates."""
 
@@ -39,18 +48,11 @@ class Relay:
         self._request_id = request_id
 
     async def run(self, reply: Reply, lines: list[bytes], down: Downstream) -> Relayed:
-        """Send the reply's status and ``lines``, then its body.
+        """Send the reply's status and ``lines``, then its body as it comes.
 
         A provider that dies, stalls or babbles in mid-body becomes an error event where the app can read one, and a
         broken connection everywhere else, so that no SDK takes the fragment for the whole.
         """
-        whole = reply.take_whole()
-        if whole is not None:
-            down.send_whole(reply.status, reply.reason, lines, whole)
-            return Relayed(CallOutcome.OK, len(whole), self._monotonic_s())
-        return await self._stream(reply, lines, down)
-
-    async def _stream(self, reply: Reply, lines: list[bytes], down: Downstream) -> Relayed:
         events = None
         if self._dialect is not None and _is_plain_event_stream(reply):
             events = _Events(self._dialect)

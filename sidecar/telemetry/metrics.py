@@ -15,7 +15,8 @@ from prometheus_client.registry import Collector
 from sidecar import __version__
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Decision
-from sidecar.domain.outcome import Attempt, CallOutcome, Outcome
+from sidecar.domain.events import Deaf
+from sidecar.domain.outcome import CallOutcome, Outcome
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
 OVERHEAD_BUCKETS_S: Final = (50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1)
@@ -25,7 +26,7 @@ _PASSTHROUGH: Final = "passthrough"
 _RESULT_OF_REFUSAL: Final = {4: CallOutcome.CLIENT_ERROR, 5: CallOutcome.SIDECAR_ERROR}
 
 
-class Metrics:
+class Metrics(Deaf):
     """An observer that counts. Implements `domain.events.Observer`; ``in_flight`` is asked at each scrape."""
 
     def __init__(self, in_flight: Callable[[], int]) -> None:
@@ -52,15 +53,6 @@ class Metrics:
             self.registry.register(collector)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-
-    def call_admitted(self, call: Call) -> None:
-        """Nothing to count yet: `in_flight` is a gauge of the drain."""
-
-    def call_decided(self, call: Call, decision: Decision, routing_s: float) -> None:
-        """Nothing to count yet."""
-
-    def attempt_ended(self, call: Call, attempt: Attempt) -> None:
-        """Nothing to count yet."""
 
     def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:  # noqa: ARG002
         """Count the call and its times."""

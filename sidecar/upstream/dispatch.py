@@ -68,6 +68,8 @@ class Dispatcher:
 
     def observe(self, call: Call, dispatched: Dispatched, result: CallOutcome, now_s: float) -> None:
         """Report the attempt that answered, once its answer has ended with ``result``."""
+        if not self._observers.hear_attempts:
+            return
         status = dispatched.reply.status
         outcome = _OUTCOMES_OF_RESULT.get(result) or outcome_of_status(status)
         first_byte_s = dispatched.head_s - dispatched.sent_s

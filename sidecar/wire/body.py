@@ -147,7 +147,7 @@ def _encoded(upstream_model: str) -> bytes:
 
 def pieces_length(pieces: Sequence[bytes | memoryview]) -> int:
     """How many bytes the pieces are together: the Content-Length."""
-    return sum(map(len, pieces))
+    return len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
 
 
 def _check_utf8(body: bytes) -> None:

@@ -83,7 +83,9 @@ def session_id_of(headers: InboundHeaders, policy: HeaderPolicy) -> str | None:
     if len(headers.sessions) == 1:
         name, value = headers.sessions[0]
         session_id = _single(name, (value,))
-        return None if session_id is not None and name == AFFINITY_HEADER and session_id.lower() == "off" else session_id
+        return (
+            None if session_id is not None and name == AFFINITY_HEADER and session_id.lower() == "off" else session_id
+        )
     for wanted in request_names(policy).session_names:
         session_id = _single(wanted, [value for name, value in headers.sessions if name == wanted])
         if session_id is not None:

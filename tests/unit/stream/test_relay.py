@@ -8,7 +8,7 @@ import pytest
 from sidecar.domain.call import DialectName
 from sidecar.domain.errors import StreamIdleTimeout, UpstreamCut
 from sidecar.domain.outcome import CallOutcome
-from sidecar.stream.relay import Relay
+from sidecar.stream.relay import Relay, relay_whole
 from sidecar.wire.dialects import dialect_for
 from tests.support.values import FakeClock
 
@@ -67,7 +67,8 @@ class FakeDown:
 
 async def _relay(reply, down, dialect=DialectName.CHAT):
     chosen = None if dialect is None else dialect_for(dialect)
-    return await Relay(FakeClock(), chosen, "req-1").run(reply, [], down)
+    whole = relay_whole(reply, [], down, FakeClock())
+    return whole or await Relay(FakeClock(), chosen, "req-1").run(reply, [], down)
 
 
 async def test_a_whole_answer_goes_out_at_once():

@@ -51,6 +51,7 @@ class Owner:
     def __init__(self) -> None:
         self.recycled = self.discarded = 0
         self.read_buffer = memoryview(bytearray(1))
+        self.write = lambda transport, data: transport.write(data)
 
     def recycle(self, connection: Connection) -> None:
         self.recycled += 1
