@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -72,3 +73,10 @@ def write(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_text(text)
     return path
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _collect_in_this_thread():
+    """Leave no stream in a reference cycle: aiofastnet's transports refuse to be looked at by another thread's collector."""
+    yield
+    gc.collect()
