@@ -89,32 +89,32 @@ class InboundHeaders(msgspec.Struct, frozen=True):
     Source: made by `wire.headers.read_headers`. Lines are ``Name: value\r\n`` with the app's own spelling.
     """
 
-    common: tuple[bytes, ...] = ()
+    common: Sequence[bytes] = ()
     """Lines for any provider: content and accept headers, user-agent, idempotency-key, x-stainless-*, ``propagate``."""
-    openai_family: tuple[bytes, ...] = ()
+    openai_family: Sequence[bytes] = ()
     """Lines for OpenAI and compatible providers only."""
-    anthropic_family: tuple[bytes, ...] = ()
+    anthropic_family: Sequence[bytes] = ()
     """Lines for Anthropic only."""
-    openai_account: tuple[bytes, ...] = ()
+    openai_account: Sequence[bytes] = ()
     """``openai-organization`` and ``openai-project``: only with ``passthrough_auth``."""
-    anthropic_account: tuple[bytes, ...] = ()
+    anthropic_account: Sequence[bytes] = ()
     """``anthropic-workspace-id``: only with ``passthrough_auth``."""
-    credentials: tuple[bytes, ...] = ()
+    credentials: Sequence[bytes] = ()
     """``authorization`` and ``x-api-key`` lines: only with ``passthrough_auth``."""
-    accept_encoding: tuple[bytes, ...] = ()
+    accept_encoding: Sequence[bytes] = ()
     """For providers with ``accept_encoding: passthrough``."""
-    baggage: tuple[bytes, ...] = ()
+    baggage: Sequence[bytes] = ()
     """Only where ``propagate`` allows it."""
     has_anthropic_version: bool = False
     content_encoding: bytes = b""
     """The request body's coding, lower case; empty for identity."""
-    request_ids: tuple[bytes, ...] = ()
-    traceparents: tuple[bytes, ...] = ()
-    tracestates: tuple[bytes, ...] = ()
-    sessions: tuple[tuple[str, bytes], ...] = ()
+    request_ids: Sequence[bytes] = ()
+    traceparents: Sequence[bytes] = ()
+    tracestates: Sequence[bytes] = ()
+    sessions: Sequence[tuple[str, bytes]] = ()
     """(lower-case name, value) of every header in ``routing.session_headers`` that is present."""
-    tenants: tuple[bytes, ...] = ()
-    patience: tuple[tuple[str, bytes], ...] = ()
+    tenants: Sequence[bytes] = ()
+    patience: Sequence[tuple[str, bytes]] = ()
     """(lower-case name, value) of the headers by which an app says how long it will wait."""
     has_origin: bool = False
     is_upgrade: bool = False

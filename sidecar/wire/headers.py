@@ -59,7 +59,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
         raise HeadersTooLarge(f"the request's headers are over {_MAX_VALUES_BYTES} bytes")
     special = found.pop("special", None)
     if special is None:
-        return InboundHeaders(**_frozen(found))
+        return InboundHeaders(**found)
     listed = _listed(special)
     if listed:
         for name in listed:
@@ -67,7 +67,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
                 raise InvalidHeader(f"the Connection header names {name.decode('latin-1')!r}, which it may not remove")
         found = _sorted([(name, value) for name, value in raw if name.lower() not in listed], names)
         found.pop("special", None)
-    return InboundHeaders(**_frozen(found), **_special(special, listed))
+    return InboundHeaders(**found, **_special(special, listed))
 
 
 def session_id_of(headers: InboundHeaders, policy: HeaderPolicy) -> str | None:
@@ -176,10 +176,6 @@ def _sorted(raw: RawHeaders, names: RequestNames) -> dict[str, list[Any]]:
         if fact:
             found[fact].append((key, value) if key else value)
     return found
-
-
-def _frozen(found: dict[str, list[Any]]) -> dict[str, Any]:
-    return {field: tuple(values) for field, values in found.items()}
 
 
 def _listed(special: Sequence[tuple[str, bytes]]) -> set[bytes]:
