@@ -111,7 +111,7 @@ class Proxy:
         return resolved.decision if binding is None else self._keep(binding, call, resolved)
 
     def _session_of(self, call: Call, resolved: Resolved) -> SessionKey | None:
-        """The session whose pin steers this call; None where no preferences are in effect, so that nothing is pinned."""
+        """The session whose pin steers this call; None where no preferences are in effect: then nothing is pinned."""
         if not self._has_preferences or call.facts.routing_preferences is not None:
             return None
         return session_key_of(call, resolved.model_name)

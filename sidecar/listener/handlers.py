@@ -21,7 +21,7 @@ from sidecar.domain.ids import mint_request_id
 from sidecar.domain.outcome import Outcome
 from sidecar.lifecycle import Drain
 from sidecar.listener.app_end import AppEnd
-from sidecar.listener.intake import parse_error_of, read_body
+from sidecar.listener.intake import parse_error_of, read_body, take_whole_body
 from sidecar.listener.request import Request
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
@@ -116,7 +116,9 @@ class Door:
         holder = arrival.request.task
         self._drain.admit(holder)
         try:
-            body = await read_body(arrival.request, arrival.headers, self._policy.body_bytes)
+            body = take_whole_body(arrival.request, arrival.headers, self._policy.body_bytes)
+            if body is None:
+                body = await read_body(arrival.request, arrival.headers, self._policy.body_bytes)
             call = self._call_of(arrival, endpoint, provider, body)
             down.is_carried = True
             await self._carry(call, down)

@@ -16,18 +16,26 @@ from sidecar.domain.errors import (
 from sidecar.listener.request import Request
 
 
+def take_whole_body(request: Request, headers: InboundHeaders, limit_bytes: int) -> bytes | None:
+    """The body if all of it came with the head, as it mostly does; None where it must be waited for.
+
+    Raises: UnsupportedEncoding, BodyTooLarge.
+    """
+    if headers.content_encoding:
+        raise UnsupportedEncoding("the request body must not be compressed: send it with content-encoding identity")
+    body = request.take_body()
+    if body is not None and len(body) > limit_bytes:
+        raise _too_large(limit_bytes)
+    return body
+
+
 async def read_body(request: Request, headers: InboundHeaders, limit_bytes: int) -> bytes:
-    """The whole body, at most ``limit_bytes``.
+    """The whole body, at most ``limit_bytes``, waiting for it.
 
     Raises: UnsupportedEncoding, BodyTooLarge, MalformedRequest; ConnectionError if the app left.
     """
-    if headers.content_encoding not in (b"", b"identity"):
-        raise UnsupportedEncoding("the request body must not be compressed: send it with content-encoding identity")
-    body = request.take_body()
+    body = take_whole_body(request, headers, limit_bytes)
     if body is not None:
-        # The usual case: the body came with the head.
-        if len(body) > limit_bytes:
-            raise _too_large(limit_bytes)
         return body
     announced = request.header_values("Content-Length")
     if announced and int(announced[0]) > limit_bytes:

@@ -1,4 +1,4 @@
-"""Whether a stream said that it was over. A connection that ends well is no proof: a proxy on the way ends cut ones so."""
+"""Whether a stream said that it was over. A connection that ends well is no proof of it."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Metrics(Deaf):
         )
         self._overhead = HistogramFamily(
             "plano_sidecar_overhead_seconds",
-            "What the sidecar itself added to a call: its total less all waiting for Redis, router model, provider and app.",
+            "What the sidecar itself added to a call: its total less all waiting for others.",
             (),
             OVERHEAD_BUCKETS_S,
         )

@@ -1,4 +1,4 @@
-"""The providers as they can be called: for each its pool, its paths, its timeouts and the header lines that never change."""
+"""The providers as they can be called: for each its pool, its paths, its timeouts, its fixed header lines."""
 
 from __future__ import annotations
 

@@ -60,16 +60,8 @@ _members_decoder: Final = msgspec.json.Decoder(_Members, dec_hook=_Member)
 _model_decoder: Final = msgspec.json.Decoder(str | None)
 
 
-class _Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a member that we read stands. Offsets into the body."""
-
-    before: int
-    """Where the member before it ends; 0 for the first."""
-    name: int
-    """The name's opening quote."""
-    start: int
-    """The value's first byte."""
-    end: int
+_Place = tuple[int, int, int]
+"""Where a member that we read stands: the end of the member before it (0 for the first), its value's start and end."""
 
 
 def peek_body(body: bytes) -> BodyFacts:
@@ -217,7 +209,7 @@ def _note(places: dict[bytes, _Place], head: re.Match[bytes], end: int) -> None:
         return
     if name in places:
         raise InvalidBody(f"{name.decode()!r} stands more than once in the body", param=name.decode())
-    places[name] = _Place(head.start(), head.start() + head[0].index(b'"'), head.end(), end)
+    places[name] = (head.start(), head.end(), end)
 
 
 def _unescaped(head: bytes) -> bytes:
@@ -233,15 +225,21 @@ def _facts(body: bytes, places: dict[bytes, _Place], members: int) -> BodyFacts:
 
     Raises: InvalidBody.
     """
-    model, stream, own = places.get(b"model"), places.get(b"stream"), places.get(b"routing_preferences")
+    model = places.get(b"model")
+    insert_at = body.index(b"{") + 1
+    if model is not None and len(places) == 1:
+        # The usual case.
+        _, start, end = model
+        return BodyFacts(_model(body[start:end]), False, (start, end), (), insert_at)
+    stream, own = places.get(b"stream"), places.get(b"routing_preferences")
     return BodyFacts(
-        requested_model=None if model is None else _model(body[model.start : model.end]),
-        wants_stream=False if stream is None else _stream(body[stream.start : stream.end]),
-        model_span=None if model is None else (model.start, model.end),
+        requested_model=None if model is None else _model(body[model[1] : model[2]]),
+        wants_stream=False if stream is None else _stream(body[stream[1] : stream[2]]),
+        model_span=None if model is None else model[1:],
         cuts=() if own is None else (_cut(body, own),),
-        insert_at=body.index(b"{") + 1,
+        insert_at=insert_at,
         is_empty_object=members == (0 if own is None else 1),
-        routing_preferences=None if own is None else body[own.start : own.end],
+        routing_preferences=None if own is None else body[own[1] : own[2]],
         holds_provider_state=not _PROVIDER_STATE.isdisjoint(places) and _is_any_set(body, places),
     )
 
@@ -277,12 +275,14 @@ def _stream(value: bytes) -> bool:
 
 def _is_any_set(body: bytes, places: dict[bytes, _Place]) -> bool:
     """Whether a member that names a provider's own state is there and not null."""
-    return any(body[places[name].start : places[name].end] != b"null" for name in _PROVIDER_STATE & places.keys())
+    return any(body[places[name][1] : places[name][2]] != b"null" for name in _PROVIDER_STATE & places.keys())
 
 
 def _cut(body: bytes, place: _Place) -> tuple[int, int]:
     """The member's span with exactly one neighbouring comma: the one before it, or where it is first, the one after."""
-    if place.before:
-        return body.index(b",", place.before), place.end
-    comma = _NEXT_COMMA.match(body, place.end)
-    return place.name, place.end if comma is None else comma.end()
+    before, start, end = place
+    if before:
+        return body.index(b",", before), end
+    comma = _NEXT_COMMA.match(body, end)
+    # Where it is the first member, its name is the first quote of the body.
+    return body.index(b'"', 0, start), end if comma is None else comma.end()

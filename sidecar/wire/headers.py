@@ -47,8 +47,8 @@ _response_names: Final = ResponseNames()
 def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
     """Sort the app's header fields by what becomes of them. Lines keep the app's spelling and order.
 
-    Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in a value, a name that is no token, or a Connection header that names
-    a field which is not the connection's.
+    Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in a value, a name
+    that is no token, or a Connection header that names a field which is not the connection's.
     """
     names = request_names(policy)
     found = _sorted(raw, names)
@@ -166,7 +166,7 @@ def response_lines(raw: RawHeaders, extra: Iterable[bytes] = ()) -> list[bytes]:
     return lines
 
 
-def _sorted(raw: RawHeaders, names: RequestNames) -> dict[str, list[Any]]:
+def _sorted(raw: RawHeaders, names: RequestNames) -> dict[str, Any]:
     """Lines and values by the field of InboundHeaders that takes them, and what needs a second look as ``special``."""
     found: defaultdict[str, list[Any]] = defaultdict(list)
     for name, value in raw:
