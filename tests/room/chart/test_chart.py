@@ -13,7 +13,10 @@ import yaml
 
 CHART = Path(__file__).parents[3] / "helm" / "plano-sidecar"
 VERSIONS = ("1.28.0", "1.29.3", "1.33.0", "1.36.0")
-EVERYTHING = {"podMonitor": {"enabled": True, "interval": "15s"}, "app": {"replicas": 2, "image": "python:3.11-slim"}}
+EVERYTHING: dict[str, Any] = {
+    "podMonitor": {"enabled": True, "interval": "15s"},
+    "app": {"replicas": 2, "image": "python:3.11-slim"},
+}
 
 if importlib.util.find_spec("helm_python") is None and os.environ.get("SIDECAR_REQUIRE_CHART") != "1":
     pytest.skip("helm-python-sdk is not installed; `make chart` has it", allow_module_level=True)
@@ -126,7 +129,7 @@ def test_no_image_is_latest():
 
 
 def test_the_grace_outlasts_the_drain():
-    """kubelet must not kill what is still being served."""
+    """Kubelet must not kill what is still being served."""
     objects = _render()
     config = yaml.safe_load(_one(objects, "ConfigMap")["data"]["config.yaml"])
 
