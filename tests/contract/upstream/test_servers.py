@@ -56,7 +56,7 @@ async def nginx(folder: Path) -> AsyncIterator[int]:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
                 assert process.poll() is None, "nginx did not start"
-                await asyncio.sleep(0.01)  # It announces nothing.
+                await asyncio.sleep(0.01)  # sleep: it announces nothing
             else:
                 writer.close()
                 await writer.wait_closed()
@@ -146,7 +146,7 @@ async def hypercorn_server(folder: Path) -> AsyncIterator[int]:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
                 assert not task.done()
-                await asyncio.sleep(0.01)  # It announces nothing.
+                await asyncio.sleep(0.01)  # sleep: it announces nothing
             else:
                 writer.close()
                 await writer.wait_closed()

@@ -116,7 +116,7 @@ async def test_slow_reader_is_not_a_silent_provider(peer: Peer, pool: Pool):
     await asyncio.sleep(0)  # The idle deadline is set now.
     go_on.set()
     assert await waiting == b"hello"
-    await asyncio.sleep(SHORT_S * 3)  # It passes while the reader is busy elsewhere: time itself is what is tested.
+    await asyncio.sleep(SHORT_S * 3)  # sleep: it passes while the reader is busy elsewhere: time itself is what is tested.
     assert await reply.read() == b""
     assert pool.idle == 1
 
@@ -129,7 +129,7 @@ async def test_timeouts_of_one_exchange_do_not_reach_the_next(peer: Peer, pool: 
         await line.hear()
         await line.say(HELLO)
         await line.hear()
-        await asyncio.sleep(slow_s)
+        await asyncio.sleep(slow_s)  # sleep: the slowness is what is tested
         await line.say(HELLO)
         await line.hear()
         await line.gone()

@@ -87,7 +87,7 @@ async def test_stays_up_until_stopped() -> None:
     async def stop_when_invited() -> None:
         async with asyncio.timeout(30):
             while "Ctrl-C" not in out.getvalue():
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # sleep: text appears without an event
         assert standins.open == 2
         stop.set()
 

@@ -55,7 +55,7 @@ async def test_metrics_are_rendered_for_the_accept_header():
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
 async def test_probes_answer_any_peer_and_any_host(path):
-    """kubelet and Prometheus come by the pod's IP."""
+    """Kubelet and Prometheus come by the pod's IP."""
     async with _Door(is_loopback=False) as door:
         status, _ = await door.ask(path, Host="10.1.2.3:9901")
 

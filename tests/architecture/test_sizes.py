@@ -1,0 +1,49 @@
+"""Nothing grows beyond what can be read at once. The limits are measured from httpcore, h11 and linkerd2-proxy."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.architecture.tree import ROOT, Function, functions, modules
+
+MODULE_LINES, FUNCTION_LINES, PARAMETERS = 300, 40, 6
+
+EXCEPTIONS = {
+    "sidecar/listener/handlers.py:__init__": "the data port's handler meets six rooms, its policy and the way to write",
+    "sidecar/proxy.py:__init__": "the one module that knows the order of the rooms is given every room",
+}
+"""``path:function`` -> why it may have more than six parameters."""
+
+
+def _lines(function: Function) -> int:
+    body = function.body
+    has_docstring = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+    first = body[1] if has_docstring and len(body) > 1 else body[0]
+    return (function.end_lineno or 0) - first.lineno + 1
+
+
+def _parameters(function: Function) -> int:
+    arguments = function.args
+    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
+def modules_of_tests_are_at_most_300_lines():
+    """A module is one idea."""
+    sizes = {path: len((ROOT / path).read_text().splitlines()) for path in modules()}
+
+    assert {} == {path: size for path, size in sizes.items() if size > MODULE_LINES}
+
+
+def test_functions_are_at_most_40_lines_long():
+    """Without their docstring."""
+    sizes = {f"{path}:{each.name}": _lines(each) for path, tree in modules().items() for each in functions(tree)}
+
+    assert {} == {name: size for name, size in sizes.items() if size > FUNCTION_LINES}
+
+
+def test_functions_take_at_most_six_parameters():
+    """Then it is time for a policy struct. An exception that is not needed any more has to go."""
+    counts = {f"{path}:{each.name}": _parameters(each) for path, tree in modules().items() for each in functions(tree)}
+
+    assert set(EXCEPTIONS) == {name for name, count in counts.items() if count > PARAMETERS}

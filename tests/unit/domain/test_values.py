@@ -1,0 +1,107 @@
+"""Clock, endpoints, timing and errors: small facts that everything else stands on."""
+
+import inspect
+import time
+
+import pytest
+
+from sidecar.domain import errors
+from sidecar.domain.call import ENDPOINTS, DialectName, Operation
+from sidecar.domain.clock import SystemClock
+from sidecar.domain.outcome import CallOutcome, Timing
+from tests.support.values import a_call
+
+CONTRACT = {
+    "InvalidBody": (400, "invalid_body"),
+    "InvalidRoutingPreferences": (400, "invalid_routing_preferences"),
+    "InvalidHeader": (400, "invalid_header"),
+    "DialectNotServed": (400, "dialect_not_served"),
+    "BodyTooLarge": (413, "body_too_large"),
+    "UnsupportedEncoding": (415, "unsupported_encoding"),
+    "HeadersTooLarge": (431, "headers_too_large"),
+    "RequestTimeout": (408, "request_timeout"),
+    "ModelNotFound": (404, "model_not_found"),
+    "NoHealthyUpstream": (503, "no_healthy_upstream"),
+    "Overloaded": (503, "overloaded"),
+    "Draining": (503, "draining"),
+    "ConnectFailed": (503, "upstream_connect_failed"),
+    "ConnectTimeout": (503, "upstream_connect_failed"),
+    "UpstreamReset": (503, "upstream_connect_failed"),
+    "FirstByteTimeout": (504, "upstream_timeout"),
+    "ResponseTimeout": (504, "upstream_timeout"),
+    "UpstreamMalformed": (502, "upstream_malformed"),
+    "InternalFault": (500, "internal"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_an_error_has_the_contracts_status_and_code(name):
+    """The table that apps are promised."""
+    error = getattr(errors, name)
+
+    assert CONTRACT[name] == (error.status, error.code)
+
+
+def test_errors_know_their_side():
+    """4xx are the app's, upstream ones the provider's, and each message is what the app reads."""
+    for _, kind in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(kind, errors.DownstreamError):
+            assert errors.Side.DOWNSTREAM is kind.side
+            assert 400 <= kind.status < 500
+        elif issubclass(kind, errors.UpstreamError):
+            assert errors.Side.UPSTREAM is kind.side
+            assert kind.status >= 500
+
+
+def test_an_error_carries_its_coordinates():
+    """Message, place in the body, and when to come back."""
+    error = errors.Overloaded("full", param="p", retry_after_s=3)
+
+    assert ("full", "full", "p", 3) == (str(error), error.message, error.param, error.retry_after_s)
+    assert "GET, HEAD" == errors.MethodNotAllowed("no", allow="GET, HEAD").allow
+
+
+def test_a_config_error_lists_every_problem():
+    """One line each."""
+    error = errors.ConfigError(["a: 1", "b: 2"])
+
+    assert (["a: 1", "b: 2"], "a: 1\nb: 2") == (error.problems, str(error))
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect", "operation"),
+    [
+        ("/v1/chat/completions", DialectName.CHAT, Operation.GENERATE),
+        ("/v1/responses", DialectName.RESPONSES, Operation.GENERATE),
+        ("/v1/messages", DialectName.MESSAGES, Operation.GENERATE),
+        ("/v1/embeddings", DialectName.EMBEDDINGS, Operation.EMBED),
+        ("/v1/messages/count_tokens", DialectName.MESSAGES, Operation.COUNT_TOKENS),
+    ],
+)
+def test_paths_speak_their_dialect(path, dialect, operation):
+    """What the app calls decides what it reads in an error."""
+    assert (dialect, operation) == (ENDPOINTS[path].dialect, ENDPOINTS[path].operation)
+    assert dialect is a_call(endpoint=ENDPOINTS[path]).dialect
+
+
+def test_enums_of_labels_hash_as_their_text():
+    """So that a dict keyed by one is found by either."""
+    assert hash("chat") == hash(DialectName.CHAT)
+    assert hash("ok") == hash(CallOutcome.OK)
+
+
+@pytest.mark.parametrize(("waits", "overhead_s"), [((0.1, 0.2, 0.3), 0.4), ((1, 1, 1), 0.0)])
+def test_overhead_is_what_nobody_else_took(waits, overhead_s):
+    """The total less Redis, router model and providers, and never less than nothing."""
+    affinity_s, router_s, upstream_s = waits
+    timing = Timing(total_s=1.0, affinity_s=affinity_s, router_s=router_s, upstream_s=upstream_s)
+
+    assert overhead_s == pytest.approx(timing.overhead_s)
+
+
+def test_the_systems_clocks_are_the_machines():
+    """Monotonic for durations, unix time for others to read."""
+    clock = SystemClock()
+
+    assert time.monotonic() - 60 < clock.monotonic_s() <= time.monotonic()
+    assert time.time() - 60 < clock.unix_s() <= time.time()
