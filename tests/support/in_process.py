@@ -1,0 +1,25 @@
+"""A sidecar in this process, for tests that look inside or count what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from sidecar.app import App
+from sidecar.config.load import load_config
+
+
+@contextlib.asynccontextmanager
+async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
+    """Start a sidecar from a config as the file would have it, on free ports; `app.ports` says which."""
+    free = {
+        "listeners": [{"type": "model", "address": "127.0.0.1", "port": 0}],
+        "admin": {"address": "127.0.0.1", "port": 0},
+    }
+    file = work / "sidecar.yaml"
+    file.write_text(json.dumps({**config, **free}))
+    async with App(load_config(file, {})) as app:
+        yield app
