@@ -22,6 +22,12 @@ def test_readiness_is_a_latch():
     assert [False, True, False] == [*seen, latch.is_ready]
 
 
+def _this_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
 async def _held(drain: Drain, started: asyncio.Event, until: asyncio.Event) -> str:
     task = asyncio.current_task()
     assert task is not None
@@ -46,7 +52,7 @@ async def test_a_permit_beyond_the_limit_is_refused():
 
     assert 1 == drain.in_flight
     with pytest.raises(Overloaded):
-        drain.admit(asyncio.current_task())
+        drain.admit(_this_task())
 
     until.set()
     assert "served" == await holder
@@ -89,7 +95,7 @@ async def test_what_is_in_flight_at_the_end_of_the_grace_is_cancelled(caplog):
     assert "cancelled" == await holder
     assert "1 call(s) in flight are ended" in caplog.text
     with pytest.raises(Draining):
-        drain.admit(asyncio.current_task())
+        drain.admit(_this_task())
 
 
 async def test_a_failed_task_is_logged_by_its_name(caplog):

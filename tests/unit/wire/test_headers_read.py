@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,10 +33,10 @@ def read(*lines: str, policy: HeaderPolicy = POLICY) -> InboundHeaders:
     return read_headers([(name, value.strip(b" ")) for name, _, value in pairs], policy)
 
 
-def only(**fields: object) -> InboundHeaders:
+def only(**fields: Any) -> InboundHeaders:
     return InboundHeaders(
         **{name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-    )  # type: ignore[arg-type]
+    )
 
 
 @pytest.mark.parametrize(
