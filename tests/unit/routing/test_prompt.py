@@ -90,7 +90,7 @@ def test_the_newest_user_turn_stands_in_for_the_oldest():
 def test_older_turns_go_first_when_the_budget_ends():
     """The budget is bytes of the prompt, four to a token, JSON included."""
     turns = [Turn("assistant", "a" * 50), Turn("assistant", "b" * 50), Turn("user", "c" * 50)]
-    two_turns = '[{"role":"assistant","content":"%s"},{"role":"user","content":"%s"}]' % ("b" * 50, "c" * 50)
+    two_turns = f'[{{"role":"assistant","content":"{"b" * 50}"}},{{"role":"user","content":"{"c" * 50}"}}]'
 
     assert 0 == len(two_turns) % 4
     assert [("assistant", "b" * 50), ("user", "c" * 50)] == kept(turns, len(two_turns) // 4)

@@ -34,9 +34,8 @@ def read(*lines: str, policy: HeaderPolicy = POLICY) -> InboundHeaders:
 
 
 def only(**fields: Any) -> InboundHeaders:
-    return InboundHeaders(
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-    )
+    given: dict[str, Any] = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    return InboundHeaders(**given)
 
 
 @pytest.mark.parametrize(
