@@ -39,6 +39,7 @@ chart: $(CHART)/.stamp
 bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_body
 	$(TEST)/bin/python -m tests.bench.bench_upstream
+	$(TEST)/bin/python -m tests.bench.bench_stream
 
 # pip's own resolver has nothing to do: every version is locked with its hashes.
 define environment
