@@ -1,0 +1,165 @@
+"""What the router model answered: the route that it named, or why there is none. Pure, and never raises: whatever a
+model says is an answer.
+
+Source of the rules: routing.md, "Answers".
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from collections.abc import Collection, Iterator
+from typing import Final
+
+import msgspec
+
+NO_ROUTE: Final = "other"
+"""What the router model answers where nothing fits; no route may have this name."""
+
+_READ_AT_MOST: Final = 16 * 1024
+"""Characters of an answer that are looked at, from its end. 64 tokens are less than 1,000; reasoning aloud is more."""
+_OBJECTS_AT_MOST: Final = 64
+"""Braces in prose that are tried as the start of an object."""
+
+_FENCE: Final = re.compile(r"```[a-zA-Z0-9]*+\s*+(.*?)```", re.DOTALL)
+_QUOTES: Final = "'\"`\u2018\u2019\u201c\u201d"
+_LOOSE_ROUTE: Final = re.compile(rf"\{{\s*+[{_QUOTES}]?+route[{_QUOTES}]?+\s*+:\s*+([^{{}}]*+)\}}")
+"""A ``route`` member in any quotes, or none. Quotes inside the value are left to it: names can have apostrophes."""
+_LOOSE_NULL: Final = frozenset(("", "null", "None", NO_ROUTE))
+
+_decoder: Final = json.JSONDecoder(strict=False)
+
+
+class AnswerKind(enum.StrEnum):
+    """How an answer was understood: the ``outcome`` label of ``router_requests_total``."""
+
+    MATCHED = "matched"
+    OTHER = "other"
+    """No route: it said so, or named none."""
+    UNKNOWN_ROUTE = "unknown_route"
+    """No route: it named only routes that there are not."""
+    UNREADABLE = "unreadable"
+    """Not an answer: the call is served as a fallback."""
+
+
+class RouterAnswer(msgspec.Struct, frozen=True):
+    """An answer, understood. ``route_name`` is set exactly where ``kind`` is MATCHED, and is a known name."""
+
+    kind: AnswerKind
+    route_name: str | None = None
+
+
+class _ChatMessage(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _ChatMessage
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+
+
+_OTHER: Final = RouterAnswer(AnswerKind.OTHER)
+_UNKNOWN: Final = RouterAnswer(AnswerKind.UNKNOWN_ROUTE)
+_UNREADABLE: Final = RouterAnswer(AnswerKind.UNREADABLE)
+_completion_decoder: Final = msgspec.json.Decoder(_Completion)
+
+
+def read_completion(body: bytes, known: Collection[str]) -> RouterAnswer:
+    """Read a chat completion: the first choice's text, then as `read_answer`. What is none is unreadable."""
+    text = completion_text(body)
+    return _UNREADABLE if text is None else read_answer(text, known)
+
+
+def completion_text(body: bytes) -> str | None:
+    """``choices[0].message.content`` of a chat completion; None where the body is no completion or says nothing."""
+    try:
+        choices = _completion_decoder.decode(body).choices
+    except (ValueError, RecursionError):
+        return None
+    return choices[0].message.content if choices else None
+
+
+def read_answer(text: str, known: Collection[str]) -> RouterAnswer:
+    """Read the router model's text.
+
+    Accepted, in this order: a JSON object; one inside a code fence; one after or between text, the last that names a
+    ``route`` where there are several; one whose quotes are wrong. ``route`` is a name or a list of which the first
+    known name counts. ``other``, empty, null and missing mean no route.
+
+    Args: ``known`` are the names of the routes that the model could choose from.
+    """
+    text = text[-_READ_AT_MOST:].strip()
+    found = _as_object(text)
+    if found is None:
+        found = next((inner for inner in map(_as_object, _fenced(text)) if inner is not None), None)
+    if found is None:
+        found = _last_with_route(_objects(text))
+    if found is None:
+        return _read_loosely(text, known)
+    return _chosen(found.get("route"), known)
+
+
+def _as_object(text: str) -> dict[str, object] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        found = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _fenced(text: str) -> Iterator[str]:
+    return (match[1].strip() for match in _FENCE.finditer(text))
+
+
+def _objects(text: str) -> Iterator[dict[str, object]]:
+    """The outermost JSON objects inside a text, in its order."""
+    at = text.find("{")
+    for _ in range(_OBJECTS_AT_MOST):
+        if at < 0:
+            return
+        try:
+            found, end = _decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            yield found
+        at = text.find("{", end)
+
+
+def _last_with_route(objects: Iterator[dict[str, object]]) -> dict[str, object] | None:
+    """The last object that has a ``route``; where none has, the last one."""
+    best: dict[str, object] | None = None
+    for found in objects:
+        if best is None or "route" in found or "route" not in best:
+            best = found
+    return best
+
+
+def _chosen(route: object, known: Collection[str]) -> RouterAnswer:
+    given = route if isinstance(route, list) else [route]
+    names = [name or "" for name in given if isinstance(name, str) or name is None]
+    if len(names) < len(given):
+        return _UNREADABLE
+    # A name that is known as it is goes before one that is known without the blanks around it.
+    matched = next((name for name in (*names, *map(str.strip, names)) if name in known), None)
+    if matched is not None:
+        return RouterAnswer(AnswerKind.MATCHED, matched)
+    return _UNKNOWN if any(name.strip() not in ("", NO_ROUTE) for name in names) else _OTHER
+
+
+def _read_loosely(text: str, known: Collection[str]) -> RouterAnswer:
+    """Read an object whose quotes are wrong: single, typographic, escaped or missing."""
+    matches = _LOOSE_ROUTE.findall(text.replace('\\"', '"').replace("\\'", "'"))
+    if not matches:
+        return _UNREADABLE
+    value = matches[-1].strip().rstrip(",").strip()
+    is_list = value.startswith("[") and value.endswith("]")
+    names = value[1:-1].split(",") if is_list else [value]
+    bare = [name.strip().strip(_QUOTES).strip() for name in names]
+    return _chosen([None if name in _LOOSE_NULL else name for name in bare], known)

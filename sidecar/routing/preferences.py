@@ -1,0 +1,154 @@
+"""Routing preferences: the configured ones, and those that a request's body brings for one call. Pure.
+
+Source of the rules: routing.md, "Preferences"; the error rows of contract.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from sidecar.config.schema_routing import RoutingPreference
+from sidecar.domain.call import DialectName
+from sidecar.domain.decision import Candidate, Route
+from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
+from sidecar.routing.answer import NO_ROUTE
+
+FindEntries = Callable[[str], Sequence[Candidate]]
+"""From a model's name (model, entry, alias, bare id) to all its entries, of any dialect; empty if it is unknown."""
+
+_FIELD: Final = "routing_preferences"
+_MAX_BYTES: Final = 256 * 1024
+"""Of an inline list: eight times a router prompt's default budget."""
+_MAX_NAME_CHARACTERS: Final = 128
+"""Of an inline route's name, which comes back in a response header."""
+_PREFERENCES: Final = ("cheapest", "fastest", "none")
+
+
+class _Policy(msgspec.Struct):
+    prefer: str | None = None
+
+
+class _Preference(msgspec.Struct):
+    """An entry as plano's users write it in a body; keys that it does not know are theirs."""
+
+    name: str
+    description: str
+    models: list[str]
+    selection_policy: _Policy | None = None
+
+
+_decoder: Final = msgspec.json.Decoder(list[_Preference] | None)
+
+
+def configured_routes(preferences: Iterable[RoutingPreference], find_entries: FindEntries) -> tuple[Route, ...]:
+    """The config's preferences as routes, in its order.
+
+    A model that was left out with its optional provider is no candidate, and a route without any is left out too: the
+    router model must not choose what nobody can serve.
+    """
+    routes = (
+        Route(
+            name=preference.name,
+            description=preference.description,
+            candidates=_candidates(preference.models, find_entries),
+            prefer=preference.selection_policy.prefer,
+        )
+        for preference in preferences
+    )
+    return tuple(route for route in routes if route.candidates)
+
+
+def inline_routes(raw: bytes, find_entries: FindEntries) -> tuple[Route, ...] | None:
+    """The routes that a body brings, in its order: instead of the configured ones, for this call only.
+
+    Args: ``raw`` is the value of the body's ``routing_preferences``.
+    Returns: no routes for ``[]``: this call is not routed; None for null: the configured ones stay.
+    Raises: InvalidRoutingPreferences, with the place as ``param``: ``routing_preferences[1].models[0]``.
+    """
+    if len(raw) > _MAX_BYTES:
+        raise InvalidRoutingPreferences(f"{_FIELD!r} is over {_MAX_BYTES} bytes", param=_FIELD)
+    try:
+        preferences = _decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _misshapen(error) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidRoutingPreferences(f"{_FIELD!r} is not valid text", param=_FIELD) from error
+    if preferences is None:
+        return None
+    routes: list[Route] = []
+    first: dict[str, str] = {}
+    for index, preference in enumerate(preferences):
+        place = f"{_FIELD}[{index}]"
+        _check_texts(preference, place)
+        if preference.name in first:
+            raise _invalid(f"{place}.name", f"is the name of {first[preference.name]} too")
+        first[preference.name] = place
+        candidates = _known_candidates(preference.models, f"{place}.models", find_entries)
+        routes.append(Route(preference.name, preference.description, candidates, _prefer(preference, place)))
+    return tuple(routes)
+
+
+def usable_candidates(route: Route, dialect: DialectName) -> tuple[Candidate, ...]:
+    """The route's candidates that speak the caller's dialect, in its order.
+
+    Raises: DialectNotServed, naming the route, its models and the dialect, if none does.
+    """
+    usable = tuple(candidate for candidate in route.candidates if dialect in candidate.dialects)
+    if not usable:
+        models = ", ".join(dict.fromkeys(candidate.model_name for candidate in route.candidates))
+        spoken = sorted({name.value for candidate in route.candidates for name in candidate.dialects})
+        raise DialectNotServed(
+            f"no model of route {route.name!r} ({models}) speaks {dialect.value!r}; "
+            f"spoken: {', '.join(spoken) or 'nothing'}"
+        )
+    return usable
+
+
+def _candidates(models: Iterable[str], find_entries: FindEntries) -> tuple[Candidate, ...]:
+    """Every model's entries in order, each once."""
+    return tuple(dict.fromkeys(candidate for model in models for candidate in find_entries(model)))
+
+
+def _known_candidates(models: Sequence[str], place: str, find_entries: FindEntries) -> tuple[Candidate, ...]:
+    if not models:
+        raise _invalid(place, "must name a model")
+    for index, model in enumerate(models):
+        if not find_entries(model):
+            raise _invalid(f"{place}[{index}]", f"{_shorten(model)!r} is not a configured model")
+    return _candidates(models, find_entries)
+
+
+def _check_texts(preference: _Preference, place: str) -> None:
+    name = preference.name
+    if not name or name != name.strip() or not name.isprintable() or len(name) > _MAX_NAME_CHARACTERS:
+        raise _invalid(
+            f"{place}.name", f"must be 1 to {_MAX_NAME_CHARACTERS} printable characters without blanks around them"
+        )
+    if name == NO_ROUTE:
+        raise _invalid(f"{place}.name", f"{NO_ROUTE!r} is what the router model answers where nothing fits")
+    if not preference.description.strip():
+        raise _invalid(f"{place}.description", "must say which kind of work this is")
+
+
+def _prefer(preference: _Preference, place: str) -> str:
+    prefer = (preference.selection_policy and preference.selection_policy.prefer) or "none"
+    if prefer not in _PREFERENCES:
+        raise _invalid(f"{place}.selection_policy.prefer", f"must be one of {', '.join(_PREFERENCES)}")
+    return prefer
+
+
+def _misshapen(error: msgspec.ValidationError) -> InvalidRoutingPreferences:
+    """What msgspec found, with our name for the place: its paths begin with ``$``."""
+    found, at, path = str(error).partition(" - at `$")
+    return _invalid(_FIELD + path.rstrip("`") if at else _FIELD, f"is misshapen: {found[:1].lower()}{found[1:]}")
+
+
+def _invalid(place: str, problem: str) -> InvalidRoutingPreferences:
+    return InvalidRoutingPreferences(f"{place} {problem}", param=place)
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _MAX_NAME_CHARACTERS else name[: _MAX_NAME_CHARACTERS - 3] + "..."
