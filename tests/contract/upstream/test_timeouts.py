@@ -116,9 +116,8 @@ async def test_slow_reader_is_not_a_silent_provider(peer: Peer, pool: Pool):
     await asyncio.sleep(0)  # The idle deadline is set now.
     go_on.set()
     assert await waiting == b"hello"
-    await asyncio.sleep(
-        SHORT_S * 3
-    )  # sleep: it passes while the reader is busy elsewhere: time itself is what is tested.
+    # sleep: it passes while the reader is busy elsewhere; time itself is what is tested
+    await asyncio.sleep(SHORT_S * 3)
     assert await reply.read() == b""
     assert pool.idle == 1
 

@@ -8,11 +8,12 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.call import InboundHeaders
 from sidecar.domain.errors import BodyTooLarge, ConfigError, HeadersTooLarge
 from sidecar.listener.app_end import AppEnd
-from sidecar.listener.connection import RELIED_ON, RequestHandler, is_supported
+from sidecar.listener.connection import RELIED_ON, is_supported
 from sidecar.listener.intake import parse_error_of, read_body
 from sidecar.listener.request import Request
 from sidecar.listener.server import DataServer, assert_c_parser, bind, port_of, raise_file_limit
