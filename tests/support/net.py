@@ -37,6 +37,10 @@ class RawReply(NamedTuple):
         """The first value, or None."""
         return next((value for key, value in self.headers if key == name), None)
 
+    def header_values(self, name: str) -> list[str]:
+        """Every value, in order."""
+        return [value for key, value in self.headers if key == name]
+
     def json(self) -> Any:
         return json.loads(self.body)
 
