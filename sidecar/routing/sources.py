@@ -1,0 +1,161 @@
+"""Prices and latencies that others know, read again and again in the background. No call ever waits for them.
+
+Source of the rules: routing.md, "Ranking". How bytes are fetched is the composition root's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from sidecar.config.schema_routing import MetricsSource
+from sidecar.domain.decision import Price
+from sidecar.routing.catalogs import (
+    SourceUnreadable,
+    read_digitalocean,
+    read_models_dev,
+    read_price_file,
+    read_prometheus,
+)
+
+Fetch = Callable[[str], Awaitable[bytes]]
+"""GET a URL and return the body of its 2xx answer, within a timeout and a size of its own; raises on anything else."""
+
+RETRY_S: Final = 60.0
+"""After a failure, where the source's own interval is not shorter: also one that is read once must have been read."""
+
+_DIGITALOCEAN_URL: Final = "https://api.digitalocean.com/v2/gen-ai/models/catalog?limit=200"
+_MODELS_DEV_URL: Final = "https://models.dev/api.json"
+
+_log: Final = logging.getLogger("sidecar.sources")
+
+
+class SourceStatus(msgspec.Struct, frozen=True):
+    """How one source is doing."""
+
+    type: str
+    """``cost`` or ``latency``."""
+    provider: str
+    age_s: float
+    """Since its numbers were last read; since it was first wanted where they never were."""
+    is_loaded: bool
+    """Whether it was ever read."""
+    failures: int
+    """In a row, since it was last read."""
+
+
+class _State:
+    """What one source told last."""
+
+    def __init__(self, source: MetricsSource, now_s: float) -> None:
+        self.source = source
+        self.prices: Mapping[str, Price] = {}
+        self.latencies_s: Mapping[str, float] = {}
+        self.read_s = now_s
+        self.is_loaded = False
+        self.failures = 0
+
+
+class SourceBook:
+    """The last good numbers of every configured source. A failed refresh changes nothing but an age."""
+
+    def __init__(
+        self,
+        sources: Sequence[MetricsSource],
+        fetch: Fetch,
+        monotonic_s: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._fetch = fetch
+        self._monotonic_s = monotonic_s
+        self._sleep = sleep
+        self._states = [_State(source, monotonic_s()) for source in sources]
+        self.prices: Mapping[str, Price] = {}
+        """By model name, as `rank.Numbers` takes them; replaced as a whole, never changed."""
+        self.latencies_s: Mapping[str, float] = {}
+        """By model name; may hold nothing for a model that was not called lately."""
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def statuses(self, now_s: float) -> list[SourceStatus]:
+        """Every source, in the config's order: ages for the metric, failures for the pages."""
+        return [
+            SourceStatus(
+                type=state.source.type,
+                provider=state.source.provider,
+                age_s=now_s - state.read_s,
+                is_loaded=state.is_loaded,
+                failures=state.failures,
+            )
+            for state in self._states
+        ]
+
+    async def refresh(self, index: int) -> bool:
+        """Read one source now. On failure its last good numbers stay, and it is logged once.
+
+        Returns: whether it was read. Raises: nothing but cancellation.
+        """
+        state = self._states[index]
+        source = state.source
+        try:
+            _learn(state, await self._read(source))
+        except Exception as error:  # noqa: BLE001 - numbers are optional: whatever fails, calls go on
+            state.failures += 1
+            if state.failures == 1:
+                # Never the error's own words, which may hold a URL with a password.
+                reason = str(error) if isinstance(error, SourceUnreadable) else type(error).__name__
+                _log.warning("the %s source %s cannot be read: %s", source.type, source.provider, reason)
+            return False
+        state.read_s = self._monotonic_s()
+        state.is_loaded = True
+        state.failures = 0
+        self.prices = {model: price for each in self._states for model, price in each.prices.items()}
+        self.latencies_s = {model: seconds for each in self._states for model, seconds in each.latencies_s.items()}
+        return True
+
+    async def keep_fresh(self, index: int) -> None:
+        """Read one source now and then every ``refresh_interval``; without an interval, until it was read once.
+
+        Runs in a task of its own until it is cancelled.
+        """
+        interval_s = self._states[index].source.refresh_interval_s
+        while True:
+            is_read = await self.refresh(index)
+            if is_read and interval_s is None:
+                return
+            wait_s = float(interval_s or RETRY_S)
+            await self._sleep(wait_s if is_read else min(wait_s, RETRY_S))
+
+    async def _read(self, source: MetricsSource) -> bytes:
+        if source.provider == "file":
+            assert source.path is not None  # the config was checked for that
+            return await asyncio.to_thread(Path(source.path).read_bytes)
+        return await self._fetch(source_url(source))
+
+
+def source_url(source: MetricsSource) -> str:
+    """What is fetched for a source other than ``file``: the provider's own address where the config names none."""
+    if source.provider == "prometheus":
+        base = (source.url or "").rstrip("/")
+        return f"{base}/api/v1/query?{urllib.parse.urlencode({'query': source.query or ''})}"
+    return source.url or (_DIGITALOCEAN_URL if source.provider == "digitalocean" else _MODELS_DEV_URL)
+
+
+def _learn(state: _State, data: bytes) -> None:
+    """Take the numbers that a source told. Raises: SourceUnreadable."""
+    source = state.source
+    if source.provider == "prometheus":
+        state.latencies_s = read_prometheus(data, source.model_aliases)
+        return
+    read = {"digitalocean": read_digitalocean, "models.dev": read_models_dev, "file": read_price_file}[source.provider]
+    prices = read(data, source.model_aliases)
+    if not prices:
+        raise SourceUnreadable("there is no price in it")
+    state.prices = prices
