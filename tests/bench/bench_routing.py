@@ -24,7 +24,26 @@ ROUTES = tuple(
 )
 NAMES = frozenset(route.name for route in ROUTES)
 WORDS = (
-    *"please write a function that sorts and groups the lines of this file by their third column, thanks".split(),
+    *[
+        "please",
+        "write",
+        "a",
+        "function",
+        "that",
+        "sorts",
+        "and",
+        "groups",
+        "the",
+        "lines",
+        "of",
+        "this",
+        "file",
+        "by",
+        "their",
+        "third",
+        "column,",
+        "thanks",
+    ],
     "\n",
 )
 SHAPES = (
