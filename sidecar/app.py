@@ -68,6 +68,7 @@ class App:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._drain.end()
         await self._stack.aclose()
 
     async def drain(self) -> None:
@@ -116,16 +117,17 @@ class App:
         listener = self._config.listeners[0]
         data_server = DataServer(door.handle, door.handle_parse_error)
         admin_server = web.Server(admin.handle, access_log=None)
-        stack.push_async_callback(admin_server.shutdown, _SHUTDOWN_S)
-        stack.push_async_callback(data_server.shutdown, _SHUTDOWN_S)
+        for server in (admin_server, data_server):
+            stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
+            stack.callback(server.pre_shutdown)  # idle connections would be waited for
         data_sockets = await bind(data_server, listener.addresses, listener.port, "the data port")
         stack.callback(_close_all, data_sockets)
         admin_sockets = await bind(
             admin_server, self._config.admin.addresses, self._config.admin.port, "the admin port"
         )
         stack.callback(_close_all, admin_sockets)
-        for server in (*data_sockets, *admin_sockets):
-            await server.start_serving()
+        for listening in (*data_sockets, *admin_sockets):
+            await listening.start_serving()
         self.ports = Ports(port_of(data_sockets[0]), port_of(admin_sockets[0]))
 
 

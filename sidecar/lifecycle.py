@@ -136,13 +136,14 @@ class Drain:
             if not self._holders and now_s - quiet_since_s >= quiet_s:
                 break
             await asyncio.sleep(min(0.05, quiet_s or 0.05))
-        self._refusing = True
-        await self._end_holders()
+        await self.end()
 
-    async def _end_holders(self) -> None:
+    async def end(self) -> None:
+        """Refuse new calls and cancel those in flight; wait for them to notice. Idempotent."""
+        self._refusing = True
         holders = list(self._holders)
         if holders:
-            _log.warning("the grace is spent: %d call(s) in flight are ended", len(holders))
+            _log.warning("%d call(s) in flight are ended", len(holders))
         for holder in holders:
             holder.cancel()
         if holders:

@@ -67,7 +67,8 @@ class Proxy:
             self._observers.call_decided(call, decision, decided_s - call.admitted_s)
             dispatched = await self._dispatcher.dispatch(call, Plan(decision.candidates, 1))
             lines = response_lines(dispatched.reply.headers, (self._own_lines(call, decision, decided_s, dispatched),))
-            relayed = relay_whole(dispatched.reply, lines, down, self._clock)
+            # The answer to a HEAD announces a length that never comes.
+            relayed = None if call.method == "HEAD" else relay_whole(dispatched.reply, lines, down, self._clock)
             if relayed is None:
                 dialect = None if call.endpoint.operation is Operation.PASSTHROUGH else self._dialects[call.dialect]
                 relayed = await Relay(self._clock, dialect, call.request_id).run(dispatched.reply, lines, down)

@@ -65,10 +65,10 @@ class AppEnd(web.StreamResponse):
         head.append(length)
         if not _is_bodiless(status) and self.request.method != "HEAD":
             head.append(body)
-        if self._keeps_alive and self._write is not None:
+        if self._keeps_alive and self._write is not None and self.request.is_last_sent:
             self._write(transport, b"".join(head))
         else:
-            # Closing follows in this very turn: nothing may wait.
+            # The next answer, or the connection's end, may follow in this very turn: it must not overtake this one.
             transport.write(b"".join(head))
 
     def start(self, status: int, reason: bytes, headers: list[bytes], content_length: int | None) -> None:

@@ -85,6 +85,11 @@ class ArrivedRequest:
         return task
 
     @property
+    def is_last_sent(self) -> bool:
+        """See `Request.is_last_sent`."""
+        return not self._protocol._messages and self._payload.is_eof()  # noqa: SLF001
+
+    @property
     def is_write_paused(self) -> bool:
         """See `Request.is_write_paused`."""
         return self._protocol.writing_paused
@@ -135,6 +140,21 @@ class Connection(RequestHandler):
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse. aiohttp forgets the body that an error falls into: whoever reads it would wait till the app leaves."""
+        super().data_received(data)
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            self._break_bodies()
+
+    def _break_bodies(self) -> None:
+        error = web.RequestPayloadError("broken framing")
+        waiting = [payload for _, payload in self._messages]
+        if self._current_request is not None:
+            waiting.append(self._current_request.content)
+        for payload in waiting:
+            if not payload.is_eof():
+                payload.set_exception(error)
 
     async def start(self) -> None:
         """Serve requests until the connection ends. Cancelled by aiohttp when the app goes away."""

@@ -17,7 +17,6 @@ from sidecar.domain.errors import (
     UpgradeNotServed,
 )
 from sidecar.domain.events import Observers
-from sidecar.domain.ids import mint_request_id
 from sidecar.domain.outcome import Outcome
 from sidecar.lifecycle import Drain
 from sidecar.listener.app_end import AppEnd
@@ -194,7 +193,7 @@ class Door:
 
     def _answer(self, error: Exception, down: AppEnd, endpoint: Endpoint | None, request_id: str) -> None:
         """Reply with the error, or break the connection where the answer had begun already."""
-        request_id = request_id or mint_request_id()
+        request_id = request_id or _request_id_of(down.request)
         dialect = endpoint.dialect if endpoint is not None else _stranger_dialect(down.request)
         refusal = self._rescue.refuse(error, dialect, request_id)
         if not down.is_carried:
@@ -202,7 +201,7 @@ class Door:
         if down.is_started:
             down.abort()
             return
-        if refusal.closes:
+        if refusal.closes or not down.request.content.is_eof():
             down.close_after()
         down.send_whole(refusal.status, b"", refusal.lines, refusal.body)
 
@@ -210,6 +209,12 @@ class Door:
 def _allow(method: str, path: str, allowed: str) -> None:
     if method not in allowed.split(", "):
         raise MethodNotAllowed(f"{method} is not served on {path}; allowed: {allowed}", allow=allowed)
+
+
+def _request_id_of(request: Request) -> str:
+    """The id of a request whose header fields could not all be read."""
+    values = [value.encode(errors="surrogateescape") for value in request.header_values("x-request-id")]
+    return request_id_of(InboundHeaders(request_ids=values))
 
 
 def _stranger_dialect(request: Request) -> DialectName:

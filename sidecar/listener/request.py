@@ -64,6 +64,11 @@ class Request(Protocol):
         ...
 
     @property
+    def is_last_sent(self) -> bool:
+        """Whether all of it is here and nothing behind it, so that its answer may wait for the end of the turn."""
+        ...
+
+    @property
     def is_write_paused(self) -> bool:
         """Whether the transport holds enough of the answer for now."""
         ...
@@ -134,6 +139,11 @@ class PlainRequest:
         task = asyncio.current_task()
         assert task is not None
         return task
+
+    @property
+    def is_last_sent(self) -> bool:
+        """See `Request.is_last_sent`. What stands behind it is not public: no answer waits."""
+        return False
 
     @property
     def is_write_paused(self) -> bool:

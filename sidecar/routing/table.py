@@ -142,6 +142,8 @@ class ModelTable:
         found = self._names.get(requested_model)
         if found is not None:
             return found
+        if not requested_model.isprintable():
+            return None  # a wildcard's names stand in header lines
         dated = _DATED.fullmatch(requested_model)
         if dated is not None and dated[1] in self._names:
             return self._names[dated[1]]

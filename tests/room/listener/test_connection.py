@@ -11,15 +11,17 @@ import pytest
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.call import InboundHeaders
-from sidecar.domain.errors import BodyTooLarge, ConfigError, HeadersTooLarge
+from sidecar.domain.errors import BodyTooLarge, ConfigError, HeadersTooLarge, MalformedRequest
 from sidecar.listener.app_end import AppEnd
 from sidecar.listener.connection import RELIED_ON, is_supported
 from sidecar.listener.intake import parse_error_of, read_body
-from sidecar.listener.request import Request
+from sidecar.listener.request import Handler, Request
 from sidecar.listener.server import DataServer, assert_c_parser, bind, port_of, raise_file_limit
+from sidecar.outbox import Outbox
 from tests.support.net import read_reply
 
 LIMIT_BYTES = 1000
+FLOOD_CHUNKS, FLOOD_BYTES = 64, 256 * 1024
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\n"
 
 
@@ -30,6 +32,12 @@ class Echo:
         self.seen: list[tuple[str, str, bytes]] = []
         self.cancelled = asyncio.Event()
         self.waiting = asyncio.Event()
+        self.reading = asyncio.Event()
+        self.left = asyncio.Event()
+        self.flooding = asyncio.Event()
+        self.most_held = 0
+        self.gate = asyncio.Event()
+        self.server: DataServer
 
     async def handle(self, request: Request) -> AppEnd:
         down = AppEnd(request)
@@ -40,12 +48,22 @@ class Echo:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        if request.target == "/gate":
+            self.waiting.set()
+            await self.gate.wait()
+        if request.target == "/flood":
+            await self._flood(request, down)
+            return down
+        self.reading.set()
         try:
             body = await read_body(request, InboundHeaders(), LIMIT_BYTES)
-        except BodyTooLarge:
+        except (BodyTooLarge, MalformedRequest) as error:
             down.close_after()
-            down.send_whole(413, b"", [], b"too large")
+            down.send_whole(error.status, b"", [], b"refused")
             return down
+        except (ConnectionError, asyncio.CancelledError):
+            self.left.set()
+            raise
         self.seen.append((request.method, request.target, body))
         if request.target == "/stream":
             down.start(200, b"OK", [b"x: y\r\n"], None)
@@ -55,6 +73,19 @@ class Echo:
         else:
             down.send_whole(200, b"OK", [b"x: y\r\n"], request.target.encode() + b" " + body)
         return down
+
+    async def _flood(self, request: Request, down: AppEnd) -> None:
+        down.start(200, b"OK", [], None)
+        try:
+            assert request.transport is not None
+            for _ in range(FLOOD_CHUNKS):
+                self.flooding.set()
+                await down.write(b"x" * FLOOD_BYTES)
+                self.most_held = max(self.most_held, request.transport.get_write_buffer_size())
+        except (ConnectionError, asyncio.CancelledError):
+            self.left.set()
+            raise
+        down.finish()
 
     def refuse(self, request: Request, error: BaseException | None) -> AppEnd:
         down = AppEnd(request)
@@ -66,15 +97,26 @@ class Echo:
 @contextlib.asynccontextmanager
 async def _door(*, is_plain: bool) -> AsyncIterator[tuple[Echo, asyncio.StreamReader, asyncio.StreamWriter]]:
     echo = Echo()
-    server = DataServer(echo.handle, echo.refuse, is_plain=is_plain)
+    async with _served(echo.handle, is_plain=is_plain, echo=echo) as (reader, writer):
+        yield echo, reader, writer
+
+
+@contextlib.asynccontextmanager
+async def _served(
+    handler: Handler, *, is_plain: bool, echo: Echo | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    echo = echo or Echo()
+    server = echo.server = DataServer(handler, echo.refuse, is_plain=is_plain)
     (listening,) = await bind(server, ["127.0.0.1"], 0, "the door")
     await listening.start_serving()
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listening))
-    async with asyncio.timeout(30):
-        yield echo, reader, writer
-    writer.transport.abort()
-    listening.close()
-    await server.shutdown(1)
+    try:
+        async with asyncio.timeout(15):
+            yield reader, writer
+    finally:
+        writer.transport.abort()
+        listening.close()
+        await server.shutdown(1)
 
 
 both = pytest.mark.parametrize("is_plain", [False, True], ids=["ours", "aiohttp's"])
@@ -227,6 +269,177 @@ async def test_an_app_that_leaves_cancels_its_handler(is_plain):
         await echo.waiting.wait()
         writer.transport.abort()
         await echo.cancelled.wait()
+
+
+@both
+async def test_answers_of_a_busy_turn_keep_their_order(is_plain):
+    """An answer that could wait for the end of its turn is not overtaken by the next one, nor by the connection's end."""
+    outbox = Outbox({"one call", "another"})
+
+    async def handle(request: Request) -> AppEnd:
+        down = AppEnd(request, outbox.write)
+        if request.target == "/stream":
+            down.start(200, b"OK", [], None)
+            await down.write(b"streamed")
+            down.finish()
+        else:
+            down.send_whole(200, b"OK", [], request.target.encode())
+        return down
+
+    async with _served(handle, is_plain=is_plain) as (reader, writer):
+        writer.write(
+            b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n"
+            b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
+            b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        )
+
+        assert [b"/first", b"streamed", b"/last"] == [(await read_reply(reader)).body for _ in range(3)]
+        assert b"" == await reader.read()
+
+
+@both
+async def test_an_answer_in_a_busy_turn_arrives_though_the_body_does_not(is_plain):
+    """The door is half closed behind an unread body: the answer is out by then, and so are those of other apps."""
+    outbox = Outbox({"one call", "another"})
+
+    async def handle(request: Request) -> AppEnd:
+        down = AppEnd(request, outbox.write)
+        down.send_whole(404, b"", [], request.target.encode())
+        return down
+
+    async with _served(handle, is_plain=is_plain) as (reader, writer):
+        writer.write(POST + b"Content-Length: 99\r\n\r\nab")
+
+        assert b"/p" == (await read_reply(reader)).body
+
+
+@both
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_an_absolute_target_is_served_as_its_path(is_plain, version):
+    """RFC 9112, 3.2.2: every server must take it."""
+    async with _door(is_plain=is_plain) as (echo, reader, writer):
+        writer.write(b"GET http://a/p?x=%%20 HTTP/%b\r\nHost: a\r\n\r\n" % version)
+        await read_reply(reader)
+
+        assert [("GET", "/p?x=%20", b"")] == echo.seen
+
+
+@both
+@pytest.mark.parametrize(("asked", "ends"), [(b"close", True), (b"keep-alive", False)])
+async def test_http_10_stays_only_where_it_is_asked_to(is_plain, asked, ends):
+    """And is told so."""
+    async with _door(is_plain=is_plain) as (_, reader, writer):
+        writer.write(b"GET /p HTTP/1.0\r\nConnection: %b\r\n\r\n" % asked)
+        reply = await read_reply(reader)
+        if not ends:
+            writer.write(b"GET /q HTTP/1.0\r\n\r\n")
+            assert b"/q " == (await read_reply(reader)).body
+
+        assert asked.decode() == reply.header("connection")
+        assert b"" == await reader.read()
+
+
+@both
+async def test_more_pipelined_requests_than_are_queued_are_all_answered(is_plain):
+    """Reading is paused while they wait, and goes on."""
+    count = 300
+    async with _door(is_plain=is_plain) as (echo, reader, writer):
+        writer.write(b"".join(POST + b"Content-Length: 3\r\n\r\n%03d" % number for number in range(count)))
+        bodies = [(await read_reply(reader)).body for _ in range(count)]
+
+        assert [b"/p %03d" % number for number in range(count)] == bodies
+        assert count == len(echo.seen)
+
+
+@pytest.mark.parametrize("rest", [b"zz\r\n", b"0\r\nno trailer\x01\r\n\r\n", b"2\r\nabXX"])
+async def test_a_chunk_that_is_none_is_refused(rest):
+    """400, and the connection ends: where the next request would begin is not known.
+
+    aiohttp's own loop (3.14.5) would wait for the rest until the app leaves.
+    """
+    async with _door(is_plain=False) as (echo, reader, writer):
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        await writer.drain()
+        await echo.reading.wait()
+        writer.write(rest)
+        answer = await reader.read()
+
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert [] == echo.seen
+
+
+@both
+async def test_an_app_that_leaves_inside_its_body_cancels_its_handler(is_plain):
+    """Nobody waits for the rest."""
+    async with _door(is_plain=is_plain) as (echo, _, writer):
+        writer.write(POST + b"Content-Length: 99\r\n\r\nab")
+        await echo.reading.wait()
+        writer.transport.abort()
+        await echo.left.wait()
+
+        assert [] == echo.seen
+
+
+@both
+async def test_a_slow_reader_slows_the_writer_and_nothing_is_lost(is_plain):
+    """Backpressure reaches the handler: once a write has returned, less than one piece is held."""
+    async with _door(is_plain=is_plain) as (echo, reader, writer):
+        writer.write(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
+        await echo.flooding.wait()
+        reply = await read_reply(reader)
+
+        assert (FLOOD_CHUNKS * FLOOD_BYTES, True) == (len(reply.body), reply.is_complete)
+        assert echo.most_held < FLOOD_BYTES
+
+
+@both
+async def test_an_app_that_leaves_while_its_answer_waits_ends_the_writing(is_plain):
+    """The writer is told, by an error or by a cancellation."""
+    async with _door(is_plain=is_plain) as (echo, _, writer):
+        writer.write(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
+        await echo.flooding.wait()
+        writer.transport.abort()
+        await echo.left.wait()
+
+
+@both
+async def test_idle_connections_end_with_the_server(is_plain):
+    """A keep-alive connection holds nothing back."""
+    async with _door(is_plain=is_plain) as (echo, reader, writer):
+        writer.write(b"GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
+        await read_reply(reader)
+        echo.server.pre_shutdown()
+        await echo.server.shutdown(20)
+
+        assert b"" == await reader.read()
+
+
+@both
+async def test_a_request_in_progress_is_cancelled_with_the_server(is_plain):
+    """Once it has had the time it was given."""
+    async with _door(is_plain=is_plain) as (echo, reader, writer):
+        writer.write(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+        await echo.waiting.wait()
+        await echo.server.shutdown(0.01)
+        await echo.cancelled.wait()
+
+        assert b"" == await reader.read()
+
+
+@both
+async def test_a_request_that_ends_during_shutdown_is_answered(is_plain):
+    """And its connection with it."""
+    async with _door(is_plain=is_plain) as (echo, reader, writer):
+        writer.write(b"GET /gate HTTP/1.1\r\nHost: a\r\n\r\n")
+        await echo.waiting.wait()
+        async with asyncio.TaskGroup() as group:
+            echo.server.pre_shutdown()
+            group.create_task(echo.server.shutdown(20))
+            await asyncio.sleep(0)
+            echo.gate.set()
+        reply = await read_reply(reader)
+
+        assert (200, b"") == (reply.status, await reader.read())
 
 
 async def test_one_port_serves_both_families():

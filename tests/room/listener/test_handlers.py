@@ -1,0 +1,313 @@
+"""The data port's handler: what becomes a call, what is answered here, and what every refusal has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from sidecar.domain import errors
+from sidecar.domain.call import Call, DialectName, Downstream, Operation
+from sidecar.domain.clock import SystemClock
+from sidecar.domain.events import Deaf, Observers
+from sidecar.domain.outcome import CallOutcome, Outcome, Timing
+from sidecar.lifecycle import Drain
+from sidecar.listener.handlers import Door, DoorPolicy
+from sidecar.listener.rescue import Rescue
+from sidecar.routing.table import ModelTable
+from sidecar.wire.dialects import dialect_for
+from sidecar.wire.headers import HeaderPolicy
+from tests.room.listener.fakes import FakeRequest
+from tests.support.providers import a_provider
+
+BODY = b'{"model":"gpt-4o"}'
+POLICY = HeaderPolicy(session_headers=("x-model-affinity",), tenant_header="x-org-id")
+Carry = Callable[[Call, Downstream], Awaitable[Outcome]]
+
+
+class _Ear(Deaf):
+    """Writes down what was refused."""
+
+    def __init__(self) -> None:
+        self.refused: list[tuple[str, int, str]] = []
+
+    def request_refused(self, dialect: str, status: int, code: str) -> None:
+        self.refused.append((dialect, status, code))
+
+
+class _House:
+    """A door with a proxy behind it that says yes and remembers."""
+
+    def __init__(self, *, fail: BaseException | None = None, in_flight: int = 10, **policy: Any) -> None:
+        self.ear = _Ear()
+        self.drain = Drain(SystemClock(), in_flight_limit=in_flight)
+        self.calls: list[Call] = []
+        self.in_flight: list[int] = []
+        self.fail = fail
+        models = ModelTable([a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"})
+        rescue = Rescue({name: dialect_for(name) for name in DialectName})
+        self.door = Door(
+            self._carry,
+            models,
+            rescue,
+            self.drain,
+            Observers([self.ear]),
+            SystemClock(),
+            DoorPolicy(POLICY, body_bytes=1000, **policy),
+        )
+
+    async def _carry(self, call: Call, down: Downstream) -> Outcome:
+        self.calls.append(call)
+        self.in_flight.append(self.drain.in_flight)
+        if self.fail is not None:
+            raise self.fail
+        down.send_whole(200, b"OK", [], b"yes")
+        return Outcome(CallOutcome.OK, 200, Timing(0.0))
+
+    async def ask(self, method: str, target: str, body: bytes | None = b"", **headers: str) -> FakeRequest:
+        pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        request = FakeRequest(method=method, target=target, body=body, headers=pairs)
+        await self.door.handle(request)
+        return request
+
+
+def _parts(request: FakeRequest) -> tuple[int, dict[str, str], bytes]:
+    head, _, body = request.written.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return int(first.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
+
+
+CALLS = {
+    "/v1/chat/completions": (DialectName.CHAT, Operation.GENERATE),
+    "/v1/responses": (DialectName.RESPONSES, Operation.GENERATE),
+    "/v1/messages": (DialectName.MESSAGES, Operation.GENERATE),
+    "/v1/embeddings": (DialectName.EMBEDDINGS, Operation.EMBED),
+    "/v1/messages/count_tokens": (DialectName.MESSAGES, Operation.COUNT_TOKENS),
+}
+
+
+@pytest.mark.parametrize("path", CALLS)
+async def test_a_post_to_a_data_path_becomes_a_call(path):
+    """With its dialect, its operation, its bytes, its query and its permit, which is given back."""
+    house = _House()
+    await house.ask("POST", f"{path}?beta=true", BODY)
+    (call,) = house.calls
+
+    assert CALLS[path] == (call.endpoint.dialect, call.endpoint.operation)
+    assert ("POST", "?beta=true", BODY, "gpt-4o") == (call.method, call.query, call.body, call.facts.requested_model)
+    assert ([1], 0) == (house.in_flight, house.drain.in_flight)
+
+
+async def test_what_the_headers_say_stands_in_the_call():
+    """Session, tenant, patience, request id."""
+    house = _House()
+    headers = {"x_model_affinity": " s1 ", "x_org_id": "acme", "x_plano_timeout_ms": "1500", "x_request_id": "r1"}
+    await house.ask("POST", "/v1/chat/completions", BODY, **headers)
+    (call,) = house.calls
+
+    assert ("s1", "acme", 1.5, "r1") == (call.session_id, call.tenant, call.patience_s, call.request_id)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "sent", "expected"),
+    [
+        (None, {}, (None, None)),
+        (None, {"x_org_id": "acme"}, ("acme", "s1")),
+        ("fixed", {"x_org_id": "x"}, ("fixed", "s1")),
+    ],
+)
+async def test_a_session_without_its_tenant_is_none(fixed, sent, expected):
+    """Tenants must not share sessions; a fixed tenant wins over the header."""
+    house = _House(fixed_tenant=fixed)
+    await house.ask("POST", "/v1/chat/completions", BODY, x_model_affinity="s1", **sent)
+    (call,) = house.calls
+
+    assert expected == (call.tenant, call.session_id)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/", "/api/hello", "/?x=1"])
+async def test_a_probe_is_answered_empty(method, path):
+    """Agents ask whether their gateway is there."""
+    status, headers, body = _parts(await _House().ask(method, path, x_request_id="r1"))
+
+    assert (200, "0", "r1", b"") == (status, headers["content-length"], headers["x-request-id"], body)
+
+
+async def test_models_are_listed_in_the_configs_order():
+    """Providers, then aliases."""
+    status, headers, body = _parts(await _House().ask("GET", "/v1/models"))
+
+    assert (200, "application/json") == (status, headers["content-type"])
+    assert ["openai/gpt-4o", "anthropic/*", "fast"] == [each["id"] for each in json.loads(body)["data"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("openai/gpt-4o", "openai/gpt-4o"),
+        ("openai%2Fgpt-4o", "openai/gpt-4o"),
+        ("openai%2fgpt-4o", "openai/gpt-4o"),
+        ("fast", "fast"),
+        ("gpt-4o", "gpt-4o"),
+        ("anthropic/claude-9", "anthropic/claude-9"),
+        ("nope", None),
+    ],
+)
+async def test_a_model_is_described_under_any_of_its_names(name, known):
+    """With its slash escaped or not, as the SDKs do the one and the other; an unknown one is a 404."""
+    status, _, body = _parts(await _House().ask("GET", f"/v1/models/{name}"))
+
+    assert (404, None) == (status, known) if known is None else (200, known) == (status, json.loads(body)["id"])
+
+
+PREFIXES = (("/v1/files/deep", "anthropic"), ("/v1/files", "openai"))
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "provider"),
+    [
+        ("GET", "/v1/files", "openai"),
+        ("POST", "/v1/files", "openai"),
+        ("DELETE", "/v1/files/f1?x=1", "openai"),
+        ("PATCH", "/v1/files/deep/er", "anthropic"),
+    ],
+)
+async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, target, provider):
+    """The longest prefix that was configured decides; the body need not be JSON."""
+    house = _House(passthrough=PREFIXES)
+    await house.ask(method, target, b"\x00\xff")
+    (call,) = house.calls
+
+    assert (provider, Operation.PASSTHROUGH, method) == (
+        call.passthrough_provider,
+        call.endpoint.operation,
+        call.method,
+    )
+    assert (target, b"\x00\xff", None) == (call.endpoint.path + call.query, call.body, call.facts.requested_model)
+
+
+REFUSALS = [
+    ("POST", "/v1/filesystem", BODY, {}, 404, "path_not_found"),
+    ("POST", "/v1/nowhere", BODY, {}, 404, "path_not_found"),
+    ("GET", "/v1/chat/completions", b"", {}, 405, "method_not_allowed"),
+    ("POST", "/v1/models", b"", {}, 405, "method_not_allowed"),
+    ("DELETE", "/", b"", {}, 405, "method_not_allowed"),
+    ("POST", "/v1/chat/completions", b"{", {}, 400, "invalid_body"),
+    ("POST", "/v1/chat/completions", b"x" * 1001, {}, 413, "body_too_large"),
+    ("POST", "/v1/chat/completions", BODY, {"content_encoding": "gzip"}, 415, "unsupported_encoding"),
+    ("POST", "/v1/chat/completions", BODY, {"origin": "http://x"}, 403, "origin_refused"),
+    ("GET", "/v1/responses", b"", {"connection": "upgrade", "upgrade": "websocket"}, 426, "upgrade_not_served"),
+    ("POST", "/v1/chat/completions", BODY, {"x_model_affinity": "\xff"}, 400, "invalid_header"),
+    ("POST", "/v1/chat/completions", BODY, {"x_any": "a\x01b"}, 400, "invalid_header"),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "body", "headers", "status", "code"), REFUSALS)
+async def test_a_refusal_has_the_apps_request_id_its_code_and_an_observer(method, target, body, headers, status, code):
+    """Nothing reaches the proxy, the permit is back, and the caller can ask about it by its own id."""
+    house = _House(passthrough=PREFIXES)
+    request = await house.ask(method, target, body, x_request_id="r1", **headers)
+    got, lines, _ = _parts(request)
+
+    assert (status, code, "r1") == (got, lines["x-plano-error"], lines["x-request-id"])
+    assert ([], 0) == (house.calls, house.drain.in_flight)
+    assert [("responses" if "responses" in target else "chat", status, code)] == house.ear.refused
+
+
+async def test_an_unusable_request_id_of_a_refused_request_is_replaced():
+    """Also where its headers could not all be read."""
+    _, lines, _ = _parts(await _House().ask("POST", "/v1/messages", BODY, x_request_id="a b", x_any="\x01"))
+
+    assert 4 == uuid.UUID(lines["x-request-id"]).version
+
+
+async def test_an_allowed_origin_may_call():
+    """Named in the config, all of them."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    status, *_ = _parts(await house.ask("POST", "/v1/chat/completions", BODY, origin="http://ui"))
+
+    assert (200, 1) == (status, len(house.calls))
+
+
+@pytest.mark.parametrize(("headers", "key"), [({}, "error"), ({"anthropic_version": "2023-06-01"}, "request_id")])
+async def test_on_unknown_paths_the_version_header_tells_the_dialect(headers, key):
+    """Anthropic's SDK always sends it."""
+    _, _, body = _parts(await _House().ask("GET", "/nowhere", **headers))
+
+    assert key in json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "connection"),
+    [(b"", "path_not_found", None), (None, "path_not_found", "close")],
+    ids=["its body is here", "its body is not"],
+)
+async def test_a_refusal_closes_where_the_body_was_not_read(body, code, connection):
+    """Nothing behind it could be told from it."""
+    _, lines, _ = _parts(await _House().ask("POST", "/nowhere", body))
+
+    assert (code, connection) == (lines["x-plano-error"], lines.get("connection"))
+
+
+@pytest.mark.parametrize("what", ["overloaded", "draining"])
+async def test_a_call_without_a_permit_is_refused(what):
+    """503 with Retry-After; a drain closes the connection too."""
+    house = _House(in_flight=0)
+    if what == "draining":
+        await house.drain.run(quiet_s=0, grace_s=0)
+    status, lines, _ = _parts(await house.ask("POST", "/v1/chat/completions", BODY))
+
+    assert (503, what, "1") == (status, lines["x-plano-error"], lines["retry-after"])
+    assert ("close" if what == "draining" else None) == lines.get("connection")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [(errors.ConnectFailed("no"), 503, "upstream_connect_failed"), (KeyError("bug"), 500, "internal")],
+)
+async def test_an_error_of_a_carried_call_is_answered_and_reported_by_the_proxy_alone(error, status, code):
+    """One call, one report."""
+    house = _House(fail=error)
+    got, lines, _ = _parts(await house.ask("POST", "/v1/chat/completions", BODY))
+
+    assert (status, code, [], 0) == (got, lines["x-plano-error"], house.ear.refused, house.drain.in_flight)
+
+
+async def test_a_bug_after_the_head_breaks_the_connection():
+    """A second head inside a body would be worse than none."""
+    house = _House()
+
+    async def fail_late(call: Call, down: Downstream) -> Outcome:
+        down.start(200, b"OK", [], None)
+        raise RuntimeError("bug")
+
+    house.door._carry = fail_late
+    request = await house.ask("POST", "/v1/chat/completions", BODY)
+
+    assert (1, ["abort"]) == (request.written.count(b"HTTP/1.1"), request.ended)
+
+
+async def test_a_cancelled_call_gives_its_permit_back():
+    """The app has left; nobody is answered."""
+    house = _House(fail=asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        await house.ask("POST", "/v1/chat/completions", BODY)
+
+    assert 0 == house.drain.in_flight
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError("Too many headers received"), 431), (None, 400)])
+async def test_bytes_that_were_no_request_get_an_answer_with_an_id(error, status):
+    """As JSON, with the connection closed behind it."""
+    house = _House()
+    request = FakeRequest(headers=[])
+    house.door.handle_parse_error(request, error)
+    got, lines, body = _parts(request)
+
+    assert (status, "close", 4) == (got, lines["connection"], uuid.UUID(lines["x-request-id"]).version)
+    assert lines["x-plano-error"] == json.loads(body)["error"]["code"]

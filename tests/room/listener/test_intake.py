@@ -1,0 +1,126 @@
+"""Bodies: taken whole where they came with the head, awaited where they did not, refused where they are too much."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+
+from sidecar.domain import errors
+from sidecar.domain.call import InboundHeaders
+from sidecar.listener.intake import parse_error_of, read_body, take_whole_body
+from tests.room.listener.fakes import FakeRequest
+
+LIMIT_BYTES = 8
+NONE = InboundHeaders()
+
+
+@pytest.mark.parametrize("body", [b"", b"12345678"])
+async def test_a_body_that_came_with_its_head_is_taken_at_once(body):
+    """Up to the limit and with it."""
+    request = FakeRequest(body=body)
+
+    assert [body, body] == [
+        take_whole_body(request, NONE, LIMIT_BYTES),
+        await read_body(request, NONE, LIMIT_BYTES),
+    ]
+
+
+async def test_a_body_that_has_not_come_is_none():
+    """Nobody waits for it here."""
+    assert take_whole_body(FakeRequest(body=None), NONE, LIMIT_BYTES) is None
+
+
+@pytest.mark.parametrize("body", [b"123456789", None], ids=["here", "to come"])
+async def test_a_compressed_body_is_refused_before_it_is_read(body):
+    """It could not be read, and must not be forwarded unread."""
+    request = FakeRequest(body=body)
+    with pytest.raises(errors.UnsupportedEncoding):
+        take_whole_body(request, InboundHeaders(content_encoding=b"gzip"), LIMIT_BYTES)
+
+
+async def test_a_body_over_the_limit_is_refused_though_it_is_here():
+    """It is not held any longer than needed."""
+    with pytest.raises(errors.BodyTooLarge, match=r"limits\.body_bytes \(8\)"):
+        take_whole_body(FakeRequest(body=b"123456789"), NONE, LIMIT_BYTES)
+
+
+async def test_an_announced_length_over_the_limit_is_refused_unread():
+    """And no 100 asks for it."""
+    headers = [("Content-Length", "9"), ("Expect", "100-continue")]
+    request = FakeRequest(body=None, headers=headers)
+    with pytest.raises(errors.BodyTooLarge):
+        await read_body(request, NONE, LIMIT_BYTES)
+
+    assert b"" == request.written
+
+
+@pytest.mark.parametrize(("pieces", "is_too_large"), [([b"1234", b"5678"], False), ([b"1234", b"56789"], True)])
+async def test_a_body_without_a_length_is_counted_while_it_comes(pieces, is_too_large):
+    """Chunks announce nothing."""
+    request = FakeRequest(body=None)
+    for piece in pieces:
+        request.content.feed_data(piece)
+    request.content.feed_eof()
+
+    if is_too_large:
+        with pytest.raises(errors.BodyTooLarge):
+            await read_body(request, NONE, LIMIT_BYTES)
+    else:
+        assert b"12345678" == await read_body(request, NONE, LIMIT_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("expect", "said"), [("100-continue", b"HTTP/1.1 100 Continue\r\n\r\n"), ("100-Continue", None), ("x", b"")]
+)
+async def test_100_continue_is_said_to_who_waits_for_it(expect, said):
+    """In any case, and only to that expectation."""
+    request = FakeRequest(body=None, headers=[("Content-Length", "2"), ("Expect", expect)])
+    request.content.feed_data(b"ab")
+    request.content.feed_eof()
+    await read_body(request, NONE, LIMIT_BYTES)
+
+    assert (b"HTTP/1.1 100 Continue\r\n\r\n" if said is None else said) == request.written
+
+
+async def test_an_app_that_is_gone_is_told_nothing():
+    """Its transport is None."""
+    request = FakeRequest(body=None, headers=[("Expect", "100-continue")])
+    request.transport = None
+    request.content.feed_eof()
+
+    assert b"" == await read_body(request, NONE, LIMIT_BYTES)
+
+
+async def test_framing_that_breaks_inside_the_body_is_the_apps_mistake():
+    """A chunk size that is no number."""
+    request = FakeRequest(body=None)
+    request.content.set_exception(web.RequestPayloadError("secret bytes"))
+    with pytest.raises(errors.MalformedRequest) as caught:
+        await read_body(request, NONE, LIMIT_BYTES)
+
+    assert "secret" not in caught.value.message
+
+
+async def test_an_app_that_leaves_inside_its_body_is_no_mistake():
+    """What aiohttp reports of it goes on as it is."""
+    request = FakeRequest(body=None)
+    request.content.set_exception(ConnectionResetError("gone"))
+    with pytest.raises(ConnectionResetError):
+        await read_body(request, NONE, LIMIT_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (LineTooLong(b"sk-secret", 100), errors.HeadersTooLarge),
+        (BadHttpMessage("Too many headers received"), errors.HeadersTooLarge),
+        (BadHttpMessage("sk-secret"), errors.MalformedRequest),
+        (None, errors.MalformedRequest),
+    ],
+)
+def test_the_parsers_complaints_are_put_into_our_words(error, kind):
+    """Its own repeat the bytes."""
+    told = parse_error_of(error)
+
+    assert (kind, False) == (type(told), "sk-secret" in told.message)
