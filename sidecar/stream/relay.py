@@ -31,7 +31,12 @@ class Relayed(msgspec.Struct, frozen=True, gc=False):
 
 
 def relay_whole(reply: Reply, lines: list[bytes], down: Downstream, clock: Clock) -> Relayed | None:
-    """Send a reply that has arrived completely, in one write; None where it has not, which is `Relay`'s to carry."""
+    """Send a reply that has arrived completely, in one write; None where it has not, which is `Relay`'s to carry.
+
+    An event stream is always `Relay`'s: that all of it is here does not say that its last event is.
+    """
+    if reply.content_length is None and _is_plain_event_stream(reply):
+        return None
     whole = reply.take_whole()
     if whole is None:
         return None

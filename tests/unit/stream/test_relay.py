@@ -73,7 +73,7 @@ async def _relay(reply, down, dialect=DialectName.CHAT):
 
 async def test_a_whole_answer_goes_out_at_once():
     """One write, no reading, no closing ceremony."""
-    reply, down = FakeReply(whole=b"{}"), FakeDown()
+    reply, down = FakeReply(whole=b"{}", headers=((b"Content-Type", b"application/json"),)), FakeDown()
     relayed = await _relay(reply, down)
 
     assert [(200, b"{}")] == down.log
@@ -98,6 +98,14 @@ async def test_a_stream_that_ends_well_without_its_last_event_is_broken():
     verb, event = down.log[-1]
     assert ("broken", True) == (verb, b"without its last event" in event)
     assert CallOutcome.INCOMPLETE == relayed.result
+
+
+async def test_a_stream_that_came_at_once_is_still_watched_for_its_last_event():
+    """A busy machine reads head, events and a proper end together; that makes the fragment no whole."""
+    down = FakeDown()
+    relayed = await _relay(FakeReply(b"data: 1\n\n", whole=b"data: 1\n\n"), down)
+
+    assert ("broken", CallOutcome.INCOMPLETE) == (down.log[-1][0], relayed.result)
 
 
 async def test_a_cut_after_the_last_event_is_no_loss():
