@@ -21,7 +21,9 @@ from sidecar.domain.clock import SystemClock
 from sidecar.domain.events import Observers
 from sidecar.lifecycle import Drain, Latch, Tasks
 from sidecar.listener.admin import Admin
+from sidecar.listener.budget import BodyBudget
 from sidecar.listener.handlers import Door, DoorPolicy
+from sidecar.listener.intake import Intake
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopback, port_of, raise_file_limit
 from sidecar.outbox import Outbox
@@ -115,7 +117,7 @@ class App:
 
     async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:
         listener = self._config.listeners[0]
-        data_server = DataServer(door.handle, door.handle_parse_error)
+        data_server = DataServer(door.handle, door.handle_parse_error, head_s=self._config.timeouts.request_header_s)
         admin_server = web.Server(admin.handle, access_log=None)
         for server in (admin_server, data_server):
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
@@ -145,7 +147,9 @@ def _door_policy(config: Config) -> DoorPolicy:
             tenant_header=cache.tenant_header.lower() if cache.tenant_header else None,
             propagate=frozenset(name.lower() for name in config.propagate),
         ),
-        body_bytes=config.limits.body_bytes,
+        intake=Intake(
+            BodyBudget(config.limits.buffered_bytes), config.limits.body_bytes, config.timeouts.request_body_s
+        ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),

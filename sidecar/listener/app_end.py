@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 from sidecar.listener.request import Request
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_CHUNKS_SINCE: Final = (1, 1)
 _FLUSH_AT_MOST_S: Final = 5.0
 """How long a last error event may take to reach an app that reads slowly, before the connection is dropped."""
 
@@ -77,7 +78,7 @@ class AppEnd(web.StreamResponse):
         head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
         if content_length is not None:
             head.append(b"Content-Length: %d\r\n" % content_length)
-        elif self.request.is_http10:
+        elif self.request.version < _CHUNKS_SINCE:
             self._keeps_alive = False
         elif self.request.method != "HEAD" and not _is_bodiless(status):
             self._is_chunked = True
@@ -123,7 +124,7 @@ class AppEnd(web.StreamResponse):
     def _add_connection(self, head: list[bytes]) -> None:
         if not self._keeps_alive:
             head.append(b"Connection: close\r\n")
-        elif self.request.is_http10:
+        elif self.request.version < _CHUNKS_SINCE:
             head.append(b"Connection: keep-alive\r\n")
 
 

@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
+from sidecar.domain.call import RawHeaders
 from sidecar.listener.request import Answer, Handler, ParseErrorHandler
 
 RELIED_ON: Final = frozenset({
@@ -35,47 +37,23 @@ _DISCARD_AT_MOST_S: Final = 5.0
 class ArrivedRequest:
     """Implements `request.Request` on what aiohttp's parser hands over, without a request object of aiohttp's."""
 
-    __slots__ = ("_message", "_payload", "_protocol", "transport")
+    __slots__ = ("_message", "_protocol", "content", "keep_alive", "method", "raw_headers", "target", "transport")
 
     def __init__(self, message: RawRequestMessage, payload: StreamReader, protocol: RequestHandler) -> None:
         self._message = message
-        self._payload = payload
         self._protocol = protocol
+        self.content = payload
+        self.keep_alive = not message.should_close
+        self.method = message.method
+        self.raw_headers: RawHeaders = message.raw_headers
+        target = message.path
+        self.target = target if target[:1] == "/" else _origin_form(message)
         self.transport = protocol.transport
 
     @property
-    def method(self) -> str:
-        """See `Request.method`."""
-        return self._message.method
-
-    @property
-    def target(self) -> str:
-        """See `Request.target`."""
-        target = self._message.path
-        if target.startswith("/"):
-            return target
-        url = self._message.url
-        return url.raw_path_qs if url.absolute else target
-
-    @property
-    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """See `Request.raw_headers`."""
-        return self._message.raw_headers
-
-    @property
-    def is_http10(self) -> bool:
-        """See `Request.is_http10`."""
-        return self._message.version < (1, 1)
-
-    @property
-    def keep_alive(self) -> bool:
-        """See `Request.keep_alive`."""
-        return not self._message.should_close
-
-    @property
-    def content(self) -> StreamReader:
-        """See `Request.content`."""
-        return self._payload
+    def version(self) -> tuple[int, int]:
+        """See `Request.version`."""
+        return self._message.version
 
     @property
     def task(self) -> asyncio.Task[Any]:
@@ -87,7 +65,7 @@ class ArrivedRequest:
     @property
     def is_last_sent(self) -> bool:
         """See `Request.is_last_sent`."""
-        return not self._protocol._messages and self._payload.is_eof()  # noqa: SLF001
+        return not self._protocol._messages and self.content.is_eof()  # noqa: SLF001
 
     @property
     def is_write_paused(self) -> bool:
@@ -101,7 +79,7 @@ class ArrivedRequest:
 
     def take_body(self) -> bytes | None:
         """See `Request.take_body`."""
-        payload = self._payload
+        payload = self.content
         if not payload.is_eof():
             return None
         pieces: Any = getattr(payload, "_buffer", None)
@@ -118,7 +96,7 @@ class ArrivedRequest:
 
     def _cancel(self, exc: BaseException) -> None:
         """aiohttp: the connection is gone."""
-        self._payload.set_exception(exc)
+        self.content.set_exception(exc)
 
 
 def is_supported() -> bool:
@@ -127,25 +105,69 @@ def is_supported() -> bool:
     return known >= RELIED_ON and hasattr(StreamReader, "_read_nowait_chunk")
 
 
-class Connection(RequestHandler):
-    """A connection whose requests are handled one after the other in its own task."""
+def _origin_form(message: RawRequestMessage) -> str:
+    """Path and query of a target that has an authority before them, or of one that is none."""
+    url = message.url
+    return url.raw_path_qs if url.absolute else message.path
 
-    __slots__ = ("handler", "on_parse_error")
 
-    handler: Handler
+class TimedConnection(RequestHandler):
+    """A connection of aiohttp's that gives an app only so long for the head of a request."""
+
+    __slots__ = ("_head_timer", "head_s", "on_parse_error")
+
+    head_s: float
     on_parse_error: ParseErrorHandler
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A new connection, told to read in pieces that malloc keeps at hand."""
+        self._head_timer: asyncio.TimerHandle | None = None
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         super().connection_made(transport)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The app is gone."""
+        self.stop_head_timer()
+        super().connection_lost(exc)
+
+    def start_head_timer(self) -> None:
+        """A head has begun, and is not complete."""
+        if self._head_timer is None:
+            self._head_timer = asyncio.get_running_loop().call_later(self.head_s, self._head_is_late)
+
+    def stop_head_timer(self) -> None:
+        """The head is complete, or nobody waits for it any more."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._current_request is not None:
+            self.start_head_timer()  # it came behind a request that is not answered yet
+        elif self.transport is not None:
+            self.on_parse_error(ArrivedRequest(ERROR, EMPTY_PAYLOAD, self), TimeoutError())
+            self.force_close()
+
+
+class Connection(TimedConnection):
+    """A connection whose requests are handled one after the other in its own task."""
+
+    __slots__ = ("handler",)
+
+    handler: Handler
+
     def data_received(self, data: bytes) -> None:
         """Parse. aiohttp forgets the body that an error falls into: whoever reads it would wait till the app leaves."""
         super().data_received(data)
-        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
-            self._break_bodies()
+        if self._messages:
+            if self._head_timer is not None:
+                self.stop_head_timer()
+            if isinstance(self._messages[-1][0], _ErrInfo):
+                self._break_bodies()
+        elif self._current_request is None or self._current_request.content.is_eof():
+            self.start_head_timer()
 
     def _break_bodies(self) -> None:
         error = web.RequestPayloadError("broken framing")
@@ -163,14 +185,28 @@ class Connection(RequestHandler):
                 if not self._messages:
                     await self._next_message()
                 message, payload = self._messages.popleft()
-                if self._parser is not None:
-                    self._parser.message_consumed()
-                if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
-                    self._resume_reading_if_drained()
-                if self._manager is not None:
-                    self._manager.requests_count += 1
-                if not await self._serve(message, payload) or self._close or self._force_close:
+                self._message_taken()
+                problem = None
+                if isinstance(message, _ErrInfo):
+                    problem, message = message, ERROR
+                request = ArrivedRequest(message, payload, self)
+                self._current_request = request  # type: ignore[assignment]
+                self._request_in_progress = True
+                try:
+                    answer: Answer = (
+                        await self.handler(request) if problem is None else self.on_parse_error(request, problem.exc)
+                    )
+                finally:
+                    self._request_in_progress = False
+                    if self._handler_waiter is not None:
+                        self._tell_waiter()
+                self._keepalive = answer.keep_alive
+                if not payload.is_eof():
+                    self._keepalive = False
+                    await self._discard(payload)
+                if not self._keepalive or self._upgraded or self._close or self._force_close:
                     break
+                self._current_request = None
                 self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
                 if self._keepalive_handle is None:
                     self._keepalive_handle = self._loop.call_at(
@@ -188,27 +224,19 @@ class Connection(RequestHandler):
         finally:
             self._waiter = None
 
-    async def _serve(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
-        """Answer one request; return whether another may follow."""
-        request = ArrivedRequest(ERROR if isinstance(message, _ErrInfo) else message, payload, self)
-        self._current_request = request  # type: ignore[assignment]
-        self._request_in_progress = True
-        try:
-            answer: Answer
-            if isinstance(message, _ErrInfo):
-                answer = self.on_parse_error(request, message.exc)
-            else:
-                answer = await self.handler(request)
-        finally:
-            self._current_request = None
-            self._request_in_progress = False
-            if self._handler_waiter is not None and not self._handler_waiter.done():
-                self._handler_waiter.set_result(None)
-        self._keepalive = answer.keep_alive
-        if not payload.is_eof():
-            self._keepalive = False
-            await self._discard(payload)
-        return self._keepalive and not self._upgraded
+    def _message_taken(self) -> None:
+        """Tell aiohttp's parser, which stops reading where many requests wait."""
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+        if self._manager is not None:
+            self._manager.requests_count += 1
+
+    def _tell_waiter(self) -> None:
+        """Aiohttp's shutdown waits for the handler."""
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
 
     async def _discard(self, payload: StreamReader) -> None:
         if self.transport is not None and self.transport.can_write_eof():

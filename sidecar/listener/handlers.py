@@ -11,6 +11,7 @@ import msgspec
 from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Downstream, Endpoint, InboundHeaders, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import (
+    MalformedRequest,
     MethodNotAllowed,
     OriginRefused,
     PathNotFound,
@@ -20,7 +21,7 @@ from sidecar.domain.events import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.lifecycle import Drain
 from sidecar.listener.app_end import AppEnd
-from sidecar.listener.intake import parse_error_of, read_body, take_whole_body
+from sidecar.listener.intake import Intake, parse_error_of
 from sidecar.listener.request import Request
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
@@ -33,6 +34,9 @@ _JSON: Final = b"content-type: application/json\r\n"
 _PROBES: Final = frozenset({"/", "/api/hello"})
 """Agents ask whether their gateway is there before they use it."""
 _MODELS: Final = "/v1/models"
+_REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
+"""Nowhere served: a tunnel would go around everything, an echo would tell credentials."""
+_FIRST_VERSION: Final = (1, 0)
 _NO_FACTS: Final = BodyFacts()
 
 
@@ -40,7 +44,7 @@ class DoorPolicy(msgspec.Struct, frozen=True):
     """What the data port lets in."""
 
     headers: HeaderPolicy
-    body_bytes: int
+    intake: Intake
     allow_origins: frozenset[str] = frozenset()
     fixed_tenant: str | None = None
     """Wins over the tenant header."""
@@ -93,7 +97,7 @@ class Door:
         try:
             headers = read_headers(request.raw_headers, self._policy.headers)
             request_id = request_id_of(headers)
-            if headers.has_origin or headers.is_upgrade:
+            if headers.has_origin or headers.is_upgrade or not request.keep_alive:
                 self._check(request, headers)
             arrival = Arrival(request, path, mark + query, headers, request_id, admitted_s)
             if endpoint is not None and request.method == "POST":
@@ -114,14 +118,18 @@ class Door:
         """One call, admitted and read. The permit is held until the stream has ended."""
         holder = arrival.request.task
         self._drain.admit(holder)
+        held_bytes = 0
+        intake = self._policy.intake
         try:
-            body = take_whole_body(arrival.request, arrival.headers, self._policy.body_bytes)
+            body = intake.take_whole(arrival.request, arrival.headers)
             if body is None:
-                body = await read_body(arrival.request, arrival.headers, self._policy.body_bytes)
+                body = await intake.read(arrival.request)
+            held_bytes = len(body)
             call = self._call_of(arrival, endpoint, provider, body)
             down.is_carried = True
             await self._carry(call, down)
         finally:
+            intake.budget.give_back(held_bytes)
             self._drain.release(holder)
 
     def _call_of(self, arrival: Arrival, endpoint: Endpoint, provider: str | None, body: bytes) -> Call:
@@ -152,7 +160,9 @@ class Door:
         """The paths that are not calls to a model: lists, probes, passthrough, and mistakes."""
         path, method = arrival.path, arrival.request.method
         provider = self._passthrough_of(path)
-        if path in ENDPOINTS:
+        if method in _REFUSED_METHODS:
+            _allow(method, path, "GET, HEAD, POST")
+        elif path in ENDPOINTS:
             _allow(method, path, "POST")
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _allow(method, path, "GET")
@@ -182,10 +192,12 @@ class Door:
         return None
 
     def _check(self, request: Request, headers: InboundHeaders) -> None:
-        """Refuse web pages and WebSockets.
+        """Refuse web pages, WebSockets, and heads without a version.
 
-        Raises: OriginRefused, UpgradeNotServed.
+        Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
         """
+        if request.version < _FIRST_VERSION:
+            raise MalformedRequest("the request line names no version of HTTP")
         if headers.has_origin and not self._policy.allow_origins.issuperset(request.header_values("Origin")):
             raise OriginRefused("requests from web pages are refused; listeners[].allow_origins can allow an origin")
         if headers.is_upgrade:

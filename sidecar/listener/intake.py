@@ -1,7 +1,10 @@
-"""Reading a request's body: whole, within its limit, as it came."""
+"""Reading a request's body: whole, within its limits of size and time, as it came."""
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
@@ -11,63 +14,114 @@ from sidecar.domain.errors import (
     DownstreamError,
     HeadersTooLarge,
     MalformedRequest,
+    RequestTimeout,
     UnsupportedEncoding,
 )
+from sidecar.listener.budget import BodyBudget
 from sidecar.listener.request import Request
 
 
-def take_whole_body(request: Request, headers: InboundHeaders, limit_bytes: int) -> bytes | None:
-    """The body if all of it came with the head, as it mostly does; None where it must be waited for.
+class Intake(msgspec.Struct, frozen=True):
+    """What a body may cost."""
 
-    Raises: UnsupportedEncoding, BodyTooLarge.
-    """
-    if headers.content_encoding:
-        raise UnsupportedEncoding("the request body must not be compressed: send it with content-encoding identity")
-    body = request.take_body()
-    if body is not None and len(body) > limit_bytes:
-        raise _too_large(limit_bytes)
-    return body
+    budget: BodyBudget
+    body_bytes: int
+    """The longest body that is read."""
+    body_s: float
+    """How long its reading may take, waiting for room not counted."""
 
+    def take_whole(self, request: Request, headers: InboundHeaders) -> bytes | None:
+        """The body if all of it came with the head, as it mostly does; None where it must be waited for.
 
-async def read_body(request: Request, headers: InboundHeaders, limit_bytes: int) -> bytes:
-    """The whole body, at most ``limit_bytes``, waiting for it.
-
-    Raises: UnsupportedEncoding, BodyTooLarge, MalformedRequest; ConnectionError if the app left.
-    """
-    body = take_whole_body(request, headers, limit_bytes)
-    if body is not None:
+        Whoever gets it gives its length back to the budget.
+        Raises: UnsupportedEncoding, BodyTooLarge.
+        """
+        if headers.content_encoding:
+            raise UnsupportedEncoding("the request body must not be compressed: send it with content-encoding identity")
+        size = request.content.total_bytes
+        if size > self.body_bytes:
+            raise self._too_large()
+        if not self.budget.take_now(size):
+            return None
+        body = request.take_body()
+        if body is None:
+            self.budget.give_back(size)
         return body
-    announced = request.header_values("Content-Length")
-    if announced and int(announced[0]) > limit_bytes:
-        raise _too_large(limit_bytes)
-    if (
-        any("100-continue" in value.lower() for value in request.header_values("Expect"))
-        and request.transport is not None
-    ):
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return await _gather(request, limit_bytes)
+
+    async def read(self, request: Request) -> bytes:
+        """The whole body, waiting for room and for the app. Whoever gets it gives its length back to the budget.
+
+        Raises: BodyTooLarge, MalformedRequest, RequestTimeout, Overloaded; ConnectionError if the app left.
+        """
+        announced = request.header_values("Content-Length")
+        length = int(announced[0]) if announced else None
+        if length is not None and length > self.body_bytes:
+            raise self._too_large()
+        held = _Held(self.budget)
+        try:
+            # Where the length is known its room is taken at once: half-read bodies never wait for each other.
+            await held.grow_to(length or 0)
+            _continue(request)
+            return await self._gather(request, held)
+        except BaseException:
+            held.give_back()
+            raise
+
+    async def _gather(self, request: Request, held: _Held) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        left_s = self.body_s
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                began_s = loop.time()
+                async with asyncio.timeout(left_s):
+                    piece = await request.content.readany()
+                left_s -= loop.time() - began_s
+                if not piece:
+                    return b"".join(pieces)
+                size += len(piece)
+                if size > self.body_bytes:
+                    raise self._too_large()
+                if size > held.size:
+                    await held.grow_to(size)
+                pieces.append(piece)
+        except TimeoutError as error:
+            raise RequestTimeout(f"the request body did not arrive within {self.body_s:g} s") from error
+        except web.RequestPayloadError as error:
+            raise MalformedRequest("the request body's framing is broken") from error
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"the request body is longer than limits.body_bytes ({self.body_bytes})")
+
+
+class _Held:
+    """Room that one body has taken so far."""
+
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
+        self.size = 0
+
+    async def grow_to(self, size: int) -> None:
+        await self._budget.take(size - self.size)
+        self.size = size
+
+    def give_back(self) -> None:
+        self._budget.give_back(self.size)
+        self.size = 0
 
 
 def parse_error_of(error: BaseException | None) -> DownstreamError:
     """What aiohttp's parser complained of, in our words: its own repeat the bytes, credentials included."""
+    if isinstance(error, TimeoutError):
+        return RequestTimeout("the request's head did not arrive in time")
     if isinstance(error, LineTooLong) or "Too many headers" in str(error):
         return HeadersTooLarge("the request's headers are over 64 KiB, or more than 128")
     return MalformedRequest("the request is not well-formed HTTP/1.1")
 
 
-async def _gather(request: Request, limit_bytes: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        while piece := await request.content.readany():
-            size += len(piece)
-            if size > limit_bytes:
-                raise _too_large(limit_bytes)
-            pieces.append(piece)
-    except web.RequestPayloadError as error:
-        raise MalformedRequest("the request body's framing is broken") from error
-    return b"".join(pieces)
-
-
-def _too_large(limit_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(f"the request body is longer than limits.body_bytes ({limit_bytes})")
+def _continue(request: Request) -> None:
+    """Tell an app that asked before it sends to go on."""
+    asked = any("100-continue" in value.lower() for value in request.header_values("Expect"))
+    if asked and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -44,8 +44,8 @@ class Request(Protocol):
         ...
 
     @property
-    def is_http10(self) -> bool:
-        """Whether the app speaks HTTP/1.0, which has no chunks."""
+    def version(self) -> tuple[int, int]:
+        """Of HTTP, as the app says. Below 1.1 there are no chunks, below 1.0 no head that could be trusted."""
         ...
 
     @property
@@ -119,9 +119,9 @@ class PlainRequest:
         return self._request.raw_headers
 
     @property
-    def is_http10(self) -> bool:
-        """See `Request.is_http10`."""
-        return self._request.version < (1, 1)
+    def version(self) -> tuple[int, int]:
+        """See `Request.version`."""
+        return self._request.version
 
     @property
     def keep_alive(self) -> bool:

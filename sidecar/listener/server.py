@@ -11,7 +11,7 @@ from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import ConfigError
-from sidecar.listener.connection import Connection, is_supported
+from sidecar.listener.connection import Connection, TimedConnection, is_supported
 from sidecar.listener.request import Handler, ParseErrorHandler, PlainRequest
 
 KEEPALIVE_S: Final = 600.0
@@ -37,12 +37,28 @@ def assert_c_parser() -> None:
         )
 
 
-class _PlainConnection(RequestHandler):
+class _PlainConnection(TimedConnection):
     """aiohttp's own loop, with the hook through which its parse errors pass."""
 
-    __slots__ = ("on_parse_error",)
+    __slots__ = ("_is_serving",)
 
-    on_parse_error: ParseErrorHandler
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._is_serving = False
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_serving:
+            self.start_head_timer()
+
+    async def serve(self, handler: Handler, request: web.BaseRequest) -> web.StreamResponse:
+        """Run the handler; the head of its request is here."""
+        self._is_serving = True
+        self.stop_head_timer()
+        answer = await handler(PlainRequest(request))
+        self._is_serving = not answer.keep_alive  # else what still comes is the rest of a body that nobody wants
+        assert isinstance(answer, web.StreamResponse)
+        return answer
 
     def handle_error(
         self,
@@ -51,24 +67,31 @@ class _PlainConnection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
+        self.stop_head_timer()
         answer = self.on_parse_error(PlainRequest(request), exc)
         assert isinstance(answer, web.StreamResponse)
         return answer
 
 
 class DataServer(web.Server):
-    """aiohttp's low-level server with our connections in it; with ``is_plain``, with aiohttp's own."""
+    """aiohttp's low-level server with our connections in it; with ``is_plain``, with aiohttp's own.
 
-    def __init__(self, handler: Handler, on_parse_error: ParseErrorHandler, *, is_plain: bool = False) -> None:
+    Args: ``head_s`` is how long an app may take for the head of a request.
+    """
+
+    def __init__(
+        self, handler: Handler, on_parse_error: ParseErrorHandler, *, head_s: float = 10.0, is_plain: bool = False
+    ) -> None:
         super().__init__(self._handle_plain, handler_cancellation=True)
         self._handler = handler
         self._on_parse_error = on_parse_error
+        self._head_s = head_s
         self._is_plain = is_plain or not is_supported()
 
     async def _handle_plain(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = await self._handler(PlainRequest(request))
-        assert isinstance(answer, web.StreamResponse)
-        return answer
+        connection = request.protocol
+        assert isinstance(connection, _PlainConnection)
+        return await connection.serve(self._handler, request)
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""
@@ -84,6 +107,7 @@ class DataServer(web.Server):
             read_bufsize=READ_BUFFER_BYTES,
             auto_decompress=False,
         )
+        connection.head_s = self._head_s
         connection.on_parse_error = self._on_parse_error
         if isinstance(connection, Connection):
             connection.handler = self._handler

@@ -67,6 +67,7 @@ _FACTS: Final = {
     "upgrade": "special",
     "origin": "special",
     "content-encoding": "special",
+    "transfer-encoding": "special",
     "anthropic-version": "special",
 }
 """The field of InboundHeaders that takes a header's value; ``special`` ones are worked out in `wire.headers`."""

@@ -37,6 +37,8 @@ _SECONDS_PER_UNIT: Final = {"x-plano-timeout-ms": 0.001, "x-stainless-timeout": 
 _TARGET: Final = re.compile(r"[!-~]+")
 _PLAIN_CONNECTIONS: Final = frozenset((b"keep-alive", b"Keep-Alive", b"close", b"Close"))
 """What nearly every peer says in Connection, and what names no field."""
+_PLAIN_CODINGS: Final = frozenset((b"", b"identity", b"chunked"))
+"""What leaves a body as it is once aiohttp's parser has taken the framing off."""
 
 _PASS: Final = Passage.PASS
 _DROP: Final = Passage.DROP
@@ -194,14 +196,14 @@ def _special(special: Sequence[tuple[str, bytes]], listed: set[bytes]) -> dict[s
     for name, value in special:
         if name == "anthropic-version":
             facts["has_anthropic_version"] = True
-        elif name == "content-encoding":
+        elif name in ("content-encoding", "transfer-encoding"):
             codings += [coding.strip(_BLANKS) for coding in value.lower().split(b",")]
         elif name == "origin":
             facts["has_origin"] = True
         elif name == "upgrade" and b"upgrade" in listed and b"websocket" in _tokens(value):
             facts["is_upgrade"] = True
     if codings:
-        facts["content_encoding"] = b", ".join(coding for coding in codings if coding not in (b"", b"identity"))
+        facts["content_encoding"] = b", ".join(coding for coding in codings if coding not in _PLAIN_CODINGS)
     return facts
 
 

@@ -38,7 +38,7 @@ class FakeRequest:
         self.method = "POST"
         self.target = "/v1/chat/completions"
         self.headers: list[tuple[str, str]] = []
-        self.is_http10 = False
+        self.version = (1, 1)
         self.keep_alive = True
         self.is_last_sent = True
         self.is_write_paused = False
@@ -46,7 +46,9 @@ class FakeRequest:
         self.drained = 0
         for name, value in changes.items():
             setattr(self, name, value)
-        self.content = StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16)
+        protocol = BaseProtocol(asyncio.get_running_loop())
+        protocol.transport = self.transport  # a stream without one says that the app is gone
+        self.content = StreamReader(protocol, 2**16)
         if self.body is not None:
             self.content.feed_data(self.body)
             self.content.feed_eof()

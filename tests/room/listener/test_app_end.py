@@ -48,12 +48,12 @@ async def test_head_gets_the_length_alone():
 
 
 @pytest.mark.parametrize(
-    ("keep_alive", "is_http10", "line"),
-    [(True, False, b""), (False, False, CLOSE), (True, True, KEEP), (False, True, CLOSE)],
+    ("keep_alive", "version", "line"),
+    [(True, (1, 1), b""), (False, (1, 1), CLOSE), (True, (1, 0), KEEP), (False, (1, 0), CLOSE)],
 )
-async def test_the_connection_line_says_what_is_not_the_versions_default(keep_alive, is_http10, line):
+async def test_the_connection_line_says_what_is_not_the_versions_default(keep_alive, version, line):
     """HTTP/1.1 keeps, HTTP/1.0 closes."""
-    request = FakeRequest(keep_alive=keep_alive, is_http10=is_http10)
+    request = FakeRequest(keep_alive=keep_alive, version=version)
     down = AppEnd(request)
     down.send_whole(200, b"OK", [], b"")
 
@@ -103,7 +103,7 @@ async def test_an_announced_length_is_kept_and_nothing_is_chunked():
 
 async def test_an_http10_app_gets_a_stream_that_ends_with_the_connection():
     """It knows no chunks."""
-    request = FakeRequest(is_http10=True)
+    request = FakeRequest(version=(1, 0))
     down = AppEnd(request)
     down.start(200, b"OK", [], None)
     await down.write(b"body")
@@ -168,7 +168,7 @@ async def test_a_broken_end_at_a_boundary_is_the_event_and_then_no_last_chunk(mo
 async def test_a_broken_end_of_an_unchunked_stream_is_the_event_as_it_is(monkeypatch):
     """HTTP/1.0."""
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *_: None)
-    request = FakeRequest(is_http10=True)
+    request = FakeRequest(version=(1, 0))
     down = AppEnd(request)
     down.start(200, b"OK", [], None)
     down.end_broken(b"data: error\n\n")

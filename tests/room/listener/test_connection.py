@@ -13,8 +13,9 @@ from aiohttp.web_protocol import RequestHandler
 from sidecar.domain.call import InboundHeaders
 from sidecar.domain.errors import BodyTooLarge, ConfigError, HeadersTooLarge, MalformedRequest
 from sidecar.listener.app_end import AppEnd
+from sidecar.listener.budget import BodyBudget
 from sidecar.listener.connection import RELIED_ON, is_supported
-from sidecar.listener.intake import parse_error_of, read_body
+from sidecar.listener.intake import Intake, parse_error_of
 from sidecar.listener.request import Handler, Request
 from sidecar.listener.server import DataServer, assert_c_parser, bind, port_of, raise_file_limit
 from sidecar.outbox import Outbox
@@ -56,7 +57,10 @@ class Echo:
             return down
         self.reading.set()
         try:
-            body = await read_body(request, InboundHeaders(), LIMIT_BYTES)
+            intake = Intake(BodyBudget(2 * LIMIT_BYTES), LIMIT_BYTES, 30)
+            body = intake.take_whole(request, InboundHeaders())
+            if body is None:
+                body = await intake.read(request)
         except (BodyTooLarge, MalformedRequest) as error:
             down.close_after()
             down.send_whole(error.status, b"", [], b"refused")

@@ -16,7 +16,9 @@ from sidecar.domain.clock import SystemClock
 from sidecar.domain.events import Deaf, Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.lifecycle import Drain
+from sidecar.listener.budget import BodyBudget
 from sidecar.listener.handlers import Door, DoorPolicy
+from sidecar.listener.intake import Intake
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.wire.dialects import dialect_for
@@ -57,7 +59,7 @@ class _House:
             self.drain,
             Observers([self.ear]),
             SystemClock(),
-            DoorPolicy(POLICY, body_bytes=1000, **policy),
+            DoorPolicy(POLICY, Intake(BodyBudget(10_000), 1000, 30), **policy),
         )
 
     async def _carry(self, call: Call, down: Downstream) -> Outcome:
