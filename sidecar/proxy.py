@@ -67,10 +67,12 @@ class Proxy:
             self._observers.call_decided(call, decision, decided_s - call.admitted_s)
             dispatched = await self._dispatcher.dispatch(call, Plan(decision.candidates, 1))
             lines = response_lines(dispatched.reply.headers, (self._own_lines(call, decision, decided_s, dispatched),))
+            dialect = None if call.endpoint.operation is Operation.PASSTHROUGH else self._dialects[call.dialect]
             # The answer to a HEAD announces a length that never comes.
-            relayed = None if call.method == "HEAD" else relay_whole(dispatched.reply, lines, down, self._clock)
+            relayed = (
+                None if call.method == "HEAD" else relay_whole(dispatched.reply, lines, down, self._clock, dialect)
+            )
             if relayed is None:
-                dialect = None if call.endpoint.operation is Operation.PASSTHROUGH else self._dialects[call.dialect]
                 relayed = await Relay(self._clock, dialect, call.request_id).run(dispatched.reply, lines, down)
         except SidecarError as error:
             self._end(call, decision, _refused(call, error, decided_s, self._monotonic_s()))
@@ -175,5 +177,12 @@ def _carried(call: Call, decided_s: float, dispatched: Dispatched, relayed: Rela
         first_byte_s=relayed.first_byte_s - call.admitted_s,
     )
     return Outcome(
-        result, status, timing, call.facts.wants_stream, error_code=relayed.error_code, bytes_out=relayed.bytes_out
+        result,
+        status,
+        timing,
+        call.facts.wants_stream,
+        relayed.served,
+        dispatched.candidate,
+        error_code=relayed.error_code,
+        bytes_out=relayed.bytes_out,
     )

@@ -47,6 +47,17 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: int | None = None
 
 
+class Served(msgspec.Struct, frozen=True, gc=False):
+    """What an answer said about itself."""
+
+    usage: Usage | None = None
+    """None where it did not say."""
+    served_model: str | None = None
+    """The provider's own name for the model that answered."""
+    finish: str | None = None
+    """Why it ended, in the provider's word: ``stop``, ``tool_calls``, ``end_turn``, ``completed``, ..."""
+
+
 class Timing(msgspec.Struct, frozen=True, gc=False):
     """Where the time of one call went. Durations in seconds on the monotonic clock."""
 
@@ -86,6 +97,9 @@ class Outcome(msgspec.Struct, frozen=True):
     """What the app saw; 0 if it left before a head was sent."""
     timing: Timing
     streamed: bool = False
-    usage: Usage | None = None
+    served: Served | None = None
+    """What the answer said about itself; None where nothing was to be read: no answer, an error, a passthrough."""
+    candidate: Candidate | None = None
+    """Who answered; None where nobody did."""
     error_code: str | None = None
     bytes_out: int = 0

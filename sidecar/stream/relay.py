@@ -11,9 +11,11 @@ import msgspec
 from sidecar.domain.call import Dialect, Downstream, Problem, Reply
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
-from sidecar.domain.outcome import CallOutcome
+from sidecar.domain.outcome import CallOutcome, Served
+from sidecar.stream.tap import AnswerTap, EventTap
 from sidecar.stream.terminal import TerminalWatch
 from sidecar.wire.sse import SseBoundary
+from sidecar.wire.usage import served_of_answer
 
 _EVENT_STREAM: Final = b"text/event-stream"
 
@@ -28,9 +30,13 @@ class Relayed(msgspec.Struct, frozen=True, gc=False):
     waited_s: float = 0.0
     """How long the relay waited for the provider after the head."""
     error_code: str | None = None
+    served: Served | None = None
+    """What the answer said about itself; None for errors and for what is not understood here."""
 
 
-def relay_whole(reply: Reply, lines: list[bytes], down: Downstream, clock: Clock) -> Relayed | None:
+def relay_whole(
+    reply: Reply, lines: list[bytes], down: Downstream, clock: Clock, dialect: Dialect | None
+) -> Relayed | None:
     """Send a reply that has arrived completely, in one write; None where it has not, which is `Relay`'s to carry.
 
     An event stream is always `Relay`'s: that all of it is here does not say that its last event is.
@@ -41,7 +47,11 @@ def relay_whole(reply: Reply, lines: list[bytes], down: Downstream, clock: Clock
     if whole is None:
         return None
     down.send_whole(reply.status, reply.reason, lines, whole)
-    return Relayed(CallOutcome.OK, len(whole), clock.monotonic_s())
+    sent_s = clock.monotonic_s()
+    served = None
+    if dialect is not None and reply.status < 400:
+        served = served_of_answer(dialect.name, whole)
+    return Relayed(CallOutcome.OK, len(whole), sent_s, served=served)
 
 
 class Relay:
@@ -58,11 +68,15 @@ class Relay:
         A provider that dies, stalls or babbles in mid-body becomes an error event where the app can read one, and a
         broken connection everywhere else, so that no SDK takes the fragment for the whole.
         """
-        events = None
+        events: _Events | None = None
+        tap: EventTap | AnswerTap | None = None
         if self._dialect is not None and _is_plain_event_stream(reply):
             events = _Events(self._dialect)
+            tap = events.tap
+        elif self._dialect is not None and reply.status < 400:
+            tap = AnswerTap(self._dialect.name)
         down.start(reply.status, reply.reason, lines, reply.content_length)
-        sent = _Sent(self._monotonic_s())
+        sent = _Sent(self._monotonic_s(), tap)
         try:
             await self._pump(reply, down, events, sent)
         except ConnectionError:
@@ -103,6 +117,8 @@ class Relay:
                 events.watch.feed(data)
             sent.size += len(data)
             await down.write(data)
+            if sent.tap is not None:
+                sent.tap.feed(data)
         if events is not None and not events.watch.is_seen:
             raise UpstreamCut("the provider ended the stream without its last event")
 
@@ -117,26 +133,29 @@ class Relay:
 class _Events:
     """What must be known of an event stream to end it well: where events end, and whether the last one came."""
 
-    __slots__ = ("boundary", "dialect", "watch")
+    __slots__ = ("boundary", "dialect", "tap", "watch")
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.boundary = SseBoundary()
         self.watch = TerminalWatch(dialect.name)
+        self.tap = EventTap(dialect.name)
 
 
 class _Sent:
     """What has gone to the app so far."""
 
-    __slots__ = ("first_byte_s", "size", "waited_s")
+    __slots__ = ("first_byte_s", "size", "tap", "waited_s")
 
-    def __init__(self, first_byte_s: float) -> None:
+    def __init__(self, first_byte_s: float, tap: EventTap | AnswerTap | None) -> None:
         self.first_byte_s = first_byte_s
+        self.tap = tap
         self.size = 0
         self.waited_s = 0.0
 
     def ended(self, result: CallOutcome, error_code: str | None = None) -> Relayed:
-        return Relayed(result, self.size, self.first_byte_s, self.waited_s, error_code)
+        served = None if self.tap is None else self.tap.served
+        return Relayed(result, self.size, self.first_byte_s, self.waited_s, error_code, served)
 
 
 def _is_plain_event_stream(reply: Reply) -> bool:

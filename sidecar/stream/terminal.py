@@ -6,28 +6,34 @@ from typing import Final
 
 from sidecar.domain.call import DialectName
 
-_MARKERS: Final = {
-    DialectName.CHAT: (b"data: [DONE]", b"data:[DONE]"),
-    DialectName.MESSAGES: (b"event: message_stop", b"event:message_stop"),
-    DialectName.RESPONSES: tuple(
-        b"event:" + blank + b"response." + end
-        for blank in (b" ", b"")
-        for end in (b"completed", b"failed", b"incomplete")
-    ),
+_ENDS: Final = {
+    DialectName.CHAT: (),
+    DialectName.MESSAGES: (b"message_stop",),
+    DialectName.RESPONSES: (b"response.completed", b"response.failed", b"response.incomplete"),
     DialectName.EMBEDDINGS: (),
 }
+"""The types of last events."""
+_MARKERS: Final = {
+    name: tuple(b"event:" + blank + end for end in ends for blank in (b" ", b"")) for name, ends in _ENDS.items()
+} | {DialectName.CHAT: (b"data: [DONE]", b"data:[DONE]")}
 """How the last event of each dialect begins, at the start of a line, where no text of a model can stand."""
-_TAIL_BYTES: Final = 32
+_MEMBERS: Final = {
+    name: tuple(b'"type":' + blank + b'"' + end + b'"' for end in ends for blank in (b"", b" "))
+    for name, ends in _ENDS.items()
+}
+"""The same in an event's data, for providers that leave its name out. A model's text has its quotes escaped."""
+_TAIL_BYTES: Final = 40
 """Longer than the longest marker and the line end before it."""
 
 
 class TerminalWatch:
     """Watches a stream's bytes go by, in any pieces, for the dialect's terminal event. Keeps a few bytes only."""
 
-    __slots__ = ("_markers", "_tail", "is_seen")
+    __slots__ = ("_markers", "_members", "_tail", "is_seen")
 
     def __init__(self, dialect: DialectName) -> None:
         self._markers = _MARKERS[dialect]
+        self._members = _MEMBERS[dialect]
         self._tail = b"\n"
         self.is_seen = not self._markers
         """Whether the terminal event has begun; True from the start for a dialect that has none."""
@@ -45,4 +51,8 @@ class TerminalWatch:
                     self._tail = b""
                     return
                 at = window.find(marker, at + 1)
+        for member in self._members:
+            if member in window:
+                self.is_seen = True
+                return
         self._tail = window[-_TAIL_BYTES:]

@@ -16,11 +16,13 @@ from sidecar import __version__
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Decision
 from sidecar.domain.events import Deaf
-from sidecar.domain.outcome import CallOutcome, Outcome
+from sidecar.domain.outcome import CallOutcome, Outcome, Usage
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
 OVERHEAD_BUCKETS_S: Final = (50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1)
 DURATION_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+
+TOKEN_KINDS: Final = ("input", "output", "cached_input", "cache_write", "reasoning")
 
 _PASSTHROUGH: Final = "passthrough"
 _RESULT_OF_REFUSAL: Final = {4: CallOutcome.CLIENT_ERROR, 5: CallOutcome.SIDECAR_ERROR}
@@ -46,10 +48,18 @@ class Metrics(Deaf):
             OVERHEAD_BUCKETS_S,
         )
         self._overhead_series = self._overhead.with_labels()
+        self._tokens = CounterFamily(
+            "plano_sidecar_tokens", "Tokens as the providers counted them, by kind.", ("model", "kind")
+        )
+        self._usage_missing = CounterFamily(
+            "plano_sidecar_usage_missing", "Answers that did not say how many tokens they took.", ("model",)
+        )
+        self._token_series: dict[str, tuple[Counter, ...]] = {}
         # Found by what tells them apart, so that a call costs one look-up.
         self._series: dict[tuple[str, CallOutcome, bool], tuple[Counter, Buckets]] = {}
         self.registry = CollectorRegistry()
-        for collector in (self._requests, self._duration, self._overhead, _Gauges(in_flight)):
+        collectors = (self._requests, self._duration, self._overhead, self._tokens, self._usage_missing)
+        for collector in (*collectors, _Gauges(in_flight)):
             self.registry.register(collector)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -66,6 +76,26 @@ class Metrics(Deaf):
         requests.value += 1
         duration.observe(outcome.timing.total_s)
         self._overhead_series.observe(outcome.timing.overhead_s)
+        if outcome.served is not None and outcome.candidate is not None and _has_usage(call):
+            self._count_tokens(outcome.candidate.metric_model, outcome.served.usage)
+
+    def _count_tokens(self, model: str, usage: Usage | None) -> None:
+        if usage is None:
+            self._usage_missing.with_labels(model).add()
+            return
+        series = self._token_series.get(model)
+        if series is None:
+            series = self._token_series[model] = tuple(self._tokens.with_labels(model, kind) for kind in TOKEN_KINDS)
+        tokens = (
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_input_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+        )
+        for counter, count in zip(series, tokens, strict=True):
+            if count:
+                counter.value += count
 
     def request_refused(self, dialect: str, status: int, code: str) -> None:  # noqa: ARG002
         """Count a request that never became a call."""
@@ -88,6 +118,10 @@ class _Gauges(Collector):
         build = InfoMetricFamily("plano_sidecar_build", "Version of the sidecar and of its Python.")
         build.add_metric((), {"version": __version__, "python": platform.python_version()})
         return [in_flight, build]
+
+
+def _has_usage(call: Call) -> bool:
+    return call.endpoint.operation in (Operation.GENERATE, Operation.EMBED)
 
 
 def _dialect_label(call: Call) -> str:

@@ -109,15 +109,16 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str,
 
 
 async def _read_chunks(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
-    body = b""
+    pieces: list[bytes] = []
     try:
         while size := int(await reader.readuntil(b"\r\n"), 16):
-            body += await reader.readexactly(size)
+            pieces.append(await reader.readexactly(size))
             await reader.readexactly(2)
         await reader.readexactly(2)
     except (asyncio.IncompleteReadError, ConnectionError) as error:
-        return body + getattr(error, "partial", b""), False
-    return body, True
+        pieces.append(getattr(error, "partial", b""))
+        return b"".join(pieces), False
+    return b"".join(pieces), True
 
 
 async def _read_up_to(reader: asyncio.StreamReader, wanted: int) -> bytes:

@@ -67,7 +67,7 @@ class FakeDown:
 
 async def _relay(reply, down, dialect=DialectName.CHAT):
     chosen = None if dialect is None else dialect_for(dialect)
-    whole = relay_whole(reply, [], down, FakeClock())
+    whole = relay_whole(reply, [], down, FakeClock(), chosen)
     return whole or await Relay(FakeClock(), chosen, "req-1").run(reply, [], down)
 
 

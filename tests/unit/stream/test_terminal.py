@@ -56,4 +56,4 @@ def test_little_is_kept():
     watch = TerminalWatch(CHAT)
     watch.feed(b"x" * 1_000_000)
 
-    assert len(watch._tail) == 32
+    assert len(watch._tail) == 40
