@@ -90,7 +90,7 @@ class App:
         # What lives now lives for good: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20_000, 50, 100)
+        gc.set_threshold(20_000, 10, 10)
         self._latch.release()
 
     def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> Door:

@@ -119,10 +119,11 @@ class DemoProvider:
             self._arrived.notify_all()
         try:
             return await self._exchange(request, record).answer(self._holds)
-        except (asyncio.CancelledError, ConnectionError):
+        except (asyncio.CancelledError, ConnectionError) as error:
             if not record.when_done.is_set() and not self._holds.is_closing:
                 record.when_closed.set()
-            raise
+            # To aiohttp a caller that left while it is written to is an error worth a traceback; a cancellation is not.
+            raise asyncio.CancelledError from error
 
     def _exchange(self, request: web.Request, record: RecordedRequest) -> Exchange:
         persona = Persona(

@@ -213,7 +213,7 @@ class Connection(TimedConnection):
                         self._next_keepalive_close_time, self._process_keepalive
                     )
         finally:
-            self._task_handler = None
+            self._current_request = self._task_handler = None  # both lead back here
             if self.transport is not None:
                 self.transport.close()
 

@@ -181,6 +181,7 @@ class Connection(asyncio.BufferedProtocol):
         """The transport is closed. Without `eof_received` before, that is no proper end."""
         self._end(exc, is_clean=False)
         self.abort()
+        self._parser.close()
         self._owner.lost(self)
 
     def pause_writing(self) -> None:

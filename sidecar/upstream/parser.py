@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, NoReturn
 
 import httptools
 
@@ -27,8 +27,8 @@ class AnswerParser:
         self._fields: list[tuple[bytes, bytes]] = []
         self._reason = b""
         self._reply: UpstreamReply | None = None
-        self._llhttp = llhttp = httptools.HttpResponseParser(self)
-        self.feed = llhttp.feed_data
+        llhttp = httptools.HttpResponseParser(self)
+        self.feed: Callable[[bytes | memoryview], None] = llhttp.feed_data
         """Raises httptools.HttpParserError, httptools.HttpParserUpgrade."""
         self._status_code = llhttp.get_status_code
         self._version = llhttp.get_http_version
@@ -44,6 +44,11 @@ class AnswerParser:
     def end(self) -> None:
         """Let go of the reply."""
         self._reply = None
+
+    def close(self) -> None:
+        """For good. The callbacks tie this object and llhttp's together; untied, they go without the collector."""
+        self._reply = None
+        self.feed = self._status_code = self._version = self._should_keep_alive = _closed
 
     def stumble(self, error: Exception) -> None:
         """Llhttp refused what came: inside an answer that spoils it, behind one only the connection."""
@@ -116,6 +121,10 @@ class AnswerParser:
             elif length == 17 and name.lower() == b"transfer-encoding" and not _is_only_chunked(value):
                 # A coding that we cannot undo, on a hop that ends here.
                 self.complaint = "a transfer coding other than chunked"
+
+
+def _closed(*_: object) -> NoReturn:
+    raise AssertionError("the connection is closed")
 
 
 def is_chunked(headers: RawHeaders) -> bool:
