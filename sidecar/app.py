@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
 import msgspec
@@ -18,6 +18,7 @@ from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
+from sidecar.domain.errors import ConfigError
 from sidecar.domain.events import Observers
 from sidecar.lifecycle import Drain, Latch, Tasks
 from sidecar.listener.admin import Admin
@@ -29,9 +30,11 @@ from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopba
 from sidecar.outbox import Outbox
 from sidecar.proxy import Proxy
 from sidecar.routing.table import ModelTable
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.metrics import Gauges, Metrics
 from sidecar.upstream.cluster import Cluster
+from sidecar.upstream.dial import Dialer
 from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.proxies import ProxyRules
 from sidecar.upstream.tls import make_ssl_context
 from sidecar.wire.dialects import dialect_for
 from sidecar.wire.headers import HeaderPolicy
@@ -52,15 +55,20 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 class App:
-    """One sidecar. ``async with App(loaded) as app`` starts it; leaving stops it at once, `drain` stops it gently."""
+    """One sidecar. ``async with App(loaded) as app`` starts it; leaving stops it at once, `drain` stops it gently.
 
-    def __init__(self, loaded: LoadedConfig) -> None:
+    Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY).
+    """
+
+    def __init__(self, loaded: LoadedConfig, environ: Mapping[str, str] | None = None) -> None:
         self._loaded = loaded
+        self._environ = environ or {}
         self._config: Config = loaded.config
         self._stack = contextlib.AsyncExitStack()
         self._clock = SystemClock()
         self._latch = Latch()
         self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
+        self._cluster: Cluster | None = None
         self.ports = Ports(0, 0)
 
     async def __aenter__(self) -> Self:
@@ -83,7 +91,7 @@ class App:
         raise_file_limit(2 * self._config.limits.in_flight + _FILES_BESIDE_CALLS)
         tasks = Tasks()
         stack.push_async_callback(tasks.aclose)
-        metrics = Metrics(lambda: self._drain.in_flight)
+        metrics = Metrics(self._gauges)
         door = self._build_door(stack, Observers([metrics]))
         admin = Admin(self._latch, metrics.render, is_loopback)
         await self._listen(stack, door, admin)
@@ -92,6 +100,14 @@ class App:
         gc.freeze()
         gc.set_threshold(20_000, 10, 10)
         self._latch.release()
+
+    def _gauges(self) -> Gauges:
+        held = (
+            []
+            if self._cluster is None
+            else [(each.provider, each.active, each.idle) for each in self._cluster.connections()]
+        )
+        return Gauges(self._drain.in_flight, held)
 
     def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> Door:
         config, loaded, clock = self._config, self._loaded, self._clock
@@ -105,7 +121,9 @@ class App:
         store = MemoryStore(clock, ttl_s=config.routing.session_ttl_s, max_entries=config.routing.session_max_entries)
         stack.push_async_callback(store.aclose)
         outbox = Outbox(self._drain.holders)
-        cluster = Cluster(loaded.providers, make_ssl_context, outbox.write)
+        cluster = self._cluster = Cluster(
+            loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=_proxies(self._environ))
+        )
         stack.push_async_callback(cluster.aclose)
         dispatcher = Dispatcher(cluster, clock, observers)
         proxy = Proxy(
@@ -133,6 +151,13 @@ class App:
         self.ports = Ports(port_of(data_sockets[0]), port_of(admin_sockets[0]))
 
 
+def _proxies(environ: Mapping[str, str]) -> ProxyRules:
+    try:
+        return ProxyRules.from_environment(environ)
+    except ValueError as error:
+        raise ConfigError([f"environment: {error}"]) from error
+
+
 def _close_all(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
@@ -156,7 +181,7 @@ def _door_policy(config: Config) -> DoorPolicy:
     )
 
 
-async def serve(loaded: LoadedConfig, announce: Callable[[str], None]) -> None:
+async def serve(loaded: LoadedConfig, announce: Callable[[str], None], environ: Mapping[str, str]) -> None:
     """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
 
     ``announce`` gets one line when it is ready. Raises: ConfigError where a port cannot be had.
@@ -172,7 +197,7 @@ async def serve(loaded: LoadedConfig, announce: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, on_signal)
     tasks = Tasks()
     try:
-        async with App(loaded) as app:
+        async with App(loaded, environ) as app:
             announce(f"ready: data port {app.ports.data}, admin port {app.ports.admin}")
             await asked.wait()
             _log.info("draining")

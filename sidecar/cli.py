@@ -89,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
     loaded = load_config(arguments.config, os.environ)
     for warning in loaded.warnings:
         logging.getLogger("sidecar").warning("%s", warning)
-    _run_loop(serve(loaded, _announce))
+    _run_loop(serve(loaded, _announce, os.environ))
     return OK
 
 

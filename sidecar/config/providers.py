@@ -20,6 +20,7 @@ from sidecar.config.report import Path, Report, did_you_mean
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
+from sidecar.config.tls_files import TlsFiles, tls_files_of
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Price
 
@@ -75,6 +76,9 @@ class Provider(msgspec.Struct, frozen=True):
     failover_on_response_timeout: bool
     is_router: bool
     """The router model: not a model for apps."""
+    tls_files: TlsFiles = TlsFiles()
+    server_name: str | None = None
+    """For SNI and verification, where it is not ``host``."""
 
 
 def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
@@ -172,6 +176,8 @@ def _resolve(
         fallbacks=entry.fallbacks,
         failover_on_response_timeout=entry.failover_on_response_timeout,
         is_router=is_router,
+        tls_files=tls_files_of(entry.tls, (*at, "tls"), report),
+        server_name=entry.tls.server_name,
     )
 
 

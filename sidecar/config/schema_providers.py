@@ -57,6 +57,21 @@ class DialectEntry(Section, frozen=True):
     ] = None
 
 
+class ProviderTls(Section, frozen=True):
+    """How TLS to a provider is made, where it is not the usual way."""
+
+    ca_file: Annotated[
+        Text | None, Meta(description="PEM bundle to trust instead of the system's (which SSL_CERT_FILE moves)")
+    ] = None
+    cert_file: Annotated[Text | None, Meta(description="client certificate, PEM")] = None
+    key_file: Annotated[
+        Text | None, Meta(description="its key, PEM, not encrypted; unset: `cert_file` holds it too")
+    ] = None
+    server_name: Annotated[
+        Text | None, Meta(description="name for SNI and verification; unset: the host of `base_url`")
+    ] = None
+
+
 class ModelProvider(Section, frozen=True):
     """One entry of ``model_providers``, as written."""
 
@@ -105,6 +120,7 @@ class ModelProvider(Section, frozen=True):
         Literal["identity", "passthrough"],
         Meta(description="`passthrough` forwards the app's; what comes compressed has no readable usage"),
     ] = "identity"
+    tls: Annotated[ProviderTls, Meta(description="private CA, client certificate")] = ProviderTls()
     timeouts: Annotated[ProviderTimeouts, Meta(description="this entry's own timeouts")] = ProviderTimeouts()
     price: Annotated[ModelPrice | None, Meta(description="USD per million tokens")] = None
     fallbacks: Annotated[

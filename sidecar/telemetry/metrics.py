@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -28,10 +29,18 @@ _PASSTHROUGH: Final = "passthrough"
 _RESULT_OF_REFUSAL: Final = {4: CallOutcome.CLIENT_ERROR, 5: CallOutcome.SIDECAR_ERROR}
 
 
-class Metrics(Deaf):
-    """An observer that counts. Implements `domain.events.Observer`; ``in_flight`` is asked at each scrape."""
+class Gauges(msgspec.Struct, frozen=True):
+    """What is held at the moment of a scrape."""
 
-    def __init__(self, in_flight: Callable[[], int]) -> None:
+    in_flight: int
+    connections: Sequence[tuple[str, int, int]] = ()
+    """(provider, active, idle)."""
+
+
+class Metrics(Deaf):
+    """An observer that counts. Implements `domain.events.Observer`; ``gauges`` is asked at each scrape."""
+
+    def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._requests = CounterFamily(
             "plano_sidecar_requests", "Requests of the app, by how they ended.", ("dialect", "outcome")
         )
@@ -59,7 +68,7 @@ class Metrics(Deaf):
         self._series: dict[tuple[str, CallOutcome, bool], tuple[Counter, Buckets]] = {}
         self.registry = CollectorRegistry()
         collectors = (self._requests, self._duration, self._overhead, self._tokens, self._usage_missing)
-        for collector in (*collectors, _Gauges(in_flight)):
+        for collector in (*collectors, _GaugeCollector(gauges)):
             self.registry.register(collector)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -108,16 +117,25 @@ class Metrics(Deaf):
         return encode(self.registry), content_type
 
 
-class _Gauges(Collector):
-    def __init__(self, in_flight: Callable[[], int]) -> None:
-        self._in_flight = in_flight
+class _GaugeCollector(Collector):
+    def __init__(self, gauges: Callable[[], Gauges]) -> None:
+        self._gauges = gauges
 
     def collect(self) -> list[Metric]:
+        now = self._gauges()
         in_flight = GaugeMetricFamily("plano_sidecar_in_flight", "Calls admitted whose answer has not ended.")
-        in_flight.add_metric((), self._in_flight())
+        in_flight.add_metric((), now.in_flight)
+        connections = GaugeMetricFamily(
+            "plano_sidecar_upstream_connections",
+            "Connections to providers; entries that share an address count under the first.",
+            labels=("provider", "state"),
+        )
+        for provider, active, idle in now.connections:
+            connections.add_metric((provider, "active"), active)
+            connections.add_metric((provider, "idle"), idle)
         build = InfoMetricFamily("plano_sidecar_build", "Version of the sidecar and of its Python.")
         build.add_metric((), {"version": __version__, "python": platform.python_version()})
-        return [in_flight, build]
+        return [in_flight, connections, build]
 
 
 def _has_usage(call: Call) -> bool:

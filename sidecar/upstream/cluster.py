@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
+
 from sidecar.config.providers import Provider, ProviderKind
+from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
+from sidecar.domain.errors import ConfigError
+from sidecar.upstream.dial import Dialer
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.wire.body import patch_body, pieces_length
@@ -120,32 +125,67 @@ class _Timeouts:
         )
 
 
+class Connections(msgspec.Struct, frozen=True):
+    """The connections that one pool holds."""
+
+    provider: str
+    """The first entry that uses the pool."""
+    active: int
+    idle: int
+
+
 class Cluster:
-    """All providers by entry name; entries of one origin share a pool."""
+    """All providers by entry name; entries of one origin share a pool.
+
+    Raises: ConfigError where a provider's certificates or keys cannot be used.
+    """
 
     def __init__(
         self,
         providers: Iterable[Provider],
-        make_tls: Callable[[], ssl.SSLContext],
+        make_tls: Callable[[TlsFiles], ssl.SSLContext],
         write: Callable[[asyncio.Transport, bytes], None] | None = None,
+        dialer: Dialer | None = None,
     ) -> None:
         self.links: dict[str, Link] = {}
-        self._pools: dict[Origin, Pool] = {}
-        tls: ssl.SSLContext | None = None
+        self._pools: dict[tuple[Origin, TlsFiles], Pool] = {}
+        self._first_entries: dict[tuple[Origin, TlsFiles], str] = {}
+        self._dialer = dialer or Dialer()
+        contexts: dict[TlsFiles, ssl.SSLContext] = {}
         for provider in providers:
-            is_tls = provider.scheme == "https"
-            if is_tls and tls is None:
-                tls = make_tls()
-            origin = Origin(provider.scheme, provider.host, provider.port)
-            pool = self._pools.get(origin)
-            if pool is None:
-                pool = self._pools[origin] = Pool(origin, ssl_context=tls if is_tls else None, write=write)
-            self.links[provider.name] = Link(provider, pool)
+            origin = Origin(provider.scheme, provider.host, provider.port, provider.server_name)
+            key = origin, provider.tls_files
+            if key not in self._pools:
+                context = _context(provider, contexts, make_tls) if provider.scheme == "https" else None
+                self._pools[key] = Pool(origin, ssl_context=context, write=write, dialer=self._dialer)
+                self._first_entries[key] = provider.name
+            self.links[provider.name] = Link(provider, self._pools[key])
+
+    def connections(self) -> Iterator[Connections]:
+        """What each pool holds now."""
+        for key, pool in self._pools.items():
+            yield Connections(self._first_entries[key], pool.active, pool.idle)
 
     async def aclose(self) -> None:
         """Close every pool."""
         for pool in self._pools.values():
             await pool.aclose()
+        await self._dialer.aclose()
+
+
+def _context(
+    provider: Provider, contexts: dict[TlsFiles, ssl.SSLContext], make_tls: Callable[[TlsFiles], ssl.SSLContext]
+) -> ssl.SSLContext:
+    """The context for a provider's files, made once for all entries that have the same."""
+    files = provider.tls_files
+    context = contexts.get(files)
+    if context is None:
+        try:
+            context = contexts[files] = make_tls(files)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+            raise ConfigError([f"provider {provider.name}: its tls files cannot be used: {reason}"]) from error
+    return context
 
 
 def _own_lines(provider: Provider) -> tuple[bytes, ...]:

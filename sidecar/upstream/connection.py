@@ -37,6 +37,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, owner: Owner, place: str, loop: asyncio.AbstractEventLoop) -> None:
         self.idle_since_s = 0.0
+        self.opened_s = loop.time()
         self._owner = owner
         self._read_buffer = owner.read_buffer
         self._write = owner.write
@@ -56,6 +57,11 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = Deadline(loop, self._be_late)
 
     # The pool's side
+
+    @property
+    def idle_hint_s(self) -> int | None:
+        """How long the provider said that it keeps an idle connection."""
+        return self._parser.idle_hint_s
 
     @property
     def is_usable(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final, NoReturn
 
@@ -13,6 +14,7 @@ from sidecar.upstream.reply import UpstreamReply
 HEAD_BYTES: Final = 64 * 1024
 """Bytes of an answer's head, interim answers included; also of framing that brings no body bytes."""
 HEADER_FIELDS: Final = 256
+_IDLE_HINT: Final = re.compile(rb"(?:^|[,;\s])timeout=([0-9]{1,6})(?:$|[,;\s])", re.IGNORECASE)
 
 
 class AnswerParser:
@@ -22,6 +24,8 @@ class AnswerParser:
         self.complaint: str | None = None
         self.keeps_alive = False
         """Whether the connection may be used again; valid once the reply is complete."""
+        self.idle_hint_s: int | None = None
+        """How long the provider said that it keeps an idle connection."""
         self._is_head_request = False
         self._is_current = False
         self._fields: list[tuple[bytes, bytes]] = []
@@ -116,7 +120,9 @@ class AnswerParser:
             self.complaint = "not HTTP/1.1"
         for name, value in fields:
             length = len(name)
-            if length == 14 and name.lower() == b"content-length":
+            if length == 10 and name.lower() == b"keep-alive":
+                self.idle_hint_s = _idle_hint_s(value)
+            elif length == 14 and name.lower() == b"content-length":
                 reply.content_length = int(value)
             elif length == 17 and name.lower() == b"transfer-encoding" and not _is_only_chunked(value):
                 # A coding that we cannot undo, on a hop that ends here.
@@ -135,6 +141,12 @@ def is_chunked(headers: RawHeaders) -> bool:
 def head_bytes(fields: Iterable[tuple[bytes, bytes]]) -> int:
     """What header fields weighed on the wire."""
     return sum(len(name) + len(value) + 4 for name, value in fields)
+
+
+def _idle_hint_s(value: bytes) -> int | None:
+    """The ``timeout`` of a Keep-Alive header (RFC 2068, 19.7.1.1), which nginx, Apache and many others send."""
+    match = _IDLE_HINT.search(value)
+    return int(match[1]) if match is not None else None
 
 
 def _is_only_chunked(value: bytes) -> bool:

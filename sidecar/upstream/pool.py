@@ -9,12 +9,17 @@ from typing import Final
 
 from sidecar.domain.errors import ConnectFailed
 from sidecar.upstream.connection import Connection, Stale
-from sidecar.upstream.dial import dial
+from sidecar.upstream.dial import Dialer
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.reply import UpstreamReply
 
 READ_BYTES: Final = 64 * 1024
 """Read at once: what a socket usually has ready at most, and four TLS records."""
+
+
+MAX_AGE_S: Final = 300.0
+"""A connection used for so long is replaced, so that a name that moved to other addresses is followed."""
+_HINT_MARGIN_S: Final = 1.0
 
 
 class Pool:
@@ -31,6 +36,7 @@ class Pool:
         keepalive_s: float = 20.0,
         max_idle: int = 128,
         write: Callable[[asyncio.Transport, bytes], None] | None = None,
+        dialer: Dialer | None = None,
     ) -> None:
         self.origin = origin
         self.write = write or _write_at_once
@@ -39,6 +45,7 @@ class Pool:
         """Requests sent again because a kept connection turned out to be dead."""
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._tls = ssl_context
+        self._dialer = dialer or Dialer()
         self._keepalive_s = keepalive_s
         self._max_idle = max_idle
         self._is_closed = False
@@ -99,12 +106,16 @@ class Pool:
 
     def recycle(self, connection: Connection) -> None:
         """Keep a connection whose exchange has ended well."""
-        if self._is_closed or len(self._idle) >= self._max_idle:
-            connection.abort()
-            return
         loop = self._loop
         assert loop is not None  # its connection was opened by `send`
-        connection.idle_since_s = loop.time()
+        now_s = loop.time()
+        if self._is_closed or len(self._idle) >= self._max_idle or now_s - connection.opened_s > MAX_AGE_S:
+            connection.abort()
+            return
+        if connection.idle_hint_s is not None:
+            # We close first: a request sent into the provider's closing would be lost.
+            self._keepalive_s = min(self._keepalive_s, max(0.0, connection.idle_hint_s - _HINT_MARGIN_S))
+        connection.idle_since_s = now_s
         self._idle.append(connection)
         if self._sweeper is None:
             self._sweeper = loop.call_later(self._keepalive_s, self._sweep, loop)
@@ -135,7 +146,7 @@ class Pool:
             raise ConnectFailed(f"{self.origin.place}: the pool is closed")
         connection = Connection(self, self.origin.place, loop)
         self._live.add(connection)
-        await dial(self.origin, self._tls, connection, connect_s=connect_s)
+        await self._dialer.dial(self.origin, self._tls, connection, connect_s=connect_s)
         if not connection.is_usable:
             connection.abort()
             raise ConnectFailed(f"{self.origin.place}: the connection was closed as soon as it was made")

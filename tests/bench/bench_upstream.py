@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import cast
 
+from sidecar.config.tls_files import TlsFiles
 from sidecar.upstream.connection import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.tls import make_ssl_context
@@ -191,7 +192,7 @@ def main() -> None:
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % options.request
     with tempfile.TemporaryDirectory() as folder:
         pem = make_certificate(folder) if options.tls else None
-        tls = make_ssl_context(f"{pem}.crt") if pem else None
+        tls = make_ssl_context(TlsFiles(f"{pem}.crt")) if pem else None
         ours, theirs = multiprocessing.Pipe()
         server = multiprocessing.Process(target=serve, args=(theirs, len(head) + options.request, answer, pem))
         server.start()

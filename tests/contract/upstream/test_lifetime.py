@@ -11,6 +11,7 @@ import weakref
 import pytest
 
 from sidecar.domain.errors import ConnectFailed, FirstByteTimeout, UpstreamCut, UpstreamMalformed, UpstreamReset
+from sidecar.upstream import pool as pool_module
 from sidecar.upstream.connection import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from tests.contract.upstream.peer import (
@@ -57,6 +58,28 @@ async def test_idle_connections_expire(peer: Peer):
     await peer.done()
     assert (pool.idle, pool.active, pool.opened_total) == (0, 0, 3)
     await pool.aclose()
+
+
+@pytest.mark.parametrize(
+    ("hint", "is_kept"),
+    [(b"timeout=5", True), (b"timeout=1", False), (b"max=5, timeout=0", False), (b"timeout=x", True), (b"", True)],
+)
+async def test_a_provider_may_say_how_long_it_keeps_connections(peer: Peer, pool: Pool, hint: bytes, is_kept: bool):
+    """We close a second before it does; what cannot be read is no hint."""
+    said = HELLO.replace(b"\r\n\r\n", b"\r\nKeep-Alive: " + hint + b"\r\n\r\n")
+    peer.follows(answers(said, said))
+    for _ in range(2):
+        assert await whole(await ask(pool)) == b"hello"
+    assert peer.connects == (1 if is_kept else 2)
+
+
+async def test_a_connection_does_not_live_for_ever(peer: Peer, pool: Pool, monkeypatch: pytest.MonkeyPatch):
+    """A name that moved is followed, however busy the old connections are."""
+    monkeypatch.setattr(pool_module, "MAX_AGE_S", -1.0)
+    peer.follows(answers(HELLO))
+    for _ in range(2):
+        assert await whole(await ask(pool)) == b"hello"
+    assert peer.connects == 2
 
 
 async def test_no_more_than_max_idle_are_kept(peer: Peer):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from sidecar.domain.errors import ConnectFailed, UpstreamCut
+from sidecar.config.tls_files import TlsFiles
+from sidecar.domain.errors import ConnectFailed, UpstreamCut, UpstreamError
 from sidecar.upstream.connection import Connection, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.reply import HELD_BYTES
@@ -37,7 +40,7 @@ async def peer(certificates: Certificates) -> AsyncIterator[Peer]:
 
 @pytest_asyncio.fixture
 async def pool(peer: Peer, certificates: Certificates) -> AsyncIterator[Pool]:
-    pool = Pool(peer.origin, ssl_context=make_ssl_context(certificates.ca))
+    pool = Pool(peer.origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
     yield pool
     await pool.aclose()
 
@@ -81,7 +84,7 @@ async def test_wrong_name_is_refused(certificates: Certificates, server_name: st
     async with Peer(server_tls(certificates.other)) as peer:
         peer.follows(answers(HELLO))
         origin = Origin("https", "127.0.0.1", peer.port, server_name)
-        await refused(Pool(origin, ssl_context=make_ssl_context(certificates.ca)))
+        await refused(Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca))))
 
 
 async def test_server_name_is_what_is_verified(certificates: Certificates):
@@ -89,7 +92,7 @@ async def test_server_name_is_what_is_verified(certificates: Certificates):
     async with Peer(server_tls(certificates.other)) as peer:
         peer.follows(answers(HELLO))
         origin = Origin("https", "127.0.0.1", peer.port, "other.example")
-        pool = Pool(origin, ssl_context=make_ssl_context(certificates.ca))
+        pool = Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
         assert await whole(await ask(pool)) == b"hello"
         await pool.aclose()
 
@@ -104,7 +107,7 @@ async def test_provider_without_tls_is_refused(certificates: Certificates):
     async with Peer() as peer:
         peer.follows(script)
         origin = Origin("https", "127.0.0.1", peer.port)
-        await refused(Pool(origin, ssl_context=make_ssl_context(certificates.ca)))
+        await refused(Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca))))
 
 
 async def refused(pool: Pool) -> None:
@@ -169,7 +172,7 @@ async def test_cancelled_handshake_leaves_nothing(peer: Peer, certificates: Cert
     peer.follows(answers(HELLO))
     origin = Origin("https", host, peer.port)
     for turns in range(0, 90, 3 if host == "localhost" else 9):
-        pool = Pool(origin, ssl_context=make_ssl_context(certificates.ca))
+        pool = Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
         task = asyncio.get_running_loop().create_task(ask(pool))
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -244,3 +247,34 @@ async def test_close_delimited_body_needs_the_farewell(peer: Peer, pool: Pool, h
         with pytest.raises(UpstreamCut):
             await reply.read()
     assert (pool.idle, pool.active) == (0, 0)
+
+
+async def test_client_certificate_is_shown_to_who_asks(certificates: Certificates):
+    """A provider that wants one gets it; without it the handshake fails, and the reason names TLS."""
+    context = server_tls(certificates.good)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificates.ca)
+    async with Peer(context) as peer:
+        peer.follows(answers(HELLO))
+        files = TlsFiles(certificates.ca, certificates.other)
+        pool = Pool(peer.origin, ssl_context=make_ssl_context(files))
+        assert await whole(await ask(pool)) == b"hello"
+        await pool.aclose()
+
+        bare = Pool(peer.origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+        with pytest.raises(UpstreamError):  # TLS 1.3 says so only after the client has begun to write
+            await ask(bare)
+        await bare.aclose()
+
+
+def test_encrypted_key_is_an_error_and_no_prompt(certificates: Certificates, tmp_path: Path):
+    """A sidecar has no terminal to ask."""
+    key = tmp_path / "key.pem"
+    plain = Path(certificates.good.replace(".pem", ".key"))
+    subprocess.run(
+        ["openssl", "ec", "-in", str(plain), "-aes128", "-passout", "pass:x", "-out", str(key)],
+        check=True,
+        capture_output=True,
+    )
+    with pytest.raises(ssl.SSLError):
+        make_ssl_context(TlsFiles(cert_file=certificates.good.replace(".pem", ".crt"), key_file=str(key)))

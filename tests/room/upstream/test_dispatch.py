@@ -62,7 +62,7 @@ class _Ear(Deaf):
 
 
 def _dispatcher(clock: FakeClock, end: int | BaseException, *observers: Any) -> tuple[Dispatcher, _Pool]:
-    cluster = Cluster([a_provider("openai/gpt-4o")], ssl.create_default_context)
+    cluster = Cluster([a_provider("openai/gpt-4o")], lambda _files: ssl.create_default_context())
     pool = _Pool(clock, end)
     cluster.links["openai/gpt-4o"].pool = pool  # type: ignore[assignment] # as much of one as is used
     return Dispatcher(cluster, clock, Observers(observers)), pool

@@ -13,7 +13,7 @@ from sidecar.domain.call import Endpoint, Operation
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome, Outcome, Timing
 from sidecar.telemetry.histogram import HistogramFamily
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.metrics import Gauges, Metrics
 from tests.support.values import a_call
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -32,7 +32,7 @@ def _samples(metrics: Metrics, accept: str = "") -> dict[tuple[str, tuple[tuple[
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
 def test_a_call_is_counted_once_with_its_times(accept):
     """One request, one duration, one overhead, in both exposition formats."""
-    metrics = Metrics(lambda: 7)
+    metrics = Metrics(lambda: Gauges(7))
     call = a_call()
     metrics.call_admitted(call)
     metrics.call_decided(call, Decision(Source.REQUESTED, ()), 0.001)
@@ -52,7 +52,7 @@ def test_a_call_is_counted_once_with_its_times(accept):
 
 def test_passthrough_has_a_label_of_its_own():
     """Bytes of any API are no dialect."""
-    metrics = Metrics(lambda: 0)
+    metrics = Metrics(lambda: Gauges(0))
     endpoint = Endpoint("/v1/files", a_call().dialect, Operation.PASSTHROUGH)
     outcome = Outcome(CallOutcome.OK, 200, Timing(total_s=0.1))
     metrics.call_ended(a_call(endpoint=endpoint), None, outcome)
@@ -63,7 +63,7 @@ def test_passthrough_has_a_label_of_its_own():
 @pytest.mark.parametrize(("status", "outcome"), [(400, "client_error"), (404, "client_error"), (503, "sidecar_error")])
 def test_a_refused_request_is_counted_by_whose_fault_it_was(status, outcome):
     """A mistake of the app is not an error of the sidecar."""
-    metrics = Metrics(lambda: 0)
+    metrics = Metrics(lambda: Gauges(0))
     metrics.request_refused("messages", status, "code")
 
     assert 1 == _samples(metrics)["plano_sidecar_requests_total", (("dialect", "messages"), ("outcome", outcome))]
@@ -71,7 +71,7 @@ def test_a_refused_request_is_counted_by_whose_fault_it_was(status, outcome):
 
 def test_attempts_have_no_metric_yet():
     """Observing one is accepted and changes nothing."""
-    metrics = Metrics(lambda: 0)
+    metrics = Metrics(lambda: Gauges(0))
     before = _samples(metrics).keys()
     candidate = None
     metrics.attempt_ended(a_call(), Attempt(candidate, AttemptOutcome.OK, 200, 0.1, 0.2))  # type: ignore[arg-type]

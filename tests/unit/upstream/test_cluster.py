@@ -9,9 +9,11 @@ import pytest
 
 from sidecar.config.providers import ProviderKind, Timeouts
 from sidecar.config.secret import Secret
+from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Endpoint, InboundHeaders, Operation
 from sidecar.domain.decision import Candidate
-from sidecar.upstream.cluster import Cluster, Link
+from sidecar.domain.errors import ConfigError
+from sidecar.upstream.cluster import Cluster, Connections, Link
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.wire.body import peek_body
@@ -276,6 +278,10 @@ def test_the_apps_patience_shortens_timeouts_and_never_lengthens_them(is_stream,
     assert expected == _link(timeouts=GIVEN).timeouts(call, left_s=left_s)
 
 
+def _context(_files: TlsFiles) -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
 def test_entries_of_one_origin_share_a_pool():
     """Connections are the origin's, keys and models the entry's."""
     cluster = Cluster(
@@ -285,7 +291,7 @@ def test_entries_of_one_origin_share_a_pool():
             a_provider("openai/c", port=2),
             a_provider("openai/d", scheme="https"),
         ],
-        ssl.create_default_context,
+        _context,
     )
     pools = [cluster.links[f"openai/{name}"].pool for name in "abcd"]
 
@@ -297,7 +303,7 @@ def test_trust_is_loaded_once_and_only_where_it_is_needed():
     """Reading the system's certificates takes 20 ms and 3 MB."""
     made: list[ssl.SSLContext] = []
 
-    def make() -> ssl.SSLContext:
+    def make(_files: TlsFiles) -> ssl.SSLContext:
         made.append(ssl.create_default_context())
         return made[-1]
 
@@ -309,7 +315,51 @@ def test_trust_is_loaded_once_and_only_where_it_is_needed():
 
 async def test_closing_closes_every_pool():
     """Nothing can be sent afterwards."""
-    cluster = Cluster([a_provider("openai/a"), a_provider("openai/b", port=2)], ssl.create_default_context)
+    cluster = Cluster([a_provider("openai/a"), a_provider("openai/b", port=2)], _context)
     await cluster.aclose()
 
     assert [True, True] == [link.pool._is_closed for link in cluster.links.values()]
+
+
+def test_entries_with_certificates_of_their_own_have_pools_of_their_own():
+    """A connection that showed one client certificate is not used for another; each pair of files is loaded once."""
+    asked: list[TlsFiles] = []
+
+    def make(files: TlsFiles) -> ssl.SSLContext:
+        asked.append(files)
+        return ssl.create_default_context()
+
+    private = TlsFiles(ca_file="ca.pem")
+    cluster = Cluster(
+        [
+            a_provider("openai/a", scheme="https"),
+            a_provider("openai/b", scheme="https", tls_files=private),
+            a_provider("openai/c", scheme="https", tls_files=private),
+            a_provider("openai/d", scheme="https", server_name="other.example"),
+        ],
+        make,
+    )
+    pools = [cluster.links[f"openai/{name}"].pool for name in "abcd"]
+
+    assert pools[1] is pools[2]
+    assert 3 == len({id(pool) for pool in pools})
+    assert [TlsFiles(), private] == asked
+    assert "other.example" == pools[3].origin.server_name
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file"), ssl.SSLError(1, "bad key"), ValueError("x")])
+def test_certificates_that_cannot_be_used_end_the_start_with_the_entry_named(error):
+    """The path and the key stay out of it."""
+
+    def make(_files: TlsFiles) -> ssl.SSLContext:
+        raise error
+
+    with pytest.raises(ConfigError, match="provider openai/a: its tls files cannot be used"):
+        Cluster([a_provider("openai/a", scheme="https")], make)
+
+
+def test_connections_are_counted_under_the_first_entry():
+    """Entries that share an address share them."""
+    cluster = Cluster([a_provider("openai/a"), a_provider("openai/b"), a_provider("openai/c", port=2)], _context)
+
+    assert [Connections("openai/a", 0, 0), Connections("openai/c", 0, 0)] == list(cluster.connections())

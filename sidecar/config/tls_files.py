@@ -1,0 +1,30 @@
+"""The PEM files of a provider: named in the config, looked at when it is checked, loaded when the sidecar starts."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import msgspec
+
+from sidecar.config.report import Path, Report
+from sidecar.config.schema_providers import ProviderTls
+
+
+class TlsFiles(msgspec.Struct, frozen=True):
+    """PEM files for TLS to a provider."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+def tls_files_of(tls: ProviderTls, at: Path, report: Report) -> TlsFiles:
+    """The files that an entry names; those that cannot be read are reported."""
+    for key in ("ca_file", "cert_file", "key_file"):
+        file = getattr(tls, key)
+        if file is not None and not (pathlib.Path(file).is_file() and os.access(file, os.R_OK)):
+            report.problem((*at, key), "names no file that can be read")
+    if tls.key_file is not None and tls.cert_file is None:
+        report.problem((*at, "key_file"), "needs cert_file: a key without its certificate is shown to nobody")
+    return TlsFiles(tls.ca_file, tls.cert_file, tls.key_file)
