@@ -15,6 +15,7 @@ from aiohttp import web
 
 from sidecar.affinity.memory_store import MemoryStore
 from sidecar.config.load import LoadedConfig
+from sidecar.config.providers import find_router
 from sidecar.config.schema import Config
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
@@ -28,12 +29,19 @@ from sidecar.listener.intake import Intake
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopback, port_of, raise_file_limit
 from sidecar.outbox import Outbox
-from sidecar.proxy import Proxy
+from sidecar.proxy import Proxy, ProxyPolicy
+from sidecar.routing.chooser import Chooser, ChooserPolicy, Measures
+from sidecar.routing.preferences import configured_routes
+from sidecar.routing.router import Router
+from sidecar.routing.sources import SourceBook
 from sidecar.routing.table import ModelTable
+from sidecar.telemetry.decisions import Book, DecisionMetrics
 from sidecar.telemetry.metrics import Gauges, Metrics
+from sidecar.upstream.ask import Asker
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.dial import Dialer
 from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.proxies import ProxyRules
 from sidecar.upstream.tls import make_ssl_context
 from sidecar.wire.dialects import dialect_for
@@ -68,7 +76,11 @@ class App:
         self._clock = SystemClock()
         self._latch = Latch()
         self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
+        self._tasks = Tasks()
         self._cluster: Cluster | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._sources: SourceBook | None = None
+        self._chooser: Chooser | None = None
         self.ports = Ports(0, 0)
 
     async def __aenter__(self) -> Self:
@@ -89,10 +101,9 @@ class App:
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         assert_c_parser()
         raise_file_limit(2 * self._config.limits.in_flight + _FILES_BESIDE_CALLS)
-        tasks = Tasks()
-        stack.push_async_callback(tasks.aclose)
+        stack.push_async_callback(self._tasks.aclose)
         metrics = Metrics(self._gauges)
-        door = self._build_door(stack, Observers([metrics]))
+        door = self._build_door(stack, Observers([metrics, DecisionMetrics(metrics.registry, self._book)]))
         admin = Admin(self._latch, metrics.render, is_loopback)
         await self._listen(stack, door, admin)
         # What lives now lives for good: the collector need not look at it again.
@@ -100,6 +111,12 @@ class App:
         gc.freeze()
         gc.set_threshold(20_000, 10, 10)
         self._latch.release()
+
+    def _book(self) -> Book:
+        now_s = self._clock.monotonic_s()
+        ejected = () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s)
+        statuses = () if self._sources is None else self._sources.statuses(now_s)
+        return Book(ejected, [(status.provider, status.age_s) for status in statuses])
 
     def _gauges(self) -> Gauges:
         held = (
@@ -125,12 +142,35 @@ class App:
             loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=_proxies(self._environ))
         )
         stack.push_async_callback(cluster.aclose)
-        dispatcher = Dispatcher(cluster, clock, observers)
-        proxy = Proxy(
-            models, store, dispatcher, dialects, observers, clock, has_preferences=bool(config.routing_preferences)
-        )
-        return Door(
-            proxy.carry, models, Rescue(dialects), self._drain, observers, clock, _door_policy(config), outbox.write
+        dispatcher = self._dispatcher = Dispatcher(cluster, clock, observers)
+        chooser = self._chooser = self._build_chooser(stack, models, cluster, dispatcher)
+        policy = ProxyPolicy(config.limits.attempts)
+        proxy = Proxy(models, chooser, store, dispatcher, dialects, observers, clock, policy, self._tasks)
+        return Door(proxy, models, Rescue(dialects), self._drain, observers, clock, _door_policy(config), outbox.write)
+
+    def _build_chooser(
+        self, stack: contextlib.AsyncExitStack, models: ModelTable, cluster: Cluster, dispatcher: Dispatcher
+    ) -> Chooser:
+        config, monotonic_s = self._config, self._clock.monotonic_s
+        router = None
+        provider = find_router(config, self._loaded.providers)
+        if provider is not None:
+            wanted = config.overrides.llm_routing_model or ""
+            model = wanted.partition("/")[2] if provider.is_wildcard else provider.model_id
+            ask = Asker(cluster.links[provider.name], model).ask
+            router = Router(ask, model, config.routing.router_timeout_ms / 1e3, monotonic_s)
+            stack.push_async_callback(router.aclose)
+        fetcher = Fetcher(_proxies(self._environ))
+        stack.push_async_callback(fetcher.aclose)
+        book = self._sources = SourceBook(config.model_metrics_sources, fetcher.fetch, monotonic_s)
+        for index in range(len(book)):
+            self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
+        return Chooser(
+            configured_routes(config.routing_preferences, models.entries_of),
+            router,
+            models.entries_of,
+            Measures(lambda: book.prices, lambda: book.latencies_s, dispatcher.averages.expected),
+            ChooserPolicy(config.routing.router_context_tokens, config.routing.prompt_template),
         )
 
     async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:

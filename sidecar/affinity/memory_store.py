@@ -26,10 +26,7 @@ class MemoryStore:
 
     def get_now(self, session: SessionKey) -> Binding | None:
         """See `AffinityStore.get_now`: memory never waits."""
-        binding = self._read((session.tenant, session.session_id))
-        if binding is None or binding.requested_model in (None, session.requested_model):
-            return binding
-        return self._read((session.tenant, session.session_id, session.requested_model))
+        return self._standing(session)[1]
 
     async def get(self, session: SessionKey) -> Binding | None:
         """See `AffinityStore.get`."""
@@ -47,6 +44,29 @@ class MemoryStore:
         if len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
         return binding
+
+    async def replace(self, session: SessionKey, seen: Binding, binding: Binding) -> Binding:
+        """See `AffinityStore.replace`."""
+        key, standing = self._standing(session)
+        if standing is None or standing != seen:
+            return binding if standing is None else standing
+        self._entries[key] = (binding, self._clock.monotonic_s() + self._ttl_s)
+        return binding
+
+    async def release(self, session: SessionKey, seen: Binding) -> None:
+        """See `AffinityStore.release`."""
+        key, standing = self._standing(session)
+        if standing == seen:
+            del self._entries[key]
+
+    def _standing(self, session: SessionKey) -> tuple[_Key, Binding | None]:
+        """The key of the session's lane, and what stands there."""
+        key: _Key = (session.tenant, session.session_id)
+        binding = self._read(key)
+        if binding is None or binding.requested_model in (None, session.requested_model):
+            return key, binding
+        key = (*key, session.requested_model)
+        return key, self._read(key)
 
     async def aclose(self) -> None:
         """Nothing to let go of."""

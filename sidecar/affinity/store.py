@@ -25,6 +25,14 @@ class AffinityStore(Protocol):
         """Bind the session's lane unless somebody was first; return the binding that now stands."""
         ...
 
+    async def replace(self, session: SessionKey, seen: Binding, binding: Binding) -> Binding:
+        """Put ``binding`` in the place of ``seen`` if that still stands; return the binding that now stands."""
+        ...
+
+    async def release(self, session: SessionKey, seen: Binding) -> None:
+        """Drop the session's binding if it still is ``seen``."""
+        ...
+
     async def aclose(self) -> None:
         """Let go of connections."""
         ...

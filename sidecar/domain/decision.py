@@ -72,6 +72,11 @@ class Decision(msgspec.Struct, frozen=True):
     candidates: tuple[Candidate, ...]
     route_name: str | None = None
     router_s: float = 0.0
+    """Spent waiting for the router model."""
+    metric_route: str = "none"
+    """The route as metrics name it: ``other`` for one that a body brought along."""
+    returns_home: bool = False
+    """Whether the first candidate is where the session came from, tried again."""
 
 
 class Plan(msgspec.Struct, frozen=True):

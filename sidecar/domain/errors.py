@@ -38,6 +38,8 @@ class SidecarError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.attempts = 1
+        """How many candidates were tried; of interest where ``side`` is upstream."""
 
 
 class DownstreamError(SidecarError):

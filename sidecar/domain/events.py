@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from sidecar.domain.call import Call
-from sidecar.domain.decision import Decision
+from sidecar.domain.decision import Candidate, Decision
 from sidecar.domain.outcome import Attempt, Outcome
 
 _log = logging.getLogger("sidecar.events")
@@ -28,8 +28,16 @@ class Observer(Protocol):
         """One try at a provider is over."""
         ...
 
+    def failed_over(self, call: Call, failed: Candidate, following: Candidate, reason: str) -> None:
+        """A call goes on from one candidate to the next; ``reason`` is a failure class."""
+        ...
+
     def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         """The call is over. Reported exactly once for every admitted call; ``decision`` is None where none was made."""
+        ...
+
+    def router_asked(self, outcome: str, seconds: float) -> None:
+        """A call needed the router model; ``outcome`` is how that ended for it, ``seconds`` what it waited."""
         ...
 
     def request_refused(self, dialect: str, status: int, code: str) -> None:
@@ -49,6 +57,12 @@ class Deaf:
     def attempt_ended(self, call: Call, attempt: Attempt) -> None:
         """See `Observer.attempt_ended`."""
 
+    def failed_over(self, call: Call, failed: Candidate, following: Candidate, reason: str) -> None:
+        """See `Observer.failed_over`."""
+
+    def router_asked(self, outcome: str, seconds: float) -> None:
+        """See `Observer.router_asked`."""
+
     def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         """See `Observer.call_ended`."""
 
@@ -67,6 +81,8 @@ class Observers:
         self._on_admitted = [each.call_admitted for each in given if _hears(each, "call_admitted")]
         self._on_decided = [each.call_decided for each in given if _hears(each, "call_decided")]
         self._on_attempt = [each.attempt_ended for each in given if _hears(each, "attempt_ended")]
+        self._on_failed_over = [each.failed_over for each in given if _hears(each, "failed_over")]
+        self._on_router = [each.router_asked for each in given if _hears(each, "router_asked")]
         self._on_ended = [each.call_ended for each in given if _hears(each, "call_ended")]
         self._on_refused = [each.request_refused for each in given if _hears(each, "request_refused")]
 
@@ -96,6 +112,22 @@ class Observers:
         for tell in self._on_attempt:
             try:
                 tell(call, attempt)
+            except Exception:  # noqa: BLE001
+                _log.exception("observer failed")
+
+    def failed_over(self, call: Call, failed: Candidate, following: Candidate, reason: str) -> None:
+        """See `Observer.failed_over`."""
+        for tell in self._on_failed_over:
+            try:
+                tell(call, failed, following, reason)
+            except Exception:  # noqa: BLE001
+                _log.exception("observer failed")
+
+    def router_asked(self, outcome: str, seconds: float) -> None:
+        """See `Observer.router_asked`."""
+        for tell in self._on_router:
+            try:
+                tell(outcome, seconds)
             except Exception:  # noqa: BLE001
                 _log.exception("observer failed")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Downstream, Endpoint, InboundHeaders, Operation
 from sidecar.domain.clock import Clock
+from sidecar.domain.decision import Decision, Source
 from sidecar.domain.errors import (
     MalformedRequest,
     MethodNotAllowed,
@@ -37,6 +38,10 @@ _MODELS: Final = "/v1/models"
 _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 """Nowhere served: a tunnel would go around everything, an echo would tell credentials."""
 _FIRST_VERSION: Final = (1, 0)
+_DECISION_ENDPOINTS: Final = {
+    f"/routing{path}": endpoint for path, endpoint in ENDPOINTS.items() if endpoint.operation is Operation.GENERATE
+}
+"""Katanemo's own name for "which model would it be?"."""
 _NO_FACTS: Final = BodyFacts()
 
 
@@ -64,12 +69,24 @@ class Arrival(msgspec.Struct, frozen=True):
     admitted_s: float
 
 
+class Carrier(Protocol):
+    """The proxy, as far as the door needs it."""
+
+    async def carry(self, call: Call, down: Downstream) -> Outcome:
+        """Carry a call."""
+        ...
+
+    async def decide(self, call: Call) -> Decision:
+        """Say what would become of a call."""
+        ...
+
+
 class Door:
     """The data port's handler."""
 
     def __init__(
         self,
-        carry: Callable[[Call, Downstream], Awaitable[Outcome]],
+        carrier: Carrier,
         models: ModelTable,
         rescue: Rescue,
         drain: Drain,
@@ -78,7 +95,8 @@ class Door:
         policy: DoorPolicy,
         write: Callable[[asyncio.Transport, bytes], None] | None = None,
     ) -> None:
-        self._carry = carry
+        self._carry = carrier.carry
+        self._decide = carrier.decide
         self._models = models
         self._rescue = rescue
         self._drain = drain
@@ -101,11 +119,11 @@ class Door:
                 self._check(request, headers)
             arrival = Arrival(request, path, mark + query, headers, request_id, admitted_s)
             if endpoint is not None and request.method == "POST":
-                await self._carry_call(arrival, endpoint, None, down)
+                await self._carry_call(arrival, endpoint, None, down, self._carry)
             else:
                 await self._serve_other(arrival, down)
         except Exception as error:  # noqa: BLE001 - every error becomes a reply here
-            self._answer(error, down, endpoint, request_id)
+            self._answer(error, down, endpoint or _DECISION_ENDPOINTS.get(path), request_id)
         return down
 
     def handle_parse_error(self, request: Request, error: BaseException | None) -> AppEnd:
@@ -114,7 +132,14 @@ class Door:
         self._answer(parse_error_of(error), down, None, "")
         return down
 
-    async def _carry_call(self, arrival: Arrival, endpoint: Endpoint, provider: str | None, down: AppEnd) -> None:
+    async def _carry_call(
+        self,
+        arrival: Arrival,
+        endpoint: Endpoint,
+        provider: str | None,
+        down: AppEnd,
+        serve: Callable[[Call, AppEnd], Awaitable[Outcome | None]],
+    ) -> None:
         """One call, admitted and read. The permit is held until the stream has ended."""
         holder = arrival.request.task
         self._drain.admit(holder)
@@ -127,7 +152,7 @@ class Door:
             held_bytes = len(body)
             call = self._call_of(arrival, endpoint, provider, body)
             down.is_carried = True
-            await self._carry(call, down)
+            await serve(call, down)
         finally:
             intake.budget.give_back(held_bytes)
             self._drain.release(holder)
@@ -164,17 +189,36 @@ class Door:
             _allow(method, path, "GET, HEAD, POST")
         elif path in ENDPOINTS:
             _allow(method, path, "POST")
+        elif path in _DECISION_ENDPOINTS:
+            _allow(method, path, "POST")
+            await self._carry_call(arrival, _DECISION_ENDPOINTS[path], None, down, self._tell)
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _allow(method, path, "GET")
             self._serve_models(arrival, down)
         elif provider is not None:
             endpoint = Endpoint(path, _stranger_dialect(arrival.request), Operation.PASSTHROUGH)
-            await self._carry_call(arrival, endpoint, provider, down)
+            await self._carry_call(arrival, endpoint, provider, down, self._carry)
         elif path in _PROBES:
             _allow(method, path, "GET, HEAD")
             down.send_whole(200, b"OK", [b"x-request-id: %s\r\n" % arrival.request_id.encode()], b"")
         else:
             raise PathNotFound(f"no such path: {path[:200]}")
+
+    async def _tell(self, call: Call, down: AppEnd) -> None:
+        """What would become of the call, as JSON; it goes nowhere. The first model is the choice."""
+        down.is_carried = False
+        decision = await self._decide(call)
+        told: dict[str, object] = {
+            "models": list(dict.fromkeys(candidate.model_name for candidate in decision.candidates)),
+            "route": decision.route_name,
+            "trace_id": call.trace.trace_id,
+            "pinned": decision.source is Source.PINNED,
+            "source": decision.source.value,
+        }
+        if call.session_id is not None:
+            told["session_id"] = call.session_id
+        lines = [_JSON, b"x-request-id: %s\r\n" % call.request_id.encode()]
+        down.send_whole(200, b"OK", lines, msgspec.json.encode(told))
 
     def _serve_models(self, arrival: Arrival, down: AppEnd) -> None:
         wanted = arrival.path[len(_MODELS) + 1 :].replace("%2F", "/").replace("%2f", "/")

@@ -65,7 +65,8 @@ def _lines(error: SidecarError, request_id: str) -> list[bytes]:
         f"x-request-id: {request_id}\r\n",
         f"x-plano-error: {error.code}\r\n",
     ]
-    if not error.app_may_retry:
+    if not error.app_may_retry or error.attempts > 1:
+        # The sidecar has tried what there is: an SDK's own retries would multiply that.
         lines.append("x-should-retry: false\r\n")
     if error.retry_after_s is not None:
         lines.append(f"retry-after: {min(error.retry_after_s, MAX_RETRY_AFTER_S)}\r\n")
@@ -74,5 +75,5 @@ def _lines(error: SidecarError, request_id: str) -> list[bytes]:
     if isinstance(error, UpgradeNotServed):
         lines.append("upgrade: HTTP/1.1\r\n")
     if error.side is Side.UPSTREAM:
-        lines.append("x-plano-attempts: 1\r\n")
+        lines.append(f"x-plano-attempts: {error.attempts}\r\n")
     return [line.encode() for line in lines]

@@ -63,6 +63,7 @@ class ModelTable:
         self._zero_config = zero_config
         self._wildcards = [provider for provider in served if provider.is_wildcard]
         self._groups = _groups(served)
+        self._fallbacks = {name: p.fallbacks for p in reversed(served) for name in (p.model, p.name)}
         self._default = next((provider.name for provider in served if provider.is_default), None)
         names = _names(served)
         self._names = {alias: names.get(target, target) for alias, target in aliases.items()}
@@ -97,6 +98,11 @@ class ModelTable:
         if model_name in self._groups:
             self._known_candidates[model_name, dialect] = candidates
         return candidates
+
+    def entries_of(self, name: str) -> tuple[Candidate, ...]:
+        """All entries behind a model's name, alias or bare id, of any dialect; empty if it is unknown."""
+        group = self._names.get(name, name)
+        return self._groups.get(group) or self._by_wildcard(group)
 
     def describe(self, name: str) -> Listed:
         """A model or alias as ``GET /v1/models/{id}`` shows it.
@@ -136,7 +142,13 @@ class ModelTable:
                 f"model {model_name!r} does not speak {dialect.value!r}; it speaks {', '.join(spoken) or 'nothing'}",
                 param="model",
             )
-        return Resolved(model_name, Decision(source, usable))
+        following = tuple(
+            candidate
+            for fallback in self._fallbacks.get(model_name, ())
+            for candidate in self.entries_of(fallback)
+            if dialect in candidate.dialects
+        )
+        return Resolved(model_name, Decision(source, tuple(dict.fromkeys((*usable, *following)))))
 
     def _find(self, requested_model: str, dialect: DialectName) -> str | None:
         found = self._names.get(requested_model)

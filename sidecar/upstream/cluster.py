@@ -41,6 +41,15 @@ class Link:
         self._starts = {name.value: self._start(path) for name, path in provider.paths.items() if "{model}" not in path}
         self._timeouts = _Timeouts(provider)
 
+    @property
+    def own_lines(self) -> tuple[bytes, ...]:
+        """The entry's credential and configured headers."""
+        return self._own_lines
+
+    def timeouts_of(self, *, is_stream: bool) -> ExchangeTimeouts:
+        """The provider's timeouts, for a question of our own."""
+        return self._timeouts.of(is_stream=is_stream, left_s=None)
+
     def timeouts(self, call: Call, *, left_s: float | None) -> ExchangeTimeouts:
         """The provider's timeouts, shortened by what is left of the app's patience."""
         return self._timeouts.of(is_stream=call.facts.wants_stream, left_s=left_s)

@@ -1,4 +1,7 @@
-"""The walk over a plan's candidates until one of them answers."""
+"""The walk over a plan's candidates until one of them serves the call.
+
+Source of the rules: contract.md, "What a failure means" and the last rows of "Errors".
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,24 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import Call, Reply
+from sidecar.domain.call import Call, Operation, Reply
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.errors import ConnectFailed, SidecarError, UpstreamMalformed, UpstreamReset, UpstreamTimeout
+from sidecar.domain.errors import (
+    ConnectFailed,
+    SidecarError,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamReset,
+    UpstreamTimeout,
+)
 from sidecar.domain.events import Observers
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
+from sidecar.upstream.classify import Failure, classify_answer, classify_error, is_curable
 from sidecar.upstream.cluster import Cluster
+from sidecar.upstream.cooling import Cooling
+from sidecar.upstream.ewma import FirstByteAverages
+from sidecar.upstream.held import HeldReply
 
 _ERROR_OUTCOMES: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
     (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
@@ -29,6 +43,13 @@ _OUTCOMES_OF_RESULT: Final = {
 }
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """An attempt that did not serve the call."""
+
+    candidate: Candidate
+    failure: Failure
+
+
 class Dispatched(msgspec.Struct, frozen=True):
     """A reply whose head has arrived, and who gave it. Whoever holds it closes the reply."""
 
@@ -39,45 +60,196 @@ class Dispatched(msgspec.Struct, frozen=True):
     """Monotonic clock: when the attempt that answered was begun."""
     head_s: float
     """Monotonic clock: when its head had arrived."""
+    failed: tuple[Failed, ...] = ()
+    """The attempts that did not serve the call, in order; this one too where its answer is an error."""
+    is_reported: bool = False
+    """Whether observers know of this attempt already."""
+
+
+class _Walk:
+    """What one call's attempts have come to so far."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.attempts = 0
+        self.failed: list[Failed] = []
+        self.answer: Dispatched | None = None
+        """The error answer that the app gets if no candidate serves."""
+        self.error: UpstreamError | None = None
+        self.is_cured_by_retry = False
+        """Whether `answer` or `error`, whichever came first, may be cured by a retry: no later one may mask it."""
+
+    def keep(self, dispatched: Dispatched) -> None:
+        """An error answer: the first one that a retry could cure goes before all others."""
+        if self.is_cured_by_retry:
+            dispatched.reply.abort()
+            return
+        self.drop()
+        self.answer = dispatched
+        self.is_cured_by_retry = is_curable(dispatched.reply.status)
+
+    def note(self, error: UpstreamError) -> None:
+        """No answer at all."""
+        if not self.is_cured_by_retry:
+            self.drop()
+            self.error = error
+            self.is_cured_by_retry = True
+
+    def drop(self) -> None:
+        """Something better has come."""
+        if self.answer is not None:
+            self.answer.reply.abort()
+        self.answer = self.error = None
+
+    def end(self) -> Dispatched:
+        """What the app gets. Raises: UpstreamError where nobody answered."""
+        if self.answer is not None:
+            return msgspec.structs.replace(self.answer, attempts=self.attempts, failed=tuple(self.failed))
+        assert self.error is not None  # each attempt ends in one or the other
+        self.error.attempts = self.attempts
+        raise self.error
 
 
 class Dispatcher:
-    """Sends a call to its plan's candidates."""
+    """Sends a call to its plan's candidates, and remembers how they did."""
 
     def __init__(self, cluster: Cluster, clock: Clock, observers: Observers) -> None:
+        self.cooling = Cooling()
+        self.averages = FirstByteAverages()
         self._links = cluster.links
+        self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
 
     async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
-        """Send ``call`` to the plan's first candidate and wait for the head of its answer.
+        """Send ``call`` to the plan's candidates, one after the other, until one answers with less than 400.
 
-        Raises: UpstreamError subclasses.
+        Returns: that answer, or where none serves the error answer that tells the app most.
+        Raises: UpstreamError subclasses, where nobody answered.
         """
+        began_s = self._monotonic_s()
+        plan = self.cooling.order(plan, began_s)
         candidate = plan.candidates[0]
-        link = self._links[candidate.provider]
-        head, pieces = link.request(call, candidate)
-        sent_s = self._monotonic_s()
-        left_s = None if call.patience_s is None else call.admitted_s + call.patience_s - sent_s
         try:
-            reply = await link.pool.send(head, pieces, link.timeouts(call, left_s=left_s), method=call.method)
-        except (SidecarError, asyncio.CancelledError) as error:
-            self._report(call, candidate, _outcome_of_error(error), self._monotonic_s() - sent_s)
-            raise
-        return Dispatched(reply, candidate, 1, sent_s, self._monotonic_s())
+            reply = await self._send(call, candidate, began_s)
+        except UpstreamError as error:
+            walk = _Walk(call)
+            self._fail(walk, candidate, error)
+        else:
+            head_s = self._monotonic_s()
+            if reply.status < 400:
+                self.cooling.served(candidate, began_s)
+                return Dispatched(reply, candidate, 1, began_s, head_s)
+            walk = _Walk(call)
+            await self._refuse(walk, Dispatched(reply, candidate, 1, began_s, head_s), is_last=len(plan.candidates) < 2)
+        return await self._walk_on(walk, plan)
 
     def observe(self, call: Call, dispatched: Dispatched, result: CallOutcome, now_s: float) -> None:
-        """Report the attempt that answered, once its answer has ended with ``result``."""
-        if not self._observers.hear_attempts:
+        """The answer that was relayed has ended with ``result``."""
+        is_heard = self._observers.hear_attempts and not dispatched.is_reported
+        if not is_heard and not call.facts.wants_stream:
             return
-        status = dispatched.reply.status
-        outcome = _OUTCOMES_OF_RESULT.get(result) or outcome_of_status(status)
         first_byte_s = dispatched.head_s - dispatched.sent_s
+        status = dispatched.reply.status
+        if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
+            self.averages.observe(dispatched.candidate, first_byte_s, now_s)
+        if not is_heard:
+            return
+        outcome = _OUTCOMES_OF_RESULT.get(result) or outcome_of_status(status)
         total_s = now_s - dispatched.sent_s
         self._observers.attempt_ended(call, Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s))
 
-    def _report(self, call: Call, candidate: Candidate, outcome: AttemptOutcome, total_s: float) -> None:
-        self._observers.attempt_ended(call, Attempt(candidate, outcome, None, None, total_s))
+    async def _send(self, call: Call, candidate: Candidate, now_s: float) -> Reply:
+        link = self._links[candidate.provider]
+        head, pieces = link.request(call, candidate)
+        left_s = None if call.patience_s is None else call.admitted_s + call.patience_s - now_s
+        try:
+            return await link.pool.send(head, pieces, link.timeouts(call, left_s=left_s), method=call.method)
+        except (SidecarError, asyncio.CancelledError) as error:
+            self._report(call, candidate, _outcome_of_error(error), self._monotonic_s() - now_s)
+            raise
+
+    async def _walk_on(self, walk: _Walk, plan: Plan) -> Dispatched:
+        """Try the rest of the plan after its first candidate did not serve."""
+        call = walk.call
+        left = [candidate for candidate in plan.candidates[1:] if not candidate.passthrough_auth]
+        # A caller's credential goes to the one provider that it was meant for.
+        try:
+            while left and walk.attempts < plan.max_attempts and self._may_go_on(walk):
+                candidate, before = left.pop(0), walk.failed[-1]
+                began_s = self._monotonic_s()
+                self._observers.failed_over(call, before.candidate, candidate, before.failure.failure_class.value)
+                try:
+                    reply = await self._send(call, candidate, began_s)
+                except UpstreamError as error:
+                    self._fail(walk, candidate, error)
+                    continue
+                dispatched = Dispatched(reply, candidate, walk.attempts + 1, began_s, self._monotonic_s())
+                if reply.status < 400:
+                    self.cooling.served(candidate, began_s)
+                    walk.drop()
+                    return msgspec.structs.replace(dispatched, failed=tuple(walk.failed))
+                await self._refuse(walk, dispatched, is_last=not left or walk.attempts + 1 >= plan.max_attempts)
+        except BaseException:
+            walk.drop()
+            raise
+        return walk.end()
+
+    def _may_go_on(self, walk: _Walk) -> bool:
+        call = walk.call
+        if not walk.failed[-1].failure.may_try_next or call.endpoint.operation is Operation.PASSTHROUGH:
+            return False
+        return call.patience_s is None or self._monotonic_s() < call.admitted_s + call.patience_s
+
+    def _fail(self, walk: _Walk, candidate: Candidate, error: UpstreamError) -> None:
+        """An attempt that brought no answer."""
+        provider = self._links[candidate.provider].provider
+        failure = classify_error(error, failover_on_response_timeout=provider.failover_on_response_timeout)
+        self._hold(candidate, failure)
+        walk.attempts += 1
+        walk.failed.append(Failed(candidate, failure))
+        walk.note(error)
+
+    async def _refuse(self, walk: _Walk, dispatched: Dispatched, *, is_last: bool) -> None:
+        """An attempt that brought an error: learn what it means, and keep it for the app."""
+        held, candidate = HeldReply(dispatched.reply), dispatched.candidate
+        held.hold_arrived()
+        if not is_last:
+            await held.hold()
+        failure = classify_answer(
+            held.status,
+            held.beginning,
+            held.headers,
+            self._clock.unix_s(),
+            passthrough_auth=candidate.passthrough_auth,
+        )
+        self._hold(candidate, failure)
+        walk.attempts += 1
+        walk.failed.append(Failed(candidate, failure))
+        self._report(
+            walk.call, candidate, outcome_of_status(held.status), self._monotonic_s() - dispatched.sent_s, dispatched
+        )
+        walk.keep(msgspec.structs.replace(dispatched, reply=held, is_reported=True))
+
+    def _hold(self, candidate: Candidate, failure: Failure) -> None:
+        now_s = self._monotonic_s()
+        self.cooling.observe(candidate, failure, now_s)
+        if failure.may_try_next:
+            # A refusal in a millisecond must not look fast.
+            self.averages.observe_failure(candidate, now_s)
+
+    def _report(
+        self,
+        call: Call,
+        candidate: Candidate,
+        outcome: AttemptOutcome,
+        total_s: float,
+        dispatched: Dispatched | None = None,
+    ) -> None:
+        status = first_byte_s = None
+        if dispatched is not None:
+            status, first_byte_s = dispatched.reply.status, dispatched.head_s - dispatched.sent_s
+        self._observers.attempt_ended(call, Attempt(candidate, outcome, status, first_byte_s, total_s))
 
 
 def _outcome_of_error(error: BaseException) -> AttemptOutcome:

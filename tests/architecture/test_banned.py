@@ -20,7 +20,7 @@ HOMES = {
     "os.environ": ("sidecar/cli.py",),
     "os.getenv": (),
     "print": ("sidecar/cli.py", "sidecar/demo/"),
-    "aiohttp.ClientSession": ("sidecar/demo/",),
+    "aiohttp.ClientSession": ("sidecar/demo/", "sidecar/upstream/fetch.py"),
     "logging.basicConfig": ("sidecar/cli.py",),
     "sys.exit": ("sidecar/__main__.py", "sidecar/demo/__main__.py"),
 }

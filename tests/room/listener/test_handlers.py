@@ -13,6 +13,7 @@ import pytest
 from sidecar.domain import errors
 from sidecar.domain.call import Call, DialectName, Downstream, Operation
 from sidecar.domain.clock import SystemClock
+from sidecar.domain.decision import Decision, Source
 from sidecar.domain.events import Deaf, Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.lifecycle import Drain
@@ -50,10 +51,12 @@ class _House:
         self.calls: list[Call] = []
         self.in_flight: list[int] = []
         self.fail = fail
-        models = ModelTable([a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"})
+        models = self.models = ModelTable(
+            [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
+        )
         rescue = Rescue({name: dialect_for(name) for name in DialectName})
         self.door = Door(
-            self._carry,
+            self,
             models,
             rescue,
             self.drain,
@@ -62,7 +65,14 @@ class _House:
             DoorPolicy(POLICY, Intake(BodyBudget(10_000), 1000, 30), **policy),
         )
 
-    async def _carry(self, call: Call, down: Downstream) -> Outcome:
+    async def decide(self, call: Call) -> Decision:
+        self.calls.append(call)
+        if self.fail is not None:
+            raise self.fail
+        candidates = self.models.candidates_of("openai/gpt-4o", call.dialect)
+        return Decision(Source.PINNED, (*candidates, *candidates), "code")
+
+    async def carry(self, call: Call, down: Downstream) -> Outcome:
         self.calls.append(call)
         self.in_flight.append(self.drain.in_flight)
         if self.fail is not None:
@@ -313,3 +323,38 @@ async def test_bytes_that_were_no_request_get_an_answer_with_an_id(error, status
 
     assert (status, "close", 4) == (got, lines["connection"], uuid.UUID(lines["x-request-id"]).version)
     assert lines["x-plano-error"] == json.loads(body)["error"]["code"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_the_decision_endpoint_says_what_would_be(path):
+    """Ranked models, each once; the call goes nowhere, and its permit is given back."""
+    house = _House()
+    request = await house.ask("POST", f"/routing{path}", BODY, x_model_affinity="s1", x_org_id="acme")
+    status, _, body = _parts(request)
+
+    assert (200, {"models", "route", "trace_id", "pinned", "source", "session_id"}) == (status, set(json.loads(body)))
+    assert [["openai/gpt-4o"], "code", True, "pinned", "s1"] == [
+        json.loads(body)[key] for key in ("models", "route", "pinned", "source", "session_id")
+    ]
+    assert ([path], 0) == ([call.endpoint.path for call in house.calls], house.drain.in_flight)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/routing/v1/messages", 405), ("POST", "/routing/v1/embeddings", 404), ("POST", "/routing/v1/files", 404)],
+)
+async def test_the_decision_endpoint_has_three_paths_and_one_method(method, path, status):
+    """What is never routed has no decision."""
+    house = _House()
+
+    assert status == _parts(await house.ask(method, path, BODY))[0]
+
+
+async def test_a_decision_that_fails_is_an_error_in_the_callers_dialect():
+    """And counted as a request that never became a call."""
+    house = _House(fail=errors.ModelNotFound("x"))
+    request = await house.ask("POST", "/routing/v1/messages", BODY)
+    status, _, body = _parts(request)
+
+    assert (404, "error") == (status, json.loads(body)["type"])
+    assert [("messages", 404, "model_not_found")] == house.ear.refused

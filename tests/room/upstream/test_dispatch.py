@@ -27,8 +27,16 @@ PLAN = Plan((Candidate("openai/gpt-4o", "openai/gpt-4o", "gpt-4o", "openai/gpt-4
 class _Reply:
     """A reply of which only the head matters here."""
 
-    def __init__(self, status: int) -> None:
-        self.status = status
+    def __init__(self, status: int, body: bytes = b"{}") -> None:
+        self.status, self.reason, self.headers, self.content_length = status, b"", (), len(body)
+        self.body = body
+        self.is_aborted = False
+
+    def take_whole(self) -> bytes:
+        return self.body
+
+    def abort(self) -> None:
+        self.is_aborted = True
 
 
 class _Pool:
@@ -134,10 +142,12 @@ async def test_an_answered_attempt_is_reported_when_its_answer_has_ended(status,
     ear, clock = _Ear(), FakeClock(1000.0)
     dispatcher, _ = _dispatcher(clock, status, ear)
     dispatched = await dispatcher.dispatch(a_call(), PLAN)
-    assert [] == ear.attempts
+    is_error = status >= 400
+    assert is_error == bool(ear.attempts)
     dispatcher.observe(a_call(), dispatched, result, 1002.0)
 
-    assert [Attempt(PLAN.candidates[0], outcome, status, 0.5, 2.0)] == ear.attempts
+    total_s = 0.5 if is_error else 2.0  # what an error means is known as soon as it is here
+    assert [Attempt(PLAN.candidates[0], outcome, status, 0.5, total_s)] == ear.attempts
 
 
 async def test_facts_that_nobody_hears_are_not_made():
@@ -147,6 +157,6 @@ async def test_facts_that_nobody_hears_are_not_made():
 
 
 def _unreadable() -> Dispatched:
-    """A reply that fails whoever looks at its status."""
+    """An answer of which nothing can be said."""
     reply = UpstreamReply.__new__(UpstreamReply)
     return Dispatched(reply, PLAN.candidates[0], 1, 0.0, 0.0)

@@ -1,0 +1,133 @@
+"""Asks the router model, so that no call ever fails or waits long because of it.
+
+Source of the rules: routing.md, "What the router model sees" and "Answers".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+import msgspec
+
+from sidecar.domain.call import Call
+from sidecar.domain.errors import UpstreamError, UpstreamTimeout
+from sidecar.lifecycle import Tasks
+from sidecar.routing.answer import AnswerKind, RouterAnswer, read_completion
+from sidecar.routing.prompt import router_request_body
+
+Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
+"""POST a chat completion body to the router model, in the name of a call whose ids go along; status and body of its
+answer. Raises UpstreamError; bounds nothing but the answer's size."""
+
+CONCURRENT: Final = 64
+"""Questions to the router model at a time, identical ones counted once."""
+_FAILURES_TO_OPEN: Final = 5
+_PROBE_S: Final = 1.0
+
+HTTP_ERROR: Final = "http_error"
+TIMEOUT: Final = "timeout"
+BREAKER_OPEN: Final = "breaker_open"
+BUSY: Final = "busy"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What asking the router model came to."""
+
+    outcome: str
+    """An `AnswerKind`, or one of the failures above: the ``outcome`` label of ``router_requests_total``."""
+    route_name: str | None = None
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the router model's opinion is not known."""
+        return self.outcome not in (AnswerKind.MATCHED, AnswerKind.OTHER, AnswerKind.UNKNOWN_ROUTE)
+
+
+class Breaker:
+    """Open after five failures in a row, from then on one probe a second. Pure; time is passed in."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._probe_from_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody should wait for an answer."""
+        return self._failures >= _FAILURES_TO_OPEN
+
+    def may_probe(self, now_s: float) -> bool:
+        """Whether a probe is due; who gets True makes it."""
+        if now_s < self._probe_from_s:
+            return False
+        self._probe_from_s = now_s + _PROBE_S
+        return True
+
+    def served(self) -> None:
+        """An answer came, whatever it said."""
+        self._failures = 0
+
+    def failed(self, now_s: float) -> None:
+        """No answer came, or came too late."""
+        self._failures += 1
+        if self._failures == _FAILURES_TO_OPEN:
+            self._probe_from_s = now_s + _PROBE_S
+
+
+class Router:
+    """The router model, as calls meet it."""
+
+    def __init__(self, ask: Ask, router_model: str, deadline_s: float, monotonic_s: Callable[[], float]) -> None:
+        """Args: ``router_model`` is the bare id that its provider knows."""
+        self.breaker = Breaker()
+        self._ask = ask
+        self._model = router_model
+        self._deadline_s = deadline_s
+        self._monotonic_s = monotonic_s
+        self._tasks = Tasks()
+        self._flights: dict[str, asyncio.Task[tuple[str, bytes]]] = {}
+
+    async def choose(self, prompt: str, known: Collection[str], call: Call) -> Asked:
+        """Ask which of the ``known`` routes a prompt belongs to. Waits ``router_timeout_ms`` at most.
+
+        Identical prompts share one question; a caller that goes away does not end it for the others. While the breaker
+        is open nobody waits: what is due as a probe runs in the background.
+        """
+        flight = self._flights.get(prompt)
+        if flight is None:
+            if self.breaker.is_open and not self.breaker.may_probe(self._monotonic_s()):
+                return Asked(BREAKER_OPEN)
+            if len(self._flights) >= CONCURRENT:
+                return Asked(BUSY)
+            flight = self._flights[prompt] = self._tasks.spawn(self._fly(prompt, call), name="ask router model")
+        if self.breaker.is_open:
+            return Asked(BREAKER_OPEN)
+        outcome, body = await asyncio.shield(flight)
+        if outcome:
+            return Asked(outcome)
+        answer: RouterAnswer = read_completion(body, known)
+        return Asked(answer.kind.value, answer.route_name)
+
+    async def aclose(self) -> None:
+        """Give questions up."""
+        await self._tasks.aclose()
+
+    async def _fly(self, prompt: str, call: Call) -> tuple[str, bytes]:
+        """The failure, or an empty text and the answer's body."""
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                status, body = await self._ask(router_request_body(self._model, prompt), call)
+        except (TimeoutError, UpstreamTimeout):
+            self.breaker.failed(self._monotonic_s())
+            return TIMEOUT, b""
+        except UpstreamError:
+            self.breaker.failed(self._monotonic_s())
+            return HTTP_ERROR, b""
+        finally:
+            del self._flights[prompt]
+        if status >= 400:
+            self.breaker.failed(self._monotonic_s())
+            return HTTP_ERROR, b""
+        self.breaker.served()
+        return "", body

@@ -1,0 +1,68 @@
+"""Small documents from elsewhere, off the hot path: price lists, Prometheus."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from sidecar.upstream.proxies import Proxy, ProxyRules
+
+_TIMEOUT_S: Final = 10.0
+_BODY_BYTES: Final = 32 * 1024 * 1024
+_USUAL_PORTS: Final = {"https": 443, "http": 80}
+
+
+class FetchFailed(Exception):
+    """There is no document. The message is fit for a log: it holds no URL, which may hold a password."""
+
+
+class Fetcher:
+    """GETs documents over aiohttp's client, opened at first use."""
+
+    def __init__(self, proxies: ProxyRules) -> None:
+        self._proxies = proxies
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, url: str) -> bytes:
+        """The body of the URL's 2xx answer, within 10 s and 32 MiB.
+
+        Raises: FetchFailed, aiohttp.ClientError, TimeoutError.
+        """
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        proxy = self._proxy_for(url)
+        place = None if proxy is None else f"http://{proxy.place}"
+        credential = None
+        if proxy is not None and proxy.authorization is not None:
+            credential = {"Proxy-Authorization": proxy.authorization.reveal()}
+        async with self._session.get(url, allow_redirects=False, proxy=place, proxy_headers=credential) as answer:
+            if not 200 <= answer.status < 300:
+                raise FetchFailed(f"status {answer.status}")
+            pieces: list[bytes] = []
+            size = 0
+            async for piece in answer.content.iter_any():
+                size += len(piece)
+                if size > _BODY_BYTES:
+                    raise FetchFailed(f"it is longer than {_BODY_BYTES} bytes")
+                pieces.append(piece)
+            return b"".join(pieces)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _proxy_for(self, url: str) -> Proxy | None:
+        parts = urlsplit(url)
+        port = parts.port or _USUAL_PORTS.get(parts.scheme, 0)
+        return self._proxies.proxy_for(parts.scheme, parts.hostname or "", port)

@@ -1,0 +1,94 @@
+"""A sidecar with three kinds of work, for tests: a router model whose answers are given, and what a scrape says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from sidecar.app import App
+from sidecar.demo.ask import Answer, Ask
+from sidecar.demo.provider import DemoProvider
+from sidecar.demo.router_model import DemoRouterModel
+from tests.support.in_process import running_app
+from tests.support.net import RawReply, exchange, json_request, raw_request
+from tests.support.sidecar_process import sidecar_config
+
+CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
+PREFERENCES: list[dict[str, Any]] = [
+    {
+        "name": "code generation",
+        "description": "writing new functions, scripts or boilerplate",
+        "models": ["anthropic/claude-demo", "openai/gpt-4o"],
+    },
+    {"name": "summaries", "description": "making long texts short", "models": ["openai/gpt-4o", "openai/gpt-4o-mini"]},
+]
+
+
+class ScriptedRouter(DemoRouterModel):
+    """A router model that says what a test tells it to; without a word it chooses for itself."""
+
+    text: str | None = None
+
+    def make_answer(self, ask: Ask) -> Answer:
+        return super().make_answer(ask) if self.text is None else Answer((self.text,))
+
+
+class Routed(NamedTuple):
+    """A running house."""
+
+    app: App
+    provider: DemoProvider
+    router: ScriptedRouter
+
+    async def ask(self, text: str = "Write a function", path: str = CHAT, **more: Any) -> RawReply:
+        """One call whose newest user message is ``text``; ``headers`` and body members can be given."""
+        headers = more.pop("headers", {})
+        body: dict[str, Any] = {"model": "gpt-4o-mini", "max_tokens": 9}
+        body |= {"input": text} if path.endswith(RESPONSES) else {"messages": [{"role": "user", "content": text}]}
+        if path == MESSAGES:
+            body["model"] = "claude-demo"
+        return await exchange(self.app.ports.data, json_request(path, body | more, headers))
+
+    async def metrics(self, name: str) -> dict[tuple[str, ...], float]:
+        """Label values in the order of their names -> value, zeros left out."""
+        body = (await exchange(self.app.ports.admin, raw_request("GET", "/metrics"))).body.decode()
+        return {
+            tuple(value for _, value in sorted(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(body)
+            for sample in family.samples
+            if sample.name == f"plano_sidecar_{name}" and sample.value
+        }
+
+
+@contextlib.asynccontextmanager
+async def routed(prices: dict[str, Any] | None = None, **overrides: Any) -> AsyncIterator[Routed]:
+    """Provider, router model and sidecar; ``prices`` by model, ``overrides`` replace keys of the config."""
+    async with DemoProvider() as provider, ScriptedRouter() as router:
+        config = sidecar_config(provider.url)
+        for entry in config["model_providers"]:
+            if prices and entry["model"] in prices:
+                entry["price"] = prices[entry["model"]]
+        config["model_providers"].append({"model": "plano/router", "base_url": router.url})
+        config |= {"routing_preferences": PREFERENCES, "overrides": {"llm_routing_model": "plano/router"}}
+        config |= overrides
+        with tempfile.TemporaryDirectory() as work:
+            async with running_app(config, Path(work)) as app:
+                yield Routed(app, provider, router)
+
+
+def told(reply: RawReply) -> tuple[int, str | None, str | None, str | None]:
+    """(status, source, route, model) of an answer."""
+    names = ("x-plano-source", "x-plano-route", "x-plano-model")
+    source, route, model = (reply.header(name) for name in names)
+    return reply.status, source, route, model
+
+
+async def together(*calls: Any) -> list[RawReply]:
+    """The answers to calls that are made at the same time."""
+    return list(await asyncio.gather(*calls))
