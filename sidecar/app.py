@@ -21,6 +21,7 @@ from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.events import Observers
+from sidecar.explain import Explanation, explain
 from sidecar.lifecycle import Drain, Latch, Tasks
 from sidecar.listener.admin import Admin
 from sidecar.listener.budget import BodyBudget
@@ -65,12 +66,14 @@ class Ports(msgspec.Struct, frozen=True):
 class App:
     """One sidecar. ``async with App(loaded) as app`` starts it; leaving stops it at once, `drain` stops it gently.
 
-    Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY).
+    Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY); with ``listens`` false no port
+        is opened, for commands that look into it.
     """
 
-    def __init__(self, loaded: LoadedConfig, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, loaded: LoadedConfig, environ: Mapping[str, str] | None = None, *, listens: bool = True) -> None:
         self._loaded = loaded
         self._environ = environ or {}
+        self._listens = listens
         self._config: Config = loaded.config
         self._stack = contextlib.AsyncExitStack()
         self._clock = SystemClock()
@@ -81,6 +84,7 @@ class App:
         self._dispatcher: Dispatcher | None = None
         self._sources: SourceBook | None = None
         self._chooser: Chooser | None = None
+        self._proxy: Proxy | None = None
         self.ports = Ports(0, 0)
 
     async def __aenter__(self) -> Self:
@@ -93,6 +97,11 @@ class App:
         await self._drain.end()
         await self._stack.aclose()
 
+    async def explain(self, text: str, session: tuple[str | None, str | None]) -> Explanation:
+        """Why a conversation goes to which model. See `sidecar.explain`."""
+        assert self._proxy is not None and self._chooser is not None  # noqa: PT018 - both are there once started
+        return await explain(text, proxy=self._proxy, chooser=self._chooser, clock=self._clock, session=session)
+
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent."""
         self._latch.drain()
@@ -104,6 +113,8 @@ class App:
         stack.push_async_callback(self._tasks.aclose)
         metrics = Metrics(self._gauges)
         door = self._build_door(stack, Observers([metrics, DecisionMetrics(metrics.registry, self._book)]))
+        if not self._listens:
+            return
         admin = Admin(self._latch, metrics.render, is_loopback)
         await self._listen(stack, door, admin)
         # What lives now lives for good: the collector need not look at it again.
@@ -145,7 +156,7 @@ class App:
         dispatcher = self._dispatcher = Dispatcher(cluster, clock, observers)
         chooser = self._chooser = self._build_chooser(stack, models, cluster, dispatcher)
         policy = ProxyPolicy(config.limits.attempts)
-        proxy = Proxy(models, chooser, store, dispatcher, dialects, observers, clock, policy, self._tasks)
+        proxy = self._proxy = Proxy(models, chooser, store, dispatcher, dialects, observers, clock, policy, self._tasks)
         return Door(proxy, models, Rescue(dialects), self._drain, observers, clock, _door_policy(config), outbox.write)
 
     def _build_chooser(

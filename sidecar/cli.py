@@ -77,6 +77,16 @@ def _parser() -> argparse.ArgumentParser:
         "plano-sidecar demo --once",
     )
     demo.add_argument("--once", action="store_true", help="end after the table instead of staying up for curl")
+    route = add(
+        "route",
+        _route,
+        "explain which model a text would go to, and why; asks the router model, sends the text nowhere else",
+        "plano-sidecar route --config config.yaml 'Write a sorting function'",
+    )
+    route.add_argument("--config", type=Path, metavar="FILE", required=True)
+    route.add_argument("--session", metavar="ID", help="read and claim this session's pin, as a call would")
+    route.add_argument("--tenant", metavar="NAME", help="the session's tenant")
+    route.add_argument("text", metavar="TEXT", help="the newest user message")
     add("version", _version, "print the versions of the sidecar and of what it stands on", "plano-sidecar version")
     return parser
 
@@ -136,6 +146,24 @@ async def _show(*, once: bool) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return await run_demo(once=once, start_sidecar=start_sidecar, out=sys.stdout, stop=stop)
+
+
+def _route(arguments: argparse.Namespace) -> int:
+    from sidecar.app import App
+    from sidecar.config.load import load_config
+    from sidecar.domain.errors import SidecarError
+    from sidecar.explain import describe
+
+    async def show() -> int:
+        async with App(load_config(arguments.config, os.environ), os.environ, listens=False) as app:
+            try:
+                print(describe(await app.explain(arguments.text, (arguments.session, arguments.tenant))))
+            except SidecarError as error:
+                print(f"{error.code}: {error.message}", file=sys.stderr)
+                return FAILED
+        return OK
+
+    return _run_loop(show())
 
 
 def _version(_: argparse.Namespace) -> int:

@@ -105,6 +105,8 @@ def _check_preferences(config: Config, report: Report) -> None:
     for at, preference in report.entries(("routing_preferences",), config.routing_preferences):
         if preference.name in names:
             report.problem((*at, "name"), f"two preferences are named {report.quoted((*at, 'name'))}")
+        if not preference.name.isprintable():
+            report.problem((*at, "name"), "holds a control character; the name stands in a response header")
         if preference.name == _NO_ROUTE:
             report.problem((*at, "name"), f"{_NO_ROUTE!r} is what the router model answers where nothing fits")
         names.add(preference.name)

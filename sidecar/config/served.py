@@ -53,16 +53,6 @@ NOT_SERVED: Final = {
 """Plano's keys without which a call is still served as it should be."""
 
 NOT_BUILT_YET: Final = {
-    "routing_preferences": "is not built yet: every call goes to the model that it requests",
-    "overrides.llm_routing_model": "is not built yet: no call is routed",
-    "routing.router_timeout_ms": "is not built yet: no call is routed",
-    "routing.router_context_tokens": "is not built yet: no call is routed",
-    "routing.prompt_template": "is not built yet: no call is routed",
-    "model_metrics_sources": "is not built yet: prices and latencies are not read",
-    "model_providers[].price": "is not built yet: prices are not used",
-    "model_providers[].fallbacks": "is not built yet: a call is tried at one model",
-    "model_providers[].failover_on_response_timeout": "is not built yet: a call is tried at one model",
-    "limits.attempts": "is not built yet: a call is tried once",
     "routing.session_cache.url": "is not built yet: pins are kept in memory, each sidecar its own",
     "routing.session_cache.username": "is not built yet: pins are kept in memory",
     "routing.session_cache.password": "is not built yet: pins are kept in memory",

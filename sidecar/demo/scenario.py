@@ -38,6 +38,9 @@ MESSAGES_PATH: Final = "/v1/messages"
 
 _CODE: Final = "Write a function that sorts a list"
 _SUMMARY: Final = "Summarize these meeting notes: ship it on Monday"
+_TRANSLATION: Final = "Translate this mail into French"
+_DOWN: Final = "openai/error-529"
+"""The demo provider fails every call for a model of this name."""
 
 
 def chat(model: str, text: str, **more: object) -> Json:
@@ -60,7 +63,10 @@ STEPS: Final = (
     Step("A", "models", "/v1/models"),
     Step("A", "chat", CHAT_PATH, chat("openai/gpt-4o-mini", _CODE), session_id="s1"),
     Step("B", "chat, streamed", CHAT_PATH, chat("openai/gpt-4o-mini", "Now with tests", **_USAGE), session_id="s1"),
+    Step("A", "chat, model is down", CHAT_PATH, chat("openai/gpt-4o-mini", _TRANSLATION), session_id="s3"),
+    Step("A", "chat, once more", CHAT_PATH, chat("openai/gpt-4o-mini", "And into German"), session_id="s3"),
     Step("A", "chat, alias", CHAT_PATH, chat("fast", "Say hello")),
+    Step("B", "decision only", "/routing" + CHAT_PATH, chat("fast", _TRANSLATION)),
     Step("B", "responses", RESPONSES_PATH, responses("gpt-4o", _CODE)),
     Step("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, stream=True)),
     Step("B", "messages", MESSAGES_PATH, messages("claude-sonnet-5", _SUMMARY), session_id="s2"),
@@ -84,6 +90,7 @@ admin: {{address: 127.0.0.1, port: 0}}
 model_providers:
   - {{model: openai/gpt-4o-mini, access_key: sk-demo, base_url: {provider_url}, default: true}}
   - {{model: openai/gpt-4o, access_key: sk-demo, base_url: {provider_url}}}
+  - {{model: {_DOWN}, access_key: sk-demo, base_url: {provider_url}}}
   - {{model: openai/text-embedding-3-small, access_key: sk-demo, base_url: {provider_url}}}
   - {{model: anthropic/claude-sonnet-5, access_key: sk-ant-demo, base_url: {provider_url}}}
   - {{model: plano/router, base_url: {router_url}}}
@@ -96,6 +103,9 @@ routing_preferences:
   - name: summaries
     description: summarizing notes, mails and documents
     models: [anthropic/claude-sonnet-5, openai/gpt-4o-mini]
+  - name: translations
+    description: translating texts and mails into another language
+    models: [{_DOWN}, openai/gpt-4o]
 overrides: {{llm_routing_model: plano/router}}
 routing:
   session_cache: {{type: memory}}

@@ -31,12 +31,14 @@ _COLUMNS: Final = (
     "requested",
     "answered by",
     "source",
+    "route",
+    "tries",
     "status",
     "first byte",
     "total",
     "what came",
 )
-_RIGHT_ALIGNED: Final = frozenset({"#", "status", "first byte", "total"})
+_RIGHT_ALIGNED: Final = frozenset({"#", "tries", "status", "first byte", "total"})
 
 
 class SidecarHandle(msgspec.Struct, frozen=True):
@@ -56,6 +58,8 @@ class Seen(msgspec.Struct, frozen=True):
     status: int
     answered_by: str
     source: str
+    route: str
+    tries: str
     first_byte_s: float
     total_s: float
     summary: str
@@ -116,11 +120,13 @@ async def _make_call(session: aiohttp.ClientSession, base_url: str, step: Step) 
                 first_byte_s = first_byte_s or time.monotonic() - began_s
                 body += part
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Seen(0, "-", "-", first_byte_s, time.monotonic() - began_s, f"{type(error).__name__}: {error}")
+        return Seen(0, "-", "-", "-", "-", first_byte_s, time.monotonic() - began_s, f"{type(error).__name__}: {error}")
     return Seen(
         status=reply.status,
         answered_by=reply.headers.get("x-plano-model", "-"),
         source=reply.headers.get("x-plano-source", "-"),
+        route=reply.headers.get("x-plano-route", "-"),
+        tries=reply.headers.get("x-plano-attempts", "-"),
         first_byte_s=first_byte_s,
         total_s=time.monotonic() - began_s,
         summary=_summary(reply.headers.get("x-plano-error"), body, is_stream="event-stream" in reply.content_type),
@@ -138,11 +144,16 @@ def _summary(error_code: str | None, body: bytes, *, is_stream: bool) -> str:
     error, data, usage = answer.get("error"), answer.get("data"), answer.get("usage")
     if isinstance(error, dict):
         return f"{error_code} (sidecar)" if error_code else f"{error.get('code') or error.get('type')} (provider)"
-    if isinstance(data, list):
-        return f"{len(data)} {'models' if usage is None else 'vectors'}"
-    if "input_tokens" in answer:
-        return f"{answer['input_tokens']} tokens counted"
-    return "1 answer" + _tokens(usage if isinstance(usage, dict) else {})
+    models = answer.get("models")
+    if isinstance(models, list):
+        summary = "would go to " + ", then ".join(map(str, models))
+    elif isinstance(data, list):
+        summary = f"{len(data)} {'models' if usage is None else 'vectors'}"
+    elif "input_tokens" in answer:
+        summary = f"{answer['input_tokens']} tokens counted"
+    else:
+        summary = "1 answer" + _tokens(usage if isinstance(usage, dict) else {})
+    return summary
 
 
 def _streamed_usage(body: bytes) -> Json:
@@ -164,8 +175,9 @@ def _tokens(usage: Json) -> str:
 
 def _row(number: int, step: Step, seen: Seen) -> tuple[str, ...]:
     times = f"{seen.first_byte_s * 1000:.1f} ms", f"{seen.total_s * 1000:.1f} ms"
-    known = (step.via, step.label, step.requested_model, seen.answered_by, seen.source, str(seen.status))
-    return (str(number), *known, *times, seen.summary)
+    known = (step.via, step.label, step.requested_model, seen.answered_by, seen.source)
+    why = (seen.route, seen.tries, str(seen.status))
+    return (str(number), *known, *why, *times, seen.summary)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]], out: TextIO) -> None:

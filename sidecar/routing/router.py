@@ -14,7 +14,7 @@ import msgspec
 from sidecar.domain.call import Call
 from sidecar.domain.errors import UpstreamError, UpstreamTimeout
 from sidecar.lifecycle import Tasks
-from sidecar.routing.answer import AnswerKind, RouterAnswer, read_completion
+from sidecar.routing.answer import AnswerKind, completion_text, read_completion
 from sidecar.routing.prompt import router_request_body
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
@@ -38,6 +38,8 @@ class Asked(msgspec.Struct, frozen=True):
     outcome: str
     """An `AnswerKind`, or one of the failures above: the ``outcome`` label of ``router_requests_total``."""
     route_name: str | None = None
+    text: str | None = None
+    """What the router model said; None where it said nothing."""
 
     @property
     def is_fallback(self) -> bool:
@@ -106,8 +108,8 @@ class Router:
         outcome, body = await asyncio.shield(flight)
         if outcome:
             return Asked(outcome)
-        answer: RouterAnswer = read_completion(body, known)
-        return Asked(answer.kind.value, answer.route_name)
+        answer = read_completion(body, known)
+        return Asked(answer.kind.value, answer.route_name, completion_text(body))
 
     async def aclose(self) -> None:
         """Give questions up."""
