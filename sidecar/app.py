@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import signal
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 from aiohttp import web
 
 from sidecar.affinity.memory_store import MemoryStore
+from sidecar.affinity.store import AffinityStore
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
 from sidecar.config.schema import Config
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.errors import ConfigError
-from sidecar.domain.events import Observers
+from sidecar.domain.events import Observer, Observers
 from sidecar.explain import Explanation, explain
 from sidecar.lifecycle import Drain, Latch, Tasks
 from sidecar.listener.admin import Admin
@@ -36,6 +38,7 @@ from sidecar.routing.preferences import configured_routes
 from sidecar.routing.router import Router
 from sidecar.routing.sources import SourceBook
 from sidecar.routing.table import ModelTable
+from sidecar.telemetry.affinity import AffinityMetrics, Holdings
 from sidecar.telemetry.decisions import Book, DecisionMetrics
 from sidecar.telemetry.metrics import Gauges, Metrics
 from sidecar.upstream.ask import Asker
@@ -47,6 +50,9 @@ from sidecar.upstream.proxies import ProxyRules
 from sidecar.upstream.tls import make_ssl_context
 from sidecar.wire.dialects import dialect_for
 from sidecar.wire.headers import HeaderPolicy
+
+if TYPE_CHECKING:
+    from sidecar.affinity.redis_store import RedisStore
 
 _log = logging.getLogger("sidecar")
 
@@ -85,6 +91,7 @@ class App:
         self._sources: SourceBook | None = None
         self._chooser: Chooser | None = None
         self._proxy: Proxy | None = None
+        self._redis: RedisStore | None = None
         self.ports = Ports(0, 0)
 
     async def __aenter__(self) -> Self:
@@ -112,7 +119,12 @@ class App:
         raise_file_limit(2 * self._config.limits.in_flight + _FILES_BESIDE_CALLS)
         stack.push_async_callback(self._tasks.aclose)
         metrics = Metrics(self._gauges)
-        door = self._build_door(stack, Observers([metrics, DecisionMetrics(metrics.registry, self._book)]))
+        observers: list[Observer] = [
+            metrics,
+            DecisionMetrics(metrics.registry, self._book),
+            AffinityMetrics(metrics.registry, self._holdings),
+        ]
+        door = self._build_door(stack, Observers(observers))
         if not self._listens:
             return
         admin = Admin(self._latch, metrics.render, is_loopback)
@@ -128,6 +140,12 @@ class App:
         ejected = () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s)
         statuses = () if self._sources is None else self._sources.statuses(now_s)
         return Book(ejected, [(status.provider, status.age_s) for status in statuses])
+
+    def _holdings(self) -> Holdings | None:
+        store = self._redis
+        if store is None:
+            return None
+        return Holdings(store.near_entries, store.shadow_entries, store.is_up, store.is_tracking)
 
     def _gauges(self) -> Gauges:
         held = (
@@ -146,7 +164,7 @@ class App:
             unknown_uses_default=config.routing.unknown_model == "default",
             zero_config=loaded.is_zero_config,
         )
-        store = MemoryStore(clock, ttl_s=config.routing.session_ttl_s, max_entries=config.routing.session_max_entries)
+        store = self._build_store(observers)
         stack.push_async_callback(store.aclose)
         outbox = Outbox(self._drain.holders)
         cluster = self._cluster = Cluster(
@@ -158,6 +176,33 @@ class App:
         policy = ProxyPolicy(config.limits.attempts)
         proxy = self._proxy = Proxy(models, chooser, store, dispatcher, dialects, observers, clock, policy, self._tasks)
         return Door(proxy, models, Rescue(dialects), self._drain, observers, clock, _door_policy(config), outbox.write)
+
+    def _build_store(self, observers: Observers) -> AffinityStore:
+        routing, clock = self._config.routing, self._clock
+        cache = routing.session_cache
+        if cache.type == "memory" or cache.url is None or not cache.url.reveal().startswith(("redis://", "rediss://")):
+            return MemoryStore(clock, ttl_s=routing.session_ttl_s, max_entries=routing.session_max_entries)
+        try:
+            from sidecar.affinity.budget import StorePolicy
+            from sidecar.affinity.redis_connect import connection_maker
+            from sidecar.affinity.redis_link import RedisLink
+            from sidecar.affinity.redis_store import RedisStore
+        except ImportError as error:
+            raise ConfigError(
+                ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
+            ) from error
+
+        policy = StorePolicy(
+            ttl_s=routing.session_ttl_s,
+            budget_s=cache.call_budget_ms / 1e3,
+            max_entries=routing.session_max_entries,
+            is_sliding=routing.session_ttl_mode == "sliding",
+            has_near_cache=cache.near_cache,
+        )
+        link = functools.partial(RedisLink, connection_maker(cache))
+        store = self._redis = RedisStore(link, policy, clock, observers)
+        store.start()
+        return store
 
     def _build_chooser(
         self, stack: contextlib.AsyncExitStack, models: ModelTable, cluster: Cluster, dispatcher: Dispatcher

@@ -69,6 +69,7 @@ class Proxy:
         self._policy = policy
         self._has_routes = bool(chooser.routes)
         self._tasks = tasks
+        self._first_calls: dict[SessionKey, asyncio.Future[None]] = {}
         self._kept: dict[tuple[str, str | None, DialectName], Decision] = {}
 
     async def carry(self, call: Call, down: Downstream) -> Outcome:
@@ -174,8 +175,28 @@ class Proxy:
             session = None  # a pin outside the list of this one call is left as it is
         if not is_routable or call.facts.holds_provider_state:
             return resolved.decision
-        decision = await self._route(call, routes, resolved)
-        return decision if session is None else await self._claim(session, decision, call, resolved)
+        if session is None:
+            return await self._route(call, routes, resolved)
+        return await self._route_once(session, call, routes, resolved)
+
+    async def _route_once(
+        self, session: SessionKey, call: Call, routes: tuple[Route, ...], resolved: Resolved
+    ) -> Decision:
+        """Route and pin; first calls of one session that come together ask once, and the others adopt."""
+        first = self._first_calls.get(session)
+        while first is not None:
+            await asyncio.wait([first])
+            binding = self._store.get_now(session) or await self._store.get(session)
+            if binding is not None and not self._is_open(binding, call):
+                return self._keep(binding, call, resolved)
+            first = self._first_calls.get(session)
+        first = self._first_calls[session] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._claim(session, await self._route(call, routes, resolved), call, resolved)
+        finally:
+            # Also where this call failed or its app left: the next one asks in its place.
+            del self._first_calls[session]
+            first.set_result(None)
 
     async def _route(self, call: Call, routes: tuple[Route, ...], resolved: Resolved) -> Decision:
         """Ask the router model; whatever it does, there is a decision."""

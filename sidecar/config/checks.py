@@ -199,6 +199,10 @@ def _check_session_cache(config: Config, report: Report) -> None:
     here = ("routing", "session_cache")
     if cache.type == "redis" and not cache.url:
         report.problem(here, "type redis needs url")
+    elif cache.url is not None and cache.url.reveal().startswith(("redis+sentinel://", "redis+cluster://")):
+        report.warn(
+            (*here, "url"), "Sentinel and Cluster are not built yet: pins are kept in memory, each sidecar its own"
+        )
     elif cache.url is not None and not _REDIS_URL.fullmatch(cache.url.reveal()):
         report.problem((*here, "url"), "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://")
     if (cache.tls.cert_file is None) != (cache.tls.key_file is None):

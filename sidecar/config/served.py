@@ -53,12 +53,6 @@ NOT_SERVED: Final = {
 """Plano's keys without which a call is still served as it should be."""
 
 NOT_BUILT_YET: Final = {
-    "routing.session_cache.url": "is not built yet: pins are kept in memory, each sidecar its own",
-    "routing.session_cache.username": "is not built yet: pins are kept in memory",
-    "routing.session_cache.password": "is not built yet: pins are kept in memory",
-    "routing.session_cache.tls": "is not built yet: pins are kept in memory",
-    "routing.session_cache.call_budget_ms": "is not built yet: pins are kept in memory",
-    "routing.session_cache.near_cache": "is not built yet: pins are kept in memory",
     "tracing.random_sampling": "is not built yet: no span is made",
     "tracing.otlp_endpoint": "is not built yet: no span is made",
     "access_log": "is not built yet: no access log is written",

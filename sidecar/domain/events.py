@@ -40,6 +40,10 @@ class Observer(Protocol):
         """A call needed the router model; ``outcome`` is how that ended for it, ``seconds`` what it waited."""
         ...
 
+    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
+        """The store was asked something; names are those of ``affinity_operations_total``."""
+        ...
+
     def request_refused(self, dialect: str, status: int, code: str) -> None:
         """A request was answered with an error before it became a call."""
         ...
@@ -63,6 +67,9 @@ class Deaf:
     def router_asked(self, outcome: str, seconds: float) -> None:
         """See `Observer.router_asked`."""
 
+    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
+        """See `Observer.affinity_operation`."""
+
     def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         """See `Observer.call_ended`."""
 
@@ -83,6 +90,7 @@ class Observers:
         self._on_attempt = [each.attempt_ended for each in given if _hears(each, "attempt_ended")]
         self._on_failed_over = [each.failed_over for each in given if _hears(each, "failed_over")]
         self._on_router = [each.router_asked for each in given if _hears(each, "router_asked")]
+        self._on_affinity = [each.affinity_operation for each in given if _hears(each, "affinity_operation")]
         self._on_ended = [each.call_ended for each in given if _hears(each, "call_ended")]
         self._on_refused = [each.request_refused for each in given if _hears(each, "request_refused")]
 
@@ -128,6 +136,14 @@ class Observers:
         for tell in self._on_router:
             try:
                 tell(outcome, seconds)
+            except Exception:  # noqa: BLE001
+                _log.exception("observer failed")
+
+    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
+        """See `Observer.affinity_operation`."""
+        for tell in self._on_affinity:
+            try:
+                tell(operation, outcome, seconds)
             except Exception:  # noqa: BLE001
                 _log.exception("observer failed")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.net import json_request
 from tests.support.routed import CHAT, MESSAGES, PREFERENCES, RESPONSES, routed, together, told
 
 CODE, GPT, MINI = "anthropic/claude-demo", "openai/gpt-4o", "openai/gpt-4o-mini"
@@ -327,3 +328,34 @@ async def test_prices_order_a_route(prefer, expected):
         reply = await house.ask("Make this long text short")
 
     assert (200, "routed", "summaries", expected) == told(reply)
+
+
+async def test_first_calls_of_a_session_that_come_together_ask_once():
+    """Whatever they say: the first one's answer is the session's."""
+    headers = {"x-model-affinity": "s1"}
+    async with routed() as house:
+        house.router.script.always("slow delay=0.1")
+        texts = ["Make this short", *(f"Write new functions and boilerplate {number}" for number in range(7))]
+        burst = await together(*(house.ask(text, headers=headers) for text in texts))
+
+    assert 1 == len({told(reply)[3] for reply in burst})
+    assert ["pinned"] * 7 + ["routed"] == sorted(str(told(reply)[1]) for reply in burst)
+    assert 1 == house.router.seen
+
+
+async def test_a_first_call_whose_app_leaves_is_followed_by_the_next():
+    """Nobody waits for an answer that nobody wants."""
+    headers = {"x-model-affinity": "s1"}
+    async with routed() as house:
+        house.router.script.always("slow delay=0.2")
+        _, writer = await asyncio.open_connection("127.0.0.1", house.app.ports.data)
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Make this short"}]}
+        writer.write(json_request(CHAT, body, headers))
+        await house.router.wait_for_requests(1)
+        waiting = asyncio.TaskGroup()
+        async with waiting as group:
+            later = group.create_task(house.ask("Make this long text short, please", headers=headers))
+            await asyncio.sleep(0.05)  # sleep: the second call is to wait for the first
+            writer.transport.abort()
+
+    assert (200, "routed", "summaries", SUMMARY) == told(later.result())

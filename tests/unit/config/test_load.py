@@ -71,7 +71,7 @@ def test_unbuilt_rooms_warn():
     """A key whose room does not stand yet loads with one warning, at its line."""
     told = warnings(CONTRACT, OPENAI_API_KEY="sk-1", ANTHROPIC="sk-2", REDIS="pw")
     assert "39: tracing.random_sampling: is not built yet: no span is made" in told
-    assert "30: routing.session_cache.url: is not built yet: pins are kept in memory, each sidecar its own" in told
+    assert "39: tracing.otlp_endpoint: is not built yet: no span is made" in told
     assert sorted(told, key=lambda line: int(line.split(":")[0])) == told
 
 

@@ -1,0 +1,66 @@
+"""What must happen in one step on the Redis server. Lua, for 6.2 and up.
+
+Each script ends by reading what it leaves: after a script that writes, 6.2 and 7.0 no longer track a key unless it is
+read again last, and an untracked key in a near cache is a stale one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_COMMON: Final = """
+local function read(key)
+  if redis.call('TYPE', key).ok ~= 'string' then return '' end
+  return redis.call('GETRANGE', key, 0, 4095)
+end
+local function model_of(raw)
+  if #raw == 0 or #raw >= 4096 then return nil end
+  local ok, value = pcall(cjson.decode, raw)
+  if not ok or type(value) ~= 'table' then return nil end
+  local named = (type(value.model_name) == 'string' and #value.model_name > 0)
+    or (type(value.anchor_model) == 'string' and #value.anchor_model > 0)
+  if not named then return nil end
+  if type(value.requested_model) == 'string' then return value.requested_model end
+  return true
+end
+local function told(at, key)
+  local raw = read(key)
+  return {at, raw, redis.call('PTTL', key)}
+end
+"""
+
+CLAIM: Final = (
+    _COMMON
+    + """
+-- KEYS: plain, lane. ARGV: requested model, value, ttl in ms.
+local lane = model_of(read(KEYS[1]))
+if lane == nil then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  return told(1, KEYS[1])
+end
+if lane == true or lane == ARGV[1] then return told(1, KEYS[1]) end
+if model_of(read(KEYS[2])) == nil then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
+return told(2, KEYS[2])
+"""
+)
+"""First writer wins; what cannot be read is no writer. Returns which key (1 plain, 2 lane), its value, its PTTL."""
+
+REPLACE: Final = (
+    _COMMON
+    + """
+-- KEYS: one. ARGV: the bytes seen, value, ttl in ms.
+if read(KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return told(1, KEYS[1])
+"""
+)
+"""Compare and set on the raw bytes seen."""
+
+RELEASE: Final = (
+    _COMMON
+    + """
+-- KEYS: one. ARGV: the bytes seen.
+if read(KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return told(1, KEYS[1])
+"""
+)
+"""Delete if the bytes are still those seen."""

