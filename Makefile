@@ -41,10 +41,11 @@ bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_upstream
 	$(TEST)/bin/python -m tests.bench.bench_stream
 
-# pip's own resolver has nothing to do: every version is locked with its hashes.
+# Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
+# for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up.
 define environment
 	$(PYTHON) -m venv --clear $(1)
-	$(1)/bin/python $(PIP) install --require-hashes $(foreach lock,$(2),-r $(LOCKS)/$(lock).txt)
+	$(1)/bin/python $(PIP) install --require-hashes --no-deps $(foreach lock,$(2),-r $(LOCKS)/$(lock).txt)
 	$(1)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
 	touch $(1)/.stamp
 endef

@@ -76,6 +76,10 @@ class RedisServer:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
+    async def key_names(self) -> list[str]:
+        """All its keys, in order."""
+        return sorted(key.decode() for key in await self.client.keys() if isinstance(key, bytes))
+
     async def aclose(self) -> None:
         await self.client.aclose()
         if self.process is not None:
