@@ -183,7 +183,7 @@ class App:
         if cache.type == "memory" or cache.url is None or not cache.url.reveal().startswith(("redis://", "rediss://")):
             return MemoryStore(clock, ttl_s=routing.session_ttl_s, max_entries=routing.session_max_entries)
         try:
-            from sidecar.affinity.budget import StorePolicy
+            from sidecar.affinity.redis_asker import StorePolicy
             from sidecar.affinity.redis_connect import connection_maker
             from sidecar.affinity.redis_link import RedisLink
             from sidecar.affinity.redis_store import RedisStore

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.domain.ids import SessionKey
 
@@ -21,6 +21,17 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{0,128}", re.ASCII)
 _UNSAFE: Final = frozenset(b"%:~{}") | frozenset(range(0x21)) | frozenset(range(0x7F, 0x100))
 _ESCAPES: Final = {code: (f"%{code:02X}" if code in _UNSAFE else chr(code)) for code in range(0x100)}
 _ESCAPES_IN_LANE: Final = {**_ESCAPES, ord("/"): "%2F"}
+_ESCAPED: Final = re.compile(rb"%([0-9A-F]{2})")
+_GLOB: Final = re.compile(r"[*?\[\]\\^]")
+"""What has a meaning of its own in a pattern of Redis, and stands unescaped in keys."""
+
+
+class KeyParts(NamedTuple):
+    """What a key is made of."""
+
+    tenant: str | None
+    session_id: str
+    lane: str | None
 
 
 def escape_part(part: str) -> str:
@@ -37,7 +48,43 @@ def plain_key(session: SessionKey) -> str:
 
 def lane_key(session: SessionKey) -> str:
     """The key of a lane beside the first: the plain key, ``~`` and the requested model with its slash escaped."""
-    return f"{plain_key(session)}~{_escape(session.requested_model, _ESCAPES_IN_LANE)}"
+    return lane_key_of(plain_key(session), session.requested_model)
+
+
+def lane_key_of(plain: str, requested_model: str) -> str:
+    """The same, from a plain key."""
+    return f"{plain}~{_escape(requested_model, _ESCAPES_IN_LANE)}"
+
+
+def parse_key(key: str) -> KeyParts | None:
+    """What a key was made of; None for what is no key of ours. A part that was too long stays ``%h`` and its hash."""
+    if not key.startswith(KEY_PREFIX):
+        return None
+    plain, tilde, lane = key[len(KEY_PREFIX) :].partition("~")
+    *tenants, session_id = plain.split(":")
+    if len(tenants) > 1:
+        return None
+    return KeyParts(
+        tenant=_unescape(tenants[0]) if tenants else None,
+        session_id=_unescape(session_id),
+        lane=_unescape(lane) if tilde else None,
+    )
+
+
+def pattern_of(tenant: str | None, session_id: str | None = None) -> str:
+    """What SCAN must match to find all keys, those of a tenant, or those of a session and some more."""
+    start = KEY_PREFIX if tenant is None else f"{KEY_PREFIX}{escape_part(tenant)}:"
+    if session_id is not None:
+        start += escape_part(session_id)
+    return _GLOB.sub(r"\\\g<0>", start) + "*"
+
+
+def _unescape(part: str) -> str:
+    if part.startswith("%h"):
+        return part
+    return _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), part.encode("latin-1")).decode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def _escape(part: str, escapes: dict[int, str]) -> str:

@@ -2,85 +2,113 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Sequence
 
+from sidecar.affinity.key import parse_key, plain_key
+from sidecar.affinity.near_cache import Entry, NearCache
+from sidecar.affinity.patience import Patience
+from sidecar.affinity.store import Page, Pin
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
+from sidecar.domain.events import Observers
 from sidecar.domain.ids import SessionKey
-
-_Key = tuple[str | None, str] | tuple[str | None, str, str]
-"""(tenant, session), and the requested model for a lane beside the first. No escaping: tuples cannot run together."""
 
 
 class MemoryStore:
-    """The affinity store of one process. First writer wins; a hit in the second half of the TTL renews it."""
+    """Implements `AffinityStore` for one process: a cache with nothing behind it. Nothing here waits."""
 
-    def __init__(self, clock: Clock, *, ttl_s: float, max_entries: int) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        ttl_s: float,
+        max_entries: int,
+        is_sliding: bool = True,
+        observers: Observers | None = None,
+    ) -> None:
+        self._monotonic_s = clock.monotonic_s
         self._ttl_s = ttl_s
-        self._max_entries = max_entries
-        self._entries: OrderedDict[_Key, tuple[Binding, float]] = OrderedDict()
+        self._is_sliding = is_sliding
+        self._observers = observers or Observers()
+        self._pins = NearCache(max_entries, clock.monotonic_s)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._pins)
 
     def get_now(self, session: SessionKey) -> Binding | None:
-        """See `AffinityStore.get_now`: memory never waits."""
-        return self._standing(session)[1]
+        """See `AffinityStore.get_now`."""
+        found = self._pins.find(session)
+        if found is None:
+            return None
+        entry = found[1]
+        if self._is_sliding:
+            self._pins.renew(entry, self._ttl_s)
+        self._observers.affinity_operation("get", "near_hit", 0.0)
+        return entry.binding
 
-    async def get(self, session: SessionKey) -> Binding | None:
+    async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:  # noqa: ARG002
         """See `AffinityStore.get`."""
-        return self.get_now(session)
+        binding = self.get_now(session)
+        if binding is None:
+            self._observers.affinity_operation("get", "miss", 0.0)
+        return binding
 
-    async def claim(self, session: SessionKey, binding: Binding) -> Binding:
+    async def claim(
+        self,
+        session: SessionKey,
+        binding: Binding,
+        patience: Patience | None = None,  # noqa: ARG002
+    ) -> Binding:
         """See `AffinityStore.claim`."""
-        standing = self.get_now(session)
-        if standing is not None:
-            return standing
-        key: _Key = (session.tenant, session.session_id)
-        if self._read(key) is not None:
-            key = (session.tenant, session.session_id, session.requested_model)
-        self._entries[key] = (binding, self._clock.monotonic_s() + self._ttl_s)
-        if len(self._entries) > self._max_entries:
-            self._entries.popitem(last=False)
-        return binding
+        standing = self._pins.claim(session, binding, self._ttl_s)
+        self._observers.affinity_operation("claim", "claimed" if standing is binding else "adopted", 0.0)
+        return standing
 
-    async def replace(self, session: SessionKey, seen: Binding, binding: Binding) -> Binding:
+    async def replace(
+        self,
+        session: SessionKey,
+        seen: Binding,
+        binding: Binding,
+        patience: Patience | None = None,  # noqa: ARG002
+    ) -> Binding:
         """See `AffinityStore.replace`."""
-        key, standing = self._standing(session)
-        if standing is None or standing != seen:
-            return binding if standing is None else standing
-        self._entries[key] = (binding, self._clock.monotonic_s() + self._ttl_s)
-        return binding
+        standing = self._pins.replace(session, seen, binding, self._ttl_s)
+        self._observers.affinity_operation("replace", "replaced" if standing is binding else "lost", 0.0)
+        return standing
 
     async def release(self, session: SessionKey, seen: Binding) -> None:
         """See `AffinityStore.release`."""
-        key, standing = self._standing(session)
-        if standing == seen:
-            del self._entries[key]
+        self._pins.release(session, seen)
+        self._observers.affinity_operation("release", "released", 0.0)
 
-    def _standing(self, session: SessionKey) -> tuple[_Key, Binding | None]:
-        """The key of the session's lane, and what stands there."""
-        key: _Key = (session.tenant, session.session_id)
-        binding = self._read(key)
-        if binding is None or binding.requested_model in (None, session.requested_model):
-            return key, binding
-        key = (*key, session.requested_model)
-        return key, self._read(key)
+    def patience(self) -> Patience:
+        """See `AffinityStore.patience`."""
+        return Patience(0.0, self._monotonic_s)
+
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
+        """See `AffinityStore.page`. The cursor is a count: pins that come and go meanwhile may be told twice or not."""
+        start = int(cursor or 0)
+        pins = [self._pin(key, entry) for key, entry in self._pins.items()]
+        wanted = [pin for pin in pins if pin is not None and tenant in (None, pin.tenant)]
+        end = start + limit
+        return Page(wanted[start:end], str(end) if end < len(wanted) else None)
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
+        """See `AffinityStore.of_session`."""
+        plain = plain_key(SessionKey(session_id, tenant))
+        pins = [self._pin(key, entry) for key, entry in self._pins.items() if key.partition("~")[0] == plain]
+        return [pin for pin in pins if pin is not None]
+
+    async def drop(self, keys: Sequence[str]) -> int:
+        """See `AffinityStore.drop`."""
+        before = len(self._pins)
+        for key in keys:
+            self._pins.forget(key)
+        return before - len(self._pins)
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
 
-    def _read(self, key: _Key) -> Binding | None:
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        binding, expires_s = entry
-        left_s = expires_s - self._clock.monotonic_s()
-        if left_s <= 0:
-            del self._entries[key]
-            return None
-        if left_s < self._ttl_s / 2:
-            self._entries[key] = (binding, expires_s - left_s + self._ttl_s)
-        self._entries.move_to_end(key)
-        return binding
+    def _pin(self, key: str, entry: Entry) -> Pin | None:
+        parts = parse_key(key)
+        return None if parts is None else Pin(key, *parts, entry.binding, self._pins.left_s(entry))

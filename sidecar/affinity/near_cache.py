@@ -1,13 +1,15 @@
 """What this process knows of keys: read from Redis and kept coherent, or made while Redis was gone (the shadow).
 
 An LRU with a time to live. Every entry belongs to an epoch: the connection under whose tracking it was read. Entries of
-an earlier one are unverified, and hold only while there is no Redis to ask.
+an earlier one are unverified, and hold only while there is no Redis to ask. Where there never is one (`MemoryStore`),
+what is known here is all there is.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from math import inf
 
 from sidecar.affinity.key import lane_key, plain_key
 from sidecar.affinity.value import encode
@@ -16,18 +18,22 @@ from sidecar.domain.ids import SessionKey
 
 
 class Entry:
-    """What is known of one key."""
+    """What is known of one key. On the monotonic clock."""
 
-    __slots__ = ("binding", "epoch", "expires_s", "is_dirty", "raw")
+    __slots__ = ("base", "binding", "epoch", "expires_s", "is_dirty", "raw", "verified_until_s")
 
-    def __init__(self, binding: Binding, raw: bytes, expires_s: float, epoch: int, *, is_dirty: bool) -> None:
+    def __init__(self, binding: Binding, raw: bytes, expires_s: float, epoch: int) -> None:
         self.binding = binding
         self.raw = raw
         """The bytes that stand there, for compare-and-set."""
         self.expires_s = expires_s
+        self.verified_until_s = inf
+        """Until when it may be believed though nobody tells of foreign writes."""
         self.epoch = epoch
-        self.is_dirty = is_dirty
+        self.is_dirty = False
         """Made while Redis was gone: to be written back."""
+        self.base = b""
+        """The bytes whose place a dirty entry takes; empty where it is new."""
 
 
 class NearCache:
@@ -37,6 +43,7 @@ class NearCache:
         self.epoch = 0
         self.is_alone = True
         """Whether there is no Redis to ask, so that what is known must do."""
+        self.dirty_entries = 0
         self._max_entries = max_entries
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
@@ -47,38 +54,77 @@ class NearCache:
     def find(self, session: SessionKey) -> tuple[str, Entry] | None:
         """The key and entry of the session's lane, if it may be believed without asking."""
         key = plain_key(session)
-        entry = self._valid(key)
-        if entry is None:
-            return None
-        wanted = entry.binding.requested_model
-        if wanted is not None and wanted != session.requested_model:
-            key = lane_key(session)
-            entry = self._valid(key)
-            if entry is None:
-                return None
+        entry = self._entries.get(key)
+        if entry is None or not self._is_believed(key, entry):
+            # Whoever wrote the plain key may have meant every lane: without it, a lane's own key says little.
+            return self._find_lane(session) if self.is_alone else None
         self._entries.move_to_end(key)
-        return key, entry
+        wanted = entry.binding.requested_model
+        if wanted is None or wanted == session.requested_model:
+            return key, entry
+        return self._find_lane(session)
 
     def place(self, session: SessionKey) -> tuple[str, Entry | None]:
         """The key of the session's lane as far as is known, and what was known of it, verified or not."""
         key = plain_key(session)
         entry = self._unexpired(key)
-        if entry is None or entry.binding.requested_model in (None, session.requested_model):
+        if entry is not None and entry.binding.requested_model in (None, session.requested_model):
             return key, entry
-        key = lane_key(session)
-        return key, self._unexpired(key)
+        own_key = lane_key(session)
+        own = self._unexpired(own_key)
+        return (key, None) if entry is None and own is None else (own_key, own)
 
-    def put(self, key: str, binding: Binding, left_s: float, *, raw: bytes = b"", is_dirty: bool = False) -> None:
-        """Know something of a key for ``left_s``."""
-        expires_s = self._monotonic_s() + left_s
-        self._entries[key] = Entry(binding, raw or encode(binding), expires_s, self.epoch, is_dirty=is_dirty)
-        self._entries.move_to_end(key)
+    def put(self, key: str, binding: Binding, left_s: float, raw: bytes) -> Entry:
+        """Know what stands under a key for ``left_s``."""
+        self.forget(key)
+        entry = self._entries[key] = Entry(binding, raw, self._monotonic_s() + left_s, self.epoch)
         if len(self._entries) > self._max_entries:
-            self._entries.popitem(last=False)
+            _, oldest = self._entries.popitem(last=False)
+            self.dirty_entries -= oldest.is_dirty
+        return entry
+
+    def claim(self, session: SessionKey, binding: Binding, ttl_s: float) -> Binding:
+        """First writer wins, among what is known here; a claim that wins is dirty."""
+        key, entry = self.place(session)
+        if entry is not None:
+            return entry.binding
+        self._soil(self.put(key, binding, ttl_s, encode(binding)), b"")
+        return binding
+
+    def replace(self, session: SessionKey, seen: Binding, binding: Binding, ttl_s: float) -> Binding:
+        """Compare and set, among what is known here; what wins is dirty."""
+        key, entry = self.place(session)
+        if entry is None or entry.binding != seen:
+            return binding if entry is None else entry.binding
+        base = entry.base if entry.is_dirty else entry.raw
+        self._soil(self.put(key, binding, ttl_s, encode(binding)), base)
+        return binding
+
+    def release(self, session: SessionKey, seen: Binding) -> None:
+        """Forget the session's lane if it still is ``seen``."""
+        key, entry = self.place(session)
+        if entry is not None and entry.binding == seen:
+            self.forget(key)
 
     def forget(self, key: str) -> None:
         """Know nothing of a key any more."""
-        self._entries.pop(key, None)
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self.dirty_entries -= entry.is_dirty
+
+    def forget_foreign(self, key: str) -> None:
+        """Somebody else has written a key: know nothing of it, unless something made here is still to be written."""
+        entry = self._entries.get(key)
+        if entry is not None and not entry.is_dirty:
+            del self._entries[key]
+
+    def renew(self, entry: Entry, ttl_s: float) -> bool:
+        """Begin an entry's time anew where less than half of it is left; whether it was."""
+        left_s = entry.expires_s - self._monotonic_s()
+        if left_s * 2 >= ttl_s:
+            return False
+        entry.expires_s += ttl_s - left_s
+        return True
 
     def forget_all(self) -> None:
         """Know only what was made while Redis was gone."""
@@ -88,21 +134,51 @@ class NearCache:
         """Whether the key still has this very entry."""
         return self._entries.get(key) is entry
 
+    def is_owed(self, key: str, raw: object) -> bool:
+        """Whether a key has an entry that was made here and must not give way to ``raw``, which was found in Redis:
+        nothing, or what the entry takes the place of.
+        """
+        entry = self._entries.get(key)
+        return entry is not None and entry.is_dirty and (not raw or raw == entry.base)
+
     def dirty(self) -> list[tuple[str, Entry]]:
         """What was made while Redis was gone, oldest first."""
+        if not self.dirty_entries:
+            return []
         return [(key, entry) for key, entry in self._entries.items() if entry.is_dirty]
+
+    def items(self) -> Iterator[tuple[str, Entry]]:
+        """All that holds still, the least recently used first. Not to be changed meanwhile."""
+        now_s = self._monotonic_s()
+        return ((key, entry) for key, entry in self._entries.items() if entry.expires_s > now_s)
 
     def left_s(self, entry: Entry) -> float:
         """How long an entry holds still."""
         return entry.expires_s - self._monotonic_s()
 
+    def _find_lane(self, session: SessionKey) -> tuple[str, Entry] | None:
+        key = lane_key(session)
+        entry = self._entries.get(key)
+        if entry is None or not self._is_believed(key, entry):
+            return None
+        self._entries.move_to_end(key)
+        return key, entry
+
+    def _soil(self, entry: Entry, base: bytes) -> None:
+        entry.is_dirty = True
+        entry.base = base
+        self.dirty_entries += 1
+
     def _unexpired(self, key: str) -> Entry | None:
         entry = self._entries.get(key)
         if entry is not None and entry.expires_s <= self._monotonic_s():
-            del self._entries[key]
+            self.forget(key)
             return None
         return entry
 
-    def _valid(self, key: str) -> Entry | None:
-        entry = self._unexpired(key)
-        return entry if entry is None or self.is_alone or entry.epoch == self.epoch else None
+    def _is_believed(self, key: str, entry: Entry) -> bool:
+        now_s = self._monotonic_s()
+        if entry.expires_s <= now_s:
+            self.forget(key)
+            return False
+        return self.is_alone or (entry.epoch == self.epoch and now_s < entry.verified_until_s)

@@ -19,19 +19,14 @@ import redis.asyncio as redis_asyncio
 from redis.exceptions import (
     BusyLoadingError,
     MasterDownError,
-    NoScriptError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
-from redis.exceptions import (
-    TimeoutError as RedisTimeoutError,
-)
 
-from sidecar.affinity.scripts import CLAIM, RELEASE, REPLACE
+from sidecar.affinity.scripts import SCRIPTS
 from sidecar.lifecycle import Tasks
 
 CONNECT_S: Final = 1.0
@@ -39,15 +34,53 @@ PROBE_S: Final = 1.0
 """Between two tries to connect, with jitter."""
 STALL_S: Final = 1.0
 """A server that owes a reply for so long is hanging: its connection is dropped."""
-_UNFIT: Final = (ReadOnlyError, BusyLoadingError, MasterDownError, RedisConnectionError, NoScriptError)
+READ_ONLY_S: Final = 2.0
+"""How long a server that takes no writes is kept for its reads before its name is looked up anew."""
+_UNFIT: Final = (BusyLoadingError, MasterDownError, RedisConnectionError)
 """Answers of a server that is not, or not yet, the one to talk to."""
 
 Command = Sequence[bytes | str | int]
+Take = Callable[[list[Any]], Any]
+"""From the replies of one exchange, errors among them, to what its caller gets. Called in the order of the wire: before
+any invalidation that came behind the replies is heard. Raises: ResponseError."""
 _log: Final = logging.getLogger("sidecar.affinity")
 
 
 class LinkDown(Exception):
     """There is no answer: nobody is connected, or the connection broke before it came."""
+
+
+class _Exchange:
+    """Commands that were sent together, until all their replies are here."""
+
+    __slots__ = ("_left", "_replies", "_take", "reply")
+
+    def __init__(self, size: int, take: Take, reply: asyncio.Future[Any]) -> None:
+        self.reply = reply
+        self._left = size
+        self._replies: list[Any] = []
+        self._take = take
+
+    def add(self, reply: object) -> bool:
+        """One more reply; whether it was the last. Whoever waits may be gone: what it says is taken all the same."""
+        self._replies.append(reply)
+        self._left -= 1
+        if self._left:
+            return False
+        try:
+            taken = self._take(self._replies)
+        except ResponseError as error:
+            self.fail(error)
+        else:
+            if not self.reply.done():
+                self.reply.set_result(taken)
+        return True
+
+    def fail(self, error: Exception) -> None:
+        """There will be no more replies."""
+        if not self.reply.done():
+            self.reply.set_exception(error)
+            self.reply.exception()  # whoever went away does not ask
 
 
 class RedisLink:
@@ -69,10 +102,12 @@ class RedisLink:
         self._on_up, self._on_down, self._on_invalid = on_up, on_down, on_invalid
         self._tracks = tracks
         self._connection: redis_asyncio.Connection | None = None
-        self._pending: deque[asyncio.Future[Any]] = deque()
+        self._pending: deque[_Exchange] = deque()
         self._waiting: list[Command] = []
         self._is_pushed = False
+        self._told_why = ""
         self._owed_since_s = 0.0
+        self._read_only_until_s: float | None = None
         self._tasks = Tasks()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -85,23 +120,24 @@ class RedisLink:
         """Let go for good."""
         await self._tasks.aclose()
 
-    def submit(self, *commands: Command) -> list[asyncio.Future[Any]]:
-        """Send commands at the end of this turn of the loop, with what others send in it; their replies to come.
+    def submit(self, commands: Sequence[Command], take: Take) -> asyncio.Future[Any]:
+        """Send commands at the end of this turn of the loop, with what others send in it; what ``take`` makes of their
+        replies, to come.
 
-        A future ends with the reply's value, with ResponseError for an error reply, or with LinkDown.
-        Raises: LinkDown where nobody is connected.
+        The future ends with ResponseError or LinkDown where there is none.
         """
-        loop = self._loop
-        if not self.is_up or loop is None:
-            raise LinkDown
+        loop = self._loop or asyncio.get_running_loop()
+        exchange = _Exchange(len(commands), take, loop.create_future())
+        if not self.is_up:
+            exchange.fail(LinkDown())
+            return exchange.reply
         if not self._waiting:
             loop.call_soon(self._flush)
         if not self._pending:
             self._owed_since_s = loop.time()
-        futures = [loop.create_future() for _ in commands]
         self._waiting += commands
-        self._pending += futures
-        return futures
+        self._pending.append(exchange)
+        return exchange.reply
 
     def drop(self) -> None:
         """Give the connection up: it is slow, or talks to the wrong server."""
@@ -124,11 +160,12 @@ class RedisLink:
                     await self._prepare(connection)
                 self._connection = connection
                 self.is_up = True
+                self._told_why = ""
                 self._on_up()
                 self._tasks.spawn(self._watch(connection), name="redis watch")
                 await self._read(connection)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
-                _log.debug("redis connection ended: %s", type(error).__name__)
+                self._tell_why(error)
             finally:
                 self._lose()
                 await connection.disconnect(nowait=True)
@@ -136,7 +173,7 @@ class RedisLink:
 
     async def _prepare(self, connection: redis_asyncio.Connection) -> None:
         """Scripts loaded, tracking on; a server that is loading or read-only shows here."""
-        for name, script in (("claim", CLAIM), ("replace", REPLACE), ("release", RELEASE)):
+        for name, script in SCRIPTS.items():
             await connection.send_command("SCRIPT", "LOAD", script)
             self.shas[name] = await connection.read_response()
         self.is_tracking = False
@@ -168,37 +205,53 @@ class RedisLink:
                 reply = error
             if self._is_pushed:
                 continue
-            future = self._pending.popleft()
+            if self._pending[0].add(reply):
+                self._pending.popleft()
             self._owed_since_s = self._loop.time()
-            if not future.done():
-                if isinstance(reply, ResponseError):
-                    future.set_exception(reply)
-                    future.exception()  # whoever went away does not ask
-                else:
-                    future.set_result(reply)
-            if isinstance(reply, _UNFIT):
-                raise reply
+            if isinstance(reply, ResponseError):
+                self._heed(reply)
+
+    def _heed(self, error: ResponseError) -> None:
+        """An error reply may say that this server is not the one to talk to. Raises: the error, where it is not."""
+        assert self._loop is not None
+        if isinstance(error, _UNFIT):
+            raise error
+        if "READONLY" in str(error) and self._read_only_until_s is None:
+            self._read_only_until_s = self._loop.time() + READ_ONLY_S
 
     async def _watch(self, connection: redis_asyncio.Connection) -> None:
-        """Drop the connection where the server owes a reply for too long."""
+        """Drop the connection where the server owes a reply for too long, or cannot be written to."""
         assert self._loop is not None
         while self._connection is connection:
             await asyncio.sleep(STALL_S / 4)
-            if self._pending and self._loop.time() - self._owed_since_s > STALL_S:
+            now_s = self._loop.time()
+            is_stalled = self._pending and now_s - self._owed_since_s > STALL_S
+            if is_stalled or (self._read_only_until_s is not None and now_s > self._read_only_until_s):
                 self.drop()
                 return
+
+    def _tell_why(self, error: Exception) -> None:
+        """Once for each reason why there is no connection. A server's own words hold no secret; an address may."""
+        why = f"{type(error).__name__}: {error}" if isinstance(error, ResponseError) else type(error).__name__
+        if why != self._told_why and not self.is_up:
+            self._told_why = why
+            _log.warning("redis cannot be used: %s", why)
 
     def _lose(self) -> None:
         was_up, self.is_up, self._connection = self.is_up, False, None
         self._waiting = []
+        self._read_only_until_s = None
         pending, self._pending = self._pending, deque()
-        for future in pending:
-            if not future.done():
-                future.set_exception(LinkDown())
-                future.exception()
+        for exchange in pending:
+            exchange.fail(LinkDown())
         if was_up:
             self._on_down()
 
 
-LINK_ERRORS: Final = (LinkDown, ResponseError, TimeoutError, RedisTimeoutError)
-"""What waiting for a reply can end with."""
+def refuses_writes(error: ResponseError) -> bool:
+    """Whether a server said that it is full, a replica, cannot persist, or does not let us: reads are as good as ever.
+
+    Redis 6.2 wraps what a script ran into in an error of its own, so that only the text tells.
+    """
+    text = str(error)
+    return any(word in text for word in ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOPERM"))

@@ -1,7 +1,8 @@
 """What must happen in one step on the Redis server. Lua, for 6.2 and up.
 
-Each script ends by reading what it leaves: after a script that writes, 6.2 and 7.0 no longer track a key unless it is
-read again last, and an untracked key in a near cache is a stale one.
+Each script answers which of its keys is the session's (1 or 2), and for each key its value and its PTTL. It ends by
+reading what it leaves: after a script that writes, 6.2 and 7.0 no longer track a key unless it is read again last, and
+an untracked key in a near cache is a stale one.
 """
 
 from __future__ import annotations
@@ -23,34 +24,47 @@ local function model_of(raw)
   if type(value.requested_model) == 'string' then return value.requested_model end
   return true
 end
-local function told(at, key)
-  local raw = read(key)
-  return {at, raw, redis.call('PTTL', key)}
+local function told(at)
+  local lines = {at}
+  for _, key in ipairs(KEYS) do
+    lines[#lines + 1] = read(key)
+    lines[#lines + 1] = redis.call('PTTL', key)
+  end
+  return lines
 end
 """
 
 CLAIM: Final = (
     _COMMON
     + """
--- KEYS: plain, lane. ARGV: requested model, value, ttl in ms.
-local lane = model_of(read(KEYS[1]))
-if lane == nil then
-  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-  return told(1, KEYS[1])
+-- KEYS: plain, lane. ARGV: requested model, value, ttl in ms, bytes that the sidecar could not read.
+local unreadable = ARGV[4]
+local function lane_of(raw)
+  if unreadable ~= '' and raw == unreadable then return nil end
+  return model_of(raw)
 end
-if lane == true or lane == ARGV[1] then return told(1, KEYS[1]) end
-if model_of(read(KEYS[2])) == nil then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
-return told(2, KEYS[2])
+local plain = lane_of(read(KEYS[1]))
+if plain == true or plain == ARGV[1] then return told(1) end
+if lane_of(read(KEYS[2])) ~= nil then return told(2) end
+if plain == nil then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  return told(1)
+end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return told(2)
 """
 )
-"""First writer wins; what cannot be read is no writer. Returns which key (1 plain, 2 lane), its value, its PTTL."""
+"""First writer wins; what cannot be read is no writer."""
 
 REPLACE: Final = (
     _COMMON
     + """
--- KEYS: one. ARGV: the bytes seen, value, ttl in ms.
-if read(KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
-return told(1, KEYS[1])
+-- KEYS: one. ARGV: the bytes seen, value, ttl in ms, 1 where nothing may stand there too.
+local raw = read(KEYS[1])
+if raw == ARGV[1] or (ARGV[4] == '1' and model_of(raw) == nil) then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+end
+return told(1)
 """
 )
 """Compare and set on the raw bytes seen."""
@@ -60,7 +74,9 @@ RELEASE: Final = (
     + """
 -- KEYS: one. ARGV: the bytes seen.
 if read(KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return told(1, KEYS[1])
+return told(1)
 """
 )
 """Delete if the bytes are still those seen."""
+
+SCRIPTS: Final = {"claim": CLAIM, "replace": REPLACE, "release": RELEASE}

@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
+from sidecar.affinity.patience import Patience
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
 
 
+class Pin(msgspec.Struct, frozen=True):
+    """A pin as operators see it."""
+
+    key: str
+    tenant: str | None
+    """As the app sent it; where it was too long for a key, ``%h`` and its hash."""
+    session_id: str
+    lane: str | None
+    """The requested model of a lane beside the first."""
+    binding: Binding
+    left_s: float | None
+    """Time left; None where the key does not expire."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of the pins."""
+
+    pins: Sequence[Pin]
+    cursor: str | None
+    """What to ask the next page with; None behind the last one."""
+
+
 class AffinityStore(Protocol):
     """Where pins are kept. Nothing here raises for an outage: what cannot be read is None, what cannot be written
-    is not written, and an event says so.
+    is kept in this process, and an event says so. ``patience`` is what the call may still wait, all its operations
+    together; without one an operation has the store's own budget.
     """
 
     def get_now(self, session: SessionKey) -> Binding | None:
         """The session's binding if it can be told without waiting, else None."""
         ...
 
-    async def get(self, session: SessionKey) -> Binding | None:
+    async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:
         """The binding that holds for this session's lane, or None."""
         ...
 
-    async def claim(self, session: SessionKey, binding: Binding) -> Binding:
+    async def claim(self, session: SessionKey, binding: Binding, patience: Patience | None = None) -> Binding:
         """Bind the session's lane unless somebody was first; return the binding that now stands."""
         ...
 
-    async def replace(self, session: SessionKey, seen: Binding, binding: Binding) -> Binding:
+    async def replace(
+        self, session: SessionKey, seen: Binding, binding: Binding, patience: Patience | None = None
+    ) -> Binding:
         """Put ``binding`` in the place of ``seen`` if that still stands; return the binding that now stands."""
         ...
 
@@ -33,6 +62,35 @@ class AffinityStore(Protocol):
         """Drop the session's binding if it still is ``seen``."""
         ...
 
+    def patience(self) -> Patience:
+        """What a new call may wait for the store."""
+        ...
+
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
+        """About ``limit`` pins of a tenant (of all where None), from ``cursor`` on.
+
+        Raises: StoreUnreachable.
+        """
+        ...
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
+        """The pins of all lanes of a session.
+
+        Raises: StoreUnreachable.
+        """
+        ...
+
+    async def drop(self, keys: Sequence[str]) -> int:
+        """Delete pins by key; how many there were.
+
+        Raises: StoreUnreachable.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Let go of connections."""
         ...
+
+
+class StoreUnreachable(Exception):
+    """An operator asked, and the store does not answer. Calls are never told so."""

@@ -14,7 +14,7 @@ from sidecar.affinity.key import lane_key, plain_key
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
-from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, a_pin, redis_store
+from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
 KEY = "plano:affinity:acme:s1"
@@ -185,19 +185,18 @@ async def test_pins_made_meanwhile_are_written_back(server):
 @pytest.mark.parametrize("outage", ["SIGSTOP", "CLIENT PAUSE"])
 async def test_a_redis_that_hangs_costs_one_budget_a_call_until_the_breaker_opens(server, outage):
     """Then nothing; service is back on its own."""
-    async with redis_store(server, budget_s=0.02) as store:
+    heard = Heard()
+    async with redis_store(server, heard, budget_s=0.02) as store:
         if outage == "SIGSTOP":
             server.pause()
         else:
             await server.client.client_pause(1500)
-        waits = 0
         for number in range(20):
-            key = SessionKey(f"h{number}", None, GPT)
-            began_s = time.monotonic()
-            assert await store.get(key) is None
-            assert a_pin() == await store.claim(key, a_pin())
-            waits += time.monotonic() - began_s > 0.015
-        assert (5, False) == (waits, store.is_up)
+            key, patience = SessionKey(f"h{number}", None, GPT), store.patience()
+            assert await store.get(key, patience) is None
+            assert a_pin() == await store.claim(key, a_pin(), patience)
+        assert (5, False) == (heard.operations["get", "timeout"], store.is_up)
+        assert {("get", "timeout"), ("get", "skipped"), ("claim", "skipped")} == set(heard.operations)
         if outage == "SIGSTOP":
             server.resume()
         await until(lambda: store.is_up and store.shadow_entries == 0)

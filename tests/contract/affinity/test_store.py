@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable
@@ -12,8 +13,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.budget import StorePolicy
 from sidecar.affinity.memory_store import MemoryStore
+from sidecar.affinity.redis_asker import StorePolicy
 from sidecar.affinity.redis_connect import connection_maker
 from sidecar.affinity.redis_link import RedisLink
 from sidecar.affinity.redis_store import RedisStore
@@ -22,7 +23,7 @@ from sidecar.config.schema_routing import SessionCache
 from sidecar.config.secret import Secret
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Binding
-from sidecar.domain.events import Observers
+from sidecar.domain.events import Deaf, Observers
 from sidecar.domain.ids import SessionKey
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
@@ -34,13 +35,25 @@ def a_pin(model: str = GPT, requested: str = GPT, **more: object) -> Binding:
     return msgspec.structs.replace(Binding(model, "code", requested, 1, 1763900000.5), **more)
 
 
+class Heard(Deaf):
+    """Counts operations by name and outcome."""
+
+    def __init__(self) -> None:
+        self.operations: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
+        self.operations[operation, outcome] += 1
+
+
 @contextlib.asynccontextmanager
-async def redis_store(server: RedisServer, *, waits: bool = True, **policy: object) -> AsyncIterator[RedisStore]:
+async def redis_store(
+    server: RedisServer, heard: Heard | None = None, *, waits: bool = True, **policy: object
+) -> AsyncIterator[RedisStore]:
     """A store on a server, connected unless it should not wait for that."""
     cache = SessionCache(type="redis", url=Secret(server.url))
     link = functools.partial(RedisLink, connection_maker(cache))
     settings = msgspec.structs.replace(StorePolicy(ttl_s=600, budget_s=5.0, max_entries=1000), **policy)
-    store = RedisStore(link, settings, SystemClock(), Observers())
+    store = RedisStore(link, settings, SystemClock(), Observers([heard] if heard else []))
     store.start()
     async with asyncio.timeout(20):
         while waits and not store.is_up:
