@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import logging
 import signal
@@ -15,41 +14,34 @@ import msgspec
 from aiohttp import web
 
 from sidecar.affinity.memory_store import MemoryStore
-from sidecar.affinity.store import AffinityStore
 from sidecar.config.load import LoadedConfig
-from sidecar.config.providers import find_router
 from sidecar.config.schema import Config
+from sidecar.decider import Decider
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
-from sidecar.domain.errors import ConfigError
 from sidecar.domain.events import Observer, Observers
 from sidecar.explain import Explanation, explain
+from sidecar.follow import Follower
 from sidecar.lifecycle import Drain, Latch, Tasks
 from sidecar.listener.admin import Admin
-from sidecar.listener.budget import BodyBudget
-from sidecar.listener.handlers import Door, DoorPolicy
-from sidecar.listener.intake import Intake
+from sidecar.listener.handlers import Door
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopback, port_of, raise_file_limit
 from sidecar.outbox import Outbox
 from sidecar.proxy import Proxy, ProxyPolicy
-from sidecar.routing.chooser import Chooser, ChooserPolicy, Measures
-from sidecar.routing.preferences import configured_routes
-from sidecar.routing.router import Router
+from sidecar.rooms import build_chooser, build_router, build_store, door_policy, proxy_rules
+from sidecar.routing.chooser import Chooser
 from sidecar.routing.sources import SourceBook
 from sidecar.routing.table import ModelTable
 from sidecar.telemetry.affinity import AffinityMetrics, Holdings
 from sidecar.telemetry.decisions import Book, DecisionMetrics
 from sidecar.telemetry.metrics import Gauges, Metrics
-from sidecar.upstream.ask import Asker
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.dial import Dialer
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
-from sidecar.upstream.proxies import ProxyRules
 from sidecar.upstream.tls import make_ssl_context
 from sidecar.wire.dialects import dialect_for
-from sidecar.wire.headers import HeaderPolicy
 
 if TYPE_CHECKING:
     from sidecar.affinity.redis_store import RedisStore
@@ -91,7 +83,7 @@ class App:
         self._sources: SourceBook | None = None
         self._chooser: Chooser | None = None
         self._proxy: Proxy | None = None
-        self._redis: RedisStore | None = None
+        self._store: MemoryStore | RedisStore | None = None
         self.ports = Ports(0, 0)
 
     async def __aenter__(self) -> Self:
@@ -142,8 +134,8 @@ class App:
         return Book(ejected, [(status.provider, status.age_s) for status in statuses])
 
     def _holdings(self) -> Holdings | None:
-        store = self._redis
-        if store is None:
+        store = self._store
+        if store is None or isinstance(store, MemoryStore):
             return None
         return Holdings(store.near_entries, store.shadow_entries, store.is_up, store.is_tracking)
 
@@ -164,70 +156,28 @@ class App:
             unknown_uses_default=config.routing.unknown_model == "default",
             zero_config=loaded.is_zero_config,
         )
-        store = self._build_store(observers)
+        store = self._store = build_store(config, clock, observers)
         stack.push_async_callback(store.aclose)
+        if not isinstance(store, MemoryStore):
+            store.start()
+        proxies = proxy_rules(self._environ)
         outbox = Outbox(self._drain.holders)
-        cluster = self._cluster = Cluster(
-            loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=_proxies(self._environ))
-        )
+        cluster = self._cluster = Cluster(loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=proxies))
         stack.push_async_callback(cluster.aclose)
         dispatcher = self._dispatcher = Dispatcher(cluster, clock, observers)
-        chooser = self._chooser = self._build_chooser(stack, models, cluster, dispatcher)
-        policy = ProxyPolicy(config.limits.attempts)
-        proxy = self._proxy = Proxy(models, chooser, store, dispatcher, dialects, observers, clock, policy, self._tasks)
-        return Door(proxy, models, Rescue(dialects), self._drain, observers, clock, _door_policy(config), outbox.write)
-
-    def _build_store(self, observers: Observers) -> AffinityStore:
-        routing, clock = self._config.routing, self._clock
-        cache = routing.session_cache
-        if cache.type == "memory" or cache.url is None or not cache.url.reveal().startswith(("redis://", "rediss://")):
-            return MemoryStore(clock, ttl_s=routing.session_ttl_s, max_entries=routing.session_max_entries)
-        try:
-            from sidecar.affinity.redis_asker import StorePolicy
-            from sidecar.affinity.redis_connect import connection_maker
-            from sidecar.affinity.redis_link import RedisLink
-            from sidecar.affinity.redis_store import RedisStore
-        except ImportError as error:
-            raise ConfigError(
-                ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
-            ) from error
-
-        policy = StorePolicy(
-            ttl_s=routing.session_ttl_s,
-            budget_s=cache.call_budget_ms / 1e3,
-            max_entries=routing.session_max_entries,
-            is_sliding=routing.session_ttl_mode == "sliding",
-            has_near_cache=cache.near_cache,
-        )
-        link = functools.partial(RedisLink, connection_maker(cache))
-        store = self._redis = RedisStore(link, policy, clock, observers)
-        store.start()
-        return store
-
-    def _build_chooser(
-        self, stack: contextlib.AsyncExitStack, models: ModelTable, cluster: Cluster, dispatcher: Dispatcher
-    ) -> Chooser:
-        config, monotonic_s = self._config, self._clock.monotonic_s
-        router = None
-        provider = find_router(config, self._loaded.providers)
-        if provider is not None:
-            wanted = config.overrides.llm_routing_model or ""
-            model = wanted.partition("/")[2] if provider.is_wildcard else provider.model_id
-            ask = Asker(cluster.links[provider.name], model).ask
-            router = Router(ask, model, config.routing.router_timeout_ms / 1e3, monotonic_s)
-            stack.push_async_callback(router.aclose)
-        fetcher = Fetcher(_proxies(self._environ))
+        fetcher = Fetcher(proxies)
         stack.push_async_callback(fetcher.aclose)
-        book = self._sources = SourceBook(config.model_metrics_sources, fetcher.fetch, monotonic_s)
+        book = self._sources = SourceBook(config.model_metrics_sources, fetcher.fetch, clock.monotonic_s)
         for index in range(len(book)):
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
-        return Chooser(
-            configured_routes(config.routing_preferences, models.entries_of),
-            router,
-            models.entries_of,
-            Measures(lambda: book.prices, lambda: book.latencies_s, dispatcher.averages.expected),
-            ChooserPolicy(config.routing.router_context_tokens, config.routing.prompt_template),
-        )
+        router = build_router(stack, loaded, cluster, clock)
+        chooser = self._chooser = build_chooser(config, router, models, book, dispatcher)
+        policy = ProxyPolicy(config.limits.attempts)
+        decider = Decider(models, chooser, store, clock, observers, dispatcher.is_held)
+        stack.push_async_callback(decider.aclose)
+        follower = Follower(models, store, clock, self._tasks)
+        proxy = self._proxy = Proxy(decider, follower, dispatcher, dialects, observers, clock, policy)
+        return Door(proxy, models, Rescue(dialects), self._drain, observers, clock, door_policy(config), outbox.write)
 
     async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:
         listener = self._config.listeners[0]
@@ -247,34 +197,9 @@ class App:
         self.ports = Ports(port_of(data_sockets[0]), port_of(admin_sockets[0]))
 
 
-def _proxies(environ: Mapping[str, str]) -> ProxyRules:
-    try:
-        return ProxyRules.from_environment(environ)
-    except ValueError as error:
-        raise ConfigError([f"environment: {error}"]) from error
-
-
 def _close_all(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
-
-
-def _door_policy(config: Config) -> DoorPolicy:
-    cache = config.routing.session_cache
-    prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
-    return DoorPolicy(
-        headers=HeaderPolicy(
-            session_headers=tuple(name.lower() for name in config.routing.session_headers),
-            tenant_header=cache.tenant_header.lower() if cache.tenant_header else None,
-            propagate=frozenset(name.lower() for name in config.propagate),
-        ),
-        intake=Intake(
-            BodyBudget(config.limits.buffered_bytes), config.limits.body_bytes, config.timeouts.request_body_s
-        ),
-        allow_origins=frozenset(config.listeners[0].allow_origins),
-        fixed_tenant=cache.tenant,
-        passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
-    )
 
 
 async def serve(loaded: LoadedConfig, announce: Callable[[str], None], environ: Mapping[str, str]) -> None:

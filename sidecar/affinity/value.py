@@ -24,6 +24,7 @@ class _Value(msgspec.Struct, omit_defaults=True):
     bound_at: float = 0.0
     home: str | None = None
     away_since: float | None = None
+    failed_returns: int = 0
     provisional: bool = False
 
 
@@ -38,6 +39,7 @@ class _Loose(msgspec.Struct):
     bound_at: Any = 0.0
     home: Any = None
     away_since: Any = None
+    failed_returns: Any = 0
     provisional: Any = False
 
 
@@ -55,6 +57,7 @@ def encode(binding: Binding) -> bytes:
             binding.bound_at_unix_s,
             binding.home,
             binding.away_since_unix_s,
+            binding.failed_returns,
             binding.provisional,
         )
     )
@@ -75,10 +78,11 @@ def decode(raw: bytes) -> Binding | None:
         model_name=model_name,
         route_name=_name(value.route_name),
         requested_model=_name(value.requested_model),
-        generation=value.generation if type(value.generation) is int and value.generation >= 0 else 0,
+        generation=_count(value.generation),
         bound_at_unix_s=_seconds(value.bound_at) or 0.0,
         home=_name(value.home),
         away_since_unix_s=_seconds(value.away_since),
+        failed_returns=_count(value.failed_returns),
         provisional=value.provisional is True,
     )
 
@@ -88,6 +92,10 @@ def _name(value: object) -> str | None:
     if not isinstance(value, str) or not value or len(value) > _MAX_NAME_CHARS or not value.isprintable():
         return None
     return value
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and value >= 0 else 0
 
 
 def _seconds(value: object) -> float | None:

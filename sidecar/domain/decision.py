@@ -62,6 +62,8 @@ class Binding(msgspec.Struct, frozen=True):
     bound_at_unix_s: float = 0.0
     home: str | None = None
     away_since_unix_s: float | None = None
+    failed_returns: int = 0
+    """How often the session could not be served at home since it left."""
     provisional: bool = False
 
 
@@ -77,6 +79,12 @@ class Decision(msgspec.Struct, frozen=True):
     """The route as metrics name it: ``other`` for one that a body brought along."""
     returns_home: bool = False
     """Whether the first candidate is where the session came from, tried again."""
+    pinned_model: str | None = None
+    """The model under which the session's pin stands; None for a call without one."""
+    has_claimed: bool = False
+    """Whether this very call made the pin."""
+    affinity_s: float = 0.0
+    """Spent waiting for the affinity store."""
 
 
 class Plan(msgspec.Struct, frozen=True):

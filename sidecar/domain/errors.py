@@ -250,6 +250,10 @@ class UpstreamReset(UpstreamError):
     proxy_error = "connection_terminated"
 
 
+class Stale(UpstreamReset):
+    """A kept connection died before the first byte of the answer: the provider most likely never saw the request."""
+
+
 class UpstreamCut(UpstreamError):
     """The provider closed the connection inside the body of its answer."""
 

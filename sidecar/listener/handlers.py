@@ -164,6 +164,8 @@ class Door:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
         if tenant is None and policy.headers.tenant_header is not None:
+            if session_id is not None:
+                self._observers.affinity_operation("bypass", "no_tenant", 0.0)
             session_id = None  # an unknown tenant's sessions must not share the keys of nobody's
         return Call(
             endpoint=endpoint,

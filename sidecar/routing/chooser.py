@@ -106,12 +106,12 @@ class Chooser:
         numbers = Numbers(measures.prices(), measures.latencies_s(), told)
         return rank(usable_candidates(route, dialect), route.prefer, numbers, self._roll())
 
-    def followers(self, route_name: str | None, dialect: DialectName) -> tuple[Candidate, ...]:
-        """The candidates of a configured route that speak the dialect, as they are written; none for another name."""
+    def followers(self, route_name: str, dialect: DialectName, now_s: float) -> tuple[Candidate, ...]:
+        """The candidates of a configured route that speak the dialect, in rank order; none for another name."""
         named = next((route for route in self.configured if route.name == route_name), None)
-        if named is None:
+        if named is None or not any(dialect in candidate.dialects for candidate in named.candidates):
             return ()
-        return tuple(candidate for candidate in named.candidates if dialect in candidate.dialects)
+        return self.ranked(named, dialect, now_s).candidates
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:
         return prompt_form(routes, self._policy.context_tokens, self._policy.template)

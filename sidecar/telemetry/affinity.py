@@ -51,7 +51,8 @@ class AffinityMetrics(Deaf):
             pair = self._operations.with_labels(*key), self._durations.with_labels(operation)
             series = self._series[key] = pair
         series[0].value += 1
-        series[1].observe(seconds)
+        if seconds:
+            series[1].observe(seconds)  # what nobody waited for would only hide what was waited for
 
 
 class _HoldingsCollector(Collector):

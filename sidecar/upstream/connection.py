@@ -12,6 +12,7 @@ import httptools
 from sidecar.domain.errors import (
     FirstByteTimeout,
     ResponseTimeout,
+    Stale,
     StreamIdleTimeout,
     UpstreamCut,
     UpstreamError,
@@ -26,10 +27,6 @@ from sidecar.upstream.reply import HELD_BYTES, HELD_WHOLE_BYTES, UpstreamReply
 from sidecar.upstream.slices import JOINED_BYTES, Piece, batches
 
 __all__ = ["Connection", "ExchangeTimeouts", "Origin", "Stale"]
-
-
-class Stale(UpstreamReset):
-    """A kept connection died before the first byte of the answer: the provider most likely never saw the request."""
 
 
 class Connection(asyncio.BufferedProtocol):

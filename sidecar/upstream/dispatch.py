@@ -144,6 +144,10 @@ class Dispatcher:
             await self._refuse(walk, Dispatched(reply, candidate, 1, began_s, head_s), is_last=len(plan.candidates) < 2)
         return await self._walk_on(walk, plan)
 
+    def is_held(self, candidate: Candidate) -> bool:
+        """Whether a candidate cools, or is ejected, now."""
+        return self.cooling.due_s(candidate, self._monotonic_s()) is not None
+
     def observe(self, call: Call, dispatched: Dispatched, result: CallOutcome, now_s: float) -> None:
         """The answer that was relayed has ended with ``result``."""
         is_heard = self._observers.hear_attempts and not dispatched.is_reported

@@ -28,7 +28,7 @@ def _parameters(function: Function) -> int:
     return len([name for name in names if name not in ("self", "cls")])
 
 
-def modules_of_tests_are_at_most_300_lines():
+def test_modules_are_at_most_300_lines():
     """A module is one idea."""
     sizes = {path: len((ROOT / path).read_text().splitlines()) for path in modules()}
 

@@ -343,8 +343,8 @@ async def test_first_calls_of_a_session_that_come_together_ask_once():
     assert 1 == house.router.seen
 
 
-async def test_a_first_call_whose_app_leaves_is_followed_by_the_next():
-    """Nobody waits for an answer that nobody wants."""
+async def test_a_first_call_whose_app_leaves_has_asked_for_the_others_too():
+    """One question a session: what it came to is pinned, and the ones that waited for it adopt it."""
     headers = {"x-model-affinity": "s1"}
     async with routed() as house:
         house.router.script.always("slow delay=0.2")
@@ -358,4 +358,7 @@ async def test_a_first_call_whose_app_leaves_is_followed_by_the_next():
             await asyncio.sleep(0.05)  # sleep: the second call is to wait for the first
             writer.transport.abort()
 
-    assert (200, "routed", "summaries", SUMMARY) == told(later.result())
+        asked = house.router.seen
+
+    assert (200, "pinned", "summaries", SUMMARY) == told(later.result())
+    assert 1 == asked

@@ -33,7 +33,7 @@ def test_a_pin_steers_where_its_model_is_usable():
 
     other = Candidate("q", "openai/gpt-5", "gpt-5", "openai/gpt-5", frozenset())
 
-    told = Decision(Source.PINNED, (candidate, other), "code", metric_route="code")
+    told = Decision(Source.PINNED, (candidate, other), "code", metric_route="code", pinned_model="openai/gpt-4o")
     assert told == keep_binding(binding, (candidate,), (other, candidate))
 
 
@@ -42,14 +42,16 @@ def test_a_pin_of_a_route_that_is_not_configured_is_no_label():
     candidate = Candidate("p", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
     kept = keep_binding(Binding("openai/gpt-4o", route_name="code"), (candidate,))
 
-    assert Decision(Source.PINNED, (candidate,), "code", metric_route="other") == kept
+    assert Decision(Source.PINNED, (candidate,), "code", metric_route="other", pinned_model="openai/gpt-4o") == kept
 
 
 def test_a_pin_without_a_route_has_none():
     """The router model said other."""
     candidate = Candidate("p", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
 
-    assert Decision(Source.PINNED, (candidate,)) == keep_binding(Binding("openai/gpt-4o"), (candidate,))
+    assert Decision(Source.PINNED, (candidate,), pinned_model="openai/gpt-4o") == keep_binding(
+        Binding("openai/gpt-4o"), (candidate,)
+    )
 
 
 def test_a_pin_to_an_unusable_model_steers_nothing():
