@@ -20,13 +20,11 @@ from sidecar.domain.errors import (
     UpstreamReset,
 )
 from sidecar.upstream.deadline import LATE_MESSAGES, Deadline, Late
-from sidecar.upstream.origin import ExchangeTimeouts, Origin
+from sidecar.upstream.origin import ExchangeTimeouts
 from sidecar.upstream.parser import HEAD_BYTES, AnswerParser, head_bytes, is_chunked
 from sidecar.upstream.ports import Owner
 from sidecar.upstream.reply import HELD_BYTES, HELD_WHOLE_BYTES, UpstreamReply
 from sidecar.upstream.slices import JOINED_BYTES, Piece, batches
-
-__all__ = ["Connection", "ExchangeTimeouts", "Origin", "Stale"]
 
 
 class Connection(asyncio.BufferedProtocol):

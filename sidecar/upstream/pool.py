@@ -7,8 +7,8 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sidecar.domain.errors import ConnectFailed
-from sidecar.upstream.connection import Connection, Stale
+from sidecar.domain.errors import ConnectFailed, Stale
+from sidecar.upstream.connection import Connection
 from sidecar.upstream.dial import Dialer
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.reply import UpstreamReply

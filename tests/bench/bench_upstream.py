@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import cast
 
 from sidecar.config.tls_files import TlsFiles
-from sidecar.upstream.connection import ExchangeTimeouts, Origin
+from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.tls import make_ssl_context
 

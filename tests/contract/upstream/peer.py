@@ -10,7 +10,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Self
 
-from sidecar.upstream.connection import ExchangeTimeouts, Origin
+from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.reply import UpstreamReply
 

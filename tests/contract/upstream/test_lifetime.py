@@ -12,7 +12,7 @@ import pytest
 
 from sidecar.domain.errors import ConnectFailed, FirstByteTimeout, UpstreamCut, UpstreamMalformed, UpstreamReset
 from sidecar.upstream import pool as pool_module
-from sidecar.upstream.connection import ExchangeTimeouts, Origin
+from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from tests.contract.upstream.peer import (
     HELLO,

@@ -10,8 +10,8 @@ import pytest
 
 from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.errors import ConnectFailed
-from sidecar.upstream.connection import Origin
 from sidecar.upstream.dial import Dialer
+from sidecar.upstream.origin import Origin
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.proxies import ProxyRules
 from sidecar.upstream.tls import make_ssl_context

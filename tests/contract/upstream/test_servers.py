@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from sidecar.upstream.connection import Origin
+from sidecar.upstream.origin import Origin
 from sidecar.upstream.pool import Pool
 from tests.contract.upstream.peer import PATIENT, ask, whole
 from tests.support.net import free_port

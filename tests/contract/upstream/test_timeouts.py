@@ -13,7 +13,7 @@ from sidecar.domain.errors import (
     StreamIdleTimeout,
     UpstreamTimeout,
 )
-from sidecar.upstream.connection import ExchangeTimeouts, Origin
+from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.tls import make_ssl_context
 from tests.contract.upstream.peer import HELLO, Line, Peer, answers, ask, whole

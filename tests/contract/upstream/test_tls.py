@@ -14,7 +14,8 @@ import pytest_asyncio
 
 from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.errors import ConnectFailed, UpstreamCut, UpstreamError
-from sidecar.upstream.connection import Connection, Origin
+from sidecar.upstream.connection import Connection
+from sidecar.upstream.origin import Origin
 from sidecar.upstream.pool import Pool
 from sidecar.upstream.reply import HELD_BYTES
 from sidecar.upstream.tls import make_ssl_context

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.errors import UpstreamError, UpstreamMalformed
-from sidecar.upstream.connection import Connection, ExchangeTimeouts
+from sidecar.upstream.connection import Connection
+from sidecar.upstream.origin import ExchangeTimeouts
 from sidecar.upstream.reply import UpstreamReply
 
 FOREVER = ExchangeTimeouts(connect_s=1)
