@@ -25,6 +25,7 @@ from sidecar.follow import Follower
 from sidecar.lifecycle import Drain, Latch, Tasks
 from sidecar.listener.admin import Admin
 from sidecar.listener.handlers import Door
+from sidecar.listener.pins import PinPages
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopback, port_of, raise_file_limit
 from sidecar.outbox import Outbox
@@ -119,7 +120,9 @@ class App:
         door = self._build_door(stack, Observers(observers))
         if not self._listens:
             return
-        admin = Admin(self._latch, metrics.render, is_loopback)
+        assert self._store is not None
+        pins = PinPages(self._store, may_change=self._config.admin.mutations)
+        admin = Admin(self._latch, metrics.render, is_loopback, pins)
         await self._listen(stack, door, admin)
         # What lives now lives for good: the collector need not look at it again.
         gc.collect()

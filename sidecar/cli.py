@@ -87,8 +87,35 @@ def _parser() -> argparse.ArgumentParser:
     route.add_argument("--session", metavar="ID", help="read and claim this session's pin, as a call would")
     route.add_argument("--tenant", metavar="NAME", help="the session's tenant")
     route.add_argument("text", metavar="TEXT", help="the newest user message")
+    _add_affinity(
+        add(
+            "affinity",
+            _affinity,
+            "look at pins, or drop a session's, through the running sidecar or in Redis itself",
+            "plano-sidecar affinity get --tenant acme session-1",
+        )
+    )
     add("version", _version, "print the versions of the sidecar and of what it stands on", "plano-sidecar version")
     return parser
+
+
+def _add_affinity(parser: argparse.ArgumentParser) -> None:
+    whats = parser.add_subparsers(required=True, metavar="list|get|delete", dest="what")
+    texts = {"list": "show all pins", "get": "show a session's pins", "delete": "drop a session's pins"}
+    for what, text in texts.items():
+        session = "" if what == "list" else " session-1"
+        example = f"example: plano-sidecar affinity {what} --tenant acme{session}"
+        sub = whats.add_parser(what, help=text, description=text, epilog=example)
+        sub.add_argument(
+            "--tenant", metavar="T", help="only this tenant's" if what == "list" else "the session's tenant"
+        )
+        admin_help = "the sidecar's admin port (default: %(default)s)"
+        sub.add_argument("--admin", metavar="URL", default="http://127.0.0.1:9901", help=admin_help)
+        sub.add_argument("--config", type=Path, metavar="FILE", help="go to the Redis of this config instead")
+        if session:
+            sub.add_argument("session", metavar="SESSION", help="the session id, as the app sends it")
+        else:
+            sub.set_defaults(session=None)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -162,6 +189,22 @@ def _route(arguments: argparse.Namespace) -> int:
                 print(f"{error.code}: {error.message}", file=sys.stderr)
                 return FAILED
         return OK
+
+    return _run_loop(show())
+
+
+def _affinity(arguments: argparse.Namespace) -> int:
+    from sidecar.affinity.store import StoreUnreachable
+    from sidecar.pin_command import pin_source, show_pins
+
+    async def show() -> int:
+        try:
+            async with pin_source(arguments.config, arguments.admin) as source:
+                found = await show_pins(source, arguments.what, arguments.tenant, arguments.session)
+        except StoreUnreachable as error:
+            print(f"affinity: {error}", file=sys.stderr)
+            return FAILED
+        return OK if found else FAILED
 
     return _run_loop(show())
 

@@ -65,6 +65,8 @@ class RedisAsker:
         self._lookups: dict[SessionKey, asyncio.Future[Any]] = {}
         self._breaker = Breaker()
         self._is_refusing = False
+        self.is_asked = asyncio.Event()
+        """Set while Redis is asked at all."""
         self.link = make_link(
             on_up=self._came_up,
             on_down=self._went_down,
@@ -216,7 +218,7 @@ class RedisAsker:
     def _failed(self) -> None:
         self._breaker.failed()
         if self._breaker.is_tripped and not self.near.is_alone:
-            self.near.is_alone = True
+            self._be_alone()
             _log.warning("redis does not answer: pins are kept here until it does")
             self.link.drop()
 
@@ -230,12 +232,17 @@ class RedisAsker:
         self._breaker.reset()
         if self.near.is_alone:
             self.near.is_alone = False
+            self.is_asked.set()
             _log.info("redis is there: pins are shared%s", "" if self.link.is_tracking else ", without tracking")
+
+    def _be_alone(self) -> None:
+        self.near.is_alone = True
+        self.is_asked.clear()
 
     def _went_down(self) -> None:
         self.near.epoch += 1
         if not self.near.is_alone:
-            self.near.is_alone = True
+            self._be_alone()
             _log.warning("redis is gone: pins are kept here until it is back")
 
     def told(self, operation: str, outcome: str, began_s: float) -> None:

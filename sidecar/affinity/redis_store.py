@@ -50,6 +50,10 @@ class RedisStore:
         self._redis.link.start()
         self._tasks.spawn(self._write_back.keep_on(lambda: not self._near.is_alone), name="write pins back")
 
+    async def wait_until_up(self) -> None:
+        """Until Redis is asked."""
+        await self._redis.is_asked.wait()
+
     @property
     def is_up(self) -> bool:
         """Whether Redis is asked at all."""

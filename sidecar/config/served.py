@@ -56,7 +56,6 @@ NOT_BUILT_YET: Final = {
     "tracing.random_sampling": "is not built yet: no span is made",
     "tracing.otlp_endpoint": "is not built yet: no span is made",
     "access_log": "is not built yet: no access log is written",
-    "admin.mutations": "is not built yet: the admin port changes nothing",
 }
 """Keys of this project whose room does not stand yet."""
 

@@ -10,12 +10,15 @@ from typing import Final
 from aiohttp import web
 
 from sidecar.lifecycle import Latch
+from sidecar.listener.pins import LIST_PATH, SESSION_PATH, PinPages
 
 _TEXT: Final = "text/plain"
 _LIST: Final = """plano-sidecar admin
   /livez        the event loop answers
   /readyz       config is loaded and the data port accepts; 503 while starting and while draining
   /metrics      Prometheus text or OpenMetrics
+  /affinity/    pins, in pages: ?tenant=&cursor=&limit=
+  /affinity/session?tenant=&session=   a session's pins; DELETE drops them where admin.mutations is true
 """
 _PUBLIC: Final = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -26,16 +29,25 @@ Render = Callable[[str], tuple[bytes, str]]
 class Admin:
     """Handler of the admin port."""
 
-    def __init__(self, latch: Latch, render_metrics: Render, is_loopback: Callable[[web.BaseRequest], bool]) -> None:
+    def __init__(
+        self,
+        latch: Latch,
+        render_metrics: Render,
+        is_loopback: Callable[[web.BaseRequest], bool],
+        pins: PinPages,
+    ) -> None:
         self._latch = latch
+        self._pins = pins
         self._render_metrics = render_metrics
         self._is_loopback = is_loopback
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Serve one request. GET and HEAD only."""
+        """Serve one request."""
         path = request.path
         if path not in _PUBLIC and (refusal := self._refuse_stranger(request)) is not None:
             return refusal
+        if path in (LIST_PATH, SESSION_PATH):
+            return await self._pins.serve(request)
         if path not in _PUBLIC and path != "/":
             return _text(404, "no such page; / lists them\n")
         if request.method not in ("GET", "HEAD"):

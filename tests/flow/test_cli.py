@@ -17,7 +17,7 @@ GOOD = "model_providers:\n  - {model: openai/gpt-4o, access_key: sk-x}\n"
 BAD = "model_providers:\n  - {model: openai/gpt-4o, acess_key: sk-x}\nlimits: {in_flight: 0}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "check", "schema", "demo", "version"])
+@pytest.mark.parametrize("command", ["run", "check", "schema", "demo", "route", "affinity", "version"])
 def test_every_command_explains_itself_with_an_example(command, capsys):
     """--help ends with 0 and shows how it is used."""
     with pytest.raises(SystemExit) as ended:

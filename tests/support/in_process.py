@@ -17,7 +17,7 @@ async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
     """Start a sidecar from a config as the file would have it, on free ports; `app.ports` says which."""
     free = {
         "listeners": [{"type": "model", "address": "127.0.0.1", "port": 0}],
-        "admin": {"address": "127.0.0.1", "port": 0},
+        "admin": {**config.get("admin", {}), "address": "127.0.0.1", "port": 0},
     }
     file = work / "sidecar.yaml"
     file.write_text(json.dumps({**config, **free}))

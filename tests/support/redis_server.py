@@ -42,6 +42,7 @@ class RedisServer:
     def __init__(self, kind: str, folder: Path) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.folder = folder
         self._command = [
             binary(kind), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
             "--dir", str(folder),

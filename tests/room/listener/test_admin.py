@@ -3,17 +3,22 @@
 import pytest
 from aiohttp import ClientSession, web
 
+from sidecar.affinity.memory_store import MemoryStore
+from sidecar.domain.clock import SystemClock
 from sidecar.lifecycle import Latch
 from sidecar.listener.admin import Admin, _is_local_name
+from sidecar.listener.pins import PinPages
 from sidecar.listener.server import bind, port_of
 
 
 class _Door:
     """An admin port on a free port, asked with a Host and a peer of the test's choice."""
 
-    def __init__(self, *, is_loopback: bool = True) -> None:
+    def __init__(self, *, is_loopback: bool = True, may_change: bool = False) -> None:
         self.latch = Latch()
-        self._admin = Admin(self.latch, lambda accept: (f"for {accept}".encode(), "text/x"), lambda _: is_loopback)
+        pins = PinPages(MemoryStore(SystemClock(), ttl_s=60, max_entries=9), may_change=may_change)
+        render = lambda accept: (f"for {accept}".encode(), "text/x")  # noqa: E731
+        self._admin = Admin(self.latch, render, lambda _: is_loopback, pins)
 
     async def __aenter__(self):
         self._server = web.Server(self._admin.handle, access_log=None)

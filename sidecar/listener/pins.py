@@ -1,0 +1,94 @@
+"""The admin port's pages of pins: for people inside the pod, and for `plano-sidecar affinity`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from sidecar.affinity.store import AffinityStore, Pin, StoreUnreachable
+
+LIST_PATH: Final = "/affinity/"
+SESSION_PATH: Final = "/affinity/session"
+_PAGE: Final = 100
+_PAGE_AT_MOST: Final = 1000
+
+
+def pin_facts(pin: Pin) -> dict[str, Any]:
+    """A pin as JSON has it."""
+    binding = pin.binding
+    return {
+        "key": pin.key,
+        "tenant": pin.tenant,
+        "session": pin.session_id,
+        "lane": pin.lane,
+        "model": binding.model_name,
+        "route": binding.route_name,
+        "requested_model": binding.requested_model,
+        "generation": binding.generation,
+        "bound_at": binding.bound_at_unix_s,
+        "home": binding.home,
+        "away_since": binding.away_since_unix_s,
+        "provisional": binding.provisional,
+        "ttl_s": None if pin.left_s is None else round(pin.left_s, 3),
+    }
+
+
+class PinPages:
+    """Shows pins, and drops those of a session where the config lets it."""
+
+    def __init__(self, store: AffinityStore, *, may_change: bool) -> None:
+        self._store = store
+        self._may_change = may_change
+
+    async def serve(self, request: web.BaseRequest) -> web.Response:
+        """``GET /affinity/?tenant=&cursor=&limit=``, ``GET`` and ``DELETE /affinity/session?tenant=&session=``."""
+        try:
+            if request.path == SESSION_PATH:
+                return await self._session(request)
+            if request.method not in ("GET", "HEAD"):
+                return _refusal(405, "GET only", "GET, HEAD")
+            return await self._list(request)
+        except StoreUnreachable as error:
+            return _refusal(503, str(error))
+
+    async def _list(self, request: web.BaseRequest) -> web.Response:
+        query = request.query
+        limit, cursor = query.get("limit", str(_PAGE)), query.get("cursor")
+        if not _is_count(limit) or not 0 < int(limit) <= _PAGE_AT_MOST:
+            return _refusal(400, f"limit must be 1 to {_PAGE_AT_MOST}")
+        if cursor is not None and not _is_count(cursor):
+            return _refusal(400, "cursor must be one that an earlier page gave")
+        page = await self._store.page(query.get("tenant"), cursor, int(limit))
+        return _json(200, {"pins": [pin_facts(pin) for pin in page.pins], "cursor": page.cursor})
+
+    async def _session(self, request: web.BaseRequest) -> web.Response:
+        session_id, tenant = request.query.get("session"), request.query.get("tenant")
+        if not session_id:
+            return _refusal(400, "session is missing")
+        if request.method not in ("GET", "HEAD", "DELETE"):
+            return _refusal(405, "GET and DELETE only", "GET, HEAD, DELETE")
+        if request.method == "DELETE" and not self._may_change:
+            return _refusal(403, "the config does not allow changes here: admin.mutations is false")
+        pins = await self._store.of_session(tenant, session_id)
+        if not pins:
+            return _refusal(404, "no pin of this session")
+        if request.method == "DELETE":
+            return _json(200, {"deleted": await self._store.drop([pin.key for pin in pins])})
+        return _json(200, {"pins": [pin_facts(pin) for pin in pins]})
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 20
+
+
+def _json(status: int, facts: object) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(facts) + b"\n", content_type="application/json")
+
+
+def _refusal(status: int, why: str, allow: str = "") -> web.Response:
+    answer = _json(status, {"error": why})
+    if allow:
+        answer.headers["Allow"] = allow
+    return answer

@@ -1,0 +1,162 @@
+"""`plano-sidecar affinity` and the admin pages behind it: pins as an operator sees and drops them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.net import exchange, free_port, raw_request
+from tests.support.redis_server import redis_server
+from tests.support.routed import Routed, routed
+
+GPT = "openai/gpt-4o"
+SUMMARY = "Make this long text short"
+
+
+async def command(*arguments: str) -> tuple[int, str, str]:
+    """Run it as a shell would: exit code, stdout, stderr."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sidecar", "affinity", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), errors.decode()
+
+
+async def pin(house: Routed, *sessions: tuple[str | None, str]) -> None:
+    """A first call of each (tenant, session)."""
+    for tenant, session in sessions:
+        headers = {"x-model-affinity": session} | ({} if tenant is None else {"x-org-id": tenant})
+        assert 200 == (await house.ask(SUMMARY, headers=headers)).status
+
+
+def admin(house: Routed) -> tuple[str, str]:
+    return "--admin", f"http://127.0.0.1:{house.app.ports.admin}"
+
+
+async def page(house: Routed, target: str, method: str = "GET", **headers: str) -> tuple[int, Any]:
+    """(status, JSON; None where it is text)."""
+    reply = await exchange(house.app.ports.admin, raw_request(method, target, headers=headers))
+    return reply.status, reply.json() if reply.header("content-type") == "application/json" else None
+
+
+@pytest.mark.parametrize("store", ["memory", "redis"])
+async def test_pins_are_listed_shown_and_dropped_through_the_running_sidecar(store):
+    """By tenant and by session; a deleted pin is gone for the next call."""
+    async with redis_server() as redis:
+        cache: dict[str, Any] = {"type": "memory"} if store == "memory" else {"type": "redis", "url": redis.url}
+        routing = {"session_cache": cache | {"tenant_header": "x-org-id"}}
+        async with routed(routing=routing, admin={"address": "127.0.0.1", "port": 0, "mutations": True}) as house:
+            while store == "redis" and not await house.metrics("affinity_store_up"):
+                await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
+            await pin(house, ("acme", "s1"), ("acme", "a b:c~d"), ("zeta", "s1"))
+            listed = await command("list", "--tenant", "acme", *admin(house))
+            whole = await command("list", *admin(house))
+            shown = await command("get", "--tenant", "acme", "a b:c~d", *admin(house))
+            dropped = await command("delete", "--tenant", "acme", "s1", *admin(house))
+            again = await command("delete", "--tenant", "acme", "s1", *admin(house))
+            left = await page(house, "/affinity/?tenant=acme")
+
+    assert [0, 0, 0, 0, 1] == [each[0] for each in (listed, whole, shown, dropped, again)]
+    assert (3, 4) == (len(listed[1].splitlines()), len(whole[1].splitlines()))
+    assert ["acme", "a b:c~d", GPT, "summaries"] == [
+        cell for cell in map(str.strip, shown[1].splitlines()[1].split("  ")) if cell not in ("", "-")
+    ][:4]
+    assert "1 deleted\n" == dropped[1]
+    assert (200, ["a b:c~d"]) == (left[0], [each["session"] for each in left[1]["pins"]])
+
+
+async def test_pins_are_found_in_redis_itself():
+    """Without a sidecar: --config names the Redis, plano's own values are shown too."""
+    async with redis_server() as redis:
+        await redis.client.set("plano:affinity:acme:s1", b'{"model_name": "openai/gpt-4o", "route_name": "code"}')
+        await redis.client.set(
+            "plano:affinity:acme:s1~openai%2Fx", b'{"model_name": "m/x", "requested_model": "openai/x"}'
+        )
+        await redis.client.set("plano:affinity:acme:s10", b'{"model_name": "openai/other"}')
+        await redis.client.set("plano:affinity:acme:broken", b"?")
+        await redis.client.lpush("plano:affinity:acme:list", "x")
+        config = {
+            "model_providers": [{"model": GPT, "access_key": "k"}],
+            "routing": {"session_cache": {"type": "redis", "url": redis.url}},
+        }
+        file = Path(redis.folder) / "config.yaml"
+        file.write_text(json.dumps(config))
+        listed = await command("list", "--config", str(file))
+        shown = await command("get", "--tenant", "acme", "s1", "--config", str(file))
+        dropped = await command("delete", "--tenant", "acme", "s1", "--config", str(file))
+        keys = await redis.key_names()
+
+    assert (4, 3) == (len(listed[1].splitlines()), len(shown[1].splitlines()))
+    assert "openai/x" in shown[1]
+    assert (0, "2 deleted\n") == dropped[:2]
+    assert ["plano:affinity:acme:broken", "plano:affinity:acme:list", "plano:affinity:acme:s10"] == keys
+
+
+async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
+    """Exit code 1, or 78 and 64 where the config or the use is wrong; no traceback, no password."""
+    port = free_port()
+    config = {
+        "model_providers": [{"model": GPT, "access_key": "k"}],
+        "routing": {"session_cache": {"type": "redis", "url": f"redis://u:secret-word@127.0.0.1:{port}/0"}},
+    }
+    file = tmp_path / "config.yaml"
+    file.write_text(json.dumps(config))
+    gone = await command("list", "--config", str(file))
+    nobody = await command("list", "--admin", f"http://127.0.0.1:{port}")
+    file.write_text(json.dumps(config | {"routing": {}}))
+    memory = await command("list", "--config", str(file))
+    wrong = await command("get")
+
+    assert [1, 1, 78, 64] == [each[0] for each in (gone, nobody, memory, wrong)]
+    for _, out, errors in (nobody, memory):
+        assert (0, 1) == (len(out.splitlines()), len(errors.splitlines()))
+    assert "redis does not answer" in gone[2]
+    assert "secret-word" not in gone[1] + gone[2]
+    assert "Traceback" not in gone[2]
+
+
+async def test_the_pages_are_for_callers_inside_the_pod_and_change_nothing_unasked():
+    """A foreign Host and a web page's Origin are refused; DELETE wants admin.mutations; bad questions are 400."""
+    async with routed() as house:
+        await pin(house, (None, "s1"))
+        asked = [
+            await page(house, "/affinity/", host="evil.example"),
+            await page(house, "/affinity/", origin="http://localhost"),
+            await page(house, "/affinity/session?session=s1", "DELETE"),
+            await page(house, "/affinity/", "POST"),
+            await page(house, "/affinity/?limit=0"),
+            await page(house, "/affinity/?cursor=x"),
+            await page(house, "/affinity/session"),
+            await page(house, "/affinity/session?session=nobody"),
+        ]
+        kept = await page(house, "/affinity/session?session=s1")
+
+    assert [403, 403, 403, 405, 400, 400, 400, 404] == [status for status, _ in asked]
+    assert (200, GPT) == (kept[0], kept[1]["pins"][0]["model"])
+
+
+async def test_a_long_list_comes_in_pages():
+    """SCAN gives what it likes; all of it comes once in the end."""
+    async with redis_server() as redis:
+        for number in range(250):
+            await redis.client.set(f"plano:affinity:t:s{number}", b'{"model_name": "openai/gpt-4o"}')
+        async with routed(routing={"session_cache": {"type": "redis", "url": redis.url}}) as house:
+            while not await house.metrics("affinity_store_up"):
+                await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
+            seen: list[str] = []
+            cursor: str | None = ""
+            pages = 0
+            while cursor is not None:
+                _, found = await page(house, "/affinity/?limit=50" + (f"&cursor={cursor}" if cursor else ""))
+                seen += [each["session"] for each in found["pins"]]
+                cursor, pages = found["cursor"], pages + 1
+
+    assert {f"s{number}" for number in range(250)} == set(seen)
+    assert pages > 1
