@@ -162,6 +162,7 @@ async def _show(*, once: bool) -> int:
 
     from sidecar.app import App
     from sidecar.config.load import load_config
+    from sidecar.demo.shared_store import find_redis
     from sidecar.demo.show import SidecarHandle, run_demo
 
     @contextlib.asynccontextmanager
@@ -172,7 +173,7 @@ async def _show(*, once: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await run_demo(once=once, start_sidecar=start_sidecar, out=sys.stdout, stop=stop)
+    return await run_demo(once=once, start_sidecar=start_sidecar, out=sys.stdout, stop=stop, redis_program=find_redis())
 
 
 def _route(arguments: argparse.Namespace) -> int:

@@ -117,7 +117,8 @@ class RedisLink:
         self._tasks.spawn(self._keep_up(), name="redis connection")
 
     async def aclose(self) -> None:
-        """Let go for good."""
+        """Let go for good. That is no edge to tell of."""
+        self._on_down = _nothing
         await self._tasks.aclose()
 
     def submit(self, commands: Sequence[Command], take: Take) -> asyncio.Future[Any]:
@@ -246,6 +247,10 @@ class RedisLink:
             exchange.fail(LinkDown())
         if was_up:
             self._on_down()
+
+
+def _nothing() -> None:
+    """Nobody is told."""
 
 
 def refuses_writes(error: ResponseError) -> bool:

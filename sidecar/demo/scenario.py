@@ -80,8 +80,12 @@ STEPS: Final = (
 )
 
 
-def sidecar_yaml(*, provider_url: str, router_url: str) -> str:
-    """The config of a demo sidecar: two providers, one address, ports that the system chooses."""
+def sidecar_yaml(*, provider_url: str, router_url: str, redis_url: str | None = None) -> str:
+    """The config of a demo sidecar: two providers, one address, ports that the system chooses.
+
+    With ``redis_url`` pins are shared; a demo's machine may be slow, so a call waits longer than usual for them.
+    """
+    cache = "{type: memory}" if redis_url is None else f"{{type: redis, url: {redis_url}, call_budget_ms: 500}}"
     return f"""\
 version: v0.4.0
 listeners:
@@ -108,5 +112,5 @@ routing_preferences:
     models: [{_DOWN}, openai/gpt-4o]
 overrides: {{llm_routing_model: plano/router}}
 routing:
-  session_cache: {{type: memory}}
+  session_cache: {cache}
 """

@@ -18,10 +18,12 @@ from sidecar.demo.ask import Json
 from sidecar.demo.provider import DemoProvider
 from sidecar.demo.router_model import DemoRouterModel
 from sidecar.demo.scenario import CHAT_PATH, MESSAGES_PATH, STEPS, Step, sidecar_yaml
+from sidecar.demo.shared_store import running_redis
 
 TOKEN_GAP_S: Final = 0.02
 """Fifty tokens a second: the pace of a mid-size hosted model."""
 
+_STORE_UP: Final = b"plano_sidecar_affinity_store_up 1.0"
 _KEPT_REQUESTS: Final = 16
 _CALL_LIMIT_S: Final = 30.0
 _COLUMNS: Final = (
@@ -65,19 +67,27 @@ class Seen(msgspec.Struct, frozen=True):
     summary: str
 
 
-async def run_demo(*, once: bool, start_sidecar: StartSidecar, out: TextIO, stop: asyncio.Event) -> int:
+async def run_demo(
+    *, once: bool, start_sidecar: StartSidecar, out: TextIO, stop: asyncio.Event, redis_program: str | None = None
+) -> int:
     """Run the script and print it; then, unless ``once``, stay up for curl until ``stop`` is set.
 
+    Args: ``redis_program`` is run to hold the pins; None: each sidecar's memory does.
     Returns: 0 if every call ended as expected, 1 otherwise.
     """
     async with contextlib.AsyncExitStack() as stack:
         # First in, last out: the sidecars close their connections before the servers that they hold them to.
         provider = await stack.enter_async_context(DemoProvider(token_gap_s=TOKEN_GAP_S, record=_KEPT_REQUESTS))
         router = await stack.enter_async_context(DemoRouterModel(record=_KEPT_REQUESTS))
-        config = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plano-sidecar-demo-"))) / "sidecar.yaml"
-        config.write_text(sidecar_yaml(provider_url=provider.url, router_url=router.url), encoding="utf-8")
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plano-sidecar-demo-")))
+        redis_url = redis_program and await stack.enter_async_context(running_redis(redis_program, work))
+        config = work / "sidecar.yaml"
+        yaml = sidecar_yaml(provider_url=provider.url, router_url=router.url, redis_url=redis_url)
+        config.write_text(yaml, encoding="utf-8")
         sidecars = {via: await stack.enter_async_context(start_sidecar(config)) for via in ("A", "B")}
-        _introduce(out, provider.url, router.url, sidecars)
+        _introduce(out, [("provider", provider.url), ("router model", router.url), _told_of(redis_url)], sidecars)
+        if redis_url is not None:
+            await _until_shared(sidecars)
         expected = await _play(STEPS, sidecars, out)
         if not once:
             _invite(out, sidecars, config)
@@ -192,9 +202,27 @@ def _print_table(rows: Sequence[tuple[str, ...]], out: TextIO) -> None:
         out.write("  ".join(cells).rstrip() + "\n")
 
 
-def _introduce(out: TextIO, provider_url: str, router_url: str, sidecars: dict[str, SidecarHandle]) -> None:
+def _told_of(redis_url: str | None) -> tuple[str, str]:
+    """What holds the pins, for the introduction."""
+    if redis_url is None:
+        return "pins", "in each sidecar's memory: there is no redis-server on PATH (or the redis extra is missing)"
+    return "pins", f"{redis_url}, shared by both sidecars"
+
+
+async def _until_shared(sidecars: dict[str, SidecarHandle]) -> None:
+    """Wait until every sidecar talks to Redis; a sidecar that starts waits for nobody."""
+    async with asyncio.timeout(_CALL_LIMIT_S), aiohttp.ClientSession() as session:
+        for sidecar in sidecars.values():
+            while True:
+                async with session.get(sidecar.admin_url + "/metrics") as answer:
+                    if _STORE_UP in await answer.read():
+                        break
+                await asyncio.sleep(0.02)
+
+
+def _introduce(out: TextIO, stage: Sequence[tuple[str, str]], sidecars: dict[str, SidecarHandle]) -> None:
     out.write("One provider and one router model that need no key, and two sidecars in front of them:\n\n")
-    out.write(f"  provider      {provider_url}\n  router model  {router_url}\n")
+    out.writelines(f"  {name:13} {place}\n" for name, place in stage)
     lines = [f"  sidecar {via}     {at.data_url}   admin {at.admin_url}\n" for via, at in sidecars.items()]
     out.writelines(lines)
     out.write("\n")
@@ -213,5 +241,6 @@ def _invite(out: TextIO, sidecars: dict[str, SidecarHandle], config: Path) -> No
         f"""-d '{{"model": "claude-sonnet-5", "max_tokens": 99, "stream": true, {said}}}'\n\n"""
         f"""  curl -si {a.data_url}{CHAT_PATH} {json_type} -d '{{"model": "gpt-99", {said}}}'\n\n"""
         f"  curl -s {a.admin_url}/metrics\n\n"
+        f"  curl -s {a.admin_url}/affinity/\n\n"
     )
     out.flush()

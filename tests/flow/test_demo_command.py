@@ -15,15 +15,18 @@ import pytest
 
 from sidecar.demo.scenario import STEPS
 from tests.support.net import exchange, raw_request
+from tests.support.redis_server import binary
 from tests.support.sidecar_process import REPOSITORY
 
 LIMIT_S = 60.0
 
 
 @contextlib.asynccontextmanager
-async def demo(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def demo(*arguments: str, path: str | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
     """The command as a process, with no provider key in its environment."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    if path is not None:
+        environment["PATH"] = path
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sidecar", "demo", *arguments,
         cwd=REPOSITORY, env=environment, stdin=asyncio.subprocess.DEVNULL,
@@ -75,3 +78,25 @@ async def run_curl(command: list[str]) -> bytes:
     body = command[command.index("-d") + 1].encode() if "-d" in command else b""
     reply = await exchange(int(port), raw_request("POST" if body else "GET", path, body))
     return "".join(f"{name}: {value}\n" for name, value in reply.headers).encode() + reply.body
+
+
+@pytest.mark.parametrize("has_redis", [True, False])
+async def test_the_two_sidecars_share_their_pins_where_there_is_a_redis(has_redis, tmp_path):
+    """It says which it is, and a session that began at A is pinned at B only then; no server is left behind."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if has_redis:
+        (programs / "redis-server").symlink_to(binary("7"))
+    async with demo("--once", path=str(programs)) as process:
+        async with asyncio.timeout(LIMIT_S):
+            out, errors = await process.communicate()
+    second = next(line for line in out.decode().splitlines() if "chat, streamed" in line)
+    place = next(line for line in out.decode().splitlines() if line.startswith("  pins"))
+
+    assert (0, b"") == (process.returncode, errors)
+    assert ("pinned" if has_redis else "routed") in second
+    assert ("redis://127.0.0.1" in place, "memory" in place) == (has_redis, not has_redis)
+    if has_redis:
+        port = int(place.rpartition(":")[2].partition("/")[0])
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", port)

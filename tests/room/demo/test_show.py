@@ -95,7 +95,7 @@ async def test_stays_up_until_stopped() -> None:
         show = group.create_task(run_demo(once=False, start_sidecar=standins.start, out=out, stop=stop))
         group.create_task(stop_when_invited())
     assert (show.result(), standins.open) == (0, 0)
-    assert len(re.findall(r"^  curl .*http://127\.0\.0\.1:\d+/", out.getvalue(), re.MULTILINE)) == 4
+    assert len(re.findall(r"^  curl .*http://127\.0\.0\.1:\d+/", out.getvalue(), re.MULTILINE)) == 5
 
 
 async def test_a_sidecar_that_does_not_start_ends_the_demo() -> None:

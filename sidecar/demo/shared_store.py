@@ -1,0 +1,65 @@
+"""A Redis for the demo's two sidecars, where the machine has one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import shutil
+import socket
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+_START_LIMIT_S: Final = 10.0
+_END_LIMIT_S: Final = 5.0
+
+
+def find_redis() -> str | None:
+    """The server's program; None where there is none on PATH, or nothing to talk to it with."""
+    return shutil.which("redis-server") if importlib.util.find_spec("redis") else None
+
+
+@contextlib.asynccontextmanager
+async def running_redis(program: str, folder: Path) -> AsyncIterator[str]:
+    """A server on loopback that keeps nothing; its URL.
+
+    Raises: OSError, TimeoutError where it does not start.
+    """
+    port = _free_port()
+    arguments = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder))
+    process = await asyncio.create_subprocess_exec(
+        program, *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+    )  # of its own session: Ctrl-C ends the sidecars first
+    try:
+        async with asyncio.timeout(_START_LIMIT_S):
+            while not await _answers(port):
+                if process.returncode is not None:
+                    raise OSError(f"{program} ended with {process.returncode}")
+                await asyncio.sleep(0.02)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(_END_LIMIT_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
