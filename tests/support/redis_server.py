@@ -40,6 +40,7 @@ class RedisServer:
     """One server on a port of its own; what it holds dies with it."""
 
     def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.folder = folder

@@ -47,10 +47,19 @@ class Heard(Deaf):
 
 @contextlib.asynccontextmanager
 async def redis_store(
-    server: RedisServer, heard: Heard | None = None, *, waits: bool = True, **policy: object
+    server: RedisServer,
+    heard: Heard | None = None,
+    *,
+    waits: bool = True,
+    port: int | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    **policy: object,
 ) -> AsyncIterator[RedisStore]:
     """A store on a server, connected unless it should not wait for that."""
-    cache = SessionCache(type="redis", url=Secret(server.url))
+    url = f"redis://127.0.0.1:{port or server.port}/0"
+    secret = Secret(password or "any") if password or user else None
+    cache = SessionCache(type="redis", url=Secret(url), username=user, password=secret)
     link = functools.partial(RedisLink, connection_maker(cache))
     settings = msgspec.structs.replace(StorePolicy(ttl_s=600, budget_s=5.0, max_entries=1000), **policy)
     store = RedisStore(link, settings, SystemClock(), Observers([heard] if heard else []))

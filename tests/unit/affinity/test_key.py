@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.affinity.key import MAX_PART_BYTES, escape_part, lane_key, plain_key
+from sidecar.affinity.key import MAX_PART_BYTES, escape_part, lane_key, parse_key, pattern_of, plain_key
 from sidecar.domain.ids import SessionKey
 
 
@@ -71,3 +71,35 @@ def test_keys_are_short_printable_ascii_without_hash_tags(pair):
 def test_lone_surrogates_are_escaped_too():
     """Header bytes that were no UTF-8 still make a key."""
     assert "plano:affinity:%FF" == plain_key(SessionKey("\udcff"))
+
+
+@given(_pair, st.text(max_size=40))
+def test_every_key_round_trips(pair, model):
+    """Tenant, session and lane come back from the key, but for parts that were too long: those stay a hash."""
+    tenant, session_id, _ = pair
+    session = SessionKey(session_id, tenant, model)
+    for key, lane in ((plain_key(session), None), (lane_key(session), model)):
+        parts = parse_key(key)
+        assert parts is not None
+        for part, given_part in zip(parts, (tenant, session_id, lane), strict=True):
+            is_hash = part is not None and part.startswith("%h") and len(part) == 34
+            assert is_hash or part == given_part
+
+
+@pytest.mark.parametrize("key", ["", "other:affinity:s", "plano:affinity:a:b:c"])
+def test_a_foreign_key_is_none_of_ours(key):
+    """Somebody else's keys are no pins."""
+    assert parse_key(key) is None
+
+
+@pytest.mark.parametrize(
+    ("tenant", "session", "pattern"),
+    [
+        (None, None, "plano:affinity:*"),
+        ("acme", None, "plano:affinity:acme:*"),
+        ("a*c", "s?[1]", r"plano:affinity:a\*c:s\?\[1\]*"),
+    ],
+)
+def test_patterns_find_what_is_asked_for_and_no_glob_of_a_name(tenant, session, pattern):
+    """A name of stars is a name."""
+    assert pattern == pattern_of(tenant, session)

@@ -1,0 +1,263 @@
+"""What makes a near cache stale, or a claim nobody's: each way in which it was seen to happen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from sidecar.affinity.key import lane_key, plain_key
+from sidecar.affinity.value import decode
+from sidecar.domain.ids import SessionKey
+from tests.contract.affinity.test_redis import KEY, model_of, until
+from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
+from tests.support.holding_proxy import holding_proxy
+from tests.support.redis_server import KINDS, RedisServer, redis_server
+
+FOREIGN = b'{"model_name": "openai/x"}'
+
+
+@pytest_asyncio.fixture(params=KINDS)
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[RedisServer]:
+    async with redis_server(request.param) as running:
+        yield running
+
+
+async def test_an_invalidation_right_behind_its_reply_is_not_overtaken(server):
+    """Reply and invalidation arrive in one segment: the caller gets the reply, and nobody keeps it."""
+    await server.client.set(KEY, b'{"model_name": "openai/old"}')
+    async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
+        wire.hold()
+        async with asyncio.TaskGroup() as group:
+            lookup = group.create_task(store.get(MAIN))
+            await wire.wait_for(b"openai/old")
+            await server.client.set(KEY, FOREIGN)
+            await wire.wait_for(b"invalidate")
+            wire.release()
+        found = lookup.result()
+
+        assert found is not None
+        assert ("openai/old", None) == (found.model_name, store.get_now(MAIN))
+        assert "openai/x" == await model_of(store)
+
+
+async def test_a_claim_and_a_foreign_write_right_behind_it(server):
+    """The claim's reply was true when it was sent; it is not kept."""
+    async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
+        wire.hold()
+        async with asyncio.TaskGroup() as group:
+            claim = group.create_task(store.claim(MAIN, a_pin()))
+            await wire.wait_for(b"openai/gpt-4o")
+            await server.client.set(KEY, FOREIGN)
+            await wire.wait_for(b"invalidate")
+            wire.release()
+
+        assert a_pin() == claim.result()
+        await until(lambda: store.get_now(MAIN) is None)
+        assert "openai/x" == await model_of(store)
+
+
+async def test_a_late_reply_is_kept_for_the_next_call(server):
+    """The call that asked has gone on without it."""
+    await server.client.set(KEY, FOREIGN)
+    heard = Heard()
+    async with holding_proxy(server.port) as wire, redis_store(server, heard, port=wire.port, budget_s=0.01) as store:
+        wire.hold()
+        assert await store.get(MAIN) is None
+        await wire.wait_for(b"openai/x")
+        wire.release()
+        await until(lambda: store.get_now(MAIN) is not None)
+
+    assert 1 == heard.operations["get", "timeout"]
+
+
+async def test_a_claim_that_was_carried_out_too_late_is_the_truth_all_the_same(server):
+    """The shadow served the call; what Redis says replaces it, once it is heard."""
+    async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port, budget_s=0.01) as store:
+        await server.client.set(KEY, FOREIGN)
+        wire.hold()
+        assert a_pin() == await store.claim(MAIN, a_pin())
+        assert a_pin() == store.get_now(MAIN)
+        await wire.wait_for(b"openai/x")
+        wire.release()
+        await until(lambda: store.get_now(MAIN) != a_pin())
+
+        assert "openai/x" == await model_of(store)
+        assert 0 == store.shadow_entries
+
+
+async def test_flushed_scripts_are_sent_anew(server):
+    """No call notices, and the connection stays."""
+    heard = Heard()
+    async with redis_store(server, heard) as store:
+        await server.client.script_flush()
+        assert a_pin() == await store.claim(MAIN, a_pin())
+        moved = a_pin(MINI, generation=2)
+        assert moved == await store.replace(MAIN, a_pin(), moved)
+        await server.client.script_flush()
+        await store.release(MAIN, moved)
+        assert await store.get(MAIN) is None
+
+    assert {"claimed", "replaced", "released", "miss"} == {outcome for _, outcome in heard.operations} - {"near_hit"}
+
+
+@pytest.mark.parametrize("has_near_cache", [True, False])
+async def test_what_another_wrote_in_other_words_is_replaced_and_released(server, has_near_cache):
+    """Compare-and-set is on the bytes that stand there, with and without a near cache."""
+    async with redis_store(server, has_near_cache=has_near_cache) as store:
+        await server.client.set(KEY, b'{"route_name":"code",  "model_name": "openai/gpt-4o"}')
+        seen = await store.get(MAIN)
+        assert seen is not None
+        moved = msgspec.structs.replace(seen, model_name=MINI, generation=1)
+        assert moved == await store.replace(MAIN, seen, moved)
+        assert moved == await store.get(MAIN)
+        await server.client.set(KEY, b'{"model_name":   "openai/gpt-4o"}')
+        await until(lambda: store.get_now(MAIN) is None)
+        await store.release(MAIN, await store.get(MAIN) or moved)
+
+        assert not await server.client.exists(KEY)
+
+
+async def test_without_a_near_cache_nothing_is_kept(server):
+    """Every lookup goes to Redis, and nothing is tracked."""
+    heard = Heard()
+    async with redis_store(server, heard, has_near_cache=False) as store:
+        await store.claim(MAIN, a_pin())
+        assert [a_pin()] * 2 == [await store.get(MAIN), await store.get(MAIN)]
+        assert (None, 0, False) == (store.get_now(MAIN), store.near_entries, store.is_tracking)
+
+    assert 2 == heard.operations["get", "hit"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"model_name": "a\\u0000b"}',
+        b'{"model_name": "m", "x": NaN}',
+        b'{"model_name": "\xff"}',
+        b'{"model_name": "m"} x',
+    ],
+)
+async def test_what_only_one_side_can_read_is_replaced_once_for_all(server, value):
+    """The server's JSON and ours differ at the edges: two claims agree all the same."""
+    await server.client.set(KEY, value)
+    async with redis_store(server) as one, redis_store(server) as other:
+        claims = await asyncio.gather(one.claim(MAIN, a_pin()), other.claim(MAIN, a_pin(MINI)))
+
+        assert 1 == len(set(claims))
+        assert claims[0] == decode(await server.client.get(KEY))
+
+
+async def test_two_lanes_pinned_while_redis_was_gone_stay_two(server):
+    """Written back each under its own key, whatever came first meanwhile."""
+    async with redis_store(server) as store:
+        server.kill()
+        await until(lambda: not store.is_up)
+        await store.claim(MAIN, a_pin())
+        await store.claim(SIDE, a_pin(MINI, MINI))
+        await server.start()
+        await server.client.set(plain_key(MAIN), json.dumps({"model_name": "openai/y", "requested_model": "openai/y"}))
+        await until(lambda: store.is_up and store.shadow_entries == 0)
+
+        assert [GPT, MINI] == [await model_of(store, key) for key in (MAIN, SIDE)]
+        assert [GPT, MINI] == [json.loads(await server.client.get(lane_key(key)))["model_name"] for key in (MAIN, SIDE)]
+
+
+async def test_a_move_made_while_redis_was_gone_is_written_back(server):
+    """In the place of what was seen; a foreign move of meanwhile wins."""
+    kept, lost = SessionKey("kept", None, GPT), SessionKey("lost", None, GPT)
+    moved = a_pin(MINI, generation=2)
+    async with redis_store(server) as store:
+        for key in (kept, lost):
+            await store.claim(key, a_pin())
+            await store.get(key)
+        await server.client.client_kill_filter(_type="normal", skipme=True)
+        await until(lambda: not store.is_up)
+        for key in (kept, lost):
+            assert moved == await store.replace(key, a_pin(), moved)
+        await server.client.set(plain_key(lost), FOREIGN)
+        await until(lambda: store.is_up and store.shadow_entries == 0)
+
+        assert [MINI, "openai/x"] == [await model_of(store, key) for key in (kept, lost)]
+
+
+async def test_pins_made_while_redis_was_full_are_written_back(server):
+    """Without any edge of the connection: it looks again and again."""
+    heard = Heard()
+    async with redis_store(server, heard) as store:
+        await server.client.config_set("maxmemory", "1")
+        assert a_pin() == await store.claim(MAIN, a_pin())
+        assert (1, True) == (store.shadow_entries, store.is_up)
+        await server.client.config_set("maxmemory", "0")
+        await until(lambda: store.shadow_entries == 0)
+
+        assert a_pin() == decode(await server.client.get(KEY))
+    assert heard.operations["claim", "skipped"] >= 1
+
+
+async def test_a_replica_serves_reads_and_takes_writes_once_it_is_promoted(server):
+    """READONLY skips writes; within seconds of the promotion all is back."""
+    await server.client.set(KEY, FOREIGN)
+    async with redis_store(server) as store:
+        await server.client.replicaof("127.0.0.1", "1")
+        assert "openai/x" == await model_of(store)
+        other = SessionKey("s2", None, GPT)
+        assert a_pin() == await store.claim(other, a_pin())
+        assert a_pin() == await store.get(other)
+        await server.client.replicaof("NO", "ONE")
+        await until(lambda: store.is_up and store.shadow_entries == 0)
+
+        assert a_pin() == decode(await server.client.get(plain_key(other)))
+
+
+async def test_a_pin_that_was_evicted_while_it_was_used_is_not_believed(server):
+    """A refresh that finds nothing says so."""
+    async with redis_store(server, ttl_s=0.6) as store:
+        await store.claim(MAIN, a_pin())
+        await store.get(MAIN)
+        await server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await asyncio.sleep(0.35)  # sleep: half of the TTL
+        server.pause()
+        assert a_pin() == store.get_now(MAIN)
+        server.resume()
+        await server.client.delete(KEY)
+        await until(lambda: store.get_now(MAIN) is None)
+
+
+async def test_tracking_that_is_refused_makes_entries_old_after_a_second(server):
+    """Some proxies do not pass it on: what was read is believed for a moment, and holds where Redis is gone."""
+    await server.client.acl_setuser(
+        "app",
+        enabled=True,
+        nopass=True,
+        keys=["*"],
+        categories=["+@all"],
+        commands=["-client|tracking"] if server.kind == "7" else ["-client"],
+    )
+    async with redis_store(server, user="app") as store:
+        assert not store.is_tracking
+        await store.claim(MAIN, a_pin())
+        assert a_pin() == store.get_now(MAIN)
+        await server.client.set(KEY, FOREIGN)
+        await until(lambda: store.get_now(MAIN) is None)
+        assert "openai/x" == await model_of(store)
+        server.kill()
+        await until(lambda: not store.is_up)
+        assert "openai/x" == await model_of(store)
+
+
+async def test_a_wrong_password_is_said_once_and_serves_on(server, caplog):
+    """Pins live here; the log says why, without the password."""
+    await server.client.config_set("requirepass", "right-secret")
+    async with redis_store(server, waits=False, password="wrong-secret") as store:
+        await until(lambda: any("cannot be used" in record.message for record in caplog.records))
+        assert a_pin() == await store.claim(MAIN, a_pin())
+        told = [record.message for record in caplog.records if "cannot be used" in record.message]
+
+    assert 1 == len(told)
+    assert "AuthenticationError" in told[0]
+    assert "secret" not in caplog.text
