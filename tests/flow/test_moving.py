@@ -1,0 +1,285 @@
+"""Sessions whose model fails: where they are served, what the pin says then, and when they come home."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from sidecar.affinity.key import plain_key
+from sidecar.demo.faults import Fault
+from sidecar.domain.clock import SystemClock
+from sidecar.domain.ids import SessionKey
+from tests.support.redis_server import RedisServer, redis_server
+from tests.support.routed import MESSAGES, RESPONSES, Routed, routed, told
+
+GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
+SUMMARY = "Make this long text short"
+HEADERS = {"x-model-affinity": "s1", "x-org-id": "acme"}
+KEY = plain_key(SessionKey("s1", "acme"))
+
+
+class Two(NamedTuple):
+    """Two sidecars, one Redis, and a wall clock that can be put forward."""
+
+    one: Routed
+    other: Routed
+    redis: RedisServer
+    ahead_s: list[float]
+
+    async def pin(self) -> dict[str, Any]:
+        """What stands in Redis."""
+        value = await self.redis.client.get(KEY)
+        return json.loads(value) if value else {}
+
+    async def pin_until(self, **wanted: Any) -> dict[str, Any]:
+        """What stands there once it has the wanted fields: a session follows in a task of its own."""
+        async with asyncio.timeout(20):
+            while True:
+                pin = await self.pin()
+                if all(pin.get(name) == value for name, value in wanted.items()):
+                    return pin
+                await asyncio.sleep(0.01)  # sleep: Redis says it in its own time
+
+
+@contextlib.asynccontextmanager
+async def two(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Two]:
+    """Ready, and connected."""
+    ahead_s = [0.0]
+    monkeypatch.setattr(SystemClock, "unix_s", staticmethod(lambda: time.time() + ahead_s[0]))
+    async with redis_server() as redis:
+        cache = {"type": "redis", "url": redis.url, "tenant_header": "x-org-id", "call_budget_ms": 2000}
+        routing = {"session_cache": cache}
+        async with routed(routing=routing) as one, routed(routing=routing) as other:
+            for house in (one, other):
+                while not await house.metrics("affinity_store_up"):
+                    await asyncio.sleep(0.01)  # sleep: the connection stands in its own time
+            yield Two(one, other, redis, ahead_s)
+
+
+def warm_up(house: Routed) -> None:
+    """As if what cools had cooled long enough."""
+    assert house.app._dispatcher is not None
+    house.app._dispatcher.cooling._held.clear()
+
+
+async def served_by(house: Routed, **more: Any) -> str | None:
+    """The model that answers the session's next call."""
+    status, _, _, model = told(await house.ask(SUMMARY, headers=HEADERS, **more))
+    assert 200 == status
+    return model
+
+
+async def test_a_session_follows_to_where_it_was_served_and_comes_home(monkeypatch):
+    """On all pods; home is tried again after some seconds, and is home once it serves."""
+    async with two(monkeypatch) as house:
+        assert GPT == await served_by(house.one)
+        house.one.provider.script.always("529", model="gpt-4o")
+        assert MINI == await served_by(house.one)
+        away = await house.pin_until(model_name=MINI)
+        assert (GPT, 2) == (away["home"], away["generation"])
+        assert MINI == await served_by(house.other)
+        assert away == await house.pin()
+        house.one.provider.script.clear()
+        house.ahead_s[0] = 6
+        assert GPT == await served_by(house.other)
+        home = await house.pin_until(model_name=GPT)
+        assert ("home" in home, "away_since" in home) == (False, False)
+        assert GPT == await served_by(house.other)
+
+
+async def test_a_session_whose_home_is_down_for_long_settles(monkeypatch):
+    """Three returns that failed, each later than the one before; then nobody tries any more, and all are served."""
+    async with two(monkeypatch) as house:
+        await served_by(house.one)
+        for each in (house.one, house.other):
+            each.provider.script.always("529", model="gpt-4o")
+        assert MINI == await served_by(house.one)
+        await house.pin_until(model_name=MINI)
+        for number, house.ahead_s[0] in enumerate((6, 12, 24), 1):
+            warm_up(house.other)
+            assert MINI == await served_by(house.other)
+            pin = await house.pin_until(generation=2 + number)
+            assert (MINI, GPT if number < 3 else None) == (pin["model_name"], pin.get("home"))
+        house.ahead_s[0] = 60
+        warm_up(house.other)
+        seen = house.other.provider.seen
+        assert MINI == await served_by(house.other)
+
+        assert 1 == house.other.provider.seen - seen
+        assert pin == await house.pin()
+
+
+async def test_home_is_not_tried_while_it_cools(monkeypatch):
+    """Where that is known: another pod may try."""
+    async with two(monkeypatch) as house:
+        await served_by(house.one)
+        house.one.provider.script.always("429 retry-after=60", model="gpt-4o")
+        await served_by(house.one)
+        await house.pin_until(model_name=MINI)
+        house.ahead_s[0] = 6
+        house.one.provider.script.clear()
+        assert MINI == await served_by(house.one)
+        assert GPT == await served_by(house.other)
+
+
+async def test_a_model_that_is_gone_is_left_for_good(monkeypatch):
+    """There is no home to come back to."""
+    async with two(monkeypatch) as house:
+        await served_by(house.one)
+        house.one.provider.script.always("model_not_found", model="gpt-4o")
+        assert MINI == await served_by(house.one)
+        pin = await house.pin_until(model_name=MINI)
+
+    assert "home" not in pin
+
+
+@pytest.mark.parametrize("wish", ["400", "422", "content_policy_violation"])
+async def test_a_fault_of_the_callers_own_moves_nothing(monkeypatch, wish):
+    """Not the pin that stood, nor the one that this very call made."""
+    async with two(monkeypatch) as house:
+        house.one.provider.script.always(wish, model="gpt-4o")
+        first = await house.one.ask(SUMMARY, headers=HEADERS)
+        made = await house.pin()
+        second = await house.one.ask(SUMMARY, headers=HEADERS)
+
+        assert (400, 400) == (min(first.status, 400), min(second.status, 400))
+        assert (GPT, 1) == (made["model_name"], made["generation"])
+        assert made == await house.pin()
+
+
+@pytest.mark.parametrize("wish", ["529", "reset", "429"])
+async def test_a_pin_under_which_nobody_served_is_dropped_by_the_call_that_made_it(monkeypatch, wish):
+    """The next call chooses anew; a pin that had served before stays."""
+    async with two(monkeypatch) as house:
+        house.one.provider.script.always(wish)
+        reply = await house.one.ask(SUMMARY, headers=HEADERS)
+        assert reply.status >= 400
+        async with asyncio.timeout(20):
+            while await house.pin():
+                await asyncio.sleep(0.01)  # sleep: it is dropped in a task of its own
+        house.one.provider.script.clear()
+        await served_by(house.other)
+        made = await house.pin()
+        house.one.provider.script.always(wish)
+        reply = await house.one.ask(SUMMARY, headers=HEADERS)
+
+        assert reply.status >= 400
+        assert made == await house.pin()
+
+
+async def test_an_app_that_hangs_up_leaves_the_pin(monkeypatch):
+    """Nothing was learned of the model."""
+    async with two(monkeypatch) as house:
+        house.one.provider.script.always("hang", model="gpt-4o")
+        asked = asyncio.get_running_loop().create_task(house.one.ask(SUMMARY, headers=HEADERS))
+        await house.one.provider.wait_for_requests(1)
+        asked.cancel()
+        await asyncio.wait([asked])
+        house.one.provider.script.clear()
+        await house.pin_until(model_name=GPT)
+
+        assert GPT == await served_by(house.other)
+
+
+async def test_a_session_follows_at_the_first_byte(monkeypatch):
+    """Not when a long stream has ended: other pods would go on failing until then."""
+    async with two(monkeypatch) as house:
+        await served_by(house.one)
+        end = asyncio.Event()
+        house.one.provider.script.always("529", model="gpt-4o")
+        house.one.provider.script.always(Fault(hold=end, hold_after_events=1), model="gpt-4o-mini")
+        async with asyncio.TaskGroup() as group:
+            stream = group.create_task(house.one.ask(SUMMARY, headers=HEADERS, stream=True))
+            await house.pin_until(model_name=MINI)
+            assert not stream.done()
+            end.set()
+
+        assert MINI == stream.result().header("x-plano-model")
+
+
+async def test_a_pin_to_a_strange_model_is_served_around_and_replaced_when_it_is_old(monkeypatch):
+    """During a rollout other pods know it; ten minutes later nobody does. Both are counted."""
+    async with two(monkeypatch) as house:
+        value = {"model_name": "openai/of-tomorrow", "requested_model": MINI, "bound_at": time.time()}
+        await house.redis.client.set(KEY, json.dumps(value), ex=3600)
+        young = await house.one.ask(SUMMARY, headers=HEADERS)
+        assert value == await house.pin()
+        house.ahead_s[0] = 601
+        old = await house.other.ask(SUMMARY, headers=HEADERS)
+        after = await house.pin()
+        operations = await house.one.metrics("affinity_operations_total")
+
+    assert [(200, "routed", "summaries", GPT)] * 2 == [told(young), told(old)]
+    assert (GPT, 1) == (after["model_name"], after["generation"])
+    assert 1 == operations["bypass", "unknown_model"]
+
+
+@pytest.mark.parametrize("path", [MESSAGES, RESPONSES])
+async def test_a_pin_that_the_dialect_cannot_use_is_left_as_it_is(monkeypatch, path):
+    """Served without it, and counted: neither adopted nor replaced."""
+    model = "anthropic/claude-demo" if path == RESPONSES else GPT
+    async with two(monkeypatch) as house:
+        value = {"model_name": model, "route_name": None}
+        await house.redis.client.set(KEY, json.dumps(value), ex=3600)
+        reply = await house.one.ask("Write new functions", path, headers=HEADERS)
+        operations = await house.one.metrics("affinity_operations_total")
+
+        assert (200, value) == (reply.status, await house.pin())
+        assert model != told(reply)[3]
+        assert 1 == operations["bypass", "dialect"]
+
+
+async def test_a_pin_outside_an_inline_list_is_bypassed_for_that_call(monkeypatch):
+    """And inside it, it holds; an empty list leaves affinity alone."""
+    async with two(monkeypatch) as house:
+        await served_by(house.one)
+        pin = await house.pin()
+        other = [{"name": "r", "description": "making long texts short", "models": [MINI]}]
+        same = [{"name": "r", "description": "making long texts short", "models": [MINI, GPT]}]
+        replies = [
+            told(await house.one.ask(SUMMARY, headers=HEADERS, routing_preferences=given))
+            for given in (other, same, [])
+        ]
+
+        assert ["routed", "pinned", "requested"] == [source for _, source, _, _ in replies]
+        assert [MINI, GPT, MINI] == [model for _, _, _, model in replies]
+        assert pin == await house.pin()
+
+
+async def test_off_stands_alone_and_a_missing_tenant_is_counted(monkeypatch):
+    """Neither reads nor writes a pin."""
+    async with two(monkeypatch) as house:
+        off = await house.one.ask(SUMMARY, headers=HEADERS | {"x-model-affinity": "off"})
+        nobody = await house.one.ask(SUMMARY, headers={"x-model-affinity": "s1"})
+        operations = await house.one.metrics("affinity_operations_total")
+
+        assert [(200, "routed", "summaries", GPT)] * 2 == [told(off), told(nobody)]
+        assert [] == await house.redis.key_names()
+        assert {("bypass", "no_tenant"): 1} == operations
+
+
+async def test_a_router_that_was_down_is_asked_again_by_a_conversation_that_begins(monkeypatch):
+    """A fallback holds for the conversation it was made in, and gives way to a real decision."""
+    async with two(monkeypatch) as house:
+        house.one.router.script.always("503")
+        assert (200, "fallback", None, MINI) == told(await house.one.ask(SUMMARY, headers=HEADERS))
+        assert (await house.pin())["provisional"]
+        house.one.router.script.clear()
+        house.one.router.script.always("answer")
+        going_on = [
+            {"role": "user", "content": SUMMARY},
+            {"role": "assistant", "content": "Short."},
+            {"role": "user", "content": "Again"},
+        ]
+        for each in (house.one, house.other):
+            assert (200, "pinned", None, MINI) == told(await each.ask(headers=HEADERS, messages=going_on))
+        assert (200, "routed", "summaries", GPT) == told(await house.other.ask(SUMMARY, headers=HEADERS))
+        pin = await house.pin_until(model_name=GPT)
+        assert "provisional" not in pin
+        assert (200, "pinned", "summaries", GPT) == told(await house.one.ask(headers=HEADERS, messages=going_on))
