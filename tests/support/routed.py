@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,15 +67,20 @@ class Routed(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def routed(prices: dict[str, Any] | None = None, **overrides: Any) -> AsyncIterator[Routed]:
-    """Provider, router model and sidecar; ``prices`` by model, ``overrides`` replace keys of the config."""
+async def routed(
+    prices: dict[str, Any] | None = None, adapt: Callable[[str], dict[str, Any]] | None = None, **overrides: Any
+) -> AsyncIterator[Routed]:
+    """Provider, router model and sidecar; ``prices`` by model, ``overrides`` replace keys of the config, and so does
+    what ``adapt`` makes of the provider's URL.
+    """
     async with DemoProvider() as provider, ScriptedRouter() as router:
         config = sidecar_config(provider.url)
         for entry in config["model_providers"]:
             if prices and entry["model"] in prices:
                 entry["price"] = prices[entry["model"]]
+        config |= {} if adapt is None else {"model_aliases": {}, "passthrough": [], **adapt(provider.url)}
         config["model_providers"].append({"model": "plano/router", "base_url": router.url})
-        config |= {"routing_preferences": PREFERENCES, "overrides": {"llm_routing_model": "plano/router"}}
+        config = {"routing_preferences": PREFERENCES} | config | {"overrides": {"llm_routing_model": "plano/router"}}
         config |= overrides
         with tempfile.TemporaryDirectory() as work:
             async with running_app(config, Path(work)) as app:

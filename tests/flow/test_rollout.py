@@ -1,0 +1,77 @@
+"""A rollout: two configs at once, a model that only one of them knows."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import functools
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tests.support.redis_server import redis_server
+from tests.support.routed import PREFERENCES, Routed, routed, told
+
+SESSIONS, BOUNCES = 1000, 4
+NEW, OLD = "openai/gpt-5-demo", "openai/gpt-4o"
+SUMMARY = "Make this long text short"
+
+
+def config_of(redis_url: str, provider_url: str, *, is_new: bool) -> dict[str, Any]:
+    """The new config has one model more, and prefers it."""
+    names = [OLD, "openai/gpt-4o-mini", *([NEW] if is_new else [])]
+    entries: list[dict[str, Any]] = [{"model": name, "access_key": "k", "base_url": provider_url} for name in names]
+    entries[1]["default"] = True
+    models = [NEW, OLD] if is_new else [OLD, "openai/gpt-4o-mini"]
+    cache = {"type": "redis", "url": redis_url, "call_budget_ms": 2000}
+    return {
+        "model_providers": entries,
+        "routing_preferences": [{**PREFERENCES[1], "models": models}],
+        "routing": {"session_cache": cache},
+    }
+
+
+@contextlib.asynccontextmanager
+async def both(redis_url: str) -> AsyncIterator[tuple[Routed, Routed]]:
+    """A sidecar of the new config and one of the old."""
+    new_config, old_config = (functools.partial(config_of, redis_url, is_new=is_new) for is_new in (True, False))
+    async with routed(adapt=new_config) as new, routed(adapt=old_config) as old:
+        for house in (new, old):
+            while not await house.metrics("affinity_store_up"):
+                await asyncio.sleep(0.01)  # sleep: the connection stands in its own time
+        yield new, old
+
+
+async def bounce(house: Routed, session: str) -> tuple[int, str | None, str | None]:
+    """One call of a session: (status, source, model)."""
+    status, source, _, model = told(await house.ask(SUMMARY, headers={"x-model-affinity": session}))
+    return status, source, model
+
+
+async def test_sessions_that_bounce_between_two_configs_do_not_ping_pong():
+    """No call fails; a pin that one pod cannot serve is served around there and stands: it is never rewritten."""
+    async with redis_server() as redis, both(redis.url) as (new, old):
+        seen: dict[str, list[tuple[int, str | None, str | None]]] = collections.defaultdict(list)
+        gate = asyncio.Semaphore(16)
+
+        async def run(number: int) -> None:
+            session = f"s{number}"
+            order = (new, old) if number % 2 else (old, new)
+            for step in range(BOUNCES):
+                async with gate:
+                    seen[session].append(await bounce(order[step % 2], session))
+
+        await asyncio.gather(*(run(number) for number in range(SESSIONS)))
+        values = [json.loads(await redis.client.get(key) or "{}") for key in await redis.key_names()]
+        operations = await old.metrics("affinity_operations_total")
+
+    assert {200} == {status for calls in seen.values() for status, _, _ in calls}
+    assert SESSIONS == len(values)
+    assert {1} == {value["generation"] for value in values}
+    for number in range(SESSIONS):
+        calls = seen[f"s{number}"]
+        own, foreign = ([model for _, _, model in calls[at::2]] for at in (0, 1))
+        assert 1 == len(set(own))
+        assert {OLD} == set(foreign)  # the old pod routes around what it does not know; the new one knows both
+    assert SESSIONS // 2 * BOUNCES // 2 == operations["bypass", "unknown_model"]
