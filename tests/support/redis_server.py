@@ -53,7 +53,21 @@ class RedisServer:
 
     async def start(self) -> None:
         """Start it, empty, and wait until it answers."""
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._run()
+        await self.wait()
+
+    async def restart_slowly(self) -> None:
+        """End it and start it on what it held: for some seconds it answers LOADING."""
+        await self.client.mset({f"ballast:{number}": b"x" * 100 for number in range(3000)})
+        await self.client.save()
+        self.kill()
+        self._run("--key-load-delay", "600", "--loading-process-events-interval-bytes", "1024")
+
+    def _run(self, *more: str) -> None:
+        self.process = subprocess.Popen([*self._command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    async def wait(self) -> None:
+        """Until it answers."""
         async with asyncio.timeout(20):
             while True:
                 with contextlib.suppress(redis_asyncio.RedisError, OSError):
