@@ -14,6 +14,7 @@ from sidecar.affinity.key import lane_key, plain_key
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
+from tests.bench.bench_affinity import names
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
@@ -271,3 +272,8 @@ async def test_how_soon_a_foreign_replace_is_seen(server):
     print(f"\nforeign replace seen: p50 {times_s[100] * 1e3:.2f} ms, p99 {times_s[197] * 1e3:.2f} ms")
 
     assert 200 == len(times_s)
+
+
+async def test_strange_names_never_cross(server):
+    """Two thousand (tenant, session) pairs of colons, tildes, blanks, stars and percent signs; bench_affinity does more."""
+    assert 0 == await names(server, 2000)
