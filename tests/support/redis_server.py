@@ -11,11 +11,15 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis.asyncio as redis_asyncio
 
 from tests.support.net import free_port
+
+if TYPE_CHECKING:
+    from tests.contract.upstream.peer import Certificates
 
 KINDS = ("6.2", "7")
 
@@ -39,7 +43,7 @@ def binary(kind: str) -> str:
 class RedisServer:
     """One server on a port of its own; what it holds dies with it."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, tls: Certificates | None = None) -> None:
         self.kind = kind
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -48,8 +52,14 @@ class RedisServer:
             binary(kind), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
             "--dir", str(folder),
         ]  # fmt: skip
+        options: dict[str, Any] = {"port": self.port}
+        if tls is not None:
+            # Its client shows the server's own certificate: both are of the one CA.
+            self._command += ["--port", "0", "--tls-port", str(self.port), "--tls-cert-file", tls.good]
+            self._command += ["--tls-key-file", tls.good, "--tls-ca-cert-file", tls.ca]
+            options |= {"ssl": True, "ssl_ca_certs": tls.ca, "ssl_certfile": tls.good, "ssl_keyfile": tls.good}
         self.process: subprocess.Popen[bytes] | None = None
-        self.client = redis_asyncio.Redis(port=self.port, socket_connect_timeout=1)
+        self.client = redis_asyncio.Redis(**options, socket_connect_timeout=1)
 
     async def start(self) -> None:
         """Start it, empty, and wait until it answers."""
@@ -104,10 +114,10 @@ class RedisServer:
 
 
 @contextlib.asynccontextmanager
-async def redis_server(kind: str = "7") -> AsyncIterator[RedisServer]:
+async def redis_server(kind: str = "7", tls: Certificates | None = None) -> AsyncIterator[RedisServer]:
     """A running server."""
     with tempfile.TemporaryDirectory() as folder:
-        server = RedisServer(kind, Path(folder))
+        server = RedisServer(kind, Path(folder), tls)
         await server.start()
         try:
             yield server

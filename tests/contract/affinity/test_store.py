@@ -19,7 +19,7 @@ from sidecar.affinity.redis_connect import connection_maker
 from sidecar.affinity.redis_link import RedisLink
 from sidecar.affinity.redis_store import RedisStore
 from sidecar.affinity.store import AffinityStore
-from sidecar.config.schema_routing import SessionCache
+from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Binding
@@ -54,12 +54,13 @@ async def redis_store(
     port: int | None = None,
     user: str | None = None,
     password: str | None = None,
+    tls: RedisTls | None = None,
     **policy: object,
 ) -> AsyncIterator[RedisStore]:
     """A store on a server, connected unless it should not wait for that."""
-    url = f"redis://127.0.0.1:{port or server.port}/0"
+    url = f"redis{'s' if tls else ''}://127.0.0.1:{port or server.port}/0"
     secret = Secret(password or "any") if password or user else None
-    cache = SessionCache(type="redis", url=Secret(url), username=user, password=secret)
+    cache = SessionCache(type="redis", url=Secret(url), username=user, password=secret, tls=tls or RedisTls())
     link = functools.partial(RedisLink, connection_maker(cache))
     settings = msgspec.structs.replace(StorePolicy(ttl_s=600, budget_s=5.0, max_entries=1000), **policy)
     store = RedisStore(link, settings, SystemClock(), Observers([heard] if heard else []))

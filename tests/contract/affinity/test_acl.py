@@ -1,0 +1,73 @@
+"""Who may come to Redis, and how: the fenced user that the README shows, TLS with certificates of one's own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sidecar.affinity.store import StoreUnreachable
+from sidecar.config.schema_routing import RedisTls
+from sidecar.domain.ids import SessionKey
+from tests.contract.affinity.test_redis import until
+from tests.contract.affinity.test_store import GPT, MAIN, MINI, Heard, a_pin, redis_store
+from tests.support.redis_server import KINDS, redis_server
+from tests.support.sidecar_process import REPOSITORY
+
+
+def acl_words() -> list[str]:
+    """The README's command, word by word."""
+    found = re.search(r"ACL SETUSER (sidecar [^`]+)```", (REPOSITORY / "README.md").read_text())
+    assert found is not None
+    return found[1].split()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind):
+    """Claim, read, replace, release and refresh with tracking; no other tenant's keys, and no list of them."""
+    heard = Heard()
+    foreign = SessionKey("s1", "zeta", GPT)
+    async with redis_server(kind) as server:
+        await server.client.execute_command("ACL", "SETUSER", *acl_words())
+        async with redis_store(server, heard, user="sidecar", password="secret", ttl_s=0.4) as store:
+            assert store.is_tracking
+            assert a_pin() == await store.claim(MAIN, a_pin())
+            moved = a_pin(MINI, generation=2)
+            assert moved == await store.replace(MAIN, a_pin(), moved)
+            assert moved == await store.get(MAIN)
+            await server.client.script_flush()
+            await store.release(MAIN, moved)
+            await store.claim(MAIN, a_pin())
+            await until(lambda: heard.operations["get", "near_hit"] > 3 or store.get_now(MAIN) is None)
+            assert await store.get(foreign) is None
+            await store.claim(foreign, a_pin())
+            with pytest.raises(StoreUnreachable, match=r"NOPERM|permission"):
+                await store.page("acme", None, 10)
+            keys = await server.key_names()
+
+    assert ["plano:affinity:acme:s1"] == keys
+    assert heard.operations["claim", "skipped"] >= 1
+
+
+async def test_tls_with_a_private_ca_and_a_client_certificate(certificates):
+    """The server wants a certificate and has one of a CA that only the config names."""
+    files = RedisTls(ca_file=certificates.ca, cert_file=certificates.good, key_file=certificates.good)
+    async with redis_server("7", tls=certificates) as server:
+        async with redis_store(server, tls=files) as store:
+            assert a_pin() == await store.claim(MAIN, a_pin())
+            assert store.is_tracking
+        keys = await server.key_names()
+
+    assert ["plano:affinity:acme:s1"] == keys
+
+
+async def test_a_redis_that_cannot_be_trusted_gets_no_password(certificates, caplog):
+    """A certificate of a CA that nobody named: pins stay here, and the log says why."""
+    async with redis_server("7", tls=certificates) as server:
+        async with redis_store(server, tls=RedisTls(), waits=False, password="secret-word") as store:
+            await until(lambda: any("cannot be used" in record.message for record in caplog.records))
+            assert a_pin() == await store.claim(MAIN, a_pin())
+        keys = await server.key_names()
+
+    assert [] == keys
+    assert "secret-word" not in caplog.text
