@@ -29,14 +29,15 @@ from sidecar.listener.pins import PinPages
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopback, port_of, raise_file_limit
 from sidecar.outbox import Outbox
-from sidecar.proxy import Proxy, ProxyPolicy
+from sidecar.proxy import Proxy
 from sidecar.rooms import build_chooser, build_router, build_store, door_policy, proxy_rules
 from sidecar.routing.chooser import Chooser
 from sidecar.routing.sources import SourceBook
 from sidecar.routing.table import ModelTable
 from sidecar.telemetry.affinity import AffinityMetrics, Holdings
-from sidecar.telemetry.decisions import Book, DecisionMetrics
-from sidecar.telemetry.metrics import Gauges, Metrics
+from sidecar.telemetry.decisions import DecisionMetrics
+from sidecar.telemetry.gauges import Book, Gauges
+from sidecar.telemetry.metrics import Metrics
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.dial import Dialer
 from sidecar.upstream.dispatch import Dispatcher
@@ -175,11 +176,10 @@ class App:
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
         router = build_router(stack, loaded, cluster, clock)
         chooser = self._chooser = build_chooser(config, router, models, book, dispatcher)
-        policy = ProxyPolicy(config.limits.attempts)
         decider = Decider(models, chooser, store, clock, observers, dispatcher.is_held)
         stack.push_async_callback(decider.aclose)
         follower = Follower(models, store, clock, self._tasks)
-        proxy = self._proxy = Proxy(decider, follower, dispatcher, dialects, observers, clock, policy)
+        proxy = self._proxy = Proxy(decider, follower, dispatcher, dialects, observers, clock, config.limits.attempts)
         return Door(proxy, models, Rescue(dialects), self._drain, observers, clock, door_policy(config), outbox.write)
 
     async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:

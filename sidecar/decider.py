@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -31,7 +31,7 @@ _KEPT_FOR_S: Final = 5.0
 """Prices and speeds that rank the models behind a pin change slowly."""
 
 
-class _Flight(msgspec.Struct, frozen=True):
+class _Flight(NamedTuple):
     """What came of a session's first call."""
 
     decision: Decision | None
@@ -39,7 +39,7 @@ class _Flight(msgspec.Struct, frozen=True):
     error: SidecarError | None = None
 
 
-class _Ask(msgspec.Struct, frozen=True):
+class _Ask(NamedTuple):
     """A call that must be waited for, with what is known of it."""
 
     call: Call

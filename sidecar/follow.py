@@ -16,7 +16,7 @@ from sidecar.domain.ids import SessionKey
 from sidecar.lifecycle import Tasks
 from sidecar.routing.table import ModelTable
 from sidecar.upstream.classify import PinEffect
-from sidecar.upstream.dispatch import Failed
+from sidecar.upstream.dispatched import Failed
 
 
 class Follower:

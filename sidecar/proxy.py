@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import msgspec
-
 from sidecar.decider import Decider
 from sidecar.domain.call import Call, Dialect, DialectName, Downstream, Operation
 from sidecar.domain.clock import Clock
@@ -16,8 +14,10 @@ from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamErr
 from sidecar.domain.events import Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.follow import Follower
-from sidecar.stream.relay import Relay, Relayed, relay_whole
-from sidecar.upstream.dispatch import Dispatched, Dispatcher
+from sidecar.stream.relay import Relay, relay_whole
+from sidecar.stream.relayed import Relayed
+from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.dispatched import Dispatched
 from sidecar.wire.headers import response_lines
 
 _RESULT_BY_SIDE: Final = {
@@ -25,13 +25,6 @@ _RESULT_BY_SIDE: Final = {
     Side.SIDECAR: CallOutcome.SIDECAR_ERROR,
     Side.UPSTREAM: CallOutcome.UPSTREAM_ERROR,
 }
-
-
-class ProxyPolicy(msgspec.Struct, frozen=True):
-    """What the config says about carrying calls."""
-
-    attempts: int = 3
-    """Tries at candidates for one call, at most."""
 
 
 class Proxy:
@@ -45,7 +38,7 @@ class Proxy:
         dialects: Mapping[DialectName, Dialect],
         observers: Observers,
         clock: Clock,
-        policy: ProxyPolicy,
+        attempts: int,
     ) -> None:
         self._decider = decider
         self._follower = follower
@@ -54,7 +47,7 @@ class Proxy:
         self._observers = observers
         self._clock = clock
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
-        self._policy = policy
+        self._attempts = attempts
 
     async def carry(self, call: Call, down: Downstream) -> Outcome:
         """Carry one call to a provider and the answer back; return how it ended.
@@ -111,7 +104,7 @@ class Proxy:
         if call.facts.holds_provider_state:
             # What the call refers to is kept by one provider: another would not know it.
             return Plan(decision.candidates[:1], 1)
-        return Plan(decision.candidates, self._policy.attempts)
+        return Plan(decision.candidates, self._attempts)
 
     def _own_lines(self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched) -> bytes:
         route = "" if decision.route_name is None else f"x-plano-route: {decision.route_name}\r\n"

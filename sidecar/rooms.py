@@ -14,8 +14,8 @@ from sidecar.config.schema import Config
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.events import Observers
+from sidecar.listener.arrival import DoorPolicy
 from sidecar.listener.budget import BodyBudget
-from sidecar.listener.handlers import DoorPolicy
 from sidecar.listener.intake import Intake
 from sidecar.routing.chooser import Chooser, ChooserPolicy, Measures
 from sidecar.routing.preferences import configured_routes

@@ -22,13 +22,14 @@ from sidecar.domain.events import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.lifecycle import Drain
 from sidecar.listener.app_end import AppEnd
-from sidecar.listener.intake import Intake, parse_error_of
+from sidecar.listener.arrival import Arrival, DoorPolicy
+from sidecar.listener.intake import parse_error_of
 from sidecar.listener.request import Request
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.wire.body import peek_body
 from sidecar.wire.dialects import ModelInfo, model_body, models_body
-from sidecar.wire.headers import HeaderPolicy, patience_s_of, read_headers, request_id_of, session_id_of, tenant_of
+from sidecar.wire.headers import patience_s_of, read_headers, request_id_of, session_id_of, tenant_of
 from sidecar.wire.trace_context import trace_context_of
 
 _JSON: Final = b"content-type: application/json\r\n"
@@ -43,30 +44,6 @@ _DECISION_ENDPOINTS: Final = {
 }
 """Katanemo's own name for "which model would it be?"."""
 _NO_FACTS: Final = BodyFacts()
-
-
-class DoorPolicy(msgspec.Struct, frozen=True):
-    """What the data port lets in."""
-
-    headers: HeaderPolicy
-    intake: Intake
-    allow_origins: frozenset[str] = frozenset()
-    fixed_tenant: str | None = None
-    """Wins over the tenant header."""
-    passthrough: tuple[tuple[str, str], ...] = ()
-    """(path prefix, provider), longest prefix first."""
-
-
-class Arrival(msgspec.Struct, frozen=True):
-    """A request whose head was read."""
-
-    request: Request
-    path: str
-    query: str
-    """With its question mark, or empty."""
-    headers: InboundHeaders
-    request_id: str
-    admitted_s: float
 
 
 class Carrier(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
@@ -21,14 +20,16 @@ from sidecar.listener.budget import BodyBudget
 from sidecar.listener.request import Request
 
 
-class Intake(msgspec.Struct, frozen=True):
+class Intake:
     """What a body may cost."""
 
-    budget: BodyBudget
-    body_bytes: int
-    """The longest body that is read."""
-    body_s: float
-    """How long its reading may take, waiting for room not counted."""
+    def __init__(self, budget: BodyBudget, body_bytes: int, body_s: float) -> None:
+        """Args: ``body_bytes`` is the longest body that is read; ``body_s`` how long its reading may take, waiting for
+        room not counted.
+        """
+        self.budget = budget
+        self.body_bytes = body_bytes
+        self.body_s = body_s
 
     def take_whole(self, request: Request, headers: InboundHeaders) -> bytes | None:
         """The body if all of it came with the head, as it mostly does; None where it must be waited for.

@@ -6,32 +6,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from sidecar.domain.call import Dialect, Downstream, Problem, Reply
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
-from sidecar.domain.outcome import CallOutcome, Served
+from sidecar.domain.outcome import CallOutcome
+from sidecar.stream.relayed import Relayed
 from sidecar.stream.tap import AnswerTap, EventTap
 from sidecar.stream.terminal import TerminalWatch
 from sidecar.wire.sse import SseBoundary
 from sidecar.wire.usage import served_of_answer
 
 _EVENT_STREAM: Final = b"text/event-stream"
-
-
-class Relayed(msgspec.Struct, frozen=True, gc=False):
-    """How the way back ended."""
-
-    result: CallOutcome
-    bytes_out: int
-    first_byte_s: float
-    """Monotonic clock: when the first byte went to the app."""
-    waited_s: float = 0.0
-    """How long the relay waited for the provider after the head."""
-    error_code: str | None = None
-    served: Served | None = None
-    """What the answer said about itself; None for errors and for what is not understood here."""
 
 
 def relay_whole(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -15,20 +14,12 @@ from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate, Decision
 from sidecar.domain.events import Deaf
 from sidecar.domain.outcome import Attempt
+from sidecar.telemetry.gauges import Book
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
 ROUTING_BUCKETS_S: Final = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5)
 FIRST_BYTE_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 DURATION_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
-
-
-class Book(msgspec.Struct, frozen=True):
-    """What is known at the moment of a scrape."""
-
-    ejected: Sequence[tuple[str, str]] = ()
-    """(provider, bare model id)."""
-    price_ages_s: Sequence[tuple[str, float]] = ()
-    """(source, seconds since its numbers were last read)."""
 
 
 class DecisionMetrics(Deaf):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-import msgspec
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -18,6 +17,7 @@ from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Decision
 from sidecar.domain.events import Deaf
 from sidecar.domain.outcome import CallOutcome, Outcome, Usage
+from sidecar.telemetry.gauges import Gauges
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
 OVERHEAD_BUCKETS_S: Final = (50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1)
@@ -27,14 +27,6 @@ TOKEN_KINDS: Final = ("input", "output", "cached_input", "cache_write", "reasoni
 
 _PASSTHROUGH: Final = "passthrough"
 _RESULT_OF_REFUSAL: Final = {4: CallOutcome.CLIENT_ERROR, 5: CallOutcome.SIDECAR_ERROR}
-
-
-class Gauges(msgspec.Struct, frozen=True):
-    """What is held at the moment of a scrape."""
-
-    in_flight: int
-    connections: Sequence[tuple[str, int, int]] = ()
-    """(provider, active, idle)."""
 
 
 class Metrics(Deaf):

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import quote
 
-import msgspec
-
 from sidecar.config.providers import Provider, ProviderKind
 from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import ConfigError
 from sidecar.upstream.dial import Dialer
-from sidecar.upstream.origin import ExchangeTimeouts, Origin
+from sidecar.upstream.origin import Connections, ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.wire.body import patch_body, pieces_length
 from sidecar.wire.headers import request_head
@@ -132,15 +130,6 @@ class _Timeouts:
             response_s=None if chosen.response_s is None else min(chosen.response_s, left_s),
             idle_s=chosen.idle_s,
         )
-
-
-class Connections(msgspec.Struct, frozen=True):
-    """The connections that one pool holds."""
-
-    provider: str
-    """The first entry that uses the pool."""
-    active: int
-    idle: int
 
 
 class Cluster:

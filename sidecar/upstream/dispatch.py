@@ -26,6 +26,7 @@ from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
 from sidecar.upstream.classify import Failure, classify_answer, classify_error, is_curable
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.cooling import Cooling
+from sidecar.upstream.dispatched import Dispatched, Failed
 from sidecar.upstream.ewma import FirstByteAverages
 from sidecar.upstream.held import HeldReply
 
@@ -41,29 +42,6 @@ _OUTCOMES_OF_RESULT: Final = {
     CallOutcome.INCOMPLETE: AttemptOutcome.CUT,
     CallOutcome.CANCELLED: AttemptOutcome.CANCELLED,
 }
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """An attempt that did not serve the call."""
-
-    candidate: Candidate
-    failure: Failure
-
-
-class Dispatched(msgspec.Struct, frozen=True):
-    """A reply whose head has arrived, and who gave it. Whoever holds it closes the reply."""
-
-    reply: Reply
-    candidate: Candidate
-    attempts: int
-    sent_s: float
-    """Monotonic clock: when the attempt that answered was begun."""
-    head_s: float
-    """Monotonic clock: when its head had arrived."""
-    failed: tuple[Failed, ...] = ()
-    """The attempts that did not serve the call, in order; this one too where its answer is an error."""
-    is_reported: bool = False
-    """Whether observers know of this attempt already."""
 
 
 class _Walk:

@@ -1,4 +1,4 @@
-"""Where a provider is, and how long it may take."""
+"""Where a provider is, how long it may take, and how many connections it has."""
 
 from __future__ import annotations
 
@@ -31,3 +31,12 @@ class ExchangeTimeouts(msgspec.Struct, frozen=True):
     """From sending to the answer's last byte."""
     idle_s: float | None = None
     """A read of the body that brings nothing."""
+
+
+class Connections(msgspec.Struct, frozen=True):
+    """The connections that one pool holds."""
+
+    provider: str
+    """The first entry that uses the pool."""
+    active: int
+    idle: int

@@ -17,8 +17,9 @@ from sidecar.domain.decision import Decision, Source
 from sidecar.domain.events import Deaf, Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.lifecycle import Drain
+from sidecar.listener.arrival import DoorPolicy
 from sidecar.listener.budget import BodyBudget
-from sidecar.listener.handlers import Door, DoorPolicy
+from sidecar.listener.handlers import Door
 from sidecar.listener.intake import Intake
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable

@@ -15,7 +15,8 @@ from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.events import Deaf, Observers
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
 from sidecar.upstream.cluster import Cluster
-from sidecar.upstream.dispatch import Dispatched, Dispatcher
+from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.dispatched import Dispatched
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
 from sidecar.upstream.reply import UpstreamReply
 from tests.support.providers import a_provider

@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from sidecar.domain.call import Endpoint, Operation
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome, Outcome, Timing
+from sidecar.telemetry.gauges import Gauges
 from sidecar.telemetry.histogram import HistogramFamily
-from sidecar.telemetry.metrics import Gauges, Metrics
+from sidecar.telemetry.metrics import Metrics
 from tests.support.values import a_call
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

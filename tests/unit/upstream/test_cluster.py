@@ -13,8 +13,8 @@ from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Endpoint, InboundHeaders, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import ConfigError
-from sidecar.upstream.cluster import Cluster, Connections, Link
-from sidecar.upstream.origin import ExchangeTimeouts, Origin
+from sidecar.upstream.cluster import Cluster, Link
+from sidecar.upstream.origin import Connections, ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
 from sidecar.wire.body import peek_body
 from tests.support.providers import a_provider

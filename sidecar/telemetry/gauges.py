@@ -1,0 +1,24 @@
+"""What is known at the moment of a scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Gauges(msgspec.Struct, frozen=True):
+    """What is held at the moment of a scrape."""
+
+    in_flight: int
+    connections: Sequence[tuple[str, int, int]] = ()
+    """(provider, active, idle)."""
+
+
+class Book(msgspec.Struct, frozen=True):
+    """What is known at the moment of a scrape."""
+
+    ejected: Sequence[tuple[str, str]] = ()
+    """(provider, bare model id)."""
+    price_ages_s: Sequence[tuple[str, float]] = ()
+    """(source, seconds since its numbers were last read)."""
