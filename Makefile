@@ -2,6 +2,7 @@
 #
 #   make run [ARGS=--once]   set everything up and run the demo
 #   make test                set everything up and run every check and test
+#   make compiled            the flows on the compiled package
 #   make lint                only the checks: ruff, mypy, import-linter
 #   make bench               figures, asserted by nobody
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
@@ -12,17 +13,19 @@ ARGS ?=
 LOCKS := deploy/requirements
 PIP := -m pip --disable-pip-version-check --no-input -q
 
-# One environment to run, one to test, one for the chart's tests, whose Helm engine is 350 MB.
+# One environment to run, one to test, one to test what is compiled, one for the chart's tests, whose Helm engine is 350 MB.
 RUN := .venv
 TEST := .venv-test
+COMPILED := .venv-compiled
 CHART := .venv-chart
+SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint unit chart bench lock clean
+.PHONY: run test lint unit compiled chart bench lock clean
 
 run: $(RUN)/.stamp
 	$(RUN)/bin/plano-sidecar demo $(ARGS)
 
-test: lint unit chart
+test: lint unit compiled chart
 
 lint: $(TEST)/.stamp
 	$(TEST)/bin/ruff check .
@@ -32,6 +35,12 @@ lint: $(TEST)/.stamp
 
 unit: $(TEST)/.stamp
 	$(TEST)/bin/python -m pytest --cov --cov-report=term --cov-fail-under=90 --ignore=tests/room/chart
+
+# The same flows on the compiled package, from a folder in which the sources cannot stand before it.
+compiled: $(COMPILED)/.stamp
+	rm -rf $(COMPILED)/tests
+	cp -r tests pyproject.toml README.md $(COMPILED)/
+	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q -p no:cacheprovider tests/flow tests/contract/affinity
 
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/room/chart
@@ -46,18 +55,22 @@ bench: $(TEST)/.stamp
 define environment
 	$(PYTHON) -m venv --clear $(1)
 	$(1)/bin/python $(PIP) install --require-hashes --no-deps $(foreach lock,$(2),-r $(LOCKS)/$(lock).txt)
-	$(1)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
+	$(3) $(1)/bin/python $(PIP) install --no-deps --no-build-isolation $(4) .
 	touch $(1)/.stamp
 endef
 
-$(RUN)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/runtime.txt
-	$(call environment,$(RUN),build runtime)
+# What runs is compiled where a C compiler is at hand; what is tested for coverage is not.
+$(RUN)/.stamp: pyproject.toml deploy/compile_hook.py $(LOCKS)/build.txt $(LOCKS)/compile.txt $(LOCKS)/runtime.txt $(SOURCES)
+	$(call environment,$(RUN),build compile runtime,SIDECAR_COMPILE=auto,)
 
 $(TEST)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/test.txt
-	$(call environment,$(TEST),build test)
+	$(call environment,$(TEST),build test,,--editable)
+
+$(COMPILED)/.stamp: pyproject.toml deploy/compile_hook.py $(LOCKS)/build.txt $(LOCKS)/compile.txt $(LOCKS)/test.txt $(SOURCES)
+	$(call environment,$(COMPILED),build compile test,SIDECAR_COMPILE=auto,)
 
 $(CHART)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/chart.txt
-	$(call environment,$(CHART),build chart)
+	$(call environment,$(CHART),build chart,,--editable)
 
 COMPILE := uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal pyproject.toml
 
@@ -65,7 +78,8 @@ lock:
 	printf 'hatchling>=1.27\neditables>=0.5\n' | uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal - -o $(LOCKS)/build.txt
 	$(COMPILE) --extra redis --extra fast -o $(LOCKS)/runtime.txt
 	$(COMPILE) --extra redis --extra fast --group test --group lint -o $(LOCKS)/test.txt
+	printf 'mypy[mypyc]>=1.19,<3\n' | uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal -c $(LOCKS)/test.txt - -o $(LOCKS)/compile.txt
 	$(COMPILE) --group chart --group chart-test -o $(LOCKS)/chart.txt
 
 clean:
-	rm -rf $(RUN) $(TEST) $(CHART)
+	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART)

@@ -19,7 +19,8 @@ from sidecar.config.schema import Config
 from sidecar.decider import Decider
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
-from sidecar.domain.events import Observer, Observers
+from sidecar.domain.events import Observer
+from sidecar.domain.observers import Observers
 from sidecar.explain import Explanation, explain
 from sidecar.follow import Follower
 from sidecar.lifecycle import Drain, Latch, Tasks

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import os
@@ -211,7 +212,7 @@ def _affinity(arguments: argparse.Namespace) -> int:
 
 
 def _version(_: argparse.Namespace) -> int:
-    print(f"plano-sidecar {__version__}")
+    print(f"plano-sidecar {__version__}{' (hot path compiled)' if is_compiled() else ''}")
     print(f"python {platform.python_version()}")
     for name in ("aiohttp", "httptools", "msgspec", "prometheus-client", "redis", "uvloop", "aiofastnet"):
         try:
@@ -219,6 +220,12 @@ def _version(_: argparse.Namespace) -> int:
         except importlib.metadata.PackageNotFoundError:
             print(f"{name} not installed")
     return OK
+
+
+def is_compiled() -> bool:
+    """Whether this installation's hot path is made of extension modules."""
+    spec = importlib.util.find_spec("sidecar.proxy")
+    return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")
 
 
 def _run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:

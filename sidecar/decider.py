@@ -18,11 +18,12 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision, Route, Source
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.events import Observers
 from sidecar.domain.ids import SessionKey
+from sidecar.domain.observers import Observers
 from sidecar.lifecycle import Tasks
 from sidecar.routing.chooser import Chooser
-from sidecar.routing.table import ModelTable, Resolved
+from sidecar.routing.resolved import Resolved
+from sidecar.routing.table import ModelTable
 from sidecar.wire.conversation import prompt_facts
 
 _KEPT_AT_MOST: Final = 1024

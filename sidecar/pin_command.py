@@ -18,7 +18,7 @@ from sidecar.affinity.store import StoreUnreachable
 from sidecar.config.load import load_config
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.errors import ConfigError
-from sidecar.domain.events import Observers
+from sidecar.domain.observers import Observers
 from sidecar.listener.pins import LIST_PATH, SESSION_PATH, pin_facts
 from sidecar.rooms import build_store
 

@@ -11,7 +11,7 @@ from sidecar.domain.call import Call, Dialect, DialectName, Downstream, Operatio
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
-from sidecar.domain.events import Observers
+from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.follow import Follower
 from sidecar.stream.relay import Relay, relay_whole

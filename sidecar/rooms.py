@@ -13,7 +13,7 @@ from sidecar.config.providers import find_router
 from sidecar.config.schema import Config
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import ConfigError
-from sidecar.domain.events import Observers
+from sidecar.domain.observers import Observers
 from sidecar.listener.arrival import DoorPolicy
 from sidecar.listener.budget import BodyBudget
 from sidecar.listener.intake import Intake
@@ -26,7 +26,7 @@ from sidecar.upstream.ask import Asker
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.proxies import ProxyRules
-from sidecar.wire.headers import HeaderPolicy
+from sidecar.wire.header_policy import HeaderPolicy
 
 if TYPE_CHECKING:
     from sidecar.affinity.redis_store import RedisStore

@@ -10,8 +10,8 @@ from sidecar.affinity.patience import Patience
 from sidecar.affinity.store import Page, Pin
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
-from sidecar.domain.events import Observers
 from sidecar.domain.ids import SessionKey
+from sidecar.domain.observers import Observers
 
 
 class MemoryStore:

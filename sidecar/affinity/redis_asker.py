@@ -19,8 +19,8 @@ from sidecar.affinity.scripts import SCRIPTS
 from sidecar.affinity.value import decode, encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
-from sidecar.domain.events import Observers
 from sidecar.domain.ids import SessionKey
+from sidecar.domain.observers import Observers
 
 _UNTRACKED_S: Final = 1.0
 """How long an entry is believed where the server does not track."""

@@ -18,8 +18,8 @@ from sidecar.affinity.value import encode
 from sidecar.affinity.write_back import WriteBack
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
-from sidecar.domain.events import Observers
 from sidecar.domain.ids import SessionKey
+from sidecar.domain.observers import Observers
 from sidecar.lifecycle import Tasks
 
 _TRIES: Final = 2

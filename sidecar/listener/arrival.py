@@ -7,7 +7,7 @@ import msgspec
 from sidecar.domain.call import InboundHeaders
 from sidecar.listener.intake import Intake
 from sidecar.listener.request import Request
-from sidecar.wire.headers import HeaderPolicy
+from sidecar.wire.header_policy import HeaderPolicy
 
 
 class DoorPolicy(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from sidecar.domain.errors import (
     PathNotFound,
     UpgradeNotServed,
 )
-from sidecar.domain.events import Observers
+from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.lifecycle import Drain
 from sidecar.listener.app_end import AppEnd

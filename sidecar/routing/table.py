@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from sidecar.config.providers import Provider
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import DialectNotServed, ModelNotFound
+from sidecar.routing.resolved import Listed, Resolved
 
 _DATED: Final = re.compile(r"(.+?)-(?:\d{8}|\d{4}-\d{2}-\d{2})")
 """``claude-haiku-4-5-20251001`` and ``gpt-4o-2024-08-06``: how Anthropic and OpenAI date their ids."""
@@ -26,22 +25,6 @@ _ZERO_CONFIG_HOMES: Final = {
     DialectName.MESSAGES: "anthropic",
 }
 """Where a bare id goes when there is no config file and both keys are set."""
-
-
-class Resolved(msgspec.Struct, frozen=True):
-    """What a requested model stands for."""
-
-    model_name: str
-    """After alias: the configured model, as pins and lanes name it."""
-    decision: Decision
-    """The model's entries that speak the dialect, in config order, as requested or by default."""
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """A model or alias as ``GET /v1/models`` shows it."""
-
-    name: str
-    owner: str
 
 
 class ModelTable:

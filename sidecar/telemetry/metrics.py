@@ -20,8 +20,8 @@ from sidecar.domain.outcome import CallOutcome, Outcome, Usage
 from sidecar.telemetry.gauges import Gauges
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
-OVERHEAD_BUCKETS_S: Final = (50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1)
-DURATION_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+OVERHEAD_BUCKETS_S: Final[tuple[float, ...]] = (50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1)
+DURATION_BUCKETS_S: Final[tuple[float, ...]] = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 
 TOKEN_KINDS: Final = ("input", "output", "cached_input", "cache_write", "reasoning")
 

@@ -11,8 +11,6 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.upstream.classify import Failure, Hold
 
@@ -27,14 +25,17 @@ _KEPT_AT_MOST: Final = 1024
 """Candidates; a wildcard's model names are the clients' to invent."""
 
 
-class _Held(msgspec.Struct, gc=False):
+class _Held:
     """A candidate that failed. On the monotonic clock."""
 
-    failed_s: float
-    due_s: float
-    streak: int
-    """Failures one after another, at most one for each time that it was let alone."""
-    is_ejected: bool
+    __slots__ = ("due_s", "failed_s", "is_ejected", "streak")
+
+    def __init__(self, now_s: float) -> None:
+        self.failed_s = now_s
+        self.due_s = now_s
+        self.streak = 0
+        """Failures one after another, at most one for each time that it was let alone."""
+        self.is_ejected = False
 
 
 class Cooling:
@@ -52,7 +53,7 @@ class Cooling:
         key = _key_of(candidate)
         held = self._held.pop(key, None)
         if held is None or now_s >= held.due_s + _FORGIVEN_S:
-            held = _Held(failed_s=now_s, due_s=now_s, streak=0, is_ejected=False)
+            held = _Held(now_s)
         # Calls that were under way together fail together: they count once.
         if now_s >= held.due_s:
             held.streak += 1

@@ -21,7 +21,7 @@ from sidecar.domain.errors import (
     UpstreamReset,
     UpstreamTimeout,
 )
-from sidecar.domain.events import Observers
+from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
 from sidecar.upstream.classify import Failure, classify_answer, classify_error, is_curable
 from sidecar.upstream.cluster import Cluster

@@ -275,7 +275,7 @@ def _stream(value: bytes) -> bool:
 
 def _is_any_set(body: bytes, places: dict[bytes, _Place]) -> bool:
     """Whether a member that names a provider's own state is there and not null."""
-    return any(body[places[name][1] : places[name][2]] != b"null" for name in _PROVIDER_STATE & places.keys())
+    return any(body[places[name][1] : places[name][2]] != b"null" for name in _PROVIDER_STATE.intersection(places))
 
 
 def _cut(body: bytes, place: _Place) -> tuple[int, int]:

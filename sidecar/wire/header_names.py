@@ -13,13 +13,10 @@ import re
 from functools import lru_cache
 from typing import Final, TypeVar
 
-import msgspec
-
 from sidecar.domain.errors import InvalidHeader
+from sidecar.wire.header_policy import AFFINITY_HEADER, HeaderPolicy, Treatment
 
 _Answer = TypeVar("_Answer")
-
-AFFINITY_HEADER: Final = "x-model-affinity"
 
 _MAX_CACHED_NAMES: Final = 512
 _MAX_CACHED_NAME_BYTES: Final = 64
@@ -80,29 +77,6 @@ _NEVER_PROPAGATED: Final = _HOP_BY_HOP | {
 }
 _NOT_FOR_CONNECTION: Final = frozenset(("content-length", "content-type", "cookie", "host"))
 """With all that is read and all credentials: end-to-end fields without which a request means something else."""
-
-
-class HeaderPolicy(msgspec.Struct, frozen=True, cache_hash=True):
-    """What the config says about headers. Names in any case."""
-
-    session_headers: tuple[str, ...] = (AFFINITY_HEADER,)
-    """Names that carry a session id; the first present one counts. `AFFINITY_HEADER` leads where it is not listed."""
-    tenant_header: str | None = None
-    propagate: frozenset[str] = frozenset()
-    """More names that go to every provider."""
-
-
-class Treatment(msgspec.Struct, frozen=True, gc=False):
-    """What becomes of one request header."""
-
-    line: str = ""
-    """The field of InboundHeaders that takes its line; empty: it is not forwarded."""
-    fact: str = ""
-    """The field of InboundHeaders that takes its value, or ``special``; empty: it is not read."""
-    key: str = ""
-    """The lower-case name, where the fact is kept with it."""
-    may_be_dropped: bool = True
-    """Whether a Connection header may name it."""
 
 
 class RequestNames(dict[bytes, tuple[str, str, str]]):

@@ -13,11 +13,10 @@ from typing import Any, Final
 from sidecar.domain.call import InboundHeaders, RawHeaders
 from sidecar.domain.errors import HeadersTooLarge, InvalidHeader, MalformedRequest
 from sidecar.domain.ids import is_request_id, mint_request_id
-from sidecar.wire.header_names import AFFINITY_HEADER, HeaderPolicy, Passage, RequestNames, ResponseNames, request_names
+from sidecar.wire.header_names import Passage, RequestNames, ResponseNames, request_names
+from sidecar.wire.header_policy import AFFINITY_HEADER, HeaderPolicy
 
 __all__ = [
-    "AFFINITY_HEADER",
-    "HeaderPolicy",
     "patience_s_of",
     "read_headers",
     "request_head",

@@ -12,6 +12,7 @@ import msgspec
 
 from sidecar.domain.call import DialectName
 from sidecar.domain.outcome import Served, Usage
+from sidecar.wire.answers import Message, MessageEvent, OpenAiAnswer, Response, ResponseEvent
 
 WHOLE_BYTES: Final = 256 * 1024
 """Answers up to here are read whole; of longer ones only the end, since skipping 50 MB takes 50 ms of the loop."""
@@ -22,49 +23,11 @@ _NAME_CHARS: Final = 256
 NOTHING: Final = Served()
 
 
-class _Choice(msgspec.Struct):
-    finish_reason: Any = None
-
-
-class _OpenAiAnswer(msgspec.Struct):
-    """Chat and embeddings, whole or one chunk of a stream."""
-
-    model: Any = None
-    usage: Any = None
-    choices: list[_Choice] = []
-
-
-class _Response(msgspec.Struct):
-    """Of the responses API."""
-
-    model: Any = None
-    usage: Any = None
-    status: Any = None
-
-
-class _Message(msgspec.Struct):
-    """Of the messages API."""
-
-    model: Any = None
-    usage: Any = None
-    stop_reason: Any = None
-
-
-class _ResponseEvent(msgspec.Struct):
-    response: _Response | None = None
-
-
-class _MessageEvent(msgspec.Struct):
-    message: _Message | None = None
-    delta: _Message | None = None
-    usage: Any = None
-
-
-_openai: Final = msgspec.json.Decoder(_OpenAiAnswer)
-_response: Final = msgspec.json.Decoder(_Response)
-_message: Final = msgspec.json.Decoder(_Message)
-_response_event: Final = msgspec.json.Decoder(_ResponseEvent)
-_message_event: Final = msgspec.json.Decoder(_MessageEvent)
+_openai: Final = msgspec.json.Decoder(OpenAiAnswer)
+_response: Final = msgspec.json.Decoder(Response)
+_message: Final = msgspec.json.Decoder(Message)
+_response_event: Final = msgspec.json.Decoder(ResponseEvent)
+_message_event: Final = msgspec.json.Decoder(MessageEvent)
 _any: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -135,18 +98,18 @@ def _merged_usage(earlier: Usage | None, later: Usage | None) -> Usage | None:
     return msgspec.structs.replace(earlier, **told)
 
 
-def _served_openai(answer: _OpenAiAnswer) -> Served:
+def _served_openai(answer: OpenAiAnswer) -> Served:
     finish = None
     for choice in answer.choices:
         finish = _text(choice.finish_reason) or finish
     return Served(_openai_usage(answer.usage), _text(answer.model), finish)
 
 
-def _served_response(response: _Response) -> Served:
+def _served_response(response: Response) -> Served:
     return Served(_responses_usage(response.usage), _text(response.model), _text(response.status))
 
 
-def _served_message(message: _Message) -> Served:
+def _served_message(message: Message) -> Served:
     return Served(_messages_usage(message.usage), _text(message.model), _text(message.stop_reason))
 
 

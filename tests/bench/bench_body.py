@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import partial
 
 from sidecar.wire.body import patch_body, peek_body
-from sidecar.wire.headers import HeaderPolicy, read_headers, request_head, response_lines, session_id_of
+from sidecar.wire.header_policy import HeaderPolicy
+from sidecar.wire.headers import read_headers, request_head, response_lines, session_id_of
 from sidecar.wire.trace_context import trace_context_of, trace_lines
 
 REQUEST = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 
@@ -112,3 +113,11 @@ async def test_output_to_a_closed_pipe_is_no_traceback():
     out, errors = await process.communicate()
 
     assert (b"{\n", b"") == (out, errors)
+
+
+def test_version_says_whether_the_hot_path_is_compiled(capsys):
+    """The compiled package's tests are of the compiled package, and the others are not."""
+    assert 0 == main(["version"])
+    first = capsys.readouterr().out.splitlines()[0]
+
+    assert (os.environ.get("SIDECAR_EXPECT_COMPILED") == "1") == first.endswith("(hot path compiled)")

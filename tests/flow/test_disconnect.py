@@ -6,15 +6,12 @@ import asyncio
 import gc
 import os
 import time
-from typing import Any
 
 import pytest
 
 from sidecar.app import App
 from sidecar.demo.faults import Fault
 from sidecar.demo.provider import DemoProvider
-from sidecar.upstream import cluster
-from sidecar.upstream.pool import Pool
 from tests.support.in_process import running_app
 from tests.support.net import exchange, json_request, raw_request
 from tests.support.sidecar_process import sidecar_config
@@ -41,25 +38,12 @@ def _open_sockets() -> int:
     )
 
 
-@pytest.fixture
-def pools(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
-    """The pools that a sidecar in this process makes."""
-    made: list[Pool] = []
-
-    class KeptPool(Pool):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            made.append(self)
-
-    monkeypatch.setattr(cluster, "Pool", KeptPool)
-    return made
-
-
 class _Left:
     """What is open in this process beside the calls of a test: to be the same before and after."""
 
-    def __init__(self, app: App, pools: list[Pool]) -> None:
-        (self.pool,) = pools
+    def __init__(self, app: App) -> None:
+        assert app._cluster is not None
+        (self.pool,) = app._cluster._pools.values()
         self.app = app
         self.before = self.now()
 
@@ -110,14 +94,14 @@ async def _leave(app: App, provider: DemoProvider, path: str, number: int, *, af
 
 @pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("after_first_byte", [False, True], ids=["before the first byte", "in mid-stream"])
-async def test_a_thousand_apps_that_leave_leave_nothing(tmp_path, pools, path, after_first_byte):
+async def test_a_thousand_apps_that_leave_leave_nothing(tmp_path, path, after_first_byte):
     """The provider's connection is closed each time; tasks, sockets, permits and pool are back where they were.
 
     The time it takes is printed, 20 at a time; the goal is 100 ms.
     """
     async with DemoProvider(record=4 * AT_ONCE) as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
         provider.script.always("hang-stream after=1" if after_first_byte else "hang")
-        left, gate = _Left(app, pools), asyncio.Semaphore(AT_ONCE)
+        left, gate = _Left(app), asyncio.Semaphore(AT_ONCE)
 
         async def once(number: int) -> float:
             async with gate:
@@ -135,11 +119,11 @@ async def test_a_thousand_apps_that_leave_leave_nothing(tmp_path, pools, path, a
 
 @pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("after_first_byte", [False, True], ids=["before the first byte", "in mid-stream"])
-async def test_the_providers_connection_is_closed_when_the_app_leaves(tmp_path, pools, path, after_first_byte):
+async def test_the_providers_connection_is_closed_when_the_app_leaves(tmp_path, path, after_first_byte):
     """The time it takes an idle sidecar is printed."""
     async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
         provider.script.always("hang-stream after=1" if after_first_byte else "hang")
-        left = _Left(app, pools)
+        left = _Left(app)
         took_s = await _leave(app, provider, path, 1, after_first_byte=after_first_byte)
         print(f"\nprovider's socket closed {1000 * took_s:.2f} ms after the app left")
 
@@ -147,11 +131,11 @@ async def test_the_providers_connection_is_closed_when_the_app_leaves(tmp_path, 
 
 
 @pytest.mark.parametrize("streams", [False, True])
-async def test_a_proper_close_is_leaving_too(tmp_path, pools, streams):
+async def test_a_proper_close_is_leaving_too(tmp_path, streams):
     """FIN instead of RST; whole answers as well as streams."""
     async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
         provider.script.always("hang")
-        left = _Left(app, pools)
+        left = _Left(app)
         _, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
         body = {**BODIES["/v1/chat/completions"], "stream": streams}
         writer.write(json_request("/v1/chat/completions", body, {"connection": "keep-alive"}))
@@ -162,11 +146,11 @@ async def test_a_proper_close_is_leaving_too(tmp_path, pools, streams):
         assert left.before == await left.settled()
 
 
-async def test_an_app_that_leaves_a_passthrough_call_ends_it(tmp_path, pools):
+async def test_an_app_that_leaves_a_passthrough_call_ends_it(tmp_path):
     """Any path, any method."""
     async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
         provider.script.always("hang")
-        left = _Left(app, pools)
+        left = _Left(app)
         _, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
         writer.write(raw_request("GET", "/v1/files/f1", close=False))
         await provider.wait_for_requests(1)
@@ -177,11 +161,11 @@ async def test_an_app_that_leaves_a_passthrough_call_ends_it(tmp_path, pools):
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
-async def test_a_thousand_apps_that_leave_while_they_send_cost_no_call(tmp_path, pools, framing):
+async def test_a_thousand_apps_that_leave_while_they_send_cost_no_call(tmp_path, framing):
     """A body that never arrives whole reaches no provider, and keeps nothing."""
     piece = b"{" if b"Length" in framing else b"1\r\n{\r\n"
     async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
-        left, gate = _Left(app, pools), asyncio.Semaphore(AT_ONCE)
+        left, gate = _Left(app), asyncio.Semaphore(AT_ONCE)
 
         async def once() -> None:
             async with gate:
@@ -195,7 +179,7 @@ async def test_a_thousand_apps_that_leave_while_they_send_cost_no_call(tmp_path,
         assert (left.before, 0) == (await left.settled(), provider.seen)
 
 
-async def test_an_app_that_leaves_while_its_body_is_forwarded_ends_the_forwarding(tmp_path, pools):
+async def test_an_app_that_leaves_while_its_body_is_forwarded_ends_the_forwarding(tmp_path):
     """A provider that reads slowly is not sent the rest."""
     ended = asyncio.Event()
 
@@ -211,7 +195,7 @@ async def test_an_app_that_leaves_while_its_body_is_forwarded_ends_the_forwardin
     provider = await asyncio.start_server(provide, "127.0.0.1", 0, limit=65_536)
     url = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"
     async with running_app(sidecar_config(url), tmp_path) as app:
-        left = _Left(app, pools)
+        left = _Left(app)
         _, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
         body = {**BODIES["/v1/chat/completions"], "filler": "x" * (8 << 20)}
         writer.write(json_request("/v1/chat/completions", body, {"connection": "keep-alive"}))
@@ -226,7 +210,7 @@ async def test_an_app_that_leaves_while_its_body_is_forwarded_ends_the_forwardin
     assert left.before == settled
 
 
-async def test_an_app_that_stops_reading_slows_the_provider_and_may_still_leave(tmp_path, pools):
+async def test_an_app_that_stops_reading_slows_the_provider_and_may_still_leave(tmp_path):
     """Little is held for it meanwhile; other apps are served; when it leaves, all of it is given up."""
     piece = b"data: " + b"x" * 65_000 + b"\n\n"
     sent_bytes = 0
@@ -248,7 +232,7 @@ async def test_an_app_that_stops_reading_slows_the_provider_and_may_still_leave(
     provider = await asyncio.start_server(provide, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"
     async with running_app(sidecar_config(url), tmp_path) as app:
-        left = _Left(app, pools)
+        left = _Left(app)
         reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data, limit=1024)
         writer.write(json_request("/v1/chat/completions", BODIES["/v1/chat/completions"], {"connection": "keep-alive"}))
         await reader.readexactly(500)

@@ -23,8 +23,9 @@ from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Binding
-from sidecar.domain.events import Deaf, Observers
+from sidecar.domain.events import Deaf
 from sidecar.domain.ids import SessionKey
+from sidecar.domain.observers import Observers
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"

@@ -14,7 +14,8 @@ from sidecar.domain import errors
 from sidecar.domain.call import Call, DialectName, Downstream, Operation
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Decision, Source
-from sidecar.domain.events import Deaf, Observers
+from sidecar.domain.events import Deaf
+from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.lifecycle import Drain
 from sidecar.listener.arrival import DoorPolicy
@@ -24,7 +25,7 @@ from sidecar.listener.intake import Intake
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.wire.dialects import dialect_for
-from sidecar.wire.headers import HeaderPolicy
+from sidecar.wire.header_policy import HeaderPolicy
 from tests.room.listener.fakes import FakeRequest
 from tests.support.providers import a_provider
 

@@ -12,7 +12,8 @@ import pytest
 from sidecar.domain import errors
 from sidecar.domain.call import BodyFacts, Call, DialectName
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.events import Deaf, Observers
+from sidecar.domain.events import Deaf
+from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.dispatch import Dispatcher

@@ -3,7 +3,8 @@
 import logging
 
 from sidecar.domain.decision import Candidate, Decision, Source
-from sidecar.domain.events import Deaf, Observers
+from sidecar.domain.events import Deaf
+from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome, Outcome, Timing
 from tests.support.values import a_call
 

@@ -5,7 +5,8 @@ import pytest
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Source
 from sidecar.domain.errors import DialectNotServed, ModelNotFound
-from sidecar.routing.table import Listed, ModelTable
+from sidecar.routing.resolved import Listed
+from sidecar.routing.table import ModelTable
 from tests.support.providers import a_provider
 
 CHAT, MESSAGES, RESPONSES = DialectName.CHAT, DialectName.MESSAGES, DialectName.RESPONSES

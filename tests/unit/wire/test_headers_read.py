@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sidecar.domain.call import InboundHeaders
 from sidecar.domain.errors import InvalidHeader
 from sidecar.wire.header_names import request_names
+from sidecar.wire.header_policy import HeaderPolicy
 from sidecar.wire.headers import (
-    HeaderPolicy,
     patience_s_of,
     read_headers,
     request_id_of,
