@@ -149,13 +149,15 @@ class Decider:
                 raise flown.error
             assert flown.decision is not None
             return flown.decision
+        began_s = self._monotonic_s()
         flown = await asyncio.shield(flight)
+        waited_s = self._monotonic_s() - began_s
         standing = flown.standing
         if standing is not None and self._is_among(standing, ask.routes):
             kept = self._keep(standing, ask.call)
             if kept is not None:
-                return kept
-        return await self._route(ask)  # what the first one found is of no use to this call
+                return msgspec.structs.replace(kept, router_s=waited_s)
+        return await self._route(ask, waited_s)  # what the first one found is of no use to this call
 
     async def _fly(self, session: SessionKey, ask: _Ask, seen: Binding | None) -> _Flight:
         try:
@@ -184,11 +186,10 @@ class Decider:
             )
         return _Flight(self._keep(standing, ask.call) or decision, standing)
 
-    async def _route(self, ask: _Ask) -> Decision:
-        """Ask the router model; whatever it does, there is a decision."""
-        began_s = self._monotonic_s()
-        choice = await self._chooser.choose(ask.call, ask.routes, began_s)
-        router_s = self._monotonic_s() - began_s
+    async def _route(self, ask: _Ask, waited_s: float = 0.0) -> Decision:
+        """Ask the router model; whatever it does, there is a decision. ``waited_s`` of its deadline are spent."""
+        choice = await self._chooser.choose(ask.call, ask.routes, self._monotonic_s(), waited_s)
+        router_s = choice.asked.waited_s
         self._observers.router_asked(choice.asked.outcome, router_s)
         if choice.route is not None and choice.ranked is not None:
             name = choice.route.name

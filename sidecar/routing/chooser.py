@@ -12,7 +12,7 @@ from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.routing.preferences import FindEntries, inline_routes, usable_candidates
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form
 from sidecar.routing.rank import Expected, Numbers, Ranked, rank
-from sidecar.routing.router import Asked, Router
+from sidecar.routing.router import BREAKER_OPEN, Asked, Router
 from sidecar.wire.conversation import prompt_facts
 
 
@@ -78,16 +78,19 @@ class Chooser:
         """Whether these are the config's routes; the names of others are no metric labels."""
         return routes is self.configured
 
-    async def choose(self, call: Call, routes: tuple[Route, ...], now_s: float) -> Choice:
-        """Ask the router model. Waits ``router_timeout_ms`` at most; there is a router model where there are routes.
+    async def choose(self, call: Call, routes: tuple[Route, ...], now_s: float, waited_s: float = 0.0) -> Choice:
+        """Ask the router model. Waits ``router_timeout_ms`` at most, less ``waited_s`` that are spent already; there is a
+        router model where there are routes.
 
         Raises: DialectNotServed where no candidate of the chosen route speaks the caller's dialect.
         """
         assert self._router is not None  # else `routes_of` told of no route
+        if self._router.breaker.is_shut(now_s):
+            return Choice(Asked(BREAKER_OPEN), None, None)  # a prompt that nobody reads need not be written
         form = self._form if routes is self.configured else self._form_of(routes)
         prompt = build_prompt(form, prompt_facts(call.dialect, call.body).turns)
         by_name = {route.name: route for route in routes}
-        asked = await self._router.choose(prompt, by_name, call)
+        asked = await self._router.choose(prompt, by_name, call, waited_s)
         route = None if asked.route_name is None else by_name[asked.route_name]
         ranked = None if route is None else self.ranked(route, call.dialect, now_s)
         return Choice(asked, route, ranked, prompt)

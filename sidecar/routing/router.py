@@ -6,6 +6,7 @@ Source of the rules: routing.md, "What the router model sees" and "Answers".
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
@@ -32,6 +33,9 @@ BREAKER_OPEN: Final = "breaker_open"
 BUSY: Final = "busy"
 
 
+_log: Final = logging.getLogger("sidecar.router")
+
+
 class Asked(msgspec.Struct, frozen=True):
     """What asking the router model came to."""
 
@@ -40,6 +44,8 @@ class Asked(msgspec.Struct, frozen=True):
     route_name: str | None = None
     text: str | None = None
     """What the router model said; None where it said nothing."""
+    waited_s: float = 0.0
+    """How long the call waited for the router model, from its own point of view."""
 
     @property
     def is_fallback(self) -> bool:
@@ -59,6 +65,10 @@ class Breaker:
         """Whether nobody should wait for an answer."""
         return self._failures >= _FAILURES_TO_OPEN
 
+    def is_shut(self, now_s: float) -> bool:
+        """Whether it is open and no probe is due."""
+        return self.is_open and now_s < self._probe_from_s
+
     def may_probe(self, now_s: float) -> bool:
         """Whether a probe is due; who gets True makes it."""
         if now_s < self._probe_from_s:
@@ -67,11 +77,11 @@ class Breaker:
         return True
 
     def served(self) -> None:
-        """An answer came, whatever it said."""
+        """An answer came that could be read, whichever route it named."""
         self._failures = 0
 
     def failed(self, now_s: float) -> None:
-        """No answer came, or came too late."""
+        """No answer came, or came too late, or made no sense: of a model that babbles nobody should wait for more."""
         self._failures += 1
         if self._failures == _FAILURES_TO_OPEN:
             self._probe_from_s = now_s + _PROBE_S
@@ -90,46 +100,68 @@ class Router:
         self._tasks = Tasks()
         self._flights: dict[str, asyncio.Task[tuple[str, bytes]]] = {}
 
-    async def choose(self, prompt: str, known: Collection[str], call: Call) -> Asked:
-        """Ask which of the ``known`` routes a prompt belongs to. Waits ``router_timeout_ms`` at most.
+    async def choose(self, prompt: str, known: Collection[str], call: Call, waited_s: float = 0.0) -> Asked:
+        """Ask which of the ``known`` routes a prompt belongs to. Waits ``router_timeout_ms`` at most, less ``waited_s``,
+        which is what the call has waited for another one's question.
 
         Identical prompts share one question; a caller that goes away does not end it for the others. While the breaker
         is open nobody waits: what is due as a probe runs in the background.
         """
         flight = self._flights.get(prompt)
+        began_s = self._monotonic_s()
         if flight is None:
-            if self.breaker.is_open and not self.breaker.may_probe(self._monotonic_s()):
+            if self.breaker.is_open and not self.breaker.may_probe(began_s):
                 return Asked(BREAKER_OPEN)
             if len(self._flights) >= CONCURRENT:
                 return Asked(BUSY)
-            flight = self._flights[prompt] = self._tasks.spawn(self._fly(prompt, call), name="ask router model")
+            flight = self._flights[prompt] = self._tasks.spawn(self._fly(prompt, known, call), name="ask router model")
         if self.breaker.is_open:
             return Asked(BREAKER_OPEN)
-        outcome, body = await asyncio.shield(flight)
+        outcome, body = await self._landed(flight, self._left_s(call, began_s, waited_s))
+        waited_s += self._monotonic_s() - began_s
         if outcome:
-            return Asked(outcome)
+            return Asked(outcome, waited_s=waited_s)
         answer = read_completion(body, known)
-        return Asked(answer.kind.value, answer.route_name, completion_text(body))
+        return Asked(answer.kind.value, answer.route_name, completion_text(body), waited_s)
 
     async def aclose(self) -> None:
         """Give questions up."""
         await self._tasks.aclose()
 
-    async def _fly(self, prompt: str, call: Call) -> tuple[str, bytes]:
-        """The failure, or an empty text and the answer's body."""
+    def _left_s(self, call: Call, now_s: float, waited_s: float) -> float:
+        """How long the call may wait: never longer than its app will."""
+        left_s = self._deadline_s - waited_s
+        if call.patience_s is not None:
+            left_s = min(left_s, call.admitted_s + call.patience_s - now_s)
+        return max(0.0, left_s)
+
+    async def _landed(self, flight: asyncio.Task[tuple[str, bytes]], left_s: float) -> tuple[str, bytes]:
+        """What the flight came to, or a timeout: a flight ends by its own deadline, a call's may be nearer."""
+        if left_s >= self._deadline_s:
+            return await asyncio.shield(flight)
+        try:
+            async with asyncio.timeout(left_s):
+                return await asyncio.shield(flight)
+        except TimeoutError:
+            return TIMEOUT, b""
+
+    async def _fly(self, prompt: str, known: Collection[str], call: Call) -> tuple[str, bytes]:
+        """The failure, or an empty text and the answer's body. Never raises: several calls may be waiting."""
+        outcome, body = HTTP_ERROR, b""
         try:
             async with asyncio.timeout(self._deadline_s):
                 status, body = await self._ask(router_request_body(self._model, prompt), call)
+            outcome = "" if 200 <= status < 300 else HTTP_ERROR
         except (TimeoutError, UpstreamTimeout):
-            self.breaker.failed(self._monotonic_s())
-            return TIMEOUT, b""
+            outcome = TIMEOUT
         except UpstreamError:
-            self.breaker.failed(self._monotonic_s())
-            return HTTP_ERROR, b""
+            outcome = HTTP_ERROR
+        except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
+            _log.exception("the router model could not be asked")
         finally:
             del self._flights[prompt]
-        if status >= 400:
+        if outcome or read_completion(body, known).kind is AnswerKind.UNREADABLE:
             self.breaker.failed(self._monotonic_s())
-            return HTTP_ERROR, b""
-        self.breaker.served()
-        return "", body
+        else:
+            self.breaker.served()
+        return outcome, body

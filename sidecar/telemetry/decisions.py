@@ -102,9 +102,10 @@ class DecisionMetrics(Deaf):
         series[1].observe(routing_s)
 
     def router_asked(self, outcome: str, seconds: float) -> None:
-        """Count what came of asking."""
+        """Count what came of asking; who did not wait is no part of how long it takes."""
         self._router_requests.with_labels(outcome).add()
-        self._router_series.observe(seconds)
+        if seconds:
+            self._router_series.observe(seconds)
 
     def attempt_ended(self, call: Call, attempt: Attempt) -> None:  # noqa: ARG002
         """Count the attempt and its times."""
