@@ -170,6 +170,7 @@ class App:
         cluster = self._cluster = Cluster(loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=proxies))
         stack.push_async_callback(cluster.aclose)
         dispatcher = self._dispatcher = Dispatcher(cluster, clock, observers)
+        stack.push_async_callback(dispatcher.aclose)
         fetcher = Fetcher(proxies)
         stack.push_async_callback(fetcher.aclose)
         book = self._sources = SourceBook(config.model_metrics_sources, fetcher.fetch, clock.monotonic_s)

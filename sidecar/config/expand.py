@@ -62,6 +62,11 @@ class Expander:
         expanded, references = _REFERENCE.subn(replace, text)
         return Expanded(expanded, references > 0, is_from_file, tuple(problems))
 
+    def read_again(self, text: str) -> str | None:
+        """What ``text`` expands to now: files may have changed. None where one cannot be read any more."""
+        expanded = self.expand(text)
+        return None if expanded.problems else expanded.text
+
     def _look_up(self, name: str, default: str | None, problems: list[str]) -> str:
         value = self._environ.get(name)
         if default is not None and not value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -15,14 +16,24 @@ _USERINFO: Final = re.compile(r"://.*@", re.DOTALL)
 class Secret:
     """A text that every ordinary way of printing shows as ``***``. Only `reveal` gives it out."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_read_again", "_text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, read_again: Callable[[], str | None] | None = None) -> None:
+        """Args: ``read_again`` looks up once more where the text came from, a file; None from it: it cannot be read."""
         self._text = text
+        self._read_again = read_again
 
     def reveal(self) -> str:
         """The text itself: for a header or a password prompt, never for a message."""
         return self._text
+
+    def renewed(self) -> Secret | None:
+        """The secret that stands in its file now; None where that is the same, or nothing usable, or there is no file.
+
+        Reads the disk: not for the loop's thread.
+        """
+        text = None if self._read_again is None else self._read_again()
+        return None if not text or text == self._text else Secret(text, self._read_again)
 
     def __repr__(self) -> str:
         return _MASK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -131,7 +132,11 @@ class Walker:
 
     def _secret(self, node: Node, _: inspect.CustomType, path: Path) -> Any:  # noqa: ANN401
         expanded = self._text(node, path)
-        return BAD if expanded is None else Secret(expanded.text)
+        if expanded is None:
+            return BAD
+        assert isinstance(node, Scalar)  # else there were no text
+        read_again = functools.partial(self._expander.read_again, node.text) if expanded.is_from_file else None
+        return Secret(expanded.text, read_again)
 
     def _bool(self, node: Node, _: inspect.BoolType, path: Path) -> Any:  # noqa: ANN401
         value = self._typed(node, to_bool, path)

@@ -79,8 +79,8 @@ class Chooser:
         return routes is self.configured
 
     async def choose(self, call: Call, routes: tuple[Route, ...], now_s: float, waited_s: float = 0.0) -> Choice:
-        """Ask the router model. Waits ``router_timeout_ms`` at most, less ``waited_s`` that are spent already; there is a
-        router model where there are routes.
+        """Ask the router model. Waits ``router_timeout_ms`` at most, less ``waited_s`` that are spent; there is one
+        where there are routes.
 
         Raises: DialectNotServed where no candidate of the chosen route speaks the caller's dialect.
         """

@@ -101,8 +101,8 @@ class Router:
         self._flights: dict[str, asyncio.Task[tuple[str, bytes]]] = {}
 
     async def choose(self, prompt: str, known: Collection[str], call: Call, waited_s: float = 0.0) -> Asked:
-        """Ask which of the ``known`` routes a prompt belongs to. Waits ``router_timeout_ms`` at most, less ``waited_s``,
-        which is what the call has waited for another one's question.
+        """Ask which of the ``known`` routes a prompt belongs to. Waits ``router_timeout_ms`` at most, less ``waited_s``
+        that it has waited for another one's question.
 
         Identical prompts share one question; a caller that goes away does not end it for the others. While the breaker
         is open nobody waits: what is due as a probe runs in the background.

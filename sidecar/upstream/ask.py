@@ -13,6 +13,7 @@ from sidecar.wire.headers import request_head
 
 _ANSWER_BYTES: Final = 256 * 1024
 """The router model answers with a line."""
+_CREDENTIAL_REFUSED: Final = (401, 403)
 
 
 class Asker:
@@ -47,4 +48,6 @@ class Asker:
                 reply.abort()
                 raise UpstreamMalformed("the router model's answer is too long")
             pieces.append(piece)
+        if reply.status in _CREDENTIAL_REFUSED:
+            await self._link.renew_credential()  # for the next question
         return reply.status, b"".join(pieces)

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
+
+from sidecar.config.address import is_header_value
 from sidecar.config.providers import Provider, ProviderKind
 from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.call import Call, DialectName, Operation
@@ -43,6 +46,15 @@ class Link:
     def own_lines(self) -> tuple[bytes, ...]:
         """The entry's credential and configured headers."""
         return self._own_lines
+
+    async def renew_credential(self) -> bool:
+        """Read the files of the entry's key and headers again; whether another credential is sent from now on."""
+        renewed = await asyncio.to_thread(_renewed, self.provider)
+        if renewed is None:
+            return False
+        self.provider = renewed
+        self._own_lines = _own_lines(renewed)
+        return True
 
     def timeouts_of(self, *, is_stream: bool) -> ExchangeTimeouts:
         """The provider's timeouts, for a question of our own."""
@@ -184,6 +196,20 @@ def _context(
             reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
             raise ConfigError([f"provider {provider.name}: its tls files cannot be used: {reason}"]) from error
     return context
+
+
+def _renewed(provider: Provider) -> Provider | None:
+    """The provider with the secrets that its files hold now; None where they are the same, or cannot be sent."""
+    key = None if provider.access_key is None else provider.access_key.renewed()
+    headers = {name: value.renewed() for name, value in provider.headers}
+    new = [secret for secret in (key, *headers.values()) if secret is not None]
+    if not new or not all(is_header_value(secret.reveal()) for secret in new):
+        return None
+    return msgspec.structs.replace(
+        provider,
+        access_key=key or provider.access_key,
+        headers=tuple((name, headers[name] or value) for name, value in provider.headers),
+    )
 
 
 def _own_lines(provider: Provider) -> tuple[bytes, ...]:

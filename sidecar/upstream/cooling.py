@@ -28,9 +28,11 @@ _KEPT_AT_MOST: Final = 1024
 class _Held:
     """A candidate that failed. On the monotonic clock."""
 
-    __slots__ = ("due_s", "failed_s", "is_ejected", "streak")
+    __slots__ = ("due_s", "failed_s", "is_ejected", "metric_model", "streak")
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, now_s: float, metric_model: str) -> None:
+        self.metric_model = metric_model
+        """As metrics name the model: a wildcard's are the clients' to invent."""
         self.failed_s = now_s
         self.due_s = now_s
         self.streak = 0
@@ -53,7 +55,7 @@ class Cooling:
         key = _key_of(candidate)
         held = self._held.pop(key, None)
         if held is None or now_s >= held.due_s + _FORGIVEN_S:
-            held = _Held(now_s)
+            held = _Held(now_s, candidate.metric_model)
         # Calls that were under way together fail together: they count once.
         if now_s >= held.due_s:
             held.streak += 1
@@ -100,9 +102,15 @@ class Cooling:
         held = self._held.get(_key_of(candidate))
         return None if held is None or now_s >= held.due_s else held.due_s
 
+    def pardon(self, provider: str) -> None:
+        """What an entry was ejected for has been mended."""
+        for key in [key for key, held in self._held.items() if key[0] == provider and held.is_ejected]:
+            del self._held[key]
+
     def ejected(self, now_s: float) -> list[tuple[str, str]]:
-        """(entry, bare model id) of what is ejected now: the ``ejected`` gauge."""
-        return [key for key, held in self._held.items() if held.is_ejected and now_s < held.due_s]
+        """(entry, model as metrics name it) of what is ejected now, each once: the ``ejected`` gauge."""
+        ejected = ((key[0], held) for key, held in self._held.items() if held.is_ejected and now_s < held.due_s)
+        return list(dict.fromkeys((provider, held.metric_model) for provider, held in ejected))
 
     def _wait_s(self, failure: Failure, streak: int) -> float:
         if failure.hold is Hold.EJECT:

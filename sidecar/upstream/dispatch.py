@@ -23,12 +23,13 @@ from sidecar.domain.errors import (
 )
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
-from sidecar.upstream.classify import Failure, classify_answer, classify_error, is_curable
+from sidecar.upstream.classify import Failure, FailureClass, classify_answer, classify_error, is_curable
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.dispatched import Dispatched, Failed
 from sidecar.upstream.ewma import FirstByteAverages
 from sidecar.upstream.held import HeldReply
+from sidecar.upstream.renewal import Renewal
 
 _ERROR_OUTCOMES: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
     (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
@@ -98,6 +99,11 @@ class Dispatcher:
         self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
+        self._renewal = Renewal(cluster.links, lambda: self.cooling, clock.monotonic_s)
+
+    async def aclose(self) -> None:
+        """Give up what runs beside calls."""
+        await self._renewal.aclose()
 
     async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
         """Send ``call`` to the plan's candidates, one after the other, until one answers with less than 400.
@@ -205,7 +211,11 @@ class Dispatcher:
             self._clock.unix_s(),
             passthrough_auth=candidate.passthrough_auth,
         )
-        self._hold(candidate, failure)
+        if failure.failure_class is not FailureClass.OUR_CREDENTIAL:
+            self._hold(candidate, failure)
+        elif not self._renewal.is_outdated(candidate.provider, dispatched.sent_s):
+            self._hold(candidate, failure)
+            self._renewal.refused(candidate.provider)
         walk.attempts += 1
         walk.failed.append(Failed(candidate, failure))
         self._report(

@@ -82,7 +82,7 @@ async def test_a_question_is_one_short_user_message():
     assert "req-1" == call.request_id
 
 
-FAILURES = {
+FAILURES: dict[str, tuple[tuple[int, bytes] | Exception, str]] = {
     "refused": (ConnectFailed("x"), "http_error"),
     "late": (FirstByteTimeout("x"), "timeout"),
     "too long": (UpstreamMalformed("x"), "http_error"),

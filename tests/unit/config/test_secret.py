@@ -62,3 +62,27 @@ def test_repr_of_providers():
     """A provider in a log line shows neither its key nor its header values."""
     loaded = load("model_providers: [{model: openai/a, access_key: S3CRET, headers: {x-a: S3CRET}}]")
     assert "S3CRET" not in repr(loaded)
+
+
+def test_a_secret_out_of_a_file_can_be_read_again(tmp_path):
+    """What stands there now; None where that is the same or cannot be used, and for what came from elsewhere."""
+    file = tmp_path / "key"
+    file.write_text("old\n")
+    config = load(
+        "model_providers:\n"
+        f"  - {{model: openai/a, access_key: 'sk-${{file:{file}}}', default: true}}\n"
+        "  - {model: openai/b, access_key: plain}\n",
+    ).config
+    from_file, plain = (entry.access_key for entry in config.model_providers)
+    assert from_file is not None
+    assert plain is not None
+    told = [from_file.renewed(), plain.renewed()]
+    file.write_text("new\n")
+    renewed = from_file.renewed()
+    file.unlink()
+    gone = from_file.renewed()
+
+    assert [None, None, Secret("sk-new"), None] == [*told, renewed, gone]
+    file.write_text("newer")
+    assert renewed is not None
+    assert Secret("sk-newer") == renewed.renewed()

@@ -152,7 +152,7 @@ def test_ejection_lasts_minutes():
     book.observe(B, failed(), 298.0)
 
     assert [("cba", 3), ("bca", 3), ("abc", 3)] == [order(book, now_s) for now_s in (298.0, 299.0, 300.0)]
-    assert [[("a", "m")], []] == [book.ejected(now_s) for now_s in (299.0, 300.0)]
+    assert [[("a", "openai/m")], []] == [book.ejected(now_s) for now_s in (299.0, 300.0)]
 
 
 def test_an_ejected_candidate_that_cools_later_is_ejected_no_more():
@@ -160,12 +160,12 @@ def test_an_ejected_candidate_that_cools_later_is_ejected_no_more():
     book = cooling()
     book.observe(A, failed(Hold.EJECT), 0.0)
     book.observe(A, failed(), 10.0)
-    assert [("a", "m")] == book.ejected(20.0)
+    assert [("a", "openai/m")] == book.ejected(20.0)
 
     book.observe(A, failed(), 310.0)
     assert ([], 312.0) == (book.ejected(310.0), book.due_s(A, 310.0))
     book.observe(A, failed(Hold.EJECT), 311.0)
-    assert [("a", "m")] == book.ejected(311.0)
+    assert [("a", "openai/m")] == book.ejected(311.0)
 
 
 def test_what_leaves_candidates_alone_changes_nothing():
@@ -220,3 +220,23 @@ def test_order_never_loses_a_candidate(events, jitter):
         assert ("abc", True) == ("".join(sorted(ordered)), attempts in (1, 3))
 
     assert ("abc", 3) == order(book, now_s + 301.0)
+
+
+def test_what_is_ejected_is_named_as_the_config_names_it():
+    """A wildcard's models are the clients' to invent: its entry is shown once, however many of them were refused."""
+    book = cooling()
+    for number in range(20):
+        book.observe(Candidate("a", f"openai/{number}", str(number), "openai/*", frozenset()), failed(Hold.EJECT), 0.0)
+
+    assert [("a", "openai/*")] == book.ejected(1.0)
+
+
+def test_a_pardon_is_for_what_was_ejected():
+    """The entry's other failures, and other entries, wait on."""
+    book = cooling()
+    book.observe(A, failed(Hold.EJECT), 0.0)
+    book.observe(A_OTHER_MODEL, failed(), 0.0)
+    book.observe(B, failed(Hold.EJECT), 0.0)
+    book.pardon("a")
+
+    assert (None, 1.0, 300.0) == tuple(book.due_s(each, 0.5) for each in (A, A_OTHER_MODEL, B))

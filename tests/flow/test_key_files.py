@@ -1,0 +1,103 @@
+"""A key that its provider refuses is read again from its file: secrets are rotated under a running sidecar."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from sidecar.demo.provider import DemoProvider
+from tests.support.routed import PREFERENCES, Routed, ScriptedRouter, routed
+
+GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
+ALONE: dict[str, Any] = {"routing_preferences": [], "overrides": {}, "model_aliases": {}, "passthrough": []}
+LIMIT_S = 10.0
+
+
+def _entries(url: str, key: Path, **more: Any) -> list[dict[str, Any]]:
+    return [{"model": GPT, "access_key": f"${{file:{key}}}", "base_url": url, "default": True, **more}]
+
+
+async def _until_served(house: Routed) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while (await house.ask(model="gpt-4o")).status != 200:
+            await asyncio.sleep(0.02)  # sleep: the file is read beside the calls
+
+
+async def test_a_rotated_key_is_used_as_soon_as_the_old_one_was_refused(tmp_path):
+    """One model alone: the call that found out gets the refusal, later ones are served; nothing stays ejected."""
+    key = tmp_path / "key"
+    key.write_text("old\n")
+    async with DemoProvider(keys=frozenset({"new"})) as provider:
+        entries = _entries(provider.url, key)
+        async with routed(**ALONE, model_providers=entries) as house:
+            refused = await house.ask(model="gpt-4o")
+            held = await house.metrics("ejected")
+            key.write_text("new\n")
+            await _until_served(house)
+            sent = [request.header("authorization") for request in provider.requests]
+            free = await house.metrics("ejected")
+
+    assert (401, {(GPT, GPT): 1}) == (refused.status, held)
+    assert {} == free
+    assert ("Bearer old", "Bearer new", {"Bearer old", "Bearer new"}) == (sent[0], sent[-1], set(sent))
+
+
+async def test_headers_out_of_files_are_read_again_too(tmp_path):
+    """Some providers want their key under a name of their own; what cannot stand in a header is not taken."""
+    key, extra = tmp_path / "key", tmp_path / "extra"
+    key.write_text("old")
+    extra.write_text("a")
+    async with DemoProvider(keys=frozenset({"new"})) as provider:
+        entries = _entries(provider.url, key, headers={"x-team": f"${{file:{extra}}}"})
+        async with routed(**ALONE, model_providers=entries) as house:
+            key.write_text("new\r\nx-evil: 1")
+            replies = [await house.ask(model="gpt-4o") for _ in range(5)]
+            extra.write_text("b")
+            key.write_text("new")
+            await _until_served(house)
+            last = provider.requests[-1]
+            lines = [request.header("x-evil") for request in provider.requests]
+
+    assert {401} == {reply.status for reply in replies}
+    assert ("Bearer new", "b") == (last.header("authorization"), last.header("x-team"))
+    assert {None} == set(lines)
+
+
+async def test_calls_that_left_with_the_old_key_do_not_eject_the_new_one(tmp_path):
+    """A burst fails together; the last of it to be refused says nothing of the key that is used by then."""
+    key = tmp_path / "key"
+    key.write_text("old")
+    async with DemoProvider() as provider:
+        provider.script.always("401 delay=0.2", model="gpt-4o")
+        provider.script.next("401", model="gpt-4o")
+        entries = _entries(provider.url, key)
+        async with routed(**ALONE, model_providers=entries) as house:
+            key.write_text("new")
+            async with asyncio.TaskGroup() as group:
+                late = [group.create_task(house.ask(model="gpt-4o")) for _ in range(4)]
+            sent = {request.header("authorization") for request in provider.requests}
+            async with asyncio.timeout(LIMIT_S):
+                while await house.metrics("ejected"):
+                    await asyncio.sleep(0.02)  # sleep: the file is read beside the calls
+
+    assert ({401}, {"Bearer old"}) == ({task.result().status for task in late}, sent)
+
+
+async def test_the_router_models_key_is_read_again(tmp_path):
+    """Its calls fall back until then."""
+    key = tmp_path / "key"
+    key.write_text("old")
+    async with DemoProvider() as provider, ScriptedRouter() as router:
+        router.keys = frozenset({"new"})
+        entries = [
+            *({"model": model, "access_key": "k", "base_url": provider.url} for model in (GPT, MINI)),
+            {"model": "plano/router", "access_key": f"${{file:{key}}}", "base_url": router.url},
+        ]
+        async with routed(routing_preferences=PREFERENCES[1:], model_providers=entries) as house:
+            first = await house.ask("Make this long text short")
+            key.write_text("new")
+            second = await house.ask("Make this long text short")
+            third = await house.ask("Make this long text short")
+
+    assert ["fallback", "fallback", "routed"] == [reply.header("x-plano-source") for reply in (first, second, third)]
