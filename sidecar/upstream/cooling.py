@@ -76,6 +76,11 @@ class Cooling:
         if held is not None and sent_s >= held.failed_s:
             del self._held[key]
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether any candidate has failed lately: where none has, `order` changes nothing."""
+        return bool(self._held)
+
     def order(self, plan: Plan, now_s: float) -> Plan:
         """The plan with its cooling and ejected candidates last, the one due soonest first among them.
 

@@ -112,7 +112,9 @@ class Dispatcher:
         Raises: UpstreamError subclasses, where nobody answered.
         """
         began_s = self._monotonic_s()
-        plan = self.cooling.order(plan, began_s)
+        meant = plan.candidates[0]
+        if self.cooling.holds_any:
+            plan = self.cooling.order(_in_one_name(plan, meant), began_s)
         candidate = plan.candidates[0]
         try:
             reply = await self._send(call, candidate, began_s)
@@ -126,7 +128,7 @@ class Dispatcher:
                 return Dispatched(reply, candidate, 1, began_s, head_s)
             walk = _Walk(call)
             await self._refuse(walk, Dispatched(reply, candidate, 1, began_s, head_s), is_last=len(plan.candidates) < 2)
-        return await self._walk_on(walk, plan)
+        return await self._walk_on(walk, _in_one_name(plan, meant))
 
     def is_held(self, candidate: Candidate) -> bool:
         """Whether a candidate cools, or is ejected, now."""
@@ -160,8 +162,7 @@ class Dispatcher:
     async def _walk_on(self, walk: _Walk, plan: Plan) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve."""
         call = walk.call
-        left = [candidate for candidate in plan.candidates[1:] if not candidate.passthrough_auth]
-        # A caller's credential goes to the one provider that it was meant for.
+        left = list(plan.candidates[1:])
         try:
             while left and walk.attempts < plan.max_attempts and self._may_go_on(walk):
                 candidate, before = left.pop(0), walk.failed[-1]
@@ -249,6 +250,14 @@ def _outcome_of_error(error: BaseException) -> AttemptOutcome:
         if isinstance(error, kind):
             return outcome
     return AttemptOutcome.CUT
+
+
+def _in_one_name(plan: Plan, meant: Candidate) -> Plan:
+    """The plan without candidates that would be sent the caller's credential, but for the one that it was ``meant``
+    for: no other provider gets it, whatever cools or fails.
+    """
+    kept = tuple(each for each in plan.candidates if each is meant or not each.passthrough_auth)
+    return Plan(kept, plan.max_attempts)
 
 
 def outcome_of_status(status: int) -> AttemptOutcome:

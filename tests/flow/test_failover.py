@@ -218,6 +218,26 @@ async def test_a_callers_credential_is_not_carried_on():
     assert [("gpt-4o", "Bearer mine"), ("gpt-4o-mini", "Bearer sk-demo")] == seen
 
 
+async def test_a_callers_credential_stays_where_it_was_meant_for_while_that_cools():
+    """Cooling reorders a plan, and still no other provider gets the credential; the one it was meant for may be asked
+    last, in its own turn."""
+    from sidecar.demo.provider import DemoProvider
+
+    async with DemoProvider() as provider, routed() as other:
+        route = {**ROUTE, "models": [GPT, "openai/gpt-5", MINI]}
+        entries = [*_passthrough(provider.url), {"model": "plano/router", "base_url": other.router.url}]
+        async with routed(routing_preferences=[route], model_providers=entries) as house:
+            provider.script.next("500 retry-after=60", model="gpt-4o")
+            await _with_passthrough(house, "mine")
+            provider.script.next("500", model="gpt-4o-mini")
+            reply = await _with_passthrough(house, "mine")
+            seen = [(json.loads(each.body)["model"], each.header("authorization")) for each in provider.requests]
+
+    mine, keyed = ("gpt-4o", "Bearer mine"), ("gpt-4o-mini", "Bearer sk-demo")
+    assert [mine, keyed, keyed, mine] == seen
+    assert (200, GPT) == (reply.status, reply.header("x-plano-model"))
+
+
 async def test_state_at_a_provider_does_not_go_on():
     """`previous_response_id` means something at one provider only."""
     async with routed(routing_preferences=[ROUTE]) as house:
