@@ -18,7 +18,7 @@ from sidecar.stream.relay import Relay, relay_whole
 from sidecar.stream.relayed import Relayed
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.dispatched import Dispatched
-from sidecar.wire.headers import response_lines
+from sidecar.wire.headers import header_text, response_lines
 
 _RESULT_BY_SIDE: Final = {
     Side.DOWNSTREAM: CallOutcome.CLIENT_ERROR,
@@ -86,7 +86,7 @@ class Proxy:
             fault = InternalFault("internal")
             self._end(call, decision, _refused(call, decision, fault, decided_s, self._monotonic_s()))
             raise
-        self._dispatcher.observe(call, dispatched, relayed.result, self._monotonic_s())
+        self._dispatcher.observe(call, dispatched, relayed.result, self._monotonic_s(), relayed.first_piece_s)
         outcome = _carried(call, decision, decided_s, dispatched, relayed, self._monotonic_s())
         self._end(call, decision, outcome)
         return outcome
@@ -107,12 +107,13 @@ class Proxy:
         return Plan(decision.candidates, self._attempts)
 
     def _own_lines(self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched) -> bytes:
-        route = "" if decision.route_name is None else f"x-plano-route: {decision.route_name}\r\n"
+        route = "" if decision.route_name is None else f"x-plano-route: {header_text(decision.route_name)}\r\n"
+        served_by = header_text(dispatched.candidate.model_name)
         affinity_ms = decision.affinity_s * 1e3
         routing_ms = (decided_s - call.admitted_s) * 1e3
         upstream_ms = (dispatched.head_s - dispatched.sent_s) * 1e3
         return (
-            f"x-request-id: {call.request_id}\r\nx-plano-model: {dispatched.candidate.model_name}\r\n{route}"
+            f"x-request-id: {call.request_id}\r\nx-plano-model: {served_by}\r\n{route}"
             f"x-plano-source: {decision.source}\r\nx-plano-attempts: {dispatched.attempts}\r\n"
             f"server-timing: affinity;dur={affinity_ms:.3f}, routing;dur={routing_ms:.3f}, "
             f"upstream;dur={upstream_ms:.3f}\r\n"

@@ -36,7 +36,7 @@ def relay_whole(
     served = None
     if dialect is not None and reply.status < 400:
         served = served_of_answer(dialect.name, whole)
-    return Relayed(CallOutcome.OK, len(whole), sent_s, served=served)
+    return Relayed(CallOutcome.OK, len(whole), sent_s, first_piece_s=sent_s, served=served)
 
 
 class Relay:
@@ -94,9 +94,12 @@ class Relay:
         while True:
             asked_s = self._monotonic_s()
             data = await reply.read()
-            sent.waited_s += self._monotonic_s() - asked_s
+            came_s = self._monotonic_s()
+            sent.waited_s += came_s - asked_s
             if not data:
                 break
+            if not sent.size:
+                sent.first_piece_s = came_s
             if events is not None:
                 events.boundary.feed(data)
                 events.watch.feed(data)
@@ -130,17 +133,18 @@ class _Events:
 class _Sent:
     """What has gone to the app so far."""
 
-    __slots__ = ("first_byte_s", "size", "tap", "waited_s")
+    __slots__ = ("first_byte_s", "first_piece_s", "size", "tap", "waited_s")
 
     def __init__(self, first_byte_s: float, tap: EventTap | AnswerTap | None) -> None:
         self.first_byte_s = first_byte_s
+        self.first_piece_s: float | None = None
         self.tap = tap
         self.size = 0
         self.waited_s = 0.0
 
     def ended(self, result: CallOutcome, error_code: str | None = None) -> Relayed:
         served = None if self.tap is None else self.tap.served
-        return Relayed(result, self.size, self.first_byte_s, self.waited_s, error_code, served)
+        return Relayed(result, self.size, self.first_byte_s, self.waited_s, error_code, self.first_piece_s, served)
 
 
 def _is_plain_event_stream(reply: Reply) -> bool:

@@ -67,7 +67,7 @@ class DecisionMetrics(Deaf):
         )
         self._first_byte = HistogramFamily(
             "plano_sidecar_upstream_first_byte_seconds",
-            "From sending to the head of the answer.",
+            "From sending to the first bytes of the answer, to those of its body where it has one.",
             ("provider", "model"),
             FIRST_BYTE_BUCKETS_S,
         )

@@ -134,12 +134,16 @@ class Dispatcher:
         """Whether a candidate cools, or is ejected, now."""
         return self.cooling.due_s(candidate, self._monotonic_s()) is not None
 
-    def observe(self, call: Call, dispatched: Dispatched, result: CallOutcome, now_s: float) -> None:
-        """The answer that was relayed has ended with ``result``."""
+    def observe(
+        self, call: Call, dispatched: Dispatched, result: CallOutcome, now_s: float, first_piece_s: float | None = None
+    ) -> None:
+        """The answer that was relayed has ended with ``result``; the first bytes of its body came at ``first_piece_s``:
+        a server that sends its head before it thinks is no faster for it.
+        """
         is_heard = self._observers.hear_attempts and not dispatched.is_reported
         if not is_heard and not call.facts.wants_stream:
             return
-        first_byte_s = dispatched.head_s - dispatched.sent_s
+        first_byte_s = (dispatched.head_s if first_piece_s is None else first_piece_s) - dispatched.sent_s
         status = dispatched.reply.status
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)

@@ -220,7 +220,8 @@ async def test_a_callers_credential_is_not_carried_on():
 
 async def test_a_callers_credential_stays_where_it_was_meant_for_while_that_cools():
     """Cooling reorders a plan, and still no other provider gets the credential; the one it was meant for may be asked
-    last, in its own turn."""
+    in its own turn.
+    """
     from sidecar.demo.provider import DemoProvider
 
     async with DemoProvider() as provider, routed() as other:

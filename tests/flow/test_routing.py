@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -206,6 +208,25 @@ async def test_a_body_may_bring_its_own_list(path):
     assert (200, "routed", "poems", models[0]) == told(reply)
     assert b"routing_preferences" not in sent.body
     assert {(models[0], "other", "routed"): 1} == decisions
+
+
+async def test_a_routes_name_is_one_line_of_ascii():
+    """Whatever alphabet it is written in; `%` stands for itself no more. Times stand beside it, in the contract's form."""
+    name = "r\u00e9sum\u00e9s, 50 % off \u7ffb\u8bd1"
+    async with routed() as house:
+        reply = await house.ask("writing poems", routing_preferences=[{**INLINE[0], "name": name}])
+        told_too = await house.ask(
+            "writing poems", "/routing" + CHAT, routing_preferences=[{**INLINE[0], "name": name}]
+        )
+        bad = await house.ask(routing_preferences=[{**INLINE[0], "name": "x\r\nset-cookie: a=b"}])
+
+    shown = reply.header("x-plano-route") or ""
+    assert ("routed", name, True) == (reply.header("x-plano-source"), unquote(shown), shown.isascii())
+    assert name == told_too.json()["route"]
+    assert re.fullmatch(
+        r"affinity;dur=\d+\.\d{3}, routing;dur=\d+\.\d{3}, upstream;dur=\d+\.\d{3}", reply.header("server-timing") or ""
+    )
+    assert (400, "routing_preferences[0].name") == (bad.status, bad.json()["error"]["param"])
 
 
 async def test_an_empty_list_turns_routing_off_for_the_call():

@@ -152,6 +152,19 @@ async def test_an_answered_attempt_is_reported_when_its_answer_has_ended(status,
     assert [Attempt(PLAN.candidates[0], outcome, status, 0.5, total_s)] == ear.attempts
 
 
+async def test_a_head_that_comes_before_the_answer_is_not_fast():
+    """Some servers send their head at once and think then: what counts is when the body began."""
+    ear, clock = _Ear(), FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, 200, ear)
+    stream = a_call(facts=BodyFacts(wants_stream=True))
+    for _ in range(5):
+        dispatched = await dispatcher.dispatch(stream, PLAN)
+        dispatcher.observe(stream, dispatched, CallOutcome.OK, dispatched.sent_s + 9.0, dispatched.sent_s + 3.0)
+
+    assert (pytest.approx(3.0), 5) == dispatcher.averages.expected(PLAN.candidates[0], clock.monotonic_s())
+    assert {3.0} == {attempt.first_byte_s for attempt in ear.attempts}
+
+
 async def test_facts_that_nobody_hears_are_not_made():
     """An observer that is deaf to attempts costs nothing."""
     dispatcher, _ = _dispatcher(FakeClock(), 200, Deaf())

@@ -182,3 +182,22 @@ async def test_a_bug_still_closes_both_ends():
         await _relay(reply, down)
 
     assert (["abort"], "abort") == (reply.log, down.log[-1])
+
+
+async def test_it_tells_when_the_body_began():
+    """Not when its head came: for who is ranked by speed that is a difference of seconds."""
+    clock = FakeClock(100.0)
+
+    class _Slow(FakeReply):
+        async def read(self):
+            clock.advance(2.0)
+            return await super().read()
+
+    relayed = await Relay(clock, None, "r1").run(_Slow(b"a", b"b", headers=()), [], FakeDown())
+    empty = await Relay(clock, None, "r1").run(FakeReply(headers=()), [], FakeDown())
+    whole = relay_whole(FakeReply(whole=b"{}", content_length=2), [], FakeDown(), clock, None)
+
+    assert whole is not None
+    assert (100.0, 102.0, None, 106.0) == (
+        relayed.first_byte_s, relayed.first_piece_s, empty.first_piece_s, whole.first_piece_s,
+    )  # fmt: skip
