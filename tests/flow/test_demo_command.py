@@ -50,6 +50,26 @@ async def test_once() -> None:
     assert "calls ended as expected" in text
 
 
+def cells_of(text: str) -> list[list[str]]:
+    """The table's rows as cells, without the two times, which no two runs share."""
+    rows = re.findall(r"^ ?\d+  [AB]  .*$", text, re.MULTILINE)
+    return [re.split(r" {2,}", re.sub(r" +\d+\.\d ms +\d+\.\d ms", "", row.strip())) for row in rows]
+
+
+async def test_the_readmes_table_comes_from_a_run(tmp_path) -> None:
+    """Every cell but the times is what the demo prints today, on a machine with Redis."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "redis-server").symlink_to(binary("7"))
+    async with demo("--once", path=str(programs)) as process, asyncio.timeout(LIMIT_S):
+        out, _ = await process.communicate()
+    readme = (REPOSITORY / "README.md").read_text()
+    shown = readme.partition("<!-- demo-table -->")[2].partition("<!-- /demo-table -->")[0]
+
+    assert len(STEPS) == len(cells_of(shown))
+    assert cells_of(out.decode()) == cells_of(shown)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_stays_up_for_curl(number: signal.Signals) -> None:
     """`demo` prints commands that work as they stand, and ends with 0 on a signal."""
