@@ -56,6 +56,8 @@ _FILES_BESIDE_CALLS = 256
 _SHUTDOWN_S = 1.0
 """How long handlers may take to notice that they were cancelled."""
 
+_STORE_TRIES, _STORE_TRY_S = 100, 0.02
+
 
 class Ports(msgspec.Struct, frozen=True):
     """Where a started sidecar listens."""
@@ -85,7 +87,7 @@ class App:
         self._dispatcher: Dispatcher | None = None
         self._sources: SourceBook | None = None
         self._chooser: Chooser | None = None
-        self._proxy: Proxy | None = None
+        self._decider: Decider | None = None
         self._store: MemoryStore | RedisStore | None = None
         self.ports = Ports(0, 0)
 
@@ -101,8 +103,18 @@ class App:
 
     async def explain(self, text: str, session: tuple[str | None, str | None]) -> Explanation:
         """Why a conversation goes to which model. See `sidecar.explain`."""
-        assert self._proxy is not None and self._chooser is not None  # noqa: PT018 - both are there once started
-        return await explain(text, proxy=self._proxy, chooser=self._chooser, clock=self._clock, session=session)
+        assert self._decider is not None and self._chooser is not None  # noqa: PT018 - both are there once started
+        if session[0] is not None and not isinstance(self._store, MemoryStore):
+            await self._until_store_is_up()
+        return await explain(text, decider=self._decider, chooser=self._chooser, clock=self._clock, session=session)
+
+    async def _until_store_is_up(self) -> None:
+        """Calls never wait for a store that is still being connected to; a person who asks once does, for a moment."""
+        for _ in range(_STORE_TRIES):
+            if self._store is None or isinstance(self._store, MemoryStore) or self._store.is_up:
+                return
+            await asyncio.sleep(_STORE_TRY_S)
+        _log.warning("the affinity store cannot be reached: pins are not shown")
 
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent."""
@@ -178,10 +190,10 @@ class App:
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
         router = build_router(stack, loaded, cluster, clock)
         chooser = self._chooser = build_chooser(config, router, models, book, dispatcher)
-        decider = Decider(models, chooser, store, clock, observers, dispatcher.is_held)
+        decider = self._decider = Decider(models, chooser, store, clock, observers, dispatcher.is_held)
         stack.push_async_callback(decider.aclose)
         follower = Follower(models, store, clock, self._tasks)
-        proxy = self._proxy = Proxy(decider, follower, dispatcher, dialects, observers, clock, config.limits.attempts)
+        proxy = Proxy(decider, follower, dispatcher, dialects, observers, clock, config.limits.attempts)
         return Door(proxy, models, Rescue(dialects), self._drain, observers, clock, door_policy(config), outbox.write)
 
     async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:

@@ -84,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         "explain which model a text would go to, and why; asks the router model, sends the text nowhere else",
         "plano-sidecar route --config config.yaml 'Write a sorting function'",
     )
-    route.add_argument("--config", type=Path, metavar="FILE", required=True)
-    route.add_argument("--session", metavar="ID", help="read and claim this session's pin, as a call would")
+    route.add_argument("--config", type=Path, metavar="FILE", help="without it, as `run` without one")
+    route.add_argument("--session", metavar="ID", help="show this session's pin; none is made")
     route.add_argument("--tenant", metavar="NAME", help="the session's tenant")
     route.add_argument("text", metavar="TEXT", help="the newest user message")
     _add_affinity(

@@ -21,7 +21,7 @@ from sidecar.domain.errors import SidecarError
 from sidecar.domain.ids import SessionKey
 from sidecar.domain.observers import Observers
 from sidecar.lifecycle import Tasks
-from sidecar.routing.chooser import Chooser
+from sidecar.routing.chooser import Choice, Chooser
 from sidecar.routing.resolved import Resolved
 from sidecar.routing.table import ModelTable
 from sidecar.wire.conversation import prompt_facts
@@ -106,6 +106,24 @@ class Decider:
         affinity_s = ask.patience.waited_s
         return decision if not affinity_s else msgspec.structs.replace(decision, affinity_s=affinity_s)
 
+    async def look(self, call: Call) -> tuple[Choice | None, Decision]:
+        """What the router model says to a call, pinned or not, and what `decide` would say; no pin is made or moved.
+
+        Raises: ModelNotFound, DialectNotServed, InvalidRoutingPreferences.
+        """
+        resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
+        routes = self._chooser.routes_of(call)
+        if not routes:
+            return None, resolved.decision
+        choice = await self._chooser.choose(call, routes, self._monotonic_s())
+        session = session_key_of(call, resolved.model_name)
+        binding = None if session is None else await self._store.get(session, self._store.patience())
+        if binding is not None and not self._is_open(binding, call) and self._is_among(binding, routes):
+            kept = self._keep(binding, call)
+            if kept is not None:
+                return choice, kept
+        return choice, self._decision_of(choice, _Ask(call, resolved, routes, self._store.patience()))
+
     async def aclose(self) -> None:
         """Give up what is under way."""
         await self._tasks.aclose()
@@ -189,8 +207,11 @@ class Decider:
     async def _route(self, ask: _Ask, waited_s: float = 0.0) -> Decision:
         """Ask the router model; whatever it does, there is a decision. ``waited_s`` of its deadline are spent."""
         choice = await self._chooser.choose(ask.call, ask.routes, self._monotonic_s(), waited_s)
+        self._observers.router_asked(choice.asked.outcome, choice.asked.waited_s)
+        return self._decision_of(choice, ask)
+
+    def _decision_of(self, choice: Choice, ask: _Ask) -> Decision:
         router_s = choice.asked.waited_s
-        self._observers.router_asked(choice.asked.outcome, router_s)
         if choice.route is not None and choice.ranked is not None:
             name = choice.route.name
             metric_route = name if self._chooser.is_configured(ask.routes) else "other"

@@ -87,13 +87,17 @@ class Chooser:
         assert self._router is not None  # else `routes_of` told of no route
         if self._router.breaker.is_shut(now_s):
             return Choice(Asked(BREAKER_OPEN), None, None)  # a prompt that nobody reads need not be written
-        form = self._form if routes is self.configured else self._form_of(routes)
-        prompt = build_prompt(form, prompt_facts(call.dialect, call.body).turns)
+        prompt = self.prompt_of(call, routes)
         by_name = {route.name: route for route in routes}
         asked = await self._router.choose(prompt, by_name, call, waited_s)
         route = None if asked.route_name is None else by_name[asked.route_name]
         ranked = None if route is None else self.ranked(route, call.dialect, now_s)
         return Choice(asked, route, ranked, prompt)
+
+    def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
+        """What the router model is shown of a call."""
+        form = self._form if routes is self.configured else self._form_of(routes)
+        return build_prompt(form, prompt_facts(call.dialect, call.body).turns)
 
     def ranked(self, route: Route, dialect: DialectName, now_s: float) -> Ranked:
         """A route's candidates that speak the dialect, in the order in which they should be tried.

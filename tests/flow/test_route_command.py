@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.redis_server import redis_server
 from tests.support.routed import PREFERENCES, ScriptedRouter
 from tests.support.sidecar_process import REPOSITORY, sidecar_config
 
@@ -38,15 +40,64 @@ async def test_it_shows_prompt_answer_match_numbers_plan_and_times(tmp_path):
     async with ScriptedRouter() as router:
         file = _config(tmp_path, router.url, routing_preferences=preferences)
         shown = await _route("--config", str(file), "--session", "s1", "Make this long text short")
+        asked = router.seen
 
+    assert 1 == asked
     assert (0, "") == (shown.returncode, shown.stderr)
     parts = (
         "<routes>", "Make this long text short", 'answer:   \'{"route":"summaries"}\'', "outcome:  matched",
-        "route:    summaries", "ms", "ranked by cheapest", "20 USD per million tokens", "unknown", "source:   routed",
-        "plan:     openai/gpt-4o (openai/gpt-4o), then openai/gpt-4o-mini",
+        "route:    summaries", "ranked by cheapest", "20 USD per million tokens", "unknown", "session:  s1: no pin",
+        "source:   routed", "plan:     openai/gpt-4o (openai/gpt-4o), then openai/gpt-4o-mini",
+        "took:     prompt ", " ms, router model ", " ms, ranking ", " ms\n", "all of it, with the pin, ",
     )  # fmt: skip
     places = [shown.stdout.find(part) for part in parts]
     assert [-1 not in places, places] == [True, sorted(places)]
+
+
+async def test_a_sessions_pin_is_shown_and_none_is_made(tmp_path):
+    """Looking at a session in use changes nothing for it; tenants are kept apart."""
+    async with ScriptedRouter() as router, redis_server() as server:
+        routing = {"session_cache": {"type": "redis", "url": server.url, "call_budget_ms": 2000}}
+        file = _config(tmp_path, router.url, routing_preferences=PREFERENCES, routing=routing)
+        pin = {"model_name": "openai/gpt-4o-mini", "route_name": "summaries"}
+        await server.client.set("plano:affinity:acme:s1", json.dumps(pin))
+        arguments = ("--config", str(file), "--session", "s1", "--tenant")
+        pinned = await _route(*arguments, "acme", "Write new functions")
+        other = await _route(*arguments, "other", "Write new functions")
+        keys = await server.key_names()
+
+    assert ["", ""] == [pinned.stderr, other.stderr]
+    wanted = ("session:  s1: pinned to openai/gpt-4o-mini", "route:    code generation", "source:   pinned")
+    assert [True] * 3 == [part in pinned.stdout for part in wanted]
+    assert "plan:     openai/gpt-4o-mini (openai/gpt-4o-mini), then openai/gpt-4o" in pinned.stdout
+    assert ("session:  s1: no pin" in other.stdout, "source:   routed" in other.stdout) == (True, True)
+    assert ["plano:affinity:acme:s1"] == keys
+
+
+async def test_text_that_is_no_utf8_is_taken(tmp_path):
+    """A shell passes on what it was given."""
+    async with ScriptedRouter() as router:
+        file = _config(tmp_path, router.url, routing_preferences=PREFERENCES)
+        shown = await _route("--config", str(file), os.fsdecode(b"Make this short \xff"))
+
+    assert (0, "", True) == (shown.returncode, shown.stderr, "Make this short ?" in shown.stdout)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "error"),
+    [
+        ({"model_providers": [{"model": "openai/a", "access_key": "k"}]}, 1, "model_not_found: "),
+        ({"model_providers": [{"model": "a"}]}, 78, ""),
+    ],
+)
+async def test_an_error_is_one_line(tmp_path, more, code, error):
+    """On stderr, with its code; nothing is shown beside it."""
+    file = tmp_path / "sidecar.yaml"
+    file.write_text(json.dumps(more))
+    shown = await _route("--config", str(file), "Hello")
+
+    assert (code, "", 1) == (shown.returncode, shown.stdout, len(shown.stderr.splitlines()))
+    assert error in shown.stderr
 
 
 async def test_a_router_model_that_is_down_is_told(tmp_path):
@@ -66,7 +117,23 @@ async def test_without_preferences_it_says_so(tmp_path):
     assert all(part in shown.stdout for part in ("No route is in effect", "source:   default", "openai/gpt-4o-mini"))
 
 
-@pytest.mark.parametrize("arguments", [[], ["text"], ["--config", "x"]])
+async def test_without_a_config_it_explains_what_run_would_do():
+    """Providers from the keys in the environment, and no routes."""
+    command = [sys.executable, "-m", "sidecar", "route", "Hello"]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    shown = [
+        await asyncio.to_thread(
+            subprocess.run, command, cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False,
+            env=environment | more,
+        )
+        for more in ({}, {"OPENAI_API_KEY": "sk-x"})
+    ]  # fmt: skip
+
+    assert [78, 1] == [each.returncode for each in shown]
+    assert (True, "model_not_found: ") == ("no config file" in shown[0].stderr, shown[1].stderr[:17])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--config", "x"], ["--session", "s1"]])
 async def test_usage(arguments):
     """64, and what is missing."""
     shown = await _route(*arguments)
