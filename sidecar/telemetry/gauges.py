@@ -19,6 +19,6 @@ class Book(msgspec.Struct, frozen=True):
     """What is known at the moment of a scrape."""
 
     ejected: Sequence[tuple[str, str]] = ()
-    """(provider, bare model id)."""
+    """(provider, model as the config names it), each once."""
     price_ages_s: Sequence[tuple[str, float]] = ()
     """(source, seconds since its numbers were last read)."""
