@@ -1,0 +1,117 @@
+"""`/routing/v1/...`: what a call would get, in one JSON object, by the same rules, sent nowhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.net import exchange, json_request, raw_request
+from tests.support.routed import CHAT, MESSAGES, PREFERENCES, RESPONSES, Routed, routed
+
+CODE, GPT, MINI = "anthropic/claude-demo", "openai/gpt-4o", "openai/gpt-4o-mini"
+TEXT = "Make this long text short"
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+SESSION = {"x-model-affinity": "s1", "traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01", "x-request-id": "r1"}
+REQUESTED = {CHAT: MINI, RESPONSES: MINI, MESSAGES: CODE}
+SHARED = {**PREFERENCES[1], "models": [GPT, MINI, CODE]}
+
+
+async def _decide(house: Routed, path: str, text: str = TEXT, **more: Any) -> Any:
+    model = {"model": "claude-demo"} if path == MESSAGES else {}
+    return await house.ask(text, f"/routing{path}", **(model | more))
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
+async def test_the_whole_answer(path):
+    """Routed, then pinned (the pinned model first, then the rest of its route), then without a route or a session."""
+    models = [CODE] if path == MESSAGES else [GPT, MINI] if path == RESPONSES else [GPT, MINI, CODE]
+    async with routed(routing_preferences=[SHARED]) as house:
+        first = await _decide(house, path, headers=SESSION)
+        second = await _decide(house, path, "Xyzzy", headers=SESSION)
+        other = await _decide(house, path, "Xyzzy")
+        off = await _decide(house, path, routing_preferences=[])
+        seen = house.provider.seen
+
+    known = {"models": models, "route": "summaries", "trace_id": TRACE_ID, "session_id": "s1"}
+    assert {**known, "pinned": False, "source": "routed"} == first.json()
+    assert {**known, "pinned": True, "source": "pinned"} == second.json()
+    for reply in (other, off):
+        told = reply.json()
+        assert 32 == len(told.pop("trace_id"))
+        assert {"models": [REQUESTED[path]], "route": None, "pinned": False, "source": "requested"} == told
+    assert (200, "application/json", "r1") == (
+        first.status,
+        first.header("content-type"),
+        first.header("x-request-id"),
+    )
+    assert 0 == seen
+
+
+async def test_the_source_of_every_other_decision():
+    """A model that nobody named is the default's; a router model that is down is a fallback. Never a sentinel."""
+    async with routed() as house:
+        default = (await _decide(house, CHAT, "Xyzzy", model="none")).json()
+        house.router.script.always("500")
+        fallback = (await _decide(house, CHAT)).json()
+
+    assert ([MINI], None, "default") == tuple(default[key] for key in ("models", "route", "source"))
+    assert ([MINI], None, "fallback") == tuple(fallback[key] for key in ("models", "route", "source"))
+
+
+BAD: dict[str, tuple[bytes, int, str]] = {
+    "not JSON": (b"{", 400, "invalid_body"),
+    "a model of a wrong type": (b'{"model": 3, "messages": []}', 400, "invalid_body"),
+    "an unknown model": (b'{"model": "gpt-9", "messages": []}', 404, "model_not_found"),
+    "bad preferences": (b'{"model": "MODEL", "routing_preferences": 3}', 400, "invalid_routing_preferences"),
+}
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
+@pytest.mark.parametrize("case", BAD)
+async def test_a_body_is_validated_also_where_the_session_is_pinned(case, path):
+    """In the caller's dialect, with the code of the proxied path."""
+    body, status, code = BAD[case]
+    body = body.replace(b"MODEL", b"claude-demo" if path == MESSAGES else b"gpt-4o")
+    async with routed(routing_preferences=[SHARED]) as house:
+        assert "routed" == (await _decide(house, path, headers=SESSION)).json()["source"]
+        refused = await exchange(house.app.ports.data, raw_request("POST", f"/routing{path}", body, SESSION))
+        still = (await _decide(house, path, headers=SESSION)).json()
+
+    assert (status, code) == (refused.status, refused.header("x-plano-error"))
+    assert ("error" if path == MESSAGES else None) == refused.json().get("type")
+    assert "message" in refused.json()["error"]
+    assert "pinned" == still["source"]
+
+
+async def test_it_releases_nothing():
+    """A pin that it made stands for the call that comes after, whatever becomes of that one's first attempt."""
+    async with routed(routing_preferences=[SHARED]) as house:
+        await _decide(house, CHAT, headers=SESSION)
+        asked = house.router.seen
+        reply = await house.ask("Xyzzy", headers=SESSION)
+
+    assert (1, "pinned", GPT) == (asked, reply.header("x-plano-source"), reply.header("x-plano-model"))
+    assert 1 == house.router.seen
+
+
+@pytest.mark.parametrize("session", [{}, {"x-model-affinity": "s1"}])
+@pytest.mark.parametrize("given", [[], None, [{**SHARED, "name": "mine"}]])
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
+async def test_the_bodys_list_never_reaches_a_provider(path, given, session):
+    """Whatever it holds, and also where a pin decides; every other byte is the app's own."""
+    async with routed(routing_preferences=[SHARED]) as house:
+        replies = [await house.ask(path=path, headers=session, routing_preferences=given) for _ in range(2)]
+        bodies = [request.body for request in house.provider.requests]
+
+    assert ([200, 200], 2) == ([reply.status for reply in replies], len(bodies))
+    assert [False, False] == [b"routing_preferences" in body or b"null" in body for body in bodies]
+
+
+async def test_other_paths_have_no_decision():
+    """404 for what is never routed; 405 with Allow for another method."""
+    async with routed() as house:
+        none = await exchange(house.app.ports.data, json_request("/routing/v1/embeddings", {"model": "gpt-4o"}, {}))
+        wrong = await exchange(house.app.ports.data, raw_request("GET", f"/routing{CHAT}"))
+
+    assert (404, 405, "POST") == (none.status, wrong.status, wrong.header("allow"))

@@ -1,0 +1,76 @@
+"""Whatever clients send, the series of routing and of attempts stay those of the config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.net import exchange, raw_request
+from tests.support.routed import CHAT, PREFERENCES, Routed, routed
+
+MINI = "openai/gpt-4o-mini"
+SOURCES = {"pinned", "routed", "requested", "default", "fallback"}
+ROUTER = {"matched", "other", "unknown_route", "unreadable", "http_error", "timeout", "breaker_open", "busy"}
+ATTEMPTS = {
+    "ok", "rate_limited", "server_error", "client_error", "connect_failed", "timeout", "malformed", "cut", "cancelled",
+}  # fmt: skip
+REASONS = {
+    "callers_fault", "too_long", "our_credential", "callers_credential", "quota", "model_gone", "capacity",
+    "content_policy",
+}  # fmt: skip
+MODELS = {MINI, "openai/gpt-4o", "anthropic/claude-demo", "groq/*"}
+VOCABULARY = {
+    "routing_decisions": {"source": SOURCES, "model": MODELS, "route": {"code generation", "summaries", "none", "other"}},
+    "routing_duration_seconds": {"source": SOURCES},
+    "router_requests": {"outcome": ROUTER},
+    "router_duration_seconds": {},
+    "upstream_attempts": {"provider": MODELS, "model": MODELS, "outcome": ATTEMPTS},
+    "upstream_first_byte_seconds": {"provider": MODELS, "model": MODELS},
+    "upstream_duration_seconds": {"provider": MODELS, "model": MODELS},
+    "failovers": {"from_model": MODELS, "to_model": MODELS, "reason": REASONS},
+    "ejected": {"provider": MODELS, "model": MODELS},
+}  # fmt: skip
+
+
+def _adapt(url: str) -> dict[str, Any]:
+    models = ("openai/gpt-4o", "anthropic/claude-demo", "groq/*")
+    default = {"model": MINI, "access_key": "k", "base_url": url, "default": True}
+    return {"model_providers": [default, *({"model": model, "access_key": "k", "base_url": url} for model in models)]}
+
+
+async def _families(house: Routed) -> dict[str, list[dict[str, str]]]:
+    """Metric -> the labels of its samples; fails where two samples are one series."""
+    body = (await exchange(house.app.ports.admin, raw_request("GET", "/metrics"))).body.decode()
+    found: dict[str, list[dict[str, str]]] = {}
+    for family in text_string_to_metric_families(body):
+        series = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in family.samples]
+        assert len(series) == len(set(series))
+        labels = [{k: v for k, v in sample.labels.items() if k != "le"} for sample in family.samples]
+        found[family.name.removeprefix("plano_sidecar_")] = labels
+    return found
+
+
+async def test_no_label_grows_by_what_clients_send():
+    """Route names of their own, models of a wildcard, sessions, tenants, answers of every kind."""
+    async with routed(adapt=_adapt, routing_preferences=PREFERENCES) as house:
+        for number in range(12):
+            mine = [{"name": f"mine {number}", "description": "writing poems", "models": [f"groq/m{number}"]}]
+            headers = {"x-model-affinity": f"s{number}", "x-request-id": f"r{number}"}
+            house.provider.script.next(("401", "402", "model_not_found", "429", "500", "400")[number % 6])
+            await house.ask("writing poems", routing_preferences=mine, headers=headers)
+            await house.ask("Xyzzy", model=f"groq/n{number}", headers=headers)
+            house.router.text = None if number % 3 else f'{{"route": "theirs {number}"}}'
+            await house.ask(f"Make this long text short {number}", headers={"x-model-affinity": f"t{number}"})
+            await house.ask("x", model=f"unknown-{number}", path=CHAT)
+        families = await _families(house)
+
+    strange = {
+        (name, label, value)
+        for name, labels in VOCABULARY.items()
+        for sample in families[name]
+        for label, value in sample.items()
+        if value not in labels.get(label, ())
+    }
+    assert set() == strange
+    assert {"groq/*"} == {sample["model"] for sample in families["ejected"]}

@@ -1,0 +1,131 @@
+"""The walk over a plan: groups before the next model, cooling that refuses nothing, and where it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sidecar.demo.provider import DemoProvider
+from tests.support.net import free_port
+from tests.support.routed import PREFERENCES, Routed, routed
+
+GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
+ROUTE: dict[str, Any] = {**PREFERENCES[1], "models": [GPT, MINI]}
+TEXT = "Make this long text short"
+
+
+def _grouped(url: str) -> dict[str, Any]:
+    """One model under three entries, each with its own key, and another model."""
+    keys = ("east", "west", "north")
+    group = [{"name": key, "model": GPT, "access_key": key, "base_url": url} for key in keys]
+    return {"model_providers": [*group, {"model": MINI, "access_key": "mini", "base_url": url, "default": True}]}
+
+
+def _keys(house: Routed) -> list[str]:
+    return [(request.header("authorization") or "").removeprefix("Bearer ") for request in house.provider.requests]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "tried", "status"),
+    [(4, ["east", "west", "north", "mini"], 200), (3, ["east", "west", "north"], 503), (2, ["east", "west"], 503)],
+)
+async def test_a_group_is_tried_before_the_next_model(attempts, tried, status):
+    """Entry by entry, in the order of the config; every entry counts as an attempt."""
+    async with routed(adapt=_grouped, routing_preferences=[ROUTE], limits={"attempts": attempts}) as house:
+        house.provider.script.always("503", model="gpt-4o")
+        reply = await house.ask(TEXT)
+        steps = await house.metrics("failovers_total")
+
+    assert (tried, status, str(len(tried))) == (_keys(house), reply.status, reply.header("x-plano-attempts"))
+    assert len(tried) - 1 == sum(steps.values())
+
+
+async def test_an_entry_that_cools_leaves_its_group_in_place():
+    """The rest of the group still stands before the next model; the one that cools comes last."""
+    async with routed(adapt=_grouped, routing_preferences=[ROUTE], limits={"attempts": 4}) as house:
+        house.provider.script.next("503 retry-after=60", model="gpt-4o")
+        await house.ask(TEXT)
+        house.provider.script.always("503")
+        await house.ask(TEXT)
+
+    assert ["east", "west", "west", "north", "mini", "east"] == _keys(house)
+
+
+async def test_where_all_cool_the_one_due_soonest_is_asked_once():
+    """And what it says is the app's: its status, its Retry-After, or its answer."""
+    async with routed(routing_preferences=[ROUTE]) as house:
+        house.provider.script.always("429 retry-after=200", model="gpt-4o")
+        house.provider.script.always("429 retry-after=90", model="gpt-4o-mini")
+        await house.ask(TEXT)
+        seen = house.provider.seen
+        refused = await house.ask(TEXT)
+        tries = house.provider.seen - seen
+        house.provider.script.clear()
+        served = await house.ask(TEXT)
+
+    assert (429, "90", MINI, "1", 1) == (
+        refused.status,
+        refused.header("retry-after"),
+        refused.header("x-plano-model"),
+        refused.header("x-plano-attempts"),
+        tries,
+    )
+    assert (200, MINI) == (served.status, served.header("x-plano-model"))
+
+
+async def _beside(url: str, **more: Any) -> tuple[Any, dict[tuple[str, ...], float]]:
+    """A call's answer where the first model's address is ``url``, and the failovers."""
+
+    def adapt(good: str) -> dict[str, Any]:
+        first = {"model": GPT, "access_key": "k", "base_url": url, **more}
+        return {"model_providers": [first, {"model": MINI, "access_key": "k", "base_url": good, "default": True}]}
+
+    async with routed(adapt=adapt, routing_preferences=[ROUTE]) as house:
+        reply = await house.ask(TEXT, stream=True)
+        return reply, await house.metrics("failovers_total")
+
+
+SERVED: Any = ({(GPT, "capacity", MINI): 1.0}, 200, MINI, "2")
+
+
+async def test_a_provider_that_refuses_connections():
+    """Nobody listens there."""
+    reply, steps = await _beside(f"http://127.0.0.1:{free_port()}")
+
+    assert SERVED == (steps, reply.status, reply.header("x-plano-model"), reply.header("x-plano-attempts"))
+
+
+async def test_a_provider_whose_tls_fails():
+    """It is a connection that fails; here a plain server under https://."""
+    async with DemoProvider() as plain:
+        reply, steps = await _beside(plain.url.replace("http:", "https:"))
+
+    assert SERVED == (steps, reply.status, reply.header("x-plano-model"), reply.header("x-plano-attempts"))
+
+
+async def test_after_the_first_byte_nobody_else_is_asked():
+    """Half an answer cannot be taken back: the stream ends broken, and one provider was asked."""
+    async with routed(routing_preferences=[ROUTE]) as house:
+        house.provider.script.always("reset-stream after=2", model="gpt-4o")
+        reply = await house.ask(TEXT, stream=True)
+        steps = await house.metrics("failovers_total")
+        attempts = await house.metrics("upstream_attempts_total")
+
+    assert (200, GPT, "1", False) == (
+        reply.status,
+        reply.header("x-plano-model"),
+        reply.header("x-plano-attempts"),
+        b"[DONE]" in reply.body,
+    )
+    assert ({}, {(GPT, "cut", GPT): 1}, 1) == (steps, attempts, house.provider.seen)
+
+
+async def test_an_app_without_patience_is_not_walked_for():
+    """When its time is over nobody else is asked."""
+    async with routed(routing_preferences=[ROUTE]) as house:
+        house.provider.script.always("hang")
+        reply = await house.ask(TEXT, stream=True, headers={"x-plano-timeout-ms": "150"})
+        seen = house.provider.seen
+
+    assert (504, "upstream_timeout", 1) == (reply.status, reply.header("x-plano-error"), seen)
