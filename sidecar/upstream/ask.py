@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
+
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.errors import UpstreamMalformed
 from sidecar.domain.ids import mint_span_id
 from sidecar.upstream.cluster import Link
 from sidecar.wire.headers import request_head
+from sidecar.wire.trace_context import trace_lines
 
 _ANSWER_BYTES: Final = 256 * 1024
 """The router model answers with a line."""
+_FIXED: Final = (b"Content-Type: application/json\r\n", b"Accept-Encoding: identity\r\n")
 _CREDENTIAL_REFUSED: Final = (401, 403)
 
 
@@ -29,14 +33,10 @@ class Asker:
 
         Raises: UpstreamError subclasses.
         """
-        trace = call.trace
-        lines = [
-            b"Content-Type: application/json\r\n",
-            *self._link.own_lines,
-            f"x-request-id: {call.request_id}\r\n".encode(),
-            f"traceparent: 00-{trace.trace_id}-{mint_span_id()}-{trace.flags:02x}\r\n".encode(),
-        ]
         provider = self._link.provider
+        lines = [*_FIXED, *self._link.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
+        if provider.propagate_trace:
+            lines.append(trace_lines(msgspec.structs.replace(call.trace, parent_id=mint_span_id())))
         path = provider.paths[DialectName.CHAT].replace("{model}", quote(self._model, safe=""))
         head = request_head("POST", path, provider.http_host, lines, len(body))
         reply = await self._link.pool.send(head, [body], self._link.timeouts_of(is_stream=False))

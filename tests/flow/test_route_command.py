@@ -74,6 +74,21 @@ async def test_a_sessions_pin_is_shown_and_none_is_made(tmp_path):
     assert ["plano:affinity:acme:s1"] == keys
 
 
+async def test_the_router_model_is_sent_the_same_bytes_by_every_process(tmp_path):
+    """From one config and one conversation, whatever the hash seed: its prefix cache is shared by all pods."""
+    async with ScriptedRouter() as router:
+        file = _config(tmp_path, router.url, routing_preferences=PREFERENCES)
+        command = [sys.executable, "-m", "sidecar", "route", "--config", str(file), "Make <this> short"]
+        for seed in ("0", "1", "424242"):
+            environment = os.environ | {"PYTHONHASHSEED": seed}
+            await asyncio.to_thread(
+                subprocess.run, command, cwd=REPOSITORY, capture_output=True, timeout=30, check=True, env=environment
+            )
+        bodies = {request.body for request in router.requests}
+
+    assert (3, 1) == (router.seen, len(bodies))
+
+
 async def test_text_that_is_no_utf8_is_taken(tmp_path):
     """A shell passes on what it was given."""
     async with ScriptedRouter() as router:

@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from sidecar.demo.provider import DemoProvider
 from tests.support.net import json_request
-from tests.support.routed import CHAT, MESSAGES, PREFERENCES, RESPONSES, routed, together, told
+from tests.support.routed import CHAT, MESSAGES, PREFERENCES, RESPONSES, ScriptedRouter, routed, together, told
 
 CODE, GPT, MINI = "anthropic/claude-demo", "openai/gpt-4o", "openai/gpt-4o-mini"
 SUMMARY = "openai/gpt-4o"
@@ -151,6 +152,7 @@ async def test_what_the_router_model_is_sent():
     headers = {
         "x-request-id": "r1",
         "traceparent": f"00-{trace_id}-b7ad6b7169203331-01",
+        "tracestate": "vendor=1",
         "authorization": "Bearer sk-app",
         "x-model-affinity": "s1",
     }
@@ -160,15 +162,35 @@ async def test_what_the_router_model_is_sent():
     body = json.loads(sent.body)
 
     assert ["user"] == [message["role"] for message in body["messages"]]
-    assert (False, 64, "router") == (body["stream"], body["max_tokens"], body["model"])
-    assert ("r1", None, None) == (
+    assert (False, 64, 0.01, "router") == (body["stream"], body["max_tokens"], body["temperature"], body["model"])
+    assert ("r1", "vendor=1", "identity", None, None) == (
         sent.header("x-request-id"),
+        sent.header("tracestate"),
+        sent.header("accept-encoding"),
         sent.header("authorization"),
         sent.header("x-model-affinity"),
     )
     version, sent_trace, span, flags = (sent.header("traceparent") or "").split("-")
     assert ("00", trace_id, "01") == (version, sent_trace, flags)
     assert "b7ad6b7169203331" != span
+
+
+async def test_a_router_model_that_rejects_trace_context_is_sent_none():
+    """The switch of its entry counts for it too; the request id goes along all the same."""
+    async with ScriptedRouter() as router:
+        entry = {"model": "plano/router", "base_url": router.url, "propagate_trace": False}
+
+        def adapt(url: str) -> dict[str, Any]:
+            models = [{"model": model, "access_key": "k", "base_url": url} for model in (GPT, MINI)]
+            return {"model_providers": [*models, entry]}
+
+        async with DemoProvider() as provider:
+            config = {"routing_preferences": PREFERENCES[1:], "model_aliases": {}, "passthrough": []}
+            async with routed(**config, **adapt(provider.url)) as house:
+                await house.ask("Make this long text short", headers={"x-request-id": "r1"})
+        (sent,) = router.requests
+
+    assert (None, "r1") == (sent.header("traceparent"), sent.header("x-request-id"))
 
 
 INJECTIONS = [
