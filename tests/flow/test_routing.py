@@ -185,7 +185,7 @@ async def test_a_router_model_that_rejects_trace_context_is_sent_none():
             return {"model_providers": [*models, entry]}
 
         async with DemoProvider() as provider:
-            config = {"routing_preferences": PREFERENCES[1:], "model_aliases": {}, "passthrough": []}
+            config: dict[str, Any] = {"routing_preferences": PREFERENCES[1:], "model_aliases": {}, "passthrough": []}
             async with routed(**config, **adapt(provider.url)) as house:
                 await house.ask("Make this long text short", headers={"x-request-id": "r1"})
         (sent,) = router.requests
