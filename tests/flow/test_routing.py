@@ -405,3 +405,22 @@ async def test_a_first_call_whose_app_leaves_has_asked_for_the_others_too():
 
     assert (200, "pinned", "summaries", SUMMARY) == told(later.result())
     assert 1 == asked
+
+
+async def test_what_a_call_waits_for_anothers_question_counts_against_its_own():
+    """Nobody waits two deadlines: what the first call found does not speak the second one's dialect, and there is too
+    little time left for a question of its own.
+    """
+    headers = {"x-model-affinity": "s1"}
+    text = "Write new functions and boilerplate"
+    async with routed(routing={"router_timeout_ms": 1600}) as house:
+        house.router.script.always("slow delay=1")
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(house.ask(text, headers=headers))
+            await house.router.wait_for_requests(1)
+            second = group.create_task(house.ask(text + "!", RESPONSES, headers=headers))
+        asked = await house.metrics("router_requests_total")
+
+    assert (200, "routed", "code generation", CODE) == told(first.result())
+    assert (200, "fallback", None, MINI) == told(second.result())
+    assert {("matched",): 1, ("timeout",): 1} == asked
