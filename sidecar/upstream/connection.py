@@ -167,7 +167,7 @@ class Connection(asyncio.BufferedProtocol):
         elif reply.is_complete:
             self._complete(reply)
         elif reply.status:
-            if not had_head:
+            if not had_head and reply.held_bytes:
                 self._deadline.move_to(self._answer_by_s, ResponseTimeout)
             if reply.held_bytes > HELD_BYTES:
                 self._hold_back(reply)

@@ -158,10 +158,13 @@ class Dispatcher:
         head, pieces = link.request(call, candidate)
         left_s = None if call.patience_s is None else call.admitted_s + call.patience_s - now_s
         try:
-            return await link.pool.send(head, pieces, link.timeouts(call, left_s=left_s), method=call.method)
+            reply = await link.pool.send(head, pieces, link.timeouts(call, left_s=left_s), method=call.method)
+            if call.facts.wants_stream and reply.status < 400:
+                await reply.begin()  # until then nothing has gone to the app, and another candidate may serve
         except (SidecarError, asyncio.CancelledError) as error:
             self._report(call, candidate, _outcome_of_error(error), self._monotonic_s() - now_s)
             raise
+        return reply
 
     async def _walk_on(self, walk: _Walk, plan: Plan) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve."""

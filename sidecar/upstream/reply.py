@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from sidecar.domain.call import RawHeaders
-from sidecar.domain.errors import UpstreamCut, UpstreamError
+from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamReset
 from sidecar.upstream.ports import Source
 
 HELD_BYTES: Final = 64 * 1024
@@ -41,6 +41,22 @@ class UpstreamReply:
     def take_whole(self) -> bytes | None:
         """The whole body if all of it has arrived, else None."""
         return self._take() if self.is_complete else None
+
+    async def begin(self) -> None:
+        """Wait for the body's first bytes, or its end, under the timeout that ran for the head: some servers send that
+        before they think.
+
+        Raises: UpstreamReset where nothing came, UpstreamMalformed, FirstByteTimeout, ResponseTimeout.
+        """
+        while not self._pieces and not self.is_complete:
+            if self.source is None:
+                try:
+                    self.raise_failure()
+                except UpstreamCut as error:
+                    raise UpstreamReset(error.message) from error
+            await self.wait()
+        if self.source is not None:
+            self.source.expect_body()
 
     async def read(self) -> bytes:
         """The next bytes of the body, all that have arrived; ``b""`` at its end.

@@ -104,6 +104,30 @@ async def test_a_provider_whose_tls_fails():
     assert SERVED == (steps, reply.status, reply.header("x-plano-model"), reply.header("x-plano-attempts"))
 
 
+@pytest.mark.parametrize(
+    ("wish", "outcome"),
+    [
+        ("cut-stream after=0", "connect_failed"),
+        ("reset-stream after=0", "connect_failed"),
+        ("hang-stream after=0", "timeout"),
+    ],
+)
+async def test_a_head_alone_is_no_answer(wish, outcome):
+    """Some servers send it before they think. Until the body begins nothing has gone to the app, and the next one serves."""
+    async with routed(routing_preferences=[ROUTE], timeouts={"first_byte_s": 0.3}) as house:
+        house.provider.script.always(wish, model="gpt-4o")
+        reply = await house.ask(TEXT, stream=True)
+        attempts = await house.metrics("upstream_attempts_total")
+
+    assert (200, MINI, "2", True) == (
+        reply.status,
+        reply.header("x-plano-model"),
+        reply.header("x-plano-attempts"),
+        b"[DONE]" in reply.body,
+    )
+    assert {(GPT, outcome, GPT): 1, (MINI, "ok", MINI): 1} == attempts
+
+
 async def test_after_the_first_byte_nobody_else_is_asked():
     """Half an answer cannot be taken back: the stream ends broken, and one provider was asked."""
     async with routed(routing_preferences=[ROUTE]) as house:

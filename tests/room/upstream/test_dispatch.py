@@ -34,6 +34,9 @@ class _Reply:
         self.body = body
         self.is_aborted = False
 
+    async def begin(self) -> None:
+        """Its body is here."""
+
     def take_whole(self) -> bytes:
         return self.body
 
