@@ -126,7 +126,7 @@ def main() -> None:
     print(f"{PAIRS} pairs: {matched} matched; selection, prompt and parse in us:")
     print(
         f"  mean {statistics.mean(micros):.1f}, p50 {micros[PAIRS // 2]:.1f}, "
-        f"p99 {micros[PAIRS * 99 // 100]:.1f}, max {micros[-1]:.1f}"
+        f"p99 {micros[PAIRS * 99 // 100]:.1f}, max {micros[-1]:.1f}; over 150: {sum(each > 150 for each in micros)}"
     )
     tight = prompt_form(ROUTES, 700)
     micros, _ = pairs(tight)
