@@ -84,20 +84,23 @@ def _parser() -> argparse.ArgumentParser:
         "explain which model a text would go to, and why; asks the router model, sends the text nowhere else",
         "plano-sidecar route --config config.yaml 'Write a sorting function'",
     )
+    _add_route(route)
+    affinity = add(
+        "affinity",
+        _affinity,
+        "look at pins, or drop a session's, through the running sidecar or in Redis itself",
+        "plano-sidecar affinity get --tenant acme session-1",
+    )
+    _add_affinity(affinity)
+    add("version", _version, "print the versions of the sidecar and of what it stands on", "plano-sidecar version")
+    return parser
+
+
+def _add_route(route: argparse.ArgumentParser) -> None:
     route.add_argument("--config", type=Path, metavar="FILE", help="without it, as `run` without one")
     route.add_argument("--session", metavar="ID", help="show this session's pin; none is made")
     route.add_argument("--tenant", metavar="NAME", help="the session's tenant")
     route.add_argument("text", metavar="TEXT", help="the newest user message")
-    _add_affinity(
-        add(
-            "affinity",
-            _affinity,
-            "look at pins, or drop a session's, through the running sidecar or in Redis itself",
-            "plano-sidecar affinity get --tenant acme session-1",
-        )
-    )
-    add("version", _version, "print the versions of the sidecar and of what it stands on", "plano-sidecar version")
-    return parser
 
 
 def _add_affinity(parser: argparse.ArgumentParser) -> None:
@@ -197,16 +200,21 @@ def _route(arguments: argparse.Namespace) -> int:
 
 def _affinity(arguments: argparse.Namespace) -> int:
     from sidecar.affinity.store import StoreUnreachable
-    from sidecar.pin_command import pin_source, show_pins
+    from sidecar.pin_command import describe_pins, pin_source
 
     async def show() -> int:
         try:
-            async with pin_source(arguments.config, arguments.admin) as source:
-                found = await show_pins(source, arguments.what, arguments.tenant, arguments.session)
+            async with pin_source(arguments.config, arguments.admin, os.environ) as source:
+                lines = await describe_pins(source, arguments.what, arguments.tenant, arguments.session)
         except StoreUnreachable as error:
             print(f"affinity: {error}", file=sys.stderr)
             return FAILED
-        return OK if found else FAILED
+        for line in lines:
+            print(line)
+        if not lines and arguments.session is not None:
+            print("no pin of this session", file=sys.stderr)
+            return FAILED
+        return OK
 
     return _run_loop(show())
 

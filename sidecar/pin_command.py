@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -129,7 +127,7 @@ class RedisPins:
 
 
 @contextlib.asynccontextmanager
-async def pin_source(config: Path | None, admin_url: str) -> AsyncIterator[PinSource]:
+async def pin_source(config: Path | None, admin_url: str, environ: Mapping[str, str]) -> AsyncIterator[PinSource]:
     """Where pins are: in the Redis that a config names, else at a sidecar's admin port.
 
     Raises: ConfigError, StoreUnreachable.
@@ -138,7 +136,7 @@ async def pin_source(config: Path | None, admin_url: str) -> AsyncIterator[PinSo
         async with aiohttp.ClientSession() as session:
             yield AdminPins(session, admin_url)
         return
-    loaded = load_config(config, os.environ)
+    loaded = load_config(config, environ)
     store = build_store(loaded.config, SystemClock(), Observers())
     try:
         if isinstance(store, MemoryStore):
@@ -150,27 +148,24 @@ async def pin_source(config: Path | None, admin_url: str) -> AsyncIterator[PinSo
         await store.aclose()
 
 
-async def show_pins(source: PinSource, what: str, tenant: str | None, session_id: str | None) -> bool:
-    """Print what was asked for to stdout; whether there was any. ``what``: list, get, delete."""
+async def describe_pins(source: PinSource, what: str, tenant: str | None, session_id: str | None) -> list[str]:
+    """What was asked for, as lines for a person; none where there is no pin. ``what``: list, get, delete.
+
+    Raises: StoreUnreachable.
+    """
     if what == "delete" and session_id is not None:
         count = await source.drop(tenant, session_id)
-        print(f"{count} deleted")
-        return count > 0
+        return [f"{count} deleted"] if count else []
     if session_id is not None:
         pins = await source.of_session(tenant, session_id)
     else:
         pins = [facts async for facts in source.all_of(tenant)]
-    if pins:
-        _print([_HEADS, *map(_row, pins)])
-    elif session_id is not None:
-        print("no pin", file=sys.stderr)
-    return bool(pins) or session_id is None
+    return _table([_HEADS, *map(_row, pins)]) if pins else []
 
 
-def _print(rows: Sequence[tuple[str, ...]]) -> None:
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _row(pin: Facts) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ HOMES = {
     "os.environ": ("sidecar/cli.py",),
     "os.getenv": (),
     "print": ("sidecar/cli.py", "sidecar/demo/"),
-    "aiohttp.ClientSession": ("sidecar/demo/", "sidecar/upstream/fetch.py"),
+    "aiohttp.ClientSession": ("sidecar/demo/", "sidecar/upstream/fetch.py", "sidecar/pin_command.py"),
     "logging.basicConfig": ("sidecar/cli.py",),
     "sys.exit": ("sidecar/__main__.py", "sidecar/demo/__main__.py"),
 }
