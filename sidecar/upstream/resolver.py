@@ -38,7 +38,7 @@ class Resolver:
     def __init__(self, lookup: Lookup = _look_up) -> None:
         self._lookup = lookup
         self._known: dict[tuple[str, int], _Known] = {}
-        self._flights: dict[tuple[str, int], asyncio.Task[list[AddressInfo]]] = {}
+        self._flights: dict[tuple[str, int], asyncio.Task[list[AddressInfo] | Exception]] = {}
         self._tasks = Tasks()
 
     async def addresses(self, host: str, port: int) -> list[AddressInfo]:
@@ -55,21 +55,28 @@ class Resolver:
         if flight is None:
             flight = self._flights[key] = self._tasks.spawn(self._fly(key), name=f"resolve {host}")
         if known is None or now_s - known.at_s > STALE_S:
-            return await asyncio.shield(flight)
+            found = await asyncio.shield(flight)
+            if isinstance(found, Exception):
+                raise found.with_traceback(None)
+            return found
         await asyncio.wait([flight], timeout=_PATIENCE_S)
-        if flight.done() and not flight.cancelled() and flight.exception() is None:
-            return flight.result()
+        if flight.done() and not flight.cancelled() and not isinstance(found := flight.result(), Exception):
+            return found
         return known.addresses
 
     async def aclose(self) -> None:
         """Give lookups up."""
         await self._tasks.aclose()
 
-    async def _fly(self, key: tuple[str, int]) -> list[AddressInfo]:
+    async def _fly(self, key: tuple[str, int]) -> list[AddressInfo] | Exception:
+        """The addresses, or why there are none: a name that nobody knows is no failure of this task."""
         try:
             addresses = await self._lookup(*key)
+        except (OSError, UnicodeError) as error:
+            return error
+        else:
             if not addresses:
-                raise OSError("the name has no address")
+                return OSError("the name has no address")
             self._known[key] = _Known(addresses, asyncio.get_running_loop().time())
             return addresses
         finally:

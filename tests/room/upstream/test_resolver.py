@@ -131,3 +131,13 @@ async def test_the_system_knows_localhost():
     await resolver.aclose()
 
     assert {"127.0.0.1", "::1"} >= {info[4][0] for info in addresses}
+
+
+async def test_a_name_that_nobody_knows_fails_its_callers_and_is_no_incident(names, resolver, caplog):
+    """Every caller is told; the log is not filled with tracebacks of a misspelt host."""
+    names.answer = socket.gaierror(-2, "Name or service not known")
+    for _ in range(2):
+        with pytest.raises(socket.gaierror, match="not known"):
+            await resolver.addresses("nowhere.example", 443)
+
+    assert [] == caplog.records
