@@ -2,6 +2,7 @@
 #
 #   make run [ARGS=--once]   set everything up and run the demo
 #   make test                set everything up and run every check and test
+#   make pure                every branch of the rooms that decide, by their own unit tests
 #   make compiled            the flows on the compiled package
 #   make lint                only the checks: ruff, mypy, import-linter
 #   make bench               figures, asserted by nobody
@@ -20,18 +21,22 @@ COMPILED := .venv-compiled
 CHART := .venv-chart
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint unit compiled chart bench lock clean
+.PHONY: run test lint pure unit compiled chart bench lock clean
 
 run: $(RUN)/.stamp
 	$(RUN)/bin/plano-sidecar demo $(ARGS)
 
-test: lint unit compiled chart
+test: lint pure unit compiled chart
 
 lint: $(TEST)/.stamp
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
+
+# Every branch of the rooms that decide, by their own tests alone.
+pure: $(TEST)/.stamp
+	COVERAGE_FILE=.coverage-pure $(TEST)/bin/python -m pytest -q --cov --cov-config=tests/unit/coverage.ini --cov-report=term tests/unit
 
 unit: $(TEST)/.stamp
 	$(TEST)/bin/python -m pytest --cov --cov-report=term --cov-fail-under=90 --ignore=tests/room/chart

@@ -116,8 +116,6 @@ def _patch(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | m
         edits.append((facts.insert_at, facts.insert_at, b'"model":' + _encoded(upstream_model) + comma))
     elif facts.requested_model != upstream_model:
         edits.append((*facts.model_span, _encoded(upstream_model)))
-    if not edits:
-        return [body]
     if len(edits) > 1:
         edits.sort()
     view = memoryview(body)

@@ -83,6 +83,8 @@ def test_indices_are_those_of_the_file():
         (preference(models="[]"), ["5: routing_preferences[0].models: must not be empty"]),
         (preference(name="other"),
          ["5: routing_preferences[0].name: 'other' is what the router model answers where nothing fits"]),
+        (preference(name='"a\\tb"'),
+         ["5: routing_preferences[0].name: holds a control character; the name stands in a response header"]),
         (preference(selection_policy="{prefer: cheapest}"),
          [("5: routing_preferences[0].selection_policy.prefer: 'cheapest' needs a price on one of its models, "
           "or a source of type cost in model_metrics_sources")]),

@@ -187,3 +187,20 @@ def test_passthrough_names_an_entry_or_a_prefix():
 
     assert "openai/gpt-4o-mini" == table.passthrough("openai").provider
     assert "gpt-us" == table.passthrough("gpt-us").provider
+
+
+def test_entries_and_candidates_of_a_name():
+    """Of any dialect, and of one; a wildcard's models count, unknown names have none, and asking twice changes nothing."""
+    table = ModelTable(PROVIDERS, ALIASES)
+    for _ in range(2):
+        assert ["gpt-eu", "gpt-us"] == [each.provider for each in table.entries_of("openai/gpt-4o")]
+        assert ["gpt-eu", "gpt-us"] == [each.provider for each in table.candidates_of("openai/gpt-4o", CHAT)]
+        assert ["groq/*"] == [each.provider for each in table.candidates_of("groq/llama", CHAT)]
+        assert () == table.candidates_of("anthropic/claude-haiku-4-5", RESPONSES)
+        assert ((), ()) == (table.entries_of("nobody"), table.candidates_of("no/body", CHAT))
+
+
+def test_a_name_that_could_not_stand_in_a_header_is_no_wildcards():
+    """It comes from a body, and would be a response header's value."""
+    with pytest.raises(ModelNotFound):
+        ModelTable(PROVIDERS, ALIASES).resolve("groq/a\r\nb", CHAT)

@@ -143,8 +143,21 @@ async def test_a_cut_between_events_is_told_in_an_error_event(dialect, error):
         (FakeReply(b"data: 1\n\n", UpstreamCut("gone"), content_length=99), DialectName.CHAT),
         (FakeReply(b"data: 1\n\n", UpstreamCut("gone"), status=500), DialectName.CHAT),
         (FakeReply(b"data: 1\n\n", UpstreamCut("gone")), None),
+        (
+            FakeReply(b"data: 1", UpstreamCut("gone"), headers=(*EVENT_STREAM, (b"x-sixteen-bytes-", b"1"))),
+            DialectName.CHAT,
+        ),
     ],
-    ids=["inside an event", "json", "no error", "gzip", "length-delimited", "error status", "passthrough"],
+    ids=[
+        "inside an event",
+        "json",
+        "no error",
+        "gzip",
+        "length-delimited",
+        "error status",
+        "passthrough",
+        "another field",
+    ],
 )
 async def test_a_cut_anywhere_else_adds_no_byte(reply, dialect):
     """Inside an event, in compressed, length-delimited or foreign bytes, an event of ours would only confuse."""

@@ -57,3 +57,10 @@ def test_little_is_kept():
     watch.feed(b"x" * 1_000_000)
 
     assert len(watch._tail) == 40
+
+
+@pytest.mark.parametrize("blank", [b"", b" "])
+def test_an_event_without_a_name_is_known_by_its_type(blank):
+    """Some providers leave the event's name out; a model's own text has its quotes escaped."""
+    assert _seen(RESPONSES, b'data: {"type":' + blank + b'"response.completed"}\n\n')
+    assert not _seen(RESPONSES, b'data: {"delta":"\\"type\\":\\"response.completed\\""}\n\n')

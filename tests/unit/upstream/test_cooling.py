@@ -32,9 +32,11 @@ def test_without_a_failure_a_plan_is_left_alone():
     plan = Plan((A, B), 3)
     book = cooling()
     assert plan is book.order(plan, 0.0)
+    assert not book.holds_any
 
     book.observe(C, failed(), 0.0)
     assert plan is book.order(plan, 0.0)
+    assert book.holds_any
 
 
 def test_a_cooling_candidate_goes_last_until_its_time_is_over():

@@ -29,3 +29,10 @@ def test_body_is_not_copied():
     views = [piece for batch in batches(b"head", [body]) for piece in batch if isinstance(piece, memoryview)]
     assert all(view.obj is body for view in views)
     assert sum(map(len, views)) == len(body)
+
+
+def test_a_head_that_fills_its_batch_leaves_no_empty_piece():
+    """The body begins with the next batch."""
+    cut = list(batches(b"h" * WRITE_BYTES, [b"b"]))
+
+    assert [[WRITE_BYTES], [1]] == [[len(piece) for piece in batch] for batch in cut]

@@ -52,6 +52,11 @@ def test_a_body_that_is_right_already_is_sent_as_it_is(body):
     assert pieces[0] is body
 
 
+def test_our_own_field_goes_and_a_model_that_is_right_keeps_its_spelling():
+    """Only what must change does."""
+    assert b'{"model":"m\\u0032" }' == patched(b'{"model":"m\\u0032","routing_preferences":[] }', "m2")
+
+
 def test_the_new_model_is_json():
     """Quotes, backslashes and any script."""
     assert json.loads(patched(b'{"model":"x"}', 'm"\\\n\u20ac'))["model"] == 'm"\\\n\u20ac'

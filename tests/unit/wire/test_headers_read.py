@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.call import InboundHeaders
-from sidecar.domain.errors import InvalidHeader
+from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
 from sidecar.wire.header_names import request_names
 from sidecar.wire.header_policy import HeaderPolicy
 from sidecar.wire.headers import (
@@ -406,3 +406,9 @@ def test_any_headers_are_sorted_or_refused(raw):
             assert line.endswith(b"\r\n")
             assert len(line.splitlines()) == 1 or b"\x85" in line
             assert line.count(b"\r") == line.count(b"\n") == 1
+
+
+def test_values_of_more_than_64_kib_are_too_many():
+    """All together: the parser bounds each field alone."""
+    with pytest.raises(HeadersTooLarge):
+        read_headers([(b"x-%d" % number, b"a" * 9000) for number in range(8)], POLICY)
