@@ -9,7 +9,7 @@ from typing import Final
 from sidecar.decider import Decider
 from sidecar.domain.call import Call, Dialect, DialectName, Downstream, Operation
 from sidecar.domain.clock import Clock
-from sidecar.domain.decision import Decision, Plan
+from sidecar.domain.decision import Decision, Plan, Source
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
@@ -25,6 +25,9 @@ _RESULT_BY_SIDE: Final = {
     Side.SIDECAR: CallOutcome.SIDECAR_ERROR,
     Side.UPSTREAM: CallOutcome.UPSTREAM_ERROR,
 }
+
+_WHYS_AT_MOST: Final = 1024
+"""A wildcard's model names are the clients' to invent."""
 
 
 class Proxy:
@@ -48,6 +51,7 @@ class Proxy:
         self._clock = clock
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
         self._attempts = attempts
+        self._whys: dict[tuple[str, str | None, Source], bytes] = {}
 
     async def carry(self, call: Call, down: Downstream) -> Outcome:
         """Carry one call to a provider and the answer back; return how it ended.
@@ -107,17 +111,30 @@ class Proxy:
         return Plan(decision.candidates, self._attempts)
 
     def _own_lines(self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched) -> bytes:
-        route = "" if decision.route_name is None else f"x-plano-route: {header_text(decision.route_name)}\r\n"
-        served_by = header_text(dispatched.candidate.model_name)
-        affinity_ms = decision.affinity_s * 1e3
-        routing_ms = (decided_s - call.admitted_s) * 1e3
-        upstream_ms = (dispatched.head_s - dispatched.sent_s) * 1e3
         return (
-            f"x-request-id: {call.request_id}\r\nx-plano-model: {served_by}\r\n{route}"
-            f"x-plano-source: {decision.source}\r\nx-plano-attempts: {dispatched.attempts}\r\n"
-            f"server-timing: affinity;dur={affinity_ms:.3f}, routing;dur={routing_ms:.3f}, "
-            f"upstream;dur={upstream_ms:.3f}\r\n"
-        ).encode()
+            b"%bx-request-id: %b\r\nx-plano-attempts: %d\r\n"
+            b"server-timing: affinity;dur=%.3f, routing;dur=%.3f, upstream;dur=%.3f\r\n"
+        ) % (
+            self._why(dispatched.candidate.model_name, decision),
+            call.request_id.encode(),
+            dispatched.attempts,
+            decision.affinity_s * 1e3,
+            (decided_s - call.admitted_s) * 1e3,
+            (dispatched.head_s - dispatched.sent_s) * 1e3,
+        )
+
+    def _why(self, served_by: str, decision: Decision) -> bytes:
+        """The lines that tell which model answered, and why; made once for all calls of which they are true."""
+        key = served_by, decision.route_name, decision.source
+        lines = self._whys.get(key)
+        if lines is None:
+            route = "" if decision.route_name is None else f"x-plano-route: {header_text(decision.route_name)}\r\n"
+            model = header_text(served_by)
+            lines = f"x-plano-model: {model}\r\n{route}x-plano-source: {decision.source}\r\n".encode()
+            if len(self._whys) >= _WHYS_AT_MOST:
+                self._whys.clear()
+            self._whys[key] = lines
+        return lines
 
     def _end(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         self._observers.call_ended(call, decision, outcome)

@@ -1,8 +1,7 @@
 """The app's end of a call: heads and chunks are bytes of our own making, in one write where they can be.
 
 aiohttp's `StreamResponse` builds a multidict, adds headers and joins them again for every answer. Here the handler
-writes to the transport, and then returns this object, whose `prepare` and `write_eof` have nothing left to do where
-aiohttp's own loop (`listener.request.PlainRequest`) calls them.
+writes to the transport; aiohttp's own loop, where it is used, is told that all is written (`listener.server`).
 """
 
 from __future__ import annotations
@@ -12,9 +11,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
-
 from sidecar.listener.request import Request
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -23,11 +19,10 @@ _FLUSH_AT_MOST_S: Final = 5.0
 """How long a last error event may take to reach an app that reads slowly, before the connection is dropped."""
 
 
-class AppEnd(web.StreamResponse):
+class AppEnd:
     """Implements `domain.call.Downstream` for one request of one connection."""
 
     def __init__(self, request: Request, write: Callable[[asyncio.Transport, bytes], None] | None = None) -> None:
-        # The base class would build what is not used.
         self.request = request
         self._transport = request.transport
         self._write = write
@@ -40,19 +35,12 @@ class AppEnd(web.StreamResponse):
 
     @property
     def keep_alive(self) -> bool:
-        """What aiohttp asks once the handler has returned."""
+        """Whether the connection can carry another request, once the handler has returned."""
         return self._keeps_alive and self.is_started
 
     def close_after(self) -> None:
         """Close the connection once the answer is complete."""
         self._keeps_alive = False
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
-        """Everything was written already."""
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Everything was written already."""
 
     def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
         """See `Downstream.send_whole`. One write: status line, headers, body."""
@@ -88,7 +76,7 @@ class AppEnd(web.StreamResponse):
         if self._transport is not None:
             self._transport.write(b"".join(head))
 
-    async def write(self, data: bytes) -> None:  # type: ignore[override] # chunks are never views here
+    async def write(self, data: bytes) -> None:
         """See `Downstream.write`."""
         transport = self._transport
         if transport is None or transport.is_closing():

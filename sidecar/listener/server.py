@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from aiohttp import http_parser, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import ConfigError
@@ -37,6 +38,24 @@ def assert_c_parser() -> None:
         )
 
 
+class _Written(web.StreamResponse):
+    """What aiohttp's own loop gets for an answer that was written to the transport already."""
+
+    def __init__(self, *, keeps_alive: bool) -> None:
+        super().__init__()
+        self._keeps_alive = keeps_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._keeps_alive
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        pass
+
+
 class _PlainConnection(TimedConnection):
     """aiohttp's own loop, with the hook through which its parse errors pass."""
 
@@ -57,8 +76,7 @@ class _PlainConnection(TimedConnection):
         self.stop_head_timer()
         answer = await handler(PlainRequest(request))
         self._is_serving = not answer.keep_alive  # else what still comes is the rest of a body that nobody wants
-        assert isinstance(answer, web.StreamResponse)
-        return answer
+        return _Written(keeps_alive=answer.keep_alive)
 
     def handle_error(
         self,
@@ -69,8 +87,7 @@ class _PlainConnection(TimedConnection):
     ) -> web.StreamResponse:
         self.stop_head_timer()
         answer = self.on_parse_error(PlainRequest(request), exc)
-        assert isinstance(answer, web.StreamResponse)
-        return answer
+        return _Written(keeps_alive=answer.keep_alive)
 
 
 class DataServer(web.Server):

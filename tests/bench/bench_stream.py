@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.support.net import json_request
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
-CHUNKS, GAP_S, CALLS, STREAMS = 200, 0.005, 5, (1, 50)
+CHUNKS, GAP_S, CALLS, STREAMS = 200, 0.005, 15, (1, 50)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 REQUEST = json_request(
     "/v1/chat/completions", {"model": "gpt-4o", "stream": True, "messages": []}, {"connection": "keep-alive"}

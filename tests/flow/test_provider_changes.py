@@ -68,14 +68,14 @@ class Provider:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
                 fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:-2])
                 await reader.readexactly(int(fields["content-length"]))
-                await asyncio.sleep(random.choice((0, 0, 0.002)))
+                await asyncio.sleep(random.choice((0, 0, 0.002)))  # sleep: it works
                 if writer.is_closing():
                     return
                 self.carried_out[fields["x-request-id"]] += 1
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
                              % (len(ANSWER), ANSWER))  # fmt: skip
                 if self.closes_after():
-                    await asyncio.sleep(random.choice((0, 0, 0.001)))
+                    await asyncio.sleep(random.choice((0, 0, 0.001)))  # sleep: the worst moment is one of these
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from sidecar.listener.app_end import AppEnd
+from sidecar.listener.server import _Written
 from tests.room.listener.fakes import FakeRequest
 
 CLOSE, KEEP = b"Connection: close\r\n", b"Connection: keep-alive\r\n"
@@ -221,13 +222,11 @@ async def test_an_answer_that_never_began_keeps_no_connection():
     assert not AppEnd(FakeRequest()).keep_alive
 
 
-async def test_aiohttps_own_loop_finds_everything_written():
-    """It asks a response to prepare and to end itself."""
-    request = FakeRequest()
-    down = AppEnd(request)
-    down.send_whole(200, b"OK", [], b"x")
-    written = request.written
-    await down.prepare(None)  # type: ignore[arg-type] # it is not looked at
-    await down.write_eof()
+@pytest.mark.parametrize("keeps_alive", [True, False])
+async def test_aiohttps_own_loop_finds_everything_written(keeps_alive):
+    """It asks a response to prepare and to end itself; whether the connection goes on is the answer's to say."""
+    written = _Written(keeps_alive=keeps_alive)
 
-    assert written == request.written
+    assert await written.prepare(None) is None  # type: ignore[arg-type] # not looked at
+    await written.write_eof(b"lost")
+    assert keeps_alive is written.keep_alive
