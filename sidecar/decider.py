@@ -89,7 +89,9 @@ class Decider:
         if session is None:
             return None
         binding = self._store.get_now(session)
-        return None if binding is None or binding.provisional else self._keep(binding, call)
+        if binding is None or (binding.provisional and self._chooser.may_ask(call.admitted_s)):
+            return None
+        return self._keep(binding, call)
 
     async def decide(self, call: Call) -> Decision:
         """The session's pin where there is one; else what the router model says, which becomes the pin.
@@ -224,6 +226,8 @@ class Decider:
         """Whether the router model may be asked again: its answer was missed, and the conversation begins anew."""
         if not binding.provisional or call.endpoint.operation is not Operation.GENERATE:
             return False
+        if not self._chooser.may_ask(call.admitted_s):
+            return False  # it would only be missed once more
         return all(turn.role != "assistant" for turn in prompt_facts(call.dialect, call.body).turns)
 
     def _is_among(self, binding: Binding, routes: tuple[Route, ...]) -> bool:

@@ -78,6 +78,10 @@ class Chooser:
         """Whether these are the config's routes; the names of others are no metric labels."""
         return routes is self.configured
 
+    def may_ask(self, now_s: float) -> bool:
+        """Whether the router model would be asked now: there is one, and its breaker lets somebody through."""
+        return self._router is not None and not self._router.breaker.is_shut(now_s)
+
     async def choose(self, call: Call, routes: tuple[Route, ...], now_s: float, waited_s: float = 0.0) -> Choice:
         """Ask the router model. Waits ``router_timeout_ms`` at most, less ``waited_s`` that are spent; there is one
         where there are routes.

@@ -283,3 +283,20 @@ async def test_a_router_that_was_down_is_asked_again_by_a_conversation_that_begi
         pin = await house.pin_until(model_name=GPT)
         assert "provisional" not in pin
         assert (200, "pinned", "summaries", GPT) == told(await house.one.ask(headers=HEADERS, messages=going_on))
+
+
+async def test_while_the_router_is_left_alone_a_provisional_pin_is_as_good_as_any(monkeypatch):
+    """Its breaker is open: no call of the session is decided anew, until a probe may ask."""
+    async with two(monkeypatch) as house:
+        house.one.router.script.always("503")
+        for number in range(5):
+            await house.one.ask(f"{SUMMARY} {number}", headers=HEADERS | {"x-model-affinity": f"other-{number}"})
+        await house.one.ask(SUMMARY, headers=HEADERS)
+        asked = house.one.router.seen
+        before = await house.one.metrics("router_requests_total")
+        replies = {told(await house.one.ask(SUMMARY, headers=HEADERS)) for _ in range(20)}
+        after = await house.one.metrics("router_requests_total")
+
+    assert {(200, "pinned", None, MINI)} >= replies - {(200, "fallback", None, MINI)}
+    assert house.one.router.seen - asked <= 2  # a probe a second
+    assert sum(after.values()) - sum(before.values()) <= 2
