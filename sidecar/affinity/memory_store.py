@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sidecar.affinity.key import parse_key, plain_key
+from sidecar.affinity.key import KEY_PREFIX, escape_part, parse_key, plain_key
 from sidecar.affinity.near_cache import Entry, NearCache
 from sidecar.affinity.patience import Patience
 from sidecar.affinity.store import Page, Pin
@@ -88,15 +88,18 @@ class MemoryStore:
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
         """See `AffinityStore.page`. The cursor is a count: pins that come and go meanwhile may be told twice or not."""
         start = int(cursor or 0)
-        pins = [self._pin(key, entry) for key, entry in self._pins.items()]
-        wanted = [pin for pin in pins if pin is not None and tenant in (None, pin.tenant)]
+        prefix = KEY_PREFIX if tenant is None else f"{KEY_PREFIX}{escape_part(tenant)}:"
+        # Calls wait while this runs: only the page itself is looked into.
+        wanted = [(key, entry) for key, entry in self._pins.items() if key.startswith(prefix)]
         end = start + limit
-        return Page(wanted[start:end], str(end) if end < len(wanted) else None)
+        pins = [self._pin(key, entry) for key, entry in wanted[start:end]]
+        return Page([pin for pin in pins if pin is not None], str(end) if end < len(wanted) else None)
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
         """See `AffinityStore.of_session`."""
         plain = plain_key(SessionKey(session_id, tenant))
-        pins = [self._pin(key, entry) for key, entry in self._pins.items() if key.partition("~")[0] == plain]
+        own = [(key, entry) for key, entry in self._pins.items() if key.startswith(plain)]
+        pins = [self._pin(key, entry) for key, entry in own if key.partition("~")[0] == plain]
         return [pin for pin in pins if pin is not None]
 
     async def drop(self, keys: Sequence[str]) -> int:
