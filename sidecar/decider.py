@@ -6,10 +6,9 @@ Source of the rules: affinity.md, "Lanes" and "When a pin is written, moved, dro
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import Final, NamedTuple
-
-import msgspec
 
 from sidecar.affinity.patience import Patience
 from sidecar.affinity.policy import keep_binding, may_be_replaced, sent_home, session_key_of, tries_home
@@ -106,7 +105,7 @@ class Decider:
         ask = _Ask(call, resolved, routes, self._store.patience())
         decision = await self._decide(ask, session_key_of(call, resolved.model_name))
         affinity_s = ask.patience.waited_s
-        return decision if not affinity_s else msgspec.structs.replace(decision, affinity_s=affinity_s)
+        return decision if not affinity_s else dataclasses.replace(decision, affinity_s=affinity_s)
 
     async def look(self, call: Call) -> tuple[Choice | None, Decision]:
         """What the router model says to a call, pinned or not, and what `decide` would say; no pin is made or moved.
@@ -176,7 +175,7 @@ class Decider:
         if standing is not None and self._is_among(standing, ask.routes):
             kept = self._keep(standing, ask.call)
             if kept is not None:
-                return msgspec.structs.replace(kept, router_s=waited_s)
+                return dataclasses.replace(kept, router_s=waited_s)
         return await self._route(ask, waited_s)  # what the first one found is of no use to this call
 
     async def _fly(self, session: SessionKey, ask: _Ask, seen: Binding | None) -> _Flight:
@@ -201,9 +200,7 @@ class Decider:
             is_kept = claimed.provisional and seen.provisional
             standing = seen if is_kept else await self._store.replace(session, seen, claimed, ask.patience)
         if standing == claimed:
-            return _Flight(
-                msgspec.structs.replace(decision, pinned_model=claimed.model_name, has_claimed=True), standing
-            )
+            return _Flight(dataclasses.replace(decision, pinned_model=claimed.model_name, has_claimed=True), standing)
         return _Flight(self._keep(standing, ask.call) or decision, standing)
 
     async def _route(self, ask: _Ask, waited_s: float = 0.0) -> Decision:
@@ -220,7 +217,7 @@ class Decider:
             return Decision(Source.ROUTED, choice.ranked.candidates, name, router_s, metric_route)
         decision = ask.resolved.decision
         source = Source.FALLBACK if choice.asked.is_fallback else decision.source
-        return msgspec.structs.replace(decision, source=source, router_s=router_s)
+        return dataclasses.replace(decision, source=source, router_s=router_s)
 
     def _is_open(self, binding: Binding, call: Call) -> bool:
         """Whether the router model may be asked again: its answer was missed, and the conversation begins anew."""

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sidecar.decider import Decider
-from sidecar.domain.call import Call, Dialect, DialectName, Downstream, Operation
+from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan, Source
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
+from sidecar.domain.ports import Dialect, Downstream
 from sidecar.follow import Follower
 from sidecar.stream.relay import Relay, relay_whole
 from sidecar.stream.relayed import Relayed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
-
-import msgspec
 
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Binding, Candidate, Decision, Source
@@ -53,7 +52,7 @@ def keep_binding(
 def sent_home(decision: Decision, homes: tuple[Candidate, ...]) -> Decision:
     """A pinned decision that tries the session's home first."""
     rest = tuple(candidate for candidate in decision.candidates if candidate not in homes)
-    return msgspec.structs.replace(decision, candidates=(*homes, *rest), returns_home=True)
+    return dataclasses.replace(decision, candidates=(*homes, *rest), returns_home=True)
 
 
 def may_be_replaced(binding: Binding, now_unix_s: float) -> bool:
@@ -70,7 +69,7 @@ def moved(binding: Binding, model_name: str, now_unix_s: float, *, is_for_good: 
     is_away = binding.home is not None and not _is_settled(binding, now_unix_s)
     home = None if is_for_good else binding.home if is_away else binding.model_name
     is_home = home is None or home == model_name
-    return msgspec.structs.replace(
+    return dataclasses.replace(
         binding,
         model_name=model_name,
         generation=binding.generation + 1,
@@ -84,7 +83,7 @@ def not_home(binding: Binding, *, is_gone: bool) -> Binding:
     """The pin of a session that was tried at home and could not be served there; after three times it settles."""
     failed_returns = binding.failed_returns + 1
     is_settled = is_gone or failed_returns >= FAILED_RETURNS
-    return msgspec.structs.replace(
+    return dataclasses.replace(
         binding,
         generation=binding.generation + 1,
         home=None if is_settled else binding.home,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-
-import msgspec
+from dataclasses import dataclass
+from typing import Final, final
 
 from sidecar.domain.call import DialectName
 
@@ -19,76 +19,180 @@ class Source(enum.StrEnum):
     FALLBACK = "fallback"
 
 
-class Price(msgspec.Struct, frozen=True, gc=False):
+@final
+@dataclass(init=False, unsafe_hash=True)
+class Price:
     """What a provider charges, in USD per million tokens. None means unknown, never free."""
 
-    usd_per_mtok_in: float | None = None
-    usd_per_mtok_out: float | None = None
-    usd_per_mtok_cached_in: float | None = None
+    usd_per_mtok_in: Final[float | None]
+    usd_per_mtok_out: Final[float | None]
+    usd_per_mtok_cached_in: Final[float | None]
+
+    def __init__(
+        self,
+        usd_per_mtok_in: float | None = None,
+        usd_per_mtok_out: float | None = None,
+        usd_per_mtok_cached_in: float | None = None,
+    ) -> None:
+        self.usd_per_mtok_in = usd_per_mtok_in
+        self.usd_per_mtok_out = usd_per_mtok_out
+        self.usd_per_mtok_cached_in = usd_per_mtok_cached_in
 
 
-class Candidate(msgspec.Struct, frozen=True):
+@final
+@dataclass(init=False, unsafe_hash=True)
+class Candidate:
     """One model at one provider entry."""
 
-    provider: str
+    provider: Final[str]
     """The entry's unique name."""
-    model_name: str
+    model_name: Final[str]
     """``prefix/model`` as pins and response headers show it."""
-    upstream_model: str
+    upstream_model: Final[str]
     """The bare id that goes into the body."""
-    metric_model: str
+    metric_model: Final[str]
     """``model_name``, but ``prefix/*`` for a wildcard's models, so that clients cannot grow the series."""
-    dialects: frozenset[DialectName]
-    passthrough_auth: bool = False
-    price: Price | None = None
+    dialects: Final[frozenset[DialectName]]
+    passthrough_auth: Final[bool]
+    price: Final[Price | None]
+
+    def __init__(
+        self,
+        provider: str,
+        model_name: str,
+        upstream_model: str,
+        metric_model: str,
+        dialects: frozenset[DialectName],
+        passthrough_auth: bool = False,
+        price: Price | None = None,
+    ) -> None:
+        self.provider = provider
+        self.model_name = model_name
+        self.upstream_model = upstream_model
+        self.metric_model = metric_model
+        self.dialects = dialects
+        self.passthrough_auth = passthrough_auth
+        self.price = price
 
 
-class Route(msgspec.Struct, frozen=True):
+@final
+@dataclass(init=False)
+class Route:
     """A described kind of work with its models, in the operator's order."""
 
-    name: str
-    description: str
-    candidates: tuple[Candidate, ...]
-    prefer: str = "none"
+    name: Final[str]
+    description: Final[str]
+    candidates: Final[tuple[Candidate, ...]]
+    prefer: Final[str]
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        candidates: tuple[Candidate, ...],
+        prefer: str = "none",
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.candidates = candidates
+        self.prefer = prefer
 
 
-class Binding(msgspec.Struct, frozen=True):
+@final
+@dataclass(init=False)
+class Binding:
     """What the affinity store holds for a session: the pin and nothing else."""
 
-    model_name: str
-    route_name: str | None = None
-    requested_model: str | None = None
-    generation: int = 0
-    bound_at_unix_s: float = 0.0
-    home: str | None = None
-    away_since_unix_s: float | None = None
-    failed_returns: int = 0
+    model_name: Final[str]
+    route_name: Final[str | None]
+    requested_model: Final[str | None]
+    generation: Final[int]
+    bound_at_unix_s: Final[float]
+    home: Final[str | None]
+    away_since_unix_s: Final[float | None]
+    failed_returns: Final[int]
     """How often the session could not be served at home since it left."""
-    provisional: bool = False
+    provisional: Final[bool]
+
+    def __init__(
+        self,
+        model_name: str,
+        route_name: str | None = None,
+        requested_model: str | None = None,
+        generation: int = 0,
+        bound_at_unix_s: float = 0.0,
+        home: str | None = None,
+        away_since_unix_s: float | None = None,
+        failed_returns: int = 0,
+        provisional: bool = False,
+    ) -> None:
+        self.model_name = model_name
+        self.route_name = route_name
+        self.requested_model = requested_model
+        self.generation = generation
+        self.bound_at_unix_s = bound_at_unix_s
+        self.home = home
+        self.away_since_unix_s = away_since_unix_s
+        self.failed_returns = failed_returns
+        self.provisional = provisional
 
 
-class Decision(msgspec.Struct, frozen=True):
+@final
+@dataclass(init=False)
+class Decision:
     """The outcome of choosing: candidates in no particular rank yet, and the reason."""
 
-    source: Source
-    candidates: tuple[Candidate, ...]
-    route_name: str | None = None
-    router_s: float = 0.0
+    source: Final[Source]
+    candidates: Final[tuple[Candidate, ...]]
+    route_name: Final[str | None]
+    router_s: Final[float]
     """Spent waiting for the router model."""
-    metric_route: str = "none"
+    metric_route: Final[str]
     """The route as metrics name it: ``other`` for one that a body brought along."""
-    returns_home: bool = False
+    returns_home: Final[bool]
     """Whether the first candidate is where the session came from, tried again."""
-    pinned_model: str | None = None
+    pinned_model: Final[str | None]
     """The model under which the session's pin stands; None for a call without one."""
-    has_claimed: bool = False
+    has_claimed: Final[bool]
     """Whether this very call made the pin."""
-    affinity_s: float = 0.0
+    affinity_s: Final[float]
     """Spent waiting for the affinity store."""
 
+    def __init__(
+        self,
+        source: Source,
+        candidates: tuple[Candidate, ...],
+        route_name: str | None = None,
+        router_s: float = 0.0,
+        metric_route: str = "none",
+        returns_home: bool = False,
+        pinned_model: str | None = None,
+        has_claimed: bool = False,
+        affinity_s: float = 0.0,
+    ) -> None:
+        self.source = source
+        self.candidates = candidates
+        self.route_name = route_name
+        self.router_s = router_s
+        self.metric_route = metric_route
+        self.returns_home = returns_home
+        self.pinned_model = pinned_model
+        self.has_claimed = has_claimed
+        self.affinity_s = affinity_s
 
-class Plan(msgspec.Struct, frozen=True):
+
+@final
+@dataclass(init=False)
+class Plan:
     """Candidates in the order in which they will be tried; never empty."""
 
-    candidates: tuple[Candidate, ...]
-    max_attempts: int
+    candidates: Final[tuple[Candidate, ...]]
+    max_attempts: Final[int]
+
+    def __init__(
+        self,
+        candidates: tuple[Candidate, ...],
+        max_attempts: int,
+    ) -> None:
+        self.candidates = candidates
+        self.max_attempts = max_attempts

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Final
-
-import msgspec
+from dataclasses import dataclass
+from typing import Final, final
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 
@@ -29,22 +28,38 @@ def mint_request_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-class TraceContext(msgspec.Struct, frozen=True, gc=False):
+@final
+@dataclass(init=False, unsafe_hash=True)
+class TraceContext:
     """A W3C trace context (level 2), valid by construction.
 
     Source: https://www.w3.org/TR/trace-context-2/
     """
 
-    trace_id: str
+    trace_id: Final[str]
     """32 lower-case hex digits, not all zero."""
-    parent_id: str
+    parent_id: Final[str]
     """16 lower-case hex digits, not all zero: the caller's span where it was received, ours where it was minted."""
-    flags: int
+    flags: Final[int]
     """Only the bits that level 2 defines: ``FLAG_SAMPLED``, ``FLAG_RANDOM_TRACE_ID``."""
-    tracestate: str = ""
+    tracestate: Final[str]
     """The combined list members, at most 32, without blanks around them; empty if there were none."""
-    received: bool = False
+    received: Final[bool]
     """True where the app sent it, False where it was minted here."""
+
+    def __init__(
+        self,
+        trace_id: str,
+        parent_id: str,
+        flags: int,
+        tracestate: str = "",
+        received: bool = False,
+    ) -> None:
+        self.trace_id = trace_id
+        self.parent_id = parent_id
+        self.flags = flags
+        self.tracestate = tracestate
+        self.received = received
 
     @property
     def traceparent(self) -> str:
@@ -66,10 +81,22 @@ def mint_span_id() -> str:
     return f"{_random.getrandbits(64) or 1:016x}"
 
 
-class SessionKey(msgspec.Struct, frozen=True, gc=False):
+@final
+@dataclass(init=False, unsafe_hash=True)
+class SessionKey:
     """Which conversation a call belongs to. The parts are as the app sent them; `affinity.key` escapes them."""
 
-    session_id: str
-    tenant: str | None = None
-    requested_model: str = ""
+    session_id: Final[str]
+    tenant: Final[str | None]
+    requested_model: Final[str]
     """What the app asked for, after alias: the lane inside the session."""
+
+    def __init__(
+        self,
+        session_id: str,
+        tenant: str | None = None,
+        requested_model: str = "",
+    ) -> None:
+        self.session_id = session_id
+        self.tenant = tenant
+        self.requested_model = requested_model

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-
-import msgspec
+from dataclasses import dataclass
+from typing import Final, final
 
 from sidecar.domain.decision import Candidate
 
@@ -37,40 +37,86 @@ class CallOutcome(enum.StrEnum):
     """A key of dicts on every call; Enum's own hash is a Python function."""
 
 
-class Usage(msgspec.Struct, frozen=True, gc=False):
+@final
+@dataclass(init=False)
+class Usage:
     """Tokens as the provider counted them; None means that it did not say, 0 that it said zero."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_input_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    input_tokens: Final[int | None]
+    output_tokens: Final[int | None]
+    cached_input_tokens: Final[int | None]
+    cache_write_tokens: Final[int | None]
+    reasoning_tokens: Final[int | None]
+
+    def __init__(
+        self,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cached_input_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+    ) -> None:
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.cached_input_tokens = cached_input_tokens
+        self.cache_write_tokens = cache_write_tokens
+        self.reasoning_tokens = reasoning_tokens
 
 
-class Served(msgspec.Struct, frozen=True, gc=False):
+@final
+@dataclass(init=False)
+class Served:
     """What an answer said about itself."""
 
-    usage: Usage | None = None
+    usage: Final[Usage | None]
     """None where it did not say."""
-    served_model: str | None = None
+    served_model: Final[str | None]
     """The provider's own name for the model that answered."""
-    finish: str | None = None
+    finish: Final[str | None]
     """Why it ended, in the provider's word: ``stop``, ``tool_calls``, ``end_turn``, ``completed``, ..."""
 
+    def __init__(
+        self,
+        usage: Usage | None = None,
+        served_model: str | None = None,
+        finish: str | None = None,
+    ) -> None:
+        self.usage = usage
+        self.served_model = served_model
+        self.finish = finish
 
-class Timing(msgspec.Struct, frozen=True, gc=False):
+
+@final
+@dataclass(init=False)
+class Timing:
     """Where the time of one call went. Durations in seconds on the monotonic clock."""
 
-    total_s: float
+    total_s: Final[float]
     """From admission to the last byte, or to the moment the app left."""
-    routing_s: float = 0.0
+    routing_s: Final[float]
     """From admission to a finished plan, Redis and the router model included."""
-    affinity_s: float = 0.0
-    router_s: float = 0.0
-    upstream_s: float = 0.0
+    affinity_s: Final[float]
+    router_s: Final[float]
+    upstream_s: Final[float]
     """Spent waiting for providers, over all attempts."""
-    first_byte_s: float | None = None
+    first_byte_s: Final[float | None]
     """From admission to the first byte sent to the app; None if none was sent."""
+
+    def __init__(
+        self,
+        total_s: float,
+        routing_s: float = 0.0,
+        affinity_s: float = 0.0,
+        router_s: float = 0.0,
+        upstream_s: float = 0.0,
+        first_byte_s: float | None = None,
+    ) -> None:
+        self.total_s = total_s
+        self.routing_s = routing_s
+        self.affinity_s = affinity_s
+        self.router_s = router_s
+        self.upstream_s = upstream_s
+        self.first_byte_s = first_byte_s
 
     @property
     def overhead_s(self) -> float:
@@ -78,28 +124,66 @@ class Timing(msgspec.Struct, frozen=True, gc=False):
         return max(0.0, self.total_s - self.affinity_s - self.router_s - self.upstream_s)
 
 
-class Attempt(msgspec.Struct, frozen=True):
+@final
+@dataclass(init=False)
+class Attempt:
     """One try at one candidate."""
 
-    candidate: Candidate
-    outcome: AttemptOutcome
-    status: int | None
+    candidate: Final[Candidate]
+    outcome: Final[AttemptOutcome]
+    status: Final[int | None]
     """The provider's status, None where no head arrived."""
-    first_byte_s: float | None
-    total_s: float
+    first_byte_s: Final[float | None]
+    total_s: Final[float]
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        outcome: AttemptOutcome,
+        status: int | None,
+        first_byte_s: float | None,
+        total_s: float,
+    ) -> None:
+        self.candidate = candidate
+        self.outcome = outcome
+        self.status = status
+        self.first_byte_s = first_byte_s
+        self.total_s = total_s
 
 
-class Outcome(msgspec.Struct, frozen=True):
+@final
+@dataclass(init=False)
+class Outcome:
     """How a call ended, for observers."""
 
-    result: CallOutcome
-    status: int
+    result: Final[CallOutcome]
+    status: Final[int]
     """What the app saw; 0 if it left before a head was sent."""
-    timing: Timing
-    streamed: bool = False
-    served: Served | None = None
+    timing: Final[Timing]
+    streamed: Final[bool]
+    served: Final[Served | None]
     """What the answer said about itself; None where nothing was to be read: no answer, an error, a passthrough."""
-    candidate: Candidate | None = None
+    candidate: Final[Candidate | None]
     """Who answered; None where nobody did."""
-    error_code: str | None = None
-    bytes_out: int = 0
+    error_code: Final[str | None]
+    bytes_out: Final[int]
+
+    def __init__(
+        self,
+        result: CallOutcome,
+        status: int,
+        timing: Timing,
+        streamed: bool = False,
+        served: Served | None = None,
+        candidate: Candidate | None = None,
+        error_code: str | None = None,
+        bytes_out: int = 0,
+    ) -> None:
+        self.result = result
+        self.status = status
+        self.timing = timing
+        self.streamed = streamed
+        self.served = served
+        self.candidate = candidate
+        self.error_code = error_code
+        self.bytes_out = bytes_out

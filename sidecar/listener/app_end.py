@@ -20,7 +20,7 @@ _FLUSH_AT_MOST_S: Final = 5.0
 
 
 class AppEnd:
-    """Implements `domain.call.Downstream` for one request of one connection."""
+    """Implements `domain.ports.Downstream` for one request of one connection."""
 
     def __init__(self, request: Request, write: Callable[[asyncio.Transport, bytes], None] | None = None) -> None:
         self.request = request

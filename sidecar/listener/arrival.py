@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass
+from typing import Final, final
 
 from sidecar.domain.call import InboundHeaders
 from sidecar.listener.intake import Intake
@@ -10,25 +11,59 @@ from sidecar.listener.request import Request
 from sidecar.wire.header_policy import HeaderPolicy
 
 
-class DoorPolicy(msgspec.Struct, frozen=True):
+@final
+@dataclass(init=False)
+class DoorPolicy:
     """What the data port lets in."""
 
-    headers: HeaderPolicy
-    intake: Intake
-    allow_origins: frozenset[str] = frozenset()
-    fixed_tenant: str | None = None
+    headers: Final[HeaderPolicy]
+    intake: Final[Intake]
+    allow_origins: Final[frozenset[str]]
+    fixed_tenant: Final[str | None]
     """Wins over the tenant header."""
-    passthrough: tuple[tuple[str, str], ...] = ()
+    passthrough: Final[tuple[tuple[str, str], ...]]
     """(path prefix, provider), longest prefix first."""
 
+    def __init__(
+        self,
+        headers: HeaderPolicy,
+        intake: Intake,
+        allow_origins: frozenset[str] = frozenset(),
+        fixed_tenant: str | None = None,
+        passthrough: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.headers = headers
+        self.intake = intake
+        self.allow_origins = allow_origins
+        self.fixed_tenant = fixed_tenant
+        self.passthrough = passthrough
 
-class Arrival(msgspec.Struct, frozen=True):
+
+@final
+@dataclass(init=False)
+class Arrival:
     """A request whose head was read."""
 
-    request: Request
-    path: str
-    query: str
+    request: Final[Request]
+    path: Final[str]
+    query: Final[str]
     """With its question mark, or empty."""
-    headers: InboundHeaders
-    request_id: str
-    admitted_s: float
+    headers: Final[InboundHeaders]
+    request_id: Final[str]
+    admitted_s: Final[float]
+
+    def __init__(
+        self,
+        request: Request,
+        path: str,
+        query: str,
+        headers: InboundHeaders,
+        request_id: str,
+        admitted_s: float,
+    ) -> None:
+        self.request = request
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.request_id = request_id
+        self.admitted_s = admitted_s

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Downstream, Endpoint, InboundHeaders, Operation
+from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Endpoint, InboundHeaders, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.errors import (
@@ -20,6 +20,7 @@ from sidecar.domain.errors import (
 )
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
+from sidecar.domain.ports import Downstream
 from sidecar.lifecycle import Drain
 from sidecar.listener.app_end import AppEnd
 from sidecar.listener.arrival import Arrival, DoorPolicy

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import Dialect, DialectName, Problem
+from sidecar.domain.call import DialectName
 from sidecar.domain.errors import (
     BodyTooLarge,
     Draining,
@@ -21,6 +21,7 @@ from sidecar.domain.errors import (
     SidecarError,
     UpgradeNotServed,
 )
+from sidecar.domain.ports import Dialect, Problem
 
 _log = logging.getLogger("sidecar")
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import Turn
+from sidecar.domain.conversation import Turn
 from sidecar.domain.decision import Route
 from sidecar.wire.conversation import MAX_TURNS
 

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass
+from typing import Final, final
 
 from sidecar.domain.decision import Decision
 
 
-class Resolved(msgspec.Struct, frozen=True):
+@final
+@dataclass(init=False)
+class Resolved:
     """What a requested model stands for."""
 
-    model_name: str
+    model_name: Final[str]
     """After alias: the configured model, as pins and lanes name it."""
-    decision: Decision
+    decision: Final[Decision]
     """The model's entries that speak the dialect, in config order, as requested or by default."""
 
+    def __init__(
+        self,
+        model_name: str,
+        decision: Decision,
+    ) -> None:
+        self.model_name = model_name
+        self.decision = decision
 
-class Listed(msgspec.Struct, frozen=True):
+
+@final
+@dataclass(init=False)
+class Listed:
     """A model or alias as ``GET /v1/models`` shows it."""
 
-    name: str
-    owner: str
+    name: Final[str]
+    owner: Final[str]
+
+    def __init__(
+        self,
+        name: str,
+        owner: str,
+    ) -> None:
+        self.name = name
+        self.owner = owner

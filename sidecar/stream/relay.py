@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from sidecar.domain.call import Dialect, Downstream, Problem, Reply
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
 from sidecar.domain.outcome import CallOutcome
+from sidecar.domain.ports import Dialect, Downstream, Problem, Reply
 from sidecar.stream.relayed import Relayed
 from sidecar.stream.tap import AnswerTap, EventTap
 from sidecar.stream.terminal import TerminalWatch

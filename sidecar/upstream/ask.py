@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 from urllib.parse import quote
-
-import msgspec
 
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.errors import UpstreamMalformed
@@ -36,7 +35,7 @@ class Asker:
         provider = self._link.provider
         lines = [*_FIXED, *self._link.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
         if provider.propagate_trace:
-            lines.append(trace_lines(msgspec.structs.replace(call.trace, parent_id=mint_span_id())))
+            lines.append(trace_lines(dataclasses.replace(call.trace, parent_id=mint_span_id())))
         path = provider.paths[DialectName.CHAT].replace("{model}", quote(self._model, safe=""))
         head = request_head("POST", path, provider.http_host, lines, len(body))
         reply = await self._link.pool.send(head, [body], self._link.timeouts_of(is_stream=False))

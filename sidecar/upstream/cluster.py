@@ -37,6 +37,9 @@ class Link:
         self.provider = provider
         self.pool = pool
         self._is_anthropic = provider.kind is ProviderKind.ANTHROPIC
+        self._passthrough_auth = provider.passthrough_auth
+        self._accept_encoding_passthrough = provider.accept_encoding_passthrough
+        self._propagate_trace = provider.propagate_trace
         self._paths = {name.value: path for name, path in provider.paths.items()}
         self._own_lines = _own_lines(provider)
         self._starts = {name.value: self._start(path) for name, path in provider.paths.items() if "{model}" not in path}
@@ -100,7 +103,7 @@ class Link:
         return path + call.query
 
     def _lines(self, call: Call) -> list[bytes]:
-        headers, provider = call.headers, self.provider
+        headers = call.headers
         lines = [*self._own_lines, *headers.common]
         if self._is_anthropic:
             lines += headers.anthropic_family
@@ -108,13 +111,13 @@ class Link:
                 lines.append(_ANTHROPIC_VERSION)
         else:
             lines += headers.openai_family
-        if provider.passthrough_auth:
+        if self._passthrough_auth:
             lines += headers.credentials
             lines += headers.anthropic_account if self._is_anthropic else headers.openai_account
-        lines += headers.accept_encoding if provider.accept_encoding_passthrough else (_IDENTITY,)
+        lines += headers.accept_encoding if self._accept_encoding_passthrough else (_IDENTITY,)
         lines += headers.baggage
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
-        if provider.propagate_trace:
+        if self._propagate_trace:
             lines.append(trace_lines(call.trace))
         return lines
 

@@ -6,11 +6,10 @@ Source of the rules: contract.md, "What a failure means" and the last rows of "E
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Final
 
-import msgspec
-
-from sidecar.domain.call import Call, Operation, Reply
+from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.errors import (
@@ -23,6 +22,7 @@ from sidecar.domain.errors import (
 )
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
+from sidecar.domain.ports import Reply
 from sidecar.upstream.classify import Failure, FailureClass, classify_answer, classify_error, is_curable
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.cooling import Cooling
@@ -83,7 +83,7 @@ class _Walk:
     def end(self) -> Dispatched:
         """What the app gets. Raises: UpstreamError where nobody answered."""
         if self.answer is not None:
-            return msgspec.structs.replace(self.answer, attempts=self.attempts, failed=tuple(self.failed))
+            return dataclasses.replace(self.answer, attempts=self.attempts, failed=tuple(self.failed))
         assert self.error is not None  # each attempt ends in one or the other
         self.error.attempts = self.attempts
         raise self.error
@@ -184,7 +184,7 @@ class Dispatcher:
                 if reply.status < 400:
                     self.cooling.served(candidate, began_s)
                     walk.drop()
-                    return msgspec.structs.replace(dispatched, failed=tuple(walk.failed))
+                    return dataclasses.replace(dispatched, failed=tuple(walk.failed))
                 await self._refuse(walk, dispatched, is_last=not left or walk.attempts + 1 >= plan.max_attempts)
         except BaseException:
             walk.drop()
@@ -229,7 +229,7 @@ class Dispatcher:
         self._report(
             walk.call, candidate, outcome_of_status(held.status), self._monotonic_s() - dispatched.sent_s, dispatched
         )
-        walk.keep(msgspec.structs.replace(dispatched, reply=held, is_reported=True))
+        walk.keep(dataclasses.replace(dispatched, reply=held, is_reported=True))
 
     def _hold(self, candidate: Candidate, failure: Failure) -> None:
         now_s = self._monotonic_s()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from sidecar.domain.call import RawHeaders, Reply
+from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamError
+from sidecar.domain.ports import Reply
 from sidecar.upstream.classify import READ_AT_MOST
 
 READ_AT_MOST_S: Final = 2.0
@@ -14,7 +15,7 @@ READ_AT_MOST_S: Final = 2.0
 
 
 class HeldReply:
-    """Implements `domain.call.Reply`: what was read of the body, then the rest."""
+    """Implements `domain.ports.Reply`: what was read of the body, then the rest."""
 
     __slots__ = ("_failure", "_is_ended", "_pieces", "_reply", "content_length", "headers", "reason", "status")
 

@@ -16,7 +16,7 @@ HELD_WHOLE_BYTES: Final = 256 * 1024
 
 
 class UpstreamReply:
-    """One answer, from the sending of the request to the last byte of its body. Implements `domain.call.Reply`.
+    """One answer, from the sending of the request to the last byte of its body. Implements `domain.ports.Reply`.
 
     The connection fills it in and lets go of it once the message is complete; ``source`` is None from then on.
     """

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import DialectName, Problem
+from sidecar.domain.call import DialectName
+from sidecar.domain.ports import Problem
 
 _TYPES: Final = {
     401: "authentication_error",
@@ -36,7 +37,7 @@ class _ErrorBody(msgspec.Struct, frozen=True):
 
 
 class AnthropicDialect:
-    """Implements `domain.call.Dialect` for messages and count_tokens."""
+    """Implements `domain.ports.Dialect` for messages and count_tokens."""
 
     name = DialectName.MESSAGES
 

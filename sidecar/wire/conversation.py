@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from sidecar.domain.call import DialectName, PromptFacts, Turn
+from sidecar.domain.call import DialectName
+from sidecar.domain.conversation import PromptFacts, Turn
 
 MAX_TURNS: Final = 16
 """Turns that are read; what was said before them no longer tells what is wanted now. Plano's number."""

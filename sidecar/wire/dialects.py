@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import Dialect, DialectName
+from sidecar.domain.call import DialectName
+from sidecar.domain.ports import Dialect
 from sidecar.wire.anthropic import AnthropicDialect
 from sidecar.wire.openai import OpenAIDialect
 

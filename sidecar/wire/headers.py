@@ -6,7 +6,6 @@ Source: contract.md, "Request headers" and "Response headers"; RFC 9110, 7.6.1 (
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -42,6 +41,7 @@ _PLAIN_CONNECTIONS: Final = frozenset((b"keep-alive", b"Keep-Alive", b"close", b
 _PLAIN_CODINGS: Final = frozenset((b"", b"identity", b"chunked"))
 """What leaves a body as it is once aiohttp's parser has taken the framing off."""
 
+_NO_FACTS: Final[dict[str, Any]] = {}
 _PASS: Final = Passage.PASS
 _DROP: Final = Passage.DROP
 _response_names: Final = ResponseNames()
@@ -63,7 +63,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
         raise HeadersTooLarge(f"the request's headers are over {_MAX_VALUES_BYTES} bytes")
     special = found.pop("special", None)
     if special is None:
-        return InboundHeaders(**found)
+        return _inbound(found, _NO_FACTS)
     listed = _listed(special)
     if listed:
         for name in listed:
@@ -71,7 +71,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
                 raise InvalidHeader(f"the Connection header names {name.decode('latin-1')!r}, which it may not remove")
         found = _sorted([(name, value) for name, value in raw if name.lower() not in listed], names)
         found.pop("special", None)
-    return InboundHeaders(**found, **_special(special, listed))
+    return _inbound(found, _special(special, listed))
 
 
 def session_id_of(headers: InboundHeaders, policy: HeaderPolicy) -> str | None:
@@ -179,16 +179,49 @@ def response_lines(raw: RawHeaders, extra: Iterable[bytes] = ()) -> list[bytes]:
     return lines
 
 
-def _sorted(raw: RawHeaders, names: RequestNames) -> dict[str, Any]:
+def _sorted(raw: RawHeaders, names: RequestNames) -> dict[str, list[Any]]:
     """Lines and values by the field of InboundHeaders that takes them, and what needs a second look as ``special``."""
-    found: defaultdict[str, list[Any]] = defaultdict(list)
+    found: dict[str, list[Any]] = {}
     for name, value in raw:
         line, fact, key = names[name]
         if line:
-            found[line].append(name + b": " + value + b"\r\n")
+            text = name + b": " + value + b"\r\n"
+            lines = found.get(line)
+            if lines is None:
+                found[line] = [text]
+            else:
+                lines.append(text)
         if fact:
-            found[fact].append((key, value) if key else value)
+            told = (key, value) if key else value
+            if fact in found:
+                found[fact].append(told)
+            else:
+                found[fact] = [told]
     return found
+
+
+def _inbound(found: dict[str, list[Any]], facts: dict[str, Any]) -> InboundHeaders:
+    """Args: ``facts`` are those of `_special`."""
+    return InboundHeaders(
+        common=found.get("common", ()),
+        openai_family=found.get("openai_family", ()),
+        anthropic_family=found.get("anthropic_family", ()),
+        openai_account=found.get("openai_account", ()),
+        anthropic_account=found.get("anthropic_account", ()),
+        credentials=found.get("credentials", ()),
+        accept_encoding=found.get("accept_encoding", ()),
+        baggage=found.get("baggage", ()),
+        has_anthropic_version=facts.get("has_anthropic_version", False),
+        content_encoding=facts.get("content_encoding", b""),
+        request_ids=found.get("request_ids", ()),
+        traceparents=found.get("traceparents", ()),
+        tracestates=found.get("tracestates", ()),
+        sessions=found.get("sessions", ()),
+        tenants=found.get("tenants", ()),
+        patience=found.get("patience", ()),
+        has_origin=facts.get("has_origin", False),
+        is_upgrade=facts.get("is_upgrade", False),
+    )
 
 
 def _listed(special: Sequence[tuple[str, bytes]]) -> set[bytes]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.domain.call import DialectName, Problem
+from sidecar.domain.call import DialectName
+from sidecar.domain.ports import Problem
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -32,7 +33,7 @@ class _ResponsesEvent(msgspec.Struct, frozen=True):
 
 
 class OpenAIDialect:
-    """Implements `domain.call.Dialect` for one of OpenAI's APIs."""
+    """Implements `domain.ports.Dialect` for one of OpenAI's APIs."""
 
     def __init__(self, name: DialectName) -> None:
         self.name = name

@@ -94,8 +94,17 @@ def merged(earlier: Served, later: Served) -> Served:
 def _merged_usage(earlier: Usage | None, later: Usage | None) -> Usage | None:
     if earlier is None or later is None:
         return later or earlier
-    told = {name: count for name, count in msgspec.structs.asdict(later).items() if count is not None}
-    return msgspec.structs.replace(earlier, **told)
+    return Usage(
+        _latest(earlier.input_tokens, later.input_tokens),
+        _latest(earlier.output_tokens, later.output_tokens),
+        _latest(earlier.cached_input_tokens, later.cached_input_tokens),
+        _latest(earlier.cache_write_tokens, later.cache_write_tokens),
+        _latest(earlier.reasoning_tokens, later.reasoning_tokens),
+    )
+
+
+def _latest(earlier: int | None, later: int | None) -> int | None:
+    return earlier if later is None else later
 
 
 def _served_openai(answer: OpenAiAnswer) -> Served:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import dataclasses
 import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,8 +34,8 @@ GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
 MAIN, SIDE = SessionKey("s1", "acme", GPT), SessionKey("s1", "acme", MINI)
 
 
-def a_pin(model: str = GPT, requested: str = GPT, **more: object) -> Binding:
-    return msgspec.structs.replace(Binding(model, "code", requested, 1, 1763900000.5), **more)
+def a_pin(model: str = GPT, requested: str = GPT, **more: Any) -> Binding:
+    return dataclasses.replace(Binding(model, "code", requested, 1, 1763900000.5), **more)
 
 
 class Heard(Deaf):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 
-import msgspec
 import pytest
 import pytest_asyncio
 
@@ -112,7 +112,7 @@ async def test_what_another_wrote_in_other_words_is_replaced_and_released(server
         await server.client.set(KEY, b'{"route_name":"code",  "model_name": "openai/gpt-4o"}')
         seen = await store.get(MAIN)
         assert seen is not None
-        moved = msgspec.structs.replace(seen, model_name=MINI, generation=1)
+        moved = dataclasses.replace(seen, model_name=MINI, generation=1)
         assert moved == await store.replace(MAIN, seen, moved)
         assert moved == await store.get(MAIN)
         await server.client.set(KEY, b'{"model_name":   "openai/gpt-4o"}')

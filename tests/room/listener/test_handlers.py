@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from sidecar.domain import errors
-from sidecar.domain.call import Call, DialectName, Downstream, Operation
+from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.events import Deaf
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
+from sidecar.domain.ports import Downstream
 from sidecar.lifecycle import Drain
 from sidecar.listener.arrival import DoorPolicy
 from sidecar.listener.budget import BodyBudget

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.domain.call import DialectName, PromptFacts, Turn
+from sidecar.domain.call import DialectName
+from sidecar.domain.conversation import PromptFacts, Turn
 from sidecar.wire.conversation import MAX_TURNS, prompt_facts
 
 CHAT, RESPONSES, MESSAGES = DialectName.CHAT, DialectName.RESPONSES, DialectName.MESSAGES

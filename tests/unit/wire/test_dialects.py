@@ -10,7 +10,8 @@ import anthropic
 import openai
 import pytest
 
-from sidecar.domain.call import DialectName, Problem
+from sidecar.domain.call import DialectName
+from sidecar.domain.ports import Problem
 from sidecar.wire.dialects import ModelInfo, dialect_for, model_body, models_body
 
 PROBLEM = Problem(status=400, code="invalid_body", message='no "model"', param="model", request_id="req-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -66,7 +67,7 @@ def only(**fields: Any) -> InboundHeaders:
 def test_a_line_goes_to_the_providers_that_may_see_it(line, expected):
     """With the app's own spelling."""
     headers = read(line)
-    fields = [name for name in InboundHeaders.__struct_fields__ if getattr(headers, name)]
+    fields = [field.name for field in dataclasses.fields(InboundHeaders) if getattr(headers, field.name)]
     assert [name for name in fields if name != "has_anthropic_version"] == [expected]
     assert getattr(headers, expected) == [line.encode() + b"\r\n"]
 
