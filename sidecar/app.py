@@ -35,9 +35,9 @@ from sidecar.rooms import build_chooser, build_router, build_store, door_policy,
 from sidecar.routing.chooser import Chooser
 from sidecar.routing.sources import SourceBook
 from sidecar.routing.table import ModelTable
-from sidecar.telemetry.affinity import AffinityMetrics, Holdings
+from sidecar.telemetry.affinity import AffinityMetrics
 from sidecar.telemetry.decisions import DecisionMetrics
-from sidecar.telemetry.gauges import Book, Gauges
+from sidecar.telemetry.gauges import Book, Gauges, Holdings
 from sidecar.telemetry.metrics import Metrics
 from sidecar.upstream.cluster import Cluster
 from sidecar.upstream.dial import Dialer

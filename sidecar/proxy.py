@@ -27,6 +27,7 @@ _RESULT_BY_SIDE: Final = {
     Side.UPSTREAM: CallOutcome.UPSTREAM_ERROR,
 }
 
+_THOUSANDTHS: Final = tuple(b".%03d" % number for number in range(1000))
 _WHYS_AT_MOST: Final = 1024
 """A wildcard's model names are the clients' to invent."""
 
@@ -114,14 +115,14 @@ class Proxy:
     def _own_lines(self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched) -> bytes:
         return (
             b"%bx-request-id: %b\r\nx-plano-attempts: %d\r\n"
-            b"server-timing: affinity;dur=%.3f, routing;dur=%.3f, upstream;dur=%.3f\r\n"
+            b"server-timing: affinity;dur=%b, routing;dur=%b, upstream;dur=%b\r\n"
         ) % (
             self._why(dispatched.candidate.model_name, decision),
             call.request_id.encode(),
             dispatched.attempts,
-            decision.affinity_s * 1e3,
-            (decided_s - call.admitted_s) * 1e3,
-            (dispatched.head_s - dispatched.sent_s) * 1e3,
+            _ms(decision.affinity_s),
+            _ms(decided_s - call.admitted_s),
+            _ms(dispatched.head_s - dispatched.sent_s),
         )
 
     def _why(self, served_by: str, decision: Decision) -> bytes:
@@ -139,6 +140,12 @@ class Proxy:
 
     def _end(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         self._observers.call_ended(call, decision, outcome)
+
+
+def _ms(seconds: float) -> bytes:
+    """Milliseconds to the microsecond; a table instead of float formatting, three of which cost a microsecond."""
+    us = int(seconds * 1e6 + 0.5)
+    return b"%d%b" % (us // 1000, _THOUSANDTHS[us % 1000])
 
 
 def _refused(call: Call, decision: Decision | None, error: SidecarError, decided_s: float, now_s: float) -> Outcome:

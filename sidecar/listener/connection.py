@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import StreamReader, web
-from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
-from sidecar.domain.call import RawHeaders
+from sidecar.listener.arrived import ArrivedRequest
 from sidecar.listener.request import Answer, Handler, ParseErrorHandler
 
 RELIED_ON: Final = frozenset({
@@ -34,81 +33,10 @@ _DISCARD_AT_MOST_S: Final = 5.0
 """How long the rest of a refused body is read, so that a reset does not overtake the refusal."""
 
 
-class ArrivedRequest:
-    """Implements `request.Request` on what aiohttp's parser hands over, without a request object of aiohttp's."""
-
-    __slots__ = ("_message", "_protocol", "content", "keep_alive", "method", "raw_headers", "target", "transport")
-
-    def __init__(self, message: RawRequestMessage, payload: StreamReader, protocol: RequestHandler) -> None:
-        self._message = message
-        self._protocol = protocol
-        self.content = payload
-        self.keep_alive = not message.should_close
-        self.method = message.method
-        self.raw_headers: RawHeaders = message.raw_headers
-        target = message.path
-        self.target = target if target[:1] == "/" else _origin_form(message)
-        self.transport = protocol.transport
-
-    @property
-    def version(self) -> tuple[int, int]:
-        """See `Request.version`."""
-        return self._message.version
-
-    @property
-    def task(self) -> asyncio.Task[Any]:
-        """See `Request.task`. Kept by the connection: in Python 3.11 asking asyncio costs a system call."""
-        task = self._protocol._task_handler  # noqa: SLF001
-        assert task is not None
-        return task
-
-    @property
-    def is_last_sent(self) -> bool:
-        """See `Request.is_last_sent`."""
-        return not self._protocol._messages and self.content.is_eof()  # noqa: SLF001
-
-    @property
-    def is_write_paused(self) -> bool:
-        """See `Request.is_write_paused`."""
-        return self._protocol.writing_paused
-
-    def header_values(self, name: str) -> list[str]:
-        """See `Request.header_values`."""
-        # The message that aiohttp makes of a parse error has no multidict.
-        return list(self._message.headers.getall(name, ())) if self._message.headers else []
-
-    def take_body(self) -> bytes | None:
-        """See `Request.take_body`."""
-        payload = self.content
-        if not payload.is_eof():
-            return None
-        pieces: Any = getattr(payload, "_buffer", None)
-        if not pieces:
-            return payload.read_nowait()
-        # Reading the stream's way asks the parser for more each time, which costs a parse of nothing.
-        body: bytes = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        return body
-
-    async def drain(self) -> None:
-        """See `Request.drain`."""
-        await self._protocol._drain_helper()  # noqa: SLF001 - what aiohttp's own writer calls
-
-    def _cancel(self, exc: BaseException) -> None:
-        """aiohttp: the connection is gone."""
-        self.content.set_exception(exc)
-
-
 def is_supported() -> bool:
     """Whether this release of aiohttp has all that `Connection.start` relies on."""
     known = set(dir(RequestHandler))
     return known >= RELIED_ON and hasattr(StreamReader, "_read_nowait_chunk")
-
-
-def _origin_form(message: RawRequestMessage) -> str:
-    """Path and query of a target that has an authority before them, or of one that is none."""
-    url = message.url
-    return url.raw_path_qs if url.absolute else message.path
 
 
 class TimedConnection(RequestHandler):

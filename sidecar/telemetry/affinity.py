@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -12,16 +11,8 @@ from prometheus_client.registry import Collector
 
 from sidecar.domain.events import Deaf
 from sidecar.telemetry.decisions import ROUTING_BUCKETS_S
+from sidecar.telemetry.gauges import Holdings
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
-
-
-class Holdings(msgspec.Struct, frozen=True):
-    """What the store holds at the moment of a scrape."""
-
-    near_entries: int
-    shadow_entries: int
-    is_up: bool
-    is_tracking: bool
 
 
 class AffinityMetrics(Deaf):

@@ -22,3 +22,12 @@ class Book(msgspec.Struct, frozen=True):
     """(provider, model as the config names it), each once."""
     price_ages_s: Sequence[tuple[str, float]] = ()
     """(source, seconds since its numbers were last read)."""
+
+
+class Holdings(msgspec.Struct, frozen=True):
+    """What the store holds at the moment of a scrape."""
+
+    near_entries: int
+    shadow_entries: int
+    is_up: bool
+    is_tracking: bool

@@ -87,16 +87,11 @@ class Metrics(Deaf):
         series = self._token_series.get(model)
         if series is None:
             series = self._token_series[model] = tuple(self._tokens.with_labels(model, kind) for kind in TOKEN_KINDS)
-        tokens = (
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cached_input_tokens,
-            usage.cache_write_tokens,
-            usage.reasoning_tokens,
-        )
-        for counter, count in zip(series, tokens, strict=True):
-            if count:
-                counter.value += count
+        series[0].value += usage.input_tokens or 0
+        series[1].value += usage.output_tokens or 0
+        series[2].value += usage.cached_input_tokens or 0
+        series[3].value += usage.cache_write_tokens or 0
+        series[4].value += usage.reasoning_tokens or 0
 
     def request_refused(self, dialect: str, status: int, code: str) -> None:  # noqa: ARG002
         """Count a request that never became a call."""

@@ -24,7 +24,8 @@ from sidecar.upstream.origin import ExchangeTimeouts
 from sidecar.upstream.parser import HEAD_BYTES, AnswerParser, head_bytes, is_chunked
 from sidecar.upstream.ports import Owner
 from sidecar.upstream.reply import HELD_BYTES, HELD_WHOLE_BYTES, UpstreamReply
-from sidecar.upstream.slices import JOINED_BYTES, Piece, batches
+from sidecar.upstream.slices import JOINED_BYTES, WRITE_BYTES, Piece, batches
+from sidecar.wire.body import pieces_length
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -55,7 +56,7 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def idle_hint_s(self) -> int | None:
-        """How long the provider said that it keeps an idle connection."""
+        """See `AnswerParser.idle_hint_s`."""
         return self._parser.idle_hint_s
 
     @property
@@ -80,11 +81,11 @@ class Connection(asyncio.BufferedProtocol):
         assert transport is not None
         reply = self._reply = UpstreamReply(self, self._loop)
         self._begin(reply, timeouts, method, sent_s)
-        request_bytes = len(head)
-        for piece in body:
-            request_bytes += len(piece)
+        request_bytes = len(head) + pieces_length(body)
         if request_bytes <= JOINED_BYTES:
             self._write(transport, b"".join((head, *body)))
+        elif request_bytes <= WRITE_BYTES:
+            transport.writelines((head, *body))
         else:
             await self._write_long(reply, transport, head, body)
         while not reply.status:
@@ -130,7 +131,6 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
 
     # The transport's side
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready. A connection given up while it was being made is closed here."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's and aiofastnet's are none by inheritance

@@ -13,8 +13,10 @@ from sidecar.domain.ids import FLAG_RANDOM_TRACE_ID, FLAG_SAMPLED, TraceContext,
 
 # A version that is not ff, ids that are not all zero, and what a later version may append.
 _TRACEPARENT: Final = re.compile(
-    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.DOTALL
 )
+_CURRENT_BYTES: Final = 55
+"""Of a version 00, which has nothing more."""
 # A value is 1 to 256 printable characters, comma and equals sign left out, and does not end in a blank.
 _MEMBER: Final = re.compile(
     rb"([a-z0-9][_0-9a-z\-*/@]{0,255})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
@@ -36,16 +38,14 @@ def trace_context_of(traceparents: Sequence[bytes], tracestates: Sequence[bytes]
     """
     if len(traceparents) != 1:
         return mint_trace_context()
-    match = _TRACEPARENT.fullmatch(traceparents[0].strip(_BLANKS))
-    if match is None:
-        return mint_trace_context()
-    version, trace_id, parent_id, flags, rest = match.groups()
-    if rest is not None and version == b"00":
+    value = traceparents[0].strip(_BLANKS)
+    match = _TRACEPARENT.fullmatch(value)
+    if match is None or (len(value) > _CURRENT_BYTES and value.startswith(b"00")):
         return mint_trace_context()
     return TraceContext(
-        trace_id.decode(),
-        parent_id.decode(),
-        int(flags, 16) & _KNOWN_FLAGS,
+        value[3:35].decode(),
+        value[36:52].decode(),
+        int(value[53:55], 16) & _KNOWN_FLAGS,
         _tracestate(tracestates) if tracestates else "",
         received=True,
     )
