@@ -72,7 +72,7 @@ ENDPOINTS: Final = {
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class BodyFacts:
     """What one partial decode of a request body told. Offsets are bytes into that very body.
 
@@ -117,7 +117,7 @@ class BodyFacts:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class InboundHeaders:
     r"""The app's header fields, walked once and sorted by what becomes of them.
 
@@ -196,7 +196,7 @@ class InboundHeaders:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Call:
     """One call of the app, as facts. The body is bytes and is never changed.
 

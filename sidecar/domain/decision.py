@@ -76,7 +76,7 @@ class Candidate:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Route:
     """A described kind of work with its models, in the operator's order."""
 
@@ -99,7 +99,7 @@ class Route:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Binding:
     """What the affinity store holds for a session: the pin and nothing else."""
 
@@ -138,7 +138,7 @@ class Binding:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Decision:
     """The outcome of choosing: candidates in no particular rank yet, and the reason."""
 
@@ -182,7 +182,7 @@ class Decision:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Plan:
     """Candidates in the order in which they will be tried; never empty."""
 

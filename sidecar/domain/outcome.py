@@ -38,7 +38,7 @@ class CallOutcome(enum.StrEnum):
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Usage:
     """Tokens as the provider counted them; None means that it did not say, 0 that it said zero."""
 
@@ -64,7 +64,7 @@ class Usage:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Served:
     """What an answer said about itself."""
 
@@ -87,7 +87,7 @@ class Served:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Timing:
     """Where the time of one call went. Durations in seconds on the monotonic clock."""
 
@@ -125,7 +125,7 @@ class Timing:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Attempt:
     """One try at one candidate."""
 
@@ -152,7 +152,7 @@ class Attempt:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Outcome:
     """How a call ended, for observers."""
 

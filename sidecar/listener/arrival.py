@@ -12,7 +12,7 @@ from sidecar.wire.header_policy import HeaderPolicy
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class DoorPolicy:
     """What the data port lets in."""
 
@@ -40,7 +40,7 @@ class DoorPolicy:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Arrival:
     """A request whose head was read."""
 

@@ -9,7 +9,7 @@ from sidecar.domain.decision import Decision
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Resolved:
     """What a requested model stands for."""
 
@@ -28,7 +28,7 @@ class Resolved:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Listed:
     """A model or alias as ``GET /v1/models`` shows it."""
 

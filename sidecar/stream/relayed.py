@@ -9,7 +9,7 @@ from sidecar.domain.outcome import CallOutcome, Served
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Relayed:
     """How the way back ended."""
 

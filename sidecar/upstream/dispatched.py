@@ -11,7 +11,7 @@ from sidecar.upstream.classify import Failure
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Failed:
     """An attempt that did not serve the call."""
 
@@ -28,7 +28,7 @@ class Failed:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Dispatched:
     """A reply whose head has arrived, and who gave it. Whoever holds it closes the reply."""
 

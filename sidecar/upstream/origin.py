@@ -36,7 +36,7 @@ class Origin:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class ExchangeTimeouts:
     """How long one exchange may take. None: for ever."""
 
@@ -63,7 +63,7 @@ class ExchangeTimeouts:
 
 
 @final
-@dataclass(init=False)
+@dataclass(init=False, unsafe_hash=True)
 class Connections:
     """The connections that one pool holds."""
 
