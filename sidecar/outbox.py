@@ -8,7 +8,18 @@ back, the first one pays for all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
+
+Message = bytes | Sequence[bytes | memoryview]
+"""All of a request or an answer; a long one in pieces, none of which is copied."""
+
+
+def write_at_once(transport: asyncio.Transport, message: Message) -> None:
+    """Hand a message to the transport."""
+    if isinstance(message, bytes):
+        transport.write(message)
+    else:
+        transport.writelines(message)
 
 
 class Outbox:
@@ -21,21 +32,21 @@ class Outbox:
     def __init__(self, in_flight: Sized) -> None:
         self._in_flight = in_flight
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+        self._waiting: list[tuple[asyncio.Transport, Message]] = []
 
-    def write(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Send ``data`` at the end of this turn; at once where only one call is in flight and nothing can be saved."""
+    def write(self, transport: asyncio.Transport, message: Message) -> None:
+        """Send it at the end of this turn; at once where only one call is in flight and nothing can be saved."""
         if len(self._in_flight) < 2:
-            transport.write(data)
+            write_at_once(transport, message)
             return
         if not self._waiting:
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._flush)
-        self._waiting.append((transport, data))
+        self._waiting.append((transport, message))
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for transport, data in waiting:
+        for transport, message in waiting:
             if not transport.is_closing():
-                transport.write(data)
+                write_at_once(transport, message)

@@ -19,6 +19,7 @@ from sidecar.domain.errors import ConfigError
 from sidecar.upstream.dial import Dialer
 from sidecar.upstream.origin import Connections, ExchangeTimeouts, Origin
 from sidecar.upstream.pool import Pool
+from sidecar.upstream.ports import Write
 from sidecar.wire.body import patch_body, pieces_length
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
@@ -157,7 +158,7 @@ class Cluster:
         self,
         providers: Iterable[Provider],
         make_tls: Callable[[TlsFiles], ssl.SSLContext],
-        write: Callable[[asyncio.Transport, bytes], None] | None = None,
+        write: Write | None = None,
         dialer: Dialer | None = None,
     ) -> None:
         self.links: dict[str, Link] = {}

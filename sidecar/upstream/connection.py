@@ -85,7 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         if request_bytes <= JOINED_BYTES:
             self._write(transport, b"".join((head, *body)))
         elif request_bytes <= WRITE_BYTES:
-            transport.writelines((head, *body))
+            self._write(transport, (head, *body))
         else:
             await self._write_long(reply, transport, head, body)
         while not reply.status:

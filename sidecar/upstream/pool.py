@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sidecar.domain.errors import ConnectFailed, Stale
+from sidecar.outbox import write_at_once
 from sidecar.upstream.connection import Connection
 from sidecar.upstream.dial import Dialer
 from sidecar.upstream.origin import ExchangeTimeouts, Origin
+from sidecar.upstream.ports import Write
 from sidecar.upstream.reply import UpstreamReply
 
 READ_BYTES: Final = 64 * 1024
@@ -35,11 +37,11 @@ class Pool:
         ssl_context: ssl.SSLContext | None = None,
         keepalive_s: float = 20.0,
         max_idle: int = 128,
-        write: Callable[[asyncio.Transport, bytes], None] | None = None,
+        write: Write | None = None,
         dialer: Dialer | None = None,
     ) -> None:
         self.origin = origin
-        self.write = write or _write_at_once
+        self.write = write or write_at_once
         self.opened_total = 0
         self.retried_total = 0
         """Requests sent again because a kept connection turned out to be dead."""
@@ -167,7 +169,3 @@ class Pool:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-
-
-def _write_at_once(transport: asyncio.Transport, data: bytes) -> None:
-    transport.write(data)

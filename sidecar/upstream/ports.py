@@ -6,8 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from sidecar.outbox import Message
+
 if TYPE_CHECKING:
     from sidecar.upstream.connection import Connection
+
+
+Write = Callable[[asyncio.Transport, Message], None]
+"""Sends a whole request, a long one in pieces."""
 
 
 class Source(Protocol):
@@ -32,7 +38,7 @@ class Owner(Protocol):
     read_buffer: memoryview
     """Shared by all connections: a transport fills it and reports that in one go."""
 
-    write: Callable[[asyncio.Transport, bytes], None]
+    write: Write
     """Sends a whole request, at once or together with others."""
 
     def recycle(self, connection: Connection) -> None:

@@ -15,6 +15,9 @@ class _Transport(asyncio.Transport):
     def write(self, data):
         self._log.append(bytes(data))
 
+    def writelines(self, pieces):
+        self._log.append([bytes(piece) for piece in pieces])
+
     def is_closing(self):
         return self._closing
 
@@ -32,12 +35,12 @@ async def test_writes_of_one_turn_go_out_at_its_end_in_order():
     log: list[bytes] = []
     outbox = Outbox({"one", "another"})
     transport = _Transport(log)
-    for data in (b"1", b"2", b"3"):
-        outbox.write(transport, data)
+    for message in (b"1", (b"2", memoryview(b"3")), b"4"):
+        outbox.write(transport, message)
 
     assert [] == log
     await asyncio.sleep(0)
-    assert [b"1", b"2", b"3"] == log
+    assert [b"1", [b"2", b"3"], b"4"] == log
 
 
 async def test_a_transport_that_closed_meanwhile_is_left_alone():

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.errors import UpstreamError, UpstreamMalformed
+from sidecar.outbox import write_at_once
 from sidecar.upstream.connection import Connection
 from sidecar.upstream.origin import ExchangeTimeouts
+from sidecar.upstream.ports import Write
 from sidecar.upstream.reply import UpstreamReply
 
 FOREVER = ExchangeTimeouts(connect_s=1)
@@ -52,7 +54,7 @@ class Owner:
     def __init__(self) -> None:
         self.recycled = self.discarded = 0
         self.read_buffer = memoryview(bytearray(1))
-        self.write = lambda transport, data: transport.write(data)
+        self.write: Write = write_at_once
 
     def recycle(self, connection: Connection) -> None:
         self.recycled += 1
