@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
 import msgspec
-from aiohttp import web
 
 from sidecar.affinity.memory_store import MemoryStore
 from sidecar.config.load import LoadedConfig
@@ -28,7 +27,15 @@ from sidecar.listener.admin import Admin
 from sidecar.listener.handlers import Door
 from sidecar.listener.pins import PinPages
 from sidecar.listener.rescue import Rescue
-from sidecar.listener.server import DataServer, assert_c_parser, bind, is_loopback, port_of, raise_file_limit
+from sidecar.listener.server import (
+    DataServer,
+    assert_c_parser,
+    bind,
+    is_loopback,
+    make_admin_server,
+    port_of,
+    raise_file_limit,
+)
 from sidecar.outbox import Outbox
 from sidecar.proxy import Proxy
 from sidecar.rooms import build_chooser, build_router, build_store, door_policy, proxy_rules
@@ -199,7 +206,7 @@ class App:
     async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:
         listener = self._config.listeners[0]
         data_server = DataServer(door.handle, door.handle_parse_error, head_s=self._config.timeouts.request_header_s)
-        admin_server = web.Server(admin.handle, access_log=None)
+        admin_server = make_admin_server(admin.handle)
         for server in (admin_server, data_server):
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
             stack.callback(server.pre_shutdown)  # idle connections would be waited for

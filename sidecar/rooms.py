@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sidecar.affinity.memory_store import MemoryStore
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
+from sidecar.config.redis_url import names_several_servers
 from sidecar.config.schema import Config
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import ConfigError
@@ -40,7 +41,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> MemorySto
     routing = config.routing
     cache = routing.session_cache
     is_sliding = routing.session_ttl_mode == "sliding"
-    if cache.type == "memory" or cache.url is None or not cache.url.reveal().startswith(("redis://", "rediss://")):
+    if cache.type == "memory" or cache.url is None or names_several_servers(cache.url.reveal()):
         return MemoryStore(
             clock,
             ttl_s=routing.session_ttl_s,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
@@ -12,9 +11,8 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sidecar.affinity.redis_link import CONNECT_S
+from sidecar.config.redis_url import RedisAddress, read_redis_url
 from sidecar.config.schema_routing import SessionCache
-
-_USUAL_PORT: Final = 6379
 
 
 def connection_maker(cache: SessionCache) -> Callable[[], Connection]:
@@ -23,14 +21,15 @@ def connection_maker(cache: SessionCache) -> Callable[[], Connection]:
     ``username`` and ``password`` go before those of the URL.
     """
     assert cache.url is not None  # the config was checked for that
-    parts = urlsplit(cache.url.reveal())
-    password = cache.password.reveal() if cache.password is not None else unquote(parts.password or "")
+    address = read_redis_url(cache.url.reveal())
+    assert isinstance(address, RedisAddress)  # and for that
+    password = cache.password or address.password
     options: dict[str, Any] = {
-        "host": parts.hostname or "localhost",
-        "port": parts.port or _USUAL_PORT,
-        "db": int(parts.path.strip("/") or 0),
-        "username": cache.username or unquote(parts.username or "") or None,
-        "password": password or None,
+        "host": address.host,
+        "port": address.port,
+        "db": address.database,
+        "username": cache.username or address.username,
+        "password": None if password is None else password.reveal() or None,
         "protocol": 3,  # invalidations come between the replies
         "socket_timeout": None,
         "socket_connect_timeout": CONNECT_S,
@@ -40,7 +39,7 @@ def connection_maker(cache: SessionCache) -> Callable[[], Connection]:
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     kind: type[Connection] = Connection
-    if parts.scheme == "rediss":
+    if address.is_tls:
         kind = SSLConnection
         options |= {
             "ssl_ca_certs": cache.tls.ca_file,

@@ -67,6 +67,16 @@ def read_base_url(url: str) -> Address | str:
     )
 
 
+def is_http_url(text: str) -> bool:
+    """Whether a text is an ``http`` or ``https`` URL with a host; a user and a password may stand before it."""
+    try:
+        parts = urllib.parse.urlsplit(text)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return parts.scheme in _DEFAULT_PORTS and has_host and _VISIBLE.fullmatch(text) is not None
+
+
 def is_host_header(text: str) -> bool:
     """Whether a text may be the value of a Host header."""
     return _HOST_HEADER.fullmatch(text) is not None

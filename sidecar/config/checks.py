@@ -7,15 +7,21 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sidecar.config.address import MANAGED_HEADERS, is_header_name
+from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
 from sidecar.config.providers import names_of
+from sidecar.config.redis_url import RedisAddress, names_several_servers, read_redis_url
 from sidecar.config.report import Path, Report, did_you_mean, spell
 from sidecar.config.schema import Config
-from sidecar.config.schema_routing import MetricsSource
+from sidecar.config.schema_routing import MetricsSource, RedisTls, SessionCache
+from sidecar.config.tls_files import unreadable
 
 _PROVIDERS: Final = ("model_providers",)
-_REDIS_URL: Final = re.compile(r"rediss?(?:\+(?:sentinel|cluster))?://\S+", re.IGNORECASE)
 _CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
+_STAY_HERE: Final = frozenset({"cookie", "x-model-affinity"})
+"""With ``x-plano-*`` and the tenant: what is the pod's own business."""
+_CODINGS: Final = frozenset({"accept-encoding", "content-encoding"})
+_NO_MODEL: Final = frozenset({"", "none"})
+"""What in a body's ``model`` means that the app names none."""
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
 """As browsers write it: scheme and host in lower case, no path (RFC 6454, 6.2)."""
 _NO_ROUTE: Final = "other"
@@ -34,7 +40,7 @@ def check(config: Config, report: Report) -> None:
     _check_listeners(config, report)
     _check_headers(config, report)
     _check_session_cache(config, report)
-    _check_sizes(config, report)
+    _check_the_rest(config, report)
 
 
 def _check_names(config: Config, report: Report) -> None:
@@ -48,7 +54,11 @@ def _check_names(config: Config, report: Report) -> None:
             report.problem(key, f"name {report.quoted(key)} is taken by {spell(first[name])}{advice}")
         elif name in models and name != entry.model:
             report.problem(key, f"name {report.quoted(key)} is another entry's model")
+        elif name in _NO_MODEL:
+            report.problem(key, f"name {report.quoted(key)} cannot be asked for: it means the default")
         first.setdefault(name, at)
+    for alias in _NO_MODEL.intersection(config.model_aliases):
+        report.problem(("model_aliases", alias), "cannot be asked for: an empty model, or none, means the default")
 
 
 def _check_defaults(config: Config, report: Report) -> None:
@@ -139,6 +149,8 @@ def _check_sources(config: Config, report: Report) -> None:
 
 def _needs_of(source: MetricsSource) -> str | None:
     is_prometheus = source.provider == "prometheus"
+    if source.url is not None and not is_http_url(source.url):
+        return "its url must be one of http:// or https://, without blanks"
     if is_prometheus != (source.type == "latency"):
         return "prometheus tells latency; digitalocean, models.dev and file tell cost"
     if is_prometheus and (source.url is None or source.query is None):
@@ -188,10 +200,22 @@ def _check_headers(config: Config, report: Report) -> None:
         if not is_header_name(name):
             report.problem(path, f"{report.quoted(path)} is not a header name")
     for path, name in propagated:
-        if name.lower() in MANAGED_HEADERS:
-            report.problem(path, f"{report.quoted(path)} belongs to the connection and cannot be sent on")
-        elif name.lower() in _CREDENTIALS:
-            report.problem(path, f"{report.quoted(path)} is a credential; use passthrough_auth of a provider")
+        why = _why_not_sent(name.lower(), (tenant_header or "").lower())
+        if why is not None:
+            report.problem(path, f"{report.quoted(path)} {why}")
+
+
+def _why_not_sent(name: str, tenant_header: str) -> str | None:
+    """Why a header cannot go to providers, by its lower-case name."""
+    if name in MANAGED_HEADERS or name.startswith("proxy-"):
+        return "belongs to the connection and cannot be sent on"
+    if name in _CREDENTIALS:
+        return "is a credential; use passthrough_auth of a provider"
+    if name in _STAY_HERE or name.startswith("x-plano-") or name == tenant_header:
+        return "never leaves the pod"
+    if name in _CODINGS:
+        return "cannot be sent on; see accept_encoding of a provider"
+    return None
 
 
 def _check_session_cache(config: Config, report: Report) -> None:
@@ -199,16 +223,30 @@ def _check_session_cache(config: Config, report: Report) -> None:
     here = ("routing", "session_cache")
     if cache.type == "redis" and not cache.url:
         report.problem(here, "type redis needs url")
-    elif cache.url is not None and cache.url.reveal().startswith(("redis+sentinel://", "redis+cluster://")):
+    elif cache.url is not None and names_several_servers(cache.url.reveal()):
         report.warn(
             (*here, "url"), "Sentinel and Cluster are not built yet: pins are kept in memory, each sidecar its own"
         )
-    elif cache.url is not None and not _REDIS_URL.fullmatch(cache.url.reveal()):
-        report.problem((*here, "url"), "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://")
+    elif cache.url is not None:
+        _check_redis(cache, read_redis_url(cache.url.reveal()), here, report)
     if (cache.tls.cert_file is None) != (cache.tls.key_file is None):
         report.problem((*here, "tls"), "cert_file and key_file need each other")
 
 
-def _check_sizes(config: Config, report: Report) -> None:
+def _check_redis(cache: SessionCache, address: RedisAddress | str, here: Path, report: Report) -> None:
+    if isinstance(address, str):
+        report.problem((*here, "url"), address)
+    elif address.is_tls:
+        for key in unreadable(cache.tls):
+            # No problem: a sidecar starts and serves without Redis.
+            report.warn((*here, "tls", key), "names no file that can be read: until it does, pins are kept in memory")
+    elif cache.tls != RedisTls():
+        report.problem((*here, "tls"), "is for rediss://; with redis:// the password would go in the clear")
+
+
+def _check_the_rest(config: Config, report: Report) -> None:
+    endpoint = config.tracing.otlp_endpoint
+    if endpoint is not None and not is_http_url(endpoint):
+        report.problem(("tracing", "otlp_endpoint"), "must be a URL of http:// or https://, without blanks")
     if config.limits.body_bytes > config.limits.buffered_bytes:
         report.warn(("limits", "body_bytes"), "is above buffered_bytes: a body between the two can never be admitted")

@@ -1,4 +1,4 @@
-"""The PEM files of a provider: named in the config, looked at when it is checked, loaded when the sidecar starts."""
+"""PEM files of a provider or of Redis: named in the config, looked at when it is checked, loaded at start."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from sidecar.config.report import Path, Report
 from sidecar.config.schema_providers import ProviderTls
+from sidecar.config.schema_routing import RedisTls
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
@@ -21,10 +22,18 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
 def tls_files_of(tls: ProviderTls, at: Path, report: Report) -> TlsFiles:
     """The files that an entry names; those that cannot be read are reported."""
-    for key in ("ca_file", "cert_file", "key_file"):
-        file = getattr(tls, key)
-        if file is not None and not (pathlib.Path(file).is_file() and os.access(file, os.R_OK)):
-            report.problem((*at, key), "names no file that can be read")
+    for key in unreadable(tls):
+        report.problem((*at, key), "names no file that can be read")
     if tls.key_file is not None and tls.cert_file is None:
         report.problem((*at, "key_file"), "needs cert_file: a key without its certificate is shown to nobody")
     return TlsFiles(tls.ca_file, tls.cert_file, tls.key_file)
+
+
+def unreadable(tls: ProviderTls | RedisTls) -> list[str]:
+    """The keys whose file cannot be read."""
+    files = {key: getattr(tls, key) for key in ("ca_file", "cert_file", "key_file")}
+    return [
+        key
+        for key, file in files.items()
+        if file is not None and not (pathlib.Path(file).is_file() and os.access(file, os.R_OK))
+    ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 import msgspec
 
@@ -44,6 +46,8 @@ _DECISION_ENDPOINTS: Final = {
     f"/routing{path}": endpoint for path, endpoint in ENDPOINTS.items() if endpoint.operation is Operation.GENERATE
 }
 """Katanemo's own name for "which model would it be?"."""
+_CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
+"""A dot segment, also as servers read it that take a backslash for a slash, or parameters off a segment."""
 _NO_FACTS: Final = BodyFacts()
 
 
@@ -201,7 +205,7 @@ class Door:
         down.send_whole(200, b"OK", lines, msgspec.json.encode(told))
 
     def _serve_models(self, arrival: Arrival, down: AppEnd) -> None:
-        wanted = arrival.path[len(_MODELS) + 1 :].replace("%2F", "/").replace("%2f", "/")
+        wanted = unquote(arrival.path[len(_MODELS) + 1 :])
         if wanted:
             listed = self._models.describe(wanted)
             body = model_body(ModelInfo(listed.name, listed.owner))
@@ -210,6 +214,9 @@ class Door:
         down.send_whole(200, b"OK", [_JSON, b"x-request-id: %s\r\n" % arrival.request_id.encode()], body)
 
     def _passthrough_of(self, path: str) -> str | None:
+        """The provider that the config names for a path. One that climbs out of its prefix is no such path."""
+        if _CLIMB.search(unquote(path)) is not None:
+            return None
         for prefix, provider in self._policy.passthrough:
             if path == prefix or path.startswith(prefix + "/"):
                 return provider

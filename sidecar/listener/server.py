@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from aiohttp import http_parser, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import ConfigError
@@ -17,6 +18,8 @@ from sidecar.listener.request import Handler, ParseErrorHandler, PlainRequest
 
 KEEPALIVE_S: Final = 600.0
 """Longer than an app's HTTP client keeps idle connections (5 to 300 s), so that the app closes first."""
+ADMIN_KEEPALIVE_S: Final = 75.0
+"""nginx's default, longer than usual intervals of scrapes. Any peer may open connections here and be silent."""
 MAX_FIELD_BYTES: Final = 65_536
 READ_BUFFER_BYTES: Final = 65_536
 BACKLOG: Final = 1024
@@ -25,6 +28,18 @@ _silent: Final = logging.getLogger("sidecar.listener.aiohttp")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 """aiohttp logs malformed requests with their bytes, credentials included. What matters is reported by our own words."""
+
+
+class _NoBytes(logging.Filter):
+    """Keeps malformed requests out of the admin port's log: any peer may send them, and credentials stand in them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is of anything else: a failed handler is our bug, and is told."""
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_admin_log: Final = logging.getLogger("sidecar.listener.admin")
+_admin_log.addFilter(_NoBytes())
 
 
 def assert_c_parser() -> None:
@@ -129,6 +144,11 @@ class DataServer(web.Server):
         if isinstance(connection, Connection):
             connection.handler = self._handler
         return connection
+
+
+def make_admin_server(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
+    """The server of the admin port."""
+    return web.Server(handler, access_log=None, logger=_admin_log, keepalive_timeout=ADMIN_KEEPALIVE_S)
 
 
 async def bind(

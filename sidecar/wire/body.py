@@ -28,11 +28,14 @@ _JOIN_BYTES: Final = 16 * 1024
 _UTF8_STEP_BYTES: Final = 1024 * 1024
 """Text is checked in steps, since what proves it valid is a decoded copy of up to four times its size."""
 
-# What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that we read, group 2 says
-# that the name has escapes; most have neither. Possessive, so that no input backtracks.
-_FIELDS: Final = frozenset((b"model", b"stream", b"previous_response_id", b"conversation", b"routing_preferences"))
 _PROVIDER_STATE: Final = frozenset((b"previous_response_id", b"conversation"))
 """Members that only the provider which made their value can serve."""
+_STEERING: Final = _PROVIDER_STATE | {b"stream", b"routing_preferences"}
+"""What is read here beside the model's name."""
+_FIELDS: Final = _STEERING | {b"model", b"messages", b"input", b"tools"}
+"""The last three are read by `wire.conversation`: the router model must see what the provider will."""
+# What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that we read, group 2 says
+# that the name has escapes; most have neither. Possessive, so that no input backtracks.
 _MEMBER_HEAD: Final = re.compile(
     rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
     % b"|".join(sorted(_FIELDS)),
@@ -239,7 +242,7 @@ def _facts(body: bytes, places: dict[bytes, _Place], members: int) -> BodyFacts:
     """
     model = places.get(b"model")
     insert_at = body.index(b"{") + 1
-    if model is not None and len(places) == 1:
+    if model is not None and _STEERING.isdisjoint(places):
         # The usual case.
         _, start, end = model
         return BodyFacts(_model(body[start:end]), False, (start, end), (), insert_at)

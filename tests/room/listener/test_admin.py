@@ -1,14 +1,17 @@
 """The admin port: probes and metrics for anybody, the rest for callers inside the pod."""
 
+import asyncio
+import logging
+
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from sidecar.affinity.memory_store import MemoryStore
 from sidecar.domain.clock import SystemClock
 from sidecar.lifecycle import Latch
 from sidecar.listener.admin import Admin, _is_local_name
 from sidecar.listener.pins import PinPages
-from sidecar.listener.server import bind, port_of
+from sidecar.listener.server import bind, make_admin_server, port_of
 
 
 class _Door:
@@ -21,7 +24,7 @@ class _Door:
         self._admin = Admin(self.latch, render, lambda _: is_loopback, pins)
 
     async def __aenter__(self):
-        self._server = web.Server(self._admin.handle, access_log=None)
+        self._server = make_admin_server(self._admin.handle)
         (self._socket,) = await bind(self._server, ["127.0.0.1"], 0, "the admin port")
         await self._socket.start_serving()
         self._session = ClientSession(f"http://127.0.0.1:{port_of(self._socket)}")
@@ -115,3 +118,54 @@ async def test_only_reading_is_served():
 def test_only_loopback_names_are_local(host, local):
     """Names that merely begin like localhost are not."""
     assert local == _is_local_name(host)
+
+
+MALFORMED = [
+    b"GET http://[bad/livez HTTP/1.1\r\nAuthorization: Bearer s3cret\r\n\r\n",
+    b"GET /livez HTTP/1.1\r\nContent-Length: s3cret\r\n\r\n",
+    b"GET /livez HTTP/1.1\r\nX-A: s3cret\x00\r\n\r\n",
+    b"s3cret\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_bytes", MALFORMED)
+async def test_what_is_no_request_is_not_written_into_the_log(request_bytes, caplog):
+    """Any peer may send it, as often as it likes, and credentials stand in it."""
+    caplog.set_level(logging.DEBUG)
+    async with _Door() as door:
+        answer = await _raw(door, request_bytes)
+
+    assert b"400" == answer.split()[1]
+    assert [] == [record for record in caplog.records if record.name.startswith(("aiohttp", "sidecar"))]
+
+
+async def test_a_page_that_fails_is_told(caplog):
+    """That is our bug."""
+    async with _Door() as door:
+        door._admin._render_metrics = _broken
+        status, _ = await door.ask("/metrics")
+
+    assert (500, True) == (status, "no metrics today" in caplog.text)
+
+
+async def test_silent_peers_are_not_waited_for_forever(monkeypatch):
+    """Neither before a first request, nor inside one, nor behind one."""
+    monkeypatch.setattr("sidecar.listener.server.ADMIN_KEEPALIVE_S", 0.05)
+    async with _Door() as door:
+        ends = [await _raw(door, sent) for sent in (b"", b"GET /li", b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")]
+
+    assert [b"", b"", b"HTTP/1.1 200 OK"] == [end.partition(b"\r\n")[0] for end in ends]
+
+
+def _broken(_accept):
+    raise RuntimeError("no metrics today")
+
+
+async def _raw(door, sent):
+    """All that comes back for these bytes until the other end closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(door._socket))
+    writer.write(sent)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    return answer

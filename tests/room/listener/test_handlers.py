@@ -168,13 +168,15 @@ async def test_models_are_listed_in_the_configs_order():
         ("openai%2Fgpt-4o", "openai/gpt-4o"),
         ("openai%2fgpt-4o", "openai/gpt-4o"),
         ("fast", "fast"),
+        ("f%61st", "fast"),
+        ("anthropic/claude%409%3Aeu%C3%A9", "anthropic/claude@9:eu\u00e9"),
         ("gpt-4o", "gpt-4o"),
         ("anthropic/claude-9", "anthropic/claude-9"),
         ("nope", None),
     ],
 )
 async def test_a_model_is_described_under_any_of_its_names(name, known):
-    """With its slash escaped or not, as the SDKs do the one and the other; an unknown one is a 404."""
+    """With its slash, or any other character, escaped or not, as the SDKs do the one and the other; an unknown one is a 404."""
     status, _, body = _parts(await _House().ask("GET", f"/v1/models/{name}"))
 
     assert (404, None) == (status, known) if known is None else (200, known) == (status, json.loads(body)["id"])
@@ -190,6 +192,8 @@ PREFIXES = (("/v1/files/deep", "anthropic"), ("/v1/files", "openai"))
         ("POST", "/v1/files", "openai"),
         ("DELETE", "/v1/files/f1?x=1", "openai"),
         ("PATCH", "/v1/files/deep/er", "anthropic"),
+        ("GET", "/v1/files/a..b/.../..c", "openai"),
+        ("GET", "/v1/files/f1?after=/../x", "openai"),
     ],
 )
 async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, target, provider):
@@ -207,6 +211,12 @@ async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, tar
 
 
 REFUSALS = [
+    ("GET", "/v1/files/../organization/api_keys", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/x/%2e%2E/y", b"", {}, 404, "path_not_found"),
+    ("DELETE", "/v1/files/x%2f..%2Fy", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/..%5cy", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/..;/y", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/.", b"", {}, 404, "path_not_found"),
     ("POST", "/v1/filesystem", BODY, {}, 404, "path_not_found"),
     ("POST", "/v1/nowhere", BODY, {}, 404, "path_not_found"),
     ("GET", "/v1/chat/completions", b"", {}, 405, "method_not_allowed"),

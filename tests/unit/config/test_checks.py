@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sidecar.wire.header_names import _NEVER_PROPAGATED
 from tests.unit.config.loading import ONE_PROVIDER, load, problems, warnings
 
 AGENTS = "is not served: this sidecar serves model listeners, not agents, prompts or filters"
+ESCAPE = "; in a user or password @ : / ? # must be percent-encoded, or stand under username and password"
 TWO = "model_providers:\n  - {model: openai/a, access_key: k}\n  - {model: groq/*, access_key: k}\n"
 ROUTED = TWO + "overrides: {llm_routing_model: openai/a}\n"
 
@@ -29,6 +31,8 @@ def preference(**values: str) -> str:
          ["3: model_providers[1].name: name 'openai/a' is taken by model_providers[0]"]),
         ("{model: openai/b, access_key: k, name: openai/c}\n  - {model: openai/c, access_key: k, name: c}",
          ["3: model_providers[1].name: name 'openai/c' is another entry's model"]),
+        ("{model: openai/b, access_key: k, name: none}",
+         ["3: model_providers[1].name: name 'none' cannot be asked for: it means the default"]),
         ("{model: openai/b, access_key: k, default: true}", []),
         ("{model: openai/b, access_key: k, default: true}\n  - {model: openai/c, access_key: k, default: true}",
          ["4: model_providers[2].default: there are two defaults; the other is model_providers[1]"]),
@@ -135,6 +139,12 @@ def test_unknown_router_model():
         ("{type: latency, provider: prometheus, url: 'http://p'}",
          ["4: model_metrics_sources[0]: prometheus needs url and query"]),
         ("{type: cost, provider: file}", ["4: model_metrics_sources[0]: file needs path"]),
+        ("{type: latency, provider: prometheus, url: 'http://u:p@p:9090/x', query: up}", []),
+        *[
+            (f"{{type: latency, provider: prometheus, url: '{url}', query: up}}",
+             ["4: model_metrics_sources[0]: its url must be one of http:// or https://, without blanks"])
+            for url in ("prometheus:9090", "ftp://p", "http://", "http://p:x", "http://p:0", "http://p/a b", "http://[p")
+        ],
         ("{type: cost, provider: models.dev}, {type: cost, provider: digitalocean}",
          ["4: model_metrics_sources[1]: there is a source of type cost already"]),
     ],
@@ -187,6 +197,23 @@ def test_listeners(section, expected):
         ("propagate: [x-a, X_B]", []),
         ("propagate: ['x a']", ["4: propagate[0]: 'x a' is not a header name"]),
         ("propagate: [Host]", ["4: propagate[0]: 'Host' belongs to the connection and cannot be sent on"]),
+        *[
+            (f"propagate: [{name}]", [f"4: propagate[0]: '{name}' {why}"])
+            for name, why in (
+                ("proxy-authenticate", "belongs to the connection and cannot be sent on"),
+                ("Cookie", "never leaves the pod"),
+                ("X-Model-Affinity", "never leaves the pod"),
+                ("x-plano-timeout-ms", "never leaves the pod"),
+                ("Accept-Encoding", "cannot be sent on; see accept_encoding of a provider"),
+            )
+        ],
+        ("propagate: [X-Org]\nrouting: {session_cache: {tenant_header: x-org}}",
+         ["4: propagate[0]: 'X-Org' never leaves the pod"]),
+        ("model_aliases: {'': {target: a}, none: {target: a}, None: {target: a}}",
+         ["4: model_aliases.'': cannot be asked for: an empty model, or none, means the default",
+          "4: model_aliases.none: cannot be asked for: an empty model, or none, means the default"]),
+        ("tracing: {otlp_endpoint: 'otel:4318'}",
+         ["4: tracing.otlp_endpoint: must be a URL of http:// or https://, without blanks"]),
         ("propagate: [X-Api-Key]", ["4: propagate[0]: 'X-Api-Key' is a credential; use passthrough_auth of a provider"]),
         ("routing: {session_headers: ['a:b']}", ["4: routing.session_headers[0]: 'a:b' is not a header name"]),
         ("routing: {session_cache: {tenant_header: 'é'}}",
@@ -203,6 +230,43 @@ def test_listeners(section, expected):
 def test_the_rest(section, expected):
     """Paths, header names and the session cache hold what they must."""
     assert expected == problems(TWO + section)
+
+
+def test_whatever_is_never_sent_is_told():
+    """A name that `propagate` could not send is refused here, but for what is sent anyway."""
+    sent_anyway = {"traceparent", "tracestate", "x-request-id"}
+    names = sorted(_NEVER_PROPAGATED - sent_anyway)
+    told = problems(f"{TWO}propagate: [{', '.join(names)}]")
+
+    assert [f"4: propagate[{index}]: {name!r}" for index, name in enumerate(names)] == [
+        " ".join(each.split(" ")[:3]) for each in told
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cache", "expected"),
+    [
+        ("url: 'redis://h'", []),
+        ("url: 'redis://h:99999/0'", ["url: is not a URL with a valid host and port" + ESCAPE]),
+        ("url: 'REDISS://h', tls: {ca_file: /nowhere.pem}", []),
+        ("url: 'redis://h', tls: {ca_file: /nowhere.pem}",
+         ["tls: is for rediss://; with redis:// the password would go in the clear"]),
+    ],
+)  # fmt: skip
+def test_redis(cache, expected):
+    """What would only be seen once the sidecar runs is told before."""
+    told = problems(f"{TWO}routing: {{session_cache: {{type: redis, {cache}}}}}")
+
+    assert [f"4: routing.session_cache.{each}" for each in expected] == told
+
+
+def test_a_certificate_for_redis_that_is_not_there():
+    """Told, but a sidecar serves without Redis."""
+    text = f"{ONE_PROVIDER}routing: {{session_cache: {{type: redis, url: 'rediss://h', tls: {{ca_file: /nowhere}}}}}}"
+
+    assert warnings(text) == [
+        "2: routing.session_cache.tls.ca_file: names no file that can be read: until it does, pins are kept in memory"
+    ]
 
 
 def test_body_that_never_fits():

@@ -158,6 +158,9 @@ def test_the_offset_of_a_bad_byte_is_told_also_in_a_long_body():
         (b'{"routing_preferences":[],"routing_preferences":[]}', "routing_preferences"),
         (b'{"previous_response_id":null,"previous_response_id":null}', "previous_response_id"),
         (b'{"conversation":null,"conversation":null}', "conversation"),
+        (b'{"model":"m","messages":[],"messages":[]}', "messages"),
+        (b'{"model":"m","input":"a","inpu\\u0074":"b"}', "input"),
+        (b'{"tools":[],"model":"m","tools":[]}', "tools"),
         # A repeated field in front whose last value is as long as the way to a second, nested model.
         (b'{"a":1,"model":"evil","b":{"z":0,"model":"good"},"a":"xxxxxxxxxxxxxxxxxxxx","model":"x"}', "model"),
     ],
