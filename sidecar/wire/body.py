@@ -11,18 +11,15 @@ from __future__ import annotations
 import functools
 import re
 from codecs import utf_8_decode
-from collections.abc import Sequence, ValuesView
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from sidecar.domain.call import BodyFacts
 from sidecar.domain.errors import InvalidBody
+from sidecar.wire.members import top_level_values
 
-_MAX_MEMBERS: Final = 1000
-"""Top-level members of one body. The largest documented API has about 40."""
-_SMALL_BYTES: Final = 64 * 1024
-"""Up to here members are counted after decoding, beyond it while decoding: 5 bytes of body can cost 150 of memory."""
 _JOIN_BYTES: Final = 16 * 1024
 """Patched bodies up to here leave as one piece: copying them is cheaper than the bookkeeping of three."""
 _UTF8_STEP_BYTES: Final = 1024 * 1024
@@ -42,46 +39,6 @@ _MEMBER_HEAD: Final = re.compile(
     re.DOTALL,
 )
 _NEXT_COMMA: Final = re.compile(rb"[ \t\r\n]*+,")
-_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-
-
-class _Member(functools.partial[object]):
-    """Stands for one top-level name. Compared by identity, so that a name that stands twice keeps both its values.
-
-    A `partial`, since that is made from msgspec's two arguments without running any Python.
-    """
-
-    __slots__ = ()
-
-
-class _TooManyMembers(Exception):
-    """Ends a decode early."""
-
-
-_Members = dict[_Member, msgspec.Raw]
-
-
-class _Counted:
-    """Decodes one body after another, each only up to `_MAX_MEMBERS`."""
-
-    def __init__(self) -> None:
-        self._left = 0
-        self._decoder = msgspec.json.Decoder(_Members, dec_hook=self._make)
-
-    def decode(self, body: bytes) -> _Members:
-        """Raises: msgspec.DecodeError, RecursionError, _TooManyMembers."""
-        self._left = _MAX_MEMBERS
-        return self._decoder.decode(body)
-
-    def _make(self, kind: type, name: object) -> _Member:
-        self._left -= 1
-        if self._left < 0:
-            raise _TooManyMembers
-        return _Member(kind, name)
-
-
-_members_decoder: Final = msgspec.json.Decoder(_Members, dec_hook=_Member)
-_counted: Final = _Counted()
 _model_decoder: Final = msgspec.json.Decoder(str | None)
 
 _Place = tuple[int, int, int]
@@ -101,7 +58,7 @@ def peek_body(body: bytes) -> BodyFacts:
     places: dict[bytes, _Place] = {}
     position = 0
     match = _MEMBER_HEAD.match
-    values = _top_level(body)
+    values = top_level_values(body)
     for raw in values:
         head = match(body, position)
         assert head is not None  # the decoder read a member here
@@ -178,40 +135,6 @@ def _check_utf8(body: bytes) -> None:
         except UnicodeDecodeError as error:
             raise InvalidBody(f"the body is not UTF-8 (byte {position + error.start})") from error
         position += used
-
-
-def _top_level(body: bytes) -> ValuesView[msgspec.Raw]:
-    """The top-level values in document order, repeated names included, each as long as it is in the body.
-
-    Raises: InvalidBody.
-    """
-    try:
-        try:
-            members = _decode(body)
-        except msgspec.DecodeError:
-            # JavaScript cuts emoji in half and sends a lone surrogate, which msgspec refuses. Another escape of the
-            # same length in its place leaves every length as it is.
-            same_lengths = _SURROGATE_ESCAPE.sub(rb"\\u0020", body)
-            members = _decode(same_lengths)
-    except msgspec.ValidationError as error:
-        raise InvalidBody("the body is not a JSON object") from error
-    except msgspec.DecodeError as error:
-        raise InvalidBody(f"the body is not JSON: {error}") from error
-    except RecursionError as error:
-        raise InvalidBody("the body nests too deeply") from error
-    except _TooManyMembers as error:
-        raise InvalidBody(f"the body has more than {_MAX_MEMBERS} members") from error
-    return members.values()
-
-
-def _decode(body: bytes) -> _Members:
-    """Raises: msgspec.DecodeError, RecursionError, _TooManyMembers."""
-    if len(body) <= _SMALL_BYTES:
-        members = _members_decoder.decode(body)
-        if len(members) > _MAX_MEMBERS:
-            raise _TooManyMembers
-        return members
-    return _counted.decode(body)
 
 
 def _note(places: dict[bytes, _Place], head: re.Match[bytes], end: int) -> None:

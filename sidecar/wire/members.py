@@ -1,0 +1,91 @@
+"""The top-level members of a JSON object, as raw bytes: msgspec checks the syntax and says how long each value is."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import ValuesView
+from typing import Final
+
+import msgspec
+
+from sidecar.domain.errors import InvalidBody
+
+_MAX_MEMBERS: Final = 1000
+"""Top-level members of one body. The largest documented API has about 40."""
+_SMALL_BYTES: Final = 64 * 1024
+"""Up to here members are counted after decoding, beyond it while decoding: 5 bytes of body can cost 150 of memory."""
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+class _Member(functools.partial[object]):
+    """Stands for one top-level name. Compared by identity, so that a name that stands twice keeps both its values.
+
+    A `partial`, since that is made from msgspec's two arguments without running any Python.
+    """
+
+    __slots__ = ()
+
+
+class _TooManyMembers(Exception):
+    """Ends a decode early."""
+
+
+_Members = dict[_Member, msgspec.Raw]
+
+
+class _Counted:
+    """Decodes one body after another, each only up to `_MAX_MEMBERS`."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._decoder = msgspec.json.Decoder(_Members, dec_hook=self._make)
+
+    def decode(self, body: bytes) -> _Members:
+        """Raises: msgspec.DecodeError, RecursionError, _TooManyMembers."""
+        self._left = _MAX_MEMBERS
+        return self._decoder.decode(body)
+
+    def _make(self, kind: type, name: object) -> _Member:
+        self._left -= 1
+        if self._left < 0:
+            raise _TooManyMembers
+        return _Member(kind, name)
+
+
+_members_decoder: Final = msgspec.json.Decoder(_Members, dec_hook=_Member)
+_counted: Final = _Counted()
+
+
+def top_level_values(body: bytes) -> ValuesView[msgspec.Raw]:
+    """The top-level values in document order, repeated names included, each as long as it is in the body.
+
+    Raises: InvalidBody.
+    """
+    try:
+        try:
+            members = _decode(body)
+        except msgspec.DecodeError:
+            # JavaScript cuts emoji in half and sends a lone surrogate, which msgspec refuses. Another escape of the
+            # same length in its place leaves every length as it is.
+            same_lengths = _SURROGATE_ESCAPE.sub(rb"\\u0020", body)
+            members = _decode(same_lengths)
+    except msgspec.ValidationError as error:
+        raise InvalidBody("the body is not a JSON object") from error
+    except msgspec.DecodeError as error:
+        raise InvalidBody(f"the body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidBody("the body nests too deeply") from error
+    except _TooManyMembers as error:
+        raise InvalidBody(f"the body has more than {_MAX_MEMBERS} members") from error
+    return members.values()
+
+
+def _decode(body: bytes) -> _Members:
+    """Raises: msgspec.DecodeError, RecursionError, _TooManyMembers."""
+    if len(body) <= _SMALL_BYTES:
+        members = _members_decoder.decode(body)
+        if len(members) > _MAX_MEMBERS:
+            raise _TooManyMembers
+        return members
+    return _counted.decode(body)
