@@ -86,6 +86,14 @@ def test_every_key_round_trips(pair, model):
             assert is_hash or part == given_part
 
 
+def test_a_part_that_was_too_long_stays_a_hash():
+    """What it was cannot be told."""
+    parts = parse_key(plain_key(SessionKey("é" * 200, "acme")))
+
+    assert parts is not None
+    assert ("acme", True, 34) == (parts.tenant, parts.session_id.startswith("%h"), len(parts.session_id))
+
+
 @pytest.mark.parametrize("key", ["", "other:affinity:s", "plano:affinity:a:b:c"])
 def test_a_foreign_key_is_none_of_ours(key):
     """Somebody else's keys are no pins."""
