@@ -90,6 +90,8 @@ class Drain:
         self._limit = in_flight_limit
         self._holders: set[asyncio.Task[Any]] = set()
         self._refusing = False
+        self.has_ended = False
+        """Whether the calls that were still in flight have been cancelled."""
         self._last_admitted_s = clock.monotonic_s()
 
     @property
@@ -140,7 +142,7 @@ class Drain:
 
     async def end(self) -> None:
         """Refuse new calls and cancel those in flight; wait for them to notice. Idempotent."""
-        self._refusing = True
+        self._refusing = self.has_ended = True
         holders = list(self._holders)
         if holders:
             _log.warning("%d call(s) in flight are ended", len(holders))

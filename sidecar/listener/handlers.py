@@ -14,6 +14,7 @@ from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Endpoin
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.errors import (
+    Draining,
     MalformedRequest,
     MethodNotAllowed,
     OriginRefused,
@@ -106,6 +107,12 @@ class Door:
                 await self._serve_other(arrival, down)
         except Exception as error:  # noqa: BLE001 - every error becomes a reply here
             self._answer(error, down, endpoint or _DECISION_ENDPOINTS.get(path), request_id)
+        except asyncio.CancelledError:
+            if self._drain.has_ended and not down.is_started:
+                # Not the app left: the grace is spent. It waits for an answer still.
+                ended = Draining("this sidecar has shut down before the answer came", retry_after_s=1)
+                self._answer(ended, down, endpoint or _DECISION_ENDPOINTS.get(path), request_id)
+            raise
         return down
 
     def handle_parse_error(self, request: Request, error: BaseException | None) -> AppEnd:

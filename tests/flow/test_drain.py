@@ -74,6 +74,27 @@ async def test_a_stream_that_outlasts_the_grace_is_told_so(start_sidecar, demo_p
     assert 0 == await _exit_code(sidecar)
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_call_that_still_waits_for_its_answer_is_told_so(start_sidecar, demo_provider, path, is_streamed):
+    """Nothing was sent to the app yet: it gets the whole error, not a connection that breaks for reasons of its own."""
+    sidecar = await start_sidecar(sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 0.2}))
+    demo_provider.script.next("hang")
+    reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
+    model = "claude-demo" if path == "/v1/messages" else "gpt-4o"
+    writer.write(json_request(path, {**CHAT, "model": model, "max_tokens": 9, "stream": is_streamed}))
+    async with asyncio.timeout(20):
+        while not demo_provider.requests:
+            await asyncio.sleep(0.01)  # sleep: the request is on its way through another process
+    sidecar.process.send_signal(signal.SIGTERM)
+    reply = await read_reply(reader)
+    writer.close()
+
+    assert (503, "draining", "close") == (reply.status, reply.header("x-plano-error"), reply.header("connection"))
+    assert ("request_id" in reply.json()) == (path == "/v1/messages")
+    assert 0 == await _exit_code(sidecar)
+
+
 async def test_the_last_seconds_refuse_new_calls(start_sidecar, demo_provider):
     """503, with the code, when to come back, and the connection closed."""
     sidecar = await start_sidecar(sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 4.5}))
