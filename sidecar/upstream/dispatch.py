@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from typing import Final
 
 from sidecar.domain.call import Call, Operation
@@ -30,6 +31,8 @@ from sidecar.upstream.dispatched import Dispatched, Failed
 from sidecar.upstream.ewma import FirstByteAverages
 from sidecar.upstream.held import HeldReply
 from sidecar.upstream.renewal import Renewal
+
+_log: Final = logging.getLogger("sidecar.upstream")
 
 _ERROR_OUTCOMES: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
     (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
@@ -233,6 +236,10 @@ class Dispatcher:
 
     def _hold(self, candidate: Candidate, failure: Failure) -> None:
         now_s = self._monotonic_s()
+        if failure.needs_alert:
+            place = candidate.provider, candidate.metric_model  # a wildcard's models are the clients' to invent
+            if place not in self.cooling.ejected(now_s):
+                _log.error("provider %s, %s: %s; it goes last for minutes", *place, failure.failure_class.value)
         self.cooling.observe(candidate, failure, now_s)
         if failure.may_try_next:
             # A refusal in a millisecond must not look fast.

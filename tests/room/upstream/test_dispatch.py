@@ -179,3 +179,17 @@ def _unreadable() -> Dispatched:
     """An answer of which nothing can be said."""
     reply = UpstreamReply.__new__(UpstreamReply)
     return Dispatched(reply, PLAN.candidates[0], 1, 0.0, 0.0)
+
+
+async def test_what_somebody_must_mend_is_logged_once(caplog):
+    """An account without quota: one line for as long as its model is ejected, and one when it is again."""
+    clock = FakeClock()
+    dispatcher, _ = _dispatcher(clock, 402)
+    for _ in range(3):
+        await dispatcher.dispatch(a_call(), PLAN)
+    once = [record.getMessage() for record in caplog.records]
+    clock.advance(301.0)
+    await dispatcher.dispatch(a_call(), PLAN)
+
+    assert ["provider openai/gpt-4o, openai/gpt-4o: quota; it goes last for minutes"] == once
+    assert 2 == len(caplog.records)
