@@ -86,6 +86,14 @@ def test_every_key_round_trips(pair, model):
             assert is_hash or part == given_part
 
 
+def test_a_part_that_was_too_long_stays_a_hash():
+    """What it was cannot be told from its key."""
+    parts = parse_key(plain_key(SessionKey("x" * (MAX_PART_BYTES + 1), "acme")))
+
+    assert parts is not None
+    assert ("acme", True) == (parts.tenant, parts.session_id.startswith("%h"))
+
+
 @pytest.mark.parametrize("key", ["", "other:affinity:s", "plano:affinity:a:b:c"])
 def test_a_foreign_key_is_none_of_ours(key):
     """Somebody else's keys are no pins."""
