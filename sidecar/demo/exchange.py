@@ -88,7 +88,7 @@ class Exchange:
             return None
         try:
             self._body = msgspec.json.decode(self._record.body, type=dict)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return Fault(status=400, message=f"We could not parse the JSON body of your request: {error}")
         return None
 

@@ -49,13 +49,22 @@ class ModelTable:
         self._fallbacks = {name: p.fallbacks for p in reversed(served) for name in (p.model, p.name)}
         self._default = next((provider.name for provider in served if provider.is_default), None)
         names = _names(served)
-        self._names = {alias: names.get(target, target) for alias, target in aliases.items()}
+        targets = {alias: names.get(target, target) for alias, target in aliases.items()}
+        self._names = {alias: group for alias, group in targets.items() if self._entries(group)}
+        self._gone = aliases.keys() - self._names.keys()
+        """Aliases of optional entries that are left out. They name nothing, not even a wildcard's model."""
         self._names.update({name: group for name, group in names.items() if name not in self._names})
-        self.listed = tuple(_listed(served, aliases))
+        self.listed = tuple(self._list(served, [alias for alias in aliases if alias in self._names]))
         self._passthrough = {p.prefix: _candidate(p, p.model_id) for p in reversed(served)}
         self._passthrough.update({p.name: _candidate(p, p.model_id) for p in served})
         self._known: dict[tuple[str, DialectName], Resolved] = {}
         self._known_candidates: dict[tuple[str, DialectName], tuple[Candidate, ...]] = {}
+
+    def _list(self, served: Iterable[Provider], aliases: Iterable[str]) -> Iterable[Listed]:
+        for name in dict.fromkeys(provider.model for provider in served):
+            yield Listed(name=name, owner=name.partition("/")[0])
+        for alias in aliases:
+            yield Listed(name=alias, owner=self.entries_of(alias)[0].model_name.partition("/")[0])
 
     def resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
         """The entries that serve a requested model to a caller of ``dialect``.
@@ -76,7 +85,7 @@ class ModelTable:
         known = self._known_candidates.get((model_name, dialect))
         if known is not None:
             return known
-        entries = self._groups.get(model_name) or self._by_wildcard(model_name)
+        entries = self._entries(model_name)
         candidates = tuple(candidate for candidate in entries if dialect in candidate.dialects)
         if model_name in self._groups:
             self._known_candidates[model_name, dialect] = candidates
@@ -85,7 +94,7 @@ class ModelTable:
     def entries_of(self, name: str) -> tuple[Candidate, ...]:
         """All entries behind a model's name, alias or bare id, of any dialect; empty if it is unknown."""
         group = self._names.get(name, name)
-        return self._groups.get(group) or self._by_wildcard(group)
+        return self._entries(group)
 
     def describe(self, name: str) -> Listed:
         """A model or alias as ``GET /v1/models/{id}`` shows it.
@@ -94,7 +103,7 @@ class ModelTable:
         """
         found = next((listed for listed in self.listed if listed.name == name), None)
         if found is None and (name in self._names or self._by_wildcard(name)):
-            (first, *_) = self._groups.get(self._names.get(name, name)) or self._by_wildcard(name)
+            (first, *_) = self._entries(self._names.get(name, name))
             found = Listed(name=name, owner=first.model_name.partition("/")[0])
         if found is None:
             raise self._not_found(name)
@@ -117,7 +126,7 @@ class ModelTable:
                 model_name, source = self._default, Source.DEFAULT
         if model_name is None:
             raise self._not_found(requested_model)
-        entries = self._groups.get(model_name) or self._by_wildcard(model_name)
+        entries = self._entries(model_name)
         usable = tuple(candidate for candidate in entries if dialect in candidate.dialects)
         if not usable:
             spoken = sorted({name.value for candidate in entries for name in candidate.dialects})
@@ -137,7 +146,7 @@ class ModelTable:
         found = self._names.get(requested_model)
         if found is not None:
             return found
-        if not requested_model.isprintable():
+        if requested_model in self._gone or not requested_model.isprintable():
             return None  # a wildcard's names stand in header lines
         dated = _DATED.fullmatch(requested_model)
         if dated is not None and dated[1] in self._names:
@@ -146,13 +155,18 @@ class ModelTable:
             return requested_model
         return self._bare_by_wildcard(requested_model, dialect)
 
+    def _entries(self, group: str) -> tuple[Candidate, ...]:
+        return self._groups.get(group) or self._by_wildcard(group)
+
     def _by_wildcard(self, model_name: str) -> tuple[Candidate, ...]:
         prefix, slash, model_id = model_name.partition("/")
-        if not slash or not model_id:
-            return ()
+        if not slash or model_id in ("", "*"):
+            return ()  # a wildcard itself is no model
         return tuple(_candidate(entry, model_id) for entry in self._wildcards if entry.prefix == prefix)
 
     def _bare_by_wildcard(self, model_id: str, dialect: DialectName) -> str | None:
+        if model_id == "*" or model_id.endswith("/*"):
+            return None
         prefixes = list(dict.fromkeys(entry.prefix for entry in self._wildcards if dialect in entry.paths))
         if self._zero_config and _ZERO_CONFIG_HOMES[dialect] in prefixes:
             prefixes = [_ZERO_CONFIG_HOMES[dialect]]
@@ -200,13 +214,6 @@ def _candidate(provider: Provider, model_id: str) -> Candidate:
         passthrough_auth=provider.passthrough_auth,
         price=provider.price,
     )
-
-
-def _listed(providers: Iterable[Provider], aliases: Mapping[str, str]) -> Iterable[Listed]:
-    for name in dict.fromkeys(provider.model for provider in providers):
-        yield Listed(name=name, owner=name.partition("/")[0])
-    for alias, target in aliases.items():
-        yield Listed(name=alias, owner=target.partition("/")[0])
 
 
 def _shorten(name: str) -> str:

@@ -226,6 +226,15 @@ async def test_script_for_one_model(provider: DemoProvider) -> None:
     assert (await ask(provider, {**CHAT, "model": "claude-demo"})).status == 200
 
 
+@pytest.mark.parametrize("body", [b"{", b'{"\xff": 1}', b'{"a": "\xff"}', b"[" * 100_000])
+async def test_a_body_that_cannot_be_read(provider: DemoProvider, body: bytes) -> None:
+    """A 400, as a real provider would say: its own faults are asked for."""
+    port = int(provider.url.rpartition(":")[2])
+    reply = await exchange(port, raw_request("POST", PATH, body))
+
+    assert (400, "invalid_request_error") == (reply.status, reply.json()["error"]["type"])
+
+
 async def test_keys() -> None:
     """A provider with keys refuses others with 401."""
     async with DemoProvider(keys=frozenset({"sk-good"})) as provider:

@@ -155,6 +155,22 @@ def test_pinned_models_are_found_by_any_configured_name():
     assert () == table.candidates_of("openai/gpt-4o", MESSAGES)
 
 
+@pytest.mark.parametrize("requested_model", ["groq/*", "*", "other/*"])
+def test_a_wildcard_itself_is_no_model(requested_model):
+    """It is listed, since what stands for the star can be asked for; the star cannot."""
+    with pytest.raises(ModelNotFound):
+        ModelTable([a_provider("groq/*")], {}).resolve(requested_model, CHAT)
+
+
+def test_an_alias_of_what_was_left_out_names_nothing():
+    """An optional entry without a key is not there: neither is another name for it, and no wildcard takes its place."""
+    table = ModelTable(PROVIDERS, {"gone": "mistral/large", "own": "gpt-us", "bare": "claude-haiku-4-5", "w": "groq/x"})
+
+    with pytest.raises(ModelNotFound):
+        table.resolve("gone", CHAT)
+    assert [Listed("own", "openai"), Listed("bare", "anthropic"), Listed("w", "groq")] == list(table.listed[-3:])
+
+
 def test_the_list_is_in_config_order_with_aliases_last():
     """What GET /v1/models shows; the router model is not in it."""
     assert [

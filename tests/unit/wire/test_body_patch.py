@@ -85,7 +85,7 @@ values = st.recursive(
     max_leaves=6,
 )
 unread = st.tuples(
-    st.sampled_from(["a", "b", "messages", "Model", "model ", "", "\u20ac", "x\\y", 'q"']) | texts, values
+    st.sampled_from(["a", "b", "message", "Model", "model ", "", "\u20ac", "x\\y", 'q"']) | texts, values
 )
 fields = st.fixed_dictionaries(
     {},
@@ -94,6 +94,8 @@ fields = st.fixed_dictionaries(
         "stream": st.none() | st.booleans(),
         "routing_preferences": st.lists(values, max_size=2),
         "conversation": values,
+        "messages": values,
+        "tools": values,
     },
 )
 
