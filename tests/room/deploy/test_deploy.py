@@ -78,7 +78,8 @@ def test_composes_config_is_one_that_the_sidecar_takes():
     """`check` has no problem with it."""
     loaded = load_config(DEPLOY / "compose" / "sidecar.yaml", {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"})
 
-    assert ["openai/gpt-4o-mini", "anthropic/claude-sonnet-5"] == [provider.name for provider in loaded.providers]
+    names = ["openai/gpt-4o-mini", "anthropic/claude-sonnet-5", "plano/demo-router"]
+    assert (names, []) == ([provider.name for provider in loaded.providers], loaded.warnings)
 
 
 async def test_the_demo_provider_runs_as_a_process_of_its_own():
