@@ -30,6 +30,8 @@ Fetch = Callable[[str], Awaitable[bytes]]
 RETRY_S: Final = 60.0
 """After a failure, where the source's own interval is not shorter: also one that is read once must have been read."""
 
+_FILE_BYTES: Final = 32 * 1024 * 1024
+"""As much as `Fetch` lets through."""
 _DIGITALOCEAN_URL: Final = "https://api.digitalocean.com/v2/gen-ai/models/catalog?limit=200"
 _MODELS_DEV_URL: Final = "https://models.dev/api.json"
 
@@ -105,7 +107,7 @@ class SourceBook:
         state = self._states[index]
         source = state.source
         try:
-            _learn(state, await self._read(source))
+            await _learn(state, await self._read(source))
         except Exception as error:  # noqa: BLE001 - numbers are optional: whatever fails, calls go on
             state.failures += 1
             if state.failures == 1:
@@ -136,7 +138,7 @@ class SourceBook:
     async def _read(self, source: MetricsSource) -> bytes:
         if source.provider == "file":
             assert source.path is not None  # the config was checked for that
-            return await asyncio.to_thread(Path(source.path).read_bytes)
+            return await asyncio.to_thread(_read_file, Path(source.path))
         return await self._fetch(source_url(source))
 
 
@@ -148,14 +150,28 @@ def source_url(source: MetricsSource) -> str:
     return source.url or (_DIGITALOCEAN_URL if source.provider == "digitalocean" else _MODELS_DEV_URL)
 
 
-def _learn(state: _State, data: bytes) -> None:
-    """Take the numbers that a source told. Raises: SourceUnreadable."""
+def _read_file(path: Path) -> bytes:
+    """Raises: SourceUnreadable, OSError."""
+    if not path.is_file():  # a pipe would never end
+        raise SourceUnreadable("there is no such file")
+    with path.open("rb") as file:
+        data = file.read(_FILE_BYTES + 1)
+    if len(data) > _FILE_BYTES:
+        raise SourceUnreadable(f"it is longer than {_FILE_BYTES} bytes")
+    return data
+
+
+async def _learn(state: _State, data: bytes) -> None:
+    """Take the numbers that a source told, read in a thread: models.dev's 2 MB take 20 ms, in which calls would wait.
+
+    Raises: SourceUnreadable.
+    """
     source = state.source
     if source.provider == "prometheus":
-        state.latencies_s = read_prometheus(data, source.model_aliases)
+        state.latencies_s = await asyncio.to_thread(read_prometheus, data, source.model_aliases)
         return
     read = {"digitalocean": read_digitalocean, "models.dev": read_models_dev, "file": read_price_file}[source.provider]
-    prices = read(data, source.model_aliases)
+    prices = await asyncio.to_thread(read, data, source.model_aliases)
     if not prices:
         raise SourceUnreadable("there is no price in it")
     state.prices = prices

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import os
+import threading
 from typing import Any
 
 import pytest
 
 from sidecar.config.schema_routing import MetricsSource
 from sidecar.domain.decision import Price
+from sidecar.routing import sources as sources_module
 from sidecar.routing.sources import SourceBook, SourceStatus, source_url
 from tests.support.values import FakeClock
 
@@ -149,6 +153,38 @@ async def test_a_price_file_is_read_from_disk(tmp_path: Any):
     path.write_bytes(b'{"a": {"input": 1, "output": 2}}')
     assert await sources.refresh(0)
     assert ({"a": Price(1.0, 2.0, None)}, []) == (sources.prices, wire.urls)
+
+
+async def test_what_is_no_file_or_too_long_changes_nothing(tmp_path: Any, monkeypatch: Any, caplog: Any):
+    """A pipe would never end, and a file of any length would fill the pod."""
+    monkeypatch.setattr(sources_module, "_FILE_BYTES", 10)
+    path = tmp_path / "prices.json"
+    for make, told in (
+        (lambda: os.mkfifo(path), "there is no such file"),
+        (lambda: path.write_bytes(b" " * 11), "it is longer than 10 bytes"),
+    ):
+        make()
+        sources = book(Wire(), MetricsSource(type="cost", provider="file", path=str(path)))
+        assert not await sources.refresh(0)
+        assert caplog.records[-1].getMessage() == f"the cost source file cannot be read: {told}"
+        path.unlink()
+
+
+@pytest.mark.parametrize(("source", "answer"), [(MODELS_DEV, GOOD_PRICES), (PROMETHEUS, LATENCIES)])
+async def test_calls_go_on_while_a_catalog_is_read(monkeypatch: Any, source: MetricsSource, answer: bytes):
+    """Megabytes of JSON are taken apart beside the loop."""
+    threads: list[int] = []
+
+    def watched(read: Any, *given: Any) -> Any:
+        threads.append(threading.get_ident())
+        return read(*given)
+
+    for name in ("read_models_dev", "read_prometheus"):
+        monkeypatch.setattr(sources_module, name, functools.partial(watched, getattr(sources_module, name)))
+
+    assert await book(Wire(answer), source).refresh(0)
+    assert 1 == len(threads)
+    assert threading.get_ident() not in threads
 
 
 @pytest.mark.parametrize(
