@@ -105,9 +105,10 @@ class ModelProvider(Section, frozen=True):
     passthrough_auth: Annotated[
         bool, Meta(description="forward the caller's credential instead of sending `access_key`")
     ] = False
-    headers: Annotated[dict[str, Secret], Meta(description="headers added to every call")] = msgspec.field(
-        default_factory=dict
-    )
+    headers: Annotated[
+        dict[str, Secret],
+        Meta(description="headers of every call, instead of the app's of that name (`accept` and betas: beside it)"),
+    ] = msgspec.field(default_factory=dict)
     dialects: Annotated[
         tuple[DialectName, ...] | dict[DialectName, DialectEntry] | None,
         Meta(

@@ -27,6 +27,8 @@ from sidecar.wire.trace_context import trace_lines
 _IDENTITY: Final = b"Accept-Encoding: identity\r\n"
 _ANTHROPIC_VERSION: Final = b"anthropic-version: 2023-06-01\r\n"
 """Added where a messages call lacks it; the only version that Anthropic has published."""
+_LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
+"""Fields whose values add up, so that the config's stands beside the app's; of all others there can be one."""
 
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
@@ -43,6 +45,8 @@ class Link:
         self._propagate_trace = provider.propagate_trace
         self._paths = {name.value: path for name, path in provider.paths.items()}
         self._own_lines = _own_lines(provider)
+        self._own_names = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
+        """What the config sets goes instead of the app's, or ours, of that name."""
         self._starts = {name.value: self._start(path) for name, path in provider.paths.items() if "{model}" not in path}
         self._timeouts = _Timeouts(provider)
 
@@ -105,7 +109,7 @@ class Link:
 
     def _lines(self, call: Call) -> list[bytes]:
         headers = call.headers
-        lines = [*self._own_lines, *headers.common]
+        lines = [*headers.common]
         if self._is_anthropic:
             lines += headers.anthropic_family
             if not headers.has_anthropic_version and call.dialect is DialectName.MESSAGES:
@@ -120,7 +124,9 @@ class Link:
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace))
-        return lines
+        if self._own_names:
+            lines = [line for line in lines if line[: line.index(b":")].lower() not in self._own_names]
+        return [*self._own_lines, *lines]
 
 
 class _Timeouts:

@@ -241,6 +241,24 @@ def test_header_lines_follow_the_providers_kind_and_options(model, changes, own)
     assert sorted([*COMMON, *own]) == sorted(lines[1:-1])
 
 
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("Anthropic-Version", ["Anthropic-Version: own"]),
+        ("ACCEPT-ENCODING", ["ACCEPT-ENCODING: own"]),
+        ("traceparent", ["traceparent: own"]),
+        ("anthropic-beta", ["anthropic-beta: own", "anthropic-beta: a"]),
+        ("Accept", ["Accept: own", "Accept: x"]),
+    ],
+)
+def test_a_configured_header_goes_instead_of_the_apps(name, sent):
+    """Two of what there can be one of is an error to most servers; lists add up."""
+    link = _link("anthropic/claude", headers=((name, Secret("own")),))
+    lines = _sent(link, _call(headers=HEADERS))[1]
+
+    assert sent == [line for line in lines if line.lower().startswith(f"{name.lower()}:")]
+
+
 def test_a_provider_that_rejects_trace_headers_gets_none():
     """A switch of its own."""
     lines = _sent(_link(propagate_trace=False), _call())[1]
