@@ -114,7 +114,8 @@ class Cooling:
 
     def ejected(self, now_s: float) -> list[tuple[str, str]]:
         """(entry, model as metrics name it) of what is ejected now, each once: the ``ejected`` gauge."""
-        ejected = ((key[0], held) for key, held in self._held.items() if held.is_ejected and now_s < held.due_s)
+        # Metrics are rendered in another thread, while calls go on to fail: the copy is one step of the interpreter.
+        ejected = ((key[0], held) for key, held in list(self._held.items()) if held.is_ejected and now_s < held.due_s)
         return list(dict.fromkeys((provider, held.metric_model) for provider, held in ejected))
 
     def _wait_s(self, failure: Failure, streak: int) -> float:

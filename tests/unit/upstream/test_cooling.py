@@ -242,3 +242,23 @@ def test_a_pardon_is_for_what_was_ejected():
     book.pardon("a")
 
     assert (None, 1.0, 300.0) == tuple(book.due_s(each, 0.5) for each in (A, A_OTHER_MODEL, B))
+
+
+def test_what_is_ejected_can_be_told_while_calls_fail():
+    """Metrics are rendered in another thread."""
+    book = cooling()
+
+    class Racing:
+        """Another candidate fails in the moment in which this one is looked at."""
+
+        metric_model = "openai/m"
+        due_s = 9.0
+
+        @property
+        def is_ejected(self) -> bool:
+            book.observe(B, failed(Hold.EJECT), 0.0)
+            return True
+
+    book._held["a", "m"] = Racing()  # type: ignore[assignment] # as much of one as is looked at
+
+    assert [("a", "openai/m")] == book.ejected(1.0)
