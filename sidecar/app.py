@@ -130,7 +130,10 @@ class App:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         assert_c_parser()
-        raise_file_limit(2 * self._config.limits.in_flight + _FILES_BESIDE_CALLS)
+        wanted = 2 * self._config.limits.in_flight + _FILES_BESIDE_CALLS
+        files = raise_file_limit(wanted)
+        if 0 <= files < wanted:  # -1 is no limit
+            _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
         stack.push_async_callback(self._tasks.aclose)
         metrics = Metrics(self._gauges)
         observers: list[Observer] = [

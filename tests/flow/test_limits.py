@@ -8,6 +8,8 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sidecar.demo.faults import Fault
 from sidecar.demo.provider import DemoProvider
 from sidecar.lifecycle import Tasks
@@ -52,6 +54,16 @@ async def test_buffered_bytes_hold(tmp_path, monkeypatch):
 async def _while_full(port: int) -> RawReply:
     """What holds no body is served all the same."""
     return await exchange(port, b"GET /v1/models HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize(("files", "is_told"), [(300, True), (1 << 20, False), (-1, False)])
+async def test_too_few_files_are_told(tmp_path, monkeypatch, caplog, files, is_told):
+    """Each call in flight may hold two sockets; where that cannot be had, it is better known before."""
+    monkeypatch.setattr("sidecar.app.raise_file_limit", lambda wanted: files)
+    async with running_app(sidecar_config("http://127.0.0.1:1", limits={"in_flight": 100}), tmp_path):
+        pass
+
+    assert is_told == ("only 300 files may be open: limits.in_flight needs up to 456" in caplog.text)
 
 
 async def test_a_permit_is_held_until_the_stream_has_ended(tmp_path):
