@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -29,6 +30,8 @@ _ANTHROPIC_VERSION: Final = b"anthropic-version: 2023-06-01\r\n"
 """Added where a messages call lacks it; the only version that Anthropic has published."""
 _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
 """Fields whose values add up, so that the config's stands beside the app's; of all others there can be one."""
+_OTHER_VERSION: Final = re.compile(r"/v(?!1(?:/|$))\d")
+"""``/v1beta/...``, ``/v2/...``: at a provider whose base is ``/v1beta/openai`` they are not below it."""
 
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
@@ -95,7 +98,7 @@ class Link:
     def _target(self, call: Call, candidate: Candidate) -> str:
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
-            return self.provider.base_path + call.endpoint.path.removeprefix("/v1") + call.query
+            return _passed(call.endpoint.path, self.provider.base_path) + call.query
         if operation is Operation.COUNT_TOKENS:
             path = self.provider.count_tokens_path or ""
         else:
@@ -220,6 +223,13 @@ def _renewed(provider: Provider) -> Provider | None:
         access_key=key or provider.access_key,
         headers=tuple((name, headers[name] or value) for name, value in provider.headers),
     )
+
+
+def _passed(path: str, base_path: str) -> str:
+    """Where a passthrough path is at the provider: ``base_path`` stands for ``/v1``; another version stays itself."""
+    if _OTHER_VERSION.match(path) is not None:
+        return path
+    return base_path + path.removeprefix("/v1")
 
 
 def _own_lines(provider: Provider) -> tuple[bytes, ...]:

@@ -136,6 +136,12 @@ PASSED = Endpoint("/v1/files/f1/content", DialectName.CHAT, Operation.PASSTHROUG
         ("/v1", "/v1/files/f1/content", "/v1/files/f1/content"),
         ("/api/v1", "/v1/files/f1/content", "/api/v1/files/f1/content"),
         ("/openai/v1", "/audio/speech", "/openai/v1/audio/speech"),
+        ("/v1", "/v1", "/v1"),
+        ("/v1", "/video/v2", "/v1/video/v2"),
+        ("/v1beta/openai", "/v1/files", "/v1beta/openai/files"),
+        ("/v1beta/openai", "/v1beta/models/m:countTokens", "/v1beta/models/m:countTokens"),
+        ("/api/v1", "/v2/x", "/v2/x"),
+        ("/v1", "/v12/x", "/v12/x"),
     ],
 )
 def test_a_passthrough_path_gets_the_providers_base(base_path, path, target):
