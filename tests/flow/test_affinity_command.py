@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.net import exchange, free_port, raw_request
+from tests.support.net import closed_port, exchange, raw_request
 from tests.support.redis_server import redis_server
 from tests.support.routed import Routed, routed
 
@@ -101,7 +101,7 @@ async def test_pins_are_found_in_redis_itself():
 
 async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
     """Exit code 1, or 78 and 64 where the config or the use is wrong; no traceback, no password."""
-    port = free_port()
+    port = closed_port()
     config = {
         "model_providers": [{"model": GPT, "access_key": "k"}],
         "routing": {"session_cache": {"type": "redis", "url": f"redis://u:secret-word@127.0.0.1:{port}/0"}},

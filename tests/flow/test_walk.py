@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar.demo.provider import DemoProvider
-from tests.support.net import free_port
+from tests.support.net import closed_port
 from tests.support.routed import PREFERENCES, Routed, routed
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
@@ -91,7 +91,7 @@ SERVED: Any = ({(GPT, "capacity", MINI): 1.0}, 200, MINI, "2")
 
 async def test_a_provider_that_refuses_connections():
     """Nobody listens there."""
-    reply, steps = await _beside(f"http://127.0.0.1:{free_port()}")
+    reply, steps = await _beside(f"http://127.0.0.1:{closed_port()}")
 
     assert SERVED == (steps, reply.status, reply.header("x-plano-model"), reply.header("x-plano-attempts"))
 

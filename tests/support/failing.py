@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.net import free_port
+from tests.support.net import closed_port
 from tests.support.sidecar_process import sidecar_config
 
 BODY_LIMIT_BYTES = 65_536
@@ -21,7 +21,7 @@ def failing_config(provider_url: str) -> dict[str, Any]:
 
     The demo provider fails them by its script: see `model_of`.
     """
-    closed_url = f"http://127.0.0.1:{free_port()}"
+    closed_url = f"http://127.0.0.1:{closed_port()}"
     short = {"first_byte_s": SHORT_S, "response_s": SHORT_S, "stream_idle_s": SHORT_S}
     config = sidecar_config(provider_url, limits={"body_bytes": BODY_LIMIT_BYTES})
     for prefix in ("openai", "anthropic"):

@@ -25,7 +25,7 @@ from tests.contract.upstream.peer import (
     until,
     whole,
 )
-from tests.support.net import free_port
+from tests.support.net import closed_port
 
 ENDLESS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 
@@ -215,7 +215,7 @@ async def test_silent_kept_connection_is_not_replaced(peer: Peer, pool: Pool):
 
 async def test_refused_connection():
     """Nobody listens: ConnectFailed, with the reason and the system's error behind it."""
-    port = free_port()
+    port = closed_port()
     for host in ("127.0.0.1", "localhost"):
         pool = Pool(Origin("http", host, port))
         with pytest.raises(ConnectFailed, match=f"^{host}:{port}: could not connect: ") as raised:
