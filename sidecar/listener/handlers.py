@@ -184,7 +184,7 @@ class Door:
             _allow(method, path, "POST")
             await self._carry_call(arrival, _DECISION_ENDPOINTS[path], None, down, self._tell)
         elif path == _MODELS or path.startswith(_MODELS + "/"):
-            _allow(method, path, "GET")
+            _allow(method, path, "GET, HEAD")
             self._serve_models(arrival, down)
         elif provider is not None:
             endpoint = Endpoint(path, _stranger_dialect(arrival.request), Operation.PASSTHROUGH)
