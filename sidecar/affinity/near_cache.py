@@ -20,7 +20,17 @@ from sidecar.domain.ids import SessionKey
 class Entry:
     """What is known of one key. On the monotonic clock."""
 
-    __slots__ = ("base", "binding", "epoch", "expires_s", "is_dirty", "raw", "verified_until_s")
+    __slots__ = (
+        "base",
+        "binding",
+        "epoch",
+        "expires_s",
+        "held_back_until_s",
+        "is_dirty",
+        "is_lasting",
+        "raw",
+        "verified_until_s",
+    )
 
     def __init__(self, binding: Binding, raw: bytes, expires_s: float, epoch: int) -> None:
         self.binding = binding
@@ -30,10 +40,14 @@ class Entry:
         self.verified_until_s = inf
         """Until when it may be believed though nobody tells of foreign writes."""
         self.epoch = epoch
+        self.is_lasting = False
+        """Without expiry in Redis: somebody means it to stay."""
         self.is_dirty = False
         """Made while Redis was gone: to be written back."""
         self.base = b""
         """The bytes whose place a dirty entry takes; empty where it is new."""
+        self.held_back_until_s = 0.0
+        """A dirty entry that may not be written is tried again after this, so that it is not in the way of others."""
 
 
 class NearCache:
@@ -142,10 +156,26 @@ class NearCache:
         return entry is not None and entry.is_dirty and (not raw or raw == entry.base)
 
     def dirty(self) -> list[tuple[str, Entry]]:
-        """What was made while Redis was gone, oldest first."""
+        """What was made while Redis was gone and still holds, oldest first; what has expired is forgotten."""
         if not self.dirty_entries:
             return []
-        return [(key, entry) for key, entry in self._entries.items() if entry.is_dirty]
+        now_s = self._monotonic_s()
+        dirty = [(key, entry) for key, entry in self._entries.items() if entry.is_dirty]
+        for key, entry in dirty:
+            if entry.expires_s <= now_s:
+                self.forget(key)
+        return [(key, entry) for key, entry in dirty if entry.held_back_until_s <= now_s < entry.expires_s]
+
+    def hold_back(self, key: str, for_s: float) -> None:
+        """A dirty entry may not be written under this key: others go before it for a while."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.held_back_until_s = self._monotonic_s() + for_s
+
+    def doubted(self, key: str) -> Entry | None:
+        """What was known of a key and may not be believed before it is confirmed, if there is such."""
+        entry = self._unexpired(key)
+        return None if entry is None or self._is_believed(key, entry) else entry
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         """All that holds still, the least recently used first. Not to be changed meanwhile."""

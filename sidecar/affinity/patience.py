@@ -51,7 +51,8 @@ class Patience:
         finally:
             spent_s = self._monotonic_s() - began_s
             self.waited_s += spent_s
-            self.left_s = max(0.0, self.left_s - spent_s)
+            # A reply that came after its time was held up by this process: the store is not made to pay for all of it.
+            self.left_s = self.left_s - spent_s if spent_s < self.left_s else self.left_s / 2
 
     async def _last_chance(self, reply: asyncio.Future[Any], *, is_own_fault: bool) -> None:
         for _ in range(_TURNS if is_own_fault else 0):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
-from sidecar.affinity.breaker import Breaker
 from sidecar.affinity.key import lane_key, lane_key_of, plain_key
 from sidecar.affinity.near_cache import Entry, NearCache
 from sidecar.affinity.patience import Endless, Patience, TooLate
-from sidecar.affinity.redis_link import Command, LinkDown, RedisLink, refuses_writes
-from sidecar.affinity.scripts import SCRIPTS
+from sidecar.affinity.redis_edges import Edges
+from sidecar.affinity.redis_errors import is_forbidden, refusal_among
+from sidecar.affinity.redis_exchange import GONE_MS, LASTING_MS, Command, LinkDown, Take
+from sidecar.affinity.redis_link import STALL_TICKS, TICK_S, RedisLink
+from sidecar.affinity.scripts import SCRIPTS, SHAS
 from sidecar.affinity.value import decode, encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
@@ -24,10 +25,22 @@ from sidecar.domain.observers import Observers
 
 _UNTRACKED_S: Final = 1.0
 """How long an entry is believed where the server does not track."""
-_log: Final = logging.getLogger("sidecar.affinity")
+_RESTORE_S: Final = STALL_TICKS * TICK_S
+"""Pins that are written back come in crowds; a server that takes longer for them is hanging."""
+_HELD_BACK_S: Final = 30.0
+"""A pin that this user may not write is not tried again and again."""
 
-Found = tuple[str, bytes, Binding]
-"""Key, the bytes that stand there, and what they say."""
+
+class Found(NamedTuple):
+    """What was read of a key."""
+
+    key: str
+    raw: bytes
+    binding: Binding
+    left_s: float | None
+    """None where it does not expire."""
+
+
 Arguments = tuple[str | bytes | int, ...]
 _Told = tuple[Binding | None, bytes]
 """What stands under a key, and in which bytes."""
@@ -63,16 +76,14 @@ class RedisAsker:
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
         self._lookups: dict[SessionKey, asyncio.Future[Any]] = {}
-        self._breaker = Breaker()
-        self._is_refusing = False
-        self.is_asked = asyncio.Event()
-        """Set while Redis is asked at all."""
-        self.link = make_link(
-            on_up=self._came_up,
-            on_down=self._went_down,
+        self.edges = Edges(self.near)
+        self.link: RedisLink = make_link(
+            on_up=lambda: self.edges.came_up(is_tracking=self.link.is_tracking),
+            on_down=self.edges.went_down,
             on_invalid=self._forget,
             tracks=policy.has_near_cache,
         )
+        self.edges.drop = self.link.drop
 
     def look_up(self, session: SessionKey) -> asyncio.Future[Any]:
         """What stands for the session's lane, and what to call that; one question for all who ask at once."""
@@ -82,8 +93,12 @@ class RedisAsker:
         plain, lane = plain_key(session), lane_key(session)
 
         def take(replies: list[Any]) -> tuple[list[Found], str]:
+            if (refusal := refusal_among(replies)) is not None:
+                raise refusal
             found = self._found((plain, lane), replies)
-            own = [each for each in found if each[2].requested_model in (None, session.requested_model)]
+            own = [each for each in found if each.binding.requested_model in (None, session.requested_model)]
+            if own:
+                self._live_on(own[0])
             is_stale = not found and any(replies[::2])
             return own, "hit" if own else "stale_value" if is_stale else "miss"
 
@@ -105,56 +120,86 @@ class RedisAsker:
             return key, entry.raw
         if not self.near.is_alone:
             own, _ = await self.wait("get", self.look_up(session), patience) or ((), "")
-            for found_key, raw, binding in own:
-                if binding == seen:
-                    return found_key, raw
+            for found in own:
+                if found.binding == seen:
+                    return found.key, found.raw
         return key, encode(seen)
 
     async def run(self, name: str, keys: tuple[str, ...], arguments: Arguments, patience: Patience) -> _Told | None:
         """Run a script; what stands under the session's key then, and its bytes. None where nobody knows."""
-
-        def take(replies: list[Any]) -> _Told:
-            (told,) = replies
-            if isinstance(told, ResponseError):
-                raise told
-            self._found(keys, told[1:])
-            raw: bytes = told[2 * told[0] - 1]
-            return decode(raw), raw
-
+        take = self._taker(name, keys)
         try:
-            command = ("EVALSHA", self.link.shas.get(name, b""), len(keys), *keys, *arguments)
-            told: tuple[Binding | None, bytes] | None = await self.wait(
-                name, self.link.submit([command], take), patience
-            )
+            command = ("EVALSHA", SHAS[name], len(keys), *keys, *arguments)
+            told: _Told | None = await self.wait(name, self.link.submit([command], take), patience)
         except NoScriptError:  # somebody flushed the server's scripts
-            command = ("EVAL", SCRIPTS[name].encode(), len(keys), *keys, *arguments)
+            command = ("EVAL", SCRIPTS[name], len(keys), *keys, *arguments)
             patience.is_spent = False
             told = await self.wait(name, self.link.submit([command], take), patience)
         return told
 
+    def settle(self, session: SessionKey) -> None:
+        """Begin to confirm what another lane is known to have under the session's plain key, where that is in doubt.
+
+        It goes to Redis before what is asked for this lane: a Redis that came back empty would give the key to
+        whichever lane comes first, and the other one's pin would be forgotten here.
+        """
+        key = plain_key(session)
+        entry = self.near.doubted(key)
+        if entry is not None and entry.binding.requested_model not in (None, session.requested_model):
+            name, keys, arguments = self._restoring(key, entry)
+            self.link.submit([("EVALSHA", SHAS[name], len(keys), *keys, *arguments)], self._taker(name, keys))
+
+    async def move(self, key: str, entry: Entry, patience: Patience) -> Binding:
+        """What stands once a move that was made while Redis was gone has been written, unless another has moved it."""
+        began_s = self._monotonic_s()
+        told = await self.run(*self._restoring(key, entry), patience)
+        if told is None or told[0] is None:
+            return entry.binding
+        self.told("replace", "replaced" if told[0] == entry.binding else "lost", began_s)
+        return told[0]
+
     async def restore(self, batch: Sequence[tuple[str, Entry]]) -> bool:
         """Write back what was pinned meanwhile: the first writer still wins, and a loser adopts."""
-        patience = Endless(self._policy.budget_s, self._monotonic_s)
-        ttl_ms, replies = self._policy.ttl_ms, []
-        for key, entry in batch:
-            lane = entry.binding.requested_model or ""
-            if entry.base:
-                replies.append(self.run("replace", (key,), (entry.base, entry.raw, ttl_ms, 1), patience))
-            else:
-                keys = key, key if "~" in key else lane_key_of(key, lane)
-                replies.append(self.run("claim", keys, (lane, entry.raw, ttl_ms, b""), patience))
+        patience = Endless(max(self._policy.budget_s, _RESTORE_S), self._monotonic_s)  # no call waits for it
+        replies = [self.run(*self._restoring(key, entry), patience) for key, entry in batch]
         are_written = None not in await asyncio.gather(*replies)
-        if are_written and self._is_refusing:
-            self._is_refusing = False
-            _log.info("redis takes writes again")
+        if are_written:
+            self.edges.wrote()
         return are_written
+
+    def _restoring(self, key: str, entry: Entry) -> tuple[str, tuple[str, ...], Arguments]:
+        """The script that writes an entry unless another stands in its place, its keys and its arguments."""
+        ttl_ms = self._policy.ttl_ms
+        if entry.base:
+            return "replace", (key,), (entry.base, entry.raw, ttl_ms, 1)
+        lane = entry.binding.requested_model or ""
+        keys = key, key if "~" in key else lane_key_of(key, lane)
+        return "claim", keys, (lane, entry.raw, ttl_ms, b"")
+
+    def _taker(self, name: str, keys: tuple[str, ...]) -> Take:
+        def take(replies: list[Any]) -> _Told:
+            (told,) = replies
+            if isinstance(told, ResponseError):
+                if is_forbidden(told):
+                    for key in keys:
+                        self.near.hold_back(key, _HELD_BACK_S)
+                raise told
+            found = self._found(keys, told[1:])
+            key, raw = keys[told[0] - 1], told[2 * told[0] - 1]
+            if name == "claim":
+                for each in found:
+                    if each.key == key:
+                        self._live_on(each)
+            return decode(raw), raw
+
+        return take
 
     def refresh(self, key: str) -> None:
         """Begin the TTL anew in Redis; nobody waits for it."""
 
         def take(replies: list[Any]) -> None:
             if replies[0] == 0:
-                self.near.forget(key)  # it was evicted
+                self.near.forget_foreign(key)  # it was evicted
 
         self.link.submit([("PEXPIRE", key, self._policy.ttl_ms)], take)
 
@@ -168,19 +213,17 @@ class RedisAsker:
         except TooLate as late:
             self.told(name, "timeout", began_s)
             if not late.is_own_fault:
-                self._failed()
+                self.edges.failed()
         except ResponseError as error:
-            is_skipped = refuses_writes(error)
+            is_skipped = self.edges.is_refusal(error)
             self.told(name, "skipped" if is_skipped else "error", began_s)
-            if is_skipped:
-                self._refused(error)
-            else:
-                self._failed()
+            if not is_skipped:
+                self.edges.failed()
         except LinkDown:
             self.told(name, "error", began_s)
-            self._failed()
+            self.edges.failed()
         else:
-            self._breaker.served()
+            self.edges.served()
             return result
         return None
 
@@ -190,21 +233,28 @@ class RedisAsker:
         """Keep what was read of keys (for each its value and its PTTL); what of it is a binding."""
         found: list[Found] = []
         for key, raw, left_ms in zip(keys, replies[::2], replies[1::2], strict=True):
-            binding = None if isinstance(raw, ResponseError) else decode(raw)
+            binding = None if isinstance(raw, ResponseError) or left_ms == GONE_MS else decode(raw)
             if self.near.is_owed(key, raw):
                 continue  # made here meanwhile, and still to be written there
             if binding is None:
                 self.near.forget(key)
                 continue
-            found.append((key, raw, binding))
+            # A key without expiry is plano's or a person's: it is believed for one TTL.
+            left_s = None if left_ms == LASTING_MS else left_ms / 1e3
+            found.append(Found(key, raw, binding, left_s))
             if self._policy.has_near_cache:
-                # A key without expiry is plano's or a person's: it is believed for one TTL.
-                entry = self.near.put(key, binding, left_ms / 1e3 if left_ms > 0 else self._policy.ttl_s, raw)
+                entry = self.near.put(key, binding, self._policy.ttl_s if left_s is None else left_s, raw)
+                entry.is_lasting = left_s is None
                 if not self.link.is_tracking:
                     entry.verified_until_s = self._monotonic_s() + _UNTRACKED_S
             else:
                 self.near.forget(key)
         return found
+
+    def _live_on(self, found: Found) -> None:
+        """A pin that is used lives on: read from Redis too, under half of its time is a reason to begin it anew."""
+        if self._policy.is_sliding and found.left_s is not None and found.left_s * 2 < self._policy.ttl_s:
+            self.refresh(found.key)
 
     def _forget(self, keys: list[bytes] | None) -> None:
         """Redis says that these keys have changed; None: all of them."""
@@ -212,38 +262,6 @@ class RedisAsker:
             self.near.forget_all()
         for key in keys or ():
             self.near.forget_foreign(key.decode("latin-1"))
-
-    # Outages
-
-    def _failed(self) -> None:
-        self._breaker.failed()
-        if self._breaker.is_tripped and not self.near.is_alone:
-            self._be_alone()
-            _log.warning("redis does not answer: pins are kept here until it does")
-            self.link.drop()
-
-    def _refused(self, error: ResponseError) -> None:
-        if not self._is_refusing:
-            self._is_refusing = True
-            _log.warning("redis takes no writes (%s): reads go on, new pins are kept here", str(error)[:80])
-
-    def _came_up(self) -> None:
-        self.near.epoch += 1
-        self._breaker.reset()
-        if self.near.is_alone:
-            self.near.is_alone = False
-            self.is_asked.set()
-            _log.info("redis is there: pins are shared%s", "" if self.link.is_tracking else ", without tracking")
-
-    def _be_alone(self) -> None:
-        self.near.is_alone = True
-        self.is_asked.clear()
-
-    def _went_down(self) -> None:
-        self.near.epoch += 1
-        if not self.near.is_alone:
-            self._be_alone()
-            _log.warning("redis is gone: pins are kept here until it is back")
 
     def told(self, operation: str, outcome: str, began_s: float) -> None:
         """Report an operation that took until now."""

@@ -9,6 +9,7 @@ goes away abandons a future, never a half-read reply.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections import deque
@@ -16,71 +17,28 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import redis.asyncio as redis_asyncio
-from redis.exceptions import (
-    BusyLoadingError,
-    MasterDownError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
+from redis.exceptions import RedisError, ResponseError
 
-from sidecar.affinity.scripts import SCRIPTS
+from sidecar.affinity.key import KEY_PREFIX
+from sidecar.affinity.redis_errors import is_read_only, is_unfit
+from sidecar.affinity.redis_exchange import Command, Exchange, LinkDown, Take
+from sidecar.affinity.scripts import SCRIPTS, SHAS
 from sidecar.lifecycle import Tasks
 
 CONNECT_S: Final = 1.0
 PROBE_S: Final = 1.0
 """Between two tries to connect, with jitter."""
-STALL_S: Final = 1.0
-"""A server that owes a reply for so long is hanging: its connection is dropped."""
+TICK_S: Final = 0.25
+STALL_TICKS: Final = 4
+"""A server that owes a reply for so long is hanging: its connection is dropped. Counted in turns of a timer, since a
+process that was held up must not mistake that for a silent server."""
+SILENT_TICKS: Final = 8
+"""Where nothing was heard for so long, a sign of life is asked for: on a path that is gone without a word no
+invalidation arrives, and the near cache would believe for ever what others have changed."""
 READ_ONLY_S: Final = 2.0
 """How long a server that takes no writes is kept for its reads before its name is looked up anew."""
-_UNFIT: Final = (BusyLoadingError, MasterDownError, RedisConnectionError)
-"""Answers of a server that is not, or not yet, the one to talk to."""
 
-Command = Sequence[bytes | str | int]
-Take = Callable[[list[Any]], Any]
-"""From the replies of one exchange, errors among them, to what its caller gets. Called in the order of the wire: before
-any invalidation that came behind the replies is heard. Raises: ResponseError."""
 _log: Final = logging.getLogger("sidecar.affinity")
-
-
-class LinkDown(Exception):
-    """There is no answer: nobody is connected, or the connection broke before it came."""
-
-
-class _Exchange:
-    """Commands that were sent together, until all their replies are here."""
-
-    __slots__ = ("_left", "_replies", "_take", "reply")
-
-    def __init__(self, size: int, take: Take, reply: asyncio.Future[Any]) -> None:
-        self.reply = reply
-        self._left = size
-        self._replies: list[Any] = []
-        self._take = take
-
-    def add(self, reply: object) -> bool:
-        """One more reply; whether it was the last. Whoever waits may be gone: what it says is taken all the same."""
-        self._replies.append(reply)
-        self._left -= 1
-        if self._left:
-            return False
-        try:
-            taken = self._take(self._replies)
-        except ResponseError as error:
-            self.fail(error)
-        else:
-            if not self.reply.done():
-                self.reply.set_result(taken)
-        return True
-
-    def fail(self, error: Exception) -> None:
-        """There will be no more replies."""
-        if not self.reply.done():
-            self.reply.set_exception(error)
-            self.reply.exception()  # whoever went away does not ask
 
 
 class RedisLink:
@@ -97,16 +55,15 @@ class RedisLink:
     ) -> None:
         self.is_up = False
         self.is_tracking = False
-        self.shas: dict[str, bytes] = {}
         self._make = make_connection
         self._on_up, self._on_down, self._on_invalid = on_up, on_down, on_invalid
         self._tracks = tracks
         self._connection: redis_asyncio.Connection | None = None
-        self._pending: deque[_Exchange] = deque()
+        self._pending: deque[Exchange] = deque()
         self._waiting: list[Command] = []
         self._is_pushed = False
         self._told_why = ""
-        self._owed_since_s = 0.0
+        self._silent_ticks = 0
         self._read_only_until_s: float | None = None
         self._tasks = Tasks()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -128,14 +85,14 @@ class RedisLink:
         The future ends with ResponseError or LinkDown where there is none.
         """
         loop = self._loop or asyncio.get_running_loop()
-        exchange = _Exchange(len(commands), take, loop.create_future())
+        exchange = Exchange(len(commands), take, loop.create_future())
         if not self.is_up:
             exchange.fail(LinkDown())
             return exchange.reply
         if not self._waiting:
             loop.call_soon(self._flush)
         if not self._pending:
-            self._owed_since_s = loop.time()
+            self._silent_ticks = 0
         self._waiting += commands
         self._pending.append(exchange)
         return exchange.reply
@@ -167,34 +124,41 @@ class RedisLink:
                 await self._read(connection)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
                 self._tell_why(error)
+            except Exception:  # noqa: BLE001 - no reply may end this task: nobody would connect again
+                _log.exception("redis said something unexpected")
             finally:
                 self._lose()
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(PROBE_S * (0.5 + random.random()))
 
     async def _prepare(self, connection: redis_asyncio.Connection) -> None:
-        """Scripts loaded, tracking on; a server that is loading or read-only shows here."""
-        for name, script in SCRIPTS.items():
-            await connection.send_command("SCRIPT", "LOAD", script)
-            self.shas[name] = await connection.read_response()
-        self.is_tracking = False
+        """Scripts loaded, tracking on; a server that is loading, or hangs where it should write, shows here."""
+        connection._parser.handle_push_response = self._pushed  # type: ignore[attr-defined] # noqa: SLF001
+        for script in SCRIPTS.values():
+            with contextlib.suppress(ResponseError):  # where it may not be loaded, it is sent when it is needed
+                await _ask(connection, "SCRIPT", "LOAD", script)
+        with contextlib.suppress(ResponseError):
+            # Changes nothing, and waits where a write would: while writes are paused, nobody should wait for one.
+            await _ask(connection, "EVALSHA", SHAS["release"], 1, f"{KEY_PREFIX}%", "%")
+        self.is_tracking = self._tracks
         if self._tracks:
-            connection._parser.set_invalidation_push_handler(self._invalidated)  # type: ignore[attr-defined] # noqa: SLF001
             try:
-                await connection.send_command("CLIENT", "TRACKING", "ON")
-                await connection.read_response()
-                self.is_tracking = True
+                await _ask(connection, "CLIENT", "TRACKING", "ON")
             except ResponseError:
+                self.is_tracking = False
                 _log.warning("redis refuses CLIENT TRACKING: pins are kept for a second at a time")
 
-    async def _invalidated(self, message: list[Any]) -> None:
+    async def _pushed(self, message: list[Any], **_: Any) -> None:  # noqa: ANN401 - redis-py's own hook
+        """What is no reply. Nothing but invalidations was asked for."""
         self._is_pushed = True
-        keys = message[1]
-        self._on_invalid(None if keys is None else list(keys))
+        if message[0] in (b"invalidate", "invalidate"):
+            keys = None if message[1] is None else list(message[1])
+            self._on_invalid(keys)
+            if self._pending:
+                self._pending[0].overtake(lambda: self._on_invalid(keys))
 
     async def _read(self, connection: redis_asyncio.Connection) -> None:
         """Replies to their futures, in order, until the connection ends. Raises: what ended it."""
-        assert self._loop is not None
         while True:
             self._is_pushed = False
             reply: Any
@@ -204,36 +168,38 @@ class RedisLink:
                 )
             except ResponseError as error:
                 reply = error
+            self._silent_ticks = 0
             if self._is_pushed:
                 continue
             if self._pending[0].add(reply):
                 self._pending.popleft()
-            self._owed_since_s = self._loop.time()
             if isinstance(reply, ResponseError):
                 self._heed(reply)
 
     def _heed(self, error: ResponseError) -> None:
         """An error reply may say that this server is not the one to talk to. Raises: the error, where it is not."""
         assert self._loop is not None
-        if isinstance(error, _UNFIT):
+        if is_unfit(error):
             raise error
-        if "READONLY" in str(error) and self._read_only_until_s is None:
+        if is_read_only(error) and self._read_only_until_s is None:
             self._read_only_until_s = self._loop.time() + READ_ONLY_S
 
     async def _watch(self, connection: redis_asyncio.Connection) -> None:
         """Drop the connection where the server owes a reply for too long, or cannot be written to."""
         assert self._loop is not None
         while self._connection is connection:
-            await asyncio.sleep(STALL_S / 4)
-            now_s = self._loop.time()
-            is_stalled = self._pending and now_s - self._owed_since_s > STALL_S
-            if is_stalled or (self._read_only_until_s is not None and now_s > self._read_only_until_s):
+            await asyncio.sleep(TICK_S)
+            self._silent_ticks += 1
+            is_stalled = self._pending and self._silent_ticks > STALL_TICKS
+            if is_stalled or (self._read_only_until_s is not None and self._loop.time() > self._read_only_until_s):
                 self.drop()
                 return
+            if not self._pending and self._silent_ticks > SILENT_TICKS:
+                self.submit([("PING",)], list)
 
     def _tell_why(self, error: Exception) -> None:
         """Once for each reason why there is no connection. A server's own words hold no secret; an address may."""
-        why = f"{type(error).__name__}: {error}" if isinstance(error, ResponseError) else type(error).__name__
+        why = f"{type(error).__name__}: {error}"[:200] if isinstance(error, ResponseError) else type(error).__name__
         if why != self._told_why and not self.is_up:
             self._told_why = why
             _log.warning("redis cannot be used: %s", why)
@@ -249,14 +215,12 @@ class RedisLink:
             self._on_down()
 
 
+async def _ask(connection: redis_asyncio.Connection, *command: str | bytes | int) -> object:
+    """One command of a connection that nobody else uses yet."""
+    await connection.send_command(*command)
+    reply: object = await connection.read_response()
+    return reply
+
+
 def _nothing() -> None:
     """Nobody is told."""
-
-
-def refuses_writes(error: ResponseError) -> bool:
-    """Whether a server said that it is full, a replica, cannot persist, or does not let us: reads are as good as ever.
-
-    Redis 6.2 wraps what a script ran into in an error of its own, so that only the text tells.
-    """
-    text = str(error)
-    return any(word in text for word in ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOPERM"))

@@ -9,7 +9,8 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from sidecar.affinity.key import parse_key, pattern_of, plain_key
-from sidecar.affinity.redis_link import Command, LinkDown, Take
+from sidecar.affinity.redis_errors import refusal_among
+from sidecar.affinity.redis_exchange import GONE_MS, LASTING_MS, Command, LinkDown, Take
 from sidecar.affinity.store import Page, Pin, StoreUnreachable
 from sidecar.affinity.value import decode
 from sidecar.domain.ids import SessionKey
@@ -54,11 +55,13 @@ class RedisPages:
             return []
         reads: list[Command] = [command for key in keys for command in (("GETRANGE", key, 0, 4095), ("PTTL", key))]
         replies = await self._ask_all(reads)
+        if (refusal := refusal_among(replies)) is not None:
+            raise StoreUnreachable(f"redis answered: {refusal}")
         pins: list[Pin] = []
         for key, raw, left_ms in zip(keys, replies[::2], replies[1::2], strict=True):
             parts, binding = parse_key(key), None if isinstance(raw, ResponseError) else decode(raw)
-            if parts is not None and binding is not None:
-                pins.append(Pin(key, *parts, binding, left_ms / 1e3 if left_ms > 0 else None))
+            if parts is not None and binding is not None and left_ms != GONE_MS:
+                pins.append(Pin(key, *parts, binding, None if left_ms == LASTING_MS else left_ms / 1e3))
         return pins
 
     async def _ask(self, commands: Sequence[Command]) -> Any:  # noqa: ANN401 - Redis values stay in this room

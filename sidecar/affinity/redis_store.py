@@ -52,7 +52,7 @@ class RedisStore:
 
     async def wait_until_up(self) -> None:
         """Until Redis is asked."""
-        await self._redis.is_asked.wait()
+        await self._redis.edges.is_asked.wait()
 
     @property
     def is_up(self) -> bool:
@@ -85,7 +85,8 @@ class RedisStore:
             return None
         key, entry = found
         self._observers.affinity_operation("get", "near_hit", 0.0)
-        if self._policy.is_sliding and self._near.renew(entry, self._policy.ttl_s) and not entry.is_dirty:
+        is_renewed = self._policy.is_sliding and self._near.renew(entry, self._policy.ttl_s)
+        if is_renewed and not entry.is_dirty and not entry.is_lasting:
             self._redis.refresh(key)
         return entry.binding
 
@@ -95,23 +96,27 @@ class RedisStore:
         if binding is not None:
             return binding
         patience = patience or self.patience()
-        _, held = self._near.place(session)
+        key, held = self._near.place(session)
         if self._near.is_alone or patience.is_spent:
             self._observers.affinity_operation("get", "skipped", 0.0)
             return None if held is None else held.binding
+        if held is not None and held.base:
+            return await self._redis.move(key, held, patience)
         if held is not None:
             # Unverified since the connection was lost: a claim confirms it, and repairs a Redis that came back empty.
             return await self.claim(session, held.binding, patience)
         began_s = self._monotonic_s()
+        self._redis.settle(session)
         own, outcome = await self._redis.wait("get", self._redis.look_up(session), patience) or ((), "")
         if outcome:
             self._redis.told("get", outcome, began_s)
-        return own[0][2] if own else None
+        return own[0].binding if own else None
 
     async def claim(self, session: SessionKey, binding: Binding, patience: Patience | None = None) -> Binding:
         """See `AffinityStore.claim`."""
         patience = patience or self.patience()
         keys, raw, began_s = (plain_key(session), lane_key(session)), b"", self._monotonic_s()
+        self._redis.settle(session)
         for _ in range(_TRIES):
             if self._near.is_alone or patience.is_spent:
                 self._observers.affinity_operation("claim", "skipped", 0.0)
@@ -128,6 +133,11 @@ class RedisStore:
     ) -> Binding:
         """See `AffinityStore.replace`."""
         patience = patience or Endless(self._policy.budget_s, self._monotonic_s)
+        _, held = self._near.place(session)
+        if held is not None and held.is_dirty:
+            # Redis has not heard of it yet: what is written back is the newer one.
+            self._observers.affinity_operation("replace", "skipped", 0.0)
+            return self._near.replace(session, seen, binding, self._policy.ttl_s)
         began_s = self._monotonic_s()
         key, raw = await self._redis.seen(session, seen, patience)
         told = None
@@ -135,9 +145,16 @@ class RedisStore:
             told = await self._redis.run("replace", (key,), (raw, encode(binding), self._policy.ttl_ms, 0), patience)
         if told is None:
             self._observers.affinity_operation("replace", "skipped", 0.0)
-            return self._near.replace(session, seen, binding, self._policy.ttl_s)
+            return self._keep_move(session, seen, binding, (key, raw))
         self._redis.told("replace", "replaced" if told[0] == binding else "lost", began_s)
         return told[0] or binding
+
+    def _keep_move(self, session: SessionKey, seen: Binding, binding: Binding, place: tuple[str, bytes]) -> Binding:
+        """A move that cannot be written holds here, also where what it moves was not kept."""
+        key, raw = place
+        if self._near.place(session)[1] is None:
+            self._near.put(key, seen, self._policy.ttl_s, raw)
+        return self._near.replace(session, seen, binding, self._policy.ttl_s)
 
     async def release(self, session: SessionKey, seen: Binding) -> None:
         """See `AffinityStore.release`."""

@@ -7,6 +7,7 @@ an untracked key in a near cache is a stale one.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 _COMMON: Final = """
@@ -80,3 +81,5 @@ return told(1)
 """Delete if the bytes are still those seen."""
 
 SCRIPTS: Final = {"claim": CLAIM, "replace": REPLACE, "release": RELEASE}
+SHAS: Final = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()}
+"""By these names a server knows the scripts that it has run."""

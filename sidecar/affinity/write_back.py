@@ -32,7 +32,7 @@ class WriteBack:
                 await self._write()
 
     async def _write(self) -> None:
-        left = [(key, entry) for key, entry in self._near.dirty() if self._near.left_s(entry) > 0]
+        left = self._near.dirty()
         # One goes ahead: a server that takes no writes says so once, not for every pin.
         sizes = [1] + [_AT_ONCE] * (len(left) // _AT_ONCE + 1)
         for size in sizes:

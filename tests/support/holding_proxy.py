@@ -1,4 +1,4 @@
-"""A TCP proxy that holds what a server says, and lets go of it in one piece."""
+"""A TCP proxy that holds what a server says, or part of what its client does, and lets go of it in one piece."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ class HoldingProxy:
         self.port = 0
         self._server_port = server_port
         self._holds = False
+        self._split_at = b""
+        self._rest = asyncio.Event()
         self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self._arrived = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -21,6 +23,15 @@ class HoldingProxy:
     def hold(self) -> None:
         """From now on."""
         self._holds = True
+
+    def split_at(self, text: bytes) -> None:
+        """Hold what a client says from this text on, until `join`: a segment that is still under way."""
+        self._split_at = text
+        self._rest.clear()
+
+    def join(self) -> None:
+        """The rest of it arrives."""
+        self._rest.set()
 
     async def wait_for(self, text: bytes) -> None:
         """Until the held bytes have ``text`` in them."""
@@ -59,6 +70,12 @@ class HoldingProxy:
 
     async def _up(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
+            if self._split_at and self._split_at in data:
+                first, text, rest = data.partition(self._split_at)
+                self._split_at = b""
+                server.write(first)
+                await self._rest.wait()
+                data = text + rest
             server.write(data)
 
     async def _down(self, server: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
