@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 
-import msgspec
 import pytest
 import pytest_asyncio
 
@@ -237,7 +237,7 @@ async def test_a_server_that_may_not_be_given_scripts_beforehand_gets_them_when_
     )
     async with redis_store(server, user="app") as store:
         assert a_pin() == await store.claim(MAIN, a_pin())
-        moved = msgspec.structs.replace(a_pin(), model_name=MINI)
+        moved = dataclasses.replace(a_pin(), model_name=MINI)
         assert moved == await store.replace(MAIN, a_pin(), moved)
 
     assert moved == decode(await server.client.get(KEY))
