@@ -40,7 +40,11 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> MemorySto
     routing = config.routing
     cache = routing.session_cache
     is_sliding = routing.session_ttl_mode == "sliding"
-    if cache.type == "memory" or cache.url is None or not cache.url.reveal().startswith(("redis://", "rediss://")):
+    if (
+        cache.type == "memory"
+        or cache.url is None
+        or not cache.url.reveal().lower().startswith(("redis://", "rediss://"))
+    ):
         return MemoryStore(
             clock,
             ttl_s=routing.session_ttl_s,

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
 from sidecar.config.address import MANAGED_HEADERS, is_header_name
 from sidecar.config.providers import names_of
@@ -199,14 +200,30 @@ def _check_session_cache(config: Config, report: Report) -> None:
     here = ("routing", "session_cache")
     if cache.type == "redis" and not cache.url:
         report.problem(here, "type redis needs url")
-    elif cache.url is not None and cache.url.reveal().startswith(("redis+sentinel://", "redis+cluster://")):
+    elif cache.url is not None and cache.url.reveal().lower().startswith(("redis+sentinel://", "redis+cluster://")):
         report.warn(
             (*here, "url"), "Sentinel and Cluster are not built yet: pins are kept in memory, each sidecar its own"
         )
     elif cache.url is not None and not _REDIS_URL.fullmatch(cache.url.reveal()):
         report.problem((*here, "url"), "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://")
+    elif cache.url is not None and (why := _redis_url_problem(cache.url.reveal())):
+        report.problem((*here, "url"), why)
     if (cache.tls.cert_file is None) != (cache.tls.key_file is None):
         report.problem((*here, "tls"), "cert_file and key_file need each other")
+
+
+def _redis_url_problem(url: str) -> str:
+    """What is wrong with the URL of one server, in words that hold nothing of it; empty where it is sound."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "is no URL: a password with @ : / # in it belongs under `password`"
+    if not host or "," in host or port == 0:
+        return "must name one host, and a port from 1 to 65535 if any"
+    if parts.query or parts.fragment or not re.fullmatch(r"/?[0-9]{0,9}/?", parts.path):
+        return "may have nothing behind the host but `/` and the number of a database"
+    return ""
 
 
 def _check_sizes(config: Config, report: Report) -> None:

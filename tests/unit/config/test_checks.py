@@ -196,6 +196,21 @@ def test_listeners(section, expected):
         ("routing: {session_cache: {url: 'http://x'}}",
          ["4: routing.session_cache.url: must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://"]),
         ("routing: {session_cache: {type: redis, url: 'redis+sentinel://a:1,b:2/m/0'}}", []),
+        ("routing: {session_cache: {type: redis, url: 'REDISS://u:p%40@[::1]:6379/2/'}}", []),
+        *[
+            (f"routing: {{session_cache: {{type: redis, url: '{url}'}}}}", [f"4: routing.session_cache.url: {why}"])
+            for url, why in {
+                "redis://u:s3/cret@h:1/0": "is no URL: a password with @ : / # in it belongs under `password`",
+                "redis://u:s3#cret@h": "is no URL: a password with @ : / # in it belongs under `password`",
+                "redis://h:99999": "is no URL: a password with @ : / # in it belongs under `password`",
+                "redis://h:0": "must name one host, and a port from 1 to 65535 if any",
+                "redis:///0": "must name one host, and a port from 1 to 65535 if any",
+                "redis://a,b:1": "must name one host, and a port from 1 to 65535 if any",
+                "redis://h/x": "may have nothing behind the host but `/` and the number of a database",
+                "redis://h?db=2": "may have nothing behind the host but `/` and the number of a database",
+                "redis://h/0#1": "may have nothing behind the host but `/` and the number of a database",
+            }.items()
+        ],
         ("routing: {session_cache: {tls: {cert_file: /c}}}",
          ["4: routing.session_cache.tls: cert_file and key_file need each other"]),
     ],

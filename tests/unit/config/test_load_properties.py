@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import yaml
 from hypothesis import given, settings
@@ -79,7 +80,9 @@ def test_redaction(secret):
     text = yaml.safe_dump(
         {
             "model_providers": [{"model": "openai/a", "access_key": secret, "headers": {"h": secret}}],
-            "routing": {"session_cache": {"type": "redis", "url": f"redis://:{secret}@h", "password": secret}},
+            "routing": {
+                "session_cache": {"type": "redis", "url": f"redis://:{quote(secret, safe='')}@h", "password": secret}
+            },
             "tracing": {"otlp_endpoint": f"http://u:{secret}@otel"},
         }
     )
