@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from sidecar.affinity.patience import Patience
 from sidecar.affinity.policy import keep_binding, may_be_replaced, sent_home, session_key_of, tries_home
 from sidecar.affinity.store import AffinityStore
+from sidecar.affinity.value import as_written
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision, Route, Source
@@ -171,11 +172,9 @@ class Decider:
         began_s = self._monotonic_s()
         flown = await asyncio.shield(flight)
         waited_s = self._monotonic_s() - began_s
-        standing = flown.standing
-        if standing is not None and self._is_among(standing, ask.routes):
-            kept = self._keep(standing, ask.call)
-            if kept is not None:
-                return dataclasses.replace(kept, router_s=waited_s)
+        kept = None if flown.standing is None else self._adopt(flown.standing, ask)
+        if kept is not None:
+            return dataclasses.replace(kept, router_s=waited_s)
         return await self._route(ask, waited_s)  # what the first one found is of no use to this call
 
     async def _fly(self, session: SessionKey, ask: _Ask, seen: Binding | None) -> _Flight:
@@ -183,25 +182,36 @@ class Decider:
             decision = await self._route(ask)
         except SidecarError as error:
             return _Flight(None, None, error)
-        claimed = Binding(
-            model_name=decision.candidates[0].model_name,
-            route_name=decision.route_name,
-            requested_model=ask.resolved.model_name,
-            generation=1 if seen is None else seen.generation + 1,
-            bound_at_unix_s=self._clock.unix_s(),
-            provisional=decision.source is Source.FALLBACK,
-        )
+        claimed = self._pin_of(decision, ask, 1 if seen is None else seen.generation + 1)
+        if claimed is None:
+            return _Flight(decision, None)
         if seen is None:
             standing = await self._store.claim(session, claimed, ask.patience)
             if standing.provisional and not claimed.provisional and not self._is_open(standing, ask.call):
-                return _Flight(self._keep(standing, ask.call) or decision, standing)
+                return _Flight(self._adopt(standing, ask) or decision, standing)
             seen = standing if standing != claimed and standing.provisional and not claimed.provisional else None
         if seen is not None:
             is_kept = claimed.provisional and seen.provisional
             standing = seen if is_kept else await self._store.replace(session, seen, claimed, ask.patience)
         if standing == claimed:
             return _Flight(dataclasses.replace(decision, pinned_model=claimed.model_name, has_claimed=True), standing)
-        return _Flight(self._keep(standing, ask.call) or decision, standing)
+        return _Flight(self._adopt(standing, ask) or decision, standing)
+
+    def _pin_of(self, decision: Decision, ask: _Ask, generation: int) -> Binding | None:
+        return as_written(
+            Binding(
+                model_name=decision.candidates[0].model_name,
+                route_name=decision.route_name,
+                requested_model=ask.resolved.model_name,
+                generation=generation,
+                bound_at_unix_s=self._clock.unix_s(),
+                provisional=decision.source is Source.FALLBACK,
+            )
+        )
+
+    def _adopt(self, standing: Binding, ask: _Ask) -> Decision | None:
+        """The decision of a pin that another call has made; None where it is of no use to this one."""
+        return self._keep(standing, ask.call) if self._is_among(standing, ask.routes) else None
 
     async def _route(self, ask: _Ask, waited_s: float = 0.0) -> Decision:
         """Ask the router model; whatever it does, there is a decision. ``waited_s`` of its deadline are spent."""

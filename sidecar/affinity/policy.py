@@ -56,8 +56,11 @@ def sent_home(decision: Decision, homes: tuple[Candidate, ...]) -> Decision:
 
 
 def may_be_replaced(binding: Binding, now_unix_s: float) -> bool:
-    """Whether a pin to a model that is not configured here has outlived any rollout."""
-    return now_unix_s - binding.bound_at_unix_s > STRANGE_UNTIL_S
+    """Whether a pin to a model that is not configured here has outlived any rollout.
+
+    One from a far future was written by no clock that can be trusted.
+    """
+    return abs(now_unix_s - binding.bound_at_unix_s) > STRANGE_UNTIL_S
 
 
 def moved(binding: Binding, model_name: str, now_unix_s: float, *, is_for_good: bool) -> Binding:
@@ -103,4 +106,5 @@ def tries_home(binding: Binding, now_unix_s: float) -> bool:
 
 
 def _is_settled(binding: Binding, now_unix_s: float) -> bool:
-    return binding.away_since_unix_s is None or now_unix_s - binding.away_since_unix_s >= HOME_UNTIL_S
+    # From a far future: no clock that can be trusted, and it must not keep the session from home for ever.
+    return binding.away_since_unix_s is None or abs(now_unix_s - binding.away_since_unix_s) >= HOME_UNTIL_S

@@ -127,7 +127,7 @@ class RedisAsker:
 
     async def run(self, name: str, keys: tuple[str, ...], arguments: Arguments, patience: Patience) -> _Told | None:
         """Run a script; what stands under the session's key then, and its bytes. None where nobody knows."""
-        take = self._taker(name, keys)
+        take = self._taker(name, keys, arguments)
         try:
             command = ("EVALSHA", SHAS[name], len(keys), *keys, *arguments)
             told: _Told | None = await self.wait(name, self.link.submit([command], take), patience)
@@ -147,7 +147,9 @@ class RedisAsker:
         entry = self.near.doubted(key)
         if entry is not None and entry.binding.requested_model not in (None, session.requested_model):
             name, keys, arguments = self._restoring(key, entry)
-            self.link.submit([("EVALSHA", SHAS[name], len(keys), *keys, *arguments)], self._taker(name, keys))
+            self.link.submit(
+                [("EVALSHA", SHAS[name], len(keys), *keys, *arguments)], self._taker(name, keys, arguments)
+            )
 
     async def move(self, key: str, entry: Entry, patience: Patience) -> Binding:
         """What stands once a move that was made while Redis was gone has been written, unless another has moved it."""
@@ -176,7 +178,9 @@ class RedisAsker:
         keys = key, key if "~" in key else lane_key_of(key, lane)
         return "claim", keys, (lane, entry.raw, ttl_ms, b"")
 
-    def _taker(self, name: str, keys: tuple[str, ...]) -> Take:
+    def _taker(self, name: str, keys: tuple[str, ...], arguments: Arguments) -> Take:
+        written = arguments[1] if len(arguments) > 1 else None
+
         def take(replies: list[Any]) -> _Told:
             (told,) = replies
             if isinstance(told, ResponseError):
@@ -186,10 +190,11 @@ class RedisAsker:
                 raise told
             found = self._found(keys, told[1:])
             key, raw = keys[told[0] - 1], told[2 * told[0] - 1]
-            if name == "claim":
-                for each in found:
-                    if each.key == key:
-                        self._live_on(each)
+            if raw == written:
+                self._read_again(key)
+            for each in found if name == "claim" else ():
+                if each.key == key:
+                    self._live_on(each)
             return decode(raw), raw
 
         return take
@@ -200,6 +205,8 @@ class RedisAsker:
         def take(replies: list[Any]) -> None:
             if replies[0] == 0:
                 self.near.forget_foreign(key)  # it was evicted
+            elif replies[0] == 1:
+                self._read_again(key)
 
         self.link.submit([("PEXPIRE", key, self._policy.ttl_ms)], take)
 
@@ -250,6 +257,16 @@ class RedisAsker:
             else:
                 self.near.forget(key)
         return found
+
+    def _read_again(self, key: str) -> None:
+        """Own writes come back as invalidations, on 7 behind the reply: what was written is read again, for the next
+        call and for a Redis that goes before it comes. Nobody waits for it.
+        """
+        if self.link.is_tracking:
+            self.link.submit(
+                [("GETRANGE", key, 0, 4095), ("PTTL", key)],
+                lambda replies: None if refusal_among(replies) else self._found((key,), replies),
+            )
 
     def _live_on(self, found: Found) -> None:
         """A pin that is used lives on: read from Redis too, under half of its time is a reason to begin it anew."""

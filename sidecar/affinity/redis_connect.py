@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection, RedisSSLContext, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -38,12 +39,37 @@ def connection_maker(cache: SessionCache) -> Callable[[], Connection]:
         "driver_info": None,  # spares a fenced user the permission for it
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    kind: type[Connection] = Connection
     if address.is_tls:
-        kind = SSLConnection
         options |= {
             "ssl_ca_certs": cache.tls.ca_file,
             "ssl_certfile": cache.tls.cert_file,
             "ssl_keyfile": cache.tls.key_file,
         }
-    return lambda: kind(**options)
+        return _tls_maker(options)
+    return lambda: Connection(**options)
+
+
+def _tls_maker(options: Mapping[str, Any]) -> Callable[[], Connection]:
+    """Makes connections of one TLS context, since to read all CAs holds everybody up for 20 ms, and a Redis that is
+    gone is tried every second; a new one where the files have changed.
+    """
+    files = [options[name] for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile") if options[name]]
+    kept: list[tuple[list[int], RedisSSLContext]] = []
+
+    def make() -> Connection:
+        connection = SSLConnection(**options)
+        changed_ns = [_changed_ns(file) for file in files]
+        if kept and kept[0][0] == changed_ns:
+            connection.ssl_context = kept[0][1]
+        else:
+            kept[:] = [(changed_ns, connection.ssl_context)]
+        return connection
+
+    return make
+
+
+def _changed_ns(file: str) -> int:
+    try:
+        return Path(file).stat().st_mtime_ns
+    except OSError:
+        return 0  # connecting says what is wrong with it

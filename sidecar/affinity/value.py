@@ -87,6 +87,18 @@ def decode(raw: bytes) -> Binding | None:
     )
 
 
+def as_written(binding: Binding) -> Binding | None:
+    """A binding as all will read it; None where its models cannot be told in a value.
+
+    A wildcard's model names are the clients' to invent: one that is too long would be read as a pin for every lane, or
+    not at all. A route whose name cannot be told is left out.
+    """
+    read = decode(encode(binding))
+    if read is None or (read.model_name, read.requested_model) != (binding.model_name, binding.requested_model):
+        return None
+    return read
+
+
 def _name(value: object) -> str | None:
     """A name that may stand in a header line."""
     if not isinstance(value, str) or not value or len(value) > _MAX_NAME_CHARS or not value.isprintable():

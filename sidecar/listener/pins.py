@@ -20,9 +20,9 @@ def pin_facts(pin: Pin) -> dict[str, Any]:
     binding = pin.binding
     return {
         "key": pin.key,
-        "tenant": pin.tenant,
-        "session": pin.session_id,
-        "lane": pin.lane,
+        "tenant": _shown(pin.tenant),
+        "session": _shown(pin.session_id),
+        "lane": _shown(pin.lane),
         "model": binding.model_name,
         "route": binding.route_name,
         "requested_model": binding.requested_model,
@@ -77,6 +77,11 @@ class PinPages:
         if request.method == "DELETE":
             return _json(200, {"deleted": await self._store.drop([pin.key for pin in pins])})
         return _json(200, {"pins": [pin_facts(pin) for pin in pins]})
+
+
+def _shown(name: str | None) -> str | None:
+    """A name as JSON can have it: anybody who writes to Redis may have put bytes in a key that are no text."""
+    return name and name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _is_count(text: str) -> bool:

@@ -72,6 +72,26 @@ async def test_pins_are_listed_shown_and_dropped_through_the_running_sidecar(sto
     assert (200, ["a b:c~d"]) == (left[0], [each["session"] for each in left[1]["pins"]])
 
 
+async def test_keys_that_are_no_text_spoil_no_list():
+    """Whoever writes to Redis can put any bytes there; the others' pins are shown all the same."""
+    async with redis_server() as redis:
+        for key in (
+            b"plano:affinity:%FF",
+            b"plano:affinity:raw\xff",
+            b"plano:affinity:%ED%A0%80",
+            b"plano:affinity:s1",
+        ):
+            await redis.client.set(key, b'{"model_name": "openai/gpt-4o"}')
+        async with routed(routing={"session_cache": {"type": "redis", "url": redis.url}}) as house:
+            while not await house.metrics("affinity_store_up"):
+                await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
+            status, listed = await page(house, "/affinity/")
+            shown = await command("list", *admin(house))
+
+    assert (200, 0) == (status, shown[0])
+    assert {"s1", "\\xff", "\\xed\\xa0\\x80"} == {each["session"] for each in listed["pins"]}
+
+
 async def test_pins_are_found_in_redis_itself():
     """Without a sidecar: --config names the Redis, plano's own values are shown too."""
     async with redis_server() as redis:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidecar.affinity.key import plain_key
+from sidecar.affinity.redis_store import RedisStore
 from sidecar.demo.faults import Fault
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.ids import SessionKey
@@ -250,6 +251,48 @@ async def test_a_pin_outside_an_inline_list_is_bypassed_for_that_call(monkeypatc
         assert ["routed", "pinned", "requested"] == [source for _, source, _, _ in replies]
         assert [MINI, GPT, MINI] == [model for _, _, _, model in replies]
         assert pin == await house.pin()
+
+
+async def test_a_pin_outside_an_inline_list_that_was_quicker_is_bypassed_too(monkeypatch):
+    """Nothing stood when the call looked; another pod's claim came before its own."""
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    async with two(monkeypatch) as house:
+        await served_by(house.one)
+        pin = await house.pin()
+        given = [{"name": "r", "description": "making long texts short", "models": [MINI]}]
+        with monkeypatch.context() as patch:
+            patch.setattr(RedisStore, "get", nothing)
+            reply = await house.other.ask(SUMMARY, headers=HEADERS, routing_preferences=given)
+
+        assert (200, "routed", "r", MINI) == told(reply)
+        assert pin == await house.pin()
+
+
+async def test_a_model_whose_name_no_value_can_hold_is_not_pinned():
+    """A wildcard takes any name; a pin that does not tell its lane would be read as that of all lanes."""
+
+    def wild(url: str) -> dict[str, Any]:
+        models = "wild/*", GPT, MINI, "anthropic/claude-demo"
+        return {
+            "model_providers": [
+                {"model": model, "access_key": "k", "base_url": url}
+                | ({"provider_interface": "openai"} if model.startswith("wild") else {})
+                for model in models
+            ]
+        }
+
+    async with routed(adapt=wild) as house:
+        headers = {"x-model-affinity": "s1"}
+        replies = [
+            told(await house.ask(SUMMARY, headers=headers, model="wild/" + "m" * length)) for length in (600, 600, 5000)
+        ]
+        operations = await house.metrics("affinity_operations_total")
+
+    assert [(200, "routed", "summaries", GPT)] * 3 == replies
+    assert {("get", "miss"): 3} == operations
 
 
 async def test_off_stands_alone_and_a_missing_tenant_is_counted(monkeypatch):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import pytest
+from redis.asyncio.connection import SSLConnection
 
+from sidecar.affinity.redis_connect import connection_maker
 from sidecar.affinity.store import StoreUnreachable
-from sidecar.config.schema_routing import RedisTls
+from sidecar.config.schema_routing import RedisTls, SessionCache
+from sidecar.config.secret import Secret
 from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_redis import until
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, Heard, a_pin, redis_store
@@ -59,6 +64,26 @@ async def test_tls_with_a_private_ca_and_a_client_certificate(certificates):
         keys = await server.key_names()
 
     assert ["plano:affinity:acme:s1"] == keys
+
+
+def test_certificates_are_read_again_where_they_have_changed(certificates, tmp_path):
+    """And only then: to read all CAs of a machine takes 20 ms, in which no call is served."""
+    file = tmp_path / "ca.pem"
+    file.write_text(Path(certificates.ca).read_text())
+    make = connection_maker(
+        SessionCache(type="redis", url=Secret("rediss://localhost:1/0"), tls=RedisTls(ca_file=str(file)))
+    )
+    first, second = make(), make()
+    os.utime(file, (1, 1))
+    third = make()
+    file.unlink()
+    make()
+
+    assert isinstance(first, SSLConnection)
+    assert isinstance(second, SSLConnection)
+    assert isinstance(third, SSLConnection)
+    assert first.ssl_context is second.ssl_context
+    assert first.ssl_context is not third.ssl_context
 
 
 async def test_a_redis_that_cannot_be_trusted_gets_no_password(certificates, caplog):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +122,14 @@ def test_whatever_happens_a_pin_makes_sense(steps):
         assert pin.home != pin.model_name
         assert (pin.home is None) == (pin.away_since_unix_s is None)
         assert 0 <= pin.failed_returns < 3
+
+
+def test_a_time_that_is_still_to_come_binds_nobody_for_ever():
+    """A clock that is ahead by seconds is ordinary; one from a far future, or somebody's milliseconds, counts as old."""
+    ahead, absurd = 1000.0 + 30, 1000.0 * 1e3
+
+    assert [False, True] == [
+        may_be_replaced(dataclasses.replace(PIN, bound_at_unix_s=bound_s), 1000.0) for bound_s in (ahead, absurd)
+    ]
+    away = [dataclasses.replace(OUT, away_since_unix_s=since_s) for since_s in (ahead, absurd)]
+    assert [HOME, AWAY] == [moved(each, THIRD, 1000.0, is_for_good=False).home for each in away]

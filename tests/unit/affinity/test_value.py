@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.affinity.value import MAX_BYTES, decode, encode
+from sidecar.affinity.value import MAX_BYTES, as_written, decode, encode
 from sidecar.domain.decision import Binding
 
 _names = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40)
@@ -100,3 +100,24 @@ def test_any_bytes_are_read_without_an_error(raw):
     """A binding or none."""
     found = decode(raw)
     assert found is None or isinstance(found, Binding)
+
+
+@given(_bindings)
+def test_a_pin_is_written_as_it_is(binding):
+    """Where all its names can be told."""
+    assert binding == as_written(binding)
+
+
+@pytest.mark.parametrize(
+    ("binding", "expected"),
+    [
+        (Binding("openai/m", requested_model="wild/" + "m" * 600), None),
+        (Binding("wild/" + "m" * 600, requested_model="openai/m"), None),
+        (Binding("openai/m", requested_model="a\u00a0b"), None),
+        (Binding("m" * 500, "漢" * 500, "漢" * 500, home="漢" * 500), None),
+        (Binding("openai/m", "code\u00a0generation", "openai/m"), Binding("openai/m", None, "openai/m")),
+    ],
+)
+def test_a_pin_that_others_would_read_in_another_way_is_not_written(binding, expected):
+    """A lane that cannot be told would be read as all of them."""
+    assert expected == as_written(binding)

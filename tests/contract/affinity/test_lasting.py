@@ -1,0 +1,203 @@
+"""How long a pin holds: while it is used, over a Redis that comes back empty, and in what was made without one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from sidecar.affinity.key import lane_key, plain_key
+from sidecar.affinity.redis_store import RedisStore
+from sidecar.affinity.value import decode
+from sidecar.domain.ids import SessionKey
+from tests.contract.affinity.test_redis import KEY, model_of, until
+from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
+from tests.support.holding_proxy import holding_proxy
+from tests.support.redis_server import KINDS, RedisServer, redis_server
+
+FOREIGN = b'{"model_name": "openai/x"}'
+OTHER = SessionKey("s1", "acme", "openai/other")
+
+
+@pytest_asyncio.fixture(params=KINDS)
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[RedisServer]:
+    async with redis_server(request.param) as running:
+        yield running
+
+
+async def _use(store: RedisStore, session: SessionKey) -> list[str | None]:
+    """Twelve calls, over more than the TTL of 0.6 s."""
+    models = []
+    for _ in range(12):
+        await asyncio.sleep(0.08)  # sleep: the TTL runs
+        models.append(await model_of(store, session))
+    return models
+
+
+async def test_a_pin_that_is_used_lives_on_without_a_near_cache(server):
+    """What is read in the second half of its time begins it anew."""
+    async with redis_store(server, ttl_s=0.6, has_near_cache=False) as store:
+        await store.claim(MAIN, a_pin())
+
+        assert [GPT] * 12 == await _use(store, MAIN)
+
+
+async def test_a_lane_that_is_used_lives_on_alone(server):
+    """The lane that owned the plain key is long silent."""
+    async with redis_store(server, ttl_s=0.6) as store:
+        await store.claim(MAIN, a_pin())
+        await store.claim(SIDE, a_pin(MINI, MINI))
+
+        assert [MINI] * 12 == await _use(store, SIDE)
+        assert [lane_key(SIDE)] == await server.key_names()
+
+
+async def test_a_pin_that_wanders_lives_on(server):
+    """Each call on a pod that has not seen the session yet."""
+    async with redis_store(server, ttl_s=0.6) as first:
+        await first.claim(MAIN, a_pin())
+    for _ in range(6):
+        await asyncio.sleep(0.16)  # sleep: the TTL runs
+        async with redis_store(server, ttl_s=0.6) as other:
+            assert GPT == await model_of(other)
+
+
+@pytest.mark.parametrize("write", ["claim", "replace", "refresh"])
+async def test_what_was_just_written_is_at_hand(server, write):
+    """Own writes come back as invalidations; the next call needs no Redis all the same."""
+    async with redis_store(server, ttl_s=600 if write != "refresh" else 2) as store:
+        pin = await store.claim(MAIN, a_pin())
+        if write == "replace":
+            pin = await store.replace(MAIN, pin, a_pin(MINI, generation=2))
+        if write == "refresh":
+            await server.client.pexpire(KEY, 900)
+            await until(lambda: store.get_now(MAIN) is None)
+            await store.get(MAIN)
+            async with asyncio.timeout(20):
+                while await server.client.pttl(KEY) < 1000:
+                    await asyncio.sleep(0.002)  # sleep: nobody waits for a refresh
+        await server.client.ping()
+        await asyncio.sleep(0.05)  # sleep: what comes back has come
+        server.kill()
+        await until(lambda: not store.is_up)
+
+        assert pin == store.get_now(MAIN)
+
+
+async def test_a_key_without_expiry_gets_none(server):
+    """Somebody put it there to stay."""
+    await server.client.set(KEY, FOREIGN)
+    async with redis_store(server, ttl_s=0.2) as store:
+        for _ in range(6):
+            await asyncio.sleep(0.05)  # sleep: the TTL runs
+            assert "openai/x" == await model_of(store)
+
+    assert -1 == await server.client.pttl(KEY)
+
+
+async def test_what_expired_while_redis_was_gone_is_forgotten(server):
+    """It is no shadow any more, and is not written."""
+    async with redis_store(server, ttl_s=0.05) as store:
+        server.kill()
+        await until(lambda: not store.is_up)
+        for number in range(50):
+            await store.claim(SessionKey(f"e{number}", None, GPT), a_pin())
+        await asyncio.sleep(0.06)  # sleep: the TTL runs
+        await server.start()
+        await until(lambda: store.is_up and store.shadow_entries == 0)
+
+        assert 0 == await server.client.dbsize()
+
+
+@pytest.mark.parametrize("is_made_meanwhile", [False, True])
+@pytest.mark.parametrize("comes_first", [MAIN, SIDE, OTHER])
+async def test_all_lanes_survive_a_redis_that_comes_back_empty(server, comes_first, is_made_meanwhile):
+    """Whichever of them calls first, and whether they were pinned before or while it was gone."""
+    async with redis_store(server) as store:
+        if is_made_meanwhile:
+            server.kill()
+            await until(lambda: not store.is_up)
+        await store.claim(MAIN, a_pin())
+        await store.claim(SIDE, a_pin(MINI, MINI))
+        if not is_made_meanwhile:
+            server.kill()
+            await until(lambda: not store.is_up)
+        await server.start()
+        await until(lambda: store.is_up)
+        if comes_first is OTHER:
+            assert await store.get(OTHER) is None
+            assert a_pin("openai/new", "openai/other") == await store.claim(OTHER, a_pin("openai/new", "openai/other"))
+        else:
+            await store.get(comes_first)
+
+        assert [GPT, MINI] == [await model_of(store, MAIN), await model_of(store, SIDE)]
+        assert a_pin() == decode(await server.client.get(KEY))
+
+
+async def test_a_move_that_is_not_written_yet_holds_for_the_next_call(server):
+    """The call that comes before the write-back does not go back to where the session left."""
+    moved = a_pin(MINI, generation=2)
+    async with redis_store(server) as store:
+        await store.claim(MAIN, a_pin())
+        await store.get(MAIN)
+        await server.client.client_kill_filter(_type="normal", skipme=True)
+        await until(lambda: not store.is_up)
+        await store.replace(MAIN, a_pin(), moved)
+        await until(lambda: store.is_up)
+        assert moved == await store.get(MAIN)
+
+        assert moved == decode(await server.client.get(KEY))
+
+
+async def test_a_pin_that_is_not_written_yet_can_be_moved(server):
+    """What is written back is the newer one."""
+    moved = a_pin(MINI, generation=2)
+    async with redis_store(server) as store:
+        await server.client.config_set("maxmemory", "1")
+        await store.claim(MAIN, a_pin())
+        await server.client.config_set("maxmemory", "0")
+        assert moved == await store.replace(MAIN, a_pin(), moved)
+        assert moved == await store.get(MAIN)
+        await until(lambda: store.shadow_entries == 0)
+
+        assert moved == decode(await server.client.get(KEY))
+
+
+@pytest.mark.parametrize("has_near_cache", [True, False])
+async def test_a_move_that_redis_refuses_holds_here(server, has_near_cache):
+    """With and without a near cache, and is written back."""
+    moved = a_pin(MINI, generation=2)
+    async with redis_store(server, has_near_cache=has_near_cache) as store:
+        await store.claim(MAIN, a_pin())
+        await server.client.config_set("maxmemory", "1")
+        assert moved == await store.replace(MAIN, a_pin(), moved)
+        assert moved == await store.get(MAIN)
+        await server.client.config_set("maxmemory", "0")
+        await until(lambda: store.shadow_entries == 0)
+
+        assert moved == decode(await server.client.get(plain_key(MAIN)))
+
+
+async def test_pins_that_are_written_back_share_no_calls_budget(server):
+    """A crowd of them takes longer than one call may wait; that is no outage."""
+    heard = Heard()
+    async with (
+        holding_proxy(server.port) as wire,
+        redis_store(server, heard, port=wire.port, budget_s=0.005) as store,
+    ):
+        server.kill()
+        await until(lambda: not store.is_up)
+        for number in range(300):
+            await store.claim(SessionKey(f"c{number}", None, GPT), a_pin())
+        await server.start()
+        await until(lambda: store.is_up)
+        wire.hold()
+        await wire.wait_for(b"openai/gpt-4o")
+        await asyncio.sleep(0.05)  # sleep: longer than the budget
+        wire.release()
+        await until(lambda: store.shadow_entries == 0)
+
+        assert 300 == await server.client.dbsize()
+    assert not any(outcome == "timeout" for _, outcome in heard.operations)
