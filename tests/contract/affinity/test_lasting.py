@@ -122,6 +122,7 @@ async def test_all_lanes_survive_a_redis_that_comes_back_empty(server, comes_fir
         await store.claim(MAIN, a_pin())
         await store.claim(SIDE, a_pin(MINI, MINI))
         if not is_made_meanwhile:
+            await until(lambda: store.get_now(MAIN) is not None and store.get_now(SIDE) is not None)
             server.kill()
             await until(lambda: not store.is_up)
         await server.start()
