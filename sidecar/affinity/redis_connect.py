@@ -16,8 +16,8 @@ from sidecar.config.redis_url import RedisAddress, read_redis_url
 from sidecar.config.schema_routing import SessionCache
 
 
-def connection_maker(cache: SessionCache) -> Callable[[], Connection]:
-    """Makes unconnected connections to the one server that ``session_cache.url`` names.
+def connection_maker(cache: SessionCache) -> Callable[[int], Connection]:
+    """Makes unconnected connections, of a version of RESP, to the one server that ``session_cache.url`` names.
 
     ``username`` and ``password`` go before those of the URL.
     """
@@ -31,7 +31,6 @@ def connection_maker(cache: SessionCache) -> Callable[[], Connection]:
         "db": address.database,
         "username": cache.username or address.username,
         "password": None if password is None else password.reveal() or None,
-        "protocol": 3,  # invalidations come between the replies
         "socket_timeout": None,
         "socket_connect_timeout": CONNECT_S,
         "retry": Retry(NoBackoff(), 0),
@@ -46,18 +45,18 @@ def connection_maker(cache: SessionCache) -> Callable[[], Connection]:
             "ssl_keyfile": cache.tls.key_file,
         }
         return _tls_maker(options)
-    return lambda: Connection(**options)
+    return lambda protocol: Connection(**options, protocol=protocol)
 
 
-def _tls_maker(options: Mapping[str, Any]) -> Callable[[], Connection]:
+def _tls_maker(options: Mapping[str, Any]) -> Callable[[int], Connection]:
     """Makes connections of one TLS context, since to read all CAs holds everybody up for 20 ms, and a Redis that is
     gone is tried every second; a new one where the files have changed.
     """
     files = [options[name] for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile") if options[name]]
     kept: list[tuple[list[int], RedisSSLContext]] = []
 
-    def make() -> Connection:
-        connection = SSLConnection(**options)
+    def make(protocol: int) -> Connection:
+        connection = SSLConnection(**options, protocol=protocol)
         changed_ns = [_changed_ns(file) for file in files]
         if kept and kept[0][0] == changed_ns:
             connection.ssl_context = kept[0][1]

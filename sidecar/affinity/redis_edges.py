@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from sidecar.affinity.breaker import Breaker
 from sidecar.affinity.near_cache import NearCache
-from sidecar.affinity.redis_errors import is_forbidden, refuses_writes
+from sidecar.affinity.redis_errors import is_forbidden, refuses_writes, words_of
 
 _log: Final = logging.getLogger("sidecar.affinity")
 
@@ -45,13 +45,13 @@ class Edges:
         if is_forbidden(error):
             if not self._is_fenced:
                 self._is_fenced = True
-                _log.warning("redis does not let this user do all it is asked (%s): such pins stay here", _short(error))
+                _log.warning("redis does not let this user do all that is asked (%s)", words_of(error))
             return True
         if not refuses_writes(error):
             return False
         if not self._is_refusing:
             self._is_refusing = True
-            _log.warning("redis takes no writes (%s): reads go on, new pins are kept here", _short(error))
+            _log.warning("redis takes no writes (%s): reads go on, new pins are kept here", words_of(error))
         return True
 
     def wrote(self) -> None:
@@ -80,10 +80,6 @@ class Edges:
     def _be_alone(self) -> None:
         self._near.is_alone = True
         self.is_asked.clear()
-
-
-def _short(error: ResponseError) -> str:
-    return str(error)[:80]
 
 
 def _nothing() -> None:

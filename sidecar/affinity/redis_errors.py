@@ -27,6 +27,23 @@ _REFUSAL_WORDS: Final = ("OOM", "READONLY", "MISCONF", "NOREPLICAS")
 _FENCED_WORDS: Final = ("The user executing the script", "ACL failure in script")
 
 
+def words_of(error: Exception) -> str:
+    """What a log may say of an error: of an error reply its words, without the arguments that some servers repeat, a
+    password among them; of anything else its name, since an address may be in it.
+    """
+    if not isinstance(error, ResponseError):
+        return type(error).__name__
+    return f"{type(error).__name__}: {str(error).partition('with args')[0][:100]}"
+
+
+def knows_no_resp3(error: Exception) -> bool:
+    """Whether somebody before Redis, a proxy for example, has no HELLO, or not this one."""
+    text = str(error)
+    return isinstance(error, ResponseError) and (
+        "NOPROTO" in text or "unsupported protocol" in text or ("unknown command" in text and "HELLO" in text)
+    )
+
+
 def is_unfit(error: Exception) -> bool:
     """Whether a server is not, or not yet, the one to talk to."""
     return isinstance(error, _UNFIT)

@@ -20,11 +20,13 @@ import redis.asyncio as redis_asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from sidecar.affinity.key import KEY_PREFIX
-from sidecar.affinity.redis_errors import is_read_only, is_unfit
+from sidecar.affinity.redis_errors import is_read_only, is_unfit, knows_no_resp3, words_of
 from sidecar.affinity.redis_exchange import Command, Exchange, LinkDown, Take
 from sidecar.affinity.scripts import SCRIPTS, SHAS
 from sidecar.lifecycle import Tasks
 
+_RESP3, _RESP2 = 3, 2
+"""The older one has no pushes: without them what was read is old after a second."""
 CONNECT_S: Final = 1.0
 PROBE_S: Final = 1.0
 """Between two tries to connect, with jitter."""
@@ -46,7 +48,7 @@ class RedisLink:
 
     def __init__(
         self,
-        make_connection: Callable[[], redis_asyncio.Connection],
+        make_connection: Callable[[int], redis_asyncio.Connection],
         *,
         on_up: Callable[[], None],
         on_down: Callable[[], None],
@@ -110,8 +112,9 @@ class RedisLink:
         connection._writer.writelines(connection.pack_commands(waiting))  # noqa: SLF001 - sending must not wait
 
     async def _keep_up(self) -> None:
+        protocol = _RESP3
         while True:
-            connection = self._make()
+            connection = self._make(protocol)
             try:
                 async with asyncio.timeout(CONNECT_S):
                     await connection.connect()  # type: ignore[no-untyped-call]
@@ -124,6 +127,7 @@ class RedisLink:
                 await self._read(connection)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
                 self._tell_why(error)
+                protocol = _RESP2 if knows_no_resp3(error) else _RESP3
             except Exception:  # noqa: BLE001 - no reply may end this task: nobody would connect again
                 _log.exception("redis said something unexpected")
             finally:
@@ -133,6 +137,7 @@ class RedisLink:
 
     async def _prepare(self, connection: redis_asyncio.Connection) -> None:
         """Scripts loaded, tracking on; a server that is loading, or hangs where it should write, shows here."""
+        tracks = self._tracks and connection.protocol == _RESP3
         connection._parser.handle_push_response = self._pushed  # type: ignore[attr-defined] # noqa: SLF001
         for script in SCRIPTS.values():
             with contextlib.suppress(ResponseError):  # where it may not be loaded, it is sent when it is needed
@@ -140,8 +145,8 @@ class RedisLink:
         with contextlib.suppress(ResponseError):
             # Changes nothing, and waits where a write would: while writes are paused, nobody should wait for one.
             await _ask(connection, "EVALSHA", SHAS["release"], 1, f"{KEY_PREFIX}%", "%")
-        self.is_tracking = self._tracks
-        if self._tracks:
+        self.is_tracking = tracks
+        if tracks:
             try:
                 await _ask(connection, "CLIENT", "TRACKING", "ON")
             except ResponseError:
@@ -198,8 +203,8 @@ class RedisLink:
                 self.submit([("PING",)], list)
 
     def _tell_why(self, error: Exception) -> None:
-        """Once for each reason why there is no connection. A server's own words hold no secret; an address may."""
-        why = f"{type(error).__name__}: {error}"[:200] if isinstance(error, ResponseError) else type(error).__name__
+        """Once for each reason why there is no connection."""
+        why = words_of(error)
         if why != self._told_why and not self.is_up:
             self._told_why = why
             _log.warning("redis cannot be used: %s", why)

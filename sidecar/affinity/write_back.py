@@ -11,7 +11,8 @@ from sidecar.affinity.near_cache import Entry, NearCache
 
 EVERY_S: Final = 0.5
 """Between two looks, with jitter; a Redis that is back is whole again within seconds."""
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 50
+"""Calls wait while so many are written and their answers read: some milliseconds, not a whole budget."""
 
 Restore = Callable[[Sequence[tuple[str, Entry]]], Awaitable[bool]]
 """Writes some entries; False where the rest had better wait. What Redis answered has replaced the entries by then."""

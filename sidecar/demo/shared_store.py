@@ -22,31 +22,42 @@ def find_redis() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def running_redis(program: str, folder: Path) -> AsyncIterator[str]:
-    """A server on loopback that keeps nothing; its URL.
-
-    Raises: OSError, TimeoutError where it does not start.
-    """
+async def running_redis(program: str, folder: Path) -> AsyncIterator[str | None]:
+    """A server on loopback that keeps nothing; its URL, or None where it does not start: a demo can do without."""
     port = _free_port()
     arguments = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder))
-    process = await asyncio.create_subprocess_exec(
-        program, *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
-    )  # of its own session: Ctrl-C ends the sidecars first
     try:
-        async with asyncio.timeout(_START_LIMIT_S):
-            while not await _answers(port):
-                if process.returncode is not None:
-                    raise OSError(f"{program} ended with {process.returncode}")
-                await asyncio.sleep(0.02)
-        yield f"redis://127.0.0.1:{port}/0"
+        process = await asyncio.create_subprocess_exec(
+            program, *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+        )  # of its own session: Ctrl-C ends the sidecars first
+    except OSError:
+        yield None
+        return
+    try:
+        yield f"redis://127.0.0.1:{port}/0" if await _starts(process, port) else None
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        await _end(process)
+
+
+async def _starts(process: asyncio.subprocess.Process, port: int) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_START_LIMIT_S):
+            while process.returncode is None:
+                if await _answers(port):
+                    return True
+                await asyncio.sleep(0.02)
+    return False
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
         try:
             async with asyncio.timeout(_END_LIMIT_S):
                 await process.wait()
         except TimeoutError:
             process.kill()
+            await process.wait()
 
 
 async def _answers(port: int) -> bool:

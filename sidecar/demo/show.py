@@ -205,7 +205,7 @@ def _print_table(rows: Sequence[tuple[str, ...]], out: TextIO) -> None:
 def _told_of(redis_url: str | None) -> tuple[str, str]:
     """What holds the pins, for the introduction."""
     if redis_url is None:
-        return "pins", "in each sidecar's memory: there is no redis-server on PATH (or the redis extra is missing)"
+        return "pins", "in each sidecar's memory: no redis-server on PATH starts (or the redis extra is missing)"
     return "pins", f"{redis_url}, shared by both sidecars"
 
 

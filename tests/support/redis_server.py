@@ -43,16 +43,16 @@ def binary(kind: str) -> str:
 class RedisServer:
     """One server on a port of its own; what it holds dies with it."""
 
-    def __init__(self, kind: str, folder: Path, tls: Certificates | None = None) -> None:
+    def __init__(self, kind: str, folder: Path, tls: Certificates | None = None, more: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.folder = folder
         self._command = [
             binary(kind), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-            "--dir", str(folder),
+            "--dir", str(folder), *more,
         ]  # fmt: skip
-        options: dict[str, Any] = {"port": self.port}
+        options: dict[str, Any] = {"port": self.port, "protocol": 2 if more else 3}
         if tls is not None:
             # Its client shows the server's own certificate: both are of the one CA.
             self._command += ["--port", "0", "--tls-port", str(self.port), "--tls-cert-file", tls.good]
@@ -114,12 +114,14 @@ class RedisServer:
 
 
 @contextlib.asynccontextmanager
-async def redis_server(kind: str = "7", tls: Certificates | None = None) -> AsyncIterator[RedisServer]:
-    """A running server."""
+async def redis_server(
+    kind: str = "7", tls: Certificates | None = None, more: tuple[str, ...] = ()
+) -> AsyncIterator[RedisServer]:
+    """A running server; ``more`` are options of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        server = RedisServer(kind, Path(folder), tls)
-        await server.start()
+        server = RedisServer(kind, Path(folder), tls, more)
         try:
+            await server.start()
             yield server
         finally:
             await server.aclose()

@@ -73,11 +73,11 @@ def test_certificates_are_read_again_where_they_have_changed(certificates, tmp_p
     make = connection_maker(
         SessionCache(type="redis", url=Secret("rediss://localhost:1/0"), tls=RedisTls(ca_file=str(file)))
     )
-    first, second = make(), make()
+    first, second = make(3), make(3)
     os.utime(file, (1, 1))
-    third = make()
+    third = make(3)
     file.unlink()
-    make()
+    make(3)
 
     assert isinstance(first, SSLConnection)
     assert isinstance(second, SSLConnection)

@@ -241,3 +241,27 @@ async def test_a_server_that_may_not_be_given_scripts_beforehand_gets_them_when_
         assert moved == await store.replace(MAIN, a_pin(), moved)
 
     assert moved == decode(await server.client.get(KEY))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_knows_no_resp3_shares_pins_all_the_same(kind, caplog):
+    """Some proxies speak the older protocol alone: pins are shared, and believed for a second at a time. Such servers
+    repeat what they were told, the password too: the log does not.
+    """
+    async with redis_server(kind, more=("--rename-command", "HELLO", "")) as server:
+        await server.client.acl_setuser(
+            "app", enabled=True, passwords=["+word-of-honour"], keys=["*"], categories=["+@all"], channels=["*"]
+        )
+        async with redis_store(server, user="app", password="word-of-honour") as store:
+            assert not store.is_tracking
+            assert a_pin() == await store.claim(MAIN, a_pin())
+            await server.client.set(KEY, FOREIGN)
+            await until(lambda: store.get_now(MAIN) is None)
+            assert "openai/x" == await model_of(store)
+            await server.client.client_kill_filter(_type="normal", skipme=True)
+            await until(lambda: not store.is_up)
+            await until(lambda: store.is_up)
+            assert "openai/x" == await model_of(store)
+
+    assert "HELLO" in caplog.text
+    assert "word-of-honour" not in caplog.text
