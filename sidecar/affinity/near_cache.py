@@ -17,6 +17,11 @@ from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
 
 
+def is_of_lane(binding: Binding, session: SessionKey) -> bool:
+    """Whether a binding holds for the session's lane; one that names none holds for all of them."""
+    return binding.requested_model is None or binding.requested_model == session.requested_model
+
+
 class Entry:
     """What is known of one key. On the monotonic clock."""
 
@@ -73,8 +78,7 @@ class NearCache:
             # Whoever wrote the plain key may have meant every lane: without it, a lane's own key says little.
             return self._find_lane(session) if self.is_alone else None
         self._entries.move_to_end(key)
-        wanted = entry.binding.requested_model
-        if wanted is None or wanted == session.requested_model:
+        if is_of_lane(entry.binding, session):
             return key, entry
         return self._find_lane(session)
 
@@ -82,10 +86,12 @@ class NearCache:
         """The key of the session's lane as far as is known, and what was known of it, verified or not."""
         key = plain_key(session)
         entry = self._unexpired(key)
-        if entry is not None and entry.binding.requested_model in (None, session.requested_model):
+        if entry is not None and is_of_lane(entry.binding, session):
             return key, entry
         own_key = lane_key(session)
         own = self._unexpired(own_key)
+        if own is not None and not is_of_lane(own.binding, session):
+            own = None
         return (key, None) if entry is None and own is None else (own_key, own)
 
     def put(self, key: str, binding: Binding, left_s: float, raw: bytes) -> Entry:
@@ -125,6 +131,12 @@ class NearCache:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.dirty_entries -= entry.is_dirty
+
+    def give_way(self, key: str, requested_model: object) -> None:
+        """A lane has its pin under another key: what was made here under this one is not written any more."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.is_dirty and entry.binding.requested_model == requested_model:
+            self.forget(key)
 
     def forget_foreign(self, key: str) -> None:
         """Somebody else has written a key: know nothing of it, unless something made here is still to be written."""
@@ -189,7 +201,7 @@ class NearCache:
     def _find_lane(self, session: SessionKey) -> tuple[str, Entry] | None:
         key = lane_key(session)
         entry = self._entries.get(key)
-        if entry is None or not self._is_believed(key, entry):
+        if entry is None or not self._is_believed(key, entry) or not is_of_lane(entry.binding, session):
             return None
         self._entries.move_to_end(key)
         return key, entry

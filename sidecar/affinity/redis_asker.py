@@ -10,7 +10,7 @@ import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
 from sidecar.affinity.key import lane_key, lane_key_of, plain_key
-from sidecar.affinity.near_cache import Entry, NearCache
+from sidecar.affinity.near_cache import Entry, NearCache, is_of_lane
 from sidecar.affinity.patience import Endless, Patience, TooLate
 from sidecar.affinity.redis_edges import Edges
 from sidecar.affinity.redis_errors import is_forbidden, refusal_among
@@ -96,7 +96,7 @@ class RedisAsker:
             if (refusal := refusal_among(replies)) is not None:
                 raise refusal
             found = self._found((plain, lane), replies)
-            own = [each for each in found if each.binding.requested_model in (None, session.requested_model)]
+            own = [each for each in found if is_of_lane(each.binding, session)]
             if own:
                 self._live_on(own[0])
             is_stale = not found and any(replies[::2])
@@ -145,7 +145,7 @@ class RedisAsker:
         """
         key = plain_key(session)
         entry = self.near.doubted(key)
-        if entry is not None and entry.binding.requested_model not in (None, session.requested_model):
+        if entry is not None and not is_of_lane(entry.binding, session):
             name, keys, arguments = self._restoring(key, entry)
             self.link.submit(
                 [("EVALSHA", SHAS[name], len(keys), *keys, *arguments)], self._taker(name, keys, arguments)
@@ -188,6 +188,8 @@ class RedisAsker:
                     for key in keys:
                         self.near.hold_back(key, _HELD_BACK_S)
                 raise told
+            if told[0] > 1:
+                self.near.give_way(keys[0], arguments[0])
             found = self._found(keys, told[1:])
             key, raw = keys[told[0] - 1], told[2 * told[0] - 1]
             if raw == written:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sidecar.affinity.key import lane_key, plain_key
+from sidecar.affinity.near_cache import is_of_lane
 from sidecar.affinity.patience import Endless, Patience
 from sidecar.affinity.redis_asker import RedisAsker, StorePolicy
 from sidecar.affinity.redis_link import RedisLink
@@ -101,7 +102,9 @@ class RedisStore:
             self._observers.affinity_operation("get", "skipped", 0.0)
             return None if held is None else held.binding
         if held is not None and held.base:
-            return await self._redis.move(key, held, patience)
+            standing = await self._redis.move(key, held, patience)
+            if is_of_lane(standing, session):
+                return standing
         if held is not None:
             # Unverified since the connection was lost: a claim confirms it, and repairs a Redis that came back empty.
             return await self.claim(session, held.binding, patience)
@@ -147,12 +150,13 @@ class RedisStore:
             self._observers.affinity_operation("replace", "skipped", 0.0)
             return self._keep_move(session, seen, binding, (key, raw))
         self._redis.told("replace", "replaced" if told[0] == binding else "lost", began_s)
-        return told[0] or binding
+        # What stands there may be another lane's by now: then nothing stands for this one.
+        return told[0] if told[0] is not None and is_of_lane(told[0], session) else binding
 
     def _keep_move(self, session: SessionKey, seen: Binding, binding: Binding, place: tuple[str, bytes]) -> Binding:
         """A move that cannot be written holds here, also where what it moves was not kept."""
         key, raw = place
-        if self._near.place(session)[1] is None:
+        if self._near.place(session) == (key, None):
             self._near.put(key, seen, self._policy.ttl_s, raw)
         return self._near.replace(session, seen, binding, self._policy.ttl_s)
 

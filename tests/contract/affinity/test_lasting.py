@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from sidecar.affinity.key import lane_key, plain_key
 from sidecar.affinity.redis_store import RedisStore
-from sidecar.affinity.value import decode
+from sidecar.affinity.value import decode, encode
 from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_redis import KEY, model_of, until
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
@@ -202,3 +202,43 @@ async def test_pins_that_are_written_back_share_no_calls_budget(server):
 
         assert 300 == await server.client.dbsize()
     assert not any(outcome == "timeout" for _, outcome in heard.operations)
+
+
+async def test_a_pin_gives_way_to_one_that_its_lane_has_under_its_own_key(server):
+    """Made while Redis was gone, under the key that others had let go; it is the loser, and no shadow for ever."""
+    async with redis_store(server) as store:
+        server.kill()
+        await until(lambda: not store.is_up)
+        await store.claim(SIDE, a_pin(MINI, MINI))
+        await server.start()
+        await server.client.set(lane_key(SIDE), encode(a_pin("openai/x", MINI)))
+        await until(lambda: store.is_up and store.shadow_entries == 0)
+
+        assert "openai/x" == await model_of(store, SIDE)
+        assert [lane_key(SIDE)] == await server.key_names()
+
+
+async def test_a_key_that_another_lane_has_taken_meanwhile_tells_nothing(server):
+    """A move that was made while Redis was gone, or one that comes too late: never another lane's model."""
+    taken = encode(a_pin("openai/x", MINI))
+    moved = a_pin("openai/moved", generation=2)
+    async with redis_store(server) as store, redis_store(server) as other:
+        await store.claim(MAIN, a_pin())
+        await store.get(MAIN)
+        await server.client.client_kill_filter(_type="normal", skipme=True)
+        await until(lambda: not store.is_up)
+        await store.replace(MAIN, a_pin(), moved)
+        await server.client.set(KEY, taken)
+        await until(lambda: store.is_up and other.is_up)
+        assert await store.get(MAIN) in (moved, None)  # None where the write-back was quicker
+        assert a_pin() == await other.replace(MAIN, a_pin(MINI), a_pin())
+
+        assert taken == await server.client.get(KEY)
+
+
+async def test_a_lanes_key_that_holds_another_lanes_pin_is_no_pin(server):
+    """Whoever wrote it there: it is read in the same way with and without waiting."""
+    await server.client.set(KEY, encode(a_pin()))
+    await server.client.set(lane_key(SIDE), encode(a_pin("openai/x", "openai/other")))
+    async with redis_store(server) as store:
+        assert [None, None] == [await store.get(SIDE), store.get_now(SIDE)]
