@@ -76,6 +76,7 @@ class RedisAsker:
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
         self._lookups: dict[SessionKey, asyncio.Future[Any]] = {}
+        self._late: set[asyncio.Future[Any]] = set()
         self.edges = Edges(self.near)
         self.link: RedisLink = make_link(
             on_up=lambda: self.edges.came_up(is_tracking=self.link.is_tracking),
@@ -221,7 +222,10 @@ class RedisAsker:
             raise
         except TooLate as late:
             self.told(name, "timeout", began_s)
-            if not late.is_own_fault:
+            if not late.is_own_fault and reply not in self._late:
+                # However many calls wait for it: one question without an answer is one failure.
+                self._late.add(reply)
+                reply.add_done_callback(self._late.discard)
                 self.edges.failed()
         except ResponseError as error:
             is_skipped = self.edges.is_refusal(error)

@@ -20,6 +20,7 @@ import redis.asyncio as redis_asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from sidecar.affinity.key import KEY_PREFIX
+from sidecar.affinity.read_only import ReadOnlySpell
 from sidecar.affinity.redis_errors import is_read_only, is_unfit, knows_no_resp3, words_of
 from sidecar.affinity.redis_exchange import Command, Exchange, LinkDown, Take
 from sidecar.affinity.scripts import SCRIPTS, SHAS
@@ -37,8 +38,6 @@ process that was held up must not mistake that for a silent server."""
 SILENT_TICKS: Final = 8
 """Where nothing was heard for so long, a sign of life is asked for: on a path that is gone without a word no
 invalidation arrives, and the near cache would believe for ever what others have changed."""
-READ_ONLY_S: Final = 2.0
-"""How long a server that takes no writes is kept for its reads before its name is looked up anew."""
 
 _log: Final = logging.getLogger("sidecar.affinity")
 
@@ -66,7 +65,7 @@ class RedisLink:
         self._is_pushed = False
         self._told_why = ""
         self._silent_ticks = 0
-        self._read_only_until_s: float | None = None
+        self._read_only = ReadOnlySpell()
         self._tasks = Tasks()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -186,8 +185,8 @@ class RedisLink:
         assert self._loop is not None
         if is_unfit(error):
             raise error
-        if is_read_only(error) and self._read_only_until_s is None:
-            self._read_only_until_s = self._loop.time() + READ_ONLY_S
+        if is_read_only(error):
+            self._read_only.refused(self._loop.time())
 
     async def _watch(self, connection: redis_asyncio.Connection) -> None:
         """Drop the connection where the server owes a reply for too long, or cannot be written to."""
@@ -196,7 +195,7 @@ class RedisLink:
             await asyncio.sleep(TICK_S)
             self._silent_ticks += 1
             is_stalled = self._pending and self._silent_ticks > STALL_TICKS
-            if is_stalled or (self._read_only_until_s is not None and self._loop.time() > self._read_only_until_s):
+            if is_stalled or self._read_only.is_over(self._loop.time()):
                 self.drop()
                 return
             if not self._pending and self._silent_ticks > SILENT_TICKS:
@@ -212,7 +211,7 @@ class RedisLink:
     def _lose(self) -> None:
         was_up, self.is_up, self._connection = self.is_up, False, None
         self._waiting = []
-        self._read_only_until_s = None
+        self._read_only.reconnected()
         pending, self._pending = self._pending, deque()
         for exchange in pending:
             exchange.fail(LinkDown())

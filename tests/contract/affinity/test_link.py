@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity import redis_link
+from sidecar.affinity import read_only, redis_link
 from sidecar.affinity.key import plain_key
 from sidecar.affinity.value import decode
 from sidecar.domain.ids import SessionKey
@@ -265,3 +265,33 @@ async def test_what_knows_no_resp3_shares_pins_all_the_same(kind, caplog):
 
     assert "HELLO" in caplog.text
     assert "word-of-honour" not in caplog.text
+
+
+async def test_one_question_that_many_calls_wait_for_is_one_failure(server):
+    """Twenty calls of a session that Redis is late for once are no outage."""
+    heard = Heard()
+    async with redis_store(server, heard, budget_s=0.02) as store:
+        server.pause()
+        assert {None} == set(await asyncio.gather(*(store.get(MAIN) for _ in range(20))))
+        is_asked_still = store.is_up
+        server.resume()
+
+    assert is_asked_still
+    assert 20 == heard.operations["get", "timeout"]
+
+
+async def test_a_server_that_stays_read_only_is_looked_into_ever_more_rarely(server, monkeypatch):
+    """A replica that nobody promotes: its reads are worth more than a new connection every other second."""
+    monkeypatch.setattr(read_only, "AT_LEAST_S", 0.05)
+    monkeypatch.setattr(read_only, "SHARE", 1e9)  # the second look would come after a minute
+    monkeypatch.setattr(redis_link, "TICK_S", 0.02)
+    monkeypatch.setattr(redis_link, "PROBE_S", 0.02)
+    async with redis_store(server) as store:
+        await server.client.replicaof("127.0.0.1", "1")
+        before = (await server.client.info("stats"))["total_connections_received"]
+        for number in range(30):
+            await store.claim(SessionKey(f"f{number}", None, GPT), a_pin())
+            await asyncio.sleep(0.03)  # sleep: time in which connections would come
+        after = (await server.client.info("stats"))["total_connections_received"]
+
+    assert 1 == after - before
