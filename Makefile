@@ -3,6 +3,7 @@
 #   make run [ARGS=--once]   set everything up and run the demo
 #   make test                set everything up and run every check and test
 #   make pure                every branch of the rooms that decide, by their own unit tests
+#   make integration         all other tests on the sources
 #   make compiled            the flows on the compiled package
 #   make lint                only the checks: ruff, mypy, import-linter
 #   make bench               figures, asserted by nobody
@@ -21,15 +22,17 @@ COMPILED := .venv-compiled
 CHART := .venv-chart
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure unit compiled chart bench lock clean
+.PHONY: run test lint pure integration coverage compiled chart bench lock clean
 
 run: $(RUN)/.stamp
 	$(RUN)/bin/plano-sidecar demo $(ARGS)
 
-# The environments are made side by side, two at a time, and linted meanwhile; tests have the machine for themselves.
+# Two at a time: the environments, linted meanwhile; then the tests, most of which wait for timers of their own. Each
+# target's output comes when it ends.
 test:
 	$(MAKE) --no-print-directory -j2 -O lint $(COMPILED)/.stamp $(CHART)/.stamp
-	$(MAKE) --no-print-directory pure unit compiled chart
+	$(MAKE) --no-print-directory -j2 -O pure integration compiled chart
+	$(MAKE) --no-print-directory coverage
 
 lint: $(TEST)/.stamp
 	$(TEST)/bin/ruff check .
@@ -41,8 +44,13 @@ lint: $(TEST)/.stamp
 pure: $(TEST)/.stamp
 	COVERAGE_FILE=.coverage-pure $(TEST)/bin/python -m pytest -q --hypothesis-seed=0 --cov --cov-config=tests/unit/coverage.ini --cov-report=term tests/unit
 
-unit: $(TEST)/.stamp
-	$(TEST)/bin/python -m pytest --cov --cov-report=term --cov-fail-under=90 --ignore=tests/room/chart
+# All other tests, with real servers and processes; and what both together cover.
+integration: $(TEST)/.stamp
+	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest --cov --cov-report= --ignore=tests/unit --ignore=tests/room/chart
+
+coverage:
+	$(TEST)/bin/coverage combine -q --keep .coverage-pure .coverage-integration
+	$(TEST)/bin/coverage report --fail-under=90
 
 # The same flows on the compiled package, from a folder in which the sources cannot stand before it.
 compiled: $(COMPILED)/.stamp
@@ -63,22 +71,29 @@ bench: $(TEST)/.stamp
 define environment
 	$(PYTHON) -m venv --clear $(1)
 	$(1)/bin/python $(PIP) install --require-hashes --no-deps $(foreach lock,$(2),-r $(LOCKS)/$(lock).txt)
-	$(3) $(1)/bin/python $(PIP) install --no-deps --no-build-isolation $(4) .
-	touch $(1)/.stamp
 endef
 
-# What runs is compiled where a C compiler is at hand; what is tested for coverage is not.
+# What runs is compiled where a C compiler is at hand, once; the very same is tested. What is tested for coverage is not.
 $(RUN)/.stamp: pyproject.toml deploy/compile_hook.py $(LOCKS)/build.txt $(LOCKS)/compile.txt $(LOCKS)/runtime.txt $(SOURCES)
-	$(call environment,$(RUN),build compile runtime,SIDECAR_COMPILE=auto,)
+	$(call environment,$(RUN),build compile runtime)
+	SIDECAR_COMPILE=auto $(RUN)/bin/python $(PIP) wheel --no-deps --no-build-isolation -w $(RUN)/wheel .
+	$(RUN)/bin/python $(PIP) install --no-deps $(RUN)/wheel/*.whl
+	touch $@
 
 $(TEST)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/test.txt
-	$(call environment,$(TEST),build test,,--editable)
+	$(call environment,$(TEST),build test)
+	$(TEST)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
 
-$(COMPILED)/.stamp: pyproject.toml deploy/compile_hook.py $(LOCKS)/build.txt $(LOCKS)/compile.txt $(LOCKS)/test.txt $(SOURCES)
-	$(call environment,$(COMPILED),build compile test,SIDECAR_COMPILE=auto,)
+$(COMPILED)/.stamp: $(RUN)/.stamp $(LOCKS)/test.txt
+	$(call environment,$(COMPILED),test)
+	$(COMPILED)/bin/python $(PIP) install --no-deps $(RUN)/wheel/*.whl
+	touch $@
 
 $(CHART)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/chart.txt
-	$(call environment,$(CHART),build chart,,--editable)
+	$(call environment,$(CHART),build chart)
+	$(CHART)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
 
 COMPILE := uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal pyproject.toml
 

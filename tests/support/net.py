@@ -5,18 +5,51 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
+import itertools
 import json
+import random
 import socket
 from typing import Any, NamedTuple
 
+_FIRST_PORT, _LAST_PORT, _BLOCK = 10_000, 32_000, 200
+"""Below the ports that the kernel gives to whoever asks for any: nobody is given one of ours by chance."""
+
+
+class _Ports:
+    """A block of ports that one process of tests has for itself, also beside others; its first port is the lock."""
+
+    def __init__(self) -> None:
+        blocks = list(range(_FIRST_PORT, _LAST_PORT, _BLOCK))
+        random.shuffle(blocks)
+        for first in blocks:
+            self._lock = socket.socket()
+            try:
+                self._lock.bind(("127.0.0.1", first))
+            except OSError:
+                self._lock.close()
+                continue
+            atexit.register(self._lock.close)
+            self._ports = itertools.cycle(range(first + 1, first + _BLOCK))
+            return
+        raise AssertionError("no block of ports is free")
+
+    def take(self) -> int:
+        """The next one that nobody listens on."""
+        for port in itertools.islice(self._ports, _BLOCK):
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+                return port
+        raise AssertionError("no port is free")
+
+
+_ports = functools.cache(_Ports)
+
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody else is given while these tests run."""
+    return _ports().take()
 
 
 def closed_port() -> int:
