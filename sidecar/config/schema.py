@@ -29,7 +29,8 @@ class Listener(Section, frozen=True):
     address: Annotated[Text | None, Meta(description="IP address; unset: 127.0.0.1 and ::1")] = None
     port: Annotated[Port, Meta(description="TCP port; 0 picks a free one")] = 12000
     allow_origins: Annotated[
-        tuple[Text, ...], Meta(description="web origins that may call; a request with any other Origin is refused")
+        tuple[Text, ...],
+        Meta(description="web origins whose pages may call and read the answers (CORS); any other Origin is refused"),
     ] = ()
     timeout: Annotated[Any, Meta(description="plano's; not served (see `timeouts`)")] = None
     max_retries: Annotated[Any, Meta(description="plano's; not served (see `limits.attempts`)")] = None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
+from sidecar.listener import cors
 from sidecar.listener.request import Request
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -28,6 +29,7 @@ class AppEnd:
         self._write = write
         self._keeps_alive = request.keep_alive
         self._is_chunked = False
+        self._page_lines: list[bytes] = []
         self.is_started = False
         """Whether a head was sent, after which only the connection can say that something broke."""
         self.is_carried = False
@@ -37,6 +39,10 @@ class AppEnd:
     def keep_alive(self) -> bool:
         """Whether the connection can carry another request, once the handler has returned."""
         return self._keeps_alive and self.is_started
+
+    def allow_page(self, origin: str) -> None:
+        """Let a page of this origin read what is sent."""
+        self._page_lines = cors.page_lines(self.request, origin)
 
     def close_after(self) -> None:
         """Close the connection once the answer is complete."""
@@ -50,6 +56,8 @@ class AppEnd:
             return
         length = b"\r\n" if _is_bodiless(status) else b"Content-Length: %d\r\n\r\n" % len(body)
         head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
+        if self._page_lines:
+            head = cors.without_others(head) + self._page_lines
         self._add_connection(head)
         head.append(length)
         if not _is_bodiless(status) and self.request.method != "HEAD":
@@ -64,6 +72,8 @@ class AppEnd:
         """See `Downstream.start`."""
         self.is_started = True
         head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
+        if self._page_lines:
+            head = cors.without_others(head) + self._page_lines
         if content_length is not None:
             head.append(b"Content-Length: %d\r\n" % content_length)
         elif self.request.version < _CHUNKS_SINCE:

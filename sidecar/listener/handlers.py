@@ -27,6 +27,7 @@ from sidecar.domain.ports import Downstream
 from sidecar.lifecycle import Drain
 from sidecar.listener.app_end import AppEnd
 from sidecar.listener.arrival import Arrival, DoorPolicy
+from sidecar.listener.cors import is_preflight
 from sidecar.listener.intake import parse_error_of
 from sidecar.listener.request import Request
 from sidecar.listener.rescue import Rescue
@@ -99,7 +100,7 @@ class Door:
             headers = read_headers(request.raw_headers, self._policy.headers)
             request_id = request_id_of(headers)
             if headers.has_origin or headers.is_upgrade or not request.keep_alive:
-                self._check(request, headers)
+                self._check(request, headers, down)
             arrival = Arrival(request, path, mark + query, headers, request_id, admitted_s)
             if endpoint is not None and request.method == "POST":
                 await self._carry_call(arrival, endpoint, None, down, self._carry)
@@ -176,7 +177,9 @@ class Door:
         """The paths that are not calls to a model: lists, probes, passthrough, and mistakes."""
         path, method = arrival.path, arrival.request.method
         provider = self._passthrough_of(path)
-        if method in _REFUSED_METHODS:
+        if arrival.headers.has_origin and is_preflight(arrival.request):
+            down.send_whole(204, b"", [], b"")
+        elif method in _REFUSED_METHODS:
             _allow(method, path, "GET, HEAD, POST")
         elif path in ENDPOINTS:
             _allow(method, path, "POST")
@@ -229,15 +232,20 @@ class Door:
                 return provider
         return None
 
-    def _check(self, request: Request, headers: InboundHeaders) -> None:
-        """Refuse web pages, WebSockets, and heads without a version.
+    def _check(self, request: Request, headers: InboundHeaders, down: AppEnd) -> None:
+        """Refuse web pages of no allowed origin, WebSockets, and heads without a version.
 
         Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
         """
         if request.version < _FIRST_VERSION:
             raise MalformedRequest("the request line names no version of HTTP")
-        if headers.has_origin and not self._policy.allow_origins.issuperset(request.header_values("Origin")):
-            raise OriginRefused("requests from web pages are refused; listeners[].allow_origins can allow an origin")
+        if headers.has_origin:
+            origins = request.header_values("Origin")
+            if not self._policy.allow_origins.issuperset(origins):
+                raise OriginRefused(
+                    "requests from web pages are refused; listeners[].allow_origins can allow an origin"
+                )
+            down.allow_page(origins[0])
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
 

@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.demo.provider import DemoProvider
 from tests.support.in_process import running_app
-from tests.support.net import RawReply, exchange, json_request
+from tests.support.net import RawReply, exchange, json_request, raw_request
 from tests.support.sidecar_process import sidecar_config
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
@@ -332,3 +332,21 @@ async def test_the_providers_request_id_has_a_name_of_its_own(tmp_path, path, ow
     assert ["mine"] == reply.header_values("x-request-id")
     assert ([theirs] if own == "request-id" else []) == reply.header_values("request-id")
     assert "mine" != theirs
+
+
+async def test_a_page_of_an_allowed_origin_asks_calls_and_reads(tmp_path):
+    """As a browser does it: the question is answered by the sidecar, the call carried, the stream readable for the page."""
+    page = {"origin": "http://localhost:3000"}
+    ask = {**page, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    async with DemoProvider() as provider:
+        config = sidecar_config(provider.url, listeners=[{"allow_origins": ["http://localhost:3000"]}])
+        async with running_app(config, tmp_path) as app:
+            told = await exchange(app.ports.data, raw_request("OPTIONS", "/v1/chat/completions", headers=ask))
+            before = len(provider.requests)
+            body = {**CHAT, "stream": True}
+            reply = await exchange(app.ports.data, json_request("/v1/chat/completions", body, page))
+        (request,) = provider.requests
+
+    assert (204, "authorization", 0) == (told.status, told.header("access-control-allow-headers"), before)
+    assert [page["origin"]] * 2 == [each.header("access-control-allow-origin") for each in (told, reply)]
+    assert (200, True, []) == (reply.status, reply.is_complete, request.header_values("origin"))

@@ -261,6 +261,88 @@ async def test_an_allowed_origin_may_call():
     assert (200, 1) == (status, len(house.calls))
 
 
+ASK = {"access_control_request_method": "POST", "access_control_request_headers": "authorization,content-type"}
+
+
+@pytest.mark.parametrize("target", ["/v1/chat/completions", "/v1/models", "/v1/files/f1", "/routing/v1/messages"])
+async def test_a_browser_that_asks_first_is_told(target):
+    """For every path, by us: no provider is asked, since its keys are ours. Headers by name, or `authorization` is out."""
+    house = _House(passthrough=PREFIXES, allow_origins=frozenset({"http://ui"}))
+    status, lines, body = _parts(await house.ask("OPTIONS", target, b"", origin="http://ui", **ASK))
+
+    assert (204, b"", []) == (status, body, house.calls)
+    assert ("http://ui", "authorization,content-type", "origin") == (
+        lines["access-control-allow-origin"],
+        lines["access-control-allow-headers"],
+        lines["vary"],
+    )
+    assert {"post", "get"} <= set(lines["access-control-allow-methods"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"access_control_request_method": "POST"}, None),
+        ({**ASK, "access_control_request_headers": "a;b"}, None),
+        ({**ASK, "access_control_request_headers": "x-a, x-b"}, "x-a, x-b"),
+    ],
+)
+async def test_only_names_of_headers_are_said_back(headers, expected):
+    """What is no list of names is none that a browser asked for."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    status, lines, _ = _parts(await house.ask("OPTIONS", "/v1/models", b"", origin="http://ui", **headers))
+
+    assert (204, expected) == (status, lines.get("access-control-allow-headers"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"origin": "http://other", **ASK}, 403), ({"origin": "http://ui"}, 405), (ASK, 405)],
+)
+async def test_who_is_not_a_browser_of_an_allowed_origin_is_told_nothing(headers, status):
+    """An origin that is not allowed, a plain OPTIONS, one from no page."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    got, lines, _ = _parts(await house.ask("OPTIONS", "/v1/chat/completions", b"", **headers))
+
+    assert (status, False) == (got, "access-control-allow-methods" in lines)
+
+
+@pytest.mark.parametrize(("target", "status"), [("/v1/models", 200), ("/v1/nowhere", 404)])
+async def test_a_page_of_an_allowed_origin_may_read_its_answers(target, status):
+    """Errors too; and nobody else's answers speak of it."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    got, lines, _ = _parts(await house.ask("GET", target, origin="http://ui"))
+    _, others, _ = _parts(await house.ask("GET", target))
+
+    assert (status, "http://ui", "*") == (
+        got,
+        lines["access-control-allow-origin"],
+        lines["access-control-expose-headers"],
+    )
+    assert not [name for name in others if name.startswith("access-control") or name == "vary"]
+
+
+@pytest.mark.parametrize("starts", [False, True])
+async def test_what_a_provider_allows_its_own_pages_is_not_said_twice(starts):
+    """A browser refuses an answer that allows two origins."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+
+    async def answer(call: Call, down: Downstream) -> Outcome:
+        lines = [b"Access-Control-Allow-Origin: *\r\n", b"x-kept: 1\r\n"]
+        if starts:
+            down.start(200, b"OK", lines, 0)
+        else:
+            down.send_whole(200, b"OK", lines, b"")
+        return Outcome(CallOutcome.OK, 200, Timing(0.0))
+
+    house.door._carry = answer
+    request = await house.ask("POST", "/v1/chat/completions", BODY, origin="http://ui")
+    _, lines, _ = _parts(request)
+
+    assert ("http://ui", "1") == (lines["access-control-allow-origin"], lines["x-kept"])
+    assert 1 == request.written.lower().count(b"access-control-allow-origin")
+
+
 @pytest.mark.parametrize(("headers", "key"), [({}, "error"), ({"anthropic_version": "2023-06-01"}, "request_id")])
 async def test_on_unknown_paths_the_version_header_tells_the_dialect(headers, key):
     """Anthropic's SDK always sends it."""
