@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
+from sidecar.affinity.breaker import Breaker
 from sidecar.affinity.key import lane_key, lane_key_of, plain_key
 from sidecar.affinity.near_cache import Entry, NearCache, is_of_lane
 from sidecar.affinity.patience import Endless, Patience, TooLate
@@ -76,8 +77,7 @@ class RedisAsker:
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
         self._lookups: dict[SessionKey, asyncio.Future[Any]] = {}
-        self._late: set[asyncio.Future[Any]] = set()
-        self.edges = Edges(self.near)
+        self.edges = Edges(self.near, Breaker(clock.monotonic_s))
         self.link: RedisLink = make_link(
             on_up=lambda: self.edges.came_up(is_tracking=self.link.is_tracking),
             on_down=self.edges.went_down,
@@ -222,10 +222,7 @@ class RedisAsker:
             raise
         except TooLate as late:
             self.told(name, "timeout", began_s)
-            if not late.is_own_fault and reply not in self._late:
-                # However many calls wait for it: one question without an answer is one failure.
-                self._late.add(reply)
-                reply.add_done_callback(self._late.discard)
+            if not late.is_own_fault:
                 self.edges.failed()
         except ResponseError as error:
             is_skipped = self.edges.is_refusal(error)

@@ -19,12 +19,12 @@ _log: Final = logging.getLogger("sidecar.affinity")
 class Edges:
     """The breaker between the near cache and the connection. ``drop`` gives the connection up."""
 
-    def __init__(self, near: NearCache) -> None:
+    def __init__(self, near: NearCache, breaker: Breaker) -> None:
         self.is_asked = asyncio.Event()
         """Set while Redis is asked."""
         self.drop: Callable[[], None] = _nothing
         self._near = near
-        self._breaker = Breaker()
+        self._breaker = breaker
         self._is_refusing = False
         self._is_fenced = False
 

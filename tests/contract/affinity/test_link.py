@@ -267,12 +267,14 @@ async def test_what_knows_no_resp3_shares_pins_all_the_same(kind, caplog):
     assert "word-of-honour" not in caplog.text
 
 
-async def test_one_question_that_many_calls_wait_for_is_one_failure(server):
-    """Twenty calls of a session that Redis is late for once are no outage."""
+@pytest.mark.parametrize("sessions", [1, 20])
+async def test_a_server_that_is_late_once_is_no_outage(server, sessions):
+    """For twenty calls at once, of one session or of as many: each of them waits, and Redis is asked on."""
     heard = Heard()
+    keys = [SessionKey(f"l{number % sessions}", None, GPT) for number in range(20)]
     async with redis_store(server, heard, budget_s=0.02) as store:
         server.pause()
-        assert {None} == set(await asyncio.gather(*(store.get(MAIN) for _ in range(20))))
+        assert {None} == set(await asyncio.gather(*(store.get(key) for key in keys)))
         is_asked_still = store.is_up
         server.resume()
 
