@@ -6,6 +6,7 @@ own. So the class tells in some cases, and only the text in others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -24,16 +25,17 @@ from redis.exceptions import (
 _UNFIT: Final = (BusyLoadingError, MasterDownError, RedisConnectionError)
 _REFUSING: Final = (OutOfMemoryError, ReadOnlyError)
 _REFUSAL_WORDS: Final = ("OOM", "READONLY", "MISCONF", "NOREPLICAS")
+_BEHIND_WORDS: Final = re.compile(r"with args|,? script: ")
 _FENCED_WORDS: Final = ("The user executing the script", "ACL failure in script")
 
 
 def words_of(error: Exception) -> str:
     """What a log may say of an error: of an error reply its words, without the arguments that some servers repeat, a
-    password among them; of anything else its name, since an address may be in it.
+    password among them, and the name of a script; of anything else its name, since an address may be in it.
     """
     if not isinstance(error, ResponseError):
         return type(error).__name__
-    return f"{type(error).__name__}: {str(error).partition('with args')[0][:100]}"
+    return f"{type(error).__name__}: {_BEHIND_WORDS.split(str(error), maxsplit=1)[0][:100]}"
 
 
 def knows_no_resp3(error: Exception) -> bool:

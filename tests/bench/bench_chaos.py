@@ -1,0 +1,190 @@
+"""Four sidecars' stores on one Redis that fails in every way at random: nobody is ever told another session's pin, or
+another lane's, and once it is well again all of them tell what stands in Redis.
+
+python -m tests.bench.bench_chaos [SECONDS] [SEED]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import logging
+import random
+import sys
+
+from sidecar.affinity.key import lane_key, plain_key
+from sidecar.affinity.near_cache import is_of_lane
+from sidecar.affinity.redis_store import RedisStore
+from sidecar.affinity.value import decode
+from sidecar.domain.decision import Binding
+from sidecar.domain.ids import SessionKey
+from tests.contract.affinity.test_store import redis_store
+from tests.support.redis_server import KINDS, RedisServer, redis_server
+
+STORES, CALLERS, SESSIONS = 4, 8, 150
+LANES = ("openai/a", "openai/b", "openai/c")
+TENANTS = (None, "acme")
+
+
+class Chaos:
+    """The callers, what fails under them, and what they were told that they should not have been."""
+
+    def __init__(self, server: RedisServer, stores: list[RedisStore], seed: int) -> None:
+        self.told: collections.Counter[str] = collections.Counter()
+        self.faults: collections.Counter[str] = collections.Counter()
+        self.wrong: list[str] = []
+        self.is_over = False
+        self._server = server
+        self._stores = stores
+        self._random = random.Random(seed)
+
+    async def call(self, store: RedisStore) -> None:
+        """Calls of random sessions, one after another: look up, claim where there is nothing, now and then move or drop."""
+        while not self.is_over:
+            session, patience = self._session(), store.patience()
+            found = await store.get(session, patience)
+            self._check("get", session, found)
+            if found is None:
+                mine = self._pin(session, 1)
+                found = await store.claim(session, mine, patience)
+                self._check("claim", session, found)
+            dice = self._random.random()
+            if dice < 0.05:
+                moved = self._pin(session, found.generation + 1)
+                self._check("replace", session, await store.replace(session, found, moved))
+            elif dice < 0.07:
+                await store.release(session, found)
+                self.told["release"] += 1
+            await asyncio.sleep(self._random.random() * 0.004)
+
+    async def fail(self) -> None:
+        """One fault after another, each for a while."""
+        faults = (self._kill, self._stop, self._pause, self._fill, self._demote, self._flush, self._cut, self._meddle)
+        while not self.is_over:
+            fault = self._random.choice(faults)
+            self.faults[fault.__name__.strip("_")] += 1
+            await fault()
+            await asyncio.sleep(self._random.random() * 2)
+
+    async def heal(self) -> None:
+        """Until every store asks Redis, and owes it nothing."""
+        async with asyncio.timeout(30):
+            while any(not store.is_up or store.shadow_entries for store in self._stores):
+                await asyncio.sleep(0.05)
+
+    async def compare(self) -> int:
+        """What each store tells of each session against what stands in Redis; how many pins there are."""
+        pins = 0
+        for session in (SessionKey(f"s{n}", t, lane) for n in range(SESSIONS) for t in TENANTS for lane in LANES):
+            for store in self._stores:
+                believed, standing = store.get_now(session), await self._standing(session)
+                if believed is not None and believed != standing:
+                    self.wrong.append(f"stale: {session} {believed} where {standing} stands")
+                # What was in doubt is claimed by this, and stands from then on.
+                told, standing = await store.get(session), await self._standing(session)
+                if told != standing:
+                    self.wrong.append(f"wrong: {session} {told} where {standing} stands")
+            pins += standing is not None
+        return pins
+
+    async def _standing(self, session: SessionKey) -> Binding | None:
+        for key in (plain_key(session), lane_key(session)):
+            raw = await self._server.client.get(key)
+            binding = decode(raw) if isinstance(raw, bytes) else None
+            if binding is not None and is_of_lane(binding, session):
+                return binding
+        return None
+
+    def _session(self) -> SessionKey:
+        number, choice = self._random.randrange(SESSIONS), self._random.choice
+        return SessionKey(f"s{number}", choice(TENANTS), choice(LANES))
+
+    def _pin(self, session: SessionKey, generation: int) -> Binding:
+        name = f"{session.tenant}/{session.session_id}/{session.requested_model}/{self._random.getrandbits(32)}"
+        return Binding(name, "route", generation=generation, requested_model=session.requested_model)
+
+    def _check(self, operation: str, session: SessionKey, found: Binding | None) -> None:
+        self.told[operation if found is not None else f"{operation}, nothing"] += 1
+        own = f"{session.tenant}/{session.session_id}/{session.requested_model}/"
+        if found is not None and not found.model_name.startswith((own, f"{session.tenant}/{session.session_id}/any/")):
+            self.wrong.append(f"crossing: {operation} of {session} was told {found}")
+
+    async def _kill(self) -> None:
+        self._server.kill()
+        await self._wait()
+        await self._server.start()
+
+    async def _stop(self) -> None:
+        self._server.pause()
+        await self._wait()
+        self._server.resume()
+
+    async def _pause(self) -> None:
+        await self._server.client.client_pause(int(self._random.random() * 1500))
+
+    async def _fill(self) -> None:
+        await self._server.client.config_set("maxmemory", "1")
+        await self._wait()
+        await self._server.client.config_set("maxmemory", "0")
+
+    async def _demote(self) -> None:
+        await self._server.client.replicaof("127.0.0.1", "1")
+        await self._wait()
+        await self._server.client.replicaof("NO", "ONE")
+
+    async def _flush(self) -> None:
+        await self._server.client.flushall()
+
+    async def _cut(self) -> None:
+        with contextlib.suppress(Exception):  # our own connection may be among them
+            await self._server.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    async def _meddle(self) -> None:
+        """Somebody deletes pins, writes plano's or garbage by hand."""
+        for _ in range(20):
+            session = self._session()
+            value = f'{{"model_name": "{session.tenant}/{session.session_id}/any/x"}}'
+            match self._random.randrange(4):
+                case 0:
+                    await self._server.client.delete(plain_key(session), lane_key(session))
+                case 1:
+                    await self._server.client.set(plain_key(session), value, ex=600)
+                case 2:
+                    await self._server.client.set(plain_key(session), b"\xff{", ex=600)
+                case _:
+                    await self._server.client.delete(plain_key(session))
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self._random.random() * 1.5)
+
+
+async def main(seconds: float, seed: int) -> int:
+    """Run it on each Redis; how much was wrong."""
+    logging.disable(logging.WARNING)  # each edge, for each store
+    wrong = 0
+    for kind in KINDS:
+        async with redis_server(kind) as server, contextlib.AsyncExitStack() as stack:
+            stores = [await stack.enter_async_context(redis_store(server, budget_s=0.02)) for _ in range(STORES)]
+            chaos = Chaos(server, stores, seed)
+            async with asyncio.TaskGroup() as group:
+                for number in range(STORES * CALLERS):
+                    group.create_task(chaos.call(stores[number % STORES]))
+                fails = group.create_task(chaos.fail())
+                await asyncio.sleep(seconds)
+                chaos.is_over = True
+                await fails
+            await chaos.heal()
+            pins = await chaos.compare()
+        print(
+            f"Redis {kind}: {dict(chaos.told)}; faults {dict(chaos.faults)}; {pins} lanes pinned; {len(chaos.wrong)} wrong"
+        )
+        for line in chaos.wrong[:10]:
+            print(" ", line)
+        wrong += len(chaos.wrong)
+    return wrong
+
+
+if __name__ == "__main__":
+    arguments = [float(each) for each in sys.argv[1:]] + [30.0, 1.0][len(sys.argv) - 1 :]
+    sys.exit(asyncio.run(main(arguments[0], int(arguments[1]))) > 0)
