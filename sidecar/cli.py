@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import importlib.metadata
 import importlib.util
 import json
@@ -51,6 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output left (`plano-sidecar schema | head`): nothing to tell anybody. What is still held
         # back would be written at the interpreter's end, and complained of there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("plano-sidecar: the output cannot be written: no space is left", file=sys.stderr)
         return FAILED
     return code
 

@@ -12,6 +12,7 @@ from sidecar.config.secret import Secret
 
 _ONE_SERVER: Final = frozenset({"redis", "rediss"})
 _SEVERAL_SERVERS: Final = re.compile(r"redis\+(?:sentinel|cluster)://\S+", re.IGNORECASE)
+_SEVERAL_HOSTS: Final = re.compile(r"rediss?://(?:[^/]*@)?[^/@]*,[^/@]*(?:/|$)", re.IGNORECASE)
 _USUAL_PORT: Final = 6379
 _DATABASE: Final = re.compile(r"/?[0-9]{0,6}/?")
 _ESCAPE: Final = "; in a user or password @ : / ? # must be percent-encoded, or stand under username and password"
@@ -35,19 +36,15 @@ def names_several_servers(url: str) -> bool:
 
 def read_redis_url(url: str) -> RedisAddress | str:
     """The server of a URL, or the sentence that says what is wrong with it, which never quotes it: passwords."""
+    if _SEVERAL_HOSTS.match(url):
+        return "names several servers: redis+sentinel:// and redis+cluster:// do that"
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
     except ValueError:
         return f"is not a URL with a valid host and port{_ESCAPE}"
-    if parts.scheme not in _ONE_SERVER or not url[len(parts.scheme) :].startswith("://") or url.endswith("://"):
-        return "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://"
-    if port == 0 or any(blank.isspace() for blank in url):
-        return f"is not a URL with a valid host and port{_ESCAPE}"
-    if not _DATABASE.fullmatch(parts.path):
-        return f"must end with the number of a database, or without a path{_ESCAPE}"
-    if parts.query or parts.fragment:
-        return f"must not hold a query or fragment{_ESCAPE}"
+    if (fault := _fault_of(url, parts)) is not None:
+        return fault
     password = urllib.parse.unquote(parts.password or "")
     return RedisAddress(
         host=parts.hostname or "localhost",
@@ -57,3 +54,15 @@ def read_redis_url(url: str) -> RedisAddress | str:
         username=urllib.parse.unquote(parts.username or "") or None,
         password=Secret(password) if password else None,
     )
+
+
+def _fault_of(url: str, parts: urllib.parse.SplitResult) -> str | None:
+    if parts.scheme not in _ONE_SERVER or not url[len(parts.scheme) :].startswith("://") or url.endswith("://"):
+        return "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://"
+    if parts.port == 0 or any(blank.isspace() for blank in url):
+        return f"is not a URL with a valid host and port{_ESCAPE}"
+    if not _DATABASE.fullmatch(parts.path):
+        return f"must end with the number of a database, or without a path{_ESCAPE}"
+    if parts.query or parts.fragment:
+        return f"must not hold a query or fragment{_ESCAPE}"
+    return None

@@ -115,6 +115,16 @@ async def test_output_to_a_closed_pipe_is_no_traceback():
     assert (b"{\n", b"") == (out, errors)
 
 
+async def test_output_to_a_full_disk_is_one_line():
+    """`plano-sidecar schema > /full/disk`."""
+    process = await asyncio.create_subprocess_shell(
+        f"{sys.executable} -m sidecar schema > /dev/full", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+
+    assert (1, b"plano-sidecar: the output cannot be written: no space is left\n") == (process.returncode, errors)
+
+
 def test_version_says_whether_the_hot_path_is_compiled(capsys):
     """The compiled package's tests are of the compiled package, and the others are not."""
     assert 0 == main(["version"])

@@ -8,6 +8,7 @@ from sidecar.config.redis_url import RedisAddress, names_several_servers, read_r
 from sidecar.config.secret import Secret
 
 ESCAPE = "; in a user or password @ : / ? # must be percent-encoded, or stand under username and password"
+SEVERAL = "names several servers: redis+sentinel:// and redis+cluster:// do that"
 SCHEMES = "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://"
 PLACE = "is not a URL with a valid host and port" + ESCAPE
 DATABASE = "must end with the number of a database, or without a path" + ESCAPE
@@ -47,6 +48,9 @@ def test_an_address(url, expected):
         ("redis://u:s3/cret@h", PLACE),
         ("redis://u:12/s3cret@h", DATABASE),
         ("redis://:p@s3/cret@h:6379/0", DATABASE),
+        ("redis://a,b:6379/0", SEVERAL),
+        ("redis://u:p@a:1,b:2", SEVERAL),
+        ("redis://u:1,s3@h:0", PLACE),
         ("redis://h/zero", DATABASE),
         ("redis://h/-1", DATABASE),
         ("redis://h/0/1", DATABASE),
