@@ -84,7 +84,7 @@ class Decider:
             return None
         resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
         if not self._has_routes:
-            return resolved.decision
+            return self._models.requested(resolved, call.endpoint.dialect)
         session = session_key_of(call, resolved.model_name)
         if session is None:
             return None
@@ -102,7 +102,7 @@ class Decider:
         is_routable = call.endpoint.operation is Operation.GENERATE
         routes = self._chooser.routes_of(call) if is_routable else ()
         if not (routes if is_routable else self._has_routes):
-            return resolved.decision
+            return self._models.requested(resolved, call.endpoint.dialect)
         ask = _Ask(call, resolved, routes, self._store.patience())
         decision = await self._decide(ask, session_key_of(call, resolved.model_name))
         affinity_s = ask.patience.waited_s
@@ -116,7 +116,7 @@ class Decider:
         resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
         routes = self._chooser.routes_of(call)
         if not routes:
-            return None, resolved.decision
+            return None, self._models.requested(resolved, call.endpoint.dialect)
         choice = await self._chooser.choose(call, routes, self._monotonic_s())
         session = session_key_of(call, resolved.model_name)
         binding = None if session is None else await self._store.get(session, self._store.patience())
@@ -152,7 +152,7 @@ class Decider:
                 self._observers.affinity_operation("bypass", bypass, 0.0)
                 session = None
         if ask.call.endpoint.operation is not Operation.GENERATE or ask.call.facts.holds_provider_state:
-            return ask.resolved.decision
+            return self._models.requested(ask.resolved, ask.call.endpoint.dialect)
         if session is None:
             return await self._route(ask)
         return await self._route_once(session, ask, seen)
@@ -225,9 +225,22 @@ class Decider:
             name = choice.route.name
             metric_route = name if self._chooser.is_configured(ask.routes) else "other"
             return Decision(Source.ROUTED, choice.ranked.candidates, name, router_s, metric_route)
-        decision = ask.resolved.decision
-        source = Source.FALLBACK if choice.asked.is_fallback else decision.source
-        return dataclasses.replace(decision, source=source, router_s=router_s)
+        if choice.asked.is_fallback:
+            return Decision(Source.FALLBACK, self._fallbacks_of(ask), router_s=router_s)
+        requested = self._models.requested(ask.resolved, ask.call.endpoint.dialect)
+        return dataclasses.replace(requested, router_s=router_s)
+
+    def _fallbacks_of(self, ask: _Ask) -> tuple[Candidate, ...]:
+        """The requested model's candidates; where it does not speak the dialect, those of the routes that do: a router
+        model that fails must not fail a call that it would have sent to one of them.
+        """
+        dialect = ask.call.endpoint.dialect
+        listed = dict.fromkeys(each for route in ask.routes for each in route.candidates if dialect in each.dialects)
+        return (
+            ask.resolved.decision.candidates
+            or tuple(listed)
+            or self._models.requested(ask.resolved, dialect).candidates
+        )
 
     def _is_open(self, binding: Binding, call: Call) -> bool:
         """Whether the router model may be asked again: its answer was missed, and the conversation begins anew."""

@@ -67,9 +67,9 @@ class ModelTable:
             yield Listed(name=alias, owner=self.entries_of(alias)[0].model_name.partition("/")[0])
 
     def resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
-        """The entries that serve a requested model to a caller of ``dialect``.
+        """The entries that serve a requested model to a caller of ``dialect``; none where it does not speak that.
 
-        Raises: ModelNotFound, DialectNotServed.
+        Raises: ModelNotFound.
         """
         known = self._known.get((requested_model or "", dialect))
         if known is not None:
@@ -79,6 +79,20 @@ class ModelTable:
         if requested_model is None or requested_model in self._names:
             self._known[requested_model or "", dialect] = resolved
         return resolved
+
+    def requested(self, resolved: Resolved, dialect: DialectName) -> Decision:
+        """The decision where nothing but the requested model and its fallbacks comes into question.
+
+        Raises: DialectNotServed.
+        """
+        if resolved.decision.candidates:
+            return resolved.decision
+        model_name = resolved.model_name
+        spoken = sorted({name.value for candidate in self._entries(model_name) for name in candidate.dialects})
+        raise DialectNotServed(
+            f"model {model_name!r} does not speak {dialect.value!r}; it speaks {', '.join(spoken) or 'nothing'}",
+            param="model",
+        )
 
     def candidates_of(self, model_name: str, dialect: DialectName) -> tuple[Candidate, ...]:
         """The entries of a pinned or listed model that speak ``dialect``; empty if it is not configured here."""
@@ -126,14 +140,7 @@ class ModelTable:
                 model_name, source = self._default, Source.DEFAULT
         if model_name is None:
             raise self._not_found(requested_model)
-        entries = self._entries(model_name)
-        usable = tuple(candidate for candidate in entries if dialect in candidate.dialects)
-        if not usable:
-            spoken = sorted({name.value for candidate in entries for name in candidate.dialects})
-            raise DialectNotServed(
-                f"model {model_name!r} does not speak {dialect.value!r}; it speaks {', '.join(spoken) or 'nothing'}",
-                param="model",
-            )
+        usable = tuple(candidate for candidate in self._entries(model_name) if dialect in candidate.dialects)
         following = tuple(
             candidate
             for fallback in self._fallbacks.get(model_name, ())

@@ -360,6 +360,28 @@ async def test_a_route_that_nobody_can_serve_in_the_dialect_says_so():
     assert all(word in reply.json()["error"]["message"] for word in ("code generation", CODE, "responses"))
 
 
+async def test_a_route_serves_where_the_requested_model_does_not_speak_the_dialect():
+    """An agent of one dialect, a default of another: the routes decide, and keep the session; where none fits, the error
+    says what the requested model speaks. A router model that fails sends the call to a route's model all the same.
+    """
+    more: dict[str, Any] = {"model": "gpt-4o-mini", "headers": {"x-model-affinity": "s1"}}
+    async with routed() as house:
+        code = await house.ask("Write new functions and boilerplate", MESSAGES, **more)
+        pinned = await house.ask("Xyzzy", MESSAGES, **more)
+        other = await house.ask("Xyzzy", MESSAGES, model="gpt-4o-mini")
+        counted = await house.ask("Xyzzy", "/v1/messages/count_tokens", model="gpt-4o-mini")
+        house.router.text = "nonsense"
+        failed = await house.ask("Xyzzy", MESSAGES, model="gpt-4o-mini")
+
+    assert (200, "routed", "code generation", CODE) == told(code)
+    assert (200, "pinned", "code generation", CODE) == told(pinned)
+    assert [(400, "dialect_not_served")] * 2 == [
+        (each.status, each.header("x-plano-error")) for each in (other, counted)
+    ]
+    assert "'openai/gpt-4o-mini' does not speak 'messages'" in other.json()["error"]["message"]
+    assert (200, "fallback", None, CODE) == told(failed)
+
+
 @pytest.mark.parametrize(("prefer", "expected"), [("cheapest", MINI), ("fastest", GPT), ("none", GPT)])
 async def test_prices_order_a_route(prefer, expected):
     """The cheaper model is tried first; without any measurement the fastest is the first one written."""

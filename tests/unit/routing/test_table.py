@@ -118,8 +118,21 @@ def test_an_unknown_model_can_be_the_defaults():
 
 def test_a_model_that_does_not_speak_the_dialect_says_what_it_speaks():
     """The error names both, so that the caller knows which side to change."""
+    table = ModelTable(PROVIDERS, {})
+    resolved = table.resolve("openai/gpt-4o", MESSAGES)
+
+    assert ("openai/gpt-4o", ()) == (resolved.model_name, resolved.decision.candidates)
     with pytest.raises(DialectNotServed, match=r"'openai/gpt-4o' does not speak 'messages'; it speaks chat"):
-        ModelTable(PROVIDERS, {}).resolve("openai/gpt-4o", MESSAGES)
+        table.requested(resolved, MESSAGES)
+
+
+def test_a_fallback_serves_where_the_model_does_not_speak_the_dialect():
+    """It is a candidate like any other."""
+    chat_only = a_provider("openai/gpt-4o", fallbacks=("anthropic/claude-haiku-4-5",))
+    table = ModelTable([chat_only, PROVIDERS[3]], {})
+    resolved = table.resolve("openai/gpt-4o", MESSAGES)
+
+    assert ["anthropic/claude-haiku-4-5"] == [each.provider for each in table.requested(resolved, MESSAGES).candidates]
 
 
 def test_a_bare_id_that_two_wildcards_could_serve_is_not_guessed():
