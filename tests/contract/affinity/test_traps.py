@@ -152,6 +152,16 @@ async def test_what_only_one_side_can_read_is_replaced_once_for_all(server, valu
         assert claims[0] == decode(await server.client.get(KEY))
 
 
+@pytest.mark.parametrize("requested", ["", "a\nb", "\u0000", "x" * 600, ["openai/x"], 3, None])
+async def test_whose_lane_a_foreign_value_is_scripts_and_readers_agree(server, requested):
+    """Claimed before it was read, or after: one model for the lane, on every pod."""
+    await server.client.set(KEY, json.dumps({"model_name": "openai/x", "requested_model": requested}))
+    async with redis_store(server) as one, redis_store(server) as other:
+        claimed = await one.claim(MAIN, a_pin())
+
+        assert [claimed] * 3 == [await other.claim(MAIN, a_pin(MINI)), await other.get(MAIN), await one.get(MAIN)]
+
+
 async def test_two_lanes_pinned_while_redis_was_gone_stay_two(server):
     """Written back each under its own key, whatever came first meanwhile."""
     async with redis_store(server) as store:
