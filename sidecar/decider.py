@@ -270,7 +270,7 @@ class Decider:
             if len(self._kept) >= _KEPT_AT_MOST:
                 self._kept.clear()
             self._kept[key] = decision, call.admitted_s + _KEPT_FOR_S
-        if binding.home is not None and tries_home(binding, self._clock.unix_s()):
+        if binding.home is not None and _may_go_home(call) and tries_home(binding, self._clock.unix_s()):
             homes = self._models.candidates_of(binding.home, dialect)
             if not all(self._is_held(home) for home in homes):
                 return sent_home(decision, homes)
@@ -283,3 +283,10 @@ class Decider:
         if not self._models.candidates_of(binding.model_name, dialect):
             return ()
         return self._models.resolve(binding.model_name, dialect).decision.candidates
+
+
+def _may_go_home(call: Call) -> bool:
+    """Whether a call can tell if its session's home is well again: a count of tokens has limits of its own, and what a
+    call goes on from was answered where the session is now.
+    """
+    return call.endpoint.operation is Operation.GENERATE and not call.facts.holds_provider_state

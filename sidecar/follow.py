@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sidecar.affinity.policy import moved, not_home, session_key_of
 from sidecar.affinity.store import AffinityStore
-from sidecar.domain.call import Call
+from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision
 from sidecar.domain.ids import SessionKey
@@ -29,8 +29,10 @@ class Follower:
         self._tasks = tasks
 
     def served(self, call: Call, decision: Decision, served_by: Candidate, failed: Sequence[Failed]) -> None:
-        """Another candidate than the first one has answered: the session follows, on all pods."""
-        if decision.pinned_model is not None:
+        """Another candidate than the first one has answered: the session follows, on all pods. Not for a count of
+        tokens: its limits are its own, and some providers do not serve it at all.
+        """
+        if decision.pinned_model is not None and call.endpoint.operation is Operation.GENERATE:
             work = self._follow(call, decision, served_by.model_name, failed)
             self._tasks.spawn(work, name="follow the session")
 

@@ -32,6 +32,15 @@ Facts = dict[str, Any]
 """A pin, as `listener.pins.pin_facts` has it."""
 
 
+class _Answer(msgspec.Struct):
+    """What the admin port says. Another server's JSON has another form, or none of these."""
+
+    pins: list[Facts] | None = None
+    cursor: str | None = None
+    deleted: int | None = None
+    error: str | None = None
+
+
 class PinSource(Protocol):
     """Where an operator's commands find pins. Raises: StoreUnreachable."""
 
@@ -60,34 +69,28 @@ class AdminPins:
         cursor: str | None = ""
         while cursor is not None:
             page = await self._ask("GET", LIST_PATH, {"tenant": tenant, "cursor": cursor or None, "limit": str(_PAGE)})
-            for facts in page["pins"]:
+            for facts in page.pins or ():
                 yield facts
-            cursor = page["cursor"]
+            cursor = page.cursor
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
         """See `PinSource.of_session`."""
-        answer = await self._ask("GET", SESSION_PATH, {"tenant": tenant, "session": session_id})
-        pins: list[Facts] = answer.get("pins", [])
-        return pins
+        return (await self._ask("GET", SESSION_PATH, {"tenant": tenant, "session": session_id})).pins or []
 
     async def drop(self, tenant: str | None, session_id: str) -> int:
         """See `PinSource.drop`."""
-        answer = await self._ask("DELETE", SESSION_PATH, {"tenant": tenant, "session": session_id})
-        count: int = answer.get("deleted", 0)
-        return count
+        return (await self._ask("DELETE", SESSION_PATH, {"tenant": tenant, "session": session_id})).deleted or 0
 
-    async def _ask(self, method: str, path: str, query: dict[str, str | None]) -> Facts:
+    async def _ask(self, method: str, path: str, query: dict[str, str | None]) -> _Answer:
         given = {name: value for name, value in query.items() if value is not None}
         try:
-            async with self._session.request(method, self._url + path, params=given, timeout=_TIMEOUT) as answer:
-                facts = msgspec.json.decode(await answer.read(), type=dict[str, Any])
+            async with self._session.request(method, self._url + path, params=given, timeout=_TIMEOUT) as reply:
+                answer = msgspec.json.decode(await reply.read(), type=_Answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise StoreUnreachable(f"no sidecar's admin port answers at {self._url}") from error
-        if answer.status == 404:
-            return {}
-        if answer.status >= 400:
-            raise StoreUnreachable(f"{self._url}: {facts.get('error', answer.status)}")
-        return facts
+        if answer.pins is None and answer.deleted is None:
+            raise StoreUnreachable(f"{self._url}: {answer.error or 'this is no admin port of a sidecar'}")
+        return answer
 
 
 class RedisPins:
@@ -159,7 +162,8 @@ async def describe_pins(source: PinSource, what: str, tenant: str | None, sessio
     if session_id is not None:
         pins = await source.of_session(tenant, session_id)
     else:
-        pins = [facts async for facts in source.all_of(tenant)]
+        # SCAN may tell of a key twice.
+        pins = list({facts["key"]: facts async for facts in source.all_of(tenant)}.values())
     return _table([_HEADS, *map(_row, pins)]) if pins else []
 
 

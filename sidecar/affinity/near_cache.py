@@ -66,6 +66,8 @@ class NearCache:
         self._max_entries = max_entries
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._vacant: dict[str, int] = {}
+        """Plain keys under which Redis has nothing, and the epoch in which it said so; it tells if that changes."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -75,8 +77,9 @@ class NearCache:
         key = plain_key(session)
         entry = self._entries.get(key)
         if entry is None or not self._is_believed(key, entry):
-            # Whoever wrote the plain key may have meant every lane: without it, a lane's own key says little.
-            return self._find_lane(session) if self.is_alone else None
+            # Whoever wrote the plain key may have meant every lane: unless there is none, a lane's own key says little.
+            is_alone = self.is_alone or self._vacant.get(key) == self.epoch
+            return self._find_lane(session) if is_alone else None
         self._entries.move_to_end(key)
         if is_of_lane(entry.binding, session):
             return key, entry
@@ -97,6 +100,7 @@ class NearCache:
     def put(self, key: str, binding: Binding, left_s: float, raw: bytes) -> Entry:
         """Know what stands under a key for ``left_s``."""
         self.forget(key)
+        self._vacant.pop(key, None)
         entry = self._entries[key] = Entry(binding, raw, self._monotonic_s() + left_s, self.epoch)
         if len(self._entries) > self._max_entries:
             _, oldest = self._entries.popitem(last=False)
@@ -140,6 +144,7 @@ class NearCache:
 
     def forget_foreign(self, key: str) -> None:
         """Somebody else has written a key: know nothing of it, unless something made here is still to be written."""
+        self._vacant.pop(key, None)
         entry = self._entries.get(key)
         if entry is not None and not entry.is_dirty:
             del self._entries[key]
@@ -152,8 +157,17 @@ class NearCache:
         entry.expires_s += ttl_s - left_s
         return True
 
+    def vacate(self, key: str) -> None:
+        """Redis has nothing under a session's plain key, and will tell if it gets something: until then a lane that has
+        its pin under its own key, since another came first and is silent now, need not ask.
+        """
+        if len(self._vacant) >= self._max_entries:
+            self._vacant.clear()
+        self._vacant[key] = self.epoch
+
     def forget_all(self) -> None:
         """Know only what was made while Redis was gone."""
+        self._vacant.clear()
         self._entries = OrderedDict((key, entry) for key, entry in self._entries.items() if entry.is_dirty)
 
     def holds(self, key: str, entry: Entry) -> bool:

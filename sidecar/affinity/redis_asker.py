@@ -259,6 +259,8 @@ class RedisAsker:
                     entry.verified_until_s = self._monotonic_s() + _UNTRACKED_S
             else:
                 self.near.forget(key)
+        if found and len(keys) > 1 and replies[1] == GONE_MS and self.link.is_tracking:
+            self.near.vacate(keys[0])
         return found
 
     def _read_again(self, key: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
@@ -16,8 +16,10 @@ from sidecar.affinity.value import decode
 from sidecar.domain.ids import SessionKey
 
 Submit = Callable[[Sequence[Command], Take], asyncio.Future[Any]]
-_WAIT_S = 5.0
+_WAIT_S: Final = 5.0
 """For one command of an operator: no call waits for it."""
+_AT_ONCE: Final = 50
+"""Keys that are read together: calls wait while their values are taken in."""
 
 
 class RedisPages:
@@ -39,9 +41,10 @@ class RedisPages:
         cursor = b"0"
         while True:
             cursor, keys = await self._ask([("SCAN", cursor, "MATCH", pattern_of(tenant, session_id), "COUNT", 1000)])
-            pins += await self._pins([key.decode("latin-1") for key in keys])
+            names = [key.decode("latin-1") for key in keys]
+            pins += await self._pins([name for name in names if name.partition("~")[0] == plain])
             if cursor == b"0":
-                return [pin for pin in pins if pin.key.partition("~")[0] == plain]
+                return list({pin.key: pin for pin in pins}.values())  # SCAN may tell of a key twice
 
     async def drop(self, keys: Sequence[str]) -> int:
         """See `AffinityStore.drop`. One command a key, since in a cluster they live apart."""
@@ -51,8 +54,12 @@ class RedisPages:
         return sum(count for count in counts if isinstance(count, int))
 
     async def _pins(self, keys: Sequence[str]) -> list[Pin]:
-        if not keys:
-            return []
+        pins: list[Pin] = []
+        for start in range(0, len(keys), _AT_ONCE):
+            pins += await self._some(keys[start : start + _AT_ONCE])
+        return pins
+
+    async def _some(self, keys: Sequence[str]) -> list[Pin]:
         reads: list[Command] = [command for key in keys for command in (("GETRANGE", key, 0, 4095), ("PTTL", key))]
         replies = await self._ask_all(reads)
         if (refusal := refusal_among(replies)) is not None:

@@ -105,14 +105,16 @@ class RedisStore:
             standing = await self._redis.move(key, held, patience)
             if is_of_lane(standing, session):
                 return standing
-        if held is not None:
+        if held is not None and (held.is_dirty or held.epoch != self._near.epoch):
             # Unverified since the connection was lost: a claim confirms it, and repairs a Redis that came back empty.
+            # What is only old, since nobody tells of changes, is asked for: what others have dropped stays dropped.
             return await self.claim(session, held.binding, patience)
         began_s = self._monotonic_s()
         self._redis.settle(session)
         own, outcome = await self._redis.wait("get", self._redis.look_up(session), patience) or ((), "")
-        if outcome:
-            self._redis.told("get", outcome, began_s)
+        if not outcome:
+            return None if held is None else held.binding  # nobody knows better
+        self._redis.told("get", outcome, began_s)
         return own[0].binding if own else None
 
     async def claim(self, session: SessionKey, binding: Binding, patience: Patience | None = None) -> Binding:

@@ -77,7 +77,8 @@ def decode(raw: bytes) -> Binding | None:
     return Binding(
         model_name=model_name,
         route_name=_name(value.route_name),
-        requested_model=_name(value.requested_model),
+        # Compared with what calls ask for, and put nowhere: any text tells a lane, as it does to the scripts.
+        requested_model=value.requested_model if isinstance(value.requested_model, str) else None,
         generation=_count(value.generation),
         bound_at_unix_s=_seconds(value.bound_at) or 0.0,
         home=_name(value.home),
@@ -90,9 +91,11 @@ def decode(raw: bytes) -> Binding | None:
 def as_written(binding: Binding) -> Binding | None:
     """A binding as all will read it; None where its models cannot be told in a value.
 
-    A wildcard's model names are the clients' to invent: one that is too long would be read as a pin for every lane, or
-    not at all. A route whose name cannot be told is left out.
+    A wildcard's model names are the clients' to invent: one that is too long would be read by some as a pin for every
+    lane, or not at all. A route whose name cannot be told is left out.
     """
+    if binding.requested_model is not None and _name(binding.requested_model) is None:
+        return None
     read = decode(encode(binding))
     if read is None or (read.model_name, read.requested_model) != (binding.model_name, binding.requested_model):
         return None

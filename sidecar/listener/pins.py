@@ -13,6 +13,8 @@ LIST_PATH: Final = "/affinity/"
 SESSION_PATH: Final = "/affinity/session"
 _PAGE: Final = 100
 _PAGE_AT_MOST: Final = 1000
+_CURSOR_AT_MOST: Final = 2**64 - 1
+"""Of SCAN; a longer one is none that a page gave."""
 
 
 def pin_facts(pin: Pin) -> dict[str, Any]:
@@ -58,7 +60,7 @@ class PinPages:
         limit, cursor = query.get("limit", str(_PAGE)), query.get("cursor")
         if not _is_count(limit) or not 0 < int(limit) <= _PAGE_AT_MOST:
             return _refusal(400, f"limit must be 1 to {_PAGE_AT_MOST}")
-        if cursor is not None and not _is_count(cursor):
+        if cursor is not None and not (_is_count(cursor) and int(cursor) <= _CURSOR_AT_MOST):
             return _refusal(400, "cursor must be one that an earlier page gave")
         page = await self._store.page(query.get("tenant"), cursor, int(limit))
         return _json(200, {"pins": [pin_facts(pin) for pin in page.pins], "cursor": page.cursor})
@@ -73,7 +75,7 @@ class PinPages:
             return _refusal(403, "the config does not allow changes here: admin.mutations is false")
         pins = await self._store.of_session(tenant, session_id)
         if not pins:
-            return _refusal(404, "no pin of this session")
+            return _json(404, {"error": "no pin of this session", "pins": []})
         if request.method == "DELETE":
             return _json(200, {"deleted": await self._store.drop([pin.key for pin in pins])})
         return _json(200, {"pins": [pin_facts(pin) for pin in pins]})

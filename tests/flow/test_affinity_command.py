@@ -130,11 +130,17 @@ async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
     file.write_text(json.dumps(config))
     gone = await command("list", "--config", str(file))
     nobody = await command("list", "--admin", f"http://127.0.0.1:{port}")
+    async with routed() as house:
+        data = f"http://127.0.0.1:{house.app.ports.data}"
+        strange = [await command(what, "--admin", data) for what in ("list",)]
+        strange += [await command(what, "s1", "--admin", data) for what in ("get", "delete")]
     file.write_text(json.dumps(config | {"routing": {}}))
     memory = await command("list", "--config", str(file))
     wrong = await command("get")
 
     assert [1, 1, 78, 64] == [each[0] for each in (gone, nobody, memory, wrong)]
+    for code, _, errors in strange:
+        assert (1, f"affinity: no sidecar's admin port answers at {data}\n") == (code, errors)
     for _, out, errors in (nobody, memory):
         assert (0, 1) == (len(out.splitlines()), len(errors.splitlines()))
     assert "redis does not answer" in gone[2]
@@ -153,12 +159,13 @@ async def test_the_pages_are_for_callers_inside_the_pod_and_change_nothing_unask
             await page(house, "/affinity/", "POST"),
             await page(house, "/affinity/?limit=0"),
             await page(house, "/affinity/?cursor=x"),
+            await page(house, f"/affinity/?cursor={2**64}"),
             await page(house, "/affinity/session"),
             await page(house, "/affinity/session?session=nobody"),
         ]
         kept = await page(house, "/affinity/session?session=s1")
 
-    assert [403, 403, 403, 405, 400, 400, 400, 404] == [status for status, _ in asked]
+    assert [403, 403, 403, 405, 400, 400, 400, 400, 404] == [status for status, _ in asked]
     assert (200, GPT) == (kept[0], kept[1]["pins"][0]["model"])
 
 
@@ -180,3 +187,19 @@ async def test_a_long_list_comes_in_pages():
 
     assert {f"s{number}" for number in range(250)} == set(seen)
     assert pages > 1
+
+
+async def test_a_session_among_many_like_it_is_found_without_reading_theirs():
+    """Calls of the sidecar that is asked would wait meanwhile: of a thousand names that begin alike, one is read."""
+    async with redis_server() as redis:
+        for number in range(1000):
+            await redis.client.set(f"plano:affinity:t:s1{number}", b'{"model_name": "openai/other"}')
+        await redis.client.set("plano:affinity:t:s1", b'{"model_name": "openai/gpt-4o"}')
+        async with routed(routing={"session_cache": {"type": "redis", "url": redis.url}}) as house:
+            while not await house.metrics("affinity_store_up"):
+                await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
+            found = await page(house, "/affinity/session?tenant=t&session=s1")
+            reads = (await redis.client.info("commandstats"))["cmdstat_getrange"]["calls"]
+
+    assert (200, [GPT]) == (found[0], [each["model"] for each in found[1]["pins"]])
+    assert 1 == reads

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -38,6 +38,12 @@ class Two(NamedTuple):
         value = await self.redis.client.get(KEY)
         return json.loads(value) if value else {}
 
+    async def settled_pin(self) -> dict[str, Any]:
+        """What stands in Redis once whoever follows a session has done so."""
+        while any(task.get_name() == "follow the session" for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.001)  # sleep: it is a task of its own
+        return await self.pin()
+
     async def pin_until(self, **wanted: Any) -> dict[str, Any]:
         """What stands there once it has the wanted fields: a session follows in a task of its own."""
         async with asyncio.timeout(20):
@@ -49,14 +55,16 @@ class Two(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def two(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Two]:
-    """Ready, and connected."""
+async def two(
+    monkeypatch: pytest.MonkeyPatch, adapt: Callable[[str], dict[str, Any]] | None = None
+) -> AsyncIterator[Two]:
+    """Ready, and connected; ``adapt`` as `routed` has it."""
     ahead_s = [0.0]
     monkeypatch.setattr(SystemClock, "unix_s", staticmethod(lambda: time.time() + ahead_s[0]))
     async with redis_server() as redis:
         cache = {"type": "redis", "url": redis.url, "tenant_header": "x-org-id", "call_budget_ms": 2000}
         routing = {"session_cache": cache}
-        async with routed(routing=routing) as one, routed(routing=routing) as other:
+        async with routed(adapt=adapt, routing=routing) as one, routed(adapt=adapt, routing=routing) as other:
             for house in (one, other):
                 while not await house.metrics("affinity_store_up"):
                     await asyncio.sleep(0.01)  # sleep: the connection stands in its own time
@@ -343,3 +351,49 @@ async def test_while_the_router_is_left_alone_a_provisional_pin_is_as_good_as_an
     assert {(200, "pinned", None, MINI)} >= replies - {(200, "fallback", None, MINI)}
     assert house.one.router.seen - asked <= 2  # a probe a second
     assert sum(after.values()) - sum(before.values()) <= 2
+
+
+def two_of_messages(url: str) -> dict[str, Any]:
+    """Two models that speak Anthropic's dialect, and OpenAI's responses; one kind of work."""
+    names = "anthropic/a", "anthropic/b"
+    dialects = ["chat", "messages", "responses"]
+    return {
+        "model_providers": [
+            {"model": name, "access_key": "k", "base_url": url, "dialects": dialects, "default": name == names[1]}
+            for name in names
+        ],
+        "routing_preferences": [{"name": "r", "description": "making long texts short", "models": [*names]}],
+    }
+
+
+async def test_counting_tokens_moves_no_pin_and_brings_nobody_home(monkeypatch):
+    """Its limits are its own, and some providers do not serve it: it says nothing of where the session belongs."""
+    counting = "/v1/messages/count_tokens"
+    async with two(monkeypatch, two_of_messages) as house:
+        more: dict[str, Any] = {"model": "b", "headers": HEADERS}
+        assert "anthropic/a" == told(await house.one.ask(SUMMARY, MESSAGES, **more))[3]
+        pin = await house.pin()
+        house.one.provider.script.always("429", model="a")
+        assert "anthropic/b" == told(await house.one.ask(SUMMARY, counting, **more))[3]
+        assert pin == await house.settled_pin()
+        assert "anthropic/b" == told(await house.one.ask(SUMMARY, MESSAGES, **more))[3]
+        away = await house.pin_until(model_name="anthropic/b")
+        house.ahead_s[0] = 6
+        assert "anthropic/b" == told(await house.other.ask(SUMMARY, counting, **more))[3]
+        assert away == await house.settled_pin()
+        assert "anthropic/a" == told(await house.other.ask(SUMMARY, MESSAGES, **more))[3]
+
+
+async def test_what_one_provider_holds_is_not_looked_for_at_home(monkeypatch):
+    """The answer that a call goes on from was given where the session is now: home has never seen it."""
+    async with two(monkeypatch, two_of_messages) as house:
+        more: dict[str, Any] = {"model": "b", "headers": HEADERS}
+        assert "anthropic/a" == told(await house.one.ask(SUMMARY, RESPONSES, **more))[3]
+        house.one.provider.script.always("529", model="a")
+        assert "anthropic/b" == told(await house.one.ask(SUMMARY, RESPONSES, **more))[3]
+        await house.pin_until(model_name="anthropic/b")
+        house.ahead_s[0] = 6
+        going_on = await house.other.ask(SUMMARY, RESPONSES, previous_response_id="resp_1", **more)
+
+        assert (200, "pinned", "r", "anthropic/b") == told(going_on)
+        assert "anthropic/a" == told(await house.other.ask(SUMMARY, RESPONSES, **more))[3]

@@ -54,6 +54,35 @@ async def test_a_lane_that_is_used_lives_on_alone(server):
         assert [lane_key(SIDE)] == await server.key_names()
 
 
+@pytest.mark.parametrize("how", ["SET", "claim", "FLUSHALL", "lost"])
+async def test_a_lane_that_is_used_alone_is_at_hand(server, how):
+    """A title's model came first and is long silent: the main loop's calls cost no round trip each. Whoever writes the
+    plain key is heard all the same, and so is whoever empties the server.
+    """
+    async with redis_store(server) as store, redis_store(server) as other:
+        await store.claim(MAIN, a_pin())
+        await store.claim(SIDE, a_pin(MINI, MINI))
+        await server.client.delete(KEY)
+        await until(lambda: store.get_now(MAIN) is None)
+        assert MINI == await model_of(store, SIDE)
+        assert a_pin(MINI, MINI) == store.get_now(SIDE)
+        if how == "SET":
+            await server.client.set(KEY, FOREIGN)
+        elif how == "claim":
+            await other.claim(MAIN, a_pin("openai/new"))
+        elif how == "FLUSHALL":
+            await server.client.flushall()
+        else:
+            await server.client.client_kill_filter(_type="normal", skipme=True)
+            await until(lambda: not store.is_up)
+            await server.client.set(KEY, FOREIGN)
+            await until(lambda: store.is_up)
+        await until(lambda: store.get_now(SIDE) is None)
+        expected = {"SET": ["openai/x"] * 2, "lost": ["openai/x"] * 2, "claim": [MINI, "openai/new"]}
+
+        assert expected.get(how, [None, None]) == [await model_of(store, SIDE), await model_of(store, MAIN)]
+
+
 async def test_a_pin_that_wanders_lives_on(server):
     """Each call on a pod that has not seen the session yet."""
     async with redis_store(server, ttl_s=0.6) as first:

@@ -152,6 +152,16 @@ async def test_what_only_one_side_can_read_is_replaced_once_for_all(server, valu
         assert claims[0] == decode(await server.client.get(KEY))
 
 
+@pytest.mark.parametrize("requested", ["", "a\nb", "\u0000", "x" * 600, ["openai/x"], 3, None])
+async def test_whose_lane_a_foreign_value_is_scripts_and_readers_agree(server, requested):
+    """Claimed before it was read, or after: one model for the lane, on every pod."""
+    await server.client.set(KEY, json.dumps({"model_name": "openai/x", "requested_model": requested}))
+    async with redis_store(server) as one, redis_store(server) as other:
+        claimed = await one.claim(MAIN, a_pin())
+
+        assert [claimed] * 3 == [await other.claim(MAIN, a_pin(MINI)), await other.get(MAIN), await one.get(MAIN)]
+
+
 async def test_two_lanes_pinned_while_redis_was_gone_stay_two(server):
     """Written back each under its own key, whatever came first meanwhile."""
     async with redis_store(server) as store:
@@ -248,6 +258,42 @@ async def test_tracking_that_is_refused_makes_entries_old_after_a_second(server)
         server.kill()
         await until(lambda: not store.is_up)
         assert "openai/x" == await model_of(store)
+
+
+@pytest.mark.parametrize("drop", ["DEL", "release"])
+async def test_what_was_dropped_stays_dropped_where_nobody_tells_of_it(server, drop):
+    """Who still knows the pin asks for it after a second, and does not claim it anew: an operator's delete, or the
+    release of a pin under which nobody served, would never hold.
+    """
+    await server.client.acl_setuser(
+        "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-client"]
+    )
+    async with redis_store(server, user="app") as store, redis_store(server, user="app") as other:
+        await store.claim(MAIN, a_pin())
+        assert a_pin() == await other.get(MAIN)
+        if drop == "DEL":
+            await server.client.delete(KEY)
+        else:
+            await store.release(MAIN, a_pin())
+        await until(lambda: other.get_now(MAIN) is None)
+
+        assert await other.get(MAIN) is None
+        assert [] == await server.key_names()
+
+
+async def test_what_is_only_old_holds_where_redis_does_not_answer(server):
+    """Nobody tells of changes, and nobody answers in time: the pin that was read is better than none."""
+    await server.client.acl_setuser(
+        "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-client"]
+    )
+    async with redis_store(server, user="app", budget_s=0.02) as store:
+        await store.claim(MAIN, a_pin())
+        await until(lambda: store.get_now(MAIN) is None)
+        server.pause()
+        try:
+            assert a_pin() == await store.get(MAIN)
+        finally:
+            server.resume()
 
 
 async def test_a_wrong_password_is_said_once_and_serves_on(server, caplog):
