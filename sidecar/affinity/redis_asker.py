@@ -164,8 +164,12 @@ class RedisAsker:
     async def restore(self, batch: Sequence[tuple[str, Entry]]) -> bool:
         """Write back what was pinned meanwhile: the first writer still wins, and a loser adopts."""
         patience = Endless(max(self._policy.budget_s, _RESTORE_S), self._monotonic_s)  # no call waits for it
-        replies = [self.run(*self._restoring(key, entry), patience) for key, entry in batch]
-        are_written = None not in await asyncio.gather(*replies)
+        replies = await asyncio.gather(*(self.run(*self._restoring(key, entry), patience) for key, entry in batch))
+        for (_, entry), reply in zip(batch, replies, strict=True):
+            if reply is not None:
+                outcome = "claimed" if reply[0] == entry.binding else "adopted"
+                self._observers.affinity_operation("write_back", outcome, 0.0)
+        are_written = None not in replies
         if are_written:
             self.edges.wrote()
         return are_written
@@ -206,10 +210,15 @@ class RedisAsker:
         """Begin the TTL anew in Redis; nobody waits for it."""
 
         def take(replies: list[Any]) -> None:
+            outcome = "hit"
             if replies[0] == 0:
+                outcome = "miss"
                 self.near.forget_foreign(key)  # it was evicted
             elif replies[0] == 1:
                 self._read_again(key)
+            else:
+                outcome = "skipped"
+            self._observers.affinity_operation("refresh", outcome, 0.0)
 
         self.link.submit([("PEXPIRE", key, self._policy.ttl_ms)], take)
 

@@ -19,12 +19,19 @@ REASONS = {
     "callers_fault", "too_long", "our_credential", "callers_credential", "quota", "model_gone", "capacity",
     "content_policy",
 }  # fmt: skip
+OPERATIONS = {"get", "claim", "replace", "release", "refresh", "write_back", "bypass"}
+OPERATION_OUTCOMES = {
+    "near_hit", "hit", "miss", "claimed", "adopted", "replaced", "released", "lost", "stale_value", "error", "timeout",
+    "skipped", "dialect", "inline_list", "no_tenant", "unknown_model",
+}  # fmt: skip
 MODELS = {MINI, "openai/gpt-4o", "anthropic/claude-demo", "groq/*"}
 VOCABULARY = {
     "routing_decisions": {"source": SOURCES, "model": MODELS, "route": {"code generation", "summaries", "none", "other"}},
     "routing_duration_seconds": {"source": SOURCES},
     "router_requests": {"outcome": ROUTER},
     "router_duration_seconds": {},
+    "affinity_operations": {"operation": OPERATIONS, "outcome": OPERATION_OUTCOMES},
+    "affinity_operation_duration_seconds": {"operation": OPERATIONS},
     "upstream_attempts": {"provider": MODELS, "model": MODELS, "outcome": ATTEMPTS},
     "upstream_first_byte_seconds": {"provider": MODELS, "model": MODELS},
     "upstream_duration_seconds": {"provider": MODELS, "model": MODELS},

@@ -206,6 +206,9 @@ async def test_no_call_fails_and_all_agree_afterwards(outage):
     # connection without a word is dropped, in which each sidecar has a hundred calls.
     assert failed <= 2 * 125
     assert any(("get", "skipped") in told or ("claim", "skipped") in told for told in operations)
+    # A session is called through one sidecar here: nobody else can have been first.
+    assert any(("write_back", "claimed") in told for told in operations)
+    assert not any(("write_back", "adopted") in told for told in operations)
 
 
 async def test_a_redis_that_flaps():

@@ -134,12 +134,14 @@ async def test_expiry_is_kept_by_the_local_clock(server):
 
 async def test_a_pin_that_is_used_lives_on(server):
     """The TTL begins anew once half of it is gone."""
-    async with redis_store(server, ttl_s=0.4) as store:
+    heard = Heard()
+    async with redis_store(server, heard, ttl_s=0.4) as store:
         await store.claim(MAIN, a_pin())
         for _ in range(12):
             await asyncio.sleep(0.05)  # sleep: the TTL runs
             assert await store.get(MAIN) == a_pin()
         assert await server.client.exists(KEY)
+    assert heard.operations["refresh", "hit"] >= 2
 
 
 async def test_killed_connections_come_back_and_nothing_stale_is_believed(server):
@@ -174,7 +176,8 @@ async def test_a_redis_that_comes_back_empty_is_repaired(server):
 async def test_pins_made_meanwhile_are_written_back(server):
     """The first writer still wins, and the loser adopts."""
     lost, kept = SessionKey("s2", None, GPT), SessionKey("s3", None, GPT)
-    async with redis_store(server) as store:
+    heard = Heard()
+    async with redis_store(server, heard) as store:
         server.kill()
         await until(lambda: not store.is_up)
         for key in (lost, kept):
@@ -186,6 +189,7 @@ async def test_pins_made_meanwhile_are_written_back(server):
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
         assert ["openai/x", MINI] == [await model_of(store, key) for key in (lost, kept)]
+    assert (1, 1) == (heard.operations["write_back", "claimed"], heard.operations["write_back", "adopted"])
 
 
 @pytest.mark.parametrize("outage", ["SIGSTOP", "CLIENT PAUSE"])
