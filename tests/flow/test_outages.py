@@ -264,22 +264,33 @@ async def test_tenants_are_kept_apart_and_a_missing_one_is_served_unpinned():
 
 
 async def test_agents_keep_their_main_loop_on_one_model():
-    """One session id: a main loop on one model, side calls on another, counts and embeddings, subagents in parallel."""
+    """One session id: a main loop on one model, side calls on another, counts and embeddings, subagents in parallel.
+
+    What the main loop says would go to two models if nothing were pinned, and to another one than the side calls.
+    """
+    code = "Write new functions and boilerplate"
     async with shared() as house:
         headers = {"x-claude-code-session-id": "c1", "x-org-id": "acme"}
         main: set[str | None] = set()
         side: set[str | None] = set()
+        counts: set[str | None] = set()
         for number in range(5):
             both = (house.one, house.other)
-            asked = [both[n % 2].ask(f"{TEXT} {number}-{n}", model="gpt-4o-mini", headers=headers) for n in range(4)]
+            texts = [code if n % 2 or not number else TEXT for n in range(4)]
+            asked = [
+                both[n % 2].ask(f"{text} {n}", model="gpt-4o-mini", headers=headers) for n, text in enumerate(texts)
+            ]
             asked += [both[n % 2].ask(f"Xyzzy {number}-{n}", model="gpt-4o", headers=headers) for n in range(2)]
             replies = await asyncio.gather(*asked)
             main |= {told(reply)[3] for reply in replies[:4]}
             side |= {told(reply)[3] for reply in replies[4:]}
-            counted = await house.one.ask("x", "/v1/messages/count_tokens", model="claude-demo", headers=headers)
+            counted = await house.one.ask(TEXT, "/v1/messages/count_tokens", model="gpt-4o-mini", headers=headers)
+            counts.add(told(counted)[3])
             embedded = await house.one.ask("x", "/v1/embeddings", model="text-embedding-3-small", headers=headers)
             assert [200, 200] == [counted.status, embedded.status]
+        alone = told(await house.one.ask(TEXT, model="gpt-4o-mini", headers={"x-model-affinity": "off", **headers}))
         keys = await house.redis.key_names()
 
-    assert (1, 1) == (len(main), len(side))
+    assert ({"anthropic/claude-demo"}, {"anthropic/claude-demo"}, {GPT}) == (main, counts, side)
+    assert (200, "routed", "summaries", GPT) == alone
     assert 2 == len(keys)
