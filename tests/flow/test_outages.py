@@ -19,6 +19,8 @@ from tests.support.routed import Routed, routed, told
 
 CALLS_PER_S = 200
 TEXT = "Make this long text short"
+OTHER_TEXT = "Write new functions and boilerplate"
+"""Without a pin it goes to another model: who does not find its session's pin is found out."""
 GPT = "openai/gpt-4o"
 
 
@@ -149,7 +151,8 @@ class Load:
         began_s = time.monotonic()
         # A session's calls come through one sidecar here: nobody can agree over a Redis that is gone.
         house = self._houses[number // 8 % 2]
-        status, _, _, model = told(await house.ask(TEXT, headers={"x-model-affinity": session, "x-org-id": "acme"}))
+        text = (TEXT, OTHER_TEXT)[number % 2]
+        status, _, _, model = told(await house.ask(text, headers={"x-model-affinity": session, "x-org-id": "acme"}))
         self.slowest_s[phase] = max(self.slowest_s[phase], time.monotonic() - began_s)
         self.statuses[phase, status] += 1
         self.models[session].add(model)
@@ -161,7 +164,7 @@ async def _elsewhere(house: Shared, load: Load) -> dict[str, set[str | None]]:
         number = int(session.rpartition("-")[2])
         other = (house.one, house.other)[(number + 1) % 2]
         headers = {"x-model-affinity": session, "x-org-id": "acme"}
-        models.add(told(await other.ask(TEXT, headers=headers))[3])
+        models |= {told(await other.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)}
     return load.models
 
 
@@ -268,7 +271,6 @@ async def test_agents_keep_their_main_loop_on_one_model():
 
     What the main loop says would go to two models if nothing were pinned, and to another one than the side calls.
     """
-    code = "Write new functions and boilerplate"
     async with shared() as house:
         headers = {"x-claude-code-session-id": "c1", "x-org-id": "acme"}
         main: set[str | None] = set()
@@ -276,7 +278,7 @@ async def test_agents_keep_their_main_loop_on_one_model():
         counts: set[str | None] = set()
         for number in range(5):
             both = (house.one, house.other)
-            texts = [code if n % 2 or not number else TEXT for n in range(4)]
+            texts = [OTHER_TEXT if n % 2 or not number else TEXT for n in range(4)]
             asked = [
                 both[n % 2].ask(f"{text} {n}", model="gpt-4o-mini", headers=headers) for n, text in enumerate(texts)
             ]
