@@ -194,7 +194,8 @@ class Decider:
             is_kept = claimed.provisional and seen.provisional
             standing = seen if is_kept else await self._store.replace(session, seen, claimed, ask.patience)
         if standing == claimed:
-            return _Flight(dataclasses.replace(decision, pinned_model=claimed.model_name, has_claimed=True), standing)
+            made = dataclasses.replace(decision, pinned_model=claimed.model_name, claimed_generation=claimed.generation)
+            return _Flight(made, standing)
         return _Flight(self._adopt(standing, ask) or decision, standing)
 
     def _pin_of(self, decision: Decision, ask: _Ask, generation: int) -> Binding | None:

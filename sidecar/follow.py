@@ -38,12 +38,12 @@ class Follower:
 
     def unserved(self, call: Call, decision: Decision, failed: Sequence[Failed]) -> None:
         """No candidate has served: the pin is dropped if this call made it and a failure says so."""
-        if decision.has_claimed and any(each.failure.pin is not PinEffect.UNTOUCHED for each in failed):
+        if decision.claimed_generation and any(each.failure.pin is not PinEffect.UNTOUCHED for each in failed):
             self._tasks.spawn(self._release(call, decision), name="release the pin")
 
     def unanswered(self, call: Call, decision: Decision) -> None:
         """Nobody has answered at all: the pin is dropped if this call made it."""
-        if decision.has_claimed:
+        if decision.claimed_generation:
             self._tasks.spawn(self._release(call, decision), name="release the pin")
 
     async def _follow(self, call: Call, decision: Decision, served_by: str, failed: Sequence[Failed]) -> None:
@@ -62,7 +62,7 @@ class Follower:
 
     async def _release(self, call: Call, decision: Decision) -> None:
         session, binding = await self._standing(call, decision)
-        if session is not None and binding is not None and binding.generation <= 1:
+        if session is not None and binding is not None and binding.generation == decision.claimed_generation:
             await self._store.release(session, binding)
 
     async def _standing(self, call: Call, decision: Decision) -> tuple[SessionKey | None, Binding | None]:

@@ -153,8 +153,8 @@ class Decision:
     """Whether the first candidate is where the session came from, tried again."""
     pinned_model: Final[str | None]
     """The model under which the session's pin stands; None for a call without one."""
-    has_claimed: Final[bool]
-    """Whether this very call made the pin."""
+    claimed_generation: Final[int]
+    """The generation of the pin that this very call made; 0 where it made none."""
     affinity_s: Final[float]
     """Spent waiting for the affinity store."""
 
@@ -167,7 +167,7 @@ class Decision:
         metric_route: str = "none",
         returns_home: bool = False,
         pinned_model: str | None = None,
-        has_claimed: bool = False,
+        claimed_generation: int = 0,
         affinity_s: float = 0.0,
     ) -> None:
         self.source = source
@@ -177,7 +177,7 @@ class Decision:
         self.metric_route = metric_route
         self.returns_home = returns_home
         self.pinned_model = pinned_model
-        self.has_claimed = has_claimed
+        self.claimed_generation = claimed_generation
         self.affinity_s = affinity_s
 
 

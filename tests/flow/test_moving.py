@@ -182,6 +182,23 @@ async def test_a_pin_under_which_nobody_served_is_dropped_by_the_call_that_made_
         assert made == await house.pin()
 
 
+async def test_a_pin_that_took_anothers_place_in_vain_is_dropped_too(monkeypatch):
+    """A conversation that begins anew replaces a provisional pin, and nobody serves it: the next call chooses anew."""
+    async with two(monkeypatch) as house:
+        house.one.router.script.always("503")
+        assert (200, "fallback", None, MINI) == told(await house.one.ask(SUMMARY, headers=HEADERS))
+        house.one.router.script.clear()
+        house.one.router.script.always("answer")
+        house.one.provider.script.always("529")
+        assert (await house.one.ask(SUMMARY, headers=HEADERS)).status >= 400
+        async with asyncio.timeout(5):
+            while await house.pin():
+                await asyncio.sleep(0.01)  # sleep: it is dropped in a task of its own
+        house.one.provider.script.clear()
+
+        assert (200, "routed", "summaries", GPT) == told(await house.other.ask(SUMMARY, headers=HEADERS))
+
+
 async def test_an_app_that_hangs_up_leaves_the_pin(monkeypatch):
     """Nothing was learned of the model."""
     async with two(monkeypatch) as house:
