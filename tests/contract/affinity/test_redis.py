@@ -189,7 +189,10 @@ async def test_pins_made_meanwhile_are_written_back(server):
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
         assert ["openai/x", MINI] == [await model_of(store, key) for key in (lost, kept)]
-    assert (1, 1) == (heard.operations["write_back", "claimed"], heard.operations["write_back", "adopted"])
+        written = [("write_back", "claimed"), ("write_back", "adopted")]
+        await until(lambda: all(heard.operations[each] for each in written))  # told a turn after the answer is known
+
+    assert [1, 1] == [heard.operations[each] for each in written]
 
 
 @pytest.mark.parametrize("outage", ["SIGSTOP", "CLIENT PAUSE"])
