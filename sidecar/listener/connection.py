@@ -88,13 +88,16 @@ class Connection(TimedConnection):
 
     def data_received(self, data: bytes) -> None:
         """Parse. aiohttp forgets the body that an error falls into: whoever reads it would wait till the app leaves."""
+        current = self._current_request
+        is_between = current is None or current.content.is_eof()
         super().data_received(data)
         if self._messages:
             if self._head_timer is not None:
                 self.stop_head_timer()
             if isinstance(self._messages[-1][0], _ErrInfo):
                 self._break_bodies()
-        elif self._current_request is None or self._current_request.content.is_eof():
+        elif data and is_between:
+            # aiohttp gives nothing to parse where a body was read. What ended a body is timed from its next piece on.
             self.start_head_timer()
 
     def _break_bodies(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from sidecar.domain.call import DialectName
@@ -22,6 +23,8 @@ _MEMBERS: Final = {
     for name, ends in _ENDS.items()
 }
 """The same in an event's data, for providers that leave its name out. A model's text has its quotes escaped."""
+_WHOLE: Final = re.compile(rb"\}[\r\n]|\n\r?\n|\r\n?\r")
+"""Where an event that has begun has all its data: JSON that is cut inside has yet to close its last brace and line."""
 _TAIL_BYTES: Final = 40
 """Longer than the longest marker and the line end before it."""
 
@@ -29,30 +32,48 @@ _TAIL_BYTES: Final = 40
 class TerminalWatch:
     """Watches a stream's bytes go by, in any pieces, for the dialect's terminal event. Keeps a few bytes only."""
 
-    __slots__ = ("_markers", "_members", "_tail", "is_seen")
+    __slots__ = ("_has_begun", "_markers", "_members", "_tail", "_wants_whole", "is_seen")
 
     def __init__(self, dialect: DialectName) -> None:
         self._markers = _MARKERS[dialect]
         self._members = _MEMBERS[dialect]
         self._tail = b"\n"
+        self._has_begun = False
+        self._wants_whole = dialect is DialectName.RESPONSES
         self.is_seen = not self._markers
-        """Whether the terminal event has begun; True from the start for a dialect that has none."""
+        """Whether all that an app reads has come: the terminal event has begun, or is whole where it brings the answer
+        once more (responses). True from the start for a dialect that has none.
+        """
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes."""
         if self.is_seen:
             return
         window = self._tail + chunk
+        if self._has_begun:
+            self._look_for_end(window)
+            return
         for marker in self._markers:
             at = window.find(marker, 1)
             while at > 0:
                 if window[at - 1] in b"\r\n":
-                    self.is_seen = True
-                    self._tail = b""
+                    self._begin(window[at + len(marker) :])
                     return
                 at = window.find(marker, at + 1)
         for member in self._members:
             if member in window:
-                self.is_seen = True
+                self._begin(window[window.index(member) + len(member) :])
                 return
         self._tail = window[-_TAIL_BYTES:]
+
+    def _begin(self, rest: bytes) -> None:
+        """The terminal event is here, as far as its name or type."""
+        self._has_begun = True
+        if self._wants_whole:
+            self._look_for_end(rest)
+        else:
+            self.is_seen = True
+
+    def _look_for_end(self, window: bytes) -> None:
+        self.is_seen = _WHOLE.search(window) is not None
+        self._tail = window[-2:]

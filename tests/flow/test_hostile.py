@@ -385,3 +385,26 @@ async def test_a_second_head_may_be_late_too_and_idleness_is_not(tmp_path, monke
             writer.close()
 
     assert [200, 200, 408] == statuses
+
+
+@pytest.mark.parametrize("is_plain", [False, True], ids=["own connections", "aiohttp's own loop"])
+@pytest.mark.parametrize("framing", [b"Content-Length: %d\r\n" % len(GOOD), CHUNKED], ids=["length", "chunks"])
+async def test_the_end_of_a_body_is_no_beginning_of_a_head(tmp_path, monkeypatch, framing, is_plain):
+    """An app that sends head and body apart, as most do, keeps its connection while it is idle."""
+    if is_plain:
+        monkeypatch.setattr(server, "is_supported", lambda: False)
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD) if framing == CHUNKED else GOOD
+    async with DemoProvider() as provider:
+        config = {**sidecar_config(provider.url), "timeouts": {"request_header_s": 0.1}}
+        async with running_app(config, tmp_path) as app:
+            reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
+            statuses = []
+            for _ in range(2):
+                writer.write(a_request(body=b"", framing=framing))
+                await asyncio.sleep(0.05)  # sleep: the head is to come by itself
+                writer.write(body)
+                statuses.append((await read_reply(reader)).status)
+                await asyncio.sleep(0.2)  # sleep: longer than a head may take
+            writer.close()
+
+    assert [200, 200] == statuses

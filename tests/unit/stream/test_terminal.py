@@ -64,3 +64,20 @@ def test_an_event_without_a_name_is_known_by_its_type(blank):
     """Some providers leave the event's name out; a model's own text has its quotes escaped."""
     assert _seen(RESPONSES, b'data: {"type":' + blank + b'"response.completed"}\n\n')
     assert not _seen(RESPONSES, b'data: {"delta":"\\"type\\":\\"response.completed\\""}\n\n')
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r", b"\n"])
+@pytest.mark.parametrize("start", [b"event: response.completed\ndata: {", b"data: {"], ids=["named", "unnamed"])
+def test_a_last_event_that_brings_the_answer_counts_once_it_is_whole(start, end):
+    """What an SDK hands out of responses stands in it: cut anywhere inside it, the stream is incomplete."""
+    event = start + b'"type":"response.completed","response":{"output":[{"text":"}\\n{}"}]}}'
+
+    assert [] == [cut for cut in range(len(event) + 1) if _seen(RESPONSES, event[:cut])]
+    assert all(_seen(RESPONSES, event[:cut], event[cut:] + end) for cut in range(len(event)))
+    assert _seen(RESPONSES, *(bytes([byte]) for byte in event + end))
+
+
+def test_a_last_event_that_only_says_so_counts_from_its_name_on():
+    """All that an app reads came before it; some servers forget the empty line behind it."""
+    assert _seen(CHAT, b"data: [DONE]")
+    assert _seen(MESSAGES, b"event: message_stop")
