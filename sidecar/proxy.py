@@ -61,6 +61,8 @@ class Proxy:
         Raises: SidecarError while nothing has been sent to the app, for `listener.rescue` to answer.
         """
         decision: Decision | None = None
+        dispatched: Dispatched | None = None
+        relay: Relay | None = None
         decided_s = call.admitted_s
         try:
             decision = self._decider.decide_now(call) or await self._decider.decide(call)
@@ -78,24 +80,21 @@ class Proxy:
                 None if call.method == "HEAD" else relay_whole(dispatched.reply, lines, down, self._clock, dialect)
             )
             if relayed is None:
-                relayed = await Relay(self._clock, dialect, call.request_id).run(dispatched.reply, lines, down)
+                relay = Relay(self._clock, dialect, call.request_id)
+                relayed = await relay.run(dispatched.reply, lines, down)
         except SidecarError as error:
             if decision is not None and isinstance(error, UpstreamError):
                 self._follower.unanswered(call, decision)
             self._end(call, decision, _refused(call, decision, error, decided_s, self._monotonic_s()))
             raise
         except asyncio.CancelledError:
-            timing = Timing(total_s=self._monotonic_s() - call.admitted_s, routing_s=decided_s - call.admitted_s)
-            self._end(call, decision, Outcome(CallOutcome.CANCELLED, 0, timing, call.facts.wants_stream))
+            self._end_cancelled(call, decision, decided_s, dispatched, None if relay is None else relay.given_up)
             raise
         except Exception:
             fault = InternalFault("internal")
             self._end(call, decision, _refused(call, decision, fault, decided_s, self._monotonic_s()))
             raise
-        self._dispatcher.observe(call, dispatched, relayed.result, self._monotonic_s(), relayed.first_piece_s)
-        outcome = _carried(call, decision, decided_s, dispatched, relayed, self._monotonic_s())
-        self._end(call, decision, outcome)
-        return outcome
+        return self._end_carried(call, decision, decided_s, dispatched, relayed)
 
     async def decide(self, call: Call) -> Decision:
         """What `carry` would do with a call, pins included, without sending it anywhere.
@@ -137,6 +136,31 @@ class Proxy:
                 self._whys.clear()
             self._whys[key] = lines
         return lines
+
+    def _end_carried(
+        self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched, relayed: Relayed
+    ) -> Outcome:
+        """The way back has ended, well or not."""
+        now_s = self._monotonic_s()
+        self._dispatcher.observe(call, dispatched, relayed.result, now_s, relayed.first_piece_s)
+        outcome = _carried(call, decision, decided_s, dispatched, relayed, now_s)
+        self._end(call, decision, outcome)
+        return outcome
+
+    def _end_cancelled(
+        self,
+        call: Call,
+        decision: Decision | None,
+        decided_s: float,
+        dispatched: Dispatched | None,
+        relayed: Relayed | None,
+    ) -> None:
+        """The app has left, or the grace is spent. ``relayed`` is what it got till then, which the provider bills."""
+        if decision is not None and dispatched is not None and relayed is not None:
+            self._end_carried(call, decision, decided_s, dispatched, relayed)
+            return
+        timing = Timing(total_s=self._monotonic_s() - call.admitted_s, routing_s=decided_s - call.admitted_s)
+        self._end(call, decision, Outcome(CallOutcome.CANCELLED, 0, timing, call.facts.wants_stream))
 
     def _end(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         self._observers.call_ended(call, decision, outcome)

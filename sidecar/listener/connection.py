@@ -23,7 +23,7 @@ from sidecar.listener.request import Answer, Handler, ParseErrorHandler
 RELIED_ON: Final = frozenset({
     "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close", "_handler_waiter", "_keepalive",
     "_keepalive_handle", "_keepalive_timeout", "_loop", "_manager", "_messages", "_msg_queue_resume_size",
-    "_next_keepalive_close_time", "_parser", "_process_keepalive", "_request_in_progress",
+    "_next_keepalive_close_time", "_parser", "_paused", "_process_keepalive", "_request_in_progress",
     "_resume_reading_if_drained", "_task_handler", "_upgraded", "_waiter",
 })  # fmt: skip
 _READ_BYTES: Final = 64 * 1024
@@ -113,7 +113,7 @@ class Connection(TimedConnection):
         """Serve requests until the connection ends. Cancelled by aiohttp when the app goes away."""
         try:
             while not self._force_close:
-                if not self._messages:
+                if not self._messages or self._paused:
                     await self._next_message()
                 message, payload = self._messages.popleft()
                 self._message_taken()
@@ -149,6 +149,11 @@ class Connection(TimedConnection):
                 self.transport.close()
 
     async def _next_message(self) -> None:
+        if self._paused:
+            # An app that sends on without reading would have its answers pile up here.
+            await self._drain_helper()
+        if self._messages:
+            return
         self._waiter = self._loop.create_future()
         try:
             await self._waiter

@@ -89,7 +89,10 @@ class _PlainConnection(TimedConnection):
         """Run the handler; the head of its request is here."""
         self._is_serving = True
         self.stop_head_timer()
-        answer = await handler(PlainRequest(request))
+        plain = PlainRequest(request)
+        if plain.is_write_paused:
+            await plain.drain()  # see `Connection._next_message`
+        answer = await handler(plain)
         self._is_serving = not answer.keep_alive  # else what still comes is the rest of a body that nobody wants
         return _Written(keeps_alive=answer.keep_alive)
 

@@ -46,6 +46,8 @@ class Relay:
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
         self._dialect = dialect
         self._request_id = request_id
+        self.given_up: Relayed | None = None
+        """How far `run` had come when its task was cancelled."""
 
     async def run(self, reply: Reply, lines: list[bytes], down: Downstream) -> Relayed:
         """Send the reply's status and ``lines``, then its body as it comes.
@@ -78,6 +80,7 @@ class Relay:
             # The app left, or a drain ran out of time: in the second case it is still there to be told.
             reply.abort()
             self._end_broken(down, events, UpstreamCut("the sidecar is shutting down; the stream is incomplete"))
+            self.given_up = sent.ended(CallOutcome.CANCELLED)
             raise
         except BaseException:
             reply.abort()

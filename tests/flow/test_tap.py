@@ -142,3 +142,23 @@ async def test_a_long_answer_in_one_line(tmp_path, size):
 
     assert (True, sum(map(len, player.pieces))) == (reply.is_complete, len(reply.body))
     assert expected["output"] == tokens[model, "output"]
+
+
+async def test_an_app_that_leaves_in_mid_stream_is_billed_for_what_came(tmp_path):
+    """The attempt counts as cancelled, and the tokens that the provider has told by then count."""
+    path, model, expected = CASES["messages_thinking"]
+    stream = (STREAMS / "messages_thinking.sse").read_bytes()
+    player = Player()
+    player.pieces = [stream[: stream.index(b"message_delta")], *[b": ping\n\n"] * (1 << 20)]
+    async with _played(player, tmp_path) as app:
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
+        writer.write(json_request(path, {"model": model, "stream": True, "messages": [], "max_tokens": 9}))
+        await reader.readuntil(b": ping")
+        writer.transport.abort()
+        while app._drain.in_flight:
+            await asyncio.sleep(0.01)  # sleep: nobody is told when a call that was cancelled has ended
+        tokens = await _tokens(app)
+        body = (await exchange(app.ports.admin, raw_request("GET", "/metrics"))).body
+
+    assert expected["input"] == tokens[model, "input"]
+    assert b'upstream_attempts_total{model="%b",outcome="cancelled"' % model.encode() in body

@@ -397,6 +397,32 @@ async def test_a_slow_reader_slows_the_writer_and_nothing_is_lost(is_plain):
 
 
 @both
+async def test_an_app_that_sends_on_without_reading_waits_for_its_answers(is_plain):
+    """Of whole answers no more is held than of streams: the next request is served once the last answer went out."""
+    count, answered, most_held = 100, 0, 0
+
+    async def handle(request: Request) -> AppEnd:
+        nonlocal answered, most_held
+        down = AppEnd(request)
+        down.send_whole(200, b"OK", [], b"x" * FLOOD_BYTES)
+        assert request.transport is not None
+        answered, most_held = answered + 1, max(most_held, request.transport.get_write_buffer_size())
+        return down
+
+    async with _served(handle, is_plain=is_plain) as (reader, writer):
+        writer.write(b"GET /p HTTP/1.1\r\nHost: a\r\n\r\n" * count)
+        before = -1
+        while answered != before:  # until the kernel's buffers are full, too
+            before = answered
+            await asyncio.sleep(0.1)  # sleep: that nothing moves any more can only be seen over time
+        sizes = {len((await read_reply(reader)).body) for _ in range(count)}
+
+    assert before < count
+    assert ({FLOOD_BYTES}, count) == (sizes, answered)
+    assert most_held < 2 * FLOOD_BYTES
+
+
+@both
 async def test_an_app_that_leaves_while_its_answer_waits_ends_the_writing(is_plain):
     """The writer is told, by an error or by a cancellation."""
     async with _door(is_plain=is_plain) as (echo, _, writer):

@@ -188,6 +188,22 @@ async def test_cancellation_tells_the_app_and_propagates():
     assert ("broken", True) == (verb, b"shutting down" in event)
 
 
+async def test_a_cancelled_relay_says_how_far_it_had_come():
+    """Its caller is told nothing by return, and the provider bills what it sent."""
+    chat = dialect_for(DialectName.CHAT)
+    relay = Relay(FakeClock(), chat, "req-1")
+    with pytest.raises(asyncio.CancelledError):
+        await relay.run(FakeReply(b'data: {"model":"m"}\n\n', asyncio.CancelledError()), [], FakeDown())
+
+    assert relay.given_up is not None
+    assert relay.given_up.served is not None
+    assert (CallOutcome.CANCELLED, 21, "m") == (
+        relay.given_up.result,
+        relay.given_up.bytes_out,
+        relay.given_up.served.served_model,
+    )
+
+
 async def test_a_bug_still_closes_both_ends():
     """Whatever is raised, nothing stays open."""
     reply, down = FakeReply(b"a", RuntimeError("bug")), FakeDown()
