@@ -37,7 +37,8 @@ async def shared() -> AsyncIterator[Shared]:
     """Ready, and connected."""
     async with redis_server() as redis:
         cache = {"type": "redis", "url": redis.url, "tenant_header": "x-org-id", "call_budget_ms": 50}
-        routing: dict[str, Any] = {"session_cache": cache}
+        # A router model that a busy machine is late for would make provisional pins, and those may change their model.
+        routing: dict[str, Any] = {"session_cache": cache, "router_timeout_ms": 20_000}
         async with routed(routing=routing) as one, routed(routing=routing) as other:
             await back(one, other)
             yield Shared(one, other, redis)
@@ -202,7 +203,7 @@ async def test_no_call_fails_and_all_agree_afterwards(outage):
         f"slowest call {', '.join(f'{phase} {slow_s * 1e3:.0f} ms' for phase, slow_s in load.slowest_s.items())}"
     )
     assert {200} == {status for _, status in load.statuses}
-    assert {1} == {len(each) for each in models.values()}
+    assert {} == {session: each for session, each in models.items() if len(each) != 1}
     assert sum(sum(each.values()) for each in router) <= 2 * len(models)  # no storm: a session asks once a sidecar
     # Until the breaker opens in each of two sidecars, after a budget and some windows of 20 ms, and what is under way
     # then. Where this machine itself was late that says nothing of Redis: then it takes the second after which a
@@ -230,7 +231,7 @@ async def test_a_redis_that_flaps():
         models = await _elsewhere(house, load)
 
     assert {200} == {status for _, status in load.statuses}
-    assert {1} == {len(each) for each in models.values()}
+    assert {} == {session: each for session, each in models.items() if len(each) != 1}
 
 
 async def test_a_redis_that_is_down_at_start():
