@@ -175,9 +175,10 @@ class Connection(TimedConnection):
             self._handler_waiter.set_result(None)
 
     async def _discard(self, payload: StreamReader) -> None:
-        if self.transport is not None and self.transport.can_write_eof():
-            self.transport.write_eof()
-        with contextlib.suppress(TimeoutError, web.RequestPayloadError, ConnectionError):
+        # OSError: an app that is gone already is no longer connected, which `write_eof` tells; also what took too long.
+        with contextlib.suppress(OSError, web.RequestPayloadError):
+            if self.transport is not None and self.transport.can_write_eof():
+                self.transport.write_eof()
             async with asyncio.timeout(_DISCARD_AT_MOST_S):
                 while not payload.is_eof() and not self._force_close:
                     await payload.readany()

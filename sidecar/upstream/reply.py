@@ -13,6 +13,7 @@ HELD_BYTES: Final = 64 * 1024
 """Body bytes that may wait for the reader before the provider is paused: asyncio's own stream limit."""
 HELD_WHOLE_BYTES: Final = 256 * 1024
 """A body announced to be at most this long is held whole: asyncio reads as much at once anyway."""
+_OK: Final = 200
 
 
 class UpstreamReply:
@@ -43,8 +44,8 @@ class UpstreamReply:
         return self._take() if self.is_complete else None
 
     async def begin(self) -> None:
-        """Wait for the body's first bytes, or its end, under the timeout that ran for the head: some servers send that
-        before they think.
+        """Wait for the body's first bytes under the timeout that ran for the head: some servers send that before they
+        think. A 200 whose body ends without any is as little of an answer as one whose connection ends there.
 
         Raises: UpstreamReset where nothing came, UpstreamMalformed, FirstByteTimeout, ResponseTimeout.
         """
@@ -57,6 +58,8 @@ class UpstreamReply:
             await self.wait()
         if self.source is not None:
             self.source.expect_body()
+        if not self._pieces and self.status == _OK:
+            raise UpstreamReset("the stream ended before its first byte")
 
     async def read(self) -> bytes:
         """The next bytes of the body, all that have arrived; ``b""`` at its end.

@@ -110,6 +110,7 @@ async def test_a_provider_whose_tls_fails():
         ("cut-stream after=0", "connect_failed"),
         ("reset-stream after=0", "connect_failed"),
         ("hang-stream after=0", "timeout"),
+        ("end-early after=0", "connect_failed"),
     ],
 )
 async def test_a_head_alone_is_no_answer(wish, outcome):

@@ -233,6 +233,31 @@ async def test_close_before_the_head_is_a_reset(peer: Peer, pool: Pool, said: by
 @pytest.mark.parametrize(
     "said",
     [
+        CHUNKED + b"0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ],
+)
+async def test_a_stream_without_a_byte_never_began(peer: Peer, pool: Pool, said: bytes):
+    """However properly it ends: nothing has gone to the app yet, and another candidate may serve."""
+    peer.follows(answers_and_closes(said))
+
+    with pytest.raises(UpstreamReset, match="before its first byte"):
+        await (await ask(pool)).begin()
+
+
+async def test_a_status_that_has_no_body_is_an_answer(peer: Peer, pool: Pool):
+    """A 204 is whole with its head."""
+    peer.follows(answers(b"HTTP/1.1 204 No Content\r\n\r\n"))
+
+    reply = await ask(pool)
+    await reply.begin()
+    assert reply.take_whole() == b""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 5\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nT: t\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nhello",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -315,6 +316,28 @@ async def test_an_answer_in_a_busy_turn_arrives_though_the_body_does_not(is_plai
         writer.write(POST + b"Content-Length: 99\r\n\r\nab")
 
         assert b"/p" == (await read_reply(reader)).body
+
+
+@both
+async def test_an_app_that_leaves_before_its_refusal_is_no_error(is_plain):
+    """The answer finds nobody, and the half-close after it neither: the connection's task ends as any other."""
+    tasks: list[asyncio.Task[object]] = []
+
+    async def handle(request: Request) -> AppEnd:
+        tasks.append(request.task)
+        app.close()
+        down = AppEnd(request)
+        down.send_whole(404, b"", [], b"no such path")
+        return down
+
+    async with _served(handle, is_plain=is_plain) as (_, writer):
+        app = socket.create_connection(writer.get_extra_info("peername"))
+        app.sendall(POST + b"Content-Length: 99\r\n\r\nab")
+        while not tasks:
+            await asyncio.sleep(0)
+        await asyncio.wait(tasks)
+
+    assert [None] == [None if task.cancelled() else task.exception() for task in tasks]
 
 
 @both
