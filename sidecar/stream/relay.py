@@ -17,6 +17,8 @@ from sidecar.wire.sse import SseBoundary
 from sidecar.wire.usage import served_of_answer
 
 _EVENT_STREAM: Final = b"text/event-stream"
+_PLAIN_CODINGS: Final = frozenset((b"identity", b"none", b""))
+"""No coding at all; ``none`` is what frameworks are told so that they leave an event stream uncompressed."""
 
 
 def relay_whole(
@@ -158,6 +160,6 @@ def _is_plain_event_stream(reply: Reply) -> bool:
     for name, value in reply.headers:
         if len(name) == 12 and name.lower() == b"content-type":
             is_event_stream = value.lower().startswith(_EVENT_STREAM)
-        elif len(name) == 16 and name.lower() == b"content-encoding":
+        elif len(name) == 16 and name.lower() == b"content-encoding" and value.lower() not in _PLAIN_CODINGS:
             return False
     return is_event_stream

@@ -80,7 +80,7 @@ class Pool:
         """Send a request and return once the head of the answer is here; whoever gets the reply closes it.
 
         Args: ``head`` is complete with its blank line; ``body`` are the bytes that it announces. They may be sent
-        twice: a kept connection that dies before any answer is replaced by a new one, once.
+        twice: a kept connection that dies before any answer is replaced by a new one, once, within the same timeouts.
         Raises: ConnectFailed, ConnectTimeout, UpstreamReset, UpstreamMalformed, FirstByteTimeout, ResponseTimeout.
         """
         loop = self._loop
@@ -93,6 +93,9 @@ class Pool:
                 return await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
             except Stale:
                 self.retried_total += 1
+                # It may have died late: what the first try took is gone from the same timeouts.
+                connection = await self._open(loop, timeouts.connect_s)
+                return await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
         connection = await self._open(loop, timeouts.connect_s)
         return await connection.exchange(head, body, timeouts, method=method, sent_s=loop.time())
 

@@ -143,6 +143,30 @@ async def test_timeouts_of_one_exchange_do_not_reach_the_next(peer: Peer, pool: 
     assert peer.connects == 1
 
 
+async def test_a_request_that_is_sent_again_has_no_more_time(peer: Peer, pool: Pool):
+    """Where a kept connection dies late, the timeouts of its replacement have been running since the first sending."""
+    first_byte_s = SHORT_S * 20
+    most_s = first_byte_s * 0.7
+
+    async def dies_late(line: Line):
+        await line.hear()
+        await line.say(HELLO)
+        await line.hear()
+        await asyncio.sleep(most_s)  # sleep: the slowness is what is tested
+
+    async def answers_late(line: Line):
+        await line.hear()
+        await asyncio.sleep(most_s)  # sleep: for a first sending that would be early enough
+        await line.say(HELLO)
+        await line.gone()
+
+    peer.follows(dies_late, answers_late)
+    assert await whole(await ask(pool)) == b"hello"
+    with pytest.raises(FirstByteTimeout):
+        await ask(pool, timeouts=timeouts(first_byte_s=first_byte_s))
+    assert (peer.connects, pool.retried_total) == (2, 1)
+
+
 async def test_connect_timeout_covers_tls():
     """A provider that accepts and then says nothing to our TLS is a ConnectTimeout, and sees us go."""
     heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

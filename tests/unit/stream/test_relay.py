@@ -100,6 +100,18 @@ async def test_a_stream_that_ends_well_without_its_last_event_is_broken():
     assert CallOutcome.INCOMPLETE == relayed.result
 
 
+@pytest.mark.parametrize("coding", [b"identity", b"None", b""])
+async def test_a_coding_that_is_none_leaves_the_stream_in_the_clear(coding):
+    """Some servers say so; its events are read, and its last one is missed, as in any other stream."""
+    down = FakeDown()
+    event = b'data: {"model":"m","choices":[]}\n\n'
+    relayed = await _relay(FakeReply(event, headers=(*EVENT_STREAM, (b"Content-Encoding", coding))), down)
+
+    assert ("broken", CallOutcome.INCOMPLETE) == (down.log[-1][0], relayed.result)
+    assert relayed.served is not None
+    assert "m" == relayed.served.served_model
+
+
 async def test_a_stream_that_came_at_once_is_still_watched_for_its_last_event():
     """A busy machine reads head, events and a proper end together; that makes the fragment no whole."""
     down = FakeDown()
