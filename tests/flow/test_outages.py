@@ -37,7 +37,8 @@ async def shared() -> AsyncIterator[Shared]:
     """Ready, and connected."""
     async with redis_server() as redis:
         cache = {"type": "redis", "url": redis.url, "tenant_header": "x-org-id", "call_budget_ms": 50}
-        routing: dict[str, Any] = {"session_cache": cache}
+        # A router model that a busy machine is late for would make provisional pins, and those may change their model.
+        routing: dict[str, Any] = {"session_cache": cache, "router_timeout_ms": 20_000}
         async with routed(routing=routing) as one, routed(routing=routing) as other:
             await back(one, other)
             yield Shared(one, other, redis)
@@ -159,12 +160,16 @@ class Load:
 
 
 async def _elsewhere(house: Shared, load: Load) -> dict[str, set[str | None]]:
-    """What each session's next call through the other sidecar adds to its models."""
+    """What each session's next calls through the other sidecar add to its models.
+
+    Pins of before the outage are used where they are known first: that confirms them in a Redis that came back empty.
+    """
     for session, models in load.models.items():
-        number = int(session.rpartition("-")[2])
-        other = (house.one, house.other)[(number + 1) % 2]
+        phase, _, number = session.rpartition("-")
+        own, other = [(house.one, house.other)[(int(number) + at) % 2] for at in (0, 1)]
         headers = {"x-model-affinity": session, "x-org-id": "acme"}
-        models |= {told(await other.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)}
+        for each in (own, other) if phase == "before" else (other,):
+            models |= {told(await each.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)}
     return load.models
 
 
@@ -202,7 +207,7 @@ async def test_no_call_fails_and_all_agree_afterwards(outage):
         f"slowest call {', '.join(f'{phase} {slow_s * 1e3:.0f} ms' for phase, slow_s in load.slowest_s.items())}"
     )
     assert {200} == {status for _, status in load.statuses}
-    assert {1} == {len(each) for each in models.values()}
+    assert {} == {session: each for session, each in models.items() if len(each) != 1}
     assert sum(sum(each.values()) for each in router) <= 2 * len(models)  # no storm: a session asks once a sidecar
     # Until the breaker opens in each of two sidecars, after a budget and some windows of 20 ms, and what is under way
     # then. Where this machine itself was late that says nothing of Redis: then it takes the second after which a
@@ -230,7 +235,7 @@ async def test_a_redis_that_flaps():
         models = await _elsewhere(house, load)
 
     assert {200} == {status for _, status in load.statuses}
-    assert {1} == {len(each) for each in models.values()}
+    assert {} == {session: each for session, each in models.items() if len(each) != 1}
 
 
 async def test_a_redis_that_is_down_at_start():

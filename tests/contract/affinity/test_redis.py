@@ -189,6 +189,7 @@ async def test_pins_made_meanwhile_are_written_back(server):
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
         assert ["openai/x", MINI] == [await model_of(store, key) for key in (lost, kept)]
+        await until(lambda: sum(heard.operations["write_back", outcome] for outcome in ("claimed", "adopted")) == 2)
     assert (1, 1) == (heard.operations["write_back", "claimed"], heard.operations["write_back", "adopted"])
 
 
