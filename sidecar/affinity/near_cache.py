@@ -33,6 +33,7 @@ class Entry:
         "held_back_until_s",
         "is_dirty",
         "is_lasting",
+        "is_own",
         "raw",
         "verified_until_s",
     )
@@ -47,6 +48,8 @@ class Entry:
         self.epoch = epoch
         self.is_lasting = False
         """Without expiry in Redis: somebody means it to stay."""
+        self.is_own = False
+        """Written here: its invalidation is on its way, and says nothing of others."""
         self.is_dirty = False
         """Made while Redis was gone: to be written back."""
         self.base = b""
@@ -146,8 +149,19 @@ class NearCache:
         """Somebody else has written a key: know nothing of it, unless something made here is still to be written."""
         self._vacant.pop(key, None)
         entry = self._entries.get(key)
-        if entry is not None and not entry.is_dirty:
+        if entry is None or entry.is_dirty:
+            return
+        if entry.is_own:
+            # Not to be believed before it was read again; but should Redis go before that, it is all that is known.
+            entry.is_own, entry.verified_until_s = False, 0.0
+        else:
             del self._entries[key]
+
+    def wrote(self, key: str) -> None:
+        """A key is written from here, and will be read again: the next word of a change may be about that."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.is_own = True
 
     def renew(self, entry: Entry, ttl_s: float) -> bool:
         """Begin an entry's time anew where less than half of it is left; whether it was."""

@@ -277,6 +277,7 @@ class RedisAsker:
         call and for a Redis that goes before it comes. Nobody waits for it.
         """
         if self.link.is_tracking:
+            self.near.wrote(key)
             self.link.submit(
                 [("GETRANGE", key, 0, 4095), ("PTTL", key)],
                 lambda replies: None if refusal_among(replies) else self._found((key,), replies),

@@ -160,12 +160,16 @@ class Load:
 
 
 async def _elsewhere(house: Shared, load: Load) -> dict[str, set[str | None]]:
-    """What each session's next call through the other sidecar adds to its models."""
+    """What each session's next calls through the other sidecar add to its models.
+
+    Pins of before the outage are used where they are known first: that confirms them in a Redis that came back empty.
+    """
     for session, models in load.models.items():
-        number = int(session.rpartition("-")[2])
-        other = (house.one, house.other)[(number + 1) % 2]
+        phase, _, number = session.rpartition("-")
+        own, other = [(house.one, house.other)[(int(number) + at) % 2] for at in (0, 1)]
         headers = {"x-model-affinity": session, "x-org-id": "acme"}
-        models |= {told(await other.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)}
+        for each in (own, other) if phase == "before" else (other,):
+            models |= {told(await each.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)}
     return load.models
 
 

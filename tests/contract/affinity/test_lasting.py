@@ -115,6 +115,31 @@ async def test_what_was_just_written_is_at_hand(server, write):
         assert pin == store.get_now(MAIN)
 
 
+@pytest.mark.parametrize("write", ["claim", "replace"])
+async def test_what_was_just_written_is_at_hand_where_redis_stops_right_behind_it(server, write):
+    """On 7 an own write's invalidation comes behind its reply: what nobody could read again holds all the same."""
+    async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
+        pin = a_pin()
+        if write == "replace":
+            await store.claim(MAIN, pin)
+            await store.get(MAIN)
+            await server.client.ping()
+            pin = a_pin(MINI, generation=2)
+        wire.hold()
+        async with asyncio.TaskGroup() as group:
+            work = store.claim(MAIN, pin) if write == "claim" else store.replace(MAIN, a_pin(), pin)
+            written = group.create_task(work)
+            await wire.wait_for(b"invalidate")
+            await wire.wait_for(pin.model_name.encode())
+            server.pause()
+            wire.release()
+        assert pin == written.result()
+        await until(lambda: not store.is_up)
+        server.resume()
+
+        assert pin == store.get_now(MAIN)
+
+
 async def test_a_key_without_expiry_gets_none(server):
     """Somebody put it there to stay."""
     await server.client.set(KEY, FOREIGN)
