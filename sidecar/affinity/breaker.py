@@ -9,7 +9,7 @@ from typing import Final
 IN_A_ROW: Final = 5
 OF_LAST: Final = 20
 SHARE: Final = 0.5
-WINDOW_S: Final = 0.02
+WINDOW_S: Final = 0.015
 """What fails within so short a time failed for one reason: a server that forks, or runs one slow command, is late for
 all who ask meanwhile, and to leave it alone for a second would cost more than it did."""
 

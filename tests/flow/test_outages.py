@@ -209,7 +209,7 @@ async def test_no_call_fails_and_all_agree_afterwards(outage):
     assert {200} == {status for _, status in load.statuses}
     assert {} == {session: each for session, each in models.items() if len(each) != 1}
     assert sum(sum(each.values()) for each in router) <= 2 * len(models)  # no storm: a session asks once a sidecar
-    # Until the breaker opens in each of two sidecars, after a budget and some windows of 20 ms, and what is under way
+    # Until the breaker opens in each of two sidecars, after a budget and some windows of 15 ms, and what is under way
     # then. Where this machine itself was late that says nothing of Redis: then it takes the second after which a
     # connection without a word is dropped, in which each sidecar has a hundred calls.
     assert failed <= 2 * 125

@@ -204,17 +204,21 @@ async def test_a_redis_that_hangs_costs_one_budget_a_call_until_the_breaker_open
             server.pause()
         else:
             await server.client.client_pause(1500)
-        for number in range(20):
-            key, patience = SessionKey(f"h{number}", None, GPT), store.patience()
+        calls = after = 0
+        while after < 15:  # calls after the breaker has opened
+            after += not store.is_up
+            key, patience = SessionKey(f"h{calls}", None, GPT), store.patience()
             assert await store.get(key, patience) is None
             assert a_pin() == await store.claim(key, a_pin(), patience)
-        assert (5, False) == (heard.operations["get", "timeout"], store.is_up)
+            calls += 1
+        # Where this machine was late itself that says nothing of Redis, and a wait in vain is one more.
+        assert 5 <= heard.operations["get", "timeout"] == calls - 15
         assert {("get", "timeout"), ("get", "skipped"), ("claim", "skipped")} == set(heard.operations)
         if outage == "SIGSTOP":
             server.resume()
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
-        assert 20 == await server.client.dbsize()
+        assert calls == await server.client.dbsize()
 
 
 async def test_read_only_and_full_servers_serve_reads(server):
