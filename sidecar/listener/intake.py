@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -18,6 +19,8 @@ from sidecar.domain.errors import (
 )
 from sidecar.listener.budget import BodyBudget
 from sidecar.listener.request import Request
+
+_INTERIM_SINCE: Final = (1, 1)
 
 
 class Intake:
@@ -122,7 +125,8 @@ def parse_error_of(error: BaseException | None) -> DownstreamError:
 
 
 def _continue(request: Request) -> None:
-    """Tell an app that asked before it sends to go on."""
-    asked = any("100-continue" in value.lower() for value in request.header_values("Expect"))
-    if asked and request.transport is not None:
+    """Tell an app that asked before it sends to go on. HTTP/1.0 knows no interim answer (RFC 9110, 10.1.1)."""
+    if request.version < _INTERIM_SINCE or request.transport is None:
+        return
+    if any("100-continue" in value.lower() for value in request.header_values("Expect")):
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -95,6 +95,16 @@ async def test_100_continue_is_said_to_who_waits_for_it(expect, said):
     assert (b"HTTP/1.1 100 Continue\r\n\r\n" if said is None else said) == request.written
 
 
+async def test_http_10_is_never_told_to_go_on():
+    """It would take an interim answer for the answer."""
+    request = FakeRequest(body=None, headers=[("Content-Length", "2"), ("Expect", "100-continue")])
+    request.version = (1, 0)
+    request.content.feed_data(b"ab")
+    request.content.feed_eof()
+
+    assert (b"ab", b"") == (await read_body(request), request.written)
+
+
 async def test_an_app_that_is_gone_is_told_nothing():
     """Its transport is None."""
     request = FakeRequest(body=None, headers=[("Expect", "100-continue")])
