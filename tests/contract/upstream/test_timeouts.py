@@ -100,24 +100,27 @@ async def test_response_timeout_runs_while_nobody_reads(peer: Peer, pool: Pool):
 
 async def test_slow_reader_is_not_a_silent_provider(peer: Peer, pool: Pool):
     """The idle timeout counts only while somebody waits for the provider."""
-    go_on = asyncio.Event()
+    go_on, end = asyncio.Event(), asyncio.Event()
 
     async def script(line: Line):
         await line.hear()
         await line.say(STARTED + CHUNK)
         await go_on.wait()
-        await line.say(CHUNK + b"0\r\n\r\n")
+        await line.say(CHUNK)
+        await end.wait()
+        await line.say(b"0\r\n\r\n")
         await line.gone()
 
     peer.follows(script)
-    reply = await ask(pool, timeouts=timeouts(idle_s=SHORT_S))
+    reply = await ask(pool, timeouts=timeouts(idle_s=SHORT_S * 3))
     assert await reply.read() == b"hello"
     waiting = asyncio.get_running_loop().create_task(reply.read())
     await asyncio.sleep(0)  # The idle deadline is set now.
     go_on.set()
     assert await waiting == b"hello"
     # sleep: it passes while the reader is busy elsewhere; time itself is what is tested
-    await asyncio.sleep(SHORT_S * 3)
+    await asyncio.sleep(SHORT_S * 9)
+    end.set()
     assert await reply.read() == b""
     assert pool.idle == 1
 

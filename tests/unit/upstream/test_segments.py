@@ -27,6 +27,7 @@ class Transport:
     def __init__(self) -> None:
         self.written = b""
         self.is_aborted = False
+        self.unsent_bytes = 0
 
     def write(self, data: bytes | memoryview) -> None:
         self.written += data
@@ -41,7 +42,7 @@ class Transport:
         return self.is_aborted
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unsent_bytes
 
     def pause_reading(self) -> None: ...
 
@@ -223,3 +224,23 @@ def test_request_goes_out_as_given(size):
         assert line.transport.written == b"HEAD\r\n\r\n" + body[:size]
         sending.close()
         assert line.transport.is_aborted
+
+
+@pytest.mark.parametrize(("unsent_bytes", "is_kept"), [(0, True), (1, False)])
+def test_a_connection_that_still_holds_some_of_its_request_is_not_kept(unsent_bytes, is_kept):
+    """The provider answered before it had read all: what is left would stand before the next request."""
+    with dialogue() as line:
+        line.transport.unsent_bytes = unsent_bytes
+        line.exchange([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"])
+
+        assert (is_kept, not is_kept) == (bool(line.owner.recycled), line.transport.is_aborted)
+
+
+def test_framing_is_bounded_only_where_it_brings_nothing():
+    """A long stream of one-byte chunks, each cut from its byte, is mostly framing and passes."""
+    count = 20_000
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with dialogue() as line:
+        _, body = line.exchange([head, *[b"0001;x\r\n", b"y", b"\r\n"] * count, b"0\r\n\r\n"])
+
+        assert b"y" * count == body
