@@ -212,10 +212,18 @@ class NearCache:
         if entry is not None:
             entry.held_back_until_s = self._monotonic_s() + for_s
 
+    def is_in_doubt(self, entry: Entry) -> bool:
+        """Whether an entry is to be confirmed by a claim: it was read before the connection was lost, or made here. One
+        that is only old, since nobody tells of changes, is asked for: what others have dropped stays dropped.
+        """
+        return entry.is_dirty or entry.epoch != self.epoch
+
     def doubted(self, key: str) -> Entry | None:
         """What was known of a key and may not be believed before it is confirmed, if there is such."""
         entry = self._unexpired(key)
-        return None if entry is None or self._is_believed(key, entry) else entry
+        if entry is None or self._is_believed(key, entry) or not self.is_in_doubt(entry):
+            return None
+        return entry
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         """All that holds still, the least recently used first. Not to be changed meanwhile."""

@@ -105,9 +105,8 @@ class RedisStore:
             standing = await self._redis.move(key, held, patience)
             if is_of_lane(standing, session):
                 return standing
-        if held is not None and (held.is_dirty or held.epoch != self._near.epoch):
-            # Unverified since the connection was lost: a claim confirms it, and repairs a Redis that came back empty.
-            # What is only old, since nobody tells of changes, is asked for: what others have dropped stays dropped.
+        if held is not None and self._near.is_in_doubt(held):
+            # A claim confirms it, and repairs a Redis that came back empty.
             return await self.claim(session, held.binding, patience)
         began_s = self._monotonic_s()
         self._redis.settle(session)

@@ -260,10 +260,11 @@ async def test_tracking_that_is_refused_makes_entries_old_after_a_second(server)
         assert "openai/x" == await model_of(store)
 
 
+@pytest.mark.parametrize("asked", [MAIN, SIDE], ids=["its own lane", "another lane"])
 @pytest.mark.parametrize("drop", ["DEL", "release"])
-async def test_what_was_dropped_stays_dropped_where_nobody_tells_of_it(server, drop):
+async def test_what_was_dropped_stays_dropped_where_nobody_tells_of_it(server, drop, asked):
     """Who still knows the pin asks for it after a second, and does not claim it anew: an operator's delete, or the
-    release of a pin under which nobody served, would never hold.
+    release of a pin under which nobody served, would never hold. Nor does a call of another lane claim it.
     """
     await server.client.acl_setuser(
         "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-client"]
@@ -277,7 +278,7 @@ async def test_what_was_dropped_stays_dropped_where_nobody_tells_of_it(server, d
             await store.release(MAIN, a_pin())
         await until(lambda: other.get_now(MAIN) is None)
 
-        assert await other.get(MAIN) is None
+        assert await other.get(asked) is None
         assert [] == await server.key_names()
 
 
