@@ -48,16 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return CONFIG
     except KeyboardInterrupt:
         return FAILED
-    except BrokenPipeError:
-        # The reader of our output left (`plano-sidecar schema | head`): nothing to tell anybody. What is still held
-        # back would be written at the interpreter's end, and complained of there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        is_full = error.errno == errno.ENOSPC
+        if not is_full and not isinstance(error, BrokenPipeError):
             raise
+        # What is still held back would be written at the interpreter's end, and complained of there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("plano-sidecar: the output cannot be written: no space is left", file=sys.stderr)
+        if is_full:
+            print("plano-sidecar: the output cannot be written: no space is left", file=sys.stderr)
+        # Else the reader of our output left (`plano-sidecar schema | head`): nothing to tell anybody.
         return FAILED
     return code
 

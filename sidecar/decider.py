@@ -235,13 +235,12 @@ class Decider:
         """The requested model's candidates; where it does not speak the dialect, those of the routes that do: a router
         model that fails must not fail a call that it would have sent to one of them.
         """
+        own = ask.resolved.decision.candidates
+        if own:
+            return own
         dialect = ask.call.endpoint.dialect
         listed = dict.fromkeys(each for route in ask.routes for each in route.candidates if dialect in each.dialects)
-        return (
-            ask.resolved.decision.candidates
-            or tuple(listed)
-            or self._models.requested(ask.resolved, dialect).candidates
-        )
+        return tuple(listed) or self._models.requested(ask.resolved, dialect).candidates
 
     def _is_open(self, binding: Binding, call: Call) -> bool:
         """Whether the router model may be asked again: its answer was missed, and the conversation begins anew."""

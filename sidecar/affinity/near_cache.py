@@ -81,8 +81,8 @@ class NearCache:
         entry = self._entries.get(key)
         if entry is None or not self._is_believed(key, entry):
             # Whoever wrote the plain key may have meant every lane: unless there is none, a lane's own key says little.
-            is_alone = self.is_alone or self._vacant.get(key) == self.epoch
-            return self._find_lane(session) if is_alone else None
+            is_vacant = self.is_alone or self._vacant.get(key) == self.epoch
+            return self._find_lane(session) if is_vacant else None
         self._entries.move_to_end(key)
         if is_of_lane(entry.binding, session):
             return key, entry

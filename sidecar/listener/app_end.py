@@ -55,9 +55,7 @@ class AppEnd:
         if transport is None or transport.is_closing():
             return
         length = b"\r\n" if _is_bodiless(status) else b"Content-Length: %d\r\n\r\n" % len(body)
-        head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
-        if self._page_lines:
-            head = cors.without_others(head) + self._page_lines
+        head = self._head(status, reason, headers)
         self._add_connection(head)
         head.append(length)
         if not _is_bodiless(status) and self.request.method != "HEAD":
@@ -71,9 +69,7 @@ class AppEnd:
     def start(self, status: int, reason: bytes, headers: list[bytes], content_length: int | None) -> None:
         """See `Downstream.start`."""
         self.is_started = True
-        head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
-        if self._page_lines:
-            head = cors.without_others(head) + self._page_lines
+        head = self._head(status, reason, headers)
         if content_length is not None:
             head.append(b"Content-Length: %d\r\n" % content_length)
         elif self.request.version < _CHUNKS_SINCE:
@@ -118,6 +114,10 @@ class AppEnd:
         self._keeps_alive = False
         if self._transport is not None:
             self._transport.abort()
+
+    def _head(self, status: int, reason: bytes, headers: list[bytes]) -> list[bytes]:
+        head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
+        return cors.without_others(head) + self._page_lines if self._page_lines else head
 
     def _add_connection(self, head: list[bytes]) -> None:
         if not self._keeps_alive:

@@ -140,7 +140,7 @@ class ModelTable:
                 model_name, source = self._default, Source.DEFAULT
         if model_name is None:
             raise self._not_found(requested_model)
-        usable = tuple(candidate for candidate in self._entries(model_name) if dialect in candidate.dialects)
+        usable = self.candidates_of(model_name, dialect)
         following = tuple(
             candidate
             for fallback in self._fallbacks.get(model_name, ())

@@ -93,11 +93,11 @@ class Pool:
                 return await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
             except Stale:
                 self.retried_total += 1
-                # It may have died late: what the first try took is gone from the same timeouts.
-                connection = await self._open(loop, timeouts.connect_s)
-                return await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
+        is_again = connection is not None
         connection = await self._open(loop, timeouts.connect_s)
-        return await connection.exchange(head, body, timeouts, method=method, sent_s=loop.time())
+        # A kept one may have died late: what the first try took is gone from the same timeouts.
+        sent_s = now_s if is_again else loop.time()
+        return await connection.exchange(head, body, timeouts, method=method, sent_s=sent_s)
 
     async def aclose(self) -> None:
         """Close every connection, those in use too, and wait until their sockets are closed."""

@@ -132,7 +132,7 @@ async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
     nobody = await command("list", "--admin", f"http://127.0.0.1:{port}")
     async with routed() as house:
         data = f"http://127.0.0.1:{house.app.ports.data}"
-        strange = [await command(what, "--admin", data) for what in ("list",)]
+        strange = [await command("list", "--admin", data)]
         strange += [await command(what, "s1", "--admin", data) for what in ("get", "delete")]
     file.write_text(json.dumps(config | {"routing": {}}))
     memory = await command("list", "--config", str(file))

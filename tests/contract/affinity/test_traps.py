@@ -260,15 +260,20 @@ async def test_tracking_that_is_refused_makes_entries_old_after_a_second(server)
         assert "openai/x" == await model_of(store)
 
 
+async def forbid_tracking(server: RedisServer) -> None:
+    """The user `app` may do all but what is needed for it."""
+    await server.client.acl_setuser(
+        "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-client"]
+    )
+
+
 @pytest.mark.parametrize("asked", [MAIN, SIDE], ids=["its own lane", "another lane"])
 @pytest.mark.parametrize("drop", ["DEL", "release"])
 async def test_what_was_dropped_stays_dropped_where_nobody_tells_of_it(server, drop, asked):
     """Who still knows the pin asks for it after a second, and does not claim it anew: an operator's delete, or the
     release of a pin under which nobody served, would never hold. Nor does a call of another lane claim it.
     """
-    await server.client.acl_setuser(
-        "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-client"]
-    )
+    await forbid_tracking(server)
     async with redis_store(server, user="app") as store, redis_store(server, user="app") as other:
         await store.claim(MAIN, a_pin())
         assert a_pin() == await other.get(MAIN)
@@ -284,9 +289,7 @@ async def test_what_was_dropped_stays_dropped_where_nobody_tells_of_it(server, d
 
 async def test_what_is_only_old_holds_where_redis_does_not_answer(server):
     """Nobody tells of changes, and nobody answers in time: the pin that was read is better than none."""
-    await server.client.acl_setuser(
-        "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-client"]
-    )
+    await forbid_tracking(server)
     async with redis_store(server, user="app", budget_s=0.02) as store:
         await store.claim(MAIN, a_pin())
         await until(lambda: store.get_now(MAIN) is None)
