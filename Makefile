@@ -20,6 +20,8 @@ RUN := .venv
 TEST := .venv-test
 COMPILED := .venv-compiled
 CHART := .venv-chart
+# The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
+PURE := $(addprefix tests/,affinity config dialects domain http1 routing runtime stream telemetry upstream wire)
 SOURCES := $(shell find sidecar -name '*.py')
 
 .PHONY: run test lint pure integration coverage compiled chart bench lock clean
@@ -42,11 +44,11 @@ lint: $(TEST)/.stamp
 
 # Every branch of the rooms that decide, by their own tests alone; hypothesis draws the same each time.
 pure: $(TEST)/.stamp
-	COVERAGE_FILE=.coverage-pure $(TEST)/bin/python -m pytest -q --hypothesis-seed=0 --cov --cov-config=tests/unit/coverage.ini --cov-report=term tests/unit
+	COVERAGE_FILE=.coverage-pure $(TEST)/bin/python -m pytest -q --hypothesis-seed=0 --cov --cov-config=tests/coverage_pure.ini --cov-report=term $(PURE)
 
 # All other tests, with real servers and processes; and what both together cover.
 integration: $(TEST)/.stamp
-	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest --cov --cov-report= --ignore=tests/unit --ignore=tests/room/chart
+	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest --cov --cov-report= --ignore=tests/chart $(PURE:%=--ignore=%)
 
 coverage:
 	$(TEST)/bin/coverage combine -q --keep .coverage-pure .coverage-integration
@@ -59,7 +61,7 @@ compiled: $(COMPILED)/.stamp
 	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q -p no:cacheprovider tests/flow tests/contract/affinity
 
 chart: $(CHART)/.stamp
-	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/room/chart
+	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
 
 bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_body

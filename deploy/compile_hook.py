@@ -1,8 +1,10 @@
-"""Compiles the hot path when the wheel is built: the same modules, through mypyc, as extension modules beside them.
+"""Compiles the hot path when the wheel is built: the same modules, through mypyc, as extension
+modules beside them.
 
-SIDECAR_COMPILE=1 compiles or fails; SIDECAR_COMPILE=auto compiles where a C compiler and mypyc are at hand; without it,
-and in editable installs, nothing is compiled. The modules are named in pyproject.toml, [tool.plano-sidecar] compiled.
-The work is done on a copy, so that no stale extension can ever stand before a module that was edited.
+SIDECAR_COMPILE=1 compiles or fails; SIDECAR_COMPILE=auto compiles where a C compiler and mypyc are
+at hand; without it, and in editable installs, nothing is compiled. The modules are named in
+pyproject.toml, [tool.plano-sidecar] compiled. The work is done on a copy, so that no stale
+extension can ever stand before a module that was edited.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ class CompileHook(BuildHookInterface[Any]):
         self._work = tempfile.TemporaryDirectory()
         work = Path(self._work.name)
         shutil.copytree(
-            Path(self.root) / "sidecar", work / "sidecar", ignore=shutil.ignore_patterns("*.so", "__pycache__")
+            Path(self.root) / "sidecar",
+            work / "sidecar",
+            ignore=shutil.ignore_patterns("*.so", "__pycache__"),
         )
         done = subprocess.run(
             [sys.executable, "-c", _SETUP, " ".join((*_FLAGS, *self._modules()))],

@@ -1,4 +1,6 @@
-"""The composition root: builds every object once, in order, on one exit stack. Nobody else constructs."""
+"""The composition root: builds every object once, in order, on one exit stack. Nobody else
+constructs.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,19 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from sidecar.affinity.memory_store import MemoryStore
+from sidecar.affinity.memory import MemoryStore
+from sidecar.build import build_classifier, build_router, build_store, listener_policy, proxy_rules
 from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
-from sidecar.decider import Decider
+from sidecar.dialects.registry import dialect_for
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.events import Observer
 from sidecar.domain.observers import Observers
-from sidecar.explain import Explanation, explain
-from sidecar.follow import Follower
-from sidecar.lifecycle import Drain, Latch, Tasks
+from sidecar.http1.dialer import Dialer
+from sidecar.http1.tls import make_ssl_context
 from sidecar.listener.admin import Admin
-from sidecar.listener.handlers import Door
+from sidecar.listener.handlers import DataHandler
 from sidecar.listener.pins import PinPages
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import (
@@ -36,25 +38,25 @@ from sidecar.listener.server import (
     port_of,
     raise_file_limit,
 )
-from sidecar.outbox import Outbox
 from sidecar.proxy import Proxy
-from sidecar.rooms import build_chooser, build_router, build_store, door_policy, proxy_rules
-from sidecar.routing.chooser import Chooser
-from sidecar.routing.sources import SourceBook
+from sidecar.routing.classifier import RouteClassifier
+from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
+from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.write_coalescer import WriteCoalescer
+from sidecar.selection.explain import Explanation, explain
+from sidecar.selection.pin_updater import PinUpdater
+from sidecar.selection.selector import ModelSelector
 from sidecar.telemetry.affinity import AffinityMetrics
 from sidecar.telemetry.decisions import DecisionMetrics
-from sidecar.telemetry.gauges import Book, Gauges, Holdings
+from sidecar.telemetry.gauges import Gauges, ScrapeSnapshot, StoreSnapshot
 from sidecar.telemetry.metrics import Metrics
-from sidecar.upstream.cluster import Cluster
-from sidecar.upstream.dial import Dialer
+from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
-from sidecar.upstream.tls import make_ssl_context
-from sidecar.wire.dialects import dialect_for
 
 if TYPE_CHECKING:
-    from sidecar.affinity.redis_store import RedisStore
+    from sidecar.affinity.redis.store import RedisStore
 
 _log = logging.getLogger("sidecar")
 
@@ -74,13 +76,20 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 class App:
-    """One sidecar. ``async with App(loaded) as app`` starts it; leaving stops it at once, `drain` stops it gently.
+    """One sidecar. ``async with App(loaded) as app`` starts it; leaving stops it at once, `drain`
+    stops it gently.
 
-    Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY); with ``listens`` false no port
-        is opened, for commands that look into it.
+    Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY); with
+        ``listens`` false no port is opened, for commands that look into it.
     """
 
-    def __init__(self, loaded: LoadedConfig, environ: Mapping[str, str] | None = None, *, listens: bool = True) -> None:
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        environ: Mapping[str, str] | None = None,
+        *,
+        listens: bool = True,
+    ) -> None:
         self._loaded = loaded
         self._environ = environ or {}
         self._listens = listens
@@ -90,11 +99,11 @@ class App:
         self._latch = Latch()
         self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
         self._tasks = Tasks()
-        self._cluster: Cluster | None = None
+        self._cluster: ProviderRegistry | None = None
         self._dispatcher: Dispatcher | None = None
-        self._sources: SourceBook | None = None
-        self._chooser: Chooser | None = None
-        self._decider: Decider | None = None
+        self._sources: MetricsSources | None = None
+        self._chooser: RouteClassifier | None = None
+        self._decider: ModelSelector | None = None
         self._store: MemoryStore | RedisStore | None = None
         self.ports = Ports(0, 0)
 
@@ -109,14 +118,18 @@ class App:
         await self._stack.aclose()
 
     async def explain(self, text: str, session: tuple[str | None, str | None]) -> Explanation:
-        """Why a conversation goes to which model. See `sidecar.explain`."""
+        """Why a conversation goes to which model. See `sidecar.selection.explain`."""
         assert self._decider is not None and self._chooser is not None  # noqa: PT018 - both are there once started
         if session[0] is not None and not isinstance(self._store, MemoryStore):
             await self._until_store_is_up()
-        return await explain(text, decider=self._decider, chooser=self._chooser, clock=self._clock, session=session)
+        return await explain(
+            text, decider=self._decider, chooser=self._chooser, clock=self._clock, session=session
+        )
 
     async def _until_store_is_up(self) -> None:
-        """Calls never wait for a store that is still being connected to; a person who asks once does, for a moment."""
+        """Calls never wait for a store that is still being connected to; a person who asks once
+        does, for a moment.
+        """
         for _ in range(_STORE_TRIES):
             if self._store is None or isinstance(self._store, MemoryStore) or self._store.is_up:
                 return
@@ -126,14 +139,18 @@ class App:
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent."""
         self._latch.drain()
-        await self._drain.run(quiet_s=self._config.drain.quiet_s, grace_s=self._config.drain.grace_s)
+        await self._drain.run(
+            quiet_s=self._config.drain.quiet_s, grace_s=self._config.drain.grace_s
+        )
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         assert_c_parser()
         wanted = 2 * self._config.limits.in_flight + _FILES_BESIDE_CALLS
         files = raise_file_limit(wanted)
         if 0 <= files < wanted:  # -1 is no limit
-            _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
+            _log.warning(
+                "only %d files may be open: limits.in_flight needs up to %d", files, wanted
+            )
         stack.push_async_callback(self._tasks.aclose)
         metrics = Metrics(self._gauges)
         observers: list[Observer] = [
@@ -154,17 +171,19 @@ class App:
         gc.set_threshold(20_000, 10, 10)
         self._latch.release()
 
-    def _book(self) -> Book:
+    def _book(self) -> ScrapeSnapshot:
         now_s = self._clock.monotonic_s()
         ejected = () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s)
         statuses = () if self._sources is None else self._sources.statuses(now_s)
-        return Book(ejected, [(status.provider, status.age_s) for status in statuses])
+        return ScrapeSnapshot(ejected, [(status.provider, status.age_s) for status in statuses])
 
-    def _holdings(self) -> Holdings | None:
+    def _holdings(self) -> StoreSnapshot | None:
         store = self._store
         if store is None or isinstance(store, MemoryStore):
             return None
-        return Holdings(store.near_entries, store.shadow_entries, store.is_up, store.is_tracking)
+        return StoreSnapshot(
+            store.near_entries, store.shadow_entries, store.is_up, store.is_tracking
+        )
 
     def _gauges(self) -> Gauges:
         held = (
@@ -174,7 +193,7 @@ class App:
         )
         return Gauges(self._drain.in_flight, held)
 
-    def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> Door:
+    def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> DataHandler:
         config, loaded, clock = self._config, self._loaded, self._clock
         dialects = {name: dialect_for(name) for name in DialectName}
         models = ModelTable(
@@ -188,27 +207,48 @@ class App:
         if not isinstance(store, MemoryStore):
             store.start()
         proxies = proxy_rules(self._environ)
-        outbox = Outbox(self._drain.holders)
-        cluster = self._cluster = Cluster(loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=proxies))
+        outbox = WriteCoalescer(self._drain.holders)
+        cluster = self._cluster = ProviderRegistry(
+            loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=proxies)
+        )
         stack.push_async_callback(cluster.aclose)
         dispatcher = self._dispatcher = Dispatcher(cluster, clock, observers)
         stack.push_async_callback(dispatcher.aclose)
         fetcher = Fetcher(proxies)
         stack.push_async_callback(fetcher.aclose)
-        book = self._sources = SourceBook(config.model_metrics_sources, fetcher.fetch, clock.monotonic_s)
+        book = self._sources = MetricsSources(
+            config.model_metrics_sources, fetcher.fetch, clock.monotonic_s
+        )
         for index in range(len(book)):
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
         router = build_router(stack, loaded, cluster, clock)
-        chooser = self._chooser = build_chooser(config, router, models, book, dispatcher)
-        decider = self._decider = Decider(models, chooser, store, clock, observers, dispatcher.is_held)
+        chooser = self._chooser = build_classifier(config, router, models, book, dispatcher)
+        decider = self._decider = ModelSelector(
+            models, chooser, store, clock, observers, dispatcher.is_cooling
+        )
         stack.push_async_callback(decider.aclose)
-        follower = Follower(models, store, clock, self._tasks)
-        proxy = Proxy(decider, follower, dispatcher, dialects, observers, clock, config.limits.attempts)
-        return Door(proxy, models, Rescue(dialects), self._drain, observers, clock, door_policy(config), outbox.write)
+        follower = PinUpdater(models, store, clock, self._tasks)
+        proxy = Proxy(
+            decider, follower, dispatcher, dialects, observers, clock, config.limits.attempts
+        )
+        return DataHandler(
+            proxy,
+            models,
+            Rescue(dialects),
+            self._drain,
+            observers,
+            clock,
+            listener_policy(config),
+            outbox.write,
+        )
 
-    async def _listen(self, stack: contextlib.AsyncExitStack, door: Door, admin: Admin) -> None:
+    async def _listen(
+        self, stack: contextlib.AsyncExitStack, door: DataHandler, admin: Admin
+    ) -> None:
         listener = self._config.listeners[0]
-        data_server = DataServer(door.handle, door.handle_parse_error, head_s=self._config.timeouts.request_header_s)
+        data_server = DataServer(
+            door.handle, door.handle_parse_error, head_s=self._config.timeouts.request_header_s
+        )
         admin_server = make_admin_server(admin.handle)
         for server in (admin_server, data_server):
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
@@ -229,7 +269,9 @@ def _close_all(servers: list[asyncio.Server]) -> None:
         server.close()
 
 
-async def serve(loaded: LoadedConfig, announce: Callable[[str], None], environ: Mapping[str, str]) -> None:
+async def serve(
+    loaded: LoadedConfig, announce: Callable[[str], None], environ: Mapping[str, str]
+) -> None:
     """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
 
     ``announce`` gets one line when it is ready. Raises: ConfigError where a port cannot be had.
@@ -249,7 +291,10 @@ async def serve(loaded: LoadedConfig, announce: Callable[[str], None], environ: 
             announce(f"ready: data port {app.ports.data}, admin port {app.ports.admin}")
             await asked.wait()
             _log.info("draining")
-            ends = [tasks.spawn(app.drain(), name="drain"), tasks.spawn(insisted.wait(), name="second signal")]
+            ends = [
+                tasks.spawn(app.drain(), name="drain"),
+                tasks.spawn(insisted.wait(), name="second signal"),
+            ]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await tasks.aclose()

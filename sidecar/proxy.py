@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sidecar.decider import Decider
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan, Source
@@ -14,8 +13,9 @@ from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamErr
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
 from sidecar.domain.ports import Dialect, Downstream
-from sidecar.follow import Follower
-from sidecar.stream.relay import Relay, relay_whole
+from sidecar.selection.pin_updater import PinUpdater
+from sidecar.selection.selector import ModelSelector
+from sidecar.stream.relay import Relay, relay_nowait
 from sidecar.stream.relayed import Relayed
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.dispatched import Dispatched
@@ -37,8 +37,8 @@ class Proxy:
 
     def __init__(
         self,
-        decider: Decider,
-        follower: Follower,
+        decider: ModelSelector,
+        follower: PinUpdater,
         dispatcher: Dispatcher,
         dialects: Mapping[DialectName, Dialect],
         observers: Observers,
@@ -55,17 +55,18 @@ class Proxy:
         self._attempts = attempts
         self._whys: dict[tuple[str, str | None, Source], bytes] = {}
 
-    async def carry(self, call: Call, down: Downstream) -> Outcome:
+    async def handle(self, call: Call, down: Downstream) -> Outcome:
         """Carry one call to a provider and the answer back; return how it ended.
 
-        Raises: SidecarError while nothing has been sent to the app, for `listener.rescue` to answer.
+        Raises: SidecarError while nothing has been sent to the app, for `listener.rescue` to
+            answer.
         """
         decision: Decision | None = None
         dispatched: Dispatched | None = None
         relay: Relay | None = None
         decided_s = call.admitted_s
         try:
-            decision = self._decider.decide_now(call) or await self._decider.decide(call)
+            decision = self._decider.decide_nowait(call) or await self._decider.decide(call)
             decided_s = self._monotonic_s()
             self._observers.call_decided(call, decision, decided_s - call.admitted_s)
             dispatched = await self._dispatcher.dispatch(call, self._plan(call, decision))
@@ -73,11 +74,19 @@ class Proxy:
                 self._follower.unserved(call, decision, dispatched.failed)
             elif dispatched.candidate is not decision.candidates[0] or decision.returns_home:
                 self._follower.served(call, decision, dispatched.candidate, dispatched.failed)
-            lines = response_lines(dispatched.reply.headers, (self._own_lines(call, decision, decided_s, dispatched),))
-            dialect = None if call.endpoint.operation is Operation.PASSTHROUGH else self._dialects[call.dialect]
+            lines = response_lines(
+                dispatched.reply.headers, (self._own_lines(call, decision, decided_s, dispatched),)
+            )
+            dialect = (
+                None
+                if call.endpoint.operation is Operation.PASSTHROUGH
+                else self._dialects[call.dialect]
+            )
             # The answer to a HEAD announces a length that never comes.
             relayed = (
-                None if call.method == "HEAD" else relay_whole(dispatched.reply, lines, down, self._clock, dialect)
+                None
+                if call.method == "HEAD"
+                else relay_nowait(dispatched.reply, lines, down, self._clock, dialect)
             )
             if relayed is None:
                 relay = Relay(self._clock, dialect, call.request_id)
@@ -85,14 +94,20 @@ class Proxy:
         except SidecarError as error:
             if decision is not None and isinstance(error, UpstreamError):
                 self._follower.unanswered(call, decision)
-            self._end(call, decision, _refused(call, decision, error, decided_s, self._monotonic_s()))
+            self._end(
+                call, decision, _refused(call, decision, error, decided_s, self._monotonic_s())
+            )
             raise
         except asyncio.CancelledError:
-            self._end_cancelled(call, decision, decided_s, dispatched, None if relay is None else relay.given_up)
+            self._end_cancelled(
+                call, decision, decided_s, dispatched, None if relay is None else relay.given_up
+            )
             raise
         except Exception:
             fault = InternalFault("internal")
-            self._end(call, decision, _refused(call, decision, fault, decided_s, self._monotonic_s()))
+            self._end(
+                call, decision, _refused(call, decision, fault, decided_s, self._monotonic_s())
+            )
             raise
         return self._end_carried(call, decision, decided_s, dispatched, relayed)
 
@@ -101,7 +116,7 @@ class Proxy:
 
         Raises: SidecarError.
         """
-        decision = self._decider.decide_now(call) or await self._decider.decide(call)
+        decision = self._decider.decide_nowait(call) or await self._decider.decide(call)
         self._observers.call_decided(call, decision, self._monotonic_s() - call.admitted_s)
         return decision
 
@@ -111,7 +126,9 @@ class Proxy:
             return Plan(decision.candidates[:1], 1)
         return Plan(decision.candidates, self._attempts)
 
-    def _own_lines(self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched) -> bytes:
+    def _own_lines(
+        self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched
+    ) -> bytes:
         return (
             b"%bx-request-id: %b\r\nx-plano-attempts: %d\r\n"
             b"server-timing: affinity;dur=%b, routing;dur=%b, upstream;dur=%b\r\n"
@@ -125,20 +142,33 @@ class Proxy:
         )
 
     def _why(self, served_by: str, decision: Decision) -> bytes:
-        """The lines that tell which model answered, and why; made once for all calls of which they are true."""
+        """The lines that tell which model answered, and why; made once for all calls of which they
+        are true.
+        """
         key = served_by, decision.route_name, decision.source
         lines = self._whys.get(key)
         if lines is None:
-            route = "" if decision.route_name is None else f"x-plano-route: {header_text(decision.route_name)}\r\n"
+            route = (
+                ""
+                if decision.route_name is None
+                else f"x-plano-route: {header_text(decision.route_name)}\r\n"
+            )
             model = header_text(served_by)
-            lines = f"x-plano-model: {model}\r\n{route}x-plano-source: {decision.source}\r\n".encode()
+            lines = (
+                f"x-plano-model: {model}\r\n{route}x-plano-source: {decision.source}\r\n".encode()
+            )
             if len(self._whys) >= _WHYS_AT_MOST:
                 self._whys.clear()
             self._whys[key] = lines
         return lines
 
     def _end_carried(
-        self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched, relayed: Relayed
+        self,
+        call: Call,
+        decision: Decision,
+        decided_s: float,
+        dispatched: Dispatched,
+        relayed: Relayed,
     ) -> Outcome:
         """The way back has ended, well or not."""
         now_s = self._monotonic_s()
@@ -155,24 +185,34 @@ class Proxy:
         dispatched: Dispatched | None,
         relayed: Relayed | None,
     ) -> None:
-        """The app has left, or the grace is spent. ``relayed`` is what it got till then, which the provider bills."""
+        """The app has left, or the grace is spent. ``relayed`` is what it got till then, which the
+        provider bills.
+        """
         if decision is not None and dispatched is not None and relayed is not None:
             self._end_carried(call, decision, decided_s, dispatched, relayed)
             return
-        timing = Timing(total_s=self._monotonic_s() - call.admitted_s, routing_s=decided_s - call.admitted_s)
-        self._end(call, decision, Outcome(CallOutcome.CANCELLED, 0, timing, call.facts.wants_stream))
+        timing = Timing(
+            total_s=self._monotonic_s() - call.admitted_s, routing_s=decided_s - call.admitted_s
+        )
+        self._end(
+            call, decision, Outcome(CallOutcome.CANCELLED, 0, timing, call.facts.wants_stream)
+        )
 
     def _end(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
         self._observers.call_ended(call, decision, outcome)
 
 
 def _ms(seconds: float) -> bytes:
-    """Milliseconds to the microsecond; a table instead of float formatting, three of which cost a microsecond."""
+    """Milliseconds to the microsecond; a table instead of float formatting, three of which cost a
+    microsecond.
+    """
     us = int(seconds * 1e6 + 0.5)
     return b"%d%b" % (us // 1000, _THOUSANDTHS[us % 1000])
 
 
-def _refused(call: Call, decision: Decision | None, error: SidecarError, decided_s: float, now_s: float) -> Outcome:
+def _refused(
+    call: Call, decision: Decision | None, error: SidecarError, decided_s: float, now_s: float
+) -> Outcome:
     is_upstream = error.side is Side.UPSTREAM
     timing = Timing(
         total_s=now_s - call.admitted_s,
@@ -186,7 +226,12 @@ def _refused(call: Call, decision: Decision | None, error: SidecarError, decided
 
 
 def _carried(
-    call: Call, decision: Decision, decided_s: float, dispatched: Dispatched, relayed: Relayed, now_s: float
+    call: Call,
+    decision: Decision,
+    decided_s: float,
+    dispatched: Dispatched,
+    relayed: Relayed,
+    now_s: float,
 ) -> Outcome:
     status, result = dispatched.reply.status, relayed.result
     if result is CallOutcome.OK and status >= 400:

@@ -1,8 +1,9 @@
-"""What this process knows of keys: read from Redis and kept coherent, or made while Redis was gone (the shadow).
+"""What this process knows of keys: read from Redis and kept coherent, or made while Redis was gone
+(the shadow).
 
-An LRU with a time to live. Every entry belongs to an epoch: the connection under whose tracking it was read. Entries of
-an earlier one are unverified, and hold only while there is no Redis to ask. Where there never is one (`MemoryStore`),
-what is known here is all there is.
+An LRU with a time to live. Every entry belongs to an epoch: the connection under whose tracking it
+was read. Entries of an earlier one are unverified, and hold only while there is no Redis to ask.
+Where there never is one (`MemoryStore`), what is known here is all there is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from math import inf
 
-from sidecar.affinity.key import lane_key, plain_key
+from sidecar.affinity.session import lane_key, plain_key
 from sidecar.affinity.value import encode
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
@@ -55,7 +56,9 @@ class Entry:
         self.base = b""
         """The bytes whose place a dirty entry takes; empty where it is new."""
         self.held_back_until_s = 0.0
-        """A dirty entry that may not be written is tried again after this, so that it is not in the way of others."""
+        """A dirty entry that may not be written is tried again after this, so that it is not in the
+        way of others.
+        """
 
 
 class NearCache:
@@ -70,7 +73,9 @@ class NearCache:
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._vacant: dict[str, int] = {}
-        """Plain keys under which Redis has nothing, and the epoch in which it said so; it tells if that changes."""
+        """Plain keys under which Redis has nothing, and the epoch in which it said so; it tells if
+        that changes.
+        """
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -80,7 +85,8 @@ class NearCache:
         key = plain_key(session)
         entry = self._entries.get(key)
         if entry is None or not self._is_believed(key, entry):
-            # Whoever wrote the plain key may have meant every lane: unless there is none, a lane's own key says little.
+            # Whoever wrote the plain key may have meant every lane: unless there is none, a lane's
+            # own key says little.
             is_vacant = self.is_alone or self._vacant.get(key) == self.epoch
             return self._find_lane(session) if is_vacant else None
         self._entries.move_to_end(key)
@@ -89,7 +95,9 @@ class NearCache:
         return self._find_lane(session)
 
     def place(self, session: SessionKey) -> tuple[str, Entry | None]:
-        """The key of the session's lane as far as is known, and what was known of it, verified or not."""
+        """The key of the session's lane as far as is known, and what was known of it, verified or
+        not.
+        """
         key = plain_key(session)
         entry = self._unexpired(key)
         if entry is not None and is_of_lane(entry.binding, session):
@@ -115,16 +123,18 @@ class NearCache:
         key, entry = self.place(session)
         if entry is not None:
             return entry.binding
-        self._soil(self.put(key, binding, ttl_s, encode(binding)), b"")
+        self._mark_dirty(self.put(key, binding, ttl_s, encode(binding)), b"")
         return binding
 
-    def replace(self, session: SessionKey, seen: Binding, binding: Binding, ttl_s: float) -> Binding:
+    def replace(
+        self, session: SessionKey, seen: Binding, binding: Binding, ttl_s: float
+    ) -> Binding:
         """Compare and set, among what is known here; what wins is dirty."""
         key, entry = self.place(session)
         if entry is None or entry.binding != seen:
             return binding if entry is None else entry.binding
         base = entry.base if entry.is_dirty else entry.raw
-        self._soil(self.put(key, binding, ttl_s, encode(binding)), base)
+        self._mark_dirty(self.put(key, binding, ttl_s, encode(binding)), base)
         return binding
 
     def release(self, session: SessionKey, seen: Binding) -> None:
@@ -139,26 +149,37 @@ class NearCache:
         if entry is not None:
             self.dirty_entries -= entry.is_dirty
 
-    def give_way(self, key: str, requested_model: object) -> None:
-        """A lane has its pin under another key: what was made here under this one is not written any more."""
+    def yield_to_lane(self, key: str, requested_model: object) -> None:
+        """A lane has its pin under another key: what was made here under this one is not written
+        any more.
+        """
         entry = self._entries.get(key)
-        if entry is not None and entry.is_dirty and entry.binding.requested_model == requested_model:
+        if (
+            entry is not None
+            and entry.is_dirty
+            and entry.binding.requested_model == requested_model
+        ):
             self.forget(key)
 
     def forget_foreign(self, key: str) -> None:
-        """Somebody else has written a key: know nothing of it, unless something made here is still to be written."""
+        """Somebody else has written a key: know nothing of it, unless something made here is still
+        to be written.
+        """
         self._vacant.pop(key, None)
         entry = self._entries.get(key)
         if entry is None or entry.is_dirty:
             return
         if entry.is_own:
-            # Not to be believed before it was read again; but should Redis go before that, it is all that is known.
+            # Not to be believed before it was read again; but should Redis go before that, it is
+            # all that is known.
             entry.is_own, entry.verified_until_s = False, 0.0
         else:
             del self._entries[key]
 
     def wrote(self, key: str) -> None:
-        """A key is written from here, and will be read again: the next word of a change may be about that."""
+        """A key is written from here, and will be read again: the next word of a change may be
+        about that.
+        """
         entry = self._entries.get(key)
         if entry is not None:
             entry.is_own = True
@@ -171,9 +192,10 @@ class NearCache:
         entry.expires_s += ttl_s - left_s
         return True
 
-    def vacate(self, key: str) -> None:
-        """Redis has nothing under a session's plain key, and will tell if it gets something: until then a lane that has
-        its pin under its own key, since another came first and is silent now, need not ask.
+    def mark_absent(self, key: str) -> None:
+        """Redis has nothing under a session's plain key, and will tell if it gets something: until
+        then a lane that has its pin under its own key, since another came first and is silent now,
+        need not ask.
         """
         if len(self._vacant) >= self._max_entries:
             self._vacant.clear()
@@ -182,21 +204,25 @@ class NearCache:
     def forget_all(self) -> None:
         """Know only what was made while Redis was gone."""
         self._vacant.clear()
-        self._entries = OrderedDict((key, entry) for key, entry in self._entries.items() if entry.is_dirty)
+        self._entries = OrderedDict(
+            (key, entry) for key, entry in self._entries.items() if entry.is_dirty
+        )
 
     def holds(self, key: str, entry: Entry) -> bool:
         """Whether the key still has this very entry."""
         return self._entries.get(key) is entry
 
-    def is_owed(self, key: str, raw: object) -> bool:
-        """Whether a key has an entry that was made here and must not give way to ``raw``, which was found in Redis:
-        nothing, or what the entry takes the place of.
+    def is_pending_write(self, key: str, raw: object) -> bool:
+        """Whether a key has an entry that was made here and must not give way to ``raw``, which was
+        found in Redis: nothing, or what the entry takes the place of.
         """
         entry = self._entries.get(key)
         return entry is not None and entry.is_dirty and (not raw or raw == entry.base)
 
     def dirty(self) -> list[tuple[str, Entry]]:
-        """What was made while Redis was gone and still holds, oldest first; what has expired is forgotten."""
+        """What was made while Redis was gone and still holds, oldest first; what has expired is
+        forgotten.
+        """
         if not self.dirty_entries:
             return []
         now_s = self._monotonic_s()
@@ -204,7 +230,11 @@ class NearCache:
         for key, entry in dirty:
             if entry.expires_s <= now_s:
                 self.forget(key)
-        return [(key, entry) for key, entry in dirty if entry.held_back_until_s <= now_s < entry.expires_s]
+        return [
+            (key, entry)
+            for key, entry in dirty
+            if entry.held_back_until_s <= now_s < entry.expires_s
+        ]
 
     def hold_back(self, key: str, for_s: float) -> None:
         """A dirty entry may not be written under this key: others go before it for a while."""
@@ -213,13 +243,16 @@ class NearCache:
             entry.held_back_until_s = self._monotonic_s() + for_s
 
     def is_in_doubt(self, entry: Entry) -> bool:
-        """Whether an entry is to be confirmed by a claim: it was read before the connection was lost, or made here. One
-        that is only old, since nobody tells of changes, is asked for: what others have dropped stays dropped.
+        """Whether an entry is to be confirmed by a claim: it was read before the connection was
+        lost, or made here. One that is only old, since nobody tells of changes, is asked for: what
+        others have dropped stays dropped.
         """
         return entry.is_dirty or entry.epoch != self.epoch
 
-    def doubted(self, key: str) -> Entry | None:
-        """What was known of a key and may not be believed before it is confirmed, if there is such."""
+    def unverified(self, key: str) -> Entry | None:
+        """What was known of a key and may not be believed before it is confirmed, if there is
+        such.
+        """
         entry = self._unexpired(key)
         if entry is None or self._is_believed(key, entry) or not self.is_in_doubt(entry):
             return None
@@ -237,12 +270,16 @@ class NearCache:
     def _find_lane(self, session: SessionKey) -> tuple[str, Entry] | None:
         key = lane_key(session)
         entry = self._entries.get(key)
-        if entry is None or not self._is_believed(key, entry) or not is_of_lane(entry.binding, session):
+        if (
+            entry is None
+            or not self._is_believed(key, entry)
+            or not is_of_lane(entry.binding, session)
+        ):
             return None
         self._entries.move_to_end(key)
         return key, entry
 
-    def _soil(self, entry: Entry, base: bytes) -> None:
+    def _mark_dirty(self, entry: Entry, base: bytes) -> None:
         entry.is_dirty = True
         entry.base = base
         self.dirty_entries += 1

@@ -14,9 +14,9 @@ HOME_AFTER_S: Final = 5.0
 HOME_UNTIL_S: Final = 300.0
 """Providers keep a prompt's cache for about so long: after it the new home is the warmer."""
 FAILED_RETURNS: Final = 3
-STRANGE_UNTIL_S: Final = 600.0
-"""How long a pin whose model is not configured here is left alone: longer than a rollout takes, in which other pods
-know it."""
+UNKNOWN_MODEL_GRACE_S: Final = 600.0
+"""How long a pin whose model is not configured here is left alone: longer than a rollout takes, in
+which other pods know it."""
 
 
 def session_key_of(call: Call, requested_model: str) -> SessionKey | None:
@@ -24,9 +24,14 @@ def session_key_of(call: Call, requested_model: str) -> SessionKey | None:
 
     ``requested_model`` is what the app asked for after alias: the lane.
     """
-    if call.session_id is None or call.endpoint.operation not in (Operation.GENERATE, Operation.COUNT_TOKENS):
+    if call.session_id is None or call.endpoint.operation not in (
+        Operation.GENERATE,
+        Operation.COUNT_TOKENS,
+    ):
         return None
-    return SessionKey(session_id=call.session_id, tenant=call.tenant, requested_model=requested_model)
+    return SessionKey(
+        session_id=call.session_id, tenant=call.tenant, requested_model=requested_model
+    )
 
 
 def keep_binding(
@@ -34,8 +39,9 @@ def keep_binding(
 ) -> Decision | None:
     """The decision that the pin makes, or None where the pinned model cannot serve the call.
 
-    ``usable`` are the pinned model's candidates that speak the call's dialect: none where it is not configured here.
-    ``followers`` are the candidates that come after it where it fails, in rank order.
+    ``usable`` are the pinned model's candidates that speak the call's dialect: none where it is not
+    configured here. ``followers`` are the candidates that come after it where it fails, in rank
+    order.
     """
     if not usable:
         return None
@@ -44,7 +50,11 @@ def keep_binding(
         source=Source.PINNED,
         candidates=(*usable, *rest),
         route_name=binding.route_name,
-        metric_route="none" if binding.route_name is None else binding.route_name if followers else "other",
+        metric_route="none"
+        if binding.route_name is None
+        else binding.route_name
+        if followers
+        else "other",
         pinned_model=binding.model_name,
     )
 
@@ -60,14 +70,14 @@ def may_be_replaced(binding: Binding, now_unix_s: float) -> bool:
 
     One from a far future was written by no clock that can be trusted.
     """
-    return abs(now_unix_s - binding.bound_at_unix_s) > STRANGE_UNTIL_S
+    return abs(now_unix_s - binding.bound_at_unix_s) > UNKNOWN_MODEL_GRACE_S
 
 
 def moved(binding: Binding, model_name: str, now_unix_s: float, *, is_for_good: bool) -> Binding:
     """The pin of a session that another model than the pinned one has served.
 
-    It remembers its home, unless the home is gone (``is_for_good``) or was left too long ago: then the session belongs
-    where it is now.
+    It remembers its home, unless the home is gone (``is_for_good``) or was left too long ago: then
+    the session belongs where it is now.
     """
     is_away = binding.home is not None and not _is_settled(binding, now_unix_s)
     home = None if is_for_good else binding.home if is_away else binding.model_name
@@ -83,7 +93,9 @@ def moved(binding: Binding, model_name: str, now_unix_s: float, *, is_for_good: 
 
 
 def not_home(binding: Binding, *, is_gone: bool) -> Binding:
-    """The pin of a session that was tried at home and could not be served there; after three times it settles."""
+    """The pin of a session that was tried at home and could not be served there; after three times
+    it settles.
+    """
     failed_returns = binding.failed_returns + 1
     is_settled = is_gone or failed_returns >= FAILED_RETURNS
     return dataclasses.replace(
@@ -98,13 +110,24 @@ def not_home(binding: Binding, *, is_gone: bool) -> Binding:
 def tries_home(binding: Binding, now_unix_s: float) -> bool:
     """Whether a session that is away is tried at home first: after some seconds, and not for ever.
 
-    A quick return finds the provider's prompt cache still warm; after minutes the new one is the warmer.
+    A quick return finds the provider's prompt cache still warm; after minutes the new one is the
+    warmer.
     """
-    if binding.home is None or binding.away_since_unix_s is None or _is_settled(binding, now_unix_s):
+    if (
+        binding.home is None
+        or binding.away_since_unix_s is None
+        or _is_settled(binding, now_unix_s)
+    ):
         return False
-    return now_unix_s - binding.away_since_unix_s >= HOME_AFTER_S * 2.0 ** min(binding.failed_returns, FAILED_RETURNS)
+    return now_unix_s - binding.away_since_unix_s >= HOME_AFTER_S * 2.0 ** min(
+        binding.failed_returns, FAILED_RETURNS
+    )
 
 
 def _is_settled(binding: Binding, now_unix_s: float) -> bool:
-    # From a far future: no clock that can be trusted, and it must not keep the session from home for ever.
-    return binding.away_since_unix_s is None or abs(now_unix_s - binding.away_since_unix_s) >= HOME_UNTIL_S
+    # From a far future: no clock that can be trusted, and it must not keep the session from home
+    # for ever.
+    return (
+        binding.away_since_unix_s is None
+        or abs(now_unix_s - binding.away_since_unix_s) >= HOME_UNTIL_S
+    )

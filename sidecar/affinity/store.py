@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from sidecar.affinity.patience import Patience
+from sidecar.affinity.call_budget import Patience
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
 
@@ -35,12 +35,13 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class AffinityStore(Protocol):
-    """Where pins are kept. Nothing here raises for an outage: what cannot be read is None, what cannot be written
-    is kept in this process, and an event says so. ``patience`` is what the call may still wait, all its operations
-    together; without one an operation has the store's own budget.
+    """Where pins are kept. Nothing here raises for an outage: what cannot be read is None, what
+    cannot be written is kept in this process, and an event says so. ``patience`` is what the call
+    may still wait, all its operations together; without one an operation has the store's own
+    budget.
     """
 
-    def get_now(self, session: SessionKey) -> Binding | None:
+    def get_nowait(self, session: SessionKey) -> Binding | None:
         """The session's binding if it can be told without waiting, else None."""
         ...
 
@@ -48,14 +49,18 @@ class AffinityStore(Protocol):
         """The binding that holds for this session's lane, or None."""
         ...
 
-    async def claim(self, session: SessionKey, binding: Binding, patience: Patience | None = None) -> Binding:
+    async def claim(
+        self, session: SessionKey, binding: Binding, patience: Patience | None = None
+    ) -> Binding:
         """Bind the session's lane unless somebody was first; return the binding that now stands."""
         ...
 
     async def replace(
         self, session: SessionKey, seen: Binding, binding: Binding, patience: Patience | None = None
     ) -> Binding:
-        """Put ``binding`` in the place of ``seen`` if that still stands; return the binding that now stands."""
+        """Put ``binding`` in the place of ``seen`` if that still stands; return the binding that
+        now stands.
+        """
         ...
 
     async def release(self, session: SessionKey, seen: Binding) -> None:

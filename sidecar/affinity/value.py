@@ -29,7 +29,9 @@ class _Value(msgspec.Struct, omit_defaults=True):
 
 
 class _Loose(msgspec.Struct):
-    """Any JSON object: plano's two fields, its newer ``anchor_model`` form, our own, or another's."""
+    """Any JSON object: plano's two fields, its newer ``anchor_model`` form, our own, or
+    another's.
+    """
 
     model_name: Any = None
     anchor_model: Any = None
@@ -64,7 +66,9 @@ def encode(binding: Binding) -> bytes:
 
 
 def decode(raw: bytes) -> Binding | None:
-    """What stands there; None for garbage, for what has no model, and for what is too long to be a pin."""
+    """What stands there; None for garbage, for what has no model, and for what is too long to be a
+    pin.
+    """
     if not raw or len(raw) >= MAX_BYTES:
         return None
     try:
@@ -77,7 +81,8 @@ def decode(raw: bytes) -> Binding | None:
     return Binding(
         model_name=model_name,
         route_name=_name(value.route_name),
-        # Compared with what calls ask for, and put nowhere: any text tells a lane, as it does to the scripts.
+        # Compared with what calls ask for, and put nowhere: any text tells a lane, as it does to
+        # the scripts.
         requested_model=value.requested_model if isinstance(value.requested_model, str) else None,
         generation=_count(value.generation),
         bound_at_unix_s=_seconds(value.bound_at) or 0.0,
@@ -91,20 +96,28 @@ def decode(raw: bytes) -> Binding | None:
 def as_written(binding: Binding) -> Binding | None:
     """A binding as all will read it; None where its models cannot be told in a value.
 
-    A wildcard's model names are the clients' to invent: one that is too long would be read by some as a pin for every
-    lane, or not at all. A route whose name cannot be told is left out.
+    A wildcard's model names are the clients' to invent: one that is too long would be read by some
+    as a pin for every lane, or not at all. A route whose name cannot be told is left out.
     """
     if binding.requested_model is not None and _name(binding.requested_model) is None:
         return None
     read = decode(encode(binding))
-    if read is None or (read.model_name, read.requested_model) != (binding.model_name, binding.requested_model):
+    if read is None or (read.model_name, read.requested_model) != (
+        binding.model_name,
+        binding.requested_model,
+    ):
         return None
     return read
 
 
 def _name(value: object) -> str | None:
     """A name that may stand in a header line."""
-    if not isinstance(value, str) or not value or len(value) > _MAX_NAME_CHARS or not value.isprintable():
+    if (
+        not isinstance(value, str)
+        or not value
+        or len(value) > _MAX_NAME_CHARS
+        or not value.isprintable()
+    ):
         return None
     return value
 

@@ -1,1 +1,3 @@
-"""What the operator wrote: schema, loading, and providers with their defaults filled in. Pure but for reading files."""
+"""What the operator wrote: schema, loading, and providers with their defaults filled in. Pure but
+for reading files.
+"""

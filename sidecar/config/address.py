@@ -14,12 +14,14 @@ _VISIBLE: Final = re.compile(r"[!-~]*")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, 5.6.2."""
 _FIELD_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-"""RFC 9110, 5.5: no control character but the tab. A line break in it would begin another header."""
+"""RFC 9110, 5.5: no control character but the tab. A line break in it would begin another
+header.
+"""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 MANAGED_HEADERS: Final = frozenset(
-    {"connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te",
-     "trailer", "transfer-encoding", "upgrade"}
+    {"connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization",
+     "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )  # fmt: skip
 """What the HTTP client itself writes, or what means one connection only (RFC 9110, 7.6.1)."""
 
@@ -37,13 +39,17 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def host_header(self) -> str:
-        """``host`` or ``host:port``, the port only where it is not the scheme's own (RFC 9110, 7.2)."""
+        """``host`` or ``host:port``, the port only where it is not the scheme's own (RFC 9110,
+        7.2).
+        """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def read_base_url(url: str) -> Address | str:
-    """A base URL's address, or the sentence that says what is wrong with it; never quoting it, it may hold a secret."""
+    """A base URL's address, or the sentence that says what is wrong with it; never quoting it, it
+    may hold a secret.
+    """
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
@@ -68,7 +74,9 @@ def read_base_url(url: str) -> Address | str:
 
 
 def is_http_url(text: str) -> bool:
-    """Whether a text is an ``http`` or ``https`` URL with a host; a user and a password may stand before it."""
+    """Whether a text is an ``http`` or ``https`` URL with a host; a user and a password may stand
+    before it.
+    """
     try:
         parts = urllib.parse.urlsplit(text)
         has_host = bool(parts.hostname) and parts.port != 0
@@ -88,5 +96,7 @@ def is_header_name(text: str) -> bool:
 
 
 def is_header_value(text: str) -> bool:
-    """Whether a text may be a header's value as it stands: one line, no control characters, no blanks around it."""
+    """Whether a text may be a header's value as it stands: one line, no control characters, no
+    blanks around it.
+    """
     return _FIELD_VALUE.fullmatch(text) is not None and text == text.strip()

@@ -1,4 +1,6 @@
-"""What no single key can tell: names that must be known, be unique, or need something else to stand in the file."""
+"""What no single key can tell: names that must be known, be unique, or need something else to stand
+in the file.
+"""
 
 from __future__ import annotations
 
@@ -51,14 +53,21 @@ def _check_names(config: Config, report: Report) -> None:
         key: Path = (*at, "model" if entry.name is None else "name")
         if name in first:
             advice = "; entries of one model need names of their own" if entry.name is None else ""
-            report.problem(key, f"name {report.quoted(key)} is taken by {spell(first[name])}{advice}")
+            report.problem(
+                key, f"name {report.quoted(key)} is taken by {spell(first[name])}{advice}"
+            )
         elif name in models and name != entry.model:
             report.problem(key, f"name {report.quoted(key)} is another entry's model")
         elif name in _NO_MODEL:
-            report.problem(key, f"name {report.quoted(key)} cannot be asked for: it means the default")
+            report.problem(
+                key, f"name {report.quoted(key)} cannot be asked for: it means the default"
+            )
         first.setdefault(name, at)
     for alias in _NO_MODEL.intersection(config.model_aliases):
-        report.problem(("model_aliases", alias), "cannot be asked for: an empty model, or none, means the default")
+        report.problem(
+            ("model_aliases", alias),
+            "cannot be asked for: an empty model, or none, means the default",
+        )
 
 
 def _check_defaults(config: Config, report: Report) -> None:
@@ -77,7 +86,9 @@ def _check_defaults(config: Config, report: Report) -> None:
 
 def _check_references(config: Config, report: Report) -> None:
     known = {name for entry in config.model_providers for name in names_of(entry)}
-    wildcards = tuple(entry.model[:-1] for entry in config.model_providers if entry.model.endswith("/*"))
+    wildcards = tuple(
+        entry.model[:-1] for entry in config.model_providers if entry.model.endswith("/*")
+    )
     for path, name in _references(config, report):
         is_wild = name.startswith(wildcards) and not name.endswith(("/", "/*"))
         if name not in known and not is_wild:
@@ -90,7 +101,10 @@ def _check_references(config: Config, report: Report) -> None:
         if item.provider not in providers:
             path = (*at, "provider")
             guess = did_you_mean(item.provider, providers)
-            report.problem(path, f"{report.quoted(path)} is neither a provider entry nor the prefix of one{guess}")
+            report.problem(
+                path,
+                f"{report.quoted(path)} is neither a provider entry nor the prefix of one{guess}",
+            )
         if item.path in seen or not item.path.strip("/"):
             report.problem((*at, "path"), "must be a path of its own below /")
         seen.add(item.path)
@@ -110,26 +124,39 @@ def _references(config: Config, report: Report) -> Iterable[tuple[Path, str]]:
 
 def _check_preferences(config: Config, report: Report) -> None:
     names: set[str] = set()
-    priced = {name for entry in config.model_providers if entry.price is not None for name in names_of(entry)}
+    priced = {
+        name
+        for entry in config.model_providers
+        if entry.price is not None
+        for name in names_of(entry)
+    }
     has_cost_source = any(source.type == "cost" for source in config.model_metrics_sources)
     for at, preference in report.entries(("routing_preferences",), config.routing_preferences):
         if preference.name in names:
-            report.problem((*at, "name"), f"two preferences are named {report.quoted((*at, 'name'))}")
+            report.problem(
+                (*at, "name"), f"two preferences are named {report.quoted((*at, 'name'))}"
+            )
         if not preference.name.isprintable():
-            report.problem((*at, "name"), "holds a control character; the name stands in a response header")
+            report.problem(
+                (*at, "name"), "holds a control character; the name stands in a response header"
+            )
         if preference.name == _NO_ROUTE:
-            report.problem((*at, "name"), f"{_NO_ROUTE!r} is what the router model answers where nothing fits")
+            report.problem(
+                (*at, "name"), f"{_NO_ROUTE!r} is what the router model answers where nothing fits"
+            )
         names.add(preference.name)
         wants_price = preference.selection_policy.prefer == "cheapest"
         if wants_price and not has_cost_source and priced.isdisjoint(preference.models):
             report.problem(
                 (*at, "selection_policy", "prefer"),
-                "'cheapest' needs a price on one of its models, or a source of type cost in model_metrics_sources",
+                "'cheapest' needs a price on one of its models, or a source of type cost "
+                "in model_metrics_sources",
             )
     if config.routing_preferences and config.overrides.llm_routing_model is None:
         report.warn(
             ("routing_preferences",),
-            "without overrides.llm_routing_model nothing can be matched: every call uses the model that it requests",
+            "without overrides.llm_routing_model nothing can be matched: every call "
+            "uses the model that it requests",
         )
     template = config.routing.prompt_template
     if template is not None and any(placeholder not in template for placeholder in _PLACEHOLDERS):
@@ -165,14 +192,19 @@ def _check_listeners(config: Config, report: Report) -> None:
     for at, _ in listeners[1:]:
         report.problem(at, "only one model listener is served")
     admin = config.admin
-    for path, addresses in ((("admin",), admin.addresses), *((at, each.addresses) for at, each in listeners)):
+    for path, addresses in (
+        (("admin",), admin.addresses),
+        *((at, each.addresses) for at, each in listeners),
+    ):
         for address in addresses:
             if not _is_ip_address(address):
                 report.problem((*path, "address"), "must be an IP address or localhost")
     for at, each in listeners:
         for path, origin in report.entries((*at, "allow_origins"), each.allow_origins):
             if not _ORIGIN.fullmatch(origin):
-                report.problem(path, f"{report.quoted(path)} is not an origin such as http://localhost:3000")
+                report.problem(
+                    path, f"{report.quoted(path)} is not an origin such as http://localhost:3000"
+                )
         if each.port == admin.port != 0 and _overlap(set(each.addresses), set(admin.addresses)):
             report.problem((*at, "port"), "is the admin port as well")
 
@@ -191,7 +223,9 @@ def _overlap(ours: set[str], theirs: set[str]) -> bool:
 
 
 def _check_headers(config: Config, report: Report) -> None:
-    names: list[tuple[Path, str]] = [*report.entries(("routing", "session_headers"), config.routing.session_headers)]
+    names: list[tuple[Path, str]] = [
+        *report.entries(("routing", "session_headers"), config.routing.session_headers)
+    ]
     propagated = [*report.entries(("propagate",), config.propagate)]
     tenant_header = config.routing.session_cache.tenant_header
     if tenant_header is not None:
@@ -225,7 +259,9 @@ def _check_session_cache(config: Config, report: Report) -> None:
         report.problem(here, "type redis needs url")
     elif cache.url is not None and names_several_servers(cache.url.reveal()):
         report.warn(
-            (*here, "url"), "Sentinel and Cluster are not built yet: pins are kept in memory, each sidecar its own"
+            (*here, "url"),
+            "Sentinel and ProviderRegistry are not built yet: pins are kept in "
+            "memory, each sidecar its own",
         )
     elif cache.url is not None:
         _check_redis(cache, read_redis_url(cache.url.reveal()), here, report)
@@ -233,20 +269,32 @@ def _check_session_cache(config: Config, report: Report) -> None:
         report.problem((*here, "tls"), "cert_file and key_file need each other")
 
 
-def _check_redis(cache: SessionCache, address: RedisAddress | str, here: Path, report: Report) -> None:
+def _check_redis(
+    cache: SessionCache, address: RedisAddress | str, here: Path, report: Report
+) -> None:
     if isinstance(address, str):
         report.problem((*here, "url"), address)
     elif address.is_tls:
         for key in unreadable(cache.tls):
             # No problem: a sidecar starts and serves without Redis.
-            report.warn((*here, "tls", key), "names no file that can be read: until it does, pins are kept in memory")
+            report.warn(
+                (*here, "tls", key),
+                "names no file that can be read: until it does, pins are kept in memory",
+            )
     elif cache.tls != RedisTls():
-        report.problem((*here, "tls"), "is for rediss://; with redis:// the password would go in the clear")
+        report.problem(
+            (*here, "tls"), "is for rediss://; with redis:// the password would go in the clear"
+        )
 
 
 def _check_the_rest(config: Config, report: Report) -> None:
     endpoint = config.tracing.otlp_endpoint
     if endpoint is not None and not is_http_url(endpoint):
-        report.problem(("tracing", "otlp_endpoint"), "must be a URL of http:// or https://, without blanks")
+        report.problem(
+            ("tracing", "otlp_endpoint"), "must be a URL of http:// or https://, without blanks"
+        )
     if config.limits.body_bytes > config.limits.buffered_bytes:
-        report.warn(("limits", "body_bytes"), "is above buffered_bytes: a body between the two can never be admitted")
+        report.warn(
+            ("limits", "body_bytes"),
+            "is above buffered_bytes: a body between the two can never be admitted",
+        )

@@ -1,4 +1,6 @@
-"""``$VAR``, ``${VAR}``, ``${VAR:-default}``, ``${file:/path}`` and ``$$`` in one scalar, in one pass."""
+"""``$VAR``, ``${VAR}``, ``${VAR:-default}``, ``${file:/path}`` and ``$$`` in one scalar, in one
+pass.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,19 @@ from typing import Final
 
 import msgspec
 
-_REFERENCE: Final = re.compile(r"\$(?:\$|\{(?P<braced>[^{}]*)\}|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|(?P<open>\{))")
+_REFERENCE: Final = re.compile(
+    r"\$(?:\$|\{(?P<braced>[^{}]*)\}|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|(?P<open>\{))"
+)
 """A dollar sign before anything else is a dollar sign: descriptions hold prices."""
-_BRACED: Final = re.compile(r"file:(?P<file>.+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+_BRACED: Final = re.compile(
+    r"file:(?P<file>.+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL
+)
 _FILE_BYTES_AT_MOST: Final = 1 << 20
 """As much as a Kubernetes Secret or ConfigMap can hold."""
 _FINAL_NEWLINE: Final = re.compile(r"\r?\n\Z")
-_GRAMMAR: Final = "${...} must be ${VAR}, ${VAR:-default} or ${file:/path}; write $$ for a dollar sign"
+_GRAMMAR: Final = (
+    "${...} must be ${VAR}, ${VAR:-default} or ${file:/path}; write $$ for a dollar sign"
+)
 
 
 class Expanded(msgspec.Struct, frozen=True):
@@ -27,7 +35,9 @@ class Expanded(msgspec.Struct, frozen=True):
     """Whether anything was expanded: then its type follows from what its key needs."""
     is_from_file: bool = False
     problems: tuple[str, ...] = ()
-    """What could not be expanded. No value is ever repeated, only the names that are written in the file."""
+    """What could not be expanded. No value is ever repeated, only the names that are written in the
+    file.
+    """
 
 
 class Expander:
@@ -63,7 +73,9 @@ class Expander:
         return Expanded(expanded, references > 0, is_from_file, tuple(problems))
 
     def read_again(self, text: str) -> str | None:
-        """What ``text`` expands to now: files may have changed. None where one cannot be read any more."""
+        """What ``text`` expands to now: files may have changed. None where one cannot be read any
+        more.
+        """
         expanded = self.expand(text)
         return None if expanded.problems else expanded.text
 
@@ -95,7 +107,8 @@ class Expander:
 def read_text(path: Path, at_most_bytes: int) -> str:
     """A file's text.
 
-    Raises: ValueError with a sentence that goes on after the file's name, and with none of the file's content.
+    Raises: ValueError with a sentence that goes on after the file's name, and with none of the
+        file's content.
     """
     try:
         with path.open("rb") as file:

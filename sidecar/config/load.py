@@ -1,4 +1,6 @@
-"""From a file and an environment to a config that can be used, or to everything that is wrong with it."""
+"""From a file and an environment to a config that can be used, or to everything that is wrong with
+it.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +10,21 @@ from typing import Final
 
 import msgspec
 
-from sidecar.config import document
+from sidecar.config import yaml_nodes
 from sidecar.config.address import is_header_value
-from sidecar.config.builtin import BUILT_IN
 from sidecar.config.checks import check
-from sidecar.config.document import Node, Scalar, Sequence, Unreadable, read_document
+from sidecar.config.conventions import BUILT_IN
+from sidecar.config.decode import BAD, Decoder
 from sidecar.config.expand import Expander, read_text
-from sidecar.config.older import modernise
+from sidecar.config.migrate import migrate
 from sidecar.config.providers import Provider, resolve_providers
 from sidecar.config.report import Place, Report
 from sidecar.config.scalars import is_null, to_bool
 from sidecar.config.schema import Config
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
-from sidecar.config.served import warn_of_unserved
-from sidecar.config.walk import BAD, Walker
+from sidecar.config.unsupported import warn_of_unserved
+from sidecar.config.yaml_nodes import Node, Scalar, Sequence, Unreadable, read_document
 from sidecar.domain.errors import ConfigError
 
 _FILE_BYTES_AT_MOST: Final = 4 << 20
@@ -41,11 +43,14 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     files: tuple[Path, ...] = ()
     """The file itself and those that it names by ``${file:...}``: what a reload has to watch."""
     is_zero_config: bool = False
-    """Made from the environment alone: then bare model ids go to OpenAI, those of messages to Anthropic."""
+    """Made from the environment alone: then bare model ids go to OpenAI, those of messages to
+    Anthropic.
+    """
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
-    """Read, expand and check a config file; with None, make a config from the provider keys in the environment.
+    """Read, expand and check a config file; with None, make a config from the provider keys in the
+    environment.
 
     Raises: ConfigError with every problem, one line each: ``FILE:LINE: path.to.key: message``.
     """
@@ -54,8 +59,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     report = Report(str(path))
     root = _read_root(path, report)
     expander = Expander(environ, path.parent)
-    tree = _without_missing_optional_keys(modernise(root, report), expander)
-    config = Walker(expander, report).read(tree, msgspec.inspect.type_info(Config))
+    tree = _without_missing_optional_keys(migrate(root, report), expander)
+    config = Decoder(expander, report).read(tree, msgspec.inspect.type_info(Config))
     providers: tuple[Provider, ...] = ()
     if config is not BAD:
         providers = resolve_providers(config, report)
@@ -68,30 +73,53 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
 
 
 def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
-    """A wildcard entry for every built-in provider whose key is in the environment; everything else at its default.
+    """A wildcard entry for every built-in provider whose key is in the environment; everything else
+    at its default.
 
     Raises: ConfigError where no key is found.
     """
-    variables = {prefix: known.key_variable for prefix, known in BUILT_IN.items() if known.key_variable is not None}
-    found = {prefix: environ[variable] for prefix, variable in variables.items() if environ.get(variable)}
+    variables = {
+        prefix: known.key_variable
+        for prefix, known in BUILT_IN.items()
+        if known.key_variable is not None
+    }
+    found = {
+        prefix: environ[variable] for prefix, variable in variables.items() if environ.get(variable)
+    }
     unusable = [variables[prefix] for prefix, key in found.items() if not is_header_value(key)]
     if unusable:
         raise ConfigError(
-            [f"environment variable {name} holds a line break, a control character or blanks" for name in unusable]
+            [
+                f"environment variable {name} holds a line break, a control character or blanks"
+                for name in unusable
+            ]
         )
     if not found:
         raise ConfigError(
-            [f"no config file and no provider key: give --config FILE or set one of {', '.join(variables.values())}"]
+            [
+                (
+                    f"no config file and no provider key: give --config FILE or set one of "
+                    f"{', '.join(variables.values())}"
+                )
+            ]
         )
-    entries = tuple(ModelProvider(model=f"{prefix}/*", access_key=Secret(key)) for prefix, key in found.items())
+    entries = tuple(
+        ModelProvider(model=f"{prefix}/*", access_key=Secret(key)) for prefix, key in found.items()
+    )
     config = Config(model_providers=entries)
     report = Report(_ENVIRONMENT)
-    return LoadedConfig(config, resolve_providers(config, report), report.warnings, is_zero_config=True)
+    return LoadedConfig(
+        config, resolve_providers(config, report), report.warnings, is_zero_config=True
+    )
 
 
-def _with_reachable_passthrough(config: Config, providers: tuple[Provider, ...], report: Report) -> Config:
+def _with_reachable_passthrough(
+    config: Config, providers: tuple[Provider, ...], report: Report
+) -> Config:
     """The config without passthrough paths whose provider was left out or is a router model."""
-    reachable = {name for each in providers if not each.is_router for name in (each.name, each.prefix)}
+    reachable = {
+        name for each in providers if not each.is_router for name in (each.name, each.prefix)
+    }
     kept = []
     for at, entry in report.entries(("passthrough",), config.passthrough):
         if entry.provider in reachable:
@@ -101,7 +129,7 @@ def _with_reachable_passthrough(config: Config, providers: tuple[Provider, ...],
     return msgspec.structs.replace(config, passthrough=tuple(kept))
 
 
-def _read_root(path: Path, report: Report) -> document.Mapping:
+def _read_root(path: Path, report: Report) -> yaml_nodes.Mapping:
     """The file's mapping. What is wrong with keys is reported; what ends the reading is raised.
 
     Raises: ConfigError.
@@ -117,16 +145,22 @@ def _read_root(path: Path, report: Report) -> document.Mapping:
     root = read.root
     if root is None or (isinstance(root, Scalar) and is_null(root.text)):
         raise ConfigError([f"{path}:1: the file is empty"])
-    if not isinstance(root, document.Mapping):
-        raise ConfigError([f"{path}:{root.line}: expected a mapping of keys such as model_providers"])
+    if not isinstance(root, yaml_nodes.Mapping):
+        raise ConfigError(
+            [f"{path}:{root.line}: expected a mapping of keys such as model_providers"]
+        )
     report.note_place((), Place(root.line))
     for line, message in read.problems:
         report.problem((), message, line=line)
     return root
 
 
-def _without_missing_optional_keys(root: document.Mapping, expander: Expander) -> document.Mapping:
-    """The document with an empty ``access_key`` in every optional entry whose key cannot be expanded."""
+def _without_missing_optional_keys(
+    root: yaml_nodes.Mapping, expander: Expander
+) -> yaml_nodes.Mapping:
+    """The document with an empty ``access_key`` in every optional entry whose key cannot be
+    expanded.
+    """
     providers = root.get("model_providers")
     if providers is None or not isinstance(providers.value, Sequence):
         return root
@@ -135,10 +169,15 @@ def _without_missing_optional_keys(root: document.Mapping, expander: Expander) -
 
 
 def _with_known_key(item: Node, expander: Expander) -> Node:
-    if not isinstance(item, document.Mapping):
+    if not isinstance(item, yaml_nodes.Mapping):
         return item
     key, optional = item.get("access_key"), item.get("optional")
-    if key is None or optional is None or not isinstance(key.value, Scalar) or not isinstance(optional.value, Scalar):
+    if (
+        key is None
+        or optional is None
+        or not isinstance(key.value, Scalar)
+        or not isinstance(optional.value, Scalar)
+    ):
         return item
     is_optional = to_bool(expander.expand(optional.value.text).text)
     if not is_optional or not expander.expand(key.value.text).problems:

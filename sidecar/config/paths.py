@@ -1,4 +1,6 @@
-"""Where at a provider each dialect is served: from a base URL's path and a prefix's conventions. Pure."""
+"""Where at a provider each dialect is served: from a base URL's path and a prefix's conventions.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ class Base(msgspec.Struct, frozen=True):
 def openai_paths(base: Base) -> tuple[str, dict[DialectName, str]]:
     """(base path for passthrough, path of each dialect) at an OpenAI-compatible provider.
 
-    The base URL's path stands in for the built-in one; ``/v1/messages`` follows it, but never as ``/v1/v1``.
+    The base URL's path stands in for the built-in one; ``/v1/messages`` follows it, but never as
+    ``/v1/v1``.
     """
     base_path = base.path or base.built_in_path
     paths = {dialect: base_path + end for dialect, end in _ENDS.items()}
@@ -42,7 +45,9 @@ def openai_paths(base: Base) -> tuple[str, dict[DialectName, str]]:
 
 
 def anthropic_paths(base: Base) -> tuple[str, dict[DialectName, str]]:
-    """As `openai_paths`, for Anthropic's convention: a base URL ends before ``/v1``, which all paths begin with."""
+    """As `openai_paths`, for Anthropic's convention: a base URL ends before ``/v1``, which all
+    paths begin with.
+    """
     base_path = f"{base.path.removesuffix('/v1')}/v1"
     paths = {dialect: base_path + end for dialect, end in _ENDS.items()}
     paths[DialectName.MESSAGES] = f"{base_path}/messages"
@@ -50,7 +55,8 @@ def anthropic_paths(base: Base) -> tuple[str, dict[DialectName, str]]:
 
 
 def azure_paths(base: Base) -> tuple[str, dict[DialectName, str]]:
-    """As `openai_paths`, for Azure OpenAI: by deployment with an API version, or Azure's ``/openai/v1`` as it stands.
+    """As `openai_paths`, for Azure OpenAI: by deployment with an API version, or Azure's
+    ``/openai/v1`` as it stands.
 
     Source: https://learn.microsoft.com/azure/ai-services/openai/reference
     """

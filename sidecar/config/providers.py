@@ -14,7 +14,7 @@ from sidecar.config.address import (
     is_host_header,
     read_base_url,
 )
-from sidecar.config.builtin import BUILT_IN, BuiltIn
+from sidecar.config.conventions import BUILT_IN, BuiltIn
 from sidecar.config.paths import Base, anthropic_paths, azure_paths, count_tokens_path, openai_paths
 from sidecar.config.report import Path, Report, did_you_mean
 from sidecar.config.schema import Config, TimeoutSettings
@@ -59,7 +59,9 @@ class Provider(msgspec.Struct, frozen=True):
     http_host: str
     """The Host header's value."""
     paths: dict[DialectName, str]
-    """The full path of each dialect that it speaks natively, with a query at Azure; may hold ``{model}``."""
+    """The full path of each dialect that it speaks natively, with a query at Azure; may hold
+    ``{model}``.
+    """
     count_tokens_path: str | None
     base_path: str
     """What stands in for ``/v1`` in a passthrough path."""
@@ -102,25 +104,36 @@ def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
 
 
 def names_of(entry: ModelProvider) -> set[str]:
-    """Every name by which other keys may mean the entry's model: name, model, bare id. A wildcard is no one model."""
+    """Every name by which other keys may mean the entry's model: name, model, bare id. A wildcard
+    is no one model.
+    """
     if entry.model.endswith("/*"):
         return set()
     return {entry.name or entry.model, entry.model, entry.model.partition("/")[2]}
 
 
 def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | None:
-    """The entry that serves ``overrides.llm_routing_model``, a wildcard last; None if none is named or it is left out.
+    """The entry that serves ``overrides.llm_routing_model``, a wildcard last; None if none is named
+    or it is left out.
 
     The router model's bare id is what follows the first slash of that key.
     """
     wanted = config.overrides.llm_routing_model or ""
-    named = (each for each in providers if wanted in {each.name, each.model, each.model_id} and not each.is_wildcard)
-    covering = (each for each in providers if each.is_wildcard and wanted.startswith(f"{each.prefix}/"))
+    named = (
+        each
+        for each in providers
+        if wanted in {each.name, each.model, each.model_id} and not each.is_wildcard
+    )
+    covering = (
+        each for each in providers if each.is_wildcard and wanted.startswith(f"{each.prefix}/")
+    )
     return next(named, None) or next(covering, None)
 
 
 def _used_names(config: Config) -> set[str]:
-    """What aliases, preferences and fallbacks name: models for apps, even if one of them is also the router."""
+    """What aliases, preferences and fallbacks name: models for apps, even if one of them is also
+    the router.
+    """
     names = {alias.target for alias in config.model_aliases.values()}
     names.update(name for preference in config.routing_preferences for name in preference.models)
     names.update(name for entry in config.model_providers for name in entry.fallbacks)
@@ -137,7 +150,10 @@ def _is_left_out(entry: ModelProvider, at: Path, report: Report) -> bool:
     elif has_no_key and entry.base_url is None and entry.model.partition("/")[0] in BUILT_IN:
         report.warn(at, "has no access_key: the provider will refuse its calls")
     if entry.passthrough_auth and entry.access_key:
-        report.warn((*at, "passthrough_auth"), "the caller's credential is forwarded, so access_key is not used")
+        report.warn(
+            (*at, "passthrough_auth"),
+            "the caller's credential is forwarded, so access_key is not used",
+        )
     return False
 
 
@@ -198,7 +214,9 @@ def _conventions(entry: ModelProvider, prefix: str, at: Path, report: Report) ->
     return known
 
 
-def _address(entry: ModelProvider, known: BuiltIn | None, at: Path, report: Report) -> Address | None:
+def _address(
+    entry: ModelProvider, known: BuiltIn | None, at: Path, report: Report
+) -> Address | None:
     url = entry.base_url or (known.origin if known is not None else None)
     if url is None:
         if known is not None:
@@ -215,9 +233,15 @@ def _address(entry: ModelProvider, known: BuiltIn | None, at: Path, report: Repo
 
 def _check_headers(entry: ModelProvider, known: BuiltIn | None, at: Path, report: Report) -> None:
     """Report what would break the head of a request. Values are never quoted."""
-    taken = {_credential_header(entry, known)} if entry.access_key and not entry.passthrough_auth else set()
+    taken = (
+        {_credential_header(entry, known)}
+        if entry.access_key and not entry.passthrough_auth
+        else set()
+    )
     if entry.access_key is not None and not is_header_value(entry.access_key.reveal()):
-        report.problem((*at, "access_key"), "holds a line break, a control character or blanks around it")
+        report.problem(
+            (*at, "access_key"), "holds a line break, a control character or blanks around it"
+        )
     if entry.http_host is not None and not is_host_header(entry.http_host):
         report.problem((*at, "http_host"), "must be host or host:port")
     for name, value in entry.headers.items():
@@ -225,7 +249,9 @@ def _check_headers(entry: ModelProvider, known: BuiltIn | None, at: Path, report
         if not is_header_name(name):
             report.problem(here, "is not a valid header name")
         elif name.lower() in MANAGED_HEADERS:
-            report.problem(here, "cannot be set: it belongs to the connection (for Host use http_host)")
+            report.problem(
+                here, "cannot be set: it belongs to the connection (for Host use http_host)"
+            )
         elif name.lower() in taken:
             report.problem(here, "stands there already: by access_key, or in another case")
         taken.add(name.lower())
@@ -240,7 +266,9 @@ def _credential_header(entry: ModelProvider, known: BuiltIn | None) -> str:
     return "api-key" if entry.model.startswith("azure_openai/") else "authorization"
 
 
-def _paths(entry: ModelProvider, prefix: str, known: BuiltIn, address: Address) -> tuple[str, dict[DialectName, str]]:
+def _paths(
+    entry: ModelProvider, prefix: str, known: BuiltIn, address: Address
+) -> tuple[str, dict[DialectName, str]]:
     base = Base(address.path, address.query, known.base_path)
     if prefix == "azure_openai":
         base_path, usual = azure_paths(base)

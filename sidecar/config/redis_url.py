@@ -15,7 +15,10 @@ _SEVERAL_SERVERS: Final = re.compile(r"redis\+(?:sentinel|cluster)://\S+", re.IG
 _SEVERAL_HOSTS: Final = re.compile(r"rediss?://(?:[^/]*@)?[^/@]*,[^/@]*(?:/|$)", re.IGNORECASE)
 _USUAL_PORT: Final = 6379
 _DATABASE: Final = re.compile(r"/?[0-9]{0,6}/?")
-_ESCAPE: Final = "; in a user or password @ : / ? # must be percent-encoded, or stand under username and password"
+_ESCAPE: Final = (
+    "; in a user or password @ : / ? # must be percent-encoded, "
+    "or stand under username and password"
+)
 
 
 class RedisAddress(msgspec.Struct, frozen=True):
@@ -30,12 +33,16 @@ class RedisAddress(msgspec.Struct, frozen=True):
 
 
 def names_several_servers(url: str) -> bool:
-    """Whether a URL is one of Sentinel's or of a Cluster's, which are not taken apart here."""
+    """Whether a URL is one of Sentinel's or of a ProviderRegistry's, which are not taken apart
+    here.
+    """
     return _SEVERAL_SERVERS.fullmatch(url) is not None
 
 
 def read_redis_url(url: str) -> RedisAddress | str:
-    """The server of a URL, or the sentence that says what is wrong with it, which never quotes it: passwords."""
+    """The server of a URL, or the sentence that says what is wrong with it, which never quotes it:
+    passwords.
+    """
     if _SEVERAL_HOSTS.match(url):
         return "names several servers: redis+sentinel:// and redis+cluster:// do that"
     try:
@@ -57,7 +64,11 @@ def read_redis_url(url: str) -> RedisAddress | str:
 
 
 def _fault_of(url: str, parts: urllib.parse.SplitResult) -> str | None:
-    if parts.scheme not in _ONE_SERVER or not url[len(parts.scheme) :].startswith("://") or url.endswith("://"):
+    if (
+        parts.scheme not in _ONE_SERVER
+        or not url[len(parts.scheme) :].startswith("://")
+        or url.endswith("://")
+    ):
         return "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://"
     if parts.port == 0 or any(blank.isspace() for blank in url):
         return f"is not a URL with a valid host and port{_ESCAPE}"

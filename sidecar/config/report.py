@@ -18,14 +18,18 @@ T = TypeVar("T")
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a value stands, and its text before expansion: the only text of it that a message may repeat."""
+    """Where a value stands, and its text before expansion: the only text of it that a message may
+    repeat.
+    """
 
     line: int
     written: str | None = None
 
 
 class Report:
-    """Collects problems and warnings. Messages quote what is written in the file, never what it expands to."""
+    """Collects problems and warnings. Messages quote what is written in the file, never what it
+    expands to.
+    """
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -55,7 +59,9 @@ class Report:
         self._places[path] = place
 
     def note_kept(self, path: Path, indices: Sequence[int], *, of: int) -> None:
-        """Remember which items of a list were usable, so that `entries` can give each its index in the file."""
+        """Remember which items of a list were usable, so that `entries` can give each its index in
+        the file.
+        """
         self._kept[path] = tuple(indices)
         if len(indices) < of:
             self._incomplete.add(path)
@@ -103,7 +109,9 @@ def spell(path: Path) -> str:
         if isinstance(key, int):
             parts.append(f"[{key}]")
         else:
-            parts.append(f"{'.' if parts else ''}{key if _PLAIN_KEY.fullmatch(key) else quote(key)}")
+            parts.append(
+                f"{'.' if parts else ''}{key if _PLAIN_KEY.fullmatch(key) else quote(key)}"
+            )
     return "".join(parts)
 
 

@@ -9,7 +9,14 @@ import re
 from typing import Final
 
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOL: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_BOOL: Final = {
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _OCTAL: Final = re.compile(r"0o([0-7]{1,18})")
 _HEX: Final = re.compile(r"0x([0-9a-fA-F]{1,15})")
@@ -28,7 +35,9 @@ def to_bool(text: str) -> bool | None:
 
 
 def to_int(text: str) -> int | None:
-    """A whole number of at most 18 digits, decimal, ``0o`` octal or ``0x`` hexadecimal; None for any other text."""
+    """A whole number of at most 18 digits, decimal, ``0o`` octal or ``0x`` hexadecimal; None for
+    any other text.
+    """
     if _INT.fullmatch(text):
         return int(text)
     for pattern, base in ((_OCTAL, 8), (_HEX, 16)):

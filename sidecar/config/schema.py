@@ -1,7 +1,7 @@
 """Every key of the config, as frozen structs: one per room, a unit in every name.
 
-A YAML key that plano already taught its users keeps its name; the Python name adds the unit. The published table and
-JSON Schema are made from these structs (`sidecar.config.table`).
+A YAML key that plano already taught its users keeps its name; the Python name adds the unit. The
+published table and JSON Schema are made from these structs (`sidecar.config.reference`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import msgspec
 from msgspec import Meta
 
 from sidecar.config.schema_providers import PATH_PATTERN, ModelProvider, Seconds, Section, Text
-from sidecar.config.schema_routing import Count, MetricsSource, ModelAlias, Routing, RoutingPreference
+from sidecar.config.schema_routing import (
+    Count,
+    MetricsSource,
+    ModelAlias,
+    Routing,
+    RoutingPreference,
+)
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Duration = Annotated[float, Meta(ge=0)]
@@ -24,16 +30,23 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - kubelet and Prometheus call the 
 class Listener(Section, frozen=True):
     """A port that apps call."""
 
-    type: Annotated[Literal["model"], Meta(description="plano's other types are not served")] = "model"
+    type: Annotated[Literal["model"], Meta(description="plano's other types are not served")] = (
+        "model"
+    )
     name: Annotated[Text | None, Meta(description="for people")] = None
     address: Annotated[Text | None, Meta(description="IP address; unset: 127.0.0.1 and ::1")] = None
     port: Annotated[Port, Meta(description="TCP port; 0 picks a free one")] = 12000
     allow_origins: Annotated[
         tuple[Text, ...],
-        Meta(description="web origins whose pages may call and read the answers (CORS); any other Origin is refused"),
+        Meta(
+            description="web origins whose pages may call and read the answers (CORS); any other "
+            "Origin is refused"
+        ),
     ] = ()
     timeout: Annotated[Any, Meta(description="plano's; not served (see `timeouts`)")] = None
-    max_retries: Annotated[Any, Meta(description="plano's; not served (see `limits.attempts`)")] = None
+    max_retries: Annotated[Any, Meta(description="plano's; not served (see `limits.attempts`)")] = (
+        None
+    )
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -44,7 +57,9 @@ class Listener(Section, frozen=True):
 class Admin(Section, frozen=True):
     """The port of probes, metrics and operators."""
 
-    address: Annotated[Text | None, Meta(description="IP address; unset: all addresses of both families")] = None
+    address: Annotated[
+        Text | None, Meta(description="IP address; unset: all addresses of both families")
+    ] = None
     port: Annotated[Port, Meta(description="TCP port; 0 picks a free one")] = 9901
     mutations: Annotated[bool, Meta(description="serve the pages that change something")] = False
 
@@ -59,12 +74,20 @@ class Admin(Section, frozen=True):
 class Overrides(Section, frozen=True):
     """Plano's overrides, of which one is ours too."""
 
-    llm_routing_model: Annotated[Text | None, Meta(description="the provider entry that is the router model")] = None
-    upstream_connect_timeout: Annotated[Any, Meta(description="plano's; not served (see `timeouts`)")] = None
+    llm_routing_model: Annotated[
+        Text | None, Meta(description="the provider entry that is the router model")
+    ] = None
+    upstream_connect_timeout: Annotated[
+        Any, Meta(description="plano's; not served (see `timeouts`)")
+    ] = None
     upstream_tls_ca_path: Annotated[Any, Meta(description="plano's; not served")] = None
     agent_orchestration_model: Annotated[Any, Meta(description="plano's; not served")] = None
-    orchestrator_model_context_length: Annotated[Any, Meta(description="plano's; not served")] = None
-    prompt_target_intent_matching_threshold: Annotated[Any, Meta(description="plano's; not served")] = None
+    orchestrator_model_context_length: Annotated[Any, Meta(description="plano's; not served")] = (
+        None
+    )
+    prompt_target_intent_matching_threshold: Annotated[
+        Any, Meta(description="plano's; not served")
+    ] = None
     optimize_context_window: Annotated[Any, Meta(description="plano's; not served")] = None
     use_agent_orchestrator: Annotated[Any, Meta(description="plano's; not served")] = None
     disable_signals: Annotated[Any, Meta(description="plano's; not served")] = None
@@ -73,27 +96,39 @@ class Overrides(Section, frozen=True):
 class TimeoutSettings(Section, frozen=True):
     """How long the sidecar waits, for the app and for providers."""
 
-    request_header_s: Annotated[Seconds, Meta(description="for the head of the app's request")] = 10.0
+    request_header_s: Annotated[Seconds, Meta(description="for the head of the app's request")] = (
+        10.0
+    )
     request_body_s: Annotated[Seconds, Meta(description="for its body")] = 30.0
     connect_s: Annotated[Seconds, Meta(description="for TCP and TLS to a provider")] = 2.0
     first_byte_s: Annotated[Seconds, Meta(description="for a stream's first byte")] = 120.0
-    response_s: Annotated[Seconds, Meta(description="for a whole answer that is not streamed")] = 600.0
+    response_s: Annotated[Seconds, Meta(description="for a whole answer that is not streamed")] = (
+        600.0
+    )
     stream_idle_s: Annotated[Seconds, Meta(description="between two pieces of a stream")] = 300.0
 
 
 class DrainSettings(Section, frozen=True):
     """How the sidecar goes down."""
 
-    quiet_s: Annotated[Duration, Meta(description="it goes once no call has run for this long")] = 2.0
+    quiet_s: Annotated[Duration, Meta(description="it goes once no call has run for this long")] = (
+        2.0
+    )
     grace_s: Annotated[Duration, Meta(description="and no later than this after SIGTERM")] = 25.0
 
 
 class Limits(Section, frozen=True):
     """What one sidecar takes on at a time."""
 
-    in_flight: Annotated[Count, Meta(description="calls at a time; more are refused with 503")] = 1024
-    body_bytes: Annotated[Count, Meta(description="a longer request body is refused with 413")] = 33_554_432
-    buffered_bytes: Annotated[Count, Meta(description="request bodies held at a time, all calls together")] = 67_108_864
+    in_flight: Annotated[Count, Meta(description="calls at a time; more are refused with 503")] = (
+        1024
+    )
+    body_bytes: Annotated[Count, Meta(description="a longer request body is refused with 413")] = (
+        33_554_432
+    )
+    buffered_bytes: Annotated[
+        Count, Meta(description="request bodies held at a time, all calls together")
+    ] = 67_108_864
     attempts: Annotated[Count, Meta(description="tries at providers for one call")] = 3
 
 
@@ -101,11 +136,14 @@ class Tracing(Section, frozen=True):
     """Spans."""
 
     random_sampling_percent: Annotated[
-        Annotated[float, Meta(ge=0, le=100)], Meta(description="share of new traces that are sampled; 0 is off")
+        Annotated[float, Meta(ge=0, le=100)],
+        Meta(description="share of new traces that are sampled; 0 is off"),
     ] = msgspec.field(default=0.0, name="random_sampling")
     otlp_endpoint: Annotated[Text | None, Meta(description="OTLP over HTTP")] = None
     trace_arch_internal: Annotated[Any, Meta(description="plano's; not served")] = None
-    opentracing_grpc_endpoint: Annotated[Any, Meta(description="plano's; not served (see `otlp_endpoint`)")] = None
+    opentracing_grpc_endpoint: Annotated[
+        Any, Meta(description="plano's; not served (see `otlp_endpoint`)")
+    ] = None
     span_attributes: Annotated[Any, Meta(description="plano's; not served")] = None
     exporters: Annotated[Any, Meta(description="plano's; not served")] = None
 
@@ -113,17 +151,25 @@ class Tracing(Section, frozen=True):
 class AccessLog(Section, frozen=True):
     """One line a call on stdout."""
 
-    mode: Annotated[Literal["all", "errors", "off"], Meta(description="which calls are written")] = "errors"
+    mode: Annotated[
+        Literal["all", "errors", "off"], Meta(description="which calls are written")
+    ] = "errors"
     sample: Annotated[
-        Annotated[float, Meta(ge=0, le=1)], Meta(description="share of the other calls written in mode `errors`")
+        Annotated[float, Meta(ge=0, le=1)],
+        Meta(description="share of the other calls written in mode `errors`"),
     ] = 0.01
 
 
 class Passthrough(Section, frozen=True):
     """A path prefix that goes to one provider, bytes untouched."""
 
-    path: Annotated[str, Meta(pattern=PATH_PATTERN, description="path prefix at the sidecar, such as `/v1/files`")]
-    provider: Annotated[Text, Meta(description="name of a provider entry, or a prefix that one has")]
+    path: Annotated[
+        str,
+        Meta(pattern=PATH_PATTERN, description="path prefix at the sidecar, such as `/v1/files`"),
+    ]
+    provider: Annotated[
+        Text, Meta(description="name of a provider entry, or a prefix that one has")
+    ]
 
 
 class Config(Section, frozen=True):
@@ -131,28 +177,33 @@ class Config(Section, frozen=True):
 
     model_providers: Annotated[
         tuple[ModelProvider, ...],
-        Meta(min_length=1, description="providers and their models; `llm_providers` is the old name"),
+        Meta(
+            min_length=1, description="providers and their models; `llm_providers` is the old name"
+        ),
     ]
     version: Annotated[
         Literal["v0.4.0", "v0.3.0", "0.2.0", "v0.2.0", "0.1-beta", "v0.1.0", "v0.1"],
         Meta(description="plano's; before v0.4.0 `routing_preferences` may stand under a provider"),
     ] = "v0.4.0"
-    listeners: Annotated[tuple[Listener, ...], Meta(min_length=1, description="the port that apps call; one entry")] = (
-        Listener(),
-    )
+    listeners: Annotated[
+        tuple[Listener, ...], Meta(min_length=1, description="the port that apps call; one entry")
+    ] = (Listener(),)
     admin: Annotated[Admin, Meta(description="port of probes, metrics and operators")] = Admin()
-    model_aliases: Annotated[dict[str, ModelAlias], Meta(description="other names for models")] = msgspec.field(
-        default_factory=dict
+    model_aliases: Annotated[dict[str, ModelAlias], Meta(description="other names for models")] = (
+        msgspec.field(default_factory=dict)
     )
     routing_preferences: Annotated[
-        tuple[RoutingPreference, ...], Meta(description="kinds of work and the models that should do them")
+        tuple[RoutingPreference, ...],
+        Meta(description="kinds of work and the models that should do them"),
     ] = ()
     model_metrics_sources: Annotated[
         tuple[MetricsSource, ...], Meta(description="where prices and latencies are read from")
     ] = ()
     overrides: Annotated[Overrides, Meta(description="plano's overrides")] = Overrides()
     routing: Annotated[Routing, Meta(description="choosing and keeping a model")] = Routing()
-    timeouts: Annotated[TimeoutSettings, Meta(description="how long the sidecar waits")] = TimeoutSettings()
+    timeouts: Annotated[TimeoutSettings, Meta(description="how long the sidecar waits")] = (
+        TimeoutSettings()
+    )
     drain: Annotated[DrainSettings, Meta(description="how it goes down")] = DrainSettings()
     limits: Annotated[Limits, Meta(description="what it takes on at a time")] = Limits()
     tracing: Annotated[Tracing, Meta(description="spans")] = Tracing()
@@ -160,6 +211,8 @@ class Config(Section, frozen=True):
     passthrough: Annotated[
         tuple[Passthrough, ...], Meta(description="path prefixes that go to one provider untouched")
     ] = ()
-    propagate: Annotated[tuple[str, ...], Meta(description="more request headers that go to providers")] = ()
+    propagate: Annotated[
+        tuple[str, ...], Meta(description="more request headers that go to providers")
+    ] = ()
     ratelimits: Annotated[Any, Meta(description="plano's; not served")] = None
     prompt_caching: Annotated[Any, Meta(description="plano's; not served")] = None

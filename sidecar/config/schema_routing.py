@@ -16,14 +16,17 @@ Count = Annotated[int, Meta(ge=1)]
 class ModelAlias(Section, frozen=True):
     """Another name for a model; one level, aliases do not chain."""
 
-    target: Annotated[Text, Meta(description="the model, or the provider entry's name, that it stands for")]
+    target: Annotated[
+        Text, Meta(description="the model, or the provider entry's name, that it stands for")
+    ]
 
 
 class SelectionPolicy(Section, frozen=True):
     """How the models of one preference are ordered."""
 
     prefer: Annotated[
-        Literal["cheapest", "fastest", "none"], Meta(description="`none` keeps the order in which they stand")
+        Literal["cheapest", "fastest", "none"],
+        Meta(description="`none` keeps the order in which they stand"),
     ] = "none"
 
 
@@ -31,9 +34,15 @@ class RoutingPreference(Section, frozen=True):
     """A described kind of work with the models that should do it."""
 
     name: Annotated[Text, Meta(description="unique name of the route")]
-    description: Annotated[Text, Meta(description="the kind of work, for the router model to recognise")]
-    models: Annotated[tuple[Text, ...], Meta(min_length=1, description="configured models, best first")]
-    selection_policy: Annotated[SelectionPolicy, Meta(description="how the models are ordered")] = SelectionPolicy()
+    description: Annotated[
+        Text, Meta(description="the kind of work, for the router model to recognise")
+    ]
+    models: Annotated[
+        tuple[Text, ...], Meta(min_length=1, description="configured models, best first")
+    ]
+    selection_policy: Annotated[SelectionPolicy, Meta(description="how the models are ordered")] = (
+        SelectionPolicy()
+    )
 
 
 class MetricsSource(Section, frozen=True):
@@ -44,15 +53,17 @@ class MetricsSource(Section, frozen=True):
         Literal["digitalocean", "models.dev", "file", "prometheus"],
         Meta(description="`prometheus` tells latency, the others cost"),
     ]
-    url: Annotated[Text | None, Meta(description="unset: the provider's own; needed for `prometheus`")] = None
+    url: Annotated[
+        Text | None, Meta(description="unset: the provider's own; needed for `prometheus`")
+    ] = None
     path: Annotated[Text | None, Meta(description="price file; needed for `file`")] = None
     query: Annotated[Text | None, Meta(description="PromQL with the label `model_name`")] = None
     refresh_interval_s: Annotated[
         Count | None, Meta(description="how often it is read again; unset: once at start")
     ] = msgspec.field(default=None, name="refresh_interval")
-    model_aliases: Annotated[dict[str, Text], Meta(description="catalog key to configured model")] = msgspec.field(
-        default_factory=dict
-    )
+    model_aliases: Annotated[
+        dict[str, Text], Meta(description="catalog key to configured model")
+    ] = msgspec.field(default_factory=dict)
 
 
 class RedisTls(Section, frozen=True):
@@ -66,18 +77,27 @@ class RedisTls(Section, frozen=True):
 class SessionCache(Section, frozen=True):
     """Where pins are kept."""
 
-    type: Annotated[Literal["memory", "redis"], Meta(description="`redis` shares pins between pods")] = "memory"
+    type: Annotated[
+        Literal["memory", "redis"], Meta(description="`redis` shares pins between pods")
+    ] = "memory"
     url: Annotated[
         Secret | None,
-        Meta(description="`redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`; needed for `redis`"),
+        Meta(
+            description="`redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`; "
+            "needed for `redis`"
+        ),
     ] = None
-    tenant_header: Annotated[Text | None, Meta(description="header that names the tenant of a session")] = None
+    tenant_header: Annotated[
+        Text | None, Meta(description="header that names the tenant of a session")
+    ] = None
     tenant: Annotated[Text | None, Meta(description="fixed tenant; wins over the header")] = None
     call_budget_ms: Annotated[Count, Meta(description="all that one call waits for Redis")] = 20
     username: Annotated[Text | None, Meta(description="ACL user")] = None
     password: Annotated[Secret | None, Meta(description="its password, kept out of the URL")] = None
     tls: Annotated[RedisTls, Meta(description="files for TLS to Redis")] = RedisTls()
-    near_cache: Annotated[bool, Meta(description="keep pins that were read in this process, coherently")] = True
+    near_cache: Annotated[
+        bool, Meta(description="keep pins that were read in this process, coherently")
+    ] = True
 
 
 class Routing(Section, frozen=True):
@@ -87,21 +107,39 @@ class Routing(Section, frozen=True):
         default=600, name="session_ttl_seconds"
     )
     session_ttl_mode: Annotated[
-        Literal["sliding", "fixed"], Meta(description="`sliding` starts the TTL anew while a session is used")
+        Literal["sliding", "fixed"],
+        Meta(description="`sliding` starts the TTL anew while a session is used"),
     ] = "sliding"
-    session_max_entries: Annotated[Count, Meta(description="pins held in memory, near cache included")] = 100_000
+    session_max_entries: Annotated[
+        Count, Meta(description="pins held in memory, near cache included")
+    ] = 100_000
     session_headers: Annotated[
-        tuple[str, ...], Meta(description="headers that name a session; the first one present counts")
-    ] = ("x-model-affinity", "x-claude-code-session-id", "x-session-affinity", "session_id", "session-id")
+        tuple[str, ...],
+        Meta(description="headers that name a session; the first one present counts"),
+    ] = (
+        "x-model-affinity",
+        "x-claude-code-session-id",
+        "x-session-affinity",
+        "session_id",
+        "session-id",
+    )
     session_cache: Annotated[SessionCache, Meta(description="where pins are kept")] = SessionCache()
     unknown_model: Annotated[
-        Literal["error", "default"], Meta(description="a model that is not configured: 404, or the default provider")
+        Literal["error", "default"],
+        Meta(description="a model that is not configured: 404, or the default provider"),
     ] = "error"
-    router_timeout_ms: Annotated[Count, Meta(description="how long a call waits for the router model")] = 1000
-    router_context_tokens: Annotated[Count, Meta(description="budget of the router model's prompt")] = 8192
+    router_timeout_ms: Annotated[
+        Count, Meta(description="how long a call waits for the router model")
+    ] = 1000
+    router_context_tokens: Annotated[
+        Count, Meta(description="budget of the router model's prompt")
+    ] = 8192
     prompt_template: Annotated[
         Text | None,
-        Meta(description="router prompt with `{routes}` and `{conversation}`; unset: the built-in wording"),
+        Meta(
+            description="router prompt with `{routes}` and `{conversation}`; unset: the built-in "
+            "wording"
+        ),
     ] = None
     routing_budget: Annotated[Any, Meta(description="plano's; not served")] = None
     route_on_user_only: Annotated[Any, Meta(description="plano's; not served")] = None

@@ -19,7 +19,9 @@ class Secret:
     __slots__ = ("_read_again", "_text")
 
     def __init__(self, text: str, read_again: Callable[[], str | None] | None = None) -> None:
-        """Args: ``read_again`` looks up once more where the text came from, a file; None from it: it cannot be read."""
+        """Args: ``read_again`` looks up once more where the text came from, a file; None from it:
+        it cannot be read.
+        """
         self._text = text
         self._read_again = read_again
 
@@ -28,7 +30,8 @@ class Secret:
         return self._text
 
     def renewed(self) -> Secret | None:
-        """The secret that stands in its file now; None where that is the same, or nothing usable, or there is no file.
+        """The secret that stands in its file now; None where that is the same, or nothing usable,
+        or there is no file.
 
         Reads the disk: not for the loop's thread.
         """
@@ -59,7 +62,9 @@ class Secret:
 
 
 class FileText(str):
-    """A text that came, wholly or in part, out of ``${file:...}``: most mounted files are secrets, so it is masked."""
+    """A text that came, wholly or in part, out of ``${file:...}``: most mounted files are secrets,
+    so it is masked.
+    """
 
     __slots__ = ()
 
@@ -70,10 +75,13 @@ class FileText(str):
 def redacted(config: msgspec.Struct) -> dict[str, Any]:
     """A config as plain JSON values under its YAML keys, for people to look at.
 
-    Masked are: every `Secret` (keys, passwords, header values, Redis URLs), every text out of a file, and the user
-    info and query of every URL.
+    Masked are: every `Secret` (keys, passwords, header values, Redis URLs), every text out of a
+    file, and the user info and query of every URL.
     """
-    shown = {field.encode_name: _shown(getattr(config, field.name)) for field in msgspec.structs.fields(config)}
+    shown = {
+        field.encode_name: _shown(getattr(config, field.name))
+        for field in msgspec.structs.fields(config)
+    }
     return {key: value for key, value in shown.items() if value is not None}
 
 

@@ -1,4 +1,6 @@
-"""PEM files of a provider or of Redis: named in the config, looked at when it is checked, loaded at start."""
+"""PEM files of a provider or of Redis: named in the config, looked at when it is checked, loaded at
+start.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def tls_files_of(tls: ProviderTls, at: Path, report: Report) -> TlsFiles:
     for key in unreadable(tls):
         report.problem((*at, key), "names no file that can be read")
     if tls.key_file is not None and tls.cert_file is None:
-        report.problem((*at, "key_file"), "needs cert_file: a key without its certificate is shown to nobody")
+        report.problem(
+            (*at, "key_file"), "needs cert_file: a key without its certificate is shown to nobody"
+        )
     return TlsFiles(tls.ca_file, tls.cert_file, tls.key_file)
 
 

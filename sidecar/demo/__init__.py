@@ -1,1 +1,3 @@
-"""A provider and a router model that need no key and no network; for the demo, the README and the tests."""
+"""A provider and a router model that need no key and no network; for the demo, the README and the
+tests.
+"""

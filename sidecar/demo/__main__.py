@@ -37,7 +37,9 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="the provider's (default: 8000)")
-    parser.add_argument("--router-port", type=int, default=8001, help="the router model's (default: 8001)")
+    parser.add_argument(
+        "--router-port", type=int, default=8001, help="the router model's (default: 8001)"
+    )
     arguments = parser.parse_args()
     asyncio.run(_serve(arguments.host, arguments.port, arguments.router_port))
     return 0

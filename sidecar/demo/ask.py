@@ -1,4 +1,6 @@
-"""What a demo provider reads in a request body, and the answer it makes up: the same words for the same request."""
+"""What a demo provider reads in a request body, and the answer it makes up: the same words for the
+same request.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ IMAGE_TOKENS: Final = 85
 """What one image costs; OpenAI bills its low-detail images so."""
 
 _CACHED_FROM_TOKENS: Final = 1024
-"""Prompts from this length on are reported as partly cached, in steps of 128, as OpenAI's caching guide has it."""
+"""Prompts from this length on are reported as partly cached, in steps of 128, as OpenAI's caching
+guide has it.
+"""
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -80,29 +84,44 @@ def read_ask(body: Json) -> Ask:
     texts, images = _texts_and_images([turns, body.get("system"), body.get("instructions")])
     tools_text = msgspec.json.encode(body["tools"]) if body.get("tools") else b""
     options, thinking = body.get("stream_options"), body.get("thinking")
-    limit = next((body[k] for k in ("max_completion_tokens", "max_output_tokens", "max_tokens") if body.get(k)), None)
+    limit = next(
+        (
+            body[k]
+            for k in ("max_completion_tokens", "max_output_tokens", "max_tokens")
+            if body.get(k)
+        ),
+        None,
+    )
     return Ask(
         model=str(body.get("model") or ""),
         prompt=_newest_user_text(turns),
         wants_stream=body.get("stream") is True,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        wants_thinking=isinstance(thinking, dict) and thinking.get("type") in {"enabled", "adaptive"},
+        wants_thinking=isinstance(thinking, dict)
+        and thinking.get("type") in {"enabled", "adaptive"},
         tool=None if _ends_with_tool_result(turns) else _offered_tool(body),
-        input_tokens=max(1, (sum(len(t.encode()) for t in texts) + len(tools_text)) // 4 + images * IMAGE_TOKENS),
+        input_tokens=max(
+            1, (sum(len(t.encode()) for t in texts) + len(tools_text)) // 4 + images * IMAGE_TOKENS
+        ),
         images=images,
         output_limit=limit if isinstance(limit, int) else None,
     )
 
 
 def make_answer(ask: Ask, *, provider: str) -> Answer:
-    """Make up the answer to a request: a call of the offered function, else a sentence that repeats the question."""
+    """Make up the answer to a request: a call of the offered function, else a sentence that repeats
+    the question.
+    """
     if ask.tool is not None:
         text = msgspec.json.encode(_example(ask.tool.schema)).decode()
         return Answer((), ask.tool, tuple(text[i : i + 6] for i in range(0, len(text), 6)))
     asked = " ".join(ask.prompt.split())
     asked = asked if len(asked) <= 60 else asked[:57] + "..."
     seen = f" and sent {ask.images} image{'s' * (ask.images > 1)}" if ask.images else ""
-    text = f'This is {ask.model} at the {provider} provider. You said "{asked}"{seen}. Nothing here was thought up.'
+    text = (
+        f'This is {ask.model} at the {provider} provider. You said "{asked}"{seen}. '
+        "Nothing here was thought up."
+    )
     words = text.split(" ")
     pieces = tuple(word if i == 0 else " " + word for i, word in enumerate(words))
     if ask.output_limit is not None and ask.output_limit < len(pieces):
@@ -120,7 +139,11 @@ def _texts_and_images(value: object) -> tuple[list[str], int]:
     if isinstance(value, dict):
         if value.get("type") in {"image_url", "input_image", "image"}:
             return [], 1
-        held = [value[key] for key in ("content", "text", "output", "arguments", "input") if key in value]
+        held = [
+            value[key]
+            for key in ("content", "text", "output", "arguments", "input")
+            if key in value
+        ]
         return _texts_and_images(held)
     return [], 0
 
@@ -132,7 +155,11 @@ def _newest_user_text(turns: list[Any]) -> str:
         if isinstance(turn, dict) and turn.get("role") == "user":
             content = turn.get("content")
             parts = content if isinstance(content, list) else [content]
-            texts = [p if isinstance(p, str) else p.get("text") for p in parts if isinstance(p, str | dict)]
+            texts = [
+                p if isinstance(p, str) else p.get("text")
+                for p in parts
+                if isinstance(p, str | dict)
+            ]
             said = "\n".join(text for text in texts if isinstance(text, str))
             if said:
                 return said
@@ -153,7 +180,9 @@ def _ends_with_tool_result(turns: list[Any]) -> bool:
 
 
 def _offered_tool(body: Json) -> Tool | None:
-    """The function that ``tool_choice`` names, else the first; None where there is none or it is forbidden."""
+    """The function that ``tool_choice`` names, else the first; None where there is none or it is
+    forbidden.
+    """
     choice, listed = body.get("tool_choice"), body.get("tools")
     kind = choice.get("type") if isinstance(choice, dict) else choice
     if kind == "none" or not isinstance(listed, list):
@@ -163,9 +192,17 @@ def _offered_tool(body: Json) -> Tool | None:
         inner = entry.get("function") if isinstance(entry, dict) else None
         spec = inner if isinstance(inner, dict) else entry
         if isinstance(spec, dict) and isinstance(spec.get("name"), str):
-            tools.append(Tool(spec["name"], spec.get("parameters") or spec.get("input_schema") or {}))
+            tools.append(
+                Tool(spec["name"], spec.get("parameters") or spec.get("input_schema") or {})
+            )
     inner = choice.get("function") if isinstance(choice, dict) else None
-    wanted = inner.get("name") if isinstance(inner, dict) else choice.get("name") if isinstance(choice, dict) else None
+    wanted = (
+        inner.get("name")
+        if isinstance(inner, dict)
+        else choice.get("name")
+        if isinstance(choice, dict)
+        else None
+    )
     return next((tool for tool in tools if wanted in {None, tool.name}), None)
 
 

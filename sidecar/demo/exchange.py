@@ -46,14 +46,18 @@ _READING: Final = (*_GENERATING, "/embeddings", "/messages/count_tokens")
 class Exchange:
     """One request and its answer: decides what to say, and leaves it to a `Sender`."""
 
-    def __init__(self, persona: Persona, request: web.Request, record: RecordedRequest, number: int) -> None:
+    def __init__(
+        self, persona: Persona, request: web.Request, record: RecordedRequest, number: int
+    ) -> None:
         self._persona = persona
         self._request = request
         self._record = record
         self._number = number
         self._path = record.path
         self._is_anthropic = "/messages" in record.path or "anthropic-version" in request.headers
-        self._wire = next((wire for end, wire in _GENERATING.items() if self._path.endswith(end)), None)
+        self._wire = next(
+            (wire for end, wire in _GENERATING.items() if self._path.endswith(end)), None
+        )
         self._body: Json = {}
 
     async def answer(self, holds: Holds) -> web.StreamResponse:
@@ -74,7 +78,9 @@ class Exchange:
             events = self._wire.events(ask, made, self._number)
             headers["content-type"] = "text/event-stream; charset=utf-8"
             headers["cache-control"] = "no-cache"
-            return await sender.send_stream(headers, events, self._error_event(fault), self._persona.token_gap_s)
+            return await sender.send_stream(
+                headers, events, self._error_event(fault), self._persona.token_gap_s
+            )
         return await sender.send_whole(200, headers, self._whole(ask, made))
 
     def _wish(self, ask: Ask) -> Fault:
@@ -82,14 +88,18 @@ class Exchange:
         return wished_fault(model=ask.model, prompt=ask.prompt, header=header, directive=directive)
 
     def _read_body(self) -> Fault | None:
-        """Decode a JSON body, leaving others alone. Returns: the refusal of one that cannot be read."""
+        """Decode a JSON body, leaving others alone. Returns: the refusal of one that cannot be
+        read.
+        """
         is_json = self._request.content_type == "application/json"
         if not self._record.body or not (is_json or self._is_read()):
             return None
         try:
             self._body = msgspec.json.decode(self._record.body, type=dict)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return Fault(status=400, message=f"We could not parse the JSON body of your request: {error}")
+            return Fault(
+                status=400, message=f"We could not parse the JSON body of your request: {error}"
+            )
         return None
 
     def _is_read(self) -> bool:
@@ -102,12 +112,20 @@ class Exchange:
         if not self._is_read():
             known = self._path.endswith("/models") or "/files" in self._path
             return (
-                None if known else Fault(status=404, code="unknown_url", message=f"Unknown request URL: {self._path}")
+                None
+                if known
+                else Fault(
+                    status=404, code="unknown_url", message=f"Unknown request URL: {self._path}"
+                )
             )
         if self._is_anthropic and "anthropic-version" not in self._request.headers:
             return Fault(status=400, message="anthropic-version: header is required")
         if not ask.model:
-            text = "model: Field required" if self._is_anthropic else "you must provide a model parameter"
+            text = (
+                "model: Field required"
+                if self._is_anthropic
+                else "you must provide a model parameter"
+            )
             return Fault(status=400, message=text)
         if self._path.endswith("/messages") and ask.output_limit is None:
             return Fault(status=400, message="max_tokens: Field required")
@@ -127,7 +145,9 @@ class Exchange:
         if path.endswith("/embeddings"):
             return wire_small.embeddings(self._body, ask)
         if path.endswith("/models"):
-            return (wire_small.anthropic_models if self._is_anthropic else wire_small.openai_models)(models)
+            return (
+                wire_small.anthropic_models if self._is_anthropic else wire_small.openai_models
+            )(models)
         file_id = path.partition("/files")[2].strip("/")
         return wire_small.files(self._record.method, file_id, len(self._record.body))
 

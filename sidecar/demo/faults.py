@@ -1,4 +1,6 @@
-"""Failures on demand: what a demo provider does instead of a proper answer, and how a caller asks for it."""
+"""Failures on demand: what a demo provider does instead of a proper answer, and how a caller asks
+for it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ import msgspec
 
 
 class Act(enum.StrEnum):
-    """What happens to the answer. "Inside" is half-way through an event of a stream, or through a whole body."""
+    """What happens to the answer. "Inside" is half-way through an event of a stream, or through a
+    whole body.
+    """
 
     ANSWER = "answer"
     """The answer as it should be (or the error, where a status is set)."""
@@ -27,9 +31,13 @@ class Act(enum.StrEnum):
     CUT_HEAD = "cut-head"
     """The connection is closed inside the head."""
     CUT_STREAM = "cut-stream"
-    """The connection is closed after ``after_events`` events, at an event boundary; a whole answer: after its head."""
+    """The connection is closed after ``after_events`` events, at an event boundary; a whole answer:
+    after its head.
+    """
     CUT_INSIDE = "cut-inside"
-    """The connection is closed inside the event that follows ``after_events`` events, or inside a whole body."""
+    """The connection is closed inside the event that follows ``after_events`` events, or inside a
+    whole body.
+    """
     RESET = "reset"
     """TCP RST before a head."""
     RESET_STREAM = "reset-stream"
@@ -69,7 +77,9 @@ class Fault(msgspec.Struct, frozen=True):
     status: int = 0
     """An HTTP status from 400 on makes the answer an error; 0 leaves it."""
     code: str | None = None
-    """Which of the errors of that status: context_length_exceeded, insufficient_quota, credit_balance, ..."""
+    """Which of the errors of that status: context_length_exceeded, insufficient_quota,
+    credit_balance, ...
+    """
     message: str | None = None
     retry_after: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -79,8 +89,9 @@ class Fault(msgspec.Struct, frozen=True):
     after_events: int = 1
     delay_s: float = 0.0
     hold: asyncio.Event | None = None
-    """The answer waits for it: before the head where ``hold_after_events`` is 0, else after that many events of a
-    stream (and before it breaks there, if it is to). A whole answer waits before its head only."""
+    """The answer waits for it: before the head where ``hold_after_events`` is 0, else after that
+    many events of a stream (and before it breaks there, if it is to). A whole answer waits before
+    its head only."""
     hold_after_events: int = 0
 
 
@@ -99,7 +110,8 @@ _STATUS_OF_CODE: Final = {
 def parse_fault(spec: str) -> Fault:
     """Read a wish: a status, an error code or an act, then ``key=value`` pairs.
 
-    Examples: ``429 retry-after=7``, ``insufficient_quota``, ``cut-stream after=2``, ``slow delay=0.5``.
+    Examples: ``429 retry-after=7``, ``insufficient_quota``, ``cut-stream after=2``, ``slow
+    delay=0.5``.
     Raises: ValueError for a word that means nothing.
     """
     words = spec.split()
@@ -124,8 +136,8 @@ def parse_fault(spec: str) -> Fault:
 def wished_fault(*, model: str, prompt: str, header: str | None, directive: str = "fail") -> Fault:
     """The wish that a request itself carries.
 
-    Looked for in this order: its ``x-demo-fail`` header, the last ``[[fail:...]]`` in its newest user message, a model
-    named ``error-429``, ``error-429-insufficient_quota`` or ``error-hang``.
+    Looked for in this order: its ``x-demo-fail`` header, the last ``[[fail:...]]`` in its newest
+    user message, a model named ``error-429``, ``error-429-insufficient_quota`` or ``error-hang``.
 
     A wish that cannot be read is answered with a 400 that says so.
     """
@@ -143,14 +155,18 @@ def wished_fault(*, model: str, prompt: str, header: str | None, directive: str 
 
 
 class Script:
-    """What a test tells a provider to do with the requests to come. First the queued wishes, then the standing ones."""
+    """What a test tells a provider to do with the requests to come. First the queued wishes, then
+    the standing ones.
+    """
 
     def __init__(self) -> None:
         self._queued: deque[tuple[str | None, Fault]] = deque()
         self._standing: dict[str | None, Fault] = {}
 
     def next(self, fault: Fault | str, *, model: str | None = None, times: int = 1) -> None:
-        """Do this with the next ``times`` requests, or with the next ones for ``model`` (a bare id)."""
+        """Do this with the next ``times`` requests, or with the next ones for ``model`` (a bare
+        id).
+        """
         wish = parse_fault(fault) if isinstance(fault, str) else fault
         self._queued.extend([(model, wish)] * times)
 
@@ -183,4 +199,6 @@ def _first_word(word: str) -> Fault:
     try:
         return Fault(act=Act(word))
     except ValueError:
-        raise ValueError(f"{word!r} is neither a status, an error code nor one of {', '.join(Act)}") from None
+        raise ValueError(
+            f"{word!r} is neither a status, an error code nor one of {', '.join(Act)}"
+        ) from None

@@ -1,4 +1,6 @@
-"""A provider that needs no key: OpenAI's and Anthropic's APIs on a loopback port, with failures on demand."""
+"""A provider that needs no key: OpenAI's and Anthropic's APIs on a loopback port, with failures on
+demand.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,22 @@ from sidecar.demo.sending import Holds
 
 _BODY_BYTES: Final = 256 << 20
 _HEAD_BYTES: Final = 1 << 20
-DEFAULT_MODELS: Final = ("gpt-4o-mini", "gpt-4o", "text-embedding-3-small", "claude-sonnet-5", "claude-haiku-4-5")
+DEFAULT_MODELS: Final = (
+    "gpt-4o-mini",
+    "gpt-4o",
+    "text-embedding-3-small",
+    "claude-sonnet-5",
+    "claude-haiku-4-5",
+)
 
 
 class DemoProvider:
-    """One provider on one port. Speaks chat, responses, embeddings, messages, count_tokens, models and files, under any
-    path prefix (``/v1``, ``/openai/v1``, ``/anthropic/v1``, ...).
+    """One provider on one port. Speaks chat, responses, embeddings, messages, count_tokens, models
+    and files, under any path prefix (``/v1``, ``/openai/v1``, ``/anthropic/v1``, ...).
 
-    Args: ``token_gap_s`` seconds between the events of a stream; ``name`` stands in its answers; ``record`` how many
-        requests to remember (None for all); ``keys`` the credentials it takes (None for any).
+    Args: ``token_gap_s`` seconds between the events of a stream; ``name`` stands in its answers;
+        ``record`` how many requests to remember (None for all); ``keys`` the credentials it takes
+        (None for any).
     """
 
     directive = "fail"
@@ -93,7 +102,10 @@ class DemoProvider:
         return await self.start() if self._runner is None else self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.aclose()
 
@@ -110,9 +122,15 @@ class DemoProvider:
         path, mark, query = request.raw_path.partition("?")
         body = await request.read()
         record = RecordedRequest(
-            method=request.method, path=path, query=mark + query, headers=list(request.raw_headers), body=body
+            method=request.method,
+            path=path,
+            query=mark + query,
+            headers=list(request.raw_headers),
+            body=body,
         )
-        record.peer = request.transport.get_extra_info("peername")[:2] if request.transport else None
+        record.peer = (
+            request.transport.get_extra_info("peername")[:2] if request.transport else None
+        )
         self.requests.append(record)
         self.seen += 1
         async with self._arrived:
@@ -122,11 +140,18 @@ class DemoProvider:
         except (asyncio.CancelledError, ConnectionError) as error:
             if not record.when_done.is_set() and not self._holds.is_closing:
                 record.when_closed.set()
-            # To aiohttp a caller that left while it is written to is an error worth a traceback; a cancellation is not.
+            # To aiohttp a caller that left while it is written to is an error worth a traceback; a
+            # cancellation is not.
             raise asyncio.CancelledError from error
 
     def _exchange(self, request: web.Request, record: RecordedRequest) -> Exchange:
         persona = Persona(
-            self.name, self.token_gap_s, self.keys, self.models, self.script, self.make_answer, self.directive
+            self.name,
+            self.token_gap_s,
+            self.keys,
+            self.models,
+            self.script,
+            self.make_answer,
+            self.directive,
         )
         return Exchange(persona, request, record, self.seen)

@@ -11,7 +11,9 @@ import msgspec
 class RecordedRequest:
     """One request as it came, and what became of its answer."""
 
-    def __init__(self, *, method: str, path: str, query: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def __init__(
+        self, *, method: str, path: str, query: str, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> None:
         self.method = method
         self.path = path
         """As it stood on the request line, without the query."""

@@ -1,4 +1,6 @@
-"""A small router model for the demo: chooses the route whose description shares most words with the newest message."""
+"""A small router model for the demo: chooses the route whose description shares most words with the
+newest message.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,9 @@ from sidecar.demo.provider import DemoProvider
 _ROUTES: Final = re.compile(r"<routes>(.*?)</routes>", re.DOTALL)
 _CONVERSATION: Final = re.compile(r"<conversation>(.*?)</conversation>", re.DOTALL)
 _WORD: Final = re.compile(r"[a-z0-9]+")
-_FILLER_TEXT: Final = """a about an and any are as at be by can do for from give how i in into is it me my new of on
-one or our please so some that the this to us was what when which will with would you your"""
+_FILLER_TEXT: Final = """a about an and any are as at be by can do for from give how
+i in into is it me my new of on one or our please so some that the this to us was what when
+which will with would you your"""
 _FILLERS: Final = frozenset(_FILLER_TEXT.split())
 _STEM_LETTERS: Final = 4
 
@@ -26,8 +29,9 @@ class _Route(NamedTuple):
 
 
 class DemoRouterModel(DemoProvider):
-    """Answers ``{"route": name}`` over OpenAI's chat completions. Fails on demand, records, starts and ends as a
-    `DemoProvider` does; in a message its directive is ``[[fail-router:...]]``, so that one text can fail either.
+    """Answers ``{"route": name}`` over OpenAI's chat completions. Fails on demand, records, starts
+    and ends as a `DemoProvider` does; in a message its directive is ``[[fail-router:...]]``, so
+    that one text can fail either.
     """
 
     directive = "fail-router"
@@ -51,9 +55,11 @@ class DemoRouterModel(DemoProvider):
 def choose_route(prompt: str) -> str:
     """Choose among the routes of a router prompt.
 
-    Args: ``prompt`` holds JSON lines (or a JSON array) inside ``<routes></routes>``, and a JSON list of messages (or
-        JSON lines) inside ``<conversation></conversation>``; only the newest user message counts.
-    Returns: the name of the route that shares most words with it, the first of equals; ``other`` where none does.
+    Args: ``prompt`` holds JSON lines (or a JSON array) inside ``<routes></routes>``, and a JSON
+        list of messages (or JSON lines) inside ``<conversation></conversation>``; only the newest
+        user message counts.
+    Returns: the name of the route that shares most words with it, the first of equals; ``other``
+        where none does.
     """
     asked = _words(_newest_message(prompt))
     best, best_shared = "other", 0
@@ -66,7 +72,11 @@ def choose_route(prompt: str) -> str:
 
 def _routes(prompt: str) -> list[_Route]:
     block = _ROUTES.search(prompt)
-    found = [entry for entry in _objects(block.group(1) if block else "") if isinstance(entry.get("name"), str)]
+    found = [
+        entry
+        for entry in _objects(block.group(1) if block else "")
+        if isinstance(entry.get("name"), str)
+    ]
     return [_Route(e["name"], _words(f"{e['name']} {e.get('description', '')}")) for e in found]
 
 
@@ -94,5 +104,9 @@ def _decoded(text: str) -> object:
 
 
 def _words(text: str) -> frozenset[str]:
-    """The words that carry meaning, each cut to its first letters, so that "writing" meets "write"."""
-    return frozenset(word[:_STEM_LETTERS] for word in _WORD.findall(text.lower()) if word not in _FILLERS)
+    """The words that carry meaning, each cut to its first letters, so that "writing" meets
+    "write".
+    """
+    return frozenset(
+        word[:_STEM_LETTERS] for word in _WORD.findall(text.lower()) if word not in _FILLERS
+    )

@@ -50,7 +50,12 @@ def chat(model: str, text: str, **more: object) -> Json:
 
 def messages(model: str, text: str, **more: object) -> Json:
     """The body of an Anthropic message."""
-    return {"model": model, "max_tokens": 256, "messages": [{"role": "user", "content": text}], **more}
+    return {
+        "model": model,
+        "max_tokens": 256,
+        "messages": [{"role": "user", "content": text}],
+        **more,
+    }
 
 
 def responses(model: str, text: str, **more: object) -> Json:
@@ -62,30 +67,68 @@ _USAGE: Final = {"stream": True, "stream_options": {"include_usage": True}}
 STEPS: Final = (
     Step("A", "models", "/v1/models"),
     Step("A", "chat", CHAT_PATH, chat("openai/gpt-4o-mini", _CODE), session_id="s1"),
-    Step("B", "chat, streamed", CHAT_PATH, chat("openai/gpt-4o-mini", "Now with tests", **_USAGE), session_id="s1"),
-    Step("A", "chat, model is down", CHAT_PATH, chat("openai/gpt-4o-mini", _TRANSLATION), session_id="s3"),
-    Step("A", "chat, once more", CHAT_PATH, chat("openai/gpt-4o-mini", "And into German"), session_id="s3"),
+    Step(
+        "B",
+        "chat, streamed",
+        CHAT_PATH,
+        chat("openai/gpt-4o-mini", "Now with tests", **_USAGE),
+        session_id="s1",
+    ),
+    Step(
+        "A",
+        "chat, model is down",
+        CHAT_PATH,
+        chat("openai/gpt-4o-mini", _TRANSLATION),
+        session_id="s3",
+    ),
+    Step(
+        "A",
+        "chat, once more",
+        CHAT_PATH,
+        chat("openai/gpt-4o-mini", "And into German"),
+        session_id="s3",
+    ),
     Step("A", "chat, alias", CHAT_PATH, chat("fast", "Say hello")),
     Step("B", "decision only", "/routing" + CHAT_PATH, chat("fast", _TRANSLATION)),
     Step("B", "responses", RESPONSES_PATH, responses("gpt-4o", _CODE)),
     Step("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, stream=True)),
     Step("B", "messages", MESSAGES_PATH, messages("claude-sonnet-5", _SUMMARY), session_id="s2"),
     Step(
-        "A", "messages, streamed", MESSAGES_PATH, messages("claude-sonnet-5", "Shorter", stream=True), session_id="s2"
+        "A",
+        "messages, streamed",
+        MESSAGES_PATH,
+        messages("claude-sonnet-5", "Shorter", stream=True),
+        session_id="s2",
     ),
     Step("B", "count tokens", "/v1/messages/count_tokens", messages("claude-sonnet-5", _SUMMARY)),
-    Step("A", "embeddings", "/v1/embeddings", {"model": "text-embedding-3-small", "input": ["left", "right"]}),
+    Step(
+        "A",
+        "embeddings",
+        "/v1/embeddings",
+        {"model": "text-embedding-3-small", "input": ["left", "right"]},
+    ),
     Step("B", "unknown model", CHAT_PATH, chat("gpt-99", "Is anybody there?"), expected_status=404),
-    Step("A", "provider fails", MESSAGES_PATH, messages("claude-sonnet-5", "[[fail:400]]"), expected_status=400),
+    Step(
+        "A",
+        "provider fails",
+        MESSAGES_PATH,
+        messages("claude-sonnet-5", "[[fail:400]]"),
+        expected_status=400,
+    ),
 )
 
 
 def sidecar_yaml(*, provider_url: str, router_url: str, redis_url: str | None = None) -> str:
     """The config of a demo sidecar: two providers, one address, ports that the system chooses.
 
-    With ``redis_url`` pins are shared; a demo's machine may be slow, so a call waits longer than usual for them.
+    With ``redis_url`` pins are shared; a demo's machine may be slow, so a call waits longer than
+    usual for them.
     """
-    cache = "{type: memory}" if redis_url is None else f"{{type: redis, url: {redis_url}, call_budget_ms: 500}}"
+    cache = (
+        "{type: memory}"
+        if redis_url is None
+        else f"{{type: redis, url: {redis_url}, call_budget_ms: 500}}"
+    )
     return f"""\
 version: v0.4.0
 listeners:

@@ -48,7 +48,9 @@ class Holds:
 class Sender:
     """Sends the one answer to one request."""
 
-    def __init__(self, request: web.BaseRequest, record: RecordedRequest, fault: Fault, holds: Holds) -> None:
+    def __init__(
+        self, request: web.BaseRequest, record: RecordedRequest, fault: Fault, holds: Holds
+    ) -> None:
         self._request = request
         self._record = record
         self._fault = fault
@@ -56,7 +58,9 @@ class Sender:
         self._is_broken = False
         self._zip = zlib.compressobj(wbits=31) if fault.act is Act.GZIP else None
 
-    async def send_whole(self, status: int, headers: CIMultiDict[str], body: bytes) -> web.StreamResponse:
+    async def send_whole(
+        self, status: int, headers: CIMultiDict[str], body: bytes
+    ) -> web.StreamResponse:
         """Send an answer that is not streamed."""
         act = self._fault.act
         if act is Act.HUGE_LINE:
@@ -77,7 +81,12 @@ class Sender:
         if not await self._open(answer):
             return answer
         half = len(body) // 2
-        cut_at = {Act.CUT_STREAM: 0, Act.CUT_INSIDE: half, Act.RESET_STREAM: half, Act.HANG_STREAM: half}.get(act)
+        cut_at = {
+            Act.CUT_STREAM: 0,
+            Act.CUT_INSIDE: half,
+            Act.RESET_STREAM: half,
+            Act.HANG_STREAM: half,
+        }.get(act)
         if cut_at is None:
             await self._write(answer, body)
         else:
@@ -105,7 +114,13 @@ class Sender:
             await self._write(answer, event)
             sent += 1
         await self._hold_after(sent)
-        if act in {Act.CUT_STREAM, Act.CUT_INSIDE, Act.RESET_STREAM, Act.HANG_STREAM, Act.BAD_CHUNK}:
+        if act in {
+            Act.CUT_STREAM,
+            Act.CUT_INSIDE,
+            Act.RESET_STREAM,
+            Act.HANG_STREAM,
+            Act.BAD_CHUNK,
+        }:
             await self._break()
         elif self._zip is not None:
             await self._write_raw(answer, self._zip.flush())
@@ -130,13 +145,21 @@ class Sender:
             yield from events[:after]
             following = events[min(after, len(events) - 1)]
             yield following[: len(following) // 2]
-        elif act in {Act.CUT_STREAM, Act.RESET_STREAM, Act.HANG_STREAM, Act.BAD_CHUNK, Act.END_EARLY}:
+        elif act in {
+            Act.CUT_STREAM,
+            Act.RESET_STREAM,
+            Act.HANG_STREAM,
+            Act.BAD_CHUNK,
+            Act.END_EARLY,
+        }:
             yield from events[:after]
         else:
             yield from events
 
     async def _open(self, answer: web.StreamResponse) -> bool:
-        """Do what was wished before the head, then send it. Returns: whether there is a body to send."""
+        """Do what was wished before the head, then send it. Returns: whether there is a body to
+        send.
+        """
         fault = self._fault
         if fault.act is Act.HANG:
             await self._holds.wait(asyncio.Event())
@@ -152,7 +175,9 @@ class Sender:
         if fault.act in {Act.CLOSE, Act.EOF}:
             answer.force_close()
         if fault.act is Act.EARLY_HINTS:
-            self._write_socket(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n")
+            self._write_socket(
+                b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n"
+            )
         await answer.prepare(self._request)
         return True
 
@@ -164,7 +189,9 @@ class Sender:
             self._write_socket(b"\x16\x03\x01 this is not HTTP\r\n\r\n\x00\xff")
         elif act is Act.HUGE_HEAD:
             filler = b"x" * _HUGE_HEAD_BYTES
-            self._write_socket(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-huge: " + filler + b"\r\n\r\n")
+            self._write_socket(
+                b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-huge: " + filler + b"\r\n\r\n"
+            )
         elif act is Act.RESET:
             self._linger_not()
             return self._abort(answer)

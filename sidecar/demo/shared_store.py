@@ -23,12 +23,30 @@ def find_redis() -> str | None:
 
 @contextlib.asynccontextmanager
 async def running_redis(program: str, folder: Path) -> AsyncIterator[str | None]:
-    """A server on loopback that keeps nothing; its URL, or None where it does not start: a demo can do without."""
+    """A server on loopback that keeps nothing; its URL, or None where it does not start: a demo can
+    do without.
+    """
     port = _free_port()
-    arguments = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder))
+    arguments = (
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        str(folder),
+    )
     try:
         process = await asyncio.create_subprocess_exec(
-            program, *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+            program,
+            *arguments,
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            start_new_session=True,
         )  # of its own session: Ctrl-C ends the sidecars first
     except OSError:
         yield None

@@ -1,4 +1,6 @@
-"""The demo: a provider, a router model and two sidecars on loopback, a scripted conversation, a table of what came."""
+"""The demo: a provider, a router model and two sidecars on loopback, a scripted conversation, a
+table of what came.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,12 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 async def run_demo(
-    *, once: bool, start_sidecar: StartSidecar, out: TextIO, stop: asyncio.Event, redis_program: str | None = None
+    *,
+    once: bool,
+    start_sidecar: StartSidecar,
+    out: TextIO,
+    stop: asyncio.Event,
+    redis_program: str | None = None,
 ) -> int:
     """Run the script and print it; then, unless ``once``, stay up for curl until ``stop`` is set.
 
@@ -76,16 +83,27 @@ async def run_demo(
     Returns: 0 if every call ended as expected, 1 otherwise.
     """
     async with contextlib.AsyncExitStack() as stack:
-        # First in, last out: the sidecars close their connections before the servers that they hold them to.
-        provider = await stack.enter_async_context(DemoProvider(token_gap_s=TOKEN_GAP_S, record=_KEPT_REQUESTS))
+        # First in, last out: the sidecars close their connections before the servers that they hold
+        # them to.
+        provider = await stack.enter_async_context(
+            DemoProvider(token_gap_s=TOKEN_GAP_S, record=_KEPT_REQUESTS)
+        )
         router = await stack.enter_async_context(DemoRouterModel(record=_KEPT_REQUESTS))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plano-sidecar-demo-")))
-        redis_url = redis_program and await stack.enter_async_context(running_redis(redis_program, work))
+        redis_url = redis_program and await stack.enter_async_context(
+            running_redis(redis_program, work)
+        )
         config = work / "sidecar.yaml"
         yaml = sidecar_yaml(provider_url=provider.url, router_url=router.url, redis_url=redis_url)
         config.write_text(yaml, encoding="utf-8")
-        sidecars = {via: await stack.enter_async_context(start_sidecar(config)) for via in ("A", "B")}
-        _introduce(out, [("provider", provider.url), ("router model", router.url), _told_of(redis_url)], sidecars)
+        sidecars = {
+            via: await stack.enter_async_context(start_sidecar(config)) for via in ("A", "B")
+        }
+        _introduce(
+            out,
+            [("provider", provider.url), ("router model", router.url), _told_of(redis_url)],
+            sidecars,
+        )
         if redis_url is not None:
             await _until_shared(sidecars)
         expected = await _play(STEPS, sidecars, out)
@@ -105,7 +123,10 @@ async def _play(steps: Sequence[Step], sidecars: dict[str, SidecarHandle], out: 
             seen = await _make_call(session, sidecars[step.via].data_url, step)
             rows.append(_row(number, step, seen))
             if seen.status != step.expected_status:
-                surprises.append(f"call {number} ({step.label}): expected {step.expected_status}, got {seen.status}")
+                surprises.append(
+                    f"call {number} ({step.label}): expected {step.expected_status}, got "
+                    f"{seen.status}"
+                )
     _print_table(rows, out)
     out.writelines(f"{surprise}\n" for surprise in surprises)
     if not surprises:
@@ -125,12 +146,23 @@ async def _make_call(session: aiohttp.ClientSession, base_url: str, step: Step) 
     first_byte_s, body = 0.0, b""
     try:
         method = "GET" if step.body is None else "POST"
-        async with session.request(method, base_url + step.path, json=step.body, headers=headers) as reply:
+        async with session.request(
+            method, base_url + step.path, json=step.body, headers=headers
+        ) as reply:
             async for part in reply.content.iter_any():
                 first_byte_s = first_byte_s or time.monotonic() - began_s
                 body += part
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Seen(0, "-", "-", "-", "-", first_byte_s, time.monotonic() - began_s, f"{type(error).__name__}: {error}")
+        return Seen(
+            0,
+            "-",
+            "-",
+            "-",
+            "-",
+            first_byte_s,
+            time.monotonic() - began_s,
+            f"{type(error).__name__}: {error}",
+        )
     return Seen(
         status=reply.status,
         answered_by=reply.headers.get("x-plano-model", "-"),
@@ -139,7 +171,9 @@ async def _make_call(session: aiohttp.ClientSession, base_url: str, step: Step) 
         tries=reply.headers.get("x-plano-attempts", "-"),
         first_byte_s=first_byte_s,
         total_s=time.monotonic() - began_s,
-        summary=_summary(reply.headers.get("x-plano-error"), body, is_stream="event-stream" in reply.content_type),
+        summary=_summary(
+            reply.headers.get("x-plano-error"), body, is_stream="event-stream" in reply.content_type
+        ),
     )
 
 
@@ -153,7 +187,11 @@ def _summary(error_code: str | None, body: bytes, *, is_stream: bool) -> str:
         return f"{len(body)} bytes"
     error, data, usage = answer.get("error"), answer.get("data"), answer.get("usage")
     if isinstance(error, dict):
-        return f"{error_code} (sidecar)" if error_code else f"{error.get('code') or error.get('type')} (provider)"
+        return (
+            f"{error_code} (sidecar)"
+            if error_code
+            else f"{error.get('code') or error.get('type')} (provider)"
+        )
     models = answer.get("models")
     if isinstance(models, list):
         summary = "would go to " + ", then ".join(map(str, models))
@@ -172,7 +210,9 @@ def _streamed_usage(body: bytes) -> Json:
     for line in body.split(b"\n"):
         if line.startswith(b"data: {"):
             event = msgspec.json.decode(line[6:])
-            found = event.get("usage") or (event.get("response") or event.get("message") or {}).get("usage")
+            found = event.get("usage") or (event.get("response") or event.get("message") or {}).get(
+                "usage"
+            )
             usage = found or usage
     return usage
 
@@ -205,7 +245,13 @@ def _print_table(rows: Sequence[tuple[str, ...]], out: TextIO) -> None:
 def _told_of(redis_url: str | None) -> tuple[str, str]:
     """What holds the pins, for the introduction."""
     if redis_url is None:
-        return "pins", "in each sidecar's memory: no redis-server on PATH starts (or the redis extra is missing)"
+        return (
+            "pins",
+            (
+                "in each sidecar's memory: no redis-server on PATH starts (or the redis "
+                "extra is missing)"
+            ),
+        )
     return "pins", f"{redis_url}, shared by both sidecars"
 
 
@@ -220,10 +266,17 @@ async def _until_shared(sidecars: dict[str, SidecarHandle]) -> None:
                 await asyncio.sleep(0.02)
 
 
-def _introduce(out: TextIO, stage: Sequence[tuple[str, str]], sidecars: dict[str, SidecarHandle]) -> None:
-    out.write("One provider and one router model that need no key, and two sidecars in front of them:\n\n")
+def _introduce(
+    out: TextIO, stage: Sequence[tuple[str, str]], sidecars: dict[str, SidecarHandle]
+) -> None:
+    out.write(
+        "One provider and one router model that need no key, and two sidecars in front of them:\n\n"
+    )
     out.writelines(f"  {name:13} {place}\n" for name, place in stage)
-    lines = [f"  sidecar {via}     {at.data_url}   admin {at.admin_url}\n" for via, at in sidecars.items()]
+    lines = [
+        f"  sidecar {via}     {at.data_url}   admin {at.admin_url}\n"
+        for via, at in sidecars.items()
+    ]
     out.writelines(lines)
     out.write("\n")
     out.flush()

@@ -1,4 +1,6 @@
-"""OpenAI's chat completions as the demo provider writes them. Source: the types of the `openai` package."""
+"""OpenAI's chat completions as the demo provider writes them. Source: the types of the `openai`
+package.
+"""
 
 from __future__ import annotations
 
@@ -11,32 +13,54 @@ CREATED_UNIX_S = 1_760_000_000
 
 def buffered(ask: Ask, answer: Answer, number: int) -> bytes:
     """The whole answer, laid out in lines as OpenAI sends it."""
-    message: Json = {"role": "assistant", "content": answer.text or None, "refusal": None, "annotations": []}
+    message: Json = {
+        "role": "assistant",
+        "content": answer.text or None,
+        "refusal": None,
+        "annotations": [],
+    }
     if answer.tool is not None:
         function = {"name": answer.tool.name, "arguments": answer.arguments_text}
-        message["tool_calls"] = [{"id": f"call_demo{number:06}", "type": "function", "function": function}]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(answer)}
-    whole = _frame(ask, number, "chat.completion") | {"choices": [choice], "usage": _usage(ask, answer)}
+        message["tool_calls"] = [
+            {"id": f"call_demo{number:06}", "type": "function", "function": function}
+        ]
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": _finish_reason(answer),
+    }
+    whole = _frame(ask, number, "chat.completion") | {
+        "choices": [choice],
+        "usage": _usage(ask, answer),
+    }
     return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
 
 
 def events(ask: Ask, answer: Answer, number: int) -> list[bytes]:
     """The streamed answer, one server-sent event an entry, the last of them ``[DONE]``."""
-    deltas: list[Json] = [{"role": "assistant", "content": "" if answer.tool is None else None, "refusal": None}]
+    deltas: list[Json] = [
+        {"role": "assistant", "content": "" if answer.tool is None else None, "refusal": None}
+    ]
     if answer.tool is None:
         deltas += [{"content": piece} for piece in answer.pieces]
     else:
         head = {"name": answer.tool.name, "arguments": ""}
         call = {"index": 0, "id": f"call_demo{number:06}", "type": "function", "function": head}
         deltas.append({"tool_calls": [call]})
-        deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": part}}]} for part in answer.arguments]
+        deltas += [
+            {"tool_calls": [{"index": 0, "function": {"arguments": part}}]}
+            for part in answer.arguments
+        ]
     frame = _frame(ask, number, "chat.completion.chunk")
     usage: Json = {"usage": None} if ask.wants_usage else {}
     chunks = [frame | {"choices": [_choice(delta, None)]} | usage for delta in deltas]
     chunks.append(frame | {"choices": [_choice({}, _finish_reason(answer))]} | usage)
     if ask.wants_usage:
         chunks.append(frame | {"choices": [], "usage": _usage(ask, answer)})
-    return [b"data: " + msgspec.json.encode(chunk) + b"\n\n" for chunk in chunks] + [b"data: [DONE]\n\n"]
+    return [b"data: " + msgspec.json.encode(chunk) + b"\n\n" for chunk in chunks] + [
+        b"data: [DONE]\n\n"
+    ]
 
 
 def _frame(ask: Ask, number: int, kind: str) -> Json:

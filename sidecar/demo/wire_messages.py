@@ -1,4 +1,6 @@
-"""Anthropic's messages as the demo provider writes them. Source: the types of the `anthropic` package."""
+"""Anthropic's messages as the demo provider writes them. Source: the types of the `anthropic`
+package.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,23 @@ def events(ask: Ask, answer: Answer, number: int) -> list[bytes]:
     start = _message(ask, number) | {"content": [], "stop_reason": None, "usage": _usage(ask, 1)}
     made: list[Json] = [{"type": "message_start", "message": start}]
     for index, block in enumerate(_blocks(ask, answer, number)):
-        made.append({"type": "content_block_start", "index": index, "content_block": _emptied(block)})
+        made.append(
+            {"type": "content_block_start", "index": index, "content_block": _emptied(block)}
+        )
         if index == 0:
             made.append({"type": "ping"})
-        made += [{"type": "content_block_delta", "index": index, "delta": d} for d in _deltas(block, answer)]
+        made += [
+            {"type": "content_block_delta", "index": index, "delta": d}
+            for d in _deltas(block, answer)
+        ]
         made.append({"type": "content_block_stop", "index": index})
     delta = {"stop_reason": _stop_reason(answer), "stop_sequence": None}
     made.append({"type": "message_delta", "delta": delta, "usage": _delta_usage(ask, answer)})
     made.append({"type": "message_stop"})
-    return [b"event: " + e["type"].encode() + b"\ndata: " + msgspec.json.encode(e) + b"\n\n" for e in made]
+    return [
+        b"event: " + e["type"].encode() + b"\ndata: " + msgspec.json.encode(e) + b"\n\n"
+        for e in made
+    ]
 
 
 def _message(ask: Ask, number: int) -> Json:
@@ -57,7 +67,9 @@ def _blocks(ask: Ask, answer: Answer, number: int) -> list[Json]:
     else:
         arguments = msgspec.json.decode(answer.arguments_text)
         name = answer.tool.name
-        blocks.append({"type": "tool_use", "id": f"toolu_demo{number:06}", "name": name, "input": arguments})
+        blocks.append(
+            {"type": "tool_use", "id": f"toolu_demo{number:06}", "name": name, "input": arguments}
+        )
     return blocks
 
 
@@ -79,7 +91,9 @@ def _deltas(block: Json, answer: Answer) -> list[Json]:
 
 
 def _stop_reason(answer: Answer) -> str:
-    return "tool_use" if answer.tool is not None else "max_tokens" if answer.is_cut_off else "end_turn"
+    return (
+        "tool_use" if answer.tool is not None else "max_tokens" if answer.is_cut_off else "end_turn"
+    )
 
 
 def _usage(ask: Ask, output_tokens: int) -> Json:

@@ -1,4 +1,6 @@
-"""OpenAI's responses API as the demo provider writes it. Source: the types of the `openai` package."""
+"""OpenAI's responses API as the demo provider writes it. Source: the types of the `openai`
+package.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,20 @@ def buffered(ask: Ask, answer: Answer, number: int) -> bytes:
 
 
 def events(ask: Ask, answer: Answer, number: int) -> list[bytes]:
-    """The streamed answer, from ``response.created`` to ``response.completed``, sequence numbers from 0."""
+    """The streamed answer, from ``response.created`` to ``response.completed``, sequence numbers
+    from 0.
+    """
     begun = _response(ask, answer, number, is_done=False)
     done = _item(answer, number, is_done=True)
     at = {"item_id": done["id"], "output_index": 0}
     made: list[Json] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
-        {"type": "response.output_item.added", "output_index": 0, "item": _item(answer, number, is_done=False)},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": _item(answer, number, is_done=False),
+        },
         *(_text_events(answer, at) if answer.tool is None else _call_events(answer, at)),
         {"type": "response.output_item.done", "output_index": 0, "item": done},
         {
@@ -42,7 +50,10 @@ def _text_events(answer: Answer, at: Json) -> list[Json]:
     whole = _text_part(answer.text)
     return [
         {"type": "response.content_part.added", **at, "part": _text_part("")},
-        *({"type": "response.output_text.delta", **at, "delta": piece, "logprobs": []} for piece in answer.pieces),
+        *(
+            {"type": "response.output_text.delta", **at, "delta": piece, "logprobs": []}
+            for piece in answer.pieces
+        ),
         {"type": "response.output_text.done", **at, "text": answer.text, "logprobs": []},
         {"type": "response.content_part.done", **at, "part": whole},
     ]
@@ -51,8 +62,16 @@ def _text_events(answer: Answer, at: Json) -> list[Json]:
 def _call_events(answer: Answer, at: Json) -> list[Json]:
     name = answer.tool.name if answer.tool is not None else ""
     return [
-        *({"type": "response.function_call_arguments.delta", **at, "delta": part} for part in answer.arguments),
-        {"type": "response.function_call_arguments.done", **at, "name": name, "arguments": answer.arguments_text},
+        *(
+            {"type": "response.function_call_arguments.delta", **at, "delta": part}
+            for part in answer.arguments
+        ),
+        {
+            "type": "response.function_call_arguments.done",
+            **at,
+            "name": name,
+            "arguments": answer.arguments_text,
+        },
     ]
 
 
@@ -74,7 +93,13 @@ def _item(answer: Answer, number: int, *, is_done: bool) -> Json:
         }
     status = "incomplete" if is_done and answer.is_cut_off else status
     content = [_text_part(answer.text)] if is_done else []
-    return {"id": f"msg_demo{number:06}", "type": "message", "status": status, "content": content, "role": "assistant"}
+    return {
+        "id": f"msg_demo{number:06}",
+        "type": "message",
+        "status": status,
+        "content": content,
+        "role": "assistant",
+    }
 
 
 def _response(ask: Ask, answer: Answer, number: int, *, is_done: bool) -> Json:

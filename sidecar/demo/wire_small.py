@@ -18,13 +18,21 @@ DEFAULT_DIMENSIONS: Final = 1536
 
 
 def embeddings(body: Json, ask: Ask) -> bytes:
-    """One unit vector for each input, as floats or as base64 of little-endian float32. Same input, same vector."""
+    """One unit vector for each input, as floats or as base64 of little-endian float32. Same input,
+    same vector.
+    """
     given = body.get("input")
-    inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
+    inputs = (
+        given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
+    )
     dimensions = body.get("dimensions") or DEFAULT_DIMENSIONS
     as_base64 = body.get("encoding_format") == "base64"
     data = [
-        {"object": "embedding", "index": index, "embedding": _vector(repr(item), dimensions, as_base64=as_base64)}
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": _vector(repr(item), dimensions, as_base64=as_base64),
+        }
         for index, item in enumerate(inputs)
     ]
     usage = {"prompt_tokens": ask.input_tokens, "total_tokens": ask.input_tokens}
@@ -38,14 +46,22 @@ def count_tokens(ask: Ask) -> bytes:
 
 def openai_models(models: tuple[str, ...]) -> bytes:
     """OpenAI's model list."""
-    data = [{"id": m, "object": "model", "created": CREATED_UNIX_S, "owned_by": "demo"} for m in models]
+    data = [
+        {"id": m, "object": "model", "created": CREATED_UNIX_S, "owned_by": "demo"} for m in models
+    ]
     return _lines({"object": "list", "data": data})
 
 
 def anthropic_models(models: tuple[str, ...]) -> bytes:
     """Anthropic's model list: one page, the last."""
     data = [
-        {"type": "model", "id": m, "display_name": m, "created_at": "2025-10-09T00:00:00Z", "lifecycle": "active"}
+        {
+            "type": "model",
+            "id": m,
+            "display_name": m,
+            "created_at": "2025-10-09T00:00:00Z",
+            "lifecycle": "active",
+        }
         for m in models
     ]
     ends = {"first_id": models[0] if models else None, "last_id": models[-1] if models else None}
@@ -55,7 +71,8 @@ def anthropic_models(models: tuple[str, ...]) -> bytes:
 def files(method: str, file_id: str, body_bytes: int) -> bytes:
     """OpenAI's files: the list, one file, or its deletion.
 
-    Args: ``file_id`` is what follows ``/files/`` in the path, empty for the list; ``body_bytes`` the size of an upload.
+    Args: ``file_id`` is what follows ``/files/`` in the path, empty for the list; ``body_bytes``
+        the size of an upload.
     """
     if method == "DELETE":
         return _lines({"id": file_id, "object": "file", "deleted": True})
@@ -70,7 +87,15 @@ def files(method: str, file_id: str, body_bytes: int) -> bytes:
     }
     if method == "POST" or file_id:
         return _lines(one)
-    return _lines({"object": "list", "data": [one], "has_more": False, "first_id": one["id"], "last_id": one["id"]})
+    return _lines(
+        {
+            "object": "list",
+            "data": [one],
+            "has_more": False,
+            "first_id": one["id"],
+            "last_id": one["id"],
+        }
+    )
 
 
 def _lines(value: Json) -> bytes:

@@ -76,24 +76,33 @@ ENDPOINTS: Final = {
 class BodyFacts:
     """What one partial decode of a request body told. Offsets are bytes into that very body.
 
-    Source: made by `wire.body.peek_body`; read by lookup, and by `wire.body.patch_body` for each attempt.
+    Source: made by `wire.body.peek_body`; read by lookup, and by `wire.body.patch_body` for each
+        attempt.
     """
 
     requested_model: Final[str | None]
     """The ``model`` value; None where it is missing, null, empty or ``none``."""
     wants_stream: Final[bool]
     model_span: Final[tuple[int, int] | None]
-    """Start and end of the ``model`` value's bytes (quotes included); None where the key is missing."""
+    """Start and end of the ``model`` value's bytes (quotes included); None where the key is
+    missing.
+    """
     cuts: Final[tuple[tuple[int, int], ...]]
-    """Spans of our own fields (``routing_preferences``), each with one neighbouring comma, ascending."""
+    """Spans of our own fields (``routing_preferences``), each with one neighbouring comma,
+    ascending.
+    """
     insert_at: Final[int]
     """Offset right behind the opening brace, where a missing ``model`` is inserted."""
     is_empty_object: Final[bool]
-    """Whether nothing is left but braces once ``cuts`` are made: then an inserted member needs no comma."""
+    """Whether nothing is left but braces once ``cuts`` are made: then an inserted member needs no
+    comma.
+    """
     routing_preferences: Final[bytes | None]
     """The raw inline list, None where the key is missing."""
     holds_provider_state: Final[bool]
-    """The body names ``previous_response_id`` or ``conversation``: only the provider that made it can serve it."""
+    """The body names ``previous_response_id`` or ``conversation``: only the provider that made it
+    can serve it.
+    """
 
     def __init__(
         self,
@@ -121,11 +130,14 @@ class BodyFacts:
 class InboundHeaders:
     r"""The app's header fields, walked once and sorted by what becomes of them.
 
-    Source: made by `wire.headers.read_headers`. Lines are ``Name: value\r\n`` with the app's own spelling.
+    Source: made by `wire.headers.read_headers`. Lines are ``Name: value\r\n`` with the app's own
+        spelling.
     """
 
     common: Final[Sequence[bytes]]
-    """Lines for any provider: content and accept headers, user-agent, idempotency-key, x-stainless-*, ``propagate``."""
+    """Lines for any provider: content and accept headers, user-agent, idempotency-key,
+    x-stainless-*, ``propagate``.
+    """
     openai_family: Final[Sequence[bytes]]
     """Lines for OpenAI and compatible providers only."""
     anthropic_family: Final[Sequence[bytes]]
@@ -200,7 +212,7 @@ class InboundHeaders:
 class Call:
     """One call of the app, as facts. The body is bytes and is never changed.
 
-    Source: made by `listener.handlers`; read by every stop of `proxy.carry`.
+    Source: made by `listener.handlers`; read by every stop of `proxy.handle`.
     """
 
     endpoint: Final[Endpoint]
@@ -216,7 +228,7 @@ class Call:
     """Monotonic clock."""
     session_id: Final[str | None]
     tenant: Final[str | None]
-    patience_s: Final[float | None]
+    client_timeout_s: Final[float | None]
     """How long the app said it will wait, from ``admitted_s``; None if it did not say."""
     passthrough_provider: Final[str | None]
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
@@ -234,7 +246,7 @@ class Call:
         admitted_s: float,
         session_id: str | None = None,
         tenant: str | None = None,
-        patience_s: float | None = None,
+        client_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -248,7 +260,7 @@ class Call:
         self.admitted_s = admitted_s
         self.session_id = session_id
         self.tenant = tenant
-        self.patience_s = patience_s
+        self.client_timeout_s = client_timeout_s
         self.passthrough_provider = passthrough_provider
 
     @property

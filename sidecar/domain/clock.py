@@ -7,7 +7,9 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where a room reads the time. Rules take ``now_s`` as an argument; only I/O modules hold a clock."""
+    """Where a room reads the time. Rules take ``now_s`` as an argument; only I/O modules hold a
+    clock.
+    """
 
     def monotonic_s(self) -> float:
         """Seconds on a clock that never goes back; for durations and deadlines."""
@@ -19,7 +21,9 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks. ``monotonic_s`` is the clock that asyncio's stdlib loop uses for its timers."""
+    """The machine's own clocks. ``monotonic_s`` is the clock that asyncio's stdlib loop uses for
+    its timers.
+    """
 
     monotonic_s = staticmethod(time.monotonic)
     unix_s = staticmethod(time.time)

@@ -13,7 +13,9 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class PromptFacts(msgspec.Struct, frozen=True):
-    """The part of a conversation that routing reads; made from the body only when routing needs it."""
+    """The part of a conversation that routing reads; made from the body only when routing needs
+    it.
+    """
 
     turns: tuple[Turn, ...] = ()
     tool_names: tuple[str, ...] = ()

@@ -51,7 +51,9 @@ class Candidate:
     upstream_model: Final[str]
     """The bare id that goes into the body."""
     metric_model: Final[str]
-    """``model_name``, but ``prefix/*`` for a wildcard's models, so that clients cannot grow the series."""
+    """``model_name``, but ``prefix/*`` for a wildcard's models, so that clients cannot grow the
+    series.
+    """
     dialects: Final[frozenset[DialectName]]
     passthrough_auth: Final[bool]
     price: Final[Price | None]

@@ -1,7 +1,8 @@
-"""Every error that the sidecar raises: whose side it is on, which status it becomes, whether trying on can help.
+"""Every error that the sidecar raises: whose side it is on, which status it becomes, whether trying
+on can help.
 
-`listener.rescue` is the only reader of ``status``. Messages are for the app's developer: they name what was wrong
-and never repeat a credential or a prompt.
+`listener.rescue` is the only reader of ``status``. Messages are for the app's developer: they name
+what was wrong and never repeat a credential or a prompt.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ class Side(enum.StrEnum):
 class SidecarError(Exception):
     """Base of all. Raise one of the classes below.
 
-    Class attributes: ``side``; ``status`` (HTTP); ``code`` (the contract's, sent as ``x-plano-error``);
-    ``proxy_error`` (an RFC 9209 error type, for logs); ``retryable`` (another candidate may serve the call).
+    Class attributes: ``side``; ``status`` (HTTP); ``code`` (the contract's, sent as
+    ``x-plano-error``); ``proxy_error`` (an RFC 9209 error type, for logs); ``retryable`` (another
+    candidate may serve the call).
     """
 
     side: ClassVar[Side] = Side.SIDECAR
@@ -33,7 +35,9 @@ class SidecarError(Exception):
     app_may_retry: ClassVar[bool] = False
     """Whether the same call can succeed later; decides ``x-should-retry``."""
 
-    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
@@ -51,7 +55,9 @@ class DownstreamError(SidecarError):
 
 
 class InvalidBody(DownstreamError):
-    """Not JSON, not an object, not UTF-8, too deep, or a field that we read has the wrong type or stands twice."""
+    """Not JSON, not an object, not UTF-8, too deep, or a field that we read has the wrong type or
+    stands twice.
+    """
 
     code = "invalid_body"
 
@@ -195,7 +201,9 @@ class NoHealthyUpstream(UpstreamError):
 
 
 class ConnectFailed(UpstreamError):
-    """No connection: refused, unreachable, unknown name, TLS not trusted, or gone before its first byte."""
+    """No connection: refused, unreachable, unknown name, TLS not trusted, or gone before its first
+    byte.
+    """
 
     status = 503
     code = "upstream_connect_failed"
@@ -203,7 +211,9 @@ class ConnectFailed(UpstreamError):
 
 
 class ConnectTimeout(ConnectFailed):
-    """TCP and TLS together took longer than ``connect_s``: the call never left, so it counts as not connected."""
+    """TCP and TLS together took longer than ``connect_s``: the call never left, so it counts as not
+    connected.
+    """
 
     proxy_error = "connection_timeout"
 
@@ -211,7 +221,8 @@ class ConnectTimeout(ConnectFailed):
 class UpstreamTimeout(UpstreamError):
     """The provider accepted the call and then let a timeout pass.
 
-    Not retryable by itself: `upstream.dispatch` knows which timeout it was and whether it would be billed twice.
+    Not retryable by itself: `upstream.dispatch` knows which timeout it was and whether it would be
+    billed twice.
     """
 
     status = 504
@@ -251,7 +262,9 @@ class UpstreamReset(UpstreamError):
 
 
 class Stale(UpstreamReset):
-    """A kept connection died before the first byte of the answer: the provider most likely never saw the request."""
+    """A kept connection died before the first byte of the answer: the provider most likely never
+    saw the request.
+    """
 
 
 class UpstreamCut(UpstreamError):
@@ -263,7 +276,9 @@ class UpstreamCut(UpstreamError):
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. ``problems`` lists all that is wrong with it, one line each."""
+    """The configuration cannot be used. ``problems`` lists all that is wrong with it, one line
+    each.
+    """
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

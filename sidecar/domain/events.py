@@ -13,7 +13,9 @@ _log = logging.getLogger("sidecar.events")
 
 
 class Observer(Protocol):
-    """Somebody who listens: metrics, spans, the access log. Methods are called in the loop and must be quick."""
+    """Somebody who listens: metrics, spans, the access log. Methods are called in the loop and must
+    be quick.
+    """
 
     def call_admitted(self, call: Call) -> None:
         """A call was read and will be carried."""
@@ -32,11 +34,15 @@ class Observer(Protocol):
         ...
 
     def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
-        """The call is over. Reported exactly once for every admitted call; ``decision`` is None where none was made."""
+        """The call is over. Reported exactly once for every admitted call; ``decision`` is None
+        where none was made.
+        """
         ...
 
     def router_asked(self, outcome: str, seconds: float) -> None:
-        """A call needed the router model; ``outcome`` is how that ended for it, ``seconds`` what it waited."""
+        """A call needed the router model; ``outcome`` is how that ended for it, ``seconds`` what it
+        waited.
+        """
         ...
 
     def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
@@ -48,7 +54,7 @@ class Observer(Protocol):
         ...
 
 
-class Deaf:
+class BaseObserver:
     """An observer that hears nothing. Real ones inherit it and override what they want to hear."""
 
     def call_admitted(self, call: Call) -> None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Final, final
 
 _REQUEST_ID_BYTES: Final = 128
-_REQUEST_ID_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:/+=@-"
+_REQUEST_ID_ALPHABET: Final = (
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:/+=@-"
+)
 
-# Ids need to be unique, not secret, and SystemRandom costs a system call for each. Seeded by the kernel at import.
+# Ids need to be unique, not secret, and SystemRandom costs a system call for each. Seeded by the
+# kernel at import.
 _random: Final = random.Random()
 
 FLAG_SAMPLED: Final = 0x01
@@ -18,7 +21,9 @@ _FLAGS: Final = ("00", "01", "02", "03")
 
 
 def is_request_id(value: bytes) -> bool:
-    """Whether an incoming ``x-request-id`` may be kept byte for byte: 1 to 128 unreserved characters."""
+    """Whether an incoming ``x-request-id`` may be kept byte for byte: 1 to 128 unreserved
+    characters.
+    """
     return 0 < len(value) <= _REQUEST_ID_BYTES and not value.translate(None, _REQUEST_ID_ALPHABET)
 
 
@@ -40,11 +45,15 @@ class TraceContext:
     trace_id: Final[str]
     """32 lower-case hex digits, not all zero."""
     parent_id: Final[str]
-    """16 lower-case hex digits, not all zero: the caller's span where it was received, ours where it was minted."""
+    """16 lower-case hex digits, not all zero: the caller's span where it was received, ours where
+    it was minted.
+    """
     flags: Final[int]
     """Only the bits that level 2 defines: ``FLAG_SAMPLED``, ``FLAG_RANDOM_TRACE_ID``."""
     tracestate: Final[str]
-    """The combined list members, at most 32, without blanks around them; empty if there were none."""
+    """The combined list members, at most 32, without blanks around them; empty if there were
+    none.
+    """
     received: Final[bool]
     """True where the app sent it, False where it was minted here."""
 
@@ -69,7 +78,9 @@ class TraceContext:
 
 
 def mint_trace_context() -> TraceContext:
-    """A new trace. Its id is random but the random flag stays off with tracing off: contract.md asks for flags 00."""
+    """A new trace. Its id is random but the random flag stays off with tracing off: contract.md
+    asks for flags 00.
+    """
     return TraceContext(
         trace_id=f"{_random.getrandbits(128) or 1:032x}",
         parent_id=mint_span_id(),
@@ -85,7 +96,9 @@ def mint_span_id() -> str:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class SessionKey:
-    """Which conversation a call belongs to. The parts are as the app sent them; `affinity.key` escapes them."""
+    """Which conversation a call belongs to. The parts are as the app sent them; `affinity.key`
+    escapes them.
+    """
 
     session_id: Final[str]
     tenant: Final[str | None]

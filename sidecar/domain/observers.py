@@ -8,7 +8,7 @@ from typing import Final
 
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate, Decision
-from sidecar.domain.events import Deaf, Observer
+from sidecar.domain.events import BaseObserver, Observer
 from sidecar.domain.outcome import Attempt, Outcome
 
 _log: Final = logging.getLogger("sidecar.domain.events")
@@ -17,7 +17,7 @@ _log: Final = logging.getLogger("sidecar.domain.events")
 class Observers:
     """Tells several observers the same; one that raises is logged and changes nothing.
 
-    What an observer left to `Deaf` it is not told, so that facts nobody hears cost nothing.
+    What an observer left to `BaseObserver` it is not told, so that facts nobody hears cost nothing.
     """
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
@@ -27,9 +27,13 @@ class Observers:
         self._on_attempt = [each.attempt_ended for each in given if _hears(each, "attempt_ended")]
         self._on_failed_over = [each.failed_over for each in given if _hears(each, "failed_over")]
         self._on_router = [each.router_asked for each in given if _hears(each, "router_asked")]
-        self._on_affinity = [each.affinity_operation for each in given if _hears(each, "affinity_operation")]
+        self._on_affinity = [
+            each.affinity_operation for each in given if _hears(each, "affinity_operation")
+        ]
         self._on_ended = [each.call_ended for each in given if _hears(each, "call_ended")]
-        self._on_refused = [each.request_refused for each in given if _hears(each, "request_refused")]
+        self._on_refused = [
+            each.request_refused for each in given if _hears(each, "request_refused")
+        ]
 
     @property
     def hear_attempts(self) -> bool:
@@ -102,4 +106,4 @@ class Observers:
 
 
 def _hears(observer: Observer, event: str) -> bool:
-    return getattr(type(observer), event, None) is not getattr(Deaf, event)
+    return getattr(type(observer), event, None) is not getattr(BaseObserver, event)

@@ -73,7 +73,9 @@ class Served:
     served_model: Final[str | None]
     """The provider's own name for the model that answered."""
     finish: Final[str | None]
-    """Why it ended, in the provider's word: ``stop``, ``tool_calls``, ``end_turn``, ``completed``, ..."""
+    """Why it ended, in the provider's word: ``stop``, ``tool_calls``, ``end_turn``, ``completed``,
+    ...
+    """
 
     def __init__(
         self,
@@ -120,7 +122,9 @@ class Timing:
 
     @property
     def overhead_s(self) -> float:
-        """What the sidecar itself added: the total less waiting for Redis, the router model and providers."""
+        """What the sidecar itself added: the total less waiting for Redis, the router model and
+        providers.
+        """
         return max(0.0, self.total_s - self.affinity_s - self.router_s - self.upstream_s)
 
 
@@ -162,7 +166,9 @@ class Outcome:
     timing: Final[Timing]
     streamed: Final[bool]
     served: Final[Served | None]
-    """What the answer said about itself; None where nothing was to be read: no answer, an error, a passthrough."""
+    """What the answer said about itself; None where nothing was to be read: no answer, an error, a
+    passthrough.
+    """
     candidate: Final[Candidate | None]
     """Who answered; None where nobody did."""
     error_code: Final[str | None]

@@ -30,12 +30,16 @@ class Dialect(Protocol):
         ...
 
     def error_event(self, problem: Problem) -> bytes:
-        """The server-sent event, blank line included, that tells a started stream's reader that it failed."""
+        """The server-sent event, blank line included, that tells a started stream's reader that it
+        failed.
+        """
         ...
 
 
 class Reply(Protocol):
-    """A provider's answer whose head has arrived. Whoever holds it closes it: `read` to its end, or `abort`."""
+    """A provider's answer whose head has arrived. Whoever holds it closes it: `read` to its end, or
+    `abort`.
+    """
 
     status: int
     reason: bytes
@@ -43,19 +47,22 @@ class Reply(Protocol):
     content_length: int | None
     """As announced; None where the answer is chunked or ends with the connection."""
 
-    def take_whole(self) -> bytes | None:
+    def read_nowait(self) -> bytes | None:
         """The whole body if all of it has arrived, else None. Once taken, the reply is closed."""
         ...
 
     async def read(self) -> bytes:
-        """The next bytes of the body, as they came; ``b""`` once it is complete, and the reply is closed then.
+        """The next bytes of the body, as they came; ``b""`` once it is complete, and the reply is
+        closed then.
 
         Raises: UpstreamError subclasses where the provider dies, stalls or answers nonsense.
         """
         ...
 
     def abort(self) -> None:
-        """Drop the connection at once, so that the provider stops generating. Idempotent; never raises."""
+        """Drop the connection at once, so that the provider stops generating. Idempotent; never
+        raises.
+        """
         ...
 
 
@@ -63,10 +70,14 @@ class Downstream(Protocol):
     """The app's end of a call."""
 
     def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
-        r"""Answer at once: head lines (``Name: value\r\n``, no framing headers) and a complete body."""
+        r"""Answer at once: head lines (``Name: value\r\n``, no framing headers) and a complete
+        body.
+        """
         ...
 
-    def start(self, status: int, reason: bytes, headers: list[bytes], content_length: int | None) -> None:
+    def start(
+        self, status: int, reason: bytes, headers: list[bytes], content_length: int | None
+    ) -> None:
         """Send the head; the body follows by `write`. With None the body is chunked."""
         ...
 
@@ -82,8 +93,8 @@ class Downstream(Protocol):
         ...
 
     def end_broken(self, event: bytes) -> None:
-        """Send a last event (may be empty), then close without finishing: the app's client must see a broken
-        transfer. Does nothing if the app is gone.
+        """Send a last event (may be empty), then close without finishing: the app's client must see
+        a broken transfer. Does nothing if the app is gone.
         """
         ...
 

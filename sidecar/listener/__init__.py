@@ -1,1 +1,3 @@
-"""The app's side: the door on localhost, the admin port, and the only place where an error becomes a reply."""
+"""The app's side: the door on localhost, the admin port, and the only place where an error becomes
+a reply.
+"""

@@ -1,4 +1,6 @@
-"""The admin port: what kubelet and Prometheus ask for, from any peer; everything else only from inside the pod."""
+"""The admin port: what kubelet and Prometheus ask for, from any peer; everything else only from
+inside the pod.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import Final
 
 from aiohttp import web
 
-from sidecar.lifecycle import Latch
 from sidecar.listener.pins import LIST_PATH, SESSION_PATH, PinPages
+from sidecar.runtime.lifecycle import Latch
 
 _TEXT: Final = "text/plain"
 _LIST: Final = """plano-sidecar admin
@@ -18,7 +20,8 @@ _LIST: Final = """plano-sidecar admin
   /readyz       config is loaded and the data port accepts; 503 while starting and while draining
   /metrics      Prometheus text or OpenMetrics
   /affinity/    pins, in pages: ?tenant=&cursor=&limit=
-  /affinity/session?tenant=&session=   a session's pins; DELETE drops them where admin.mutations is true
+  /affinity/session?tenant=&session=   a session's pins;
+                DELETE drops them where admin.mutations is true
 """
 _PUBLIC: Final = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -64,7 +67,8 @@ class Admin:
         return _text(200, _LIST)
 
     async def _metrics(self, request: web.BaseRequest) -> web.StreamResponse:
-        # Rendering is pure Python and takes milliseconds: a thread lets calls go on between the GIL's switches.
+        # Rendering is pure Python and takes milliseconds: a thread lets calls go on between the
+        # GIL's switches.
         accept = request.headers.get("Accept", "")
         body, content_type = await asyncio.to_thread(self._render_metrics, accept)
         return web.Response(body=body, headers={"Content-Type": content_type})
@@ -72,14 +76,21 @@ class Admin:
     def _refuse_stranger(self, request: web.BaseRequest) -> web.StreamResponse | None:
         if not self._is_loopback(request):
             return _text(403, "this page is for callers inside the pod\n")
-        # A web page that rebinds its name to 127.0.0.1 is a loopback peer too, but it cannot choose its Host.
+        # A web page that rebinds its name to 127.0.0.1 is a loopback peer too, but it cannot choose
+        # its Host.
         if "Origin" in request.headers or not _is_local_name(request.headers.get("Host", "")):
-            return _text(403, "this page wants a Host of localhost or a loopback address, and no Origin\n")
+            return _text(
+                403, "this page wants a Host of localhost or a loopback address, and no Origin\n"
+            )
         return None
 
 
 def _is_local_name(host: str) -> bool:
-    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    name = (
+        host.rpartition("]")[0].removeprefix("[")
+        if host.startswith("[")
+        else host.partition(":")[0]
+    )
     if name.lower() == "localhost":
         return True
     try:

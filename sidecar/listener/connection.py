@@ -1,10 +1,11 @@
 """One connection of the data port, below aiohttp's public surface.
 
-aiohttp parses; what it builds around each request (a task, a request object with two multidicts, a response writer, an
-empty second parse after each body) costs more than all that the sidecar does with a call. `Connection.start` runs the
-handler in the connection's own task instead, and `ArrivedRequest.take_body` takes a body that came with its head.
-What this relies on is named in `RELIED_ON`; where an aiohttp release lacks a name, `is_supported` is false and
-`listener.server` uses aiohttp's own loop. `tests/room/listener/test_connection.py` fails when that happens.
+aiohttp parses; what it builds around each request (a task, a request object with two multidicts, a
+response writer, an empty second parse after each body) costs more than all that the sidecar does
+with a call. `Connection.start` runs the handler in the connection's own task instead, and
+`FastRequest.take_body` takes a body that came with its head. What this relies on is named in
+`RELIED_ON`; where an aiohttp release lacks a name, `is_supported` is false and `listener.server`
+uses aiohttp's own loop. `tests/listener/test_connection.py` fails when that happens.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from aiohttp import StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
-from sidecar.listener.arrived import ArrivedRequest
+from sidecar.listener.fast_request import FastRequest
 from sidecar.listener.request import Answer, Handler, ParseErrorHandler
 
 RELIED_ON: Final = frozenset({
-    "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close", "_handler_waiter", "_keepalive",
-    "_keepalive_handle", "_keepalive_timeout", "_loop", "_manager", "_messages", "_msg_queue_resume_size",
-    "_next_keepalive_close_time", "_parser", "_paused", "_process_keepalive", "_request_in_progress",
-    "_resume_reading_if_drained", "_task_handler", "_upgraded", "_waiter",
+    "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close",
+    "_handler_waiter", "_keepalive", "_keepalive_handle", "_keepalive_timeout", "_loop",
+    "_manager", "_messages", "_msg_queue_resume_size", "_next_keepalive_close_time", "_parser",
+    "_paused", "_process_keepalive", "_request_in_progress", "_resume_reading_if_drained",
+    "_task_handler", "_upgraded", "_waiter",
 })  # fmt: skip
 _READ_BYTES: Final = 64 * 1024
-"""asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps and unmaps so much
-anew each time, which costs 10 us a request. Below 128 KiB it comes from the heap."""
+"""asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps
+and unmaps so much anew each time, which costs 10 us a request. Below 128 KiB it comes from the
+heap."""
 _DISCARD_AT_MOST_S: Final = 5.0
 """How long the rest of a refused body is read, so that a reset does not overtake the refusal."""
 
@@ -62,7 +65,9 @@ class TimedConnection(RequestHandler):
     def start_head_timer(self) -> None:
         """A head has begun, and is not complete."""
         if self._head_timer is None:
-            self._head_timer = asyncio.get_running_loop().call_later(self.head_s, self._head_is_late)
+            self._head_timer = asyncio.get_running_loop().call_later(
+                self.head_s, self._head_is_late
+            )
 
     def stop_head_timer(self) -> None:
         """The head is complete, or nobody waits for it any more."""
@@ -75,7 +80,7 @@ class TimedConnection(RequestHandler):
         if self._current_request is not None:
             self.start_head_timer()  # it came behind a request that is not answered yet
         elif self.transport is not None:
-            self.on_parse_error(ArrivedRequest(ERROR, EMPTY_PAYLOAD, self), TimeoutError())
+            self.on_parse_error(FastRequest(ERROR, EMPTY_PAYLOAD, self), TimeoutError())
             self.force_close()
 
 
@@ -87,7 +92,9 @@ class Connection(TimedConnection):
     handler: Handler
 
     def data_received(self, data: bytes) -> None:
-        """Parse. aiohttp forgets the body that an error falls into: whoever reads it would wait till the app leaves."""
+        """Parse. aiohttp forgets the body that an error falls into: whoever reads it would wait
+        till the app leaves.
+        """
         current = self._current_request
         is_between = current is None or current.content.is_eof()
         super().data_received(data)
@@ -97,7 +104,8 @@ class Connection(TimedConnection):
             if isinstance(self._messages[-1][0], _ErrInfo):
                 self._break_bodies()
         elif data and is_between:
-            # aiohttp gives nothing to parse where a body was read. What ended a body is timed from its next piece on.
+            # aiohttp gives nothing to parse where a body was read. What ended a body is timed from
+            # its next piece on.
             self.start_head_timer()
 
     def _break_bodies(self) -> None:
@@ -120,12 +128,14 @@ class Connection(TimedConnection):
                 problem = None
                 if isinstance(message, _ErrInfo):
                     problem, message = message, ERROR
-                request = ArrivedRequest(message, payload, self)
+                request = FastRequest(message, payload, self)
                 self._current_request = request  # type: ignore[assignment]
                 self._request_in_progress = True
                 try:
                     answer: Answer = (
-                        await self.handler(request) if problem is None else self.on_parse_error(request, problem.exc)
+                        await self.handler(request)
+                        if problem is None
+                        else self.on_parse_error(request, problem.exc)
                     )
                 finally:
                     self._request_in_progress = False
@@ -175,7 +185,8 @@ class Connection(TimedConnection):
             self._handler_waiter.set_result(None)
 
     async def _discard(self, payload: StreamReader) -> None:
-        # OSError: an app that is gone already is no longer connected, which `write_eof` tells; also what took too long.
+        # OSError: an app that is gone already is no longer connected, which `write_eof` tells; also
+        # what took too long.
         with contextlib.suppress(OSError, web.RequestPayloadError):
             if self.transport is not None and self.transport.can_write_eof():
                 self.transport.write_eof()

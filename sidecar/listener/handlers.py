@@ -1,4 +1,6 @@
-"""From a request on localhost to a `Call`, and from whatever goes wrong to a reply. Nothing is decided here."""
+"""From a request on localhost to a `Call`, and from whatever goes wrong to a reply. Nothing is
+decided here.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,16 @@ from urllib.parse import unquote
 
 import msgspec
 
-from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, DialectName, Endpoint, InboundHeaders, Operation
+from sidecar.dialects.registry import ModelInfo, model_body, models_body
+from sidecar.domain.call import (
+    ENDPOINTS,
+    BodyFacts,
+    Call,
+    DialectName,
+    Endpoint,
+    InboundHeaders,
+    Operation,
+)
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.errors import (
@@ -24,17 +35,22 @@ from sidecar.domain.errors import (
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.ports import Downstream
-from sidecar.lifecycle import Drain
-from sidecar.listener.app_end import AppEnd
-from sidecar.listener.arrival import Arrival, DoorPolicy
+from sidecar.listener.body_reader import parse_error_of
 from sidecar.listener.cors import is_preflight
-from sidecar.listener.intake import parse_error_of
+from sidecar.listener.policy import ListenerPolicy, RequestHead
 from sidecar.listener.request import Request
 from sidecar.listener.rescue import Rescue
+from sidecar.listener.response_writer import ResponseWriter
 from sidecar.routing.table import ModelTable
+from sidecar.runtime.lifecycle import Drain
 from sidecar.wire.body import peek_body
-from sidecar.wire.dialects import ModelInfo, model_body, models_body
-from sidecar.wire.headers import patience_s_of, read_headers, request_id_of, session_id_of, tenant_of
+from sidecar.wire.headers import (
+    client_timeout_s_of,
+    read_headers,
+    request_id_of,
+    session_id_of,
+    tenant_of,
+)
 from sidecar.wire.trace_context import trace_context_of
 
 _JSON: Final = b"content-type: application/json\r\n"
@@ -45,18 +61,22 @@ _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 """Nowhere served: a tunnel would go around everything, an echo would tell credentials."""
 _FIRST_VERSION: Final = (1, 0)
 _DECISION_ENDPOINTS: Final = {
-    f"/routing{path}": endpoint for path, endpoint in ENDPOINTS.items() if endpoint.operation is Operation.GENERATE
+    f"/routing{path}": endpoint
+    for path, endpoint in ENDPOINTS.items()
+    if endpoint.operation is Operation.GENERATE
 }
 """Katanemo's own name for "which model would it be?"."""
 _CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
-"""A dot segment, also as servers read it that take a backslash for a slash, or parameters off a segment."""
+"""A dot segment, also as servers read it that take a backslash for a slash, or parameters off a
+segment.
+"""
 _NO_FACTS: Final = BodyFacts()
 
 
-class Carrier(Protocol):
+class ProxyPort(Protocol):
     """The proxy, as far as the door needs it."""
 
-    async def carry(self, call: Call, down: Downstream) -> Outcome:
+    async def handle(self, call: Call, down: Downstream) -> Outcome:
         """Carry a call."""
         ...
 
@@ -65,21 +85,21 @@ class Carrier(Protocol):
         ...
 
 
-class Door:
+class DataHandler:
     """The data port's handler."""
 
     def __init__(
         self,
-        carrier: Carrier,
+        carrier: ProxyPort,
         models: ModelTable,
         rescue: Rescue,
         drain: Drain,
         observers: Observers,
         clock: Clock,
-        policy: DoorPolicy,
+        policy: ListenerPolicy,
         write: Callable[[asyncio.Transport, bytes], None] | None = None,
     ) -> None:
-        self._carry = carrier.carry
+        self._carry = carrier.handle
         self._decide = carrier.decide
         self._models = models
         self._rescue = rescue
@@ -89,10 +109,12 @@ class Door:
         self._policy = policy
         self._write = write
 
-    async def handle(self, request: Request) -> AppEnd:
-        """Serve one request: the answer is written before this returns. Raises only CancelledError."""
+    async def handle(self, request: Request) -> ResponseWriter:
+        """Serve one request: the answer is written before this returns. Raises only
+        CancelledError.
+        """
         admitted_s = self._clock.monotonic_s()
-        down = AppEnd(request, self._write)
+        down = ResponseWriter(request, self._write)
         path, mark, query = request.target.partition("?")
         endpoint = ENDPOINTS.get(path)
         request_id = ""
@@ -101,7 +123,7 @@ class Door:
             request_id = request_id_of(headers)
             if headers.has_origin or headers.is_upgrade or not request.keep_alive:
                 self._check(request, headers, down)
-            arrival = Arrival(request, path, mark + query, headers, request_id, admitted_s)
+            arrival = RequestHead(request, path, mark + query, headers, request_id, admitted_s)
             if endpoint is not None and request.method == "POST":
                 await self._carry_call(arrival, endpoint, None, down, self._carry)
             else:
@@ -111,24 +133,28 @@ class Door:
         except asyncio.CancelledError:
             if self._drain.has_ended and not down.is_started:
                 # Not the app left: the grace is spent. It waits for an answer still.
-                ended = Draining("this sidecar has shut down before the answer came", retry_after_s=1)
+                ended = Draining(
+                    "this sidecar has shut down before the answer came", retry_after_s=1
+                )
                 self._answer(ended, down, endpoint or _DECISION_ENDPOINTS.get(path), request_id)
             raise
         return down
 
-    def handle_parse_error(self, request: Request, error: BaseException | None) -> AppEnd:
-        """Answer bytes that were not a request. What they were is told to nobody: they may hold a credential."""
-        down = AppEnd(request)
+    def handle_parse_error(self, request: Request, error: BaseException | None) -> ResponseWriter:
+        """Answer bytes that were not a request. What they were is told to nobody: they may hold a
+        credential.
+        """
+        down = ResponseWriter(request)
         self._answer(parse_error_of(error), down, None, "")
         return down
 
     async def _carry_call(
         self,
-        arrival: Arrival,
+        arrival: RequestHead,
         endpoint: Endpoint,
         provider: str | None,
-        down: AppEnd,
-        serve: Callable[[Call, AppEnd], Awaitable[Outcome | None]],
+        down: ResponseWriter,
+        serve: Callable[[Call, ResponseWriter], Awaitable[Outcome | None]],
     ) -> None:
         """One call, admitted and read. The permit is held until the stream has ended."""
         holder = arrival.request.task
@@ -136,7 +162,7 @@ class Door:
         held_bytes = 0
         intake = self._policy.intake
         try:
-            body = intake.take_whole(arrival.request, arrival.headers)
+            body = intake.read_nowait(arrival.request, arrival.headers)
             if body is None:
                 body = await intake.read(arrival.request)
             held_bytes = len(body)
@@ -147,7 +173,9 @@ class Door:
             intake.budget.give_back(held_bytes)
             self._drain.release(holder)
 
-    def _call_of(self, arrival: Arrival, endpoint: Endpoint, provider: str | None, body: bytes) -> Call:
+    def _call_of(
+        self, arrival: RequestHead, endpoint: Endpoint, provider: str | None, body: bytes
+    ) -> Call:
         headers, policy = arrival.headers, self._policy
         tenant = policy.fixed_tenant
         if tenant is None and headers.tenants:
@@ -169,11 +197,11 @@ class Door:
             admitted_s=arrival.admitted_s,
             session_id=session_id,
             tenant=tenant,
-            patience_s=patience_s_of(headers) if headers.patience else None,
+            client_timeout_s=client_timeout_s_of(headers) if headers.patience else None,
             passthrough_provider=provider,
         )
 
-    async def _serve_other(self, arrival: Arrival, down: AppEnd) -> None:
+    async def _serve_other(self, arrival: RequestHead, down: ResponseWriter) -> None:
         """The paths that are not calls to a model: lists, probes, passthrough, and mistakes."""
         path, method = arrival.path, arrival.request.method
         provider = self._passthrough_of(path)
@@ -194,16 +222,22 @@ class Door:
             await self._carry_call(arrival, endpoint, provider, down, self._carry)
         elif path in _PROBES:
             _allow(method, path, "GET, HEAD")
-            down.send_whole(200, b"OK", [b"x-request-id: %s\r\n" % arrival.request_id.encode()], b"")
+            down.send_whole(
+                200, b"OK", [b"x-request-id: %s\r\n" % arrival.request_id.encode()], b""
+            )
         else:
             raise PathNotFound(f"no such path: {path[:200]}")
 
-    async def _tell(self, call: Call, down: AppEnd) -> None:
-        """What would become of the call, as JSON; it goes nowhere. The first model is the choice."""
+    async def _tell(self, call: Call, down: ResponseWriter) -> None:
+        """What would become of the call, as JSON; it goes nowhere. The first model is the
+        choice.
+        """
         down.is_carried = False
         decision = await self._decide(call)
         told: dict[str, object] = {
-            "models": list(dict.fromkeys(candidate.model_name for candidate in decision.candidates)),
+            "models": list(
+                dict.fromkeys(candidate.model_name for candidate in decision.candidates)
+            ),
             "route": decision.route_name,
             "trace_id": call.trace.trace_id,
             "pinned": decision.source is Source.PINNED,
@@ -214,17 +248,23 @@ class Door:
         lines = [_JSON, b"x-request-id: %s\r\n" % call.request_id.encode()]
         down.send_whole(200, b"OK", lines, msgspec.json.encode(told))
 
-    def _serve_models(self, arrival: Arrival, down: AppEnd) -> None:
+    def _serve_models(self, arrival: RequestHead, down: ResponseWriter) -> None:
         wanted = unquote(arrival.path[len(_MODELS) + 1 :])
         if wanted:
             listed = self._models.describe(wanted)
             body = model_body(ModelInfo(listed.name, listed.owner))
         else:
-            body = models_body([ModelInfo(listed.name, listed.owner) for listed in self._models.listed])
-        down.send_whole(200, b"OK", [_JSON, b"x-request-id: %s\r\n" % arrival.request_id.encode()], body)
+            body = models_body(
+                [ModelInfo(listed.name, listed.owner) for listed in self._models.listed]
+            )
+        down.send_whole(
+            200, b"OK", [_JSON, b"x-request-id: %s\r\n" % arrival.request_id.encode()], body
+        )
 
     def _passthrough_of(self, path: str) -> str | None:
-        """The provider that the config names for a path. One that climbs out of its prefix is no such path."""
+        """The provider that the config names for a path. One that climbs out of its prefix is no
+        such path.
+        """
         if _CLIMB.search(unquote(path)) is not None:
             return None
         for prefix, provider in self._policy.passthrough:
@@ -232,7 +272,7 @@ class Door:
                 return provider
         return None
 
-    def _check(self, request: Request, headers: InboundHeaders, down: AppEnd) -> None:
+    def _check(self, request: Request, headers: InboundHeaders, down: ResponseWriter) -> None:
         """Refuse web pages of no allowed origin, WebSockets, and heads without a version.
 
         Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
@@ -243,13 +283,16 @@ class Door:
             origins = request.header_values("Origin")
             if not self._policy.allow_origins.issuperset(origins):
                 raise OriginRefused(
-                    "requests from web pages are refused; listeners[].allow_origins can allow an origin"
+                    "requests from web pages are refused; listeners[].allow_origins can "
+                    "allow an origin"
                 )
             down.allow_page(origins[0])
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
 
-    def _answer(self, error: Exception, down: AppEnd, endpoint: Endpoint | None, request_id: str) -> None:
+    def _answer(
+        self, error: Exception, down: ResponseWriter, endpoint: Endpoint | None, request_id: str
+    ) -> None:
         """Reply with the error, or break the connection where the answer had begun already."""
         request_id = request_id or _request_id_of(down.request)
         dialect = endpoint.dialect if endpoint is not None else _stranger_dialect(down.request)
@@ -266,12 +309,16 @@ class Door:
 
 def _allow(method: str, path: str, allowed: str) -> None:
     if method not in allowed.split(", "):
-        raise MethodNotAllowed(f"{method} is not served on {path}; allowed: {allowed}", allow=allowed)
+        raise MethodNotAllowed(
+            f"{method} is not served on {path}; allowed: {allowed}", allow=allowed
+        )
 
 
 def _request_id_of(request: Request) -> str:
     """The id of a request whose header fields could not all be read."""
-    values = [value.encode(errors="surrogateescape") for value in request.header_values("x-request-id")]
+    values = [
+        value.encode(errors="surrogateescape") for value in request.header_values("x-request-id")
+    ]
     return request_id_of(InboundHeaders(request_ids=values))
 
 

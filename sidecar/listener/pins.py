@@ -45,7 +45,9 @@ class PinPages:
         self._may_change = may_change
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
-        """``GET /affinity/?tenant=&cursor=&limit=``, ``GET`` and ``DELETE /affinity/session?tenant=&session=``."""
+        """``GET /affinity/?tenant=&cursor=&limit=``, ``GET`` and ``DELETE
+        /affinity/session?tenant=&session=``.
+        """
         try:
             if request.path == SESSION_PATH:
                 return await self._session(request)
@@ -82,7 +84,9 @@ class PinPages:
 
 
 def _shown(name: str | None) -> str | None:
-    """A name as JSON can have it: anybody who writes to Redis may have put bytes in a key that are no text."""
+    """A name as JSON can have it: anybody who writes to Redis may have put bytes in a key that are
+    no text.
+    """
     return name and name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -91,7 +95,9 @@ def _is_count(text: str) -> bool:
 
 
 def _json(status: int, facts: object) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(facts) + b"\n", content_type="application/json")
+    return web.Response(
+        status=status, body=msgspec.json.encode(facts) + b"\n", content_type="application/json"
+    )
 
 
 def _refusal(status: int, why: str, allow: str = "") -> web.Response:

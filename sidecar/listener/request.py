@@ -45,7 +45,9 @@ class Request(Protocol):
 
     @property
     def version(self) -> tuple[int, int]:
-        """Of HTTP, as the app says. Below 1.1 there are no chunks, below 1.0 no head that could be trusted."""
+        """Of HTTP, as the app says. Below 1.1 there are no chunks, below 1.0 no head that could be
+        trusted.
+        """
         ...
 
     @property
@@ -65,7 +67,9 @@ class Request(Protocol):
 
     @property
     def is_last_sent(self) -> bool:
-        """Whether all of it is here and nothing behind it, so that its answer may wait for the end of the turn."""
+        """Whether all of it is here and nothing behind it, so that its answer may wait for the end
+        of the turn.
+        """
         ...
 
     @property
@@ -94,7 +98,9 @@ ParseErrorHandler = Callable[[Request, BaseException | None], Answer]
 
 
 class PlainRequest:
-    """Implements `Request` on aiohttp's public request alone: the way for releases that `connection` does not know."""
+    """Implements `Request` on aiohttp's public request alone: the way for releases that
+    `connection` does not know.
+    """
 
     __slots__ = ("_request", "transport")
 

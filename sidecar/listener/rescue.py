@@ -28,7 +28,14 @@ _log = logging.getLogger("sidecar")
 MAX_RETRY_AFTER_S: Final = 60
 """The SDKs ignore a longer Retry-After."""
 
-_CLOSING: Final = (BodyTooLarge, Draining, HeadersTooLarge, MalformedRequest, RequestTimeout, UpgradeNotServed)
+_CLOSING: Final = (
+    BodyTooLarge,
+    Draining,
+    HeadersTooLarge,
+    MalformedRequest,
+    RequestTimeout,
+    UpgradeNotServed,
+)
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -39,7 +46,9 @@ class Refusal(msgspec.Struct, frozen=True):
     lines: list[bytes]
     body: bytes
     closes: bool = False
-    """Whether the connection cannot be used again: the rest of the request was not read, or the process is ending."""
+    """Whether the connection cannot be used again: the rest of the request was not read, or the
+    process is ending.
+    """
 
 
 class Rescue:
@@ -49,15 +58,21 @@ class Rescue:
         self._dialects = dialects
 
     def refuse(self, error: Exception, dialect: DialectName, request_id: str) -> Refusal:
-        """The reply to a call that ended with ``error`` before its first byte. An error that is not ours is our bug."""
+        """The reply to a call that ended with ``error`` before its first byte. An error that is not
+        ours is our bug.
+        """
         known = error if isinstance(error, SidecarError) else self._fault(error, request_id)
         problem = Problem(known.status, known.code, known.message, known.param, request_id)
         body = self._dialects[dialect].error_body(problem)
-        return Refusal(known.status, known.code, _lines(known, request_id), body, isinstance(known, _CLOSING))
+        return Refusal(
+            known.status, known.code, _lines(known, request_id), body, isinstance(known, _CLOSING)
+        )
 
     def _fault(self, error: Exception, request_id: str) -> SidecarError:
         _log.error("internal error, request id %s", request_id, exc_info=error)
-        return InternalFault(f"the sidecar failed; its log has the cause under request id {request_id}")
+        return InternalFault(
+            f"the sidecar failed; its log has the cause under request id {request_id}"
+        )
 
 
 def _lines(error: SidecarError, request_id: str) -> list[bytes]:

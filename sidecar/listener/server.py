@@ -1,4 +1,6 @@
-"""The two ports: aiohttp's low-level server with its defaults overridden, and its parse errors in our words."""
+"""The two ports: aiohttp's low-level server with its defaults overridden, and its parse errors in
+our words.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,13 @@ from sidecar.listener.connection import Connection, TimedConnection, is_supporte
 from sidecar.listener.request import Handler, ParseErrorHandler, PlainRequest
 
 KEEPALIVE_S: Final = 600.0
-"""Longer than an app's HTTP client keeps idle connections (5 to 300 s), so that the app closes first."""
+"""Longer than an app's HTTP client keeps idle connections (5 to 300 s), so that the app closes
+first.
+"""
 ADMIN_KEEPALIVE_S: Final = 75.0
-"""nginx's default, longer than usual intervals of scrapes. Any peer may open connections here and be silent."""
+"""nginx's default, longer than usual intervals of scrapes. Any peer may open connections here and
+be silent.
+"""
 MAX_FIELD_BYTES: Final = 65_536
 READ_BUFFER_BYTES: Final = 65_536
 BACKLOG: Final = 1024
@@ -27,11 +33,15 @@ BACKLOG: Final = 1024
 _silent: Final = logging.getLogger("sidecar.listener.aiohttp")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
-"""aiohttp logs malformed requests with their bytes, credentials included. What matters is reported by our own words."""
+"""aiohttp logs malformed requests with their bytes, credentials included. What matters is reported
+by our own words.
+"""
 
 
 class _NoBytes(logging.Filter):
-    """Keeps malformed requests out of the admin port's log: any peer may send them, and credentials stand in them."""
+    """Keeps malformed requests out of the admin port's log: any peer may send them, and credentials
+    stand in them.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is of anything else: a failed handler is our bug, and is told."""
@@ -43,13 +53,19 @@ _admin_log.addFilter(_NoBytes())
 
 
 def assert_c_parser() -> None:
-    """Refuse to start on aiohttp's pure Python parser, the one that most smuggling CVEs were found in.
+    """Refuse to start on aiohttp's pure Python parser, the one that most smuggling CVEs were found
+    in.
 
     Raises: ConfigError.
     """
     if http_parser.HttpRequestParser.__module__ != "aiohttp._http_parser":
         raise ConfigError(
-            ["aiohttp runs on its pure Python parser: install its binary wheel, unset AIOHTTP_NO_EXTENSIONS"]
+            [
+                (
+                    "aiohttp runs on its pure Python parser: install its binary wheel, unset "
+                    "AIOHTTP_NO_EXTENSIONS"
+                )
+            ]
         )
 
 
@@ -93,7 +109,9 @@ class _PlainConnection(TimedConnection):
         if plain.is_write_paused:
             await plain.drain()  # see `Connection._next_message`
         answer = await handler(plain)
-        self._is_serving = not answer.keep_alive  # else what still comes is the rest of a body that nobody wants
+        self._is_serving = (
+            not answer.keep_alive
+        )  # else what still comes is the rest of a body that nobody wants
         return _Written(keeps_alive=answer.keep_alive)
 
     def handle_error(
@@ -115,7 +133,12 @@ class DataServer(web.Server):
     """
 
     def __init__(
-        self, handler: Handler, on_parse_error: ParseErrorHandler, *, head_s: float = 10.0, is_plain: bool = False
+        self,
+        handler: Handler,
+        on_parse_error: ParseErrorHandler,
+        *,
+        head_s: float = 10.0,
+        is_plain: bool = False,
     ) -> None:
         super().__init__(self._handle_plain, handler_cancellation=True)
         self._handler = handler
@@ -149,15 +172,20 @@ class DataServer(web.Server):
         return connection
 
 
-def make_admin_server(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
+def make_admin_server(
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+) -> web.Server:
     """The server of the admin port."""
-    return web.Server(handler, access_log=None, logger=_admin_log, keepalive_timeout=ADMIN_KEEPALIVE_S)
+    return web.Server(
+        handler, access_log=None, logger=_admin_log, keepalive_timeout=ADMIN_KEEPALIVE_S
+    )
 
 
 async def bind(
     factory: Callable[[], asyncio.BaseProtocol], addresses: Sequence[str], port: int, what: str
 ) -> list[asyncio.Server]:
-    """Listen on every address with the same port; 0 takes a free one. The sockets accept only once served.
+    """Listen on every address with the same port; 0 takes a free one. The sockets accept only once
+    served.
 
     An address family that the machine lacks is left out as long as one address remains.
     Raises: ConfigError naming the address and the reason.
@@ -171,7 +199,9 @@ async def bind(
                 factory, address, port, backlog=BACKLOG, start_serving=False, reuse_address=True
             )
         except OSError as error:
-            problems.append(f"{what} cannot listen on {address} port {port}: {error.strerror or error}")
+            problems.append(
+                f"{what} cannot listen on {address} port {port}: {error.strerror or error}"
+            )
             continue
         servers.append(server)
         port = port or port_of(server)
@@ -191,7 +221,9 @@ def port_of(server: asyncio.Server) -> int:
 
 def is_loopback(request: web.BaseRequest) -> bool:
     """Whether the peer is in this pod."""
-    peer: Any = request.transport.get_extra_info("peername") if request.transport is not None else None
+    peer: Any = (
+        request.transport.get_extra_info("peername") if request.transport is not None else None
+    )
     if not peer:
         return False
     host = str(peer[0]).removeprefix("::ffff:")
@@ -199,7 +231,9 @@ def is_loopback(request: web.BaseRequest) -> bool:
 
 
 def raise_file_limit(wanted: int) -> int:
-    """Raise RLIMIT_NOFILE's soft limit as far as allowed: each call in flight holds two sockets. Returns the limit."""
+    """Raise RLIMIT_NOFILE's soft limit as far as allowed: each call in flight holds two sockets.
+    Returns the limit.
+    """
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,5 +1,5 @@
-"""What the router model answered: the route that it named, or why there is none. Pure, and never raises: whatever a
-model says is an answer.
+"""What the router model answered: the route that it named, or why there is none. Pure, and never
+raises: whatever a model says is an answer.
 
 Source of the rules: routing.md, "Answers".
 """
@@ -18,14 +18,18 @@ NO_ROUTE: Final = "other"
 """What the router model answers where nothing fits; no route may have this name."""
 
 _READ_AT_MOST: Final = 16 * 1024
-"""Characters of an answer that are looked at, from its end. 64 tokens are less than 1,000; reasoning aloud is more."""
+"""Characters of an answer that are looked at, from its end. 64 tokens are less than 1,000;
+reasoning aloud is more.
+"""
 _OBJECTS_AT_MOST: Final = 64
 """Braces in prose that are tried as the start of an object."""
 
 _FENCE: Final = re.compile(r"```[a-zA-Z0-9]*+\s*+(.*?)```", re.DOTALL)
 _QUOTES: Final = "'\"`\u2018\u2019\u201c\u201d"
 _LOOSE_ROUTE: Final = re.compile(rf"\{{\s*+[{_QUOTES}]?+route[{_QUOTES}]?+\s*+:\s*+([^{{}}]*+)\}}")
-"""A ``route`` member in any quotes, or none. Quotes inside the value are left to it: names can have apostrophes."""
+"""A ``route`` member in any quotes, or none. Quotes inside the value are left to it: names can have
+apostrophes.
+"""
 _LOOSE_NULL: Final = frozenset(("", "null", "None", NO_ROUTE))
 
 _decoder: Final = json.JSONDecoder(strict=False)
@@ -44,7 +48,9 @@ class AnswerKind(enum.StrEnum):
 
 
 class RouterAnswer(msgspec.Struct, frozen=True):
-    """An answer, understood. ``route_name`` is set exactly where ``kind`` is MATCHED, and is a known name."""
+    """An answer, understood. ``route_name`` is set exactly where ``kind`` is MATCHED, and is a
+    known name.
+    """
 
     kind: AnswerKind
     route_name: str | None = None
@@ -69,13 +75,17 @@ _completion_decoder: Final = msgspec.json.Decoder(_Completion)
 
 
 def read_completion(body: bytes, known: Collection[str]) -> RouterAnswer:
-    """Read a chat completion: the first choice's text, then as `read_answer`. What is none is unreadable."""
+    """Read a chat completion: the first choice's text, then as `read_answer`. What is none is
+    unreadable.
+    """
     text = completion_text(body)
     return _UNREADABLE if text is None else read_answer(text, known)
 
 
 def completion_text(body: bytes) -> str | None:
-    """``choices[0].message.content`` of a chat completion; None where the body is no completion or says nothing."""
+    """``choices[0].message.content`` of a chat completion; None where the body is no completion or
+    says nothing.
+    """
     try:
         choices = _completion_decoder.decode(body).choices
     except (ValueError, RecursionError):
@@ -86,9 +96,10 @@ def completion_text(body: bytes) -> str | None:
 def read_answer(text: str, known: Collection[str]) -> RouterAnswer:
     """Read the router model's text.
 
-    Accepted, in this order: a JSON object; one inside a code fence; one after or between text, the last that names a
-    ``route`` where there are several; one whose quotes are wrong. ``route`` is a name or a list of which the first
-    known name counts. ``other``, empty, null and missing mean no route.
+    Accepted, in this order: a JSON object; one inside a code fence; one after or between text, the
+    last that names a ``route`` where there are several; one whose quotes are wrong. ``route`` is a
+    name or a list of which the first known name counts. ``other``, empty, null and missing mean no
+    route.
 
     Args: ``known`` are the names of the routes that the model could choose from.
     """

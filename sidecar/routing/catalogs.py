@@ -1,4 +1,5 @@
-"""Price lists and latency queries: from the bytes that others answer to numbers by configured model. Pure.
+"""Price lists and latency queries: from the bytes that others answer to numbers by configured
+model. Pure.
 
 A missing price is missing, never free. Units: USD per million tokens, seconds.
 
@@ -24,7 +25,9 @@ _T = TypeVar("_T")
 
 
 class SourceUnreadable(Exception):
-    """The answer is not what this kind of source answers. The message is for a log and holds nothing of the answer."""
+    """The answer is not what this kind of source answers. The message is for a log and holds
+    nothing of the answer.
+    """
 
 
 _Amount = float | str | None
@@ -89,8 +92,8 @@ class _PrometheusAnswer(msgspec.Struct):
 
 
 def read_digitalocean(data: bytes, aliases: Mapping[str, str]) -> Prices:
-    """Prices of DigitalOcean's model catalog (``GET /v2/gen-ai/models/catalog``), by ``model_id`` and by
-    ``digitalocean/model_id``.
+    """Prices of DigitalOcean's model catalog (``GET /v2/gen-ai/models/catalog``), by ``model_id``
+    and by ``digitalocean/model_id``.
 
     Args: ``aliases`` rename catalog keys to configured models.
     Raises: SourceUnreadable.
@@ -115,7 +118,8 @@ def read_digitalocean(data: bytes, aliases: Mapping[str, str]) -> Prices:
 
 
 def read_models_dev(data: bytes, aliases: Mapping[str, str]) -> Prices:
-    """Prices of models.dev (``GET /api.json``), by ``provider/model`` in its own spelling of providers.
+    """Prices of models.dev (``GET /api.json``), by ``provider/model`` in its own spelling of
+    providers.
 
     Args: ``aliases`` rename catalog keys to configured models.
     Raises: SourceUnreadable.
@@ -135,7 +139,8 @@ def read_models_dev(data: bytes, aliases: Mapping[str, str]) -> Prices:
 
 
 def read_price_file(data: bytes, aliases: Mapping[str, str]) -> Prices:
-    """Prices of our own file: a JSON object from model to ``{"input": 3.0, "output": 15.0, "cached_input": 0.3}``.
+    """Prices of our own file: a JSON object from model to ``{"input": 3.0, "output": 15.0,
+    "cached_input": 0.3}``.
 
     Unlike a catalog it is the operator's own: one bad entry makes the whole file unreadable.
 
@@ -152,8 +157,8 @@ def read_price_file(data: bytes, aliases: Mapping[str, str]) -> Prices:
 def read_prometheus(data: bytes, aliases: Mapping[str, str]) -> Seconds:
     """Seconds of a Prometheus instant vector (``GET /api/v1/query``), by its label ``model_name``.
 
-    NaN, infinite and negative values are missing; of several series of one model the slowest counts. An empty vector is
-    an answer: nobody was called lately.
+    NaN, infinite and negative values are missing; of several series of one model the slowest
+    counts. An empty vector is an answer: nobody was called lately.
 
     Raises: SourceUnreadable.
     """
@@ -179,7 +184,9 @@ def _decoded(data: bytes, shape: type[_T]) -> _T:
 
 
 def _entry(raw: msgspec.Raw, shape: type[_T]) -> _T | None:
-    """One entry of a catalog; None where it has another shape: the rest of the catalog still counts."""
+    """One entry of a catalog; None where it has another shape: the rest of the catalog still
+    counts.
+    """
     try:
         return msgspec.json.decode(raw, type=shape)
     except (ValueError, RecursionError):
@@ -197,7 +204,9 @@ def _number(amount: _Amount, factor: float = 1.0) -> float | None:
 
 
 def _price(
-    usd_per_mtok_in: float | None, usd_per_mtok_out: float | None, usd_per_mtok_cached_in: float | None
+    usd_per_mtok_in: float | None,
+    usd_per_mtok_out: float | None,
+    usd_per_mtok_cached_in: float | None,
 ) -> Price | None:
     """A price that says something, else None."""
     if usd_per_mtok_in is None and usd_per_mtok_out is None:

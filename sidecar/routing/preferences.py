@@ -1,4 +1,5 @@
-"""Routing preferences: the configured ones, and those that a request's body brings for one call. Pure.
+"""Routing preferences: the configured ones, and those that a request's body brings for one call.
+Pure.
 
 Source of the rules: routing.md, "Preferences"; the error rows of contract.md.
 """
@@ -17,7 +18,9 @@ from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
 from sidecar.routing.answer import NO_ROUTE
 
 FindEntries = Callable[[str], Sequence[Candidate]]
-"""From a model's name (model, entry, alias, bare id) to all its entries, of any dialect; empty if it is unknown."""
+"""From a model's name (model, entry, alias, bare id) to all its entries, of any dialect; empty if
+it is unknown.
+"""
 
 _FIELD: Final = "routing_preferences"
 _MAX_BYTES: Final = 256 * 1024
@@ -43,11 +46,13 @@ class _Preference(msgspec.Struct):
 _decoder: Final = msgspec.json.Decoder(list[_Preference] | None)
 
 
-def configured_routes(preferences: Iterable[RoutingPreference], find_entries: FindEntries) -> tuple[Route, ...]:
+def configured_routes(
+    preferences: Iterable[RoutingPreference], find_entries: FindEntries
+) -> tuple[Route, ...]:
     """The config's preferences as routes, in its order.
 
-    A model that was left out with its optional provider is no candidate, and a route without any is left out too: the
-    router model must not choose what nobody can serve.
+    A model that was left out with its optional provider is no candidate, and a route without any is
+    left out too: the router model must not choose what nobody can serve.
     """
     routes = (
         Route(
@@ -62,11 +67,13 @@ def configured_routes(preferences: Iterable[RoutingPreference], find_entries: Fi
 
 
 def inline_routes(raw: bytes, find_entries: FindEntries) -> tuple[Route, ...] | None:
-    """The routes that a body brings, in its order: instead of the configured ones, for this call only.
+    """The routes that a body brings, in its order: instead of the configured ones, for this call
+    only.
 
     Args: ``raw`` is the value of the body's ``routing_preferences``.
     Returns: no routes for ``[]``: this call is not routed; None for null: the configured ones stay.
-    Raises: InvalidRoutingPreferences, with the place as ``param``: ``routing_preferences[1].models[0]``.
+    Raises: InvalidRoutingPreferences, with the place as ``param``:
+        ``routing_preferences[1].models[0]``.
     """
     if len(raw) > _MAX_BYTES:
         raise InvalidRoutingPreferences(f"{_FIELD!r} is over {_MAX_BYTES} bytes", param=_FIELD)
@@ -87,7 +94,9 @@ def inline_routes(raw: bytes, find_entries: FindEntries) -> tuple[Route, ...] | 
             raise _invalid(f"{place}.name", f"is the name of {first[preference.name]} too")
         first[preference.name] = place
         candidates = _known_candidates(preference.models, f"{place}.models", find_entries)
-        routes.append(Route(preference.name, preference.description, candidates, _prefer(preference, place)))
+        routes.append(
+            Route(preference.name, preference.description, candidates, _prefer(preference, place))
+        )
     return tuple(routes)
 
 
@@ -99,7 +108,9 @@ def usable_candidates(route: Route, dialect: DialectName) -> tuple[Candidate, ..
     usable = tuple(candidate for candidate in route.candidates if dialect in candidate.dialects)
     if not usable:
         models = ", ".join(dict.fromkeys(candidate.model_name for candidate in route.candidates))
-        spoken = sorted({name.value for candidate in route.candidates for name in candidate.dialects})
+        spoken = sorted(
+            {name.value for candidate in route.candidates for name in candidate.dialects}
+        )
         raise DialectNotServed(
             f"no model of route {route.name!r} ({models}) speaks {dialect.value!r}; "
             f"spoken: {', '.join(spoken) or 'nothing'}"
@@ -112,7 +123,9 @@ def _candidates(models: Iterable[str], find_entries: FindEntries) -> tuple[Candi
     return tuple(dict.fromkeys(candidate for model in models for candidate in find_entries(model)))
 
 
-def _known_candidates(models: Sequence[str], place: str, find_entries: FindEntries) -> tuple[Candidate, ...]:
+def _known_candidates(
+    models: Sequence[str], place: str, find_entries: FindEntries
+) -> tuple[Candidate, ...]:
     if not models:
         raise _invalid(place, "must name a model")
     for index, model in enumerate(models):
@@ -123,12 +136,20 @@ def _known_candidates(models: Sequence[str], place: str, find_entries: FindEntri
 
 def _check_texts(preference: _Preference, place: str) -> None:
     name = preference.name
-    if not name or name != name.strip() or not name.isprintable() or len(name) > _MAX_NAME_CHARACTERS:
+    if (
+        not name
+        or name != name.strip()
+        or not name.isprintable()
+        or len(name) > _MAX_NAME_CHARACTERS
+    ):
         raise _invalid(
-            f"{place}.name", f"must be 1 to {_MAX_NAME_CHARACTERS} printable characters without blanks around them"
+            f"{place}.name",
+            f"must be 1 to {_MAX_NAME_CHARACTERS} printable characters without blanks around them",
         )
     if name == NO_ROUTE:
-        raise _invalid(f"{place}.name", f"{NO_ROUTE!r} is what the router model answers where nothing fits")
+        raise _invalid(
+            f"{place}.name", f"{NO_ROUTE!r} is what the router model answers where nothing fits"
+        )
     if not preference.description.strip():
         raise _invalid(f"{place}.description", "must say which kind of work this is")
 
@@ -136,14 +157,18 @@ def _check_texts(preference: _Preference, place: str) -> None:
 def _prefer(preference: _Preference, place: str) -> str:
     prefer = (preference.selection_policy and preference.selection_policy.prefer) or "none"
     if prefer not in _PREFERENCES:
-        raise _invalid(f"{place}.selection_policy.prefer", f"must be one of {', '.join(_PREFERENCES)}")
+        raise _invalid(
+            f"{place}.selection_policy.prefer", f"must be one of {', '.join(_PREFERENCES)}"
+        )
     return prefer
 
 
 def _misshapen(error: msgspec.ValidationError) -> InvalidRoutingPreferences:
     """What msgspec found, with our name for the place: its paths begin with ``$``."""
     found, at, path = str(error).partition(" - at `$")
-    return _invalid(_FIELD + path.rstrip("`") if at else _FIELD, f"is misshapen: {found[:1].lower()}{found[1:]}")
+    return _invalid(
+        _FIELD + path.rstrip("`") if at else _FIELD, f"is misshapen: {found[:1].lower()}{found[1:]}"
+    )
 
 
 def _invalid(place: str, problem: str) -> InvalidRoutingPreferences:

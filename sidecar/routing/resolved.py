@@ -16,7 +16,8 @@ class Resolved:
     model_name: Final[str]
     """After alias: the configured model, as pins and lanes name it."""
     decision: Final[Decision]
-    """The model's entries that speak the dialect, in config order, as requested or by default; then its fallbacks'.
+    """The model's entries that speak the dialect, in config order, as requested or by default; then
+    its fallbacks'.
 
     There may be none: then only a route can serve."""
 

@@ -14,13 +14,13 @@ import msgspec
 
 from sidecar.domain.call import Call
 from sidecar.domain.errors import UpstreamError, UpstreamTimeout
-from sidecar.lifecycle import Tasks
 from sidecar.routing.answer import AnswerKind, completion_text, read_completion
 from sidecar.routing.prompt import router_request_body
+from sidecar.runtime.lifecycle import Tasks
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
-"""POST a chat completion body to the router model, in the name of a call whose ids go along; status and body of its
-answer. Raises UpstreamError; bounds nothing but the answer's size."""
+"""POST a chat completion body to the router model, in the name of a call whose ids go along; status
+and body of its answer. Raises UpstreamError; bounds nothing but the answer's size."""
 
 CONCURRENT: Final = 64
 """Questions to the router model at a time, identical ones counted once."""
@@ -36,11 +36,13 @@ BUSY: Final = "busy"
 _log: Final = logging.getLogger("sidecar.router")
 
 
-class Asked(msgspec.Struct, frozen=True):
+class RouterVerdict(msgspec.Struct, frozen=True):
     """What asking the router model came to."""
 
     outcome: str
-    """An `AnswerKind`, or one of the failures above: the ``outcome`` label of ``router_requests_total``."""
+    """An `AnswerKind`, or one of the failures above: the ``outcome`` label of
+    ``router_requests_total``.
+    """
     route_name: str | None = None
     text: str | None = None
     """What the router model said; None where it said nothing."""
@@ -54,7 +56,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Breaker:
-    """Open after five failures in a row, from then on one probe a second. Pure; time is passed in."""
+    """Open after five failures in a row, from then on one probe a second. Pure; time is passed
+    in.
+    """
 
     def __init__(self) -> None:
         self._failures = 0
@@ -81,7 +85,9 @@ class Breaker:
         self._failures = 0
 
     def failed(self, now_s: float) -> None:
-        """No answer came, or came too late, or made no sense: of a model that babbles nobody should wait for more."""
+        """No answer came, or came too late, or made no sense: of a model that babbles nobody should
+        wait for more.
+        """
         self._failures += 1
         if self._failures == _FAILURES_TO_OPEN:
             self._probe_from_s = now_s + _PROBE_S
@@ -90,7 +96,9 @@ class Breaker:
 class Router:
     """The router model, as calls meet it."""
 
-    def __init__(self, ask: Ask, router_model: str, deadline_s: float, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self, ask: Ask, router_model: str, deadline_s: float, monotonic_s: Callable[[], float]
+    ) -> None:
         """Args: ``router_model`` is the bare id that its provider knows."""
         self.breaker = Breaker()
         self._ask = ask
@@ -100,29 +108,34 @@ class Router:
         self._tasks = Tasks()
         self._flights: dict[str, asyncio.Task[tuple[str, bytes]]] = {}
 
-    async def choose(self, prompt: str, known: Collection[str], call: Call, waited_s: float = 0.0) -> Asked:
-        """Ask which of the ``known`` routes a prompt belongs to. Waits ``router_timeout_ms`` at most, less ``waited_s``
-        that it has waited for another one's question.
+    async def choose(
+        self, prompt: str, known: Collection[str], call: Call, waited_s: float = 0.0
+    ) -> RouterVerdict:
+        """Ask which of the ``known`` routes a prompt belongs to. Waits ``router_timeout_ms`` at
+        most, less ``waited_s`` that it has waited for another one's question.
 
-        Identical prompts share one question; a caller that goes away does not end it for the others. While the breaker
-        is open nobody waits: what is due as a probe runs in the background.
+        Identical prompts share one question; a caller that goes away does not end it for the
+        others. While the breaker is open nobody waits: what is due as a probe runs in the
+        background.
         """
         flight = self._flights.get(prompt)
         began_s = self._monotonic_s()
         if flight is None:
             if self.breaker.is_open and not self.breaker.may_probe(began_s):
-                return Asked(BREAKER_OPEN)
+                return RouterVerdict(BREAKER_OPEN)
             if len(self._flights) >= CONCURRENT:
-                return Asked(BUSY)
-            flight = self._flights[prompt] = self._tasks.spawn(self._fly(prompt, known, call), name="ask router model")
+                return RouterVerdict(BUSY)
+            flight = self._flights[prompt] = self._tasks.spawn(
+                self._fly(prompt, known, call), name="ask router model"
+            )
         if self.breaker.is_open:
-            return Asked(BREAKER_OPEN)
+            return RouterVerdict(BREAKER_OPEN)
         outcome, body = await self._landed(flight, self._left_s(call, began_s, waited_s))
         waited_s += self._monotonic_s() - began_s
         if outcome:
-            return Asked(outcome, waited_s=waited_s)
+            return RouterVerdict(outcome, waited_s=waited_s)
         answer = read_completion(body, known)
-        return Asked(answer.kind.value, answer.route_name, completion_text(body), waited_s)
+        return RouterVerdict(answer.kind.value, answer.route_name, completion_text(body), waited_s)
 
     async def aclose(self) -> None:
         """Give questions up."""
@@ -131,12 +144,16 @@ class Router:
     def _left_s(self, call: Call, now_s: float, waited_s: float) -> float:
         """How long the call may wait: never longer than its app will."""
         left_s = self._deadline_s - waited_s
-        if call.patience_s is not None:
-            left_s = min(left_s, call.admitted_s + call.patience_s - now_s)
+        if call.client_timeout_s is not None:
+            left_s = min(left_s, call.admitted_s + call.client_timeout_s - now_s)
         return max(0.0, left_s)
 
-    async def _landed(self, flight: asyncio.Task[tuple[str, bytes]], left_s: float) -> tuple[str, bytes]:
-        """What the flight came to, or a timeout: a flight ends by its own deadline, a call's may be nearer."""
+    async def _landed(
+        self, flight: asyncio.Task[tuple[str, bytes]], left_s: float
+    ) -> tuple[str, bytes]:
+        """What the flight came to, or a timeout: a flight ends by its own deadline, a call's may be
+        nearer.
+        """
         if left_s >= self._deadline_s:
             return await asyncio.shield(flight)
         try:
@@ -146,7 +163,9 @@ class Router:
             return TIMEOUT, b""
 
     async def _fly(self, prompt: str, known: Collection[str], call: Call) -> tuple[str, bytes]:
-        """The failure, or an empty text and the answer's body. Never raises: several calls may be waiting."""
+        """The failure, or an empty text and the answer's body. Never raises: several calls may be
+        waiting.
+        """
         outcome, body = HTTP_ERROR, b""
         try:
             async with asyncio.timeout(self._deadline_s):

@@ -1,6 +1,8 @@
-"""Prices and latencies that others know, read again and again in the background. No call ever waits for them.
+"""Prices and latencies that others know, read again and again in the background. No call ever waits
+for them.
 
-Source of the rules: routing.md, "Ranking". How bytes are fetched is the composition root's business.
+Source of the rules: routing.md, "Ranking". How bytes are fetched is the composition root's
+business.
 """
 
 from __future__ import annotations
@@ -25,10 +27,14 @@ from sidecar.routing.catalogs import (
 )
 
 Fetch = Callable[[str], Awaitable[bytes]]
-"""GET a URL and return the body of its 2xx answer, within a timeout and a size of its own; raises on anything else."""
+"""GET a URL and return the body of its 2xx answer, within a timeout and a size of its own; raises
+on anything else.
+"""
 
 RETRY_S: Final = 60.0
-"""After a failure, where the source's own interval is not shorter: also one that is read once must have been read."""
+"""After a failure, where the source's own interval is not shorter: also one that is read once must
+have been read.
+"""
 
 _FILE_BYTES: Final = 32 * 1024 * 1024
 """As much as `Fetch` lets through."""
@@ -64,8 +70,10 @@ class _State:
         self.failures = 0
 
 
-class SourceBook:
-    """The last good numbers of every configured source. A failed refresh changes nothing but an age."""
+class MetricsSources:
+    """The last good numbers of every configured source. A failed refresh changes nothing but an
+    age.
+    """
 
     def __init__(
         self,
@@ -79,7 +87,7 @@ class SourceBook:
         self._sleep = sleep
         self._states = [_State(source, monotonic_s()) for source in sources]
         self.prices: Mapping[str, Price] = {}
-        """By model name, as `rank.Numbers` takes them; replaced as a whole, never changed."""
+        """By model name, as `rank.RankInputs` takes them; replaced as a whole, never changed."""
         self.latencies_s: Mapping[str, float] = {}
         """By model name; may hold nothing for a model that was not called lately."""
 
@@ -113,17 +121,24 @@ class SourceBook:
             if state.failures == 1:
                 # Never the error's own words, which may hold a URL with a password.
                 reason = str(error) if isinstance(error, SourceUnreadable) else type(error).__name__
-                _log.warning("the %s source %s cannot be read: %s", source.type, source.provider, reason)
+                _log.warning(
+                    "the %s source %s cannot be read: %s", source.type, source.provider, reason
+                )
             return False
         state.read_s = self._monotonic_s()
         state.is_loaded = True
         state.failures = 0
-        self.prices = {model: price for each in self._states for model, price in each.prices.items()}
-        self.latencies_s = {model: seconds for each in self._states for model, seconds in each.latencies_s.items()}
+        self.prices = {
+            model: price for each in self._states for model, price in each.prices.items()
+        }
+        self.latencies_s = {
+            model: seconds for each in self._states for model, seconds in each.latencies_s.items()
+        }
         return True
 
     async def keep_fresh(self, index: int) -> None:
-        """Read one source now and then every ``refresh_interval``; without an interval, until it was read once.
+        """Read one source now and then every ``refresh_interval``; without an interval, until it
+        was read once.
 
         Runs in a task of its own until it is cancelled.
         """
@@ -143,11 +158,15 @@ class SourceBook:
 
 
 def source_url(source: MetricsSource) -> str:
-    """What is fetched for a source other than ``file``: the provider's own address where the config names none."""
+    """What is fetched for a source other than ``file``: the provider's own address where the config
+    names none.
+    """
     if source.provider == "prometheus":
         base = (source.url or "").rstrip("/")
         return f"{base}/api/v1/query?{urllib.parse.urlencode({'query': source.query or ''})}"
-    return source.url or (_DIGITALOCEAN_URL if source.provider == "digitalocean" else _MODELS_DEV_URL)
+    return source.url or (
+        _DIGITALOCEAN_URL if source.provider == "digitalocean" else _MODELS_DEV_URL
+    )
 
 
 def _read_file(path: Path) -> bytes:
@@ -162,7 +181,8 @@ def _read_file(path: Path) -> bytes:
 
 
 async def _learn(state: _State, data: bytes) -> None:
-    """Take the numbers that a source told, read in a thread: models.dev's 2 MB take 20 ms, in which calls would wait.
+    """Take the numbers that a source told, read in a thread: models.dev's 2 MB take 20 ms, in which
+    calls would wait.
 
     Raises: SourceUnreadable.
     """
@@ -170,7 +190,11 @@ async def _learn(state: _State, data: bytes) -> None:
     if source.provider == "prometheus":
         state.latencies_s = await asyncio.to_thread(read_prometheus, data, source.model_aliases)
         return
-    read = {"digitalocean": read_digitalocean, "models.dev": read_models_dev, "file": read_price_file}[source.provider]
+    read = {
+        "digitalocean": read_digitalocean,
+        "models.dev": read_models_dev,
+        "file": read_price_file,
+    }[source.provider]
     prices = await asyncio.to_thread(read, data, source.model_aliases)
     if not prices:
         raise SourceUnreadable("there is no price in it")

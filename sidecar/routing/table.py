@@ -1,4 +1,6 @@
-"""From the model that an app asks for to the configured entries that serve it. Pure; built once from the config."""
+"""From the model that an app asks for to the configured entries that serve it. Pure; built once
+from the config.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from sidecar.domain.errors import DialectNotServed, ModelNotFound
 from sidecar.routing.resolved import Listed, Resolved
 
 _DATED: Final = re.compile(r"(.+?)-(?:\d{8}|\d{4}-\d{2}-\d{2})")
-"""``claude-haiku-4-5-20251001`` and ``gpt-4o-2024-08-06``: how Anthropic and OpenAI date their ids."""
+"""``claude-haiku-4-5-20251001`` and ``gpt-4o-2024-08-06``: how Anthropic and OpenAI date their
+ids.
+"""
 
 _LISTED_AT_MOST: Final = 20
 """Known names that a 404 lists: enough to see a typo, short enough for a log line."""
@@ -30,7 +34,8 @@ _ZERO_CONFIG_HOMES: Final = {
 class ModelTable:
     """All names under which an app may ask for a model.
 
-    Source: "Lookup of a requested model" in the contract: alias, entry name, model, bare id, undated id, wildcard.
+    Source: "Lookup of a requested model" in the contract: alias, entry name, model, bare id,
+        undated id, wildcard.
     """
 
     def __init__(
@@ -46,15 +51,23 @@ class ModelTable:
         self._zero_config = zero_config
         self._wildcards = [provider for provider in served if provider.is_wildcard]
         self._groups = _groups(served)
-        self._fallbacks = {name: p.fallbacks for p in reversed(served) for name in (p.model, p.name)}
+        self._fallbacks = {
+            name: p.fallbacks for p in reversed(served) for name in (p.model, p.name)
+        }
         self._default = next((provider.name for provider in served if provider.is_default), None)
         names = _names(served)
         targets = {alias: names.get(target, target) for alias, target in aliases.items()}
         self._names = {alias: group for alias, group in targets.items() if self._entries(group)}
         self._gone = aliases.keys() - self._names.keys()
-        """Aliases of optional entries that are left out. They name nothing, not even a wildcard's model."""
-        self._names.update({name: group for name, group in names.items() if name not in self._names})
-        self.listed = tuple(self._list(served, [alias for alias in aliases if alias in self._names]))
+        """Aliases of optional entries that are left out. They name nothing, not even a wildcard's
+        model.
+        """
+        self._names.update(
+            {name: group for name, group in names.items() if name not in self._names}
+        )
+        self.listed = tuple(
+            self._list(served, [alias for alias in aliases if alias in self._names])
+        )
         self._passthrough = {p.prefix: _candidate(p, p.model_id) for p in reversed(served)}
         self._passthrough.update({p.name: _candidate(p, p.model_id) for p in served})
         self._known: dict[tuple[str, DialectName], Resolved] = {}
@@ -67,7 +80,8 @@ class ModelTable:
             yield Listed(name=alias, owner=self.entries_of(alias)[0].model_name.partition("/")[0])
 
     def resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
-        """The entries that serve a requested model to a caller of ``dialect``; none where it does not speak that.
+        """The entries that serve a requested model to a caller of ``dialect``; none where it does
+        not speak that.
 
         Raises: ModelNotFound.
         """
@@ -88,14 +102,19 @@ class ModelTable:
         if resolved.decision.candidates:
             return resolved.decision
         model_name = resolved.model_name
-        spoken = sorted({name.value for candidate in self._entries(model_name) for name in candidate.dialects})
+        spoken = sorted(
+            {name.value for candidate in self._entries(model_name) for name in candidate.dialects}
+        )
         raise DialectNotServed(
-            f"model {model_name!r} does not speak {dialect.value!r}; it speaks {', '.join(spoken) or 'nothing'}",
+            f"model {model_name!r} does not speak {dialect.value!r}; it speaks "
+            f"{', '.join(spoken) or 'nothing'}",
             param="model",
         )
 
     def candidates_of(self, model_name: str, dialect: DialectName) -> tuple[Candidate, ...]:
-        """The entries of a pinned or listed model that speak ``dialect``; empty if it is not configured here."""
+        """The entries of a pinned or listed model that speak ``dialect``; empty if it is not
+        configured here.
+        """
         known = self._known_candidates.get((model_name, dialect))
         if known is not None:
             return known
@@ -106,7 +125,9 @@ class ModelTable:
         return candidates
 
     def entries_of(self, name: str) -> tuple[Candidate, ...]:
-        """All entries behind a model's name, alias or bare id, of any dialect; empty if it is unknown."""
+        """All entries behind a model's name, alias or bare id, of any dialect; empty if it is
+        unknown.
+        """
         group = self._names.get(name, name)
         return self._entries(group)
 
@@ -124,7 +145,8 @@ class ModelTable:
         return found
 
     def passthrough(self, provider: str) -> Candidate:
-        """The entry that a ``passthrough`` path names: by entry name, else the first one of that prefix.
+        """The entry that a ``passthrough`` path names: by entry name, else the first one of that
+        prefix.
 
         Raises: KeyError for a name that no entry has; the config was checked for that.
         """
@@ -169,29 +191,42 @@ class ModelTable:
         prefix, slash, model_id = model_name.partition("/")
         if not slash or model_id in ("", "*"):
             return ()  # a wildcard itself is no model
-        return tuple(_candidate(entry, model_id) for entry in self._wildcards if entry.prefix == prefix)
+        return tuple(
+            _candidate(entry, model_id) for entry in self._wildcards if entry.prefix == prefix
+        )
 
     def _bare_by_wildcard(self, model_id: str, dialect: DialectName) -> str | None:
         if model_id == "*" or model_id.endswith("/*"):
             return None
-        prefixes = list(dict.fromkeys(entry.prefix for entry in self._wildcards if dialect in entry.paths))
+        prefixes = list(
+            dict.fromkeys(entry.prefix for entry in self._wildcards if dialect in entry.paths)
+        )
         if self._zero_config and _ZERO_CONFIG_HOMES[dialect] in prefixes:
             prefixes = [_ZERO_CONFIG_HOMES[dialect]]
         return f"{prefixes[0]}/{model_id}" if len(prefixes) == 1 else None
 
     def _not_found(self, requested_model: str | None) -> ModelNotFound:
         if requested_model is None:
-            return ModelNotFound("the request names no model, and no provider is the default", param="model")
+            return ModelNotFound(
+                "the request names no model, and no provider is the default", param="model"
+            )
         names = [listed.name for listed in self.listed]
-        shown = ", ".join(names[:_LISTED_AT_MOST]) + (", ..." if len(names) > _LISTED_AT_MOST else "")
-        return ModelNotFound(f"model {_shorten(requested_model)!r} is not configured; known: {shown}", param="model")
+        shown = ", ".join(names[:_LISTED_AT_MOST]) + (
+            ", ..." if len(names) > _LISTED_AT_MOST else ""
+        )
+        return ModelNotFound(
+            f"model {_shorten(requested_model)!r} is not configured; known: {shown}", param="model"
+        )
 
 
 def _groups(providers: Iterable[Provider]) -> dict[str, tuple[Candidate, ...]]:
     groups: dict[str, tuple[Candidate, ...]] = {}
     for provider in providers:
         if not provider.is_wildcard:
-            groups[provider.model] = (*groups.get(provider.model, ()), _candidate(provider, provider.model_id))
+            groups[provider.model] = (
+                *groups.get(provider.model, ()),
+                _candidate(provider, provider.model_id),
+            )
     # An entry with a name of its own inside a group can be asked for alone.
     for provider in providers:
         if provider.name != provider.model and not provider.is_wildcard:

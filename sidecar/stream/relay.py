@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from sidecar.dialects.usage import served_of_answer
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
 from sidecar.domain.outcome import CallOutcome
@@ -14,23 +15,25 @@ from sidecar.stream.relayed import Relayed
 from sidecar.stream.tap import AnswerTap, EventTap
 from sidecar.stream.terminal import TerminalWatch
 from sidecar.wire.sse import SseBoundary
-from sidecar.wire.usage import served_of_answer
 
 _EVENT_STREAM: Final = b"text/event-stream"
 _PLAIN_CODINGS: Final = frozenset((b"identity", b"none", b""))
-"""No coding at all; ``none`` is what frameworks are told so that they leave an event stream uncompressed."""
+"""No coding at all; ``none`` is what frameworks are told so that they leave an event stream
+uncompressed.
+"""
 
 
-def relay_whole(
+def relay_nowait(
     reply: Reply, lines: list[bytes], down: Downstream, clock: Clock, dialect: Dialect | None
 ) -> Relayed | None:
-    """Send a reply that has arrived completely, in one write; None where it has not, which is `Relay`'s to carry.
+    """Send a reply that has arrived completely, in one write; None where it has not, which is
+    `Relay`'s to carry.
 
     An event stream is always `Relay`'s: that all of it is here does not say that its last event is.
     """
     if reply.content_length is None and _is_plain_event_stream(reply):
         return None
-    whole = reply.take_whole()
+    whole = reply.read_nowait()
     if whole is None:
         return None
     down.send_whole(reply.status, reply.reason, lines, whole)
@@ -42,7 +45,9 @@ def relay_whole(
 
 
 class Relay:
-    """Carries one reply to one app. Returns how it ended; only cancellation of the task propagates."""
+    """Carries one reply to one app. Returns how it ended; only cancellation of the task
+    propagates.
+    """
 
     def __init__(self, clock: Clock, dialect: Dialect | None, request_id: str) -> None:
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
@@ -54,8 +59,9 @@ class Relay:
     async def run(self, reply: Reply, lines: list[bytes], down: Downstream) -> Relayed:
         """Send the reply's status and ``lines``, then its body as it comes.
 
-        A provider that dies, stalls or babbles in mid-body becomes an error event where the app can read one, and a
-        broken connection everywhere else, so that no SDK takes the fragment for the whole.
+        A provider that dies, stalls or babbles in mid-body becomes an error event where the app can
+        read one, and a broken connection everywhere else, so that no SDK takes the fragment for the
+        whole.
         """
         events: _Events | None = None
         tap: EventTap | AnswerTap | None = None
@@ -79,9 +85,12 @@ class Relay:
                 return sent.ended(CallOutcome.INCOMPLETE, UpstreamCut.code)
             # All that an SDK reads had come; how the connection ended after it is nobody's loss.
         except asyncio.CancelledError:
-            # The app left, or a drain ran out of time: in the second case it is still there to be told.
+            # The app left, or a drain ran out of time: in the second case it is still there to be
+            # told.
             reply.abort()
-            self._end_broken(down, events, UpstreamCut("the sidecar is shutting down; the stream is incomplete"))
+            self._end_broken(
+                down, events, UpstreamCut("the sidecar is shutting down; the stream is incomplete")
+            )
             self.given_up = sent.ended(CallOutcome.CANCELLED)
             raise
         except BaseException:
@@ -91,10 +100,13 @@ class Relay:
         down.finish()
         return sent.ended(CallOutcome.OK)
 
-    async def _pump(self, reply: Reply, down: Downstream, events: _Events | None, sent: _Sent) -> None:
+    async def _pump(
+        self, reply: Reply, down: Downstream, events: _Events | None, sent: _Sent
+    ) -> None:
         """Carry the body's pieces over as they come.
 
-        Raises: what `Reply.read` and `Downstream.write` raise, and UpstreamCut where the end came too early.
+        Raises: what `Reply.read` and `Downstream.write` raise, and UpstreamCut where the end came
+            too early.
         """
         while True:
             asked_s = self._monotonic_s()
@@ -118,13 +130,17 @@ class Relay:
     def _end_broken(self, down: Downstream, events: _Events | None, error: SidecarError) -> None:
         event = b""
         if events is not None and events.boundary.at_boundary:
-            problem = Problem(error.status, UpstreamCut.code, error.message, request_id=self._request_id)
+            problem = Problem(
+                error.status, UpstreamCut.code, error.message, request_id=self._request_id
+            )
             event = events.dialect.error_event(problem)
         down.end_broken(event)
 
 
 class _Events:
-    """What must be known of an event stream to end it well: where events end, and whether the last one came."""
+    """What must be known of an event stream to end it well: where events end, and whether the last
+    one came.
+    """
 
     __slots__ = ("boundary", "dialect", "tap", "watch")
 
@@ -149,7 +165,15 @@ class _Sent:
 
     def ended(self, result: CallOutcome, error_code: str | None = None) -> Relayed:
         served = None if self.tap is None else self.tap.served
-        return Relayed(result, self.size, self.first_byte_s, self.waited_s, error_code, self.first_piece_s, served)
+        return Relayed(
+            result,
+            self.size,
+            self.first_byte_s,
+            self.waited_s,
+            error_code,
+            self.first_piece_s,
+            served,
+        )
 
 
 def _is_plain_event_stream(reply: Reply) -> bool:
@@ -160,6 +184,10 @@ def _is_plain_event_stream(reply: Reply) -> bool:
     for name, value in reply.headers:
         if len(name) == 12 and name.lower() == b"content-type":
             is_event_stream = value.lower().startswith(_EVENT_STREAM)
-        elif len(name) == 16 and name.lower() == b"content-encoding" and value.lower() not in _PLAIN_CODINGS:
+        elif (
+            len(name) == 16
+            and name.lower() == b"content-encoding"
+            and value.lower() not in _PLAIN_CODINGS
+        ):
             return False
     return is_event_stream

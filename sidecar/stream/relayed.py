@@ -21,7 +21,9 @@ class Relayed:
     """How long the relay waited for the provider after the head."""
     error_code: Final[str | None]
     first_piece_s: Final[float | None]
-    """Monotonic clock: when the first bytes of the body were here; some servers send a head long before."""
+    """Monotonic clock: when the first bytes of the body were here; some servers send a head long
+    before.
+    """
     served: Final[Served | None]
     """What the answer said about itself; None for errors and for what is not understood here."""
 

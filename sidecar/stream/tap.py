@@ -1,12 +1,12 @@
-"""Watches an answer go by for what it says about itself. Delays nothing, alters nothing, keeps little."""
+"""Watches an answer go by for what it says about itself. Delays nothing, alters nothing, keeps
+little.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sidecar.domain.call import DialectName
-from sidecar.domain.outcome import Served
-from sidecar.wire.usage import (
+from sidecar.dialects.usage import (
     NOTHING,
     TAIL_BYTES,
     WHOLE_BYTES,
@@ -15,6 +15,8 @@ from sidecar.wire.usage import (
     served_of_event,
     served_of_tail,
 )
+from sidecar.domain.call import DialectName
+from sidecar.domain.outcome import Served
 
 LINE_BYTES: Final = 1024 * 1024
 """A longer line of an event stream is not looked at; the ones after it are."""
@@ -23,10 +25,21 @@ _NEEDLES: Final = {
     DialectName.CHAT: (b'"usage"', b'"finish_reason"'),
     DialectName.EMBEDDINGS: (b'"usage"',),
     DialectName.MESSAGES: (b'"message_start"', b'"message_delta"'),
-    DialectName.RESPONSES: (b'"response.completed"', b'"response.incomplete"', b'"response.failed"'),
+    DialectName.RESPONSES: (
+        b'"response.completed"',
+        b'"response.incomplete"',
+        b'"response.failed"',
+    ),
 }
-"""What stands in the events worth decoding. Text of a model cannot hold it: its quotes are escaped."""
-_NULLS: Final = (b'"usage":null', b'"usage": null', b'"finish_reason":null', b'"finish_reason": null')
+"""What stands in the events worth decoding. Text of a model cannot hold it: its quotes are
+escaped.
+"""
+_NULLS: Final = (
+    b'"usage":null',
+    b'"usage": null',
+    b'"finish_reason":null',
+    b'"finish_reason": null',
+)
 """What nearly every event of a chat stream says; an event that says nothing else is not decoded."""
 
 
@@ -57,7 +70,9 @@ class EventTap:
         lines = chunk[:end]
         if self._is_skipping:
             self._is_skipping = False
-            lines = lines[len(lines.splitlines(keepends=True)[0]) :]  # the line that was too long ends here
+            lines = lines[
+                len(lines.splitlines(keepends=True)[0]) :
+            ]  # the line that was too long ends here
         elif self._rest:
             lines = bytes(self._rest) + lines
             self._rest.clear()

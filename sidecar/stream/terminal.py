@@ -15,22 +15,31 @@ _ENDS: Final = {
 }
 """The types of last events."""
 _MARKERS: Final = {
-    name: tuple(b"event:" + blank + end for end in ends for blank in (b" ", b"")) for name, ends in _ENDS.items()
+    name: tuple(b"event:" + blank + end for end in ends for blank in (b" ", b""))
+    for name, ends in _ENDS.items()
 } | {DialectName.CHAT: (b"data: [DONE]", b"data:[DONE]")}
-"""How the last event of each dialect begins, at the start of a line, where no text of a model can stand."""
+"""How the last event of each dialect begins, at the start of a line, where no text of a model can
+stand.
+"""
 _MEMBERS: Final = {
     name: tuple(b'"type":' + blank + b'"' + end + b'"' for end in ends for blank in (b"", b" "))
     for name, ends in _ENDS.items()
 }
-"""The same in an event's data, for providers that leave its name out. A model's text has its quotes escaped."""
+"""The same in an event's data, for providers that leave its name out. A model's text has its quotes
+escaped.
+"""
 _WHOLE: Final = re.compile(rb"\}[\r\n]|\n\r?\n|\r\n?\r")
-"""Where an event that has begun has all its data: JSON that is cut inside has yet to close its last brace and line."""
+"""Where an event that has begun has all its data: JSON that is cut inside has yet to close its last
+brace and line.
+"""
 _TAIL_BYTES: Final = 40
 """Longer than the longest marker and the line end before it."""
 
 
 class TerminalWatch:
-    """Watches a stream's bytes go by, in any pieces, for the dialect's terminal event. Keeps a few bytes only."""
+    """Watches a stream's bytes go by, in any pieces, for the dialect's terminal event. Keeps a few
+    bytes only.
+    """
 
     __slots__ = ("_has_begun", "_markers", "_members", "_tail", "_wants_whole", "is_seen")
 
@@ -41,8 +50,8 @@ class TerminalWatch:
         self._has_begun = False
         self._wants_whole = dialect is DialectName.RESPONSES
         self.is_seen = not self._markers
-        """Whether all that an app reads has come: the terminal event has begun, or is whole where it brings the answer
-        once more (responses). True from the start for a dialect that has none.
+        """Whether all that an app reads has come: the terminal event has begun, or is whole where
+        it brings the answer once more (responses). True from the start for a dialect that has none.
         """
 
     def feed(self, chunk: bytes) -> None:

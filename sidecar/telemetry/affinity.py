@@ -9,16 +9,20 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from sidecar.domain.events import Deaf
+from sidecar.domain.events import BaseObserver
 from sidecar.telemetry.decisions import ROUTING_BUCKETS_S
-from sidecar.telemetry.gauges import Holdings
+from sidecar.telemetry.gauges import StoreSnapshot
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
 
-class AffinityMetrics(Deaf):
-    """An observer that counts operations on the shared store. ``holdings`` is asked at each scrape."""
+class AffinityMetrics(BaseObserver):
+    """An observer that counts operations on the shared store. ``holdings`` is asked at each
+    scrape.
+    """
 
-    def __init__(self, registry: CollectorRegistry, holdings: Callable[[], Holdings | None]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, holdings: Callable[[], StoreSnapshot | None]
+    ) -> None:
         self._operations = CounterFamily(
             "plano_sidecar_affinity_operations",
             "What the store was asked, by what came of it.",
@@ -47,7 +51,7 @@ class AffinityMetrics(Deaf):
 
 
 class _HoldingsCollector(Collector):
-    def __init__(self, holdings: Callable[[], Holdings | None]) -> None:
+    def __init__(self, holdings: Callable[[], StoreSnapshot | None]) -> None:
         self._holdings = holdings
 
     def collect(self) -> list[Metric]:
@@ -55,7 +59,11 @@ class _HoldingsCollector(Collector):
         if now is None:
             return []
         gauges = (
-            ("near_entries", "Pins that were read from the store and are kept here.", now.near_entries),
+            (
+                "near_entries",
+                "Pins that were read from the store and are kept here.",
+                now.near_entries,
+            ),
             ("shadow_entries", "Pins that were made while the store was gone.", now.shadow_entries),
             ("store_up", "Whether the store is asked.", now.is_up),
             ("tracking_up", "Whether the store tells of foreign writes.", now.is_tracking),

@@ -12,9 +12,9 @@ from prometheus_client.registry import Collector
 
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate, Decision
-from sidecar.domain.events import Deaf
+from sidecar.domain.events import BaseObserver
 from sidecar.domain.outcome import Attempt
-from sidecar.telemetry.gauges import Book
+from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
 ROUTING_BUCKETS_S: Final[tuple[float, ...]] = (
@@ -35,15 +35,31 @@ ROUTING_BUCKETS_S: Final[tuple[float, ...]] = (
     2.5,
 )
 FIRST_BYTE_BUCKETS_S: Final[tuple[float, ...]] = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
-DURATION_BUCKETS_S: Final[tuple[float, ...]] = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+DURATION_BUCKETS_S: Final[tuple[float, ...]] = (
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+)
 
 
-class DecisionMetrics(Deaf):
+class DecisionMetrics(BaseObserver):
     """An observer that counts decisions and attempts. ``book`` is asked at each scrape."""
 
-    def __init__(self, registry: CollectorRegistry, book: Callable[[], Book]) -> None:
+    def __init__(self, registry: CollectorRegistry, book: Callable[[], ScrapeSnapshot]) -> None:
         self._decisions = CounterFamily(
-            "plano_sidecar_routing_decisions", "Models chosen, and why.", ("source", "route", "model")
+            "plano_sidecar_routing_decisions",
+            "Models chosen, and why.",
+            ("source", "route", "model"),
         )
         self._routing = HistogramFamily(
             "plano_sidecar_routing_duration_seconds",
@@ -52,7 +68,9 @@ class DecisionMetrics(Deaf):
             ROUTING_BUCKETS_S,
         )
         self._router_requests = CounterFamily(
-            "plano_sidecar_router_requests", "Calls that needed the router model, by what came of it.", ("outcome",)
+            "plano_sidecar_router_requests",
+            "Calls that needed the router model, by what came of it.",
+            ("outcome",),
         )
         self._router = HistogramFamily(
             "plano_sidecar_router_duration_seconds",
@@ -78,7 +96,9 @@ class DecisionMetrics(Deaf):
             DURATION_BUCKETS_S,
         )
         self._failovers = CounterFamily(
-            "plano_sidecar_failovers", "Calls that went on to another candidate.", ("from_model", "to_model", "reason")
+            "plano_sidecar_failovers",
+            "Calls that went on to another candidate.",
+            ("from_model", "to_model", "reason"),
         )
         self._router_series = self._router.with_labels()
         # Found by identity of what is kept anyway, so that a call costs one look-up each.
@@ -130,18 +150,22 @@ class DecisionMetrics(Deaf):
 
 
 class _BookCollector(Collector):
-    def __init__(self, book: Callable[[], Book]) -> None:
+    def __init__(self, book: Callable[[], ScrapeSnapshot]) -> None:
         self._book = book
 
     def collect(self) -> list[Metric]:
         now = self._book()
         ejected = GaugeMetricFamily(
-            "plano_sidecar_ejected", "Candidates that go last until somebody mends them.", labels=("provider", "model")
+            "plano_sidecar_ejected",
+            "Candidates that go last until somebody mends them.",
+            labels=("provider", "model"),
         )
         for provider, model in now.ejected:
             ejected.add_metric((provider, model), 1)
         ages = GaugeMetricFamily(
-            "plano_sidecar_price_age_seconds", "Since a source's numbers were last read.", labels=("source",)
+            "plano_sidecar_price_age_seconds",
+            "Since a source's numbers were last read.",
+            labels=("source",),
         )
         for source, age_s in now.price_ages_s:
             ages.add_metric((source,), age_s)

@@ -15,7 +15,7 @@ class Gauges(msgspec.Struct, frozen=True):
     """(provider, active, idle)."""
 
 
-class Book(msgspec.Struct, frozen=True):
+class ScrapeSnapshot(msgspec.Struct, frozen=True):
     """What is known at the moment of a scrape."""
 
     ejected: Sequence[tuple[str, str]] = ()
@@ -24,7 +24,7 @@ class Book(msgspec.Struct, frozen=True):
     """(source, seconds since its numbers were last read)."""
 
 
-class Holdings(msgspec.Struct, frozen=True):
+class StoreSnapshot(msgspec.Struct, frozen=True):
     """What the store holds at the moment of a scrape."""
 
     near_entries: int

@@ -15,13 +15,38 @@ from prometheus_client.registry import Collector
 from sidecar import __version__
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Decision
-from sidecar.domain.events import Deaf
+from sidecar.domain.events import BaseObserver
 from sidecar.domain.outcome import CallOutcome, Outcome, Usage
 from sidecar.telemetry.gauges import Gauges
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
-OVERHEAD_BUCKETS_S: Final[tuple[float, ...]] = (50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1)
-DURATION_BUCKETS_S: Final[tuple[float, ...]] = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+OVERHEAD_BUCKETS_S: Final[tuple[float, ...]] = (
+    50e-6,
+    1e-4,
+    2.5e-4,
+    5e-4,
+    1e-3,
+    2.5e-3,
+    5e-3,
+    1e-2,
+    2.5e-2,
+    0.1,
+)
+DURATION_BUCKETS_S: Final[tuple[float, ...]] = (
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+)
 
 TOKEN_KINDS: Final = ("input", "output", "cached_input", "cache_write", "reasoning")
 
@@ -29,12 +54,16 @@ _PASSTHROUGH: Final = "passthrough"
 _RESULT_OF_REFUSAL: Final = {4: CallOutcome.CLIENT_ERROR, 5: CallOutcome.SIDECAR_ERROR}
 
 
-class Metrics(Deaf):
-    """An observer that counts. Implements `domain.events.Observer`; ``gauges`` is asked at each scrape."""
+class Metrics(BaseObserver):
+    """An observer that counts. Implements `domain.events.Observer`; ``gauges`` is asked at each
+    scrape.
+    """
 
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._requests = CounterFamily(
-            "plano_sidecar_requests", "Requests of the app, by how they ended.", ("dialect", "outcome")
+            "plano_sidecar_requests",
+            "Requests of the app, by how they ended.",
+            ("dialect", "outcome"),
         )
         self._duration = HistogramFamily(
             "plano_sidecar_request_duration_seconds",
@@ -50,16 +79,26 @@ class Metrics(Deaf):
         )
         self._overhead_series = self._overhead.with_labels()
         self._tokens = CounterFamily(
-            "plano_sidecar_tokens", "Tokens as the providers counted them, by kind.", ("model", "kind")
+            "plano_sidecar_tokens",
+            "Tokens as the providers counted them, by kind.",
+            ("model", "kind"),
         )
         self._usage_missing = CounterFamily(
-            "plano_sidecar_usage_missing", "Answers that did not say how many tokens they took.", ("model",)
+            "plano_sidecar_usage_missing",
+            "Answers that did not say how many tokens they took.",
+            ("model",),
         )
         self._token_series: dict[str, tuple[Counter, ...]] = {}
         # Found by what tells them apart, so that a call costs one look-up.
         self._series: dict[tuple[str, CallOutcome, bool], tuple[Counter, Buckets]] = {}
         self.registry = CollectorRegistry()
-        collectors = (self._requests, self._duration, self._overhead, self._tokens, self._usage_missing)
+        collectors = (
+            self._requests,
+            self._duration,
+            self._overhead,
+            self._tokens,
+            self._usage_missing,
+        )
         for collector in (*collectors, _GaugeCollector(gauges)):
             self.registry.register(collector)
         ProcessCollector(registry=self.registry)
@@ -86,7 +125,9 @@ class Metrics(Deaf):
             return
         series = self._token_series.get(model)
         if series is None:
-            series = self._token_series[model] = tuple(self._tokens.with_labels(model, kind) for kind in TOKEN_KINDS)
+            series = self._token_series[model] = tuple(
+                self._tokens.with_labels(model, kind) for kind in TOKEN_KINDS
+            )
         series[0].value += usage.input_tokens or 0
         series[1].value += usage.output_tokens or 0
         series[2].value += usage.cached_input_tokens or 0
@@ -99,7 +140,9 @@ class Metrics(Deaf):
         self._requests.with_labels(dialect, result).add()
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The exposition that an Accept header asks for, and its content type. Safe in another thread."""
+        """The exposition that an Accept header asks for, and its content type. Safe in another
+        thread.
+        """
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
@@ -110,7 +153,9 @@ class _GaugeCollector(Collector):
 
     def collect(self) -> list[Metric]:
         now = self._gauges()
-        in_flight = GaugeMetricFamily("plano_sidecar_in_flight", "Calls admitted whose answer has not ended.")
+        in_flight = GaugeMetricFamily(
+            "plano_sidecar_in_flight", "Calls admitted whose answer has not ended."
+        )
         in_flight.add_metric((), now.in_flight)
         connections = GaugeMetricFamily(
             "plano_sidecar_upstream_connections",

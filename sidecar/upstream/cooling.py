@@ -1,6 +1,7 @@
 """Which candidates are better left alone for a while. Pure: time and jitter are passed in.
 
-Kept by entry and model: an entry has one credential. Nothing here refuses a call; a plan is only reordered.
+Kept by entry and model: an entry has one credential. Nothing here refuses a call; a plan is only
+reordered.
 
 Source of the rules: contract.md, "What a failure means" and "Cooling".
 """
@@ -12,10 +13,12 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.upstream.classify import Failure, Hold
+from sidecar.upstream.failure import Failure, Hold
 
 EJECTED_S: Final = 300.0
-"""How long a key, an account or a model that was refused goes last, unless the config is reloaded before."""
+"""How long a key, an account or a model that was refused goes last, unless the config is reloaded
+before.
+"""
 
 _FIRST_S: Final = 1.0
 _LONGEST_S: Final = 30.0
@@ -49,7 +52,9 @@ class Cooling:
         self._jitter = jitter
 
     def observe(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
-        """An attempt at ``candidate`` failed. Failures that leave candidates alone change nothing."""
+        """An attempt at ``candidate`` failed. Failures that leave candidates alone change
+        nothing.
+        """
         if failure.hold is Hold.NONE:
             return
         key = _key_of(candidate)
@@ -68,7 +73,9 @@ class Cooling:
         self._held[key] = held
 
     def served(self, candidate: Candidate, sent_s: float) -> None:
-        """A call that was sent at ``sent_s`` was served: a candidate that failed before that has recovered."""
+        """A call that was sent at ``sent_s`` was served: a candidate that failed before that has
+        recovered.
+        """
         if not self._held:
             return
         key = _key_of(candidate)
@@ -82,7 +89,8 @@ class Cooling:
         return bool(self._held)
 
     def order(self, plan: Plan, now_s: float) -> Plan:
-        """The plan with its cooling and ejected candidates last, the one due soonest first among them.
+        """The plan with its cooling and ejected candidates last, the one due soonest first among
+        them.
 
         Where all are held, that one alone is tried: its answer is the app's.
         """
@@ -103,19 +111,30 @@ class Cooling:
         return Plan(candidates, plan.max_attempts if ready else 1)
 
     def due_s(self, candidate: Candidate, now_s: float) -> float | None:
-        """When a held candidate's time is over, on the monotonic clock; None where it is not held."""
+        """When a held candidate's time is over, on the monotonic clock; None where it is not
+        held.
+        """
         held = self._held.get(_key_of(candidate))
         return None if held is None or now_s >= held.due_s else held.due_s
 
-    def pardon(self, provider: str) -> None:
+    def reset_ejections(self, provider: str) -> None:
         """What an entry was ejected for has been mended."""
-        for key in [key for key, held in self._held.items() if key[0] == provider and held.is_ejected]:
+        for key in [
+            key for key, held in self._held.items() if key[0] == provider and held.is_ejected
+        ]:
             del self._held[key]
 
     def ejected(self, now_s: float) -> list[tuple[str, str]]:
-        """(entry, model as metrics name it) of what is ejected now, each once: the ``ejected`` gauge."""
-        # Metrics are rendered in another thread, while calls go on to fail: the copy is one step of the interpreter.
-        ejected = ((key[0], held) for key, held in list(self._held.items()) if held.is_ejected and now_s < held.due_s)
+        """(entry, model as metrics name it) of what is ejected now, each once: the ``ejected``
+        gauge.
+        """
+        # Metrics are rendered in another thread, while calls go on to fail: the copy is one step of
+        # the interpreter.
+        ejected = (
+            (key[0], held)
+            for key, held in list(self._held.items())
+            if held.is_ejected and now_s < held.due_s
+        )
         return list(dict.fromkeys((provider, held.metric_model) for provider, held in ejected))
 
     def _wait_s(self, failure: Failure, streak: int) -> float:

@@ -24,13 +24,19 @@ from sidecar.domain.errors import (
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
 from sidecar.domain.ports import Reply
-from sidecar.upstream.classify import Failure, FailureClass, classify_answer, classify_error, is_curable
-from sidecar.upstream.cluster import Cluster
+from sidecar.upstream.buffered_reply import BufferedReply
+from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.cooling import Cooling
+from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.dispatched import Dispatched, Failed
-from sidecar.upstream.ewma import FirstByteAverages
-from sidecar.upstream.held import HeldReply
-from sidecar.upstream.renewal import Renewal
+from sidecar.upstream.failure import (
+    Failure,
+    FailureClass,
+    classify_answer,
+    classify_error,
+    is_curable,
+)
+from sidecar.upstream.latency import FirstByteAverages
 
 _log: Final = logging.getLogger("sidecar.upstream")
 
@@ -59,7 +65,9 @@ class _Walk:
         """The error answer that the app gets if no candidate serves."""
         self.error: UpstreamError | None = None
         self.is_cured_by_retry = False
-        """Whether `answer` or `error`, whichever came first, may be cured by a retry: no later one may mask it."""
+        """Whether `answer` or `error`, whichever came first, may be cured by a retry: no later one
+        may mask it.
+        """
 
     def keep(self, dispatched: Dispatched) -> None:
         """An error answer: the first one that a retry could cure goes before all others."""
@@ -86,7 +94,9 @@ class _Walk:
     def end(self) -> Dispatched:
         """What the app gets. Raises: UpstreamError where nobody answered."""
         if self.answer is not None:
-            return dataclasses.replace(self.answer, attempts=self.attempts, failed=tuple(self.failed))
+            return dataclasses.replace(
+                self.answer, attempts=self.attempts, failed=tuple(self.failed)
+            )
         assert self.error is not None  # each attempt ends in one or the other
         self.error.attempts = self.attempts
         raise self.error
@@ -95,21 +105,22 @@ class _Walk:
 class Dispatcher:
     """Sends a call to its plan's candidates, and remembers how they did."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, observers: Observers) -> None:
+    def __init__(self, cluster: ProviderRegistry, clock: Clock, observers: Observers) -> None:
         self.cooling = Cooling()
         self.averages = FirstByteAverages()
         self._links = cluster.links
         self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
-        self._renewal = Renewal(cluster.links, lambda: self.cooling, clock.monotonic_s)
+        self._renewal = CredentialReloader(cluster.links, lambda: self.cooling, clock.monotonic_s)
 
     async def aclose(self) -> None:
         """Give up what runs beside calls."""
         await self._renewal.aclose()
 
     async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
-        """Send ``call`` to the plan's candidates, one after the other, until one answers with less than 400.
+        """Send ``call`` to the plan's candidates, one after the other, until one answers with less
+        than 400.
 
         Returns: that answer, or where none serves the error answer that tells the app most.
         Raises: UpstreamError subclasses, where nobody answered.
@@ -130,23 +141,34 @@ class Dispatcher:
                 self.cooling.served(candidate, began_s)
                 return Dispatched(reply, candidate, 1, began_s, head_s)
             walk = _Walk(call)
-            await self._refuse(walk, Dispatched(reply, candidate, 1, began_s, head_s), is_last=len(plan.candidates) < 2)
+            await self._refuse(
+                walk,
+                Dispatched(reply, candidate, 1, began_s, head_s),
+                is_last=len(plan.candidates) < 2,
+            )
         return await self._walk_on(walk, _in_one_name(plan, meant))
 
-    def is_held(self, candidate: Candidate) -> bool:
+    def is_cooling(self, candidate: Candidate) -> bool:
         """Whether a candidate cools, or is ejected, now."""
         return self.cooling.due_s(candidate, self._monotonic_s()) is not None
 
     def observe(
-        self, call: Call, dispatched: Dispatched, result: CallOutcome, now_s: float, first_piece_s: float | None = None
+        self,
+        call: Call,
+        dispatched: Dispatched,
+        result: CallOutcome,
+        now_s: float,
+        first_piece_s: float | None = None,
     ) -> None:
-        """The answer that was relayed has ended with ``result``; the first bytes of its body came at ``first_piece_s``:
-        a server that sends its head before it thinks is no faster for it.
+        """The answer that was relayed has ended with ``result``; the first bytes of its body came
+        at ``first_piece_s``: a server that sends its head before it thinks is no faster for it.
         """
         is_heard = self._observers.hear_attempts and not dispatched.is_reported
         if not is_heard and not call.facts.wants_stream:
             return
-        first_byte_s = (dispatched.head_s if first_piece_s is None else first_piece_s) - dispatched.sent_s
+        first_byte_s = (
+            dispatched.head_s if first_piece_s is None else first_piece_s
+        ) - dispatched.sent_s
         status = dispatched.reply.status
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)
@@ -154,16 +176,26 @@ class Dispatcher:
             return
         outcome = _OUTCOMES_OF_RESULT.get(result) or outcome_of_status(status)
         total_s = now_s - dispatched.sent_s
-        self._observers.attempt_ended(call, Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s))
+        self._observers.attempt_ended(
+            call, Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
+        )
 
     async def _send(self, call: Call, candidate: Candidate, now_s: float) -> Reply:
         link = self._links[candidate.provider]
         head, pieces = link.request(call, candidate)
-        left_s = None if call.patience_s is None else call.admitted_s + call.patience_s - now_s
+        left_s = (
+            None
+            if call.client_timeout_s is None
+            else call.admitted_s + call.client_timeout_s - now_s
+        )
         try:
-            reply = await link.pool.send(head, pieces, link.timeouts(call, left_s=left_s), method=call.method)
+            reply = await link.pool.send(
+                head, pieces, link.timeouts(call, left_s=left_s), method=call.method
+            )
             if call.facts.wants_stream and reply.status < 400:
-                await reply.begin()  # until then nothing has gone to the app, and another candidate may serve
+                await (
+                    reply.begin()
+                )  # until then nothing has gone to the app, and another candidate may serve
         except (SidecarError, asyncio.CancelledError) as error:
             self._report(call, candidate, _outcome_of_error(error), self._monotonic_s() - now_s)
             raise
@@ -177,18 +209,24 @@ class Dispatcher:
             while left and walk.attempts < plan.max_attempts and self._may_go_on(walk):
                 candidate, before = left.pop(0), walk.failed[-1]
                 began_s = self._monotonic_s()
-                self._observers.failed_over(call, before.candidate, candidate, before.failure.failure_class.value)
+                self._observers.failed_over(
+                    call, before.candidate, candidate, before.failure.failure_class.value
+                )
                 try:
                     reply = await self._send(call, candidate, began_s)
                 except UpstreamError as error:
                     self._fail(walk, candidate, error)
                     continue
-                dispatched = Dispatched(reply, candidate, walk.attempts + 1, began_s, self._monotonic_s())
+                dispatched = Dispatched(
+                    reply, candidate, walk.attempts + 1, began_s, self._monotonic_s()
+                )
                 if reply.status < 400:
                     self.cooling.served(candidate, began_s)
                     walk.drop()
                     return dataclasses.replace(dispatched, failed=tuple(walk.failed))
-                await self._refuse(walk, dispatched, is_last=not left or walk.attempts + 1 >= plan.max_attempts)
+                await self._refuse(
+                    walk, dispatched, is_last=not left or walk.attempts + 1 >= plan.max_attempts
+                )
         except BaseException:
             walk.drop()
             raise
@@ -196,14 +234,22 @@ class Dispatcher:
 
     def _may_go_on(self, walk: _Walk) -> bool:
         call = walk.call
-        if not walk.failed[-1].failure.may_try_next or call.endpoint.operation is Operation.PASSTHROUGH:
+        if (
+            not walk.failed[-1].failure.may_try_next
+            or call.endpoint.operation is Operation.PASSTHROUGH
+        ):
             return False
-        return call.patience_s is None or self._monotonic_s() < call.admitted_s + call.patience_s
+        return (
+            call.client_timeout_s is None
+            or self._monotonic_s() < call.admitted_s + call.client_timeout_s
+        )
 
     def _fail(self, walk: _Walk, candidate: Candidate, error: UpstreamError) -> None:
         """An attempt that brought no answer."""
         provider = self._links[candidate.provider].provider
-        failure = classify_error(error, failover_on_response_timeout=provider.failover_on_response_timeout)
+        failure = classify_error(
+            error, failover_on_response_timeout=provider.failover_on_response_timeout
+        )
         self._hold(candidate, failure)
         walk.attempts += 1
         walk.failed.append(Failed(candidate, failure))
@@ -211,8 +257,8 @@ class Dispatcher:
 
     async def _refuse(self, walk: _Walk, dispatched: Dispatched, *, is_last: bool) -> None:
         """An attempt that brought an error: learn what it means, and keep it for the app."""
-        held, candidate = HeldReply(dispatched.reply), dispatched.candidate
-        held.hold_arrived()
+        held, candidate = BufferedReply(dispatched.reply), dispatched.candidate
+        held.hold_nowait()
         if not is_last:
             await held.hold()
         failure = classify_answer(
@@ -230,16 +276,27 @@ class Dispatcher:
         walk.attempts += 1
         walk.failed.append(Failed(candidate, failure))
         self._report(
-            walk.call, candidate, outcome_of_status(held.status), self._monotonic_s() - dispatched.sent_s, dispatched
+            walk.call,
+            candidate,
+            outcome_of_status(held.status),
+            self._monotonic_s() - dispatched.sent_s,
+            dispatched,
         )
         walk.keep(dataclasses.replace(dispatched, reply=held, is_reported=True))
 
     def _hold(self, candidate: Candidate, failure: Failure) -> None:
         now_s = self._monotonic_s()
         if failure.needs_alert:
-            place = candidate.provider, candidate.metric_model  # a wildcard's models are the clients' to invent
+            place = (
+                candidate.provider,
+                candidate.metric_model,
+            )  # a wildcard's models are the clients' to invent
             if place not in self.cooling.ejected(now_s):
-                _log.error("provider %s, %s: %s; it goes last for minutes", *place, failure.failure_class.value)
+                _log.error(
+                    "provider %s, %s: %s; it goes last for minutes",
+                    *place,
+                    failure.failure_class.value,
+                )
         self.cooling.observe(candidate, failure, now_s)
         if failure.may_try_next:
             # A refusal in a millisecond must not look fast.
@@ -256,7 +313,9 @@ class Dispatcher:
         status = first_byte_s = None
         if dispatched is not None:
             status, first_byte_s = dispatched.reply.status, dispatched.head_s - dispatched.sent_s
-        self._observers.attempt_ended(call, Attempt(candidate, outcome, status, first_byte_s, total_s))
+        self._observers.attempt_ended(
+            call, Attempt(candidate, outcome, status, first_byte_s, total_s)
+        )
 
 
 def _outcome_of_error(error: BaseException) -> AttemptOutcome:
@@ -267,8 +326,8 @@ def _outcome_of_error(error: BaseException) -> AttemptOutcome:
 
 
 def _in_one_name(plan: Plan, meant: Candidate) -> Plan:
-    """The plan without candidates that would be sent the caller's credential, but for the one that it was ``meant``
-    for: no other provider gets it, whatever cools or fails.
+    """The plan without candidates that would be sent the caller's credential, but for the one that
+    it was ``meant`` for: no other provider gets it, whatever cools or fails.
     """
     kept = tuple(each for each in plan.candidates if each is meant or not each.passthrough_auth)
     return Plan(kept, plan.max_attempts)

@@ -7,7 +7,7 @@ from typing import Final, final
 
 from sidecar.domain.decision import Candidate
 from sidecar.domain.ports import Reply
-from sidecar.upstream.classify import Failure
+from sidecar.upstream.failure import Failure
 
 
 @final
@@ -40,7 +40,9 @@ class Dispatched:
     head_s: Final[float]
     """Monotonic clock: when its head had arrived."""
     failed: Final[tuple[Failed, ...]]
-    """The attempts that did not serve the call, in order; this one too where its answer is an error."""
+    """The attempts that did not serve the call, in order; this one too where its answer is an
+    error.
+    """
     is_reported: Final[bool]
     """Whether observers know of this attempt already."""
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from sidecar.upstream.proxies import Proxy, ProxyRules
+from sidecar.http1.proxy_rules import Proxy, ProxyRules
 
 _TIMEOUT_S: Final = 10.0
 _BODY_BYTES: Final = 32 * 1024 * 1024
@@ -15,7 +15,9 @@ _USUAL_PORTS: Final = {"https": 443, "http": 80}
 
 
 class FetchFailed(Exception):
-    """There is no document. The message is fit for a log: it holds no URL, which may hold a password."""
+    """There is no document. The message is fit for a log: it holds no URL, which may hold a
+    password.
+    """
 
 
 class Fetcher:
@@ -39,7 +41,9 @@ class Fetcher:
         credential = None
         if proxy is not None and proxy.authorization is not None:
             credential = {"Proxy-Authorization": proxy.authorization.reveal()}
-        async with self._session.get(url, allow_redirects=False, proxy=place, proxy_headers=credential) as answer:
+        async with self._session.get(
+            url, allow_redirects=False, proxy=place, proxy_headers=credential
+        ) as answer:
             if not 200 <= answer.status < 300:
                 raise FetchFailed(f"status {answer.status}")
             pieces: list[bytes] = []

@@ -1,7 +1,9 @@
-"""Request bodies: read the few fields that steer a call, and patch the model's name into the bytes as they came.
+"""Request bodies: read the few fields that steer a call, and patch the model's name into the bytes
+as they came.
 
-The messages are never decoded. msgspec checks the whole body's syntax and says how long each top-level value is; the
-walk over those lengths finds where each member stands. Everything is linear in the body's length.
+The messages are never decoded. msgspec checks the whole body's syntax and says how long each
+top-level value is; the walk over those lengths finds where each member stands. Everything is linear
+in the body's length.
 
 Source of the rules: contract.md, "Errors" (``invalid_body``), and house.md, "The hot path".
 """
@@ -21,18 +23,25 @@ from sidecar.domain.errors import InvalidBody
 from sidecar.wire.members import top_level_values
 
 _JOIN_BYTES: Final = 16 * 1024
-"""Patched bodies up to here leave as one piece: copying them is cheaper than the bookkeeping of three."""
+"""Patched bodies up to here leave as one piece: copying them is cheaper than the bookkeeping of
+three.
+"""
 _UTF8_STEP_BYTES: Final = 1024 * 1024
-"""Text is checked in steps, since what proves it valid is a decoded copy of up to four times its size."""
+"""Text is checked in steps, since what proves it valid is a decoded copy of up to four times its
+size.
+"""
 
 _PROVIDER_STATE: Final = frozenset((b"previous_response_id", b"conversation"))
 """Members that only the provider which made their value can serve."""
 _STEERING: Final = _PROVIDER_STATE | {b"stream", b"routing_preferences"}
 """What is read here beside the model's name."""
 _FIELDS: Final = _STEERING | {b"model", b"messages", b"input", b"tools"}
-"""The last three are read by `wire.conversation`: the router model must see what the provider will."""
-# What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that we read, group 2 says
-# that the name has escapes; most have neither. Possessive, so that no input backtracks.
+"""The last three are read by `wire.conversation`: the router model must see what the provider
+will.
+"""
+# What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that
+# we read, group 2 says that the name has escapes; most have neither. Possessive, so that no input
+# backtracks.
 _MEMBER_HEAD: Final = re.compile(
     rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
     % b"|".join(sorted(_FIELDS)),
@@ -42,16 +51,19 @@ _NEXT_COMMA: Final = re.compile(rb"[ \t\r\n]*+,")
 _model_decoder: Final = msgspec.json.Decoder(str | None)
 
 _Place = tuple[int, int, int]
-"""Where a member that we read stands: the end of the member before it (0 for the first), its value's start and end."""
+"""Where a member that we read stands: the end of the member before it (0 for the first), its
+value's start and end.
+"""
 
 
 def peek_body(body: bytes) -> BodyFacts:
-    """Read what lookup, routing and patching need from a chat, responses, messages, embeddings or count_tokens body.
+    """Read what lookup, routing and patching need from a chat, responses, messages, embeddings or
+    count_tokens body.
 
     Fields that are not read pass without a look, repeated ones and lone surrogates too.
 
-    Raises: InvalidBody where the body is not one JSON object in UTF-8, nests too deeply, has too many members, or a
-    field that is read has the wrong type or stands twice (``param`` names it).
+    Raises: InvalidBody where the body is not one JSON object in UTF-8, nests too deeply, has too
+    many members, or a field that is read has the wrong type or stands twice (``param`` names it).
     """
     if not body.isascii():
         _check_utf8(body)
@@ -70,10 +82,11 @@ def peek_body(body: bytes) -> BodyFacts:
 
 
 def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
-    """The pieces to send: the body with ``upstream_model`` as its ``model`` and without our own fields.
+    """The pieces to send: the body with ``upstream_model`` as its ``model`` and without our own
+    fields.
 
-    Every other byte is as it came, in its order. A missing ``model`` is inserted right behind the opening brace. Large
-    bodies are not copied: their unchanged parts are views.
+    Every other byte is as it came, in its order. A missing ``model`` is inserted right behind the
+    opening brace. Large bodies are not copied: their unchanged parts are views.
 
     Args: ``facts`` are what `peek_body` said about this very body.
     """
@@ -85,7 +98,11 @@ def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes
         if len(body) <= _JOIN_BYTES:
             return [b"%b%b%b" % (body[:start], _encoded(upstream_model), body[end:])]
         view, model = memoryview(body), _encoded(upstream_model)
-        return [body[:start] + model, view[end:]] if start <= _JOIN_BYTES else [view[:start], model, view[end:]]
+        return (
+            [body[:start] + model, view[end:]]
+            if start <= _JOIN_BYTES
+            else [view[:start], model, view[end:]]
+        )
     return _patch(body, facts, upstream_model)
 
 
@@ -94,7 +111,9 @@ def _patch(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | m
     edits: list[tuple[int, int, bytes]] = [(start, end, b"") for start, end in facts.cuts]
     if facts.model_span is None:
         comma = b"" if facts.is_empty_object else b","
-        edits.append((facts.insert_at, facts.insert_at, b'"model":' + _encoded(upstream_model) + comma))
+        edits.append(
+            (facts.insert_at, facts.insert_at, b'"model":' + _encoded(upstream_model) + comma)
+        )
     elif facts.requested_model != upstream_model:
         edits.append((*facts.model_span, _encoded(upstream_model)))
     if len(edits) > 1:
@@ -146,14 +165,20 @@ def _note(places: dict[bytes, _Place], head: re.Match[bytes], end: int) -> None:
     if name not in _FIELDS:
         return
     if name in places:
-        raise InvalidBody(f"{name.decode()!r} stands more than once in the body", param=name.decode())
+        raise InvalidBody(
+            f"{name.decode()!r} stands more than once in the body", param=name.decode()
+        )
     places[name] = (head.start(), head.end(), end)
 
 
 def _unescaped(head: bytes) -> bytes:
-    """The name in a member's head, escapes resolved; empty where they stand for half a character: none of ours does."""
+    """The name in a member's head, escapes resolved; empty where they stand for half a character:
+    none of ours does.
+    """
     try:
-        return msgspec.json.decode(head[head.index(b'"') : head.rindex(b'"') + 1], type=str).encode()
+        return msgspec.json.decode(
+            head[head.index(b'"') : head.rindex(b'"') + 1], type=str
+        ).encode()
     except msgspec.DecodeError:
         return b""
 
@@ -187,7 +212,9 @@ def _model(value: bytes) -> str | None:
 
     Raises: InvalidBody.
     """
-    if value.find(b"\\") < 0 and value[:1] == b'"':  # `in` first takes the bytes for a number, which costs an error
+    if (
+        value.find(b"\\") < 0 and value[:1] == b'"'
+    ):  # `in` first takes the bytes for a number, which costs an error
         model: str | None = value[1:-1].decode()
         return None if model in ("", "none") else model
     try:
@@ -213,11 +240,16 @@ def _stream(value: bytes) -> bool:
 
 def _is_any_set(body: bytes, places: dict[bytes, _Place]) -> bool:
     """Whether a member that names a provider's own state is there and not null."""
-    return any(body[places[name][1] : places[name][2]] != b"null" for name in _PROVIDER_STATE.intersection(places))
+    return any(
+        body[places[name][1] : places[name][2]] != b"null"
+        for name in _PROVIDER_STATE.intersection(places)
+    )
 
 
 def _cut(body: bytes, place: _Place) -> tuple[int, int]:
-    """The member's span with exactly one neighbouring comma: the one before it, or where it is first, the one after."""
+    """The member's span with exactly one neighbouring comma: the one before it, or where it is
+    first, the one after.
+    """
     before, start, end = place
     if before:
         return body.index(b",", before), end

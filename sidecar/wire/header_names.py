@@ -1,9 +1,10 @@
-"""What becomes of a header field, told by its name: which providers may see it, and what is read from it.
+"""What becomes of a header field, told by its name: which providers may see it, and what is read
+from it.
 
 Source: contract.md, "Request headers" and "Response headers"; RFC 9110, 7.6.1 (Connection).
 
-The tables below are asked once for each spelling of a name; the answers are kept in dicts of bounded size, since names
-are the peer's to choose.
+The tables below are asked once for each spelling of a name; the answers are kept in dicts of
+bounded size, since names are the peer's to choose.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _MAX_CACHED_NAMES: Final = 512
 _MAX_CACHED_NAME_BYTES: Final = 64
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-_HOP_BY_HOP: Final = frozenset(("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"))
+_HOP_BY_HOP: Final = frozenset(
+    ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
+)
 
 _LINES: Final = {
     "accept": "common",
@@ -67,7 +70,9 @@ _FACTS: Final = {
     "transfer-encoding": "special",
     "anthropic-version": "special",
 }
-"""The field of InboundHeaders that takes a header's value; ``special`` ones are worked out in `wire.headers`."""
+"""The field of InboundHeaders that takes a header's value; ``special`` ones are worked out in
+`wire.headers`.
+"""
 _NAMED_FACTS: Final = frozenset(("patience", "sessions", "special"))
 """Facts that are kept as (name, value), since several names feed them."""
 _NEVER_PROPAGATED: Final = _HOP_BY_HOP | {
@@ -76,11 +81,15 @@ _NEVER_PROPAGATED: Final = _HOP_BY_HOP | {
     *("traceparent", "tracestate", "x-request-id"),
 }
 _NOT_FOR_CONNECTION: Final = frozenset(("content-length", "content-type", "cookie", "host"))
-"""With all that is read and all credentials: end-to-end fields without which a request means something else."""
+"""With all that is read and all credentials: end-to-end fields without which a request means
+something else.
+"""
 
 
 class RequestNames(dict[bytes, tuple[str, str, str]]):
-    """Header names as spelled -> (line, fact, key) of their `Treatment`, under one policy. Filled as names come."""
+    """Header names as spelled -> (line, fact, key) of their `Treatment`, under one policy. Filled
+    as names come.
+    """
 
     def __init__(self, policy: HeaderPolicy) -> None:
         super().__init__()
@@ -112,7 +121,12 @@ class RequestNames(dict[bytes, tuple[str, str, str]]):
             fact=fact,
             key=name if fact in _NAMED_FACTS else "",
             may_be_dropped=_is_hop_by_hop(name)
-            or not (fact or line == "credentials" or name in _NOT_FOR_CONNECTION or name.startswith("x-plano-")),
+            or not (
+                fact
+                or line == "credentials"
+                or name in _NOT_FOR_CONNECTION
+                or name.startswith("x-plano-")
+            ),
         )
 
     def _line(self, name: str) -> str:
@@ -122,7 +136,9 @@ class RequestNames(dict[bytes, tuple[str, str, str]]):
             return "baggage" if name == "baggage" else "common"
         if name in _LINES:
             return _LINES[name]
-        return next((line for prefix, line in _LINES_BY_PREFIX.items() if name.startswith(prefix)), "")
+        return next(
+            (line for prefix, line in _LINES_BY_PREFIX.items() if name.startswith(prefix)), ""
+        )
 
 
 class Passage(enum.IntEnum):
@@ -160,7 +176,9 @@ class ResponseNames(dict[bytes, Passage]):
 
 @lru_cache(maxsize=8)
 def request_names(policy: HeaderPolicy) -> RequestNames:
-    """The names known under a policy. There is one policy, and a second for a moment after a reload."""
+    """The names known under a policy. There is one policy, and a second for a moment after a
+    reload.
+    """
     return RequestNames(policy)
 
 
@@ -169,7 +187,9 @@ def _is_hop_by_hop(name: str) -> bool:
 
 
 def _keep(names: dict[bytes, _Answer], name: bytes, answer: _Answer) -> None:
-    """Remember an answer. A full memory starts anew, so that made-up names cannot keep the real ones out for long."""
+    """Remember an answer. A full memory starts anew, so that made-up names cannot keep the real
+    ones out for long.
+    """
     if len(name) > _MAX_CACHED_NAME_BYTES:
         return
     if len(names) >= _MAX_CACHED_NAMES:

@@ -13,7 +13,9 @@ class HeaderPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     """What the config says about headers. Names in any case."""
 
     session_headers: tuple[str, ...] = (AFFINITY_HEADER,)
-    """Names that carry a session id; the first present one counts. `AFFINITY_HEADER` leads where it is not listed."""
+    """Names that carry a session id; the first present one counts. `AFFINITY_HEADER` leads where it
+    is not listed.
+    """
     tenant_header: str | None = None
     propagate: frozenset[str] = frozenset()
     """More names that go to every provider."""

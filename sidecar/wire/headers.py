@@ -1,6 +1,8 @@
-"""Header fields as raw pairs: the app's, walked once and sorted; the provider's, made into lines for the app.
+"""Header fields as raw pairs: the app's, walked once and sorted; the provider's, made into lines
+for the app.
 
-Source: contract.md, "Request headers" and "Response headers"; RFC 9110, 7.6.1 (Connection) and 5.5 (field values).
+Source: contract.md, "Request headers" and "Response headers"; RFC 9110, 7.6.1 (Connection) and 5.5
+    (field values).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from sidecar.wire.header_policy import AFFINITY_HEADER, HeaderPolicy
 
 __all__ = [
     "header_text",
-    "patience_s_of",
+    "client_timeout_s_of",
     "read_headers",
     "request_head",
     "request_id_of",
@@ -34,7 +36,11 @@ _BLANKS: Final = b" \t"
 _SAFE_IN_VALUES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _SAFE_IN_NAMES: Final = "".join(chr(code) for code in range(0x20, 0x7F)).replace("%", "")
 _NUMBER: Final = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{0,12})?")
-_SECONDS_PER_UNIT: Final = {"x-plano-timeout-ms": 0.001, "x-stainless-timeout": 1.0, "x-stainless-read-timeout": 1.0}
+_SECONDS_PER_UNIT: Final = {
+    "x-plano-timeout-ms": 0.001,
+    "x-stainless-timeout": 1.0,
+    "x-stainless-read-timeout": 1.0,
+}
 _TARGET: Final = re.compile(r"[!-~]+")
 _PLAIN_CONNECTIONS: Final = frozenset((b"keep-alive", b"Keep-Alive", b"close", b"Close"))
 """What nearly every peer says in Connection, and what names no field."""
@@ -49,10 +55,12 @@ _response_names: Final = ResponseNames()
 
 
 def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
-    """Sort the app's header fields by what becomes of them. Lines keep the app's spelling and order.
+    """Sort the app's header fields by what becomes of them. Lines keep the app's spelling and
+    order.
 
-    Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in a value, a name
-    that is no token, or a Connection header that names a field which is not the connection's.
+    Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in
+    a value, a name that is no token, or a Connection header that names a field which is not the
+    connection's.
     """
     names = request_names(policy)
     found = _sorted(raw, names)
@@ -68,7 +76,10 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
     if listed:
         for name in listed:
             if not names.treatment(name.decode("latin-1")).may_be_dropped:
-                raise InvalidHeader(f"the Connection header names {name.decode('latin-1')!r}, which it may not remove")
+                raise InvalidHeader(
+                    f"the Connection header names {name.decode('latin-1')!r}, which it may "
+                    f"not remove"
+                )
         found = _sorted([(name, value) for name, value in raw if name.lower() not in listed], names)
         found.pop("special", None)
     return _inbound(found, _special(special, listed))
@@ -77,10 +88,11 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> InboundHeaders:
 def session_id_of(headers: InboundHeaders, policy: HeaderPolicy) -> str | None:
     """The session that the app names, or None if the call stands alone.
 
-    The first header of the policy that is present counts. ``off`` in `AFFINITY_HEADER` means None, whatever the others
-    say.
+    The first header of the policy that is present counts. ``off`` in `AFFINITY_HEADER` means None,
+    whatever the others say.
 
-    Raises: InvalidHeader where that header stands twice with different values, is not UTF-8, or is too long.
+    Raises: InvalidHeader where that header stands twice with different values, is not UTF-8, or is
+        too long.
     """
     if not headers.sessions:
         return None
@@ -88,7 +100,9 @@ def session_id_of(headers: InboundHeaders, policy: HeaderPolicy) -> str | None:
         name, value = headers.sessions[0]
         session_id = _single(name, (value,))
         return (
-            None if session_id is not None and name == AFFINITY_HEADER and session_id.lower() == "off" else session_id
+            None
+            if session_id is not None and name == AFFINITY_HEADER and session_id.lower() == "off"
+            else session_id
         )
     for wanted in request_names(policy).session_names:
         session_id = _single(wanted, [value for name, value in headers.sessions if name == wanted])
@@ -105,8 +119,10 @@ def tenant_of(headers: InboundHeaders, policy: HeaderPolicy) -> str | None:
     return _single(policy.tenant_header or "", headers.tenants) if headers.tenants else None
 
 
-def patience_s_of(headers: InboundHeaders) -> float | None:
-    """How long the app says it will wait, in seconds: the least that its headers say. Nonsense and zero are ignored."""
+def client_timeout_s_of(headers: InboundHeaders) -> float | None:
+    """How long the app says it will wait, in seconds: the least that its headers say. Nonsense and
+    zero are ignored.
+    """
     least: float | None = None
     for name, value in headers.patience:
         text = value.strip(_BLANKS)
@@ -119,19 +135,24 @@ def patience_s_of(headers: InboundHeaders) -> float | None:
 
 
 def request_id_of(headers: InboundHeaders) -> str:
-    """The app's request id byte for byte where it sent exactly one that may be kept, else a new one."""
+    """The app's request id byte for byte where it sent exactly one that may be kept, else a new
+    one.
+    """
     if len(headers.request_ids) == 1 and is_request_id(headers.request_ids[0]):
         return headers.request_ids[0].decode()
     return mint_request_id()
 
 
-def request_head(method: str, target: str, host: str, lines: Iterable[bytes], content_length: int | None) -> bytes:
+def request_head(
+    method: str, target: str, host: str, lines: Iterable[bytes], content_length: int | None
+) -> bytes:
     """The head of an HTTP/1.1 request, blank line included.
 
-    Args: ``target`` is path and query; ``host`` with its port where it is not the scheme's; ``lines`` end in CRLF;
-    ``content_length`` None: no such header.
+    Args: ``target`` is path and query; ``host`` with its port where it is not the scheme's;
+    ``lines`` end in CRLF; ``content_length`` None: no such header.
 
-    Raises: MalformedRequest where method, target or host holds a blank, a control character or is not ASCII.
+    Raises: MalformedRequest where method, target or host holds a blank, a control character or is
+        not ASCII.
     """
     for part in (method, target, host):
         if _TARGET.fullmatch(part) is None:
@@ -142,8 +163,9 @@ def request_head(method: str, target: str, host: str, lines: Iterable[bytes], co
 
 
 def header_text(text: str) -> str:
-    """A name as it stands in a header of ours: printable ASCII as it is, every other byte of its UTF-8, and ``%``,
-    percent-encoded, so that no name can end a line and every client reads the same one back (RFC 9110, 5.5).
+    """A name as it stands in a header of ours: printable ASCII as it is, every other byte of its
+    UTF-8, and ``%``, percent-encoded, so that no name can end a line and every client reads the
+    same one back (RFC 9110, 5.5).
     """
     if text.isascii() and text.isprintable() and "%" not in text:
         return text
@@ -151,10 +173,12 @@ def header_text(text: str) -> str:
 
 
 def response_lines(raw: RawHeaders, extra: Iterable[bytes] = ()) -> list[bytes]:
-    """The provider's header fields as lines for the app, in their order and spelling, then our own ``extra`` lines.
+    """The provider's header fields as lines for the app, in their order and spelling, then our own
+    ``extra`` lines.
 
-    Left out: what is the connection's, framing, and names that are ours (``x-plano-*``). The provider's id goes to
-    ``x-plano-upstream-request-id``. Values are as the upstream's parser let them through.
+    Left out: what is the connection's, framing, and names that are ours (``x-plano-*``). The
+    provider's id goes to ``x-plano-upstream-request-id``. Values are as the upstream's parser let
+    them through.
     """
     names = _response_names
     lines: list[bytes] = []
@@ -174,13 +198,17 @@ def response_lines(raw: RawHeaders, extra: Iterable[bytes] = ()) -> list[bytes]:
             lines.append(b"x-plano-upstream-request-id: " + value + b"\r\n")
     if listed:
         listed.add(b"connection")
-        return response_lines([(name, value) for name, value in raw if name.lower() not in listed], extra)
+        return response_lines(
+            [(name, value) for name, value in raw if name.lower() not in listed], extra
+        )
     lines.extend(extra)
     return lines
 
 
 def _sorted(raw: RawHeaders, names: RequestNames) -> dict[str, list[Any]]:
-    """Lines and values by the field of InboundHeaders that takes them, and what needs a second look as ``special``."""
+    """Lines and values by the field of InboundHeaders that takes them, and what needs a second look
+    as ``special``.
+    """
     found: dict[str, list[Any]] = {}
     for name, value in raw:
         line, fact, key = names[name]
@@ -234,7 +262,9 @@ def _listed(special: Sequence[tuple[str, bytes]]) -> set[bytes]:
 
 
 def _special(special: Sequence[tuple[str, bytes]], listed: set[bytes]) -> dict[str, Any]:
-    """The fields of InboundHeaders that are worked out from several headers or by looking into a value."""
+    """The fields of InboundHeaders that are worked out from several headers or by looking into a
+    value.
+    """
     facts: dict[str, Any] = {}
     codings: list[bytes] = []
     for name, value in special:
@@ -247,7 +277,9 @@ def _special(special: Sequence[tuple[str, bytes]], listed: set[bytes]) -> dict[s
         elif name == "upgrade" and b"upgrade" in listed and b"websocket" in _tokens(value):
             facts["is_upgrade"] = True
     if codings:
-        facts["content_encoding"] = b", ".join(coding for coding in codings if coding not in _PLAIN_CODINGS)
+        facts["content_encoding"] = b", ".join(
+            coding for coding in codings if coding not in _PLAIN_CODINGS
+        )
     return facts
 
 

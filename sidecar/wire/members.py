@@ -1,4 +1,6 @@
-"""The top-level members of a JSON object, as raw bytes: msgspec checks the syntax and says how long each value is."""
+"""The top-level members of a JSON object, as raw bytes: msgspec checks the syntax and says how long
+each value is.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,15 @@ from sidecar.domain.errors import InvalidBody
 _MAX_MEMBERS: Final = 1000
 """Top-level members of one body. The largest documented API has about 40."""
 _SMALL_BYTES: Final = 64 * 1024
-"""Up to here members are counted after decoding, beyond it while decoding: 5 bytes of body can cost 150 of memory."""
+"""Up to here members are counted after decoding, beyond it while decoding: 5 bytes of body can cost
+150 of memory.
+"""
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 class _Member(functools.partial[object]):
-    """Stands for one top-level name. Compared by identity, so that a name that stands twice keeps both its values.
+    """Stands for one top-level name. Compared by identity, so that a name that stands twice keeps
+    both its values.
 
     A `partial`, since that is made from msgspec's two arguments without running any Python.
     """
@@ -58,7 +63,8 @@ _counted: Final = _Counted()
 
 
 def top_level_values(body: bytes) -> ValuesView[msgspec.Raw]:
-    """The top-level values in document order, repeated names included, each as long as it is in the body.
+    """The top-level values in document order, repeated names included, each as long as it is in the
+    body.
 
     Raises: InvalidBody.
     """
@@ -66,8 +72,8 @@ def top_level_values(body: bytes) -> ValuesView[msgspec.Raw]:
         try:
             members = _decode(body)
         except msgspec.DecodeError:
-            # JavaScript cuts emoji in half and sends a lone surrogate, which msgspec refuses. Another escape of the
-            # same length in its place leaves every length as it is.
+            # JavaScript cuts emoji in half and sends a lone surrogate, which msgspec refuses.
+            # Another escape of the same length in its place leaves every length as it is.
             same_lengths = _SURROGATE_ESCAPE.sub(rb"\\u0020", body)
             members = _decode(same_lengths)
     except msgspec.ValidationError as error:

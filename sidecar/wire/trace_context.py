@@ -17,7 +17,8 @@ _TRACEPARENT: Final = re.compile(
 )
 _CURRENT_BYTES: Final = 55
 """Of a version 00, which has nothing more."""
-# A value is 1 to 256 printable characters, comma and equals sign left out, and does not end in a blank.
+# A value is 1 to 256 printable characters, comma and equals sign left out, and does not end in a
+# blank.
 _MEMBER: Final = re.compile(
     rb"([a-z0-9][_0-9a-z\-*/@]{0,255})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 )
@@ -33,8 +34,9 @@ _LONG_MEMBER_CHARS: Final = 128
 def trace_context_of(traceparents: Sequence[bytes], tracestates: Sequence[bytes]) -> TraceContext:
     """The caller's trace, or a new one where there is none or its ``traceparent`` is invalid.
 
-    Args: the values of all ``traceparent`` and all ``tracestate`` headers, in order. Two traceparents are invalid, also
-    equal ones; several tracestates are one list. An invalid tracestate is dropped alone.
+    Args: the values of all ``traceparent`` and all ``tracestate`` headers, in order. Two
+    traceparents are invalid, also equal ones; several tracestates are one list. An invalid
+    tracestate is dropped alone.
     """
     if len(traceparents) != 1:
         return mint_trace_context()

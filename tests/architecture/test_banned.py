@@ -20,12 +20,16 @@ HOMES = {
     "os.environ": ("sidecar/cli.py",),
     "os.getenv": (),
     "print": ("sidecar/cli.py", "sidecar/demo/"),
-    "aiohttp.ClientSession": ("sidecar/demo/", "sidecar/upstream/fetch.py", "sidecar/pin_command.py"),
+    "aiohttp.ClientSession": (
+        "sidecar/demo/",
+        "sidecar/upstream/fetch.py",
+        "sidecar/commands/affinity.py",
+    ),
     "logging.basicConfig": ("sidecar/cli.py",),
     "sys.exit": ("sidecar/__main__.py", "sidecar/demo/__main__.py"),
 }
-"""Name -> where it may stand, and why elsewhere not: tasks have owners (lifecycle.Tasks), time is an argument, only the
-command line reads the environment and talks to a person."""
+"""Name -> where it may stand, and why elsewhere not: tasks have owners (lifecycle.Tasks), time is
+an argument, only the command line reads the environment and talks to a person."""
 
 
 @pytest.mark.parametrize("name", HOMES)

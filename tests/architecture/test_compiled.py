@@ -16,14 +16,17 @@ def listed() -> list[str]:
 
 
 def test_compiled_modules_are_there_and_define_no_struct():
-    """Mypyc drops the keywords of a class and the defaults of its fields: frozen structs would thaw, others not decode."""
+    """Mypyc drops the keywords of a class and the defaults of its fields: frozen structs would
+    thaw, others not decode.
+    """
     known = modules()
     assert [] == [path for path in listed() if path not in known]
     thawed = [
         f"{path}:{node.name}"
         for path in listed()
         for node in ast.walk(known[path])
-        if isinstance(node, ast.ClassDef) and (node.keywords or "msgspec.Struct" in map(ast.unparse, node.bases))
+        if isinstance(node, ast.ClassDef)
+        and (node.keywords or "msgspec.Struct" in map(ast.unparse, node.bases))
     ]
 
     assert [] == thawed

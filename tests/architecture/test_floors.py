@@ -13,7 +13,12 @@ from tests.architecture.tree import PACKAGE, ROOT
 def _lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(folder)}
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(folder)},
     )
 
 
@@ -29,7 +34,7 @@ def test_a_wrong_import_is_caught(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "sidecar", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "sidecar" / "stream" / "relay.py").open("a") as module:
-        module.write("\nimport aiohttp\nimport sidecar.upstream.pool\n")
+        module.write("\nimport aiohttp\nimport sidecar.upstream.client\n")
     result = _lint_imports(tmp_path)
 
     assert 1 == result.returncode

@@ -1,4 +1,6 @@
-"""Nothing grows beyond what can be read at once. The limits are measured from httpcore, h11 and linkerd2-proxy."""
+"""Nothing grows beyond what can be read at once. The limits are measured from httpcore, h11 and
+linkerd2-proxy.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,15 @@ def _constructors_of_values(tree: ast.Module) -> set[int]:
     values = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and any("init=False" in ast.unparse(each) for each in node.decorator_list)
+        if isinstance(node, ast.ClassDef)
+        and any("init=False" in ast.unparse(each) for each in node.decorator_list)
     ]
-    return {id(each) for value in values for each in value.body if getattr(each, "name", "") == "__init__"}
+    return {
+        id(each)
+        for value in values
+        for each in value.body
+        if getattr(each, "name", "") == "__init__"
+    }
 
 
 def test_modules_are_at_most_300_lines():
@@ -47,7 +55,11 @@ def test_modules_are_at_most_300_lines():
 
 def test_functions_are_at_most_40_lines_long():
     """Without their docstring."""
-    sizes = {f"{path}:{each.name}": _lines(each) for path, tree in modules().items() for each in functions(tree)}
+    sizes = {
+        f"{path}:{each.name}": _lines(each)
+        for path, tree in modules().items()
+        for each in functions(tree)
+    }
 
     assert {} == {name: size for name, size in sizes.items() if size > FUNCTION_LINES}
 

@@ -11,12 +11,26 @@ import pytest
 
 from tests.architecture.tree import ROOT, dotted, functions, modules_of_tests
 
-TOP = {"pyproject.toml", "sidecar", "tests", "deploy", "helm", "README.md", "Makefile", "LICENSE", "CHANGELOG.md"}
+TOP = {
+    "pyproject.toml",
+    "sidecar",
+    "tests",
+    "deploy",
+    "helm",
+    "README.md",
+    "Makefile",
+    "LICENSE",
+    "CHANGELOG.md",
+}
 
 
 def test_the_top_level_is_short():
-    """A visitor finds the package, its tests, its deployment, and little else; dotfiles are not looked at."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    """A visitor finds the package, its tests, its deployment, and little else; dotfiles are not
+    looked at.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode:
         pytest.skip("not a git checkout")
     top = {path.partition("/")[0] for path in listed.stdout.splitlines()}
@@ -45,10 +59,15 @@ def test_no_test_sleeps_for_what_it_could_await():
             continue
         lines = (ROOT / path).read_text().splitlines()
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or dotted(node.func) not in ("time.sleep", "asyncio.sleep"):
+            if not isinstance(node, ast.Call) or dotted(node.func) not in (
+                "time.sleep",
+                "asyncio.sleep",
+            ):
                 continue
             is_turn = isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
-            if not is_turn and not any("# sleep:" in line for line in lines[max(0, node.lineno - 2) : node.lineno]):
+            if not is_turn and not any(
+                "# sleep:" in line for line in lines[max(0, node.lineno - 2) : node.end_lineno]
+            ):
                 sleepy.append(f"{path}:{node.lineno}")
 
     assert [] == sleepy

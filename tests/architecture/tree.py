@@ -13,13 +13,19 @@ PACKAGE = ROOT / "sidecar"
 @cache
 def modules() -> dict[str, ast.Module]:
     """Path from the repository's root -> syntax tree, for every module of the package."""
-    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text())
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
 
 
 @cache
 def modules_of_tests() -> dict[str, ast.Module]:
     """The same for the tests."""
-    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))}
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text())
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+    }
 
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -1,4 +1,5 @@
-"""What a pin costs: warm and cold lookups, how soon other sidecars see a change, and many strange names.
+"""What a pin costs: warm and cold lookups, how soon other sidecars see a change, and many strange
+names.
 
 python -m tests.bench.bench_affinity [TRIALS] [NAMES]
 """
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from sidecar.affinity.memory_store import MemoryStore
+from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.ids import SessionKey
@@ -39,11 +40,11 @@ async def warm(name: str, store: AffinityStore) -> None:
     """A session whose pin is at hand."""
     await store.claim(MAIN, a_pin())
     assert await store.get(MAIN) == a_pin()
-    get_now = store.get_now
+    get_nowait = store.get_nowait
 
     def look_up() -> None:
         for _ in range(LOOKUPS):
-            get_now(MAIN)
+            get_nowait(MAIN)
 
     print(f"warm lookup, {name}: {us_each(look_up, LOOKUPS):.2f} us")
 
@@ -63,8 +64,12 @@ async def cold(server: RedisServer) -> None:
             f"{(after - before - 1) / 200:.2f} round trips"
         )
         began_s = time.perf_counter()
-        await asyncio.gather(*(store.get(SessionKey(f"crowd-{number}", "acme", GPT)) for number in range(1000)))
-        print(f"cold lookups, 1,000 in one turn: {(time.perf_counter() - began_s) * 1e3:.0f} us each")
+        await asyncio.gather(
+            *(store.get(SessionKey(f"crowd-{number}", "acme", GPT)) for number in range(1000))
+        )
+        print(
+            f"cold lookups, 1,000 in one turn: {(time.perf_counter() - began_s) * 1e3:.0f} us each"
+        )
 
 
 async def seen(server: RedisServer, trials: int) -> None:
@@ -83,12 +88,14 @@ async def seen(server: RedisServer, trials: int) -> None:
                     await one.replace(key, pin, a_pin(generation=pin.generation + 1))
                 else:
                     await one.drop([f"plano:affinity:acme:{what}-{number % 50}"])
-                while other.get_now(key) == pin:
+                while other.get_nowait(key) == pin:
                     await asyncio.sleep(0)
                 took_s.append(time.perf_counter() - began_s)
             took_s.sort()
             p50, p99 = (took_s[int(len(took_s) * share)] * 1e3 for share in (0.5, 0.99))
-            print(f"{what} seen by another sidecar, {trials} trials: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+            print(
+                f"{what} seen by another sidecar, {trials} trials: p50 {p50:.2f} ms, p99 {p99:.2f} ms"
+            )
 
 
 async def names(server: RedisServer, count: int) -> int:
@@ -98,14 +105,21 @@ async def names(server: RedisServer, count: int) -> int:
     pairs: set[tuple[str | None, str]] = set()
     while len(pairs) < count:
         tenant, session = ("".join(dice.choices(alphabet, k=dice.randint(1, 9))) for _ in range(2))
-        pairs.add((None if dice.random() < 0.2 else tenant, session * (30 if dice.random() < 0.02 else 1)))
+        pairs.add(
+            (None if dice.random() < 0.2 else tenant, session * (30 if dice.random() < 0.02 else 1))
+        )
     keys = [SessionKey(session, tenant, GPT) for tenant, session in pairs]
     crossed = 0
-    async with redis_store(server, max_entries=count) as one, redis_store(server, max_entries=count) as other:
+    async with (
+        redis_store(server, max_entries=count) as one,
+        redis_store(server, max_entries=count) as other,
+    ):
         for first in range(0, count, AT_ONCE):
             batch = range(first, min(first + AT_ONCE, count))
             pins = [a_pin(f"openai/m{number}") for number in batch]
-            claimed = await asyncio.gather(*(one.claim(keys[n], pin) for n, pin in zip(batch, pins, strict=True)))
+            claimed = await asyncio.gather(
+                *(one.claim(keys[n], pin) for n, pin in zip(batch, pins, strict=True))
+            )
             read = await asyncio.gather(*(other.get(keys[n]) for n in batch))
             crossed += sum(pin != mine for pin, mine in zip(claimed, pins, strict=True))
             crossed += sum(pin != mine for pin, mine in zip(read, pins, strict=True))

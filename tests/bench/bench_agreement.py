@@ -1,4 +1,5 @@
-"""10,000 sessions, 8 concurrent first calls each over 4 sidecars and one Redis. Prints; exits with 1 for a disagreement.
+"""10,000 sessions, 8 concurrent first calls each over 4 sidecars and one Redis. Prints; exits with
+1 for a disagreement.
 
 python -m tests.bench.bench_agreement [SESSIONS]
 """

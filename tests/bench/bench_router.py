@@ -1,4 +1,6 @@
-"""What the router model adds to a call: well, hanging, and left alone. Run: ``python -m tests.bench.bench_router``."""
+"""What the router model adds to a call: well, hanging, and left alone. Run: ``python -m
+tests.bench.bench_router``.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def shown(took: list[float]) -> str:
 async def main() -> None:
     """Print a table."""
     async with routed(routing={"router_timeout_ms": DEADLINE_MS}) as house:
-        print(f"no routing:                   {shown(await milliseconds(house, 300, routing_preferences=[]))}")
+        print(
+            f"no routing:                   {shown(await milliseconds(house, 300, routing_preferences=[]))}"
+        )
         print(f"routed:                       {shown(await milliseconds(house, 300))}")
         house.router.script.always("hang")
         print(f"it hangs, deadline {DEADLINE_MS} ms:    {shown(await milliseconds(house, 5))}")

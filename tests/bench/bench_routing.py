@@ -1,4 +1,6 @@
-"""What routing costs without the router model's own time. Run: ``python -m tests.bench.bench_routing``."""
+"""What routing costs without the router model's own time. Run: ``python -m
+tests.bench.bench_routing``.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,21 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from sidecar.dialects.conversation import prompt_facts
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.routing.answer import AnswerKind, read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
-from sidecar.routing.rank import Numbers, rank
+from sidecar.routing.rank import RankInputs, rank
 from sidecar.wire.body import peek_body
-from sidecar.wire.conversation import prompt_facts
 
 PAIRS = 20_000
 ROUTES = tuple(
-    Route(f"kind of work {i}", f"what people ask for when they want work of kind {i} to be done for them", ())
+    Route(
+        f"kind of work {i}",
+        f"what people ask for when they want work of kind {i} to be done for them",
+        (),
+    )
     for i in range(12)
 )
 NAMES = frozenset(route.name for route in ROUTES)
@@ -62,21 +68,31 @@ def conversations(seed: random.Random, count: int) -> list[bytes]:
         for turn in range(seed.randrange(1, 40)):
             text = " ".join(seed.choices(WORDS, k=seed.randrange(5, 120)))
             messages.append({"role": "assistant" if turn % 2 else "user", "content": text})
-        bodies.append(json.dumps({"model": "gpt-4o", "messages": messages, "stream": True}).encode())
+        bodies.append(
+            json.dumps({"model": "gpt-4o", "messages": messages, "stream": True}).encode()
+        )
     return bodies
 
 
 def completion(seed: random.Random, route: str) -> bytes:
     """A router model's answer that names ``route``, in one of the accepted shapes."""
     text = seed.choice(SHAPES).format(route)
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+    }
     usage = {"prompt_tokens": 900, "completion_tokens": 9, "total_tokens": 909}
-    return json.dumps({"id": "chatcmpl-1", "object": "chat.completion", "choices": [choice], "usage": usage}).encode()
+    return json.dumps(
+        {"id": "chatcmpl-1", "object": "chat.completion", "choices": [choice], "usage": usage}
+    ).encode()
 
 
 def prepare(form: PromptForm, body: bytes) -> bytes:
     """All that happens between a call's body and the router's request."""
-    return router_request_body("router", build_prompt(form, prompt_facts(DialectName.CHAT, body).turns))
+    return router_request_body(
+        "router", build_prompt(form, prompt_facts(DialectName.CHAT, body).turns)
+    )
 
 
 def pairs(form: PromptForm) -> tuple[list[float], int]:
@@ -112,7 +128,7 @@ def long_conversation(role: str) -> bytes:
     return json.dumps({"model": "gpt-4o", "messages": messages}).encode()
 
 
-def rank_often(candidates: tuple[Candidate, ...], prefer: str, numbers: Numbers) -> None:
+def rank_often(candidates: tuple[Candidate, ...], prefer: str, numbers: RankInputs) -> None:
     """A thousand rankings: milliseconds become microseconds."""
     for _ in range(1000):
         rank(candidates, prefer, numbers, 0.5)
@@ -130,7 +146,9 @@ def main() -> None:
     )
     tight = prompt_form(ROUTES, 700)
     micros, _ = pairs(tight)
-    print(f"  with a budget of 700 tokens, so that long ones are cut: mean {statistics.mean(micros):.1f}")
+    print(
+        f"  with a budget of 700 tokens, so that long ones are cut: mean {statistics.mean(micros):.1f}"
+    )
     for role in ("user", "assistant", "tool"):
         body = long_conversation(role)
         peek, rest = (
@@ -140,12 +158,17 @@ def main() -> None:
         print(
             f"{len(body)} bytes, 10,000 messages of role {role}: peek {peek:.2f} ms, selection and prompt {rest:.2f} ms"
         )
-    paste = json.dumps({"messages": [{"role": "user", "content": "paste \u4e2d\n" * 200_000}]}).encode()
-    print(f"{len(paste)} bytes in one message: {milliseconds(partial(prepare, form, paste)):.2f} ms")
-    candidates = tuple(
-        Candidate(f"p{i}", f"p/{i}", f"{i}", f"p/{i}", frozenset(), False, Price(i, 2.0)) for i in range(4)
+    paste = json.dumps(
+        {"messages": [{"role": "user", "content": "paste \u4e2d\n" * 200_000}]}
+    ).encode()
+    print(
+        f"{len(paste)} bytes in one message: {milliseconds(partial(prepare, form, paste)):.2f} ms"
     )
-    numbers = Numbers(expected=lambda candidate: (float(candidate.upstream_model), 9))
+    candidates = tuple(
+        Candidate(f"p{i}", f"p/{i}", f"{i}", f"p/{i}", frozenset(), False, Price(i, 2.0))
+        for i in range(4)
+    )
+    numbers = RankInputs(expected=lambda candidate: (float(candidate.upstream_model), 9))
     for prefer in ("none", "cheapest", "fastest"):
         micro = milliseconds(partial(rank_often, candidates, prefer, numbers))
         print(f"rank {prefer:<9} of 4 candidates: {micro:.1f} us")

@@ -1,8 +1,9 @@
-"""A long mixed load with faults: what the sidecar holds afterwards, beside what it held after the first tenth.
+"""A long mixed load with faults: what the sidecar holds afterwards, beside what it held after the
+first tenth.
 
-Whole and streamed calls of four dialects, large bodies, bad bodies, apps that leave, providers that fail in every way
-the demo provider knows. Prints calls by how they ended, RSS, open files and calls in flight; exits with 1 where the
-last two are not back. 200,000 calls take some minutes:
+Whole and streamed calls of four dialects, large bodies, bad bodies, apps that leave, providers that
+fail in every way the demo provider knows. Prints calls by how they ended, RSS, open files and calls
+in flight; exits with 1 where the last two are not back. 200,000 calls take some minutes:
 
     python -m tests.bench.bench_soak [CALLS]
 """
@@ -92,8 +93,14 @@ class App:
         if path == "/v1/embeddings":
             body["model"] = "text-embedding-3-small"
         else:
-            body |= {"stream": self._random.random() < 0.3, "messages": [{"role": "user", "content": text}]}
-        headers = {"x-model-affinity": f"session-{self._random.randrange(1000)}", "connection": "keep-alive"}
+            body |= {
+                "stream": self._random.random() < 0.3,
+                "messages": [{"role": "user", "content": text}],
+            }
+        headers = {
+            "x-model-affinity": f"session-{self._random.randrange(1000)}",
+            "connection": "keep-alive",
+        }
         return json_request(path, body, headers)
 
 
@@ -111,7 +118,9 @@ class Held:
     async def of(cls, sidecar: SidecarProcess) -> Held:
         held = cls(sidecar)
         text = (await exchange(sidecar.admin_port, raw_request("GET", "/metrics"))).body.decode()
-        line = next(line for line in text.splitlines() if line.startswith("plano_sidecar_in_flight"))
+        line = next(
+            line for line in text.splitlines() if line.startswith("plano_sidecar_in_flight")
+        )
         held.in_flight = float(line.split()[1])
         return held
 
@@ -138,7 +147,9 @@ async def main(calls: int) -> int:
     """Run the load and print what is left of it. Returns: the exit status."""
     ended: collections.Counter[str] = collections.Counter()
     async with DemoProvider(token_gap_s=0.0, record=16) as provider:
-        config = sidecar_config(provider.url, timeouts={"first_byte_s": 5, "response_s": 5, "stream_idle_s": 5})
+        config = sidecar_config(
+            provider.url, timeouts={"first_byte_s": 5, "response_s": 5, "stream_idle_s": 5}
+        )
         with tempfile.TemporaryDirectory() as work:
             sidecar = SidecarProcess(config, Path(work))
             await sidecar.wait_ready()

@@ -1,7 +1,9 @@
-"""What the sidecar adds to a stream: to its first byte, and to each of its chunks. Prints, asserts nothing.
+"""What the sidecar adds to a stream: to its first byte, and to each of its chunks. Prints, asserts
+nothing.
 
-A provider writes 200 events, each with the moment at which it was written, 5 ms apart. The reader compares that moment
-with the one at which the event arrived, once without and once with the sidecar between. Run it on an idle machine:
+A provider writes 200 events, each with the moment at which it was written, 5 ms apart. The reader
+compares that moment with the one at which the event arrived, once without and once with the sidecar
+between. Run it on an idle machine:
 
     python -m tests.bench.bench_stream
 """
@@ -21,7 +23,9 @@ from tests.support.sidecar_process import SidecarProcess, sidecar_config
 CHUNKS, GAP_S, CALLS, STREAMS = 200, 0.005, 15, (1, 50)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 REQUEST = json_request(
-    "/v1/chat/completions", {"model": "gpt-4o", "stream": True, "messages": []}, {"connection": "keep-alive"}
+    "/v1/chat/completions",
+    {"model": "gpt-4o", "stream": True, "messages": []},
+    {"connection": "keep-alive"},
 )
 
 
@@ -33,7 +37,9 @@ async def _provide(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     """One stream a request, the connection kept: every event says when it was written."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while head := await reader.readuntil(b"\r\n\r\n"):
-            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+            await reader.readexactly(
+                int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            )
             writer.write(HEAD)
             for _ in range(CHUNKS):
                 writer.write(_chunk(b"data: %.7f\n\n" % time.monotonic()))
@@ -43,7 +49,9 @@ async def _provide(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def _read(port: int) -> list[tuple[float, list[float]]]:
-    """One app, one connection, `CALLS` calls: seconds to the first byte, and from each event's writing to its arrival."""
+    """One app, one connection, `CALLS` calls: seconds to the first byte, and from each event's
+    writing to its arrival.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     runs = []
     for _ in range(CALLS + 1):
@@ -63,12 +71,15 @@ async def _read(port: int) -> list[tuple[float, list[float]]]:
 
 async def _measure(port: int, streams: int) -> tuple[float, ...]:
     """In ms: the first byte's median and worst, a chunk's median and 99th percentile."""
-    runs = [run for runs in await asyncio.gather(*(_read(port) for _ in range(streams))) for run in runs]
+    runs = [
+        run for runs in await asyncio.gather(*(_read(port) for _ in range(streams))) for run in runs
+    ]
     firsts_s = sorted(first_s for first_s, _ in runs)
     chunks_s = sorted(delay_s for _, delays_s in runs for delay_s in delays_s)
     p99_s = chunks_s[len(chunks_s) * 99 // 100]
     return tuple(
-        1000 * each for each in (statistics.median(firsts_s), firsts_s[-1], statistics.median(chunks_s), p99_s)
+        1000 * each
+        for each in (statistics.median(firsts_s), firsts_s[-1], statistics.median(chunks_s), p99_s)
     )
 
 
@@ -80,7 +91,10 @@ async def main() -> None:
         sidecar = SidecarProcess(sidecar_config(f"http://127.0.0.1:{port}"), Path(work))
         await sidecar.wait_ready()
         for streams in STREAMS:
-            direct, through = await _measure(port, streams), await _measure(sidecar.data_port, streams)
+            direct, through = (
+                await _measure(port, streams),
+                await _measure(sidecar.data_port, streams),
+            )
             added = [there - here for here, there in zip(direct, through, strict=True)]
             print(
                 f"{streams:3} streams: added to the first byte {added[0]:.3f} ms (worst {added[1]:.3f}), "

@@ -1,9 +1,11 @@
-"""What one exchange of the upstream client costs, in microseconds of this process's CPU and of wall clock.
+"""What one exchange of the upstream client costs, in microseconds of this process's CPU and of wall
+clock.
 
-    python tests/bench/bench_upstream.py [--tls] [--loop stdlib|uvloop|aiofastnet|both] [--request BYTES]
-        [--answer BYTES] [--concurrency N] [--exchanges N] [--floor] [--profile]
+    python tests/bench/bench_upstream.py [--tls] [--loop stdlib|uvloop|aiofastnet|both] [--request
+        BYTES] [--answer BYTES] [--concurrency N] [--exchanges N] [--floor] [--profile]
 
-The server is a process of its own that parses nothing. ``both`` is aiofastnet on uvloop. Prints figures, asserts nothing.
+The server is a process of its own that parses nothing. ``both`` is aiofastnet on uvloop. Prints
+figures, asserts nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from pathlib import Path
 from typing import cast
 
 from sidecar.config.tls_files import TlsFiles
-from sidecar.upstream.origin import ExchangeTimeouts, Origin
-from sidecar.upstream.pool import Pool
-from sidecar.upstream.tls import make_ssl_context
+from sidecar.http1.origin import ExchangeTimeouts, Origin
+from sidecar.http1.pool import Pool
+from sidecar.http1.tls import make_ssl_context
 
 TIMEOUTS = ExchangeTimeouts(connect_s=5, first_byte_s=30, response_s=60, idle_s=30)
 
@@ -55,12 +57,17 @@ def serve(pipe: Pipe, request_bytes: int, answer: bytes, pem: str | None) -> Non
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(pem)
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: RawServer(request_bytes, answer), "127.0.0.1", 0, ssl=tls)
+        server = await loop.create_server(
+            lambda: RawServer(request_bytes, answer), "127.0.0.1", 0, ssl=tls
+        )
         pipe.send(server.sockets[0].getsockname()[1])
         await loop.run_in_executor(None, pipe.recv)
         server.close()
 
-    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=factory_of("uvloop")) as runner:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        asyncio.Runner(loop_factory=factory_of("uvloop")) as runner,
+    ):
         runner.run(run())
 
 
@@ -81,7 +88,9 @@ def factory_of(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 class Floor(asyncio.BufferedProtocol):
-    """The least that any client on this loop can do: write, be called back, wake a future. Reads no answer."""
+    """The least that any client on this loop can do: write, be called back, wake a future. Reads no
+    answer.
+    """
 
     buffer = memoryview(bytearray(65536))
 
@@ -109,7 +118,11 @@ class Floor(asyncio.BufferedProtocol):
 
 
 async def measure_floor(
-    port: int, request: bytes, answer_bytes: int, tls: ssl.SSLContext | None, options: argparse.Namespace
+    port: int,
+    request: bytes,
+    answer_bytes: int,
+    tls: ssl.SSLContext | None,
+    options: argparse.Namespace,
 ):
     loop = asyncio.get_running_loop()
     left = options.exchanges
@@ -128,10 +141,20 @@ async def measure_floor(
     cpu_s, wall_s = time.process_time(), time.perf_counter()
     await asyncio.gather(*(work() for _ in range(options.concurrency)))
     each = 1e6 / options.exchanges
-    return (time.process_time() - cpu_s) * each, (time.perf_counter() - wall_s) * each, options.concurrency
+    return (
+        (time.process_time() - cpu_s) * each,
+        (time.perf_counter() - wall_s) * each,
+        options.concurrency,
+    )
 
 
-async def measure(port: int, head: bytes, body: list[bytes], tls: ssl.SSLContext | None, options: argparse.Namespace):
+async def measure(
+    port: int,
+    head: bytes,
+    body: list[bytes],
+    tls: ssl.SSLContext | None,
+    options: argparse.Namespace,
+):
     pool = Pool(Origin("https" if tls else "http", "127.0.0.1", port, "localhost"), ssl_context=tls)
     left = options.exchanges
 
@@ -140,7 +163,7 @@ async def measure(port: int, head: bytes, body: list[bytes], tls: ssl.SSLContext
         while left > 0:
             left -= 1
             reply = await pool.send(head, body, TIMEOUTS)
-            if reply.take_whole() is None:
+            if reply.read_nowait() is None:
                 while await reply.read():
                     pass
 
@@ -165,16 +188,27 @@ async def measure(port: int, head: bytes, body: list[bytes], tls: ssl.SSLContext
 def make_certificate(folder: str) -> str:
     pem = Path(folder) / "both.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(pem), "-out", f"{pem}.crt"]
+    names = [
+        "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-keyout",
+        str(pem),
+        "-out",
+        f"{pem}.crt",
+    ]
     subprocess.run([*command.split(), *names], check=True, capture_output=True)
     pem.write_bytes(pem.read_bytes() + Path(f"{pem}.crt").read_bytes())
     return str(pem)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tls", action="store_true")
-    parser.add_argument("--loop", default="stdlib", choices=["stdlib", "uvloop", "aiofastnet", "both"])
+    parser.add_argument(
+        "--loop", default="stdlib", choices=["stdlib", "uvloop", "aiofastnet", "both"]
+    )
     parser.add_argument("--request", type=int, default=1024)
     parser.add_argument("--answer", type=int, default=1024)
     parser.add_argument("--concurrency", type=int, default=8)
@@ -183,23 +217,33 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     fields = b"".join(b"x-ratelimit-field-%d: 1234567\r\n" % i for i in range(10))
-    answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%scontent-length: %d\r\n\r\n" % (
-        fields,
-        options.answer,
+    answer = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%scontent-length: %d\r\n\r\n"
+        % (
+            fields,
+            options.answer,
+        )
     )
     answer += b"x" * options.answer
     body = [b"x" * 30, b'"gpt"', b"y" * (options.request - 35)]
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % options.request
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
+        % options.request
+    )
     with tempfile.TemporaryDirectory() as folder:
         pem = make_certificate(folder) if options.tls else None
         tls = make_ssl_context(TlsFiles(f"{pem}.crt")) if pem else None
         ours, theirs = multiprocessing.Pipe()
-        server = multiprocessing.Process(target=serve, args=(theirs, len(head) + options.request, answer, pem))
+        server = multiprocessing.Process(
+            target=serve, args=(theirs, len(head) + options.request, answer, pem)
+        )
         server.start()
         try:
             with asyncio.Runner(loop_factory=factory_of(options.loop)) as runner:
                 if options.floor:
-                    work = measure_floor(ours.recv(), head + b"".join(body), len(answer), tls, options)
+                    work = measure_floor(
+                        ours.recv(), head + b"".join(body), len(answer), tls, options
+                    )
                 else:
                     work = measure(ours.recv(), head, body, tls, options)
                 cpu_us, wall_us, opened = runner.run(work)

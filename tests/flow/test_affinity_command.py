@@ -1,4 +1,6 @@
-"""`plano-sidecar affinity` and the admin pages behind it: pins as an operator sees and drops them."""
+"""`plano-sidecar affinity` and the admin pages behind it: pins as an operator sees and drops
+them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ SUMMARY = "Make this long text short"
 async def command(*arguments: str) -> tuple[int, str, str]:
     """Run it as a shell would: exit code, stdout, stderr."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sidecar", "affinity", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        sys.executable,
+        "-m",
+        "sidecar",
+        "affinity",
+        *arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     out, errors = await process.communicate()
     assert process.returncode is not None
@@ -43,16 +51,22 @@ def admin(house: Routed) -> tuple[str, str]:
 async def page(house: Routed, target: str, method: str = "GET", **headers: str) -> tuple[int, Any]:
     """(status, JSON; None where it is text)."""
     reply = await exchange(house.app.ports.admin, raw_request(method, target, headers=headers))
-    return reply.status, reply.json() if reply.header("content-type") == "application/json" else None
+    return reply.status, reply.json() if reply.header(
+        "content-type"
+    ) == "application/json" else None
 
 
 @pytest.mark.parametrize("store", ["memory", "redis"])
 async def test_pins_are_listed_shown_and_dropped_through_the_running_sidecar(store):
     """By tenant and by session; a deleted pin is gone for the next call."""
     async with redis_server() as redis:
-        cache: dict[str, Any] = {"type": "memory"} if store == "memory" else {"type": "redis", "url": redis.url}
+        cache: dict[str, Any] = (
+            {"type": "memory"} if store == "memory" else {"type": "redis", "url": redis.url}
+        )
         routing = {"session_cache": cache | {"tenant_header": "x-org-id"}}
-        async with routed(routing=routing, admin={"address": "127.0.0.1", "port": 0, "mutations": True}) as house:
+        async with routed(
+            routing=routing, admin={"address": "127.0.0.1", "port": 0, "mutations": True}
+        ) as house:
             while store == "redis" and not await house.metrics("affinity_store_up"):
                 await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
             await pin(house, ("acme", "s1"), ("acme", "a b:c~d"), ("zeta", "s1"))
@@ -66,7 +80,9 @@ async def test_pins_are_listed_shown_and_dropped_through_the_running_sidecar(sto
     assert [0, 0, 0, 0, 1] == [each[0] for each in (listed, whole, shown, dropped, again)]
     assert (3, 4) == (len(listed[1].splitlines()), len(whole[1].splitlines()))
     assert ["acme", "a b:c~d", GPT, "summaries"] == [
-        cell for cell in map(str.strip, shown[1].splitlines()[1].split("  ")) if cell not in ("", "-")
+        cell
+        for cell in map(str.strip, shown[1].splitlines()[1].split("  "))
+        if cell not in ("", "-")
     ][:4]
     assert "1 deleted\n" == dropped[1]
     assert (200, ["a b:c~d"]) == (left[0], [each["session"] for each in left[1]["pins"]])
@@ -95,9 +111,12 @@ async def test_keys_that_are_no_text_spoil_no_list():
 async def test_pins_are_found_in_redis_itself():
     """Without a sidecar: --config names the Redis, plano's own values are shown too."""
     async with redis_server() as redis:
-        await redis.client.set("plano:affinity:acme:s1", b'{"model_name": "openai/gpt-4o", "route_name": "code"}')
         await redis.client.set(
-            "plano:affinity:acme:s1~openai%2Fx", b'{"model_name": "m/x", "requested_model": "openai/x"}'
+            "plano:affinity:acme:s1", b'{"model_name": "openai/gpt-4o", "route_name": "code"}'
+        )
+        await redis.client.set(
+            "plano:affinity:acme:s1~openai%2Fx",
+            b'{"model_name": "m/x", "requested_model": "openai/x"}',
         )
         await redis.client.set("plano:affinity:acme:s10", b'{"model_name": "openai/other"}')
         await redis.client.set("plano:affinity:acme:broken", b"?")
@@ -116,7 +135,11 @@ async def test_pins_are_found_in_redis_itself():
     assert (4, 3) == (len(listed[1].splitlines()), len(shown[1].splitlines()))
     assert "openai/x" in shown[1]
     assert (0, "2 deleted\n") == dropped[:2]
-    assert ["plano:affinity:acme:broken", "plano:affinity:acme:list", "plano:affinity:acme:s10"] == keys
+    assert [
+        "plano:affinity:acme:broken",
+        "plano:affinity:acme:list",
+        "plano:affinity:acme:s10",
+    ] == keys
 
 
 async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
@@ -124,7 +147,9 @@ async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
     port = closed_port()
     config = {
         "model_providers": [{"model": GPT, "access_key": "k"}],
-        "routing": {"session_cache": {"type": "redis", "url": f"redis://u:secret-word@127.0.0.1:{port}/0"}},
+        "routing": {
+            "session_cache": {"type": "redis", "url": f"redis://u:secret-word@127.0.0.1:{port}/0"}
+        },
     }
     file = tmp_path / "config.yaml"
     file.write_text(json.dumps(config))
@@ -149,7 +174,9 @@ async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
 
 
 async def test_the_pages_are_for_callers_inside_the_pod_and_change_nothing_unasked():
-    """A foreign Host and a web page's Origin are refused; DELETE wants admin.mutations; bad questions are 400."""
+    """A foreign Host and a web page's Origin are refused; DELETE wants admin.mutations; bad
+    questions are 400.
+    """
     async with routed() as house:
         await pin(house, (None, "s1"))
         asked = [
@@ -173,7 +200,9 @@ async def test_a_long_list_comes_in_pages():
     """SCAN gives what it likes; all of it comes once in the end."""
     async with redis_server() as redis:
         for number in range(250):
-            await redis.client.set(f"plano:affinity:t:s{number}", b'{"model_name": "openai/gpt-4o"}')
+            await redis.client.set(
+                f"plano:affinity:t:s{number}", b'{"model_name": "openai/gpt-4o"}'
+            )
         async with routed(routing={"session_cache": {"type": "redis", "url": redis.url}}) as house:
             while not await house.metrics("affinity_store_up"):
                 await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
@@ -181,7 +210,9 @@ async def test_a_long_list_comes_in_pages():
             cursor: str | None = ""
             pages = 0
             while cursor is not None:
-                _, found = await page(house, "/affinity/?limit=50" + (f"&cursor={cursor}" if cursor else ""))
+                _, found = await page(
+                    house, "/affinity/?limit=50" + (f"&cursor={cursor}" if cursor else "")
+                )
                 seen += [each["session"] for each in found["pins"]]
                 cursor, pages = found["cursor"], pages + 1
 
@@ -190,10 +221,14 @@ async def test_a_long_list_comes_in_pages():
 
 
 async def test_a_session_among_many_like_it_is_found_without_reading_theirs():
-    """Calls of the sidecar that is asked would wait meanwhile: of a thousand names that begin alike, one is read."""
+    """Calls of the sidecar that is asked would wait meanwhile: of a thousand names that begin
+    alike, one is read.
+    """
     async with redis_server() as redis:
         for number in range(1000):
-            await redis.client.set(f"plano:affinity:t:s1{number}", b'{"model_name": "openai/other"}')
+            await redis.client.set(
+                f"plano:affinity:t:s1{number}", b'{"model_name": "openai/other"}'
+            )
         await redis.client.set("plano:affinity:t:s1", b'{"model_name": "openai/gpt-4o"}')
         async with routed(routing={"session_cache": {"type": "redis", "url": redis.url}}) as house:
             while not await house.metrics("affinity_store_up"):

@@ -8,8 +8,8 @@ SESSIONS = 300
 
 
 async def test_four_sidecars_agree_on_every_session():
-    """No session gets two models, although the router model says something else each time; each process asks it once at
-    most for a session.
+    """No session gets two models, although the router model says something else each time; each
+    process asks it once at most for a session.
     """
     async with fleet() as house:
         came = await agree(house, SESSIONS)

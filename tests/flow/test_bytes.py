@@ -1,4 +1,6 @@
-"""Bodies and answers keep their bytes: in a request only the model's name changes, in an answer nothing does."""
+"""Bodies and answers keep their bytes: in a request only the model's name changes, in an answer
+nothing does.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ STREAMS = {
     RESPONSES: {"model": "gpt-4o", "stream": True, "input": "x"},
 }
 
-# What is sent, and what must arrive; MODEL is the name as the app writes it, and then as the provider knows it.
+# What is sent, and what must arrive; MODEL is the name as the app writes it, and then as the
+# provider knows it.
 BODIES = {
     "unknown fields": b'{"model":"MODEL","x_unknown":{"deep":[1,{"a":null}]},"messages":[]}',
     "odd spacing": b' \r\n\t{ "messages" : [ ] ,\r\n\t"model"\t:\n "MODEL" , "n":1 }\r\n \t',
@@ -45,7 +48,9 @@ async def _arrived(work: Path, body: bytes, *, chunk_bytes: int | None = None) -
         else:
             pieces = [body[at : at + chunk_bytes] for at in range(0, len(body), chunk_bytes)]
             request = raw_request("POST", CHAT, headers={"transfer-encoding": "chunked"})
-            request += b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+            request += (
+                b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+            )
         reply = await exchange(app.ports.data, request)
         assert reply.header("x-plano-error") is None, reply
         return provider.requests[0].body
@@ -57,7 +62,9 @@ async def test_only_the_models_name_changes(tmp_path, what, chunk_bytes):
     """The full name becomes the bare one; every other byte is the app's."""
     if chunk_bytes and len(BODIES[what]) > 10_000:
         chunk_bytes = 4096
-    sent, expected = (BODIES[what].replace(b"MODEL", name) for name in (b"openai/gpt-4o", b"gpt-4o"))
+    sent, expected = (
+        BODIES[what].replace(b"MODEL", name) for name in (b"openai/gpt-4o", b"gpt-4o")
+    )
 
     assert expected == await _arrived(tmp_path, sent, chunk_bytes=chunk_bytes)
 
@@ -84,7 +91,9 @@ async def test_a_bare_name_changes_nothing(tmp_path, what):
         (b"{ }", b'{"model":"gpt-4o-mini" }'),
     ],
 )
-async def test_a_model_that_is_named_otherwise_or_not_at_all_is_written_in(tmp_path, sent, expected):
+async def test_a_model_that_is_named_otherwise_or_not_at_all_is_written_in(
+    tmp_path, sent, expected
+):
     """Alias, dated id, default; inserted right behind the brace where there was none."""
     assert expected == await _arrived(tmp_path, sent)
 
@@ -106,16 +115,26 @@ async def test_a_passthrough_body_is_not_even_looked_at(tmp_path):
     """Its bytes need not be JSON, nor text."""
     body = bytes(range(256)) * 9
     headers = {"content-type": "application/octet-stream"}
-    async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
+    async with (
+        DemoProvider() as provider,
+        running_app(sidecar_config(provider.url), tmp_path) as app,
+    ):
         await exchange(app.ports.data, raw_request("POST", "/v1/files?purpose=x", body, headers))
         (request,) = provider.requests
 
-    assert ("POST", "/v1/files", "?purpose=x", body) == (request.method, request.path, request.query, request.body)
+    assert ("POST", "/v1/files", "?purpose=x", body) == (
+        request.method,
+        request.path,
+        request.query,
+        request.body,
+    )
 
 
 @contextlib.asynccontextmanager
 async def _in_front_of(work: Path, *pieces: bytes) -> AsyncIterator[int]:
-    """The data port of a sidecar whose provider answers every request with these pieces, one write each."""
+    """The data port of a sidecar whose provider answers every request with these pieces, one write
+    each.
+    """
 
     async def provide(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -134,11 +153,14 @@ async def _in_front_of(work: Path, *pieces: bytes) -> AsyncIterator[int]:
 
 async def _answer(work: Path, path: str, *pieces: bytes, method: str = "POST") -> RawReply:
     async with _in_front_of(work, *pieces) as port:
-        request = json_request(path, STREAMS[path]) if method == "POST" else raw_request(method, path)
+        request = (
+            json_request(path, STREAMS[path]) if method == "POST" else raw_request(method, path)
+        )
         return await exchange(port, request)
 
 
-# Comments, CRLF, CR, fields without a blank, ids and retries, spacing inside the JSON, text that looks like an event.
+# Comments, CRLF, CR, fields without a blank, ids and retries, spacing inside the JSON, text that
+# looks like an event.
 ODD = (
     b': a comment\r\n\r\n:\n\nretry: 10\nid:1\nid\n\ndata:{ "a" :\t1 , "b":1.0e2}\r\n\r\n'
     b'event: ping\rdata: {}\r\rdata: line one\ndata: line two\n\n\xef\xbb\xbfdata: {"t":"data: [DONE]"}\n\n'
@@ -157,9 +179,13 @@ async def test_an_event_stream_keeps_its_bytes(tmp_path, path, size):
     """However it is written and wherever it is cut."""
     body = ODD + ENDS[path]
     chunks = [
-        b"%x\r\n%b\r\n" % (len(piece), piece) for at in range(0, len(body), size) if (piece := body[at : at + size])
+        b"%x\r\n%b\r\n" % (len(piece), piece)
+        for at in range(0, len(body), size)
+        if (piece := body[at : at + size])
     ]
-    reply = await _answer(tmp_path, path, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n")
+    reply = await _answer(
+        tmp_path, path, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n"
+    )
 
     assert (200, body, True) == (reply.status, reply.body, reply.is_complete)
 
@@ -176,16 +202,22 @@ async def test_an_event_stream_keeps_its_bytes(tmp_path, path, size):
 )
 async def test_a_whole_answer_keeps_its_bytes(tmp_path, framing, pieces):
     """However its end is told."""
-    reply = await _answer(tmp_path, CHAT, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + framing, *pieces)
+    reply = await _answer(
+        tmp_path, CHAT, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + framing, *pieces
+    )
     expected = b"{ }\r\n" if b"chunked" in framing else b"".join(pieces)
 
     assert (200, expected, True) == (reply.status, reply.body, reply.is_complete)
 
 
-@pytest.mark.parametrize("status", [b"200 OK", b"418 I'm a teapot", b"429 Slow Down", b"529 ", b"500 \xfcberlastet"])
+@pytest.mark.parametrize(
+    "status", [b"200 OK", b"418 I'm a teapot", b"429 Slow Down", b"529 ", b"500 \xfcberlastet"]
+)
 async def test_a_status_line_keeps_its_words(tmp_path, status):
     """Known or not."""
-    reply = await _answer(tmp_path, CHAT, b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
+    reply = await _answer(
+        tmp_path, CHAT, b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}"
+    )
 
     assert ("HTTP/1.1 " + status.decode("latin-1"), b"{}") == (reply.status_line, reply.body)
 
@@ -219,14 +251,22 @@ async def test_header_fields_keep_order_repetition_spelling_and_odd_bytes(tmp_pa
     lines = answer.split(b"\r\n")[1:]
 
     assert [b"%b: %b" % field for field in fields] == lines[: len(fields)]
-    assert {b"x-request-id", b"x-plano-model", b"x-plano-source", b"x-plano-attempts", b"server-timing"} | {
+    assert {
+        b"x-request-id",
+        b"x-plano-model",
+        b"x-plano-source",
+        b"x-plano-attempts",
+        b"server-timing",
+    } | {
         b"connection",
         b"content-length",
     } == {line.split(b":")[0].lower() for line in lines[len(fields) :]}
     assert b"forged" not in answer
 
 
-@pytest.mark.parametrize("framing", [b"Content-Length: 1234\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 1234\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"]
+)
 async def test_the_answer_to_a_head_keeps_its_length(tmp_path, framing):
     """It announces what a GET would get, or nothing; no body follows, and no chunk."""
     async with _in_front_of(tmp_path, b"HTTP/1.1 200 OK\r\n" + framing) as port:
@@ -256,7 +296,9 @@ async def test_an_answer_without_a_body_leaves_the_connection_in_step(tmp_path, 
 
 @pytest.mark.parametrize("path", STREAMS)
 async def test_200_chunks_arrive_one_by_one(tmp_path, path):
-    """The provider writes a chunk only when the app has read the one before: nothing on the way waits for more."""
+    """The provider writes a chunk only when the app has read the one before: nothing on the way
+    waits for more.
+    """
     turn = asyncio.Semaphore(1)
 
     async def provide(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

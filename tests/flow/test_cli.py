@@ -18,7 +18,9 @@ GOOD = "model_providers:\n  - {model: openai/gpt-4o, access_key: sk-x}\n"
 BAD = "model_providers:\n  - {model: openai/gpt-4o, acess_key: sk-x}\nlimits: {in_flight: 0}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "check", "schema", "demo", "route", "affinity", "version"])
+@pytest.mark.parametrize(
+    "command", ["run", "check", "schema", "demo", "route", "affinity", "version"]
+)
 def test_every_command_explains_itself_with_an_example(command, capsys):
     """--help ends with 0 and shows how it is used."""
     with pytest.raises(SystemExit) as ended:
@@ -93,8 +95,12 @@ def test_schema_is_one_that_validates_configs(capsys):
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
 
-    assert validator.is_valid({"model_providers": [{"model": "openai/gpt-4o", "access_key": "$KEY"}]})
-    assert not validator.is_valid({"model_providers": [{"model": "openai/gpt-4o", "acess_key": "x"}]})
+    assert validator.is_valid(
+        {"model_providers": [{"model": "openai/gpt-4o", "access_key": "$KEY"}]}
+    )
+    assert not validator.is_valid(
+        {"model_providers": [{"model": "openai/gpt-4o", "acess_key": "x"}]}
+    )
 
 
 def test_version_names_what_it_stands_on(capsys):
@@ -108,7 +114,9 @@ def test_version_names_what_it_stands_on(capsys):
 async def test_output_to_a_closed_pipe_is_no_traceback():
     """`plano-sidecar schema | head -1`."""
     process = await asyncio.create_subprocess_shell(
-        f"{sys.executable} -m sidecar schema | head -1", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        f"{sys.executable} -m sidecar schema | head -1",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     out, errors = await process.communicate()
 
@@ -118,11 +126,16 @@ async def test_output_to_a_closed_pipe_is_no_traceback():
 async def test_output_to_a_full_disk_is_one_line():
     """`plano-sidecar schema > /full/disk`."""
     process = await asyncio.create_subprocess_shell(
-        f"{sys.executable} -m sidecar schema > /dev/full", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        f"{sys.executable} -m sidecar schema > /dev/full",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     _, errors = await process.communicate()
 
-    assert (1, b"plano-sidecar: the output cannot be written: no space is left\n") == (process.returncode, errors)
+    assert (1, b"plano-sidecar: the output cannot be written: no space is left\n") == (
+        process.returncode,
+        errors,
+    )
 
 
 def test_version_says_whether_the_hot_path_is_compiled(capsys):
@@ -130,4 +143,6 @@ def test_version_says_whether_the_hot_path_is_compiled(capsys):
     assert 0 == main(["version"])
     first = capsys.readouterr().out.splitlines()[0]
 
-    assert (os.environ.get("SIDECAR_EXPECT_COMPILED") == "1") == first.endswith("(hot path compiled)")
+    assert (os.environ.get("SIDECAR_EXPECT_COMPILED") == "1") == first.endswith(
+        "(hot path compiled)"
+    )

@@ -12,7 +12,11 @@ from tests.support.routed import CHAT, MESSAGES, PREFERENCES, RESPONSES, Routed,
 CODE, GPT, MINI = "anthropic/claude-demo", "openai/gpt-4o", "openai/gpt-4o-mini"
 TEXT = "Make this long text short"
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
-SESSION = {"x-model-affinity": "s1", "traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01", "x-request-id": "r1"}
+SESSION = {
+    "x-model-affinity": "s1",
+    "traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01",
+    "x-request-id": "r1",
+}
 REQUESTED = {CHAT: MINI, RESPONSES: MINI, MESSAGES: CODE}
 SHARED = {**PREFERENCES[1], "models": [GPT, MINI, CODE]}
 
@@ -24,7 +28,9 @@ async def _decide(house: Routed, path: str, text: str = TEXT, **more: Any) -> An
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
 async def test_the_whole_answer(path):
-    """Routed, then pinned (the pinned model first, then the rest of its route), then without a route or a session."""
+    """Routed, then pinned (the pinned model first, then the rest of its route), then without a
+    route or a session.
+    """
     models = [CODE] if path == MESSAGES else [GPT, MINI] if path == RESPONSES else [GPT, MINI, CODE]
     async with routed(routing_preferences=[SHARED]) as house:
         first = await _decide(house, path, headers=SESSION)
@@ -39,7 +45,12 @@ async def test_the_whole_answer(path):
     for reply in (other, off):
         told = reply.json()
         assert 32 == len(told.pop("trace_id"))
-        assert {"models": [REQUESTED[path]], "route": None, "pinned": False, "source": "requested"} == told
+        assert {
+            "models": [REQUESTED[path]],
+            "route": None,
+            "pinned": False,
+            "source": "requested",
+        } == told
     assert (200, "application/json", "r1") == (
         first.status,
         first.header("content-type"),
@@ -49,21 +60,29 @@ async def test_the_whole_answer(path):
 
 
 async def test_the_source_of_every_other_decision():
-    """A model that nobody named is the default's; a router model that is down is a fallback. Never a sentinel."""
+    """A model that nobody named is the default's; a router model that is down is a fallback. Never
+    a sentinel.
+    """
     async with routed() as house:
         default = (await _decide(house, CHAT, "Xyzzy", model="none")).json()
         house.router.script.always("500")
         fallback = (await _decide(house, CHAT)).json()
 
     assert ([MINI], None, "default") == tuple(default[key] for key in ("models", "route", "source"))
-    assert ([MINI], None, "fallback") == tuple(fallback[key] for key in ("models", "route", "source"))
+    assert ([MINI], None, "fallback") == tuple(
+        fallback[key] for key in ("models", "route", "source")
+    )
 
 
 BAD: dict[str, tuple[bytes, int, str]] = {
     "not JSON": (b"{", 400, "invalid_body"),
     "a model of a wrong type": (b'{"model": 3, "messages": []}', 400, "invalid_body"),
     "an unknown model": (b'{"model": "gpt-9", "messages": []}', 404, "model_not_found"),
-    "bad preferences": (b'{"model": "MODEL", "routing_preferences": 3}', 400, "invalid_routing_preferences"),
+    "bad preferences": (
+        b'{"model": "MODEL", "routing_preferences": 3}',
+        400,
+        "invalid_routing_preferences",
+    ),
 }
 
 
@@ -75,7 +94,9 @@ async def test_a_body_is_validated_also_where_the_session_is_pinned(case, path):
     body = body.replace(b"MODEL", b"claude-demo" if path == MESSAGES else b"gpt-4o")
     async with routed(routing_preferences=[SHARED]) as house:
         assert "routed" == (await _decide(house, path, headers=SESSION)).json()["source"]
-        refused = await exchange(house.app.ports.data, raw_request("POST", f"/routing{path}", body, SESSION))
+        refused = await exchange(
+            house.app.ports.data, raw_request("POST", f"/routing{path}", body, SESSION)
+        )
         still = (await _decide(house, path, headers=SESSION)).json()
 
     assert (status, code) == (refused.status, refused.header("x-plano-error"))
@@ -85,13 +106,19 @@ async def test_a_body_is_validated_also_where_the_session_is_pinned(case, path):
 
 
 async def test_it_releases_nothing():
-    """A pin that it made stands for the call that comes after, whatever becomes of that one's first attempt."""
+    """A pin that it made stands for the call that comes after, whatever becomes of that one's first
+    attempt.
+    """
     async with routed(routing_preferences=[SHARED]) as house:
         await _decide(house, CHAT, headers=SESSION)
         asked = house.router.seen
         reply = await house.ask("Xyzzy", headers=SESSION)
 
-    assert (1, "pinned", GPT) == (asked, reply.header("x-plano-source"), reply.header("x-plano-model"))
+    assert (1, "pinned", GPT) == (
+        asked,
+        reply.header("x-plano-source"),
+        reply.header("x-plano-model"),
+    )
     assert 1 == house.router.seen
 
 
@@ -101,7 +128,9 @@ async def test_it_releases_nothing():
 async def test_the_bodys_list_never_reaches_a_provider(path, given, session):
     """Whatever it holds, and also where a pin decides; every other byte is the app's own."""
     async with routed(routing_preferences=[SHARED]) as house:
-        replies = [await house.ask(path=path, headers=session, routing_preferences=given) for _ in range(2)]
+        replies = [
+            await house.ask(path=path, headers=session, routing_preferences=given) for _ in range(2)
+        ]
         bodies = [request.body for request in house.provider.requests]
 
     assert ([200, 200], 2) == ([reply.status for reply in replies], len(bodies))
@@ -111,7 +140,9 @@ async def test_the_bodys_list_never_reaches_a_provider(path, given, session):
 async def test_other_paths_have_no_decision():
     """404 for what is never routed; 405 with Allow for another method."""
     async with routed() as house:
-        none = await exchange(house.app.ports.data, json_request("/routing/v1/embeddings", {"model": "gpt-4o"}, {}))
+        none = await exchange(
+            house.app.ports.data, json_request("/routing/v1/embeddings", {"model": "gpt-4o"}, {})
+        )
         wrong = await exchange(house.app.ports.data, raw_request("GET", f"/routing{CHAT}"))
 
     assert (404, 405, "POST") == (none.status, wrong.status, wrong.header("allow"))

@@ -22,9 +22,13 @@ LIMIT_S = 60.0
 
 
 @contextlib.asynccontextmanager
-async def demo(*arguments: str, path: str | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def demo(
+    *arguments: str, path: str | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """The command as a process, with no provider key in its environment."""
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")
+    }
     if path is not None:
         environment["PATH"] = path
     process = await asyncio.create_subprocess_exec(
@@ -41,19 +45,25 @@ async def demo(*arguments: str, path: str | None = None) -> AsyncIterator[asynci
 
 
 async def test_once() -> None:
-    """`demo --once` prints a row for each call, all as expected, says nothing on stderr and ends with 0."""
+    """`demo --once` prints a row for each call, all as expected, says nothing on stderr and ends
+    with 0.
+    """
     async with demo("--once") as process, asyncio.timeout(LIMIT_S):
         out, err = await process.communicate()
     assert (process.returncode, err.decode()) == (0, "")
     text = out.decode()
-    assert [int(n) for n in re.findall(r"^ ?(\d+)  [AB]  ", text, re.MULTILINE)] == list(range(1, len(STEPS) + 1))
+    assert [int(n) for n in re.findall(r"^ ?(\d+)  [AB]  ", text, re.MULTILINE)] == list(
+        range(1, len(STEPS) + 1)
+    )
     assert "calls ended as expected" in text
 
 
 def cells_of(text: str) -> list[list[str]]:
     """The table's rows as cells, without the two times, which no two runs share."""
     rows = re.findall(r"^ ?\d+  [AB]  .*$", text, re.MULTILINE)
-    return [re.split(r" {2,}", re.sub(r" +\d+\.\d ms +\d+\.\d ms", "", row.strip())) for row in rows]
+    return [
+        re.split(r" {2,}", re.sub(r" +\d+\.\d ms +\d+\.\d ms", "", row.strip())) for row in rows
+    ]
 
 
 async def test_the_readmes_table_comes_from_a_run(tmp_path) -> None:
@@ -102,7 +112,9 @@ async def run_curl(command: list[str]) -> bytes:
 
 @pytest.mark.parametrize("has_redis", [True, False])
 async def test_the_two_sidecars_share_their_pins_where_there_is_a_redis(has_redis, tmp_path):
-    """It says which it is, and a session that began at A is pinned at B only then; no server is left behind."""
+    """It says which it is, and a session that began at A is pinned at B only then; no server is
+    left behind.
+    """
     programs = tmp_path / "bin"
     programs.mkdir()
     if has_redis:

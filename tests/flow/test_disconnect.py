@@ -1,4 +1,6 @@
-"""An app that goes away takes its call with it: the provider stops generating, and nothing is left behind."""
+"""An app that goes away takes its call with it: the provider stops generating, and nothing is left
+behind.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ REPETITIONS = 1000
 AT_ONCE = 20
 
 BODIES = {
-    "/v1/chat/completions": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}], "stream": True},
+    "/v1/chat/completions": {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "hello"}],
+        "stream": True,
+    },
     "/v1/messages": {
         "model": "claude-demo",
         "max_tokens": 50,
@@ -63,7 +69,11 @@ class _Left:
 
 def _when_gone(provider: DemoProvider, number: int) -> asyncio.Event:
     """Set when the provider saw the end of the call with this request id."""
-    return next(each.when_closed for each in reversed(provider.requests) if each.header("x-request-id") == str(number))
+    return next(
+        each.when_closed
+        for each in reversed(provider.requests)
+        if each.header("x-request-id") == str(number)
+    )
 
 
 async def _arrival(provider: DemoProvider, number: int) -> None:
@@ -72,8 +82,11 @@ async def _arrival(provider: DemoProvider, number: int) -> None:
         await provider.wait_for_requests(provider.seen + 1)
 
 
-async def _leave(app: App, provider: DemoProvider, path: str, number: int, *, after_first_byte: bool) -> float:
-    """Make a call and hang up: when the provider has it, or when the first bytes of the answer are here.
+async def _leave(
+    app: App, provider: DemoProvider, path: str, number: int, *, after_first_byte: bool
+) -> float:
+    """Make a call and hang up: when the provider has it, or when the first bytes of the answer are
+    here.
 
     Returns: seconds until the provider saw its connection closed.
     """
@@ -93,13 +106,19 @@ async def _leave(app: App, provider: DemoProvider, path: str, number: int, *, af
 
 
 @pytest.mark.parametrize("path", BODIES)
-@pytest.mark.parametrize("after_first_byte", [False, True], ids=["before the first byte", "in mid-stream"])
+@pytest.mark.parametrize(
+    "after_first_byte", [False, True], ids=["before the first byte", "in mid-stream"]
+)
 async def test_a_thousand_apps_that_leave_leave_nothing(tmp_path, path, after_first_byte):
-    """The provider's connection is closed each time; tasks, sockets, permits and pool are back where they were.
+    """The provider's connection is closed each time; tasks, sockets, permits and pool are back
+    where they were.
 
     The time it takes is printed, 20 at a time; the goal is 100 ms.
     """
-    async with DemoProvider(record=4 * AT_ONCE) as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
+    async with (
+        DemoProvider(record=4 * AT_ONCE) as provider,
+        running_app(sidecar_config(provider.url), tmp_path) as app,
+    ):
         provider.script.always("hang-stream after=1" if after_first_byte else "hang")
         left, gate = _Left(app), asyncio.Semaphore(AT_ONCE)
 
@@ -108,7 +127,9 @@ async def test_a_thousand_apps_that_leave_leave_nothing(tmp_path, path, after_fi
                 return await _leave(app, provider, path, number, after_first_byte=after_first_byte)
 
         times_s = sorted(await asyncio.gather(*(once(number) for number in range(REPETITIONS))))
-        p50_ms, p99_ms, worst_ms = (1000 * times_s[REPETITIONS * at // 1000] for at in (500, 990, 999))
+        p50_ms, p99_ms, worst_ms = (
+            1000 * times_s[REPETITIONS * at // 1000] for at in (500, 990, 999)
+        )
         print(
             f"\n{REPETITIONS} apps left: provider closed after {p50_ms:.2f} ms, p99 {p99_ms:.2f}, worst {worst_ms:.2f}"
         )
@@ -118,10 +139,17 @@ async def test_a_thousand_apps_that_leave_leave_nothing(tmp_path, path, after_fi
 
 
 @pytest.mark.parametrize("path", BODIES)
-@pytest.mark.parametrize("after_first_byte", [False, True], ids=["before the first byte", "in mid-stream"])
-async def test_the_providers_connection_is_closed_when_the_app_leaves(tmp_path, path, after_first_byte):
+@pytest.mark.parametrize(
+    "after_first_byte", [False, True], ids=["before the first byte", "in mid-stream"]
+)
+async def test_the_providers_connection_is_closed_when_the_app_leaves(
+    tmp_path, path, after_first_byte
+):
     """The time it takes an idle sidecar is printed."""
-    async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
+    async with (
+        DemoProvider() as provider,
+        running_app(sidecar_config(provider.url), tmp_path) as app,
+    ):
         provider.script.always("hang-stream after=1" if after_first_byte else "hang")
         left = _Left(app)
         took_s = await _leave(app, provider, path, 1, after_first_byte=after_first_byte)
@@ -133,7 +161,10 @@ async def test_the_providers_connection_is_closed_when_the_app_leaves(tmp_path, 
 @pytest.mark.parametrize("streams", [False, True])
 async def test_a_proper_close_is_leaving_too(tmp_path, streams):
     """FIN instead of RST; whole answers as well as streams."""
-    async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
+    async with (
+        DemoProvider() as provider,
+        running_app(sidecar_config(provider.url), tmp_path) as app,
+    ):
         provider.script.always("hang")
         left = _Left(app)
         _, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
@@ -148,7 +179,10 @@ async def test_a_proper_close_is_leaving_too(tmp_path, streams):
 
 async def test_an_app_that_leaves_a_passthrough_call_ends_it(tmp_path):
     """Any path, any method."""
-    async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
+    async with (
+        DemoProvider() as provider,
+        running_app(sidecar_config(provider.url), tmp_path) as app,
+    ):
         provider.script.always("hang")
         left = _Left(app)
         _, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
@@ -164,13 +198,19 @@ async def test_an_app_that_leaves_a_passthrough_call_ends_it(tmp_path):
 async def test_a_thousand_apps_that_leave_while_they_send_cost_no_call(tmp_path, framing):
     """A body that never arrives whole reaches no provider, and keeps nothing."""
     piece = b"{" if b"Length" in framing else b"1\r\n{\r\n"
-    async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
+    async with (
+        DemoProvider() as provider,
+        running_app(sidecar_config(provider.url), tmp_path) as app,
+    ):
         left, gate = _Left(app), asyncio.Semaphore(AT_ONCE)
 
         async def once() -> None:
             async with gate:
                 _, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
-                writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n%b" % (framing, piece))
+                writer.write(
+                    b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n%b"
+                    % (framing, piece)
+                )
                 await writer.drain()
                 writer.transport.abort()
 
@@ -211,7 +251,9 @@ async def test_an_app_that_leaves_while_its_body_is_forwarded_ends_the_forwardin
 
 
 async def test_an_app_that_stops_reading_slows_the_provider_and_may_still_leave(tmp_path):
-    """Little is held for it meanwhile; other apps are served; when it leaves, all of it is given up."""
+    """Little is held for it meanwhile; other apps are served; when it leaves, all of it is given
+    up.
+    """
     piece = b"data: " + b"x" * 65_000 + b"\n\n"
     sent_bytes = 0
     gone = asyncio.Event()
@@ -219,7 +261,9 @@ async def test_an_app_that_stops_reading_slows_the_provider_and_may_still_leave(
     async def provide(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent_bytes
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         try:
             while True:
                 writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
@@ -234,12 +278,18 @@ async def test_an_app_that_stops_reading_slows_the_provider_and_may_still_leave(
     async with running_app(sidecar_config(url), tmp_path) as app:
         left = _Left(app)
         reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data, limit=1024)
-        writer.write(json_request("/v1/chat/completions", BODIES["/v1/chat/completions"], {"connection": "keep-alive"}))
+        writer.write(
+            json_request(
+                "/v1/chat/completions", BODIES["/v1/chat/completions"], {"connection": "keep-alive"}
+            )
+        )
         await reader.readexactly(500)
         before_bytes = -1
         while sent_bytes != before_bytes:  # until the kernel's buffers are full, too
             before_bytes = sent_bytes
-            await asyncio.sleep(0.1)  # sleep: that nothing moves any more can only be seen over time
+            await asyncio.sleep(
+                0.1
+            )  # sleep: that nothing moves any more can only be seen over time
         listed = await exchange(app.ports.data, raw_request("GET", "/v1/models"))
         held = left.now()
         writer.transport.abort()
@@ -255,13 +305,18 @@ async def test_an_app_that_stops_reading_slows_the_provider_and_may_still_leave(
 
 async def test_an_app_that_leaves_between_two_calls_costs_the_next_one_nothing(tmp_path):
     """The provider's connection was kept and serves another app."""
-    async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
+    async with (
+        DemoProvider() as provider,
+        running_app(sidecar_config(provider.url), tmp_path) as app,
+    ):
         for _ in range(2):
             hold = asyncio.Event()
             provider.script.next(Fault(hold=hold))
             async with asyncio.TaskGroup() as group:
                 body = {**BODIES["/v1/chat/completions"], "stream": False}
-                group.create_task(exchange(app.ports.data, json_request("/v1/chat/completions", body)))
+                group.create_task(
+                    exchange(app.ports.data, json_request("/v1/chat/completions", body))
+                )
                 hold.set()
 
     assert 1 == len({request.peer for request in provider.requests})

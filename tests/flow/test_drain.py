@@ -1,4 +1,6 @@
-"""Going down: what is in flight ends well, what is new is served as long as it can be, and the exit code is 0."""
+"""Going down: what is in flight ends well, what is new is served as long as it can be, and the exit
+code is 0.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
 STREAM = {**CHAT, "stream": True}
 
 
-async def _started_stream(sidecar: SidecarProcess) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _started_stream(
+    sidecar: SidecarProcess,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
     writer.write(json_request("/v1/chat/completions", STREAM, {"connection": "keep-alive"}))
     await reader.readuntil(b"data:")
@@ -60,8 +64,12 @@ async def test_a_stream_ends_well_and_new_calls_are_served_meanwhile(sidecar, de
 
 
 async def test_a_stream_that_outlasts_the_grace_is_told_so(start_sidecar, demo_provider):
-    """An error event in the app's dialect, then a broken connection: no SDK takes the fragment for the whole."""
-    sidecar = await start_sidecar(sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 0.2}))
+    """An error event in the app's dialect, then a broken connection: no SDK takes the fragment for
+    the whole.
+    """
+    sidecar = await start_sidecar(
+        sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 0.2})
+    )
     demo_provider.script.next("hang-stream after=1")
     reader, writer = await _started_stream(sidecar)
     sidecar.process.send_signal(signal.SIGTERM)
@@ -76,13 +84,21 @@ async def test_a_stream_that_outlasts_the_grace_is_told_so(start_sidecar, demo_p
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 @pytest.mark.parametrize("is_streamed", [False, True])
-async def test_a_call_that_still_waits_for_its_answer_is_told_so(start_sidecar, demo_provider, path, is_streamed):
-    """Nothing was sent to the app yet: it gets the whole error, not a connection that breaks for reasons of its own."""
-    sidecar = await start_sidecar(sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 0.2}))
+async def test_a_call_that_still_waits_for_its_answer_is_told_so(
+    start_sidecar, demo_provider, path, is_streamed
+):
+    """Nothing was sent to the app yet: it gets the whole error, not a connection that breaks for
+    reasons of its own.
+    """
+    sidecar = await start_sidecar(
+        sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 0.2})
+    )
     demo_provider.script.next("hang")
     reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
     model = "claude-demo" if path == "/v1/messages" else "gpt-4o"
-    writer.write(json_request(path, {**CHAT, "model": model, "max_tokens": 9, "stream": is_streamed}))
+    writer.write(
+        json_request(path, {**CHAT, "model": model, "max_tokens": 9, "stream": is_streamed})
+    )
     async with asyncio.timeout(20):
         while not demo_provider.requests:
             await asyncio.sleep(0.01)  # sleep: the request is on its way through another process
@@ -90,20 +106,28 @@ async def test_a_call_that_still_waits_for_its_answer_is_told_so(start_sidecar, 
     reply = await read_reply(reader)
     writer.close()
 
-    assert (503, "draining", "close") == (reply.status, reply.header("x-plano-error"), reply.header("connection"))
+    assert (503, "draining", "close") == (
+        reply.status,
+        reply.header("x-plano-error"),
+        reply.header("connection"),
+    )
     assert ("request_id" in reply.json()) == (path == "/v1/messages")
     assert 0 == await _exit_code(sidecar)
 
 
 async def test_the_last_seconds_refuse_new_calls(start_sidecar, demo_provider):
     """503, with the code, when to come back, and the connection closed."""
-    sidecar = await start_sidecar(sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 4.5}))
+    sidecar = await start_sidecar(
+        sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 4.5})
+    )
     hold = asyncio.Event()
     demo_provider.script.next(Fault(hold=hold, hold_after_events=1))
     reader, writer = await _started_stream(sidecar)
     sidecar.process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(20):
-        while (reply := await exchange(sidecar.data_port, json_request("/v1/chat/completions", CHAT))).status == 200:
+        while (
+            reply := await exchange(sidecar.data_port, json_request("/v1/chat/completions", CHAT))
+        ).status == 200:
             await asyncio.sleep(0.01)  # sleep: the signal arrives in the kernel's time
     hold.set()
     await reader.readuntil(b"0\r\n\r\n")
@@ -139,7 +163,11 @@ async def test_a_port_in_use_is_a_config_error(tmp_path, demo_provider, port_of)
     taken = free_port()
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", taken)
     entry = {"type": "model", "address": "127.0.0.1", "port": taken}
-    overrides = {"listeners": [entry]} if port_of == "listeners" else {"admin": {"address": "127.0.0.1", "port": taken}}
+    overrides = (
+        {"listeners": [entry]}
+        if port_of == "listeners"
+        else {"admin": {"address": "127.0.0.1", "port": taken}}
+    )
     file = tmp_path / "config.yaml"
     file.write_text(str(sidecar_config(demo_provider.url, **overrides)).replace("True", "true"))
     process = await asyncio.create_subprocess_exec(

@@ -36,9 +36,10 @@ async def test_one_model_fails_and_no_call_does(wish, stream):
     assert {(200, "routed", "summaries", MINI)} == {told(reply) for reply in replies}
     assert all(reply.is_complete for reply in replies)
     assert {(GPT, FAILURES[wish], MINI)} == set(steps)
-    assert ("2", "1") == (replies[0].header("x-plano-attempts"), replies[-1].header("x-plano-attempts")) or (
-        FAILURES[wish] == "too_long"
-    )
+    assert ("2", "1") == (
+        replies[0].header("x-plano-attempts"),
+        replies[-1].header("x-plano-attempts"),
+    ) or (FAILURES[wish] == "too_long")
 
 
 async def test_a_stream_that_does_not_begin_in_time_goes_on():
@@ -53,7 +54,9 @@ async def test_a_stream_that_does_not_begin_in_time_goes_on():
 
 
 async def test_an_answer_that_is_late_is_not_asked_for_twice():
-    """The work may have been done, and would be billed twice: 504, and the SDK is told not to try again."""
+    """The work may have been done, and would be billed twice: 504, and the SDK is told not to try
+    again.
+    """
     async with routed(routing_preferences=[ROUTE], timeouts={"response_s": 0.2}) as house:
         house.provider.script.always("hang", model="gpt-4o")
         reply = await house.ask(TEXT)
@@ -95,16 +98,27 @@ async def test_the_callers_fault_is_the_callers(wish):
     ],
 )
 async def test_both_fail(first, second, status, model):
-    """The first answer that a retry could cure, with its Retry-After; else the last that there was to give."""
+    """The first answer that a retry could cure, with its Retry-After; else the last that there was
+    to give.
+    """
     async with routed(routing_preferences=[ROUTE]) as house:
         house.provider.script.always(first, model="gpt-4o")
         house.provider.script.always(second, model="gpt-4o-mini")
         reply = await house.ask(TEXT)
-        sent = {json.loads(each.body)["model"]: bytes(each.sent) for each in house.provider.requests}
+        sent = {
+            json.loads(each.body)["model"]: bytes(each.sent) for each in house.provider.requests
+        }
 
-    assert (status, "2", None) == (reply.status, reply.header("x-plano-attempts"), reply.header("x-plano-error"))
+    assert (status, "2", None) == (
+        reply.status,
+        reply.header("x-plano-attempts"),
+        reply.header("x-plano-error"),
+    )
     if status in (429, 503):
-        assert (first.partition("=")[2], model) == (reply.header("retry-after"), reply.header("x-plano-model"))
+        assert (first.partition("=")[2], model) == (
+            reply.header("retry-after"),
+            reply.header("x-plano-model"),
+        )
         assert sent["gpt-4o"].endswith(reply.body)
 
 
@@ -132,7 +146,9 @@ async def test_attempts_are_limited():
 
 
 async def test_one_model_alone_that_sometimes_refuses_serves_the_rest():
-    """Cooling reorders plans and refuses nothing: of twenty calls the one that was refused is the app's to retry."""
+    """Cooling reorders plans and refuses nothing: of twenty calls the one that was refused is the
+    app's to retry.
+    """
     async with routed(routing_preferences=[{**ROUTE, "models": [GPT]}]) as house:
         replies = []
         for number in range(20):
@@ -153,11 +169,15 @@ async def test_a_model_that_refuses_fast_does_not_become_fastest():
         house.provider.script.always("slow delay=0.01", model="gpt-4o")
         replies = [await house.ask(f"{TEXT} {number}", stream=True) for number in range(100)]
         assert house.app._dispatcher is not None
-        house.app._dispatcher.cooling = cooling.Cooling()  # that it cools is another test's business
+        house.app._dispatcher.cooling = (
+            cooling.Cooling()
+        )  # that it cools is another test's business
         house.provider.script.clear()
         last = await house.ask(TEXT, stream=True)
 
-    assert {(200, GPT)} == {(reply.status, reply.header("x-plano-model")) for reply in [*replies, last]}
+    assert {(200, GPT)} == {
+        (reply.status, reply.header("x-plano-model")) for reply in [*replies, last]
+    }
 
 
 async def test_a_cooling_model_is_asked_again_after_its_time(monkeypatch):
@@ -191,7 +211,10 @@ async def test_one_users_bad_key_changes_nothing_for_the_others():
     from sidecar.demo.provider import DemoProvider
 
     async with DemoProvider(keys=frozenset({"good", "sk-demo"})) as provider:
-        entries = [*_passthrough(provider.url), {"model": "plano/router", "base_url": "http://127.0.0.1:1"}]
+        entries = [
+            *_passthrough(provider.url),
+            {"model": "plano/router", "base_url": "http://127.0.0.1:1"},
+        ]
         async with routed(routing_preferences=[], model_providers=entries) as house:
             bad = [await _with_passthrough(house, "bad") for _ in range(10)]
             good = await _with_passthrough(house, "good")
@@ -208,31 +231,43 @@ async def test_a_callers_credential_is_not_carried_on():
 
     async with DemoProvider() as provider, routed() as other:
         route = {**ROUTE, "models": [GPT, "openai/gpt-5", MINI]}
-        entries = [*_passthrough(provider.url), {"model": "plano/router", "base_url": other.router.url}]
+        entries = [
+            *_passthrough(provider.url),
+            {"model": "plano/router", "base_url": other.router.url},
+        ]
         async with routed(routing_preferences=[route], model_providers=entries) as house:
             provider.script.always("500", model="gpt-4o")
             reply = await _with_passthrough(house, "mine")
-            seen = [(json.loads(each.body)["model"], each.header("authorization")) for each in provider.requests]
+            seen = [
+                (json.loads(each.body)["model"], each.header("authorization"))
+                for each in provider.requests
+            ]
 
     assert (200, MINI) == (reply.status, reply.header("x-plano-model"))
     assert [("gpt-4o", "Bearer mine"), ("gpt-4o-mini", "Bearer sk-demo")] == seen
 
 
 async def test_a_callers_credential_stays_where_it_was_meant_for_while_that_cools():
-    """Cooling reorders a plan, and still no other provider gets the credential; the one it was meant for may be asked
-    in its own turn.
+    """Cooling reorders a plan, and still no other provider gets the credential; the one it was
+    meant for may be asked in its own turn.
     """
     from sidecar.demo.provider import DemoProvider
 
     async with DemoProvider() as provider, routed() as other:
         route = {**ROUTE, "models": [GPT, "openai/gpt-5", MINI]}
-        entries = [*_passthrough(provider.url), {"model": "plano/router", "base_url": other.router.url}]
+        entries = [
+            *_passthrough(provider.url),
+            {"model": "plano/router", "base_url": other.router.url},
+        ]
         async with routed(routing_preferences=[route], model_providers=entries) as house:
             provider.script.next("500 retry-after=60", model="gpt-4o")
             await _with_passthrough(house, "mine")
             provider.script.next("500", model="gpt-4o-mini")
             reply = await _with_passthrough(house, "mine")
-            seen = [(json.loads(each.body)["model"], each.header("authorization")) for each in provider.requests]
+            seen = [
+                (json.loads(each.body)["model"], each.header("authorization"))
+                for each in provider.requests
+            ]
 
     mine, keyed = ("gpt-4o", "Bearer mine"), ("gpt-4o-mini", "Bearer sk-demo")
     assert [mine, keyed, keyed, mine] == seen
@@ -252,7 +287,13 @@ async def test_fallbacks_of_a_model_without_a_route():
     """A call that nothing matches goes on to the models that its provider entry names."""
     async with routed(routing_preferences=[]) as plain:
         entries: list[dict[str, Any]] = [
-            {"model": MINI, "access_key": "k", "base_url": plain.provider.url, "default": True, "fallbacks": [GPT]},
+            {
+                "model": MINI,
+                "access_key": "k",
+                "base_url": plain.provider.url,
+                "default": True,
+                "fallbacks": [GPT],
+            },
             {"model": GPT, "access_key": "k", "base_url": plain.provider.url},
             {"model": "plano/router", "base_url": plain.router.url},
         ]

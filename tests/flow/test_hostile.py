@@ -1,4 +1,6 @@
-"""Hostile requests: each gets the contract's answer, no provider hears of it, and nothing secret is logged or echoed."""
+"""Hostile requests: each gets the contract's answer, no provider hears of it, and nothing secret is
+logged or echoed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ async def attacked(
     """One provider, one sidecar, on either way into aiohttp."""
     if request.param != "own connections":
         monkeypatch.setattr(server, "is_supported", lambda: False)
-    async with DemoProvider() as provider, running_app(sidecar_config(provider.url), tmp_path) as app:
+    async with (
+        DemoProvider() as provider,
+        running_app(sidecar_config(provider.url), tmp_path) as app,
+    ):
         yield Attacked(app, provider)
 
 
@@ -61,8 +66,13 @@ INVALID_BODIES = {
     "not JSON": b"model=gpt-4o",
     "truncated": GOOD[:-1],
     "100,000 brackets": b"[" * 100_000,
-    "100,000 brackets in a field that is not read": b'{"model":"gpt-4o","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "200,000 top-level keys": b"{" + b",".join(b'"k%d":1' % number for number in range(200_000)) + b"}",
+    "100,000 brackets in a field that is not read": b'{"model":"gpt-4o","x":'
+    + b"[" * 100_000
+    + b"]" * 100_000
+    + b"}",
+    "200,000 top-level keys": b"{"
+    + b",".join(b'"k%d":1' % number for number in range(200_000))
+    + b"}",
     "invalid UTF-8 in a field that is read": b'{"model":"gpt-\xff4o","messages":[]}',
     "invalid UTF-8 in a field that is skipped": b'{"model":"gpt-4o","messages":[],"user":"\xff"}',
     "half a UTF-8 character": b'{"model":"gpt-4o","user":"\xe2\x82"}',
@@ -100,9 +110,15 @@ MALFORMED = {
     "a name that is no token": a_request(b"X(A): a"),
     "no name": a_request(b": a"),
     "a line without a colon": a_request(b"X-A"),
-    "chunked twice": a_request(body=EMPTY_CHUNKS, framing=b"Transfer-Encoding: chunked, chunked\r\n"),
-    "chunked not last": a_request(body=EMPTY_CHUNKS, framing=b"Transfer-Encoding: chunked, identity\r\n"),
-    "a coding nobody knows": a_request(body=EMPTY_CHUNKS, framing=b"Transfer-Encoding: xchunked\r\n"),
+    "chunked twice": a_request(
+        body=EMPTY_CHUNKS, framing=b"Transfer-Encoding: chunked, chunked\r\n"
+    ),
+    "chunked not last": a_request(
+        body=EMPTY_CHUNKS, framing=b"Transfer-Encoding: chunked, identity\r\n"
+    ),
+    "a coding nobody knows": a_request(
+        body=EMPTY_CHUNKS, framing=b"Transfer-Encoding: xchunked\r\n"
+    ),
     "a chunk size that is no number": a_request(body=b"zz\r\n{}\r\n0\r\n\r\n", framing=CHUNKED),
     "a chunk size with a sign": a_request(body=b"+2\r\n{}\r\n0\r\n\r\n", framing=CHUNKED),
     "a chunk longer than it says": a_request(body=b"2\r\n{}}\r\n0\r\n\r\n", framing=CHUNKED),
@@ -119,8 +135,12 @@ MALFORMED = {
 }
 
 INVALID_HEADERS = {
-    "Connection names the session": a_request(b"Connection: x-model-affinity", b"X-Model-Affinity: s1"),
-    "Connection names the request id": a_request(b"Connection: close, X-Request-Id", b"X-Request-Id: r1"),
+    "Connection names the session": a_request(
+        b"Connection: x-model-affinity", b"X-Model-Affinity: s1"
+    ),
+    "Connection names the request id": a_request(
+        b"Connection: close, X-Request-Id", b"X-Request-Id: r1"
+    ),
     "Connection names the credential": a_request(b"Connection: authorization"),
     "Connection names the trace": a_request(b"Connection: traceparent"),
     "two sessions": a_request(b"X-Model-Affinity: s1", b"X-Model-Affinity: s2"),
@@ -131,14 +151,26 @@ INVALID_HEADERS = {
 OTHERS = {
     "a header of 100 KB": (431, "headers_too_large", a_request(b"X-A: " + b"a" * 100_000)),
     "a name of 100 KB": (431, "headers_too_large", a_request(b"a" * 100_000 + b": a")),
-    "a target of 100 KB": (431, "headers_too_large", a_request(start=b"POST /" + b"a" * 100_000 + b" HTTP/1.1")),
-    "200 headers": (431, "headers_too_large", a_request(*(b"X-%d: a" % number for number in range(200)))),
+    "a target of 100 KB": (
+        431,
+        "headers_too_large",
+        a_request(start=b"POST /" + b"a" * 100_000 + b" HTTP/1.1"),
+    ),
+    "200 headers": (
+        431,
+        "headers_too_large",
+        a_request(*(b"X-%d: a" % number for number in range(200))),
+    ),
     "headers of 100 KB together": (
         431,
         "headers_too_large",
         a_request(*(b"X-%d: %b" % (number, b"a" * 2000) for number in range(50))),
     ),
-    "33 MB by length": (413, "body_too_large", a_request(body=b"", framing=b"Content-Length: 34603008\r\n")),
+    "33 MB by length": (
+        413,
+        "body_too_large",
+        a_request(body=b"", framing=b"Content-Length: 34603008\r\n"),
+    ),
     "gzip, chunked": (
         415,
         "unsupported_encoding",
@@ -150,12 +182,36 @@ OTHERS = {
         a_request(b"Content-Encoding: gzip", body=EMPTY_CHUNKS, framing=CHUNKED),
     ),
     "a zstd body": (415, "unsupported_encoding", a_request(b"Content-Encoding: zstd")),
-    "a body compressed twice": (415, "unsupported_encoding", a_request(b"Content-Encoding: gzip, br")),
-    "CONNECT": (405, "method_not_allowed", a_request(start=b"CONNECT api.openai.com:443 HTTP/1.1", body=b"")),
-    "TRACE": (405, "method_not_allowed", a_request(start=b"TRACE /v1/chat/completions HTTP/1.1", body=b"")),
-    "TRACE of a prefix": (405, "method_not_allowed", a_request(start=b"TRACE /v1/files HTTP/1.1", body=b"")),
-    "dots that climb": (404, "path_not_found", a_request(start=b"POST /v1/../v1/chat/completions HTTP/1.1")),
-    "an escaped path": (404, "path_not_found", a_request(start=b"POST /v1/chat%2Fcompletions HTTP/1.1")),
+    "a body compressed twice": (
+        415,
+        "unsupported_encoding",
+        a_request(b"Content-Encoding: gzip, br"),
+    ),
+    "CONNECT": (
+        405,
+        "method_not_allowed",
+        a_request(start=b"CONNECT api.openai.com:443 HTTP/1.1", body=b""),
+    ),
+    "TRACE": (
+        405,
+        "method_not_allowed",
+        a_request(start=b"TRACE /v1/chat/completions HTTP/1.1", body=b""),
+    ),
+    "TRACE of a prefix": (
+        405,
+        "method_not_allowed",
+        a_request(start=b"TRACE /v1/files HTTP/1.1", body=b""),
+    ),
+    "dots that climb": (
+        404,
+        "path_not_found",
+        a_request(start=b"POST /v1/../v1/chat/completions HTTP/1.1"),
+    ),
+    "an escaped path": (
+        404,
+        "path_not_found",
+        a_request(start=b"POST /v1/chat%2Fcompletions HTTP/1.1"),
+    ),
     "WebSocket": (
         426,
         "upgrade_not_served",
@@ -175,7 +231,9 @@ OTHERS = {
 async def assert_refused(
     attacked: Attacked, request: bytes, status: int, code: str, caplog: pytest.LogCaptureFixture
 ) -> RawReply:
-    """The answer, complete JSON in the caller's dialect; nothing upstream; no secret in answer or log."""
+    """The answer, complete JSON in the caller's dialect; nothing upstream; no secret in answer or
+    log.
+    """
     with caplog.at_level(logging.DEBUG):
         reply = await exchange(attacked.app.ports.data, request)
     assert (reply.status, reply.header("x-plano-error"), reply.is_complete) == (status, code, True)
@@ -223,7 +281,9 @@ async def test_the_rest_of_the_table(attacked, caplog, case):
 
 
 async def test_33_mb_in_chunks(attacked, caplog):
-    """Read up to the limit and no further; the refusal arrives although the app is still sending."""
+    """Read up to the limit and no further; the refusal arrives although the app is still
+    sending.
+    """
     piece = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
     request = a_request(body=piece * 33 + b"0\r\n\r\n", framing=CHUNKED)
     await assert_refused(attacked, request, 413, "body_too_large", caplog)
@@ -231,7 +291,9 @@ async def test_33_mb_in_chunks(attacked, caplog):
 
 @pytest.mark.parametrize("first", ["invalid_body", "invalid_request", "headers_too_large"])
 async def test_a_pipelined_request_after_an_error_is_never_executed(attacked, first):
-    """After bytes that were no request the connection ends; after a clean refusal the next one is a request again."""
+    """After bytes that were no request the connection ends; after a clean refusal the next one is a
+    request again.
+    """
     bad = {
         "invalid_body": a_request(body=b"{"),
         "invalid_request": a_request(b"X-A: a\x00b"),
@@ -259,10 +321,14 @@ SERVED = {
     "HTTP/1.0": a_request(start=b"POST /v1/chat/completions HTTP/1.0"),
     "HTTP/1.0 without a Host": a_request(start=b"POST /v1/chat/completions HTTP/1.0", host=b""),
     "an absolute form": a_request(start=b"POST http://evil.example/v1/chat/completions HTTP/1.1"),
-    "h2c": a_request(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"),
+    "h2c": a_request(
+        b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"
+    ),
     "an upgrade nobody knows": a_request(b"Connection: Upgrade", b"Upgrade: carrier-pigeon"),
     "chunks": a_request(body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD), framing=CHUNKED),
-    "chunks with an extension": a_request(body=b"%x;a=b\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD), framing=CHUNKED),
+    "chunks with an extension": a_request(
+        body=b"%x;a=b\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD), framing=CHUNKED
+    ),
     "chunks with a trailer": a_request(
         body=b"%x\r\n%b\r\n0\r\nX-Model-Affinity: s9\r\n\r\n" % (len(GOOD), GOOD), framing=CHUNKED
     ),
@@ -279,7 +345,9 @@ async def test_odd_but_served(attacked, case):
     assert (200, True) == (reply.status, reply.is_complete)
     assert attacked.provider.url.endswith(sent.header("host"))
     names = {name.lower() for name, _ in sent.headers}
-    assert names.isdisjoint({b"connection", b"upgrade", b"http2-settings", b"x-model-affinity", b"transfer-encoding"})
+    assert names.isdisjoint(
+        {b"connection", b"upgrade", b"http2-settings", b"x-model-affinity", b"transfer-encoding"}
+    )
 
 
 async def test_expect_gets_its_100(attacked):
@@ -287,7 +355,10 @@ async def test_expect_gets_its_100(attacked):
     reader, writer = await asyncio.open_connection("127.0.0.1", attacked.app.ports.data)
     writer.write(
         a_request(
-            b"Expect: 100-continue", b"Connection: close", body=b"", framing=b"Content-Length: %d\r\n" % len(GOOD)
+            b"Expect: 100-continue",
+            b"Connection: close",
+            body=b"",
+            framing=b"Content-Length: %d\r\n" % len(GOOD),
         )
     )
     assert b"HTTP/1.1 100 Continue\r\n\r\n" == await reader.readexactly(25)
@@ -308,7 +379,8 @@ async def test_expect_of_too_much_is_refused_at_once(attacked):
 
 
 @pytest.mark.parametrize(
-    "twin", [b"X_Model_Affinity: s1", b"X_Request_Id: r1", b"X-Request_Id: r1", b"X_Plano_Timeout_Ms: 1"]
+    "twin",
+    [b"X_Model_Affinity: s1", b"X_Request_Id: r1", b"X-Request_Id: r1", b"X_Plano_Timeout_Ms: 1"],
 )
 async def test_underscore_twins_of_our_headers_are_dropped(attacked, twin):
     """A CGI-like reader behind us would take them for the real ones; to us they mean nothing."""
@@ -321,7 +393,10 @@ async def test_underscore_twins_of_our_headers_are_dropped(attacked, twin):
 
 
 SLOW = {
-    "a head": (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + SECRET, "head"),
+    "a head": (
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + SECRET,
+        "head",
+    ),
     "a head that goes on": (b"POST /v1/chat/completions HTTP/1.1\r\nX-A: ", "head"),
     "a body by length": (a_request(body=b"{", framing=b"Content-Length: 100\r\n"), "body"),
     "a body in chunks": (a_request(body=b"1\r\n{\r\n", framing=CHUNKED), "body"),
@@ -337,15 +412,22 @@ async def test_slow_heads_and_bodies(tmp_path, monkeypatch, caplog, case, is_pla
         monkeypatch.setattr(server, "is_supported", lambda: False)
     begun, part = SLOW[case]
     async with DemoProvider() as provider:
-        config = {**sidecar_config(provider.url), "timeouts": {"request_header_s": 0.2, "request_body_s": 0.2}}
+        config = {
+            **sidecar_config(provider.url),
+            "timeouts": {"request_header_s": 0.2, "request_body_s": 0.2},
+        }
         async with running_app(config, tmp_path) as app:
             reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
             writer.write(begun)
             async with asyncio.TaskGroup() as group:
-                dribble = group.create_task(_dribble(writer, b"1\r\n \r\n" if "chunks" in case else b"x"))
+                dribble = group.create_task(
+                    _dribble(writer, b"1\r\n \r\n" if "chunks" in case else b"x")
+                )
                 reply = await read_reply(reader)
                 dribble.cancel()
-            with contextlib.suppress(OSError):  # it is closed already where it was late with its head
+            with contextlib.suppress(
+                OSError
+            ):  # it is closed already where it was late with its head
                 writer.write_eof()
             rest = await _read_to_end(reader)
             writer.transport.abort()
@@ -388,8 +470,12 @@ async def test_a_second_head_may_be_late_too_and_idleness_is_not(tmp_path, monke
 
 
 @pytest.mark.parametrize("is_plain", [False, True], ids=["own connections", "aiohttp's own loop"])
-@pytest.mark.parametrize("framing", [b"Content-Length: %d\r\n" % len(GOOD), CHUNKED], ids=["length", "chunks"])
-async def test_the_end_of_a_body_is_no_beginning_of_a_head(tmp_path, monkeypatch, framing, is_plain):
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: %d\r\n" % len(GOOD), CHUNKED], ids=["length", "chunks"]
+)
+async def test_the_end_of_a_body_is_no_beginning_of_a_head(
+    tmp_path, monkeypatch, framing, is_plain
+):
     """An app that sends head and body apart, as most do, keeps its connection while it is idle."""
     if is_plain:
         monkeypatch.setattr(server, "is_supported", lambda: False)

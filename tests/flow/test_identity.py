@@ -12,14 +12,19 @@ from tests.support.net import RawReply, exchange, json_request, raw_request
 from tests.support.sidecar_process import sidecar_config
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
-MESSAGES = {"model": "claude-demo", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+MESSAGES = {
+    "model": "claude-demo",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "hello"}],
+}
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 async def _call(
     tmp_path, headers, *, path="/v1/chat/completions", body=None, again=None, **overrides
 ) -> tuple[RawReply, dict[str, list[str]]]:
-    """One call through a sidecar: the reply, and the header values that the provider saw, by lower-case name.
+    """One call through a sidecar: the reply, and the header values that the provider saw, by
+    lower-case name.
 
     Args: ``again`` are lines that stand behind ``headers``, also with the same names.
     """
@@ -73,7 +78,9 @@ async def test_a_doubled_request_id_is_replaced(tmp_path, second):
     ],
 )
 async def test_errors_carry_the_request_id_too(tmp_path, headers, body, status):
-    """Whoever asks about an error has an id to ask with, also where the other headers could not be used."""
+    """Whoever asks about an error has an id to ask with, also where the other headers could not be
+    used.
+    """
     reply, _ = await _call(tmp_path, {"x-request-id": "req-1", **headers}, body=body)
 
     assert (status, ["req-1"]) == (reply.status, reply.header_values("x-request-id"))
@@ -88,7 +95,9 @@ async def test_a_valid_trace_is_carried_on_unchanged(tmp_path):
 
 async def test_several_tracestates_are_one_list(tmp_path):
     """In their order, without blanks and empty members."""
-    _, seen = await _call(tmp_path, {"traceparent": TRACEPARENT, "tracestate": "a=1 ,"}, again="tracestate: b=2,\tc=3")
+    _, seen = await _call(
+        tmp_path, {"traceparent": TRACEPARENT, "tracestate": "a=1 ,"}, again="tracestate: b=2,\tc=3"
+    )
 
     assert ["a=1,b=2,c=3"] == seen["tracestate"]
 
@@ -145,10 +154,16 @@ SECRETS = {
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 async def test_what_is_the_pods_own_stays_in_the_pod(tmp_path, path):
-    """Credentials, cookies, session, tenant and unknown headers reach no provider; its own key does."""
+    """Credentials, cookies, session, tenant and unknown headers reach no provider; its own key
+    does.
+    """
     cache = {"session_cache": {"type": "memory", "tenant_header": "x-org-id"}}
     _, seen = await _call(tmp_path, SECRETS, path=path, routing=cache)
-    key = {"x-api-key": ["sk-ant-demo"]} if path == "/v1/messages" else {"authorization": ["Bearer sk-demo"]}
+    key = (
+        {"x-api-key": ["sk-ant-demo"]}
+        if path == "/v1/messages"
+        else {"authorization": ["Bearer sk-demo"]}
+    )
 
     assert key == {name: values for name, values in seen.items() if name in SECRETS}
     assert "app-secret" not in str(seen)
@@ -174,12 +189,17 @@ COMMON = {"x-stainless-lang", "idempotency-key"}
 @pytest.mark.parametrize(
     ("path", "names"),
     [
-        ("/v1/chat/completions", COMMON | {"openai-beta", "x-codex-turn", "originator", "http-referer", "x-title"}),
+        (
+            "/v1/chat/completions",
+            COMMON | {"openai-beta", "x-codex-turn", "originator", "http-referer", "x-title"},
+        ),
         ("/v1/messages", COMMON | {"anthropic-beta", "x-app"}),
     ],
 )
 async def test_header_families_stay_with_their_kind(tmp_path, path, names):
-    """A beta flag of one provider means nothing, or something else, to another; whose account it is, is the key's."""
+    """A beta flag of one provider means nothing, or something else, to another; whose account it
+    is, is the key's.
+    """
     _, seen = await _call(tmp_path, FAMILIES, path=path)
 
     assert names == set(seen) & set(FAMILIES)
@@ -193,11 +213,14 @@ async def test_a_version_that_the_app_chose_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("propagate", "names"), [([], set()), (["baggage", "X-Tenant-Tier"], {"baggage", "x-tenant-tier"})]
+    ("propagate", "names"),
+    [([], set()), (["baggage", "X-Tenant-Tier"], {"baggage", "x-tenant-tier"})],
 )
 async def test_more_names_go_where_the_config_says_so(tmp_path, propagate, names):
     """Baggage is not sent unless it is one of them."""
-    _, seen = await _call(tmp_path, {"baggage": "a=1", "x-tenant-tier": "gold"}, propagate=propagate)
+    _, seen = await _call(
+        tmp_path, {"baggage": "a=1", "x-tenant-tier": "gold"}, propagate=propagate
+    )
 
     assert names == set(seen) & {"baggage", "x-tenant-tier"}
 
@@ -205,19 +228,38 @@ async def test_more_names_go_where_the_config_says_so(tmp_path, propagate, names
 @pytest.mark.parametrize("connection", ["close, x-stainless-lang", "X-Stainless-Lang,close"])
 async def test_what_the_connection_header_names_stays_on_the_connection(tmp_path, connection):
     """As RFC 9110, 7.6.1 has it, with every other hop-by-hop field."""
-    headers = {"connection": connection, "x-stainless-lang": "py", "te": "trailers", "keep-alive": "timeout=5"}
+    headers = {
+        "connection": connection,
+        "x-stainless-lang": "py",
+        "te": "trailers",
+        "keep-alive": "timeout=5",
+    }
     _, seen = await _call(tmp_path, headers)
 
-    assert set() == set(seen) & {"x-stainless-lang", "te", "keep-alive", "connection", "proxy-authorization"}
+    assert set() == set(seen) & {
+        "x-stainless-lang",
+        "te",
+        "keep-alive",
+        "connection",
+        "proxy-authorization",
+    }
 
 
-@pytest.mark.parametrize("model", ["openai/x\r\nset-cookie: forged=1", "x\r\nset-cookie: forged=1", "openai/x\x00"])
+@pytest.mark.parametrize(
+    "model", ["openai/x\r\nset-cookie: forged=1", "x\r\nset-cookie: forged=1", "openai/x\x00"]
+)
 async def test_a_models_name_is_no_header_line(tmp_path, model):
-    """Where a wildcard lets the app name any model, a name that would break the answer's head is no model."""
+    """Where a wildcard lets the app name any model, a name that would break the answer's head is no
+    model.
+    """
     async with DemoProvider() as provider:
-        config = _config_of(provider.url, {"model": "openai/*", "access_key": "k", "base_url": provider.url})
+        config = _config_of(
+            provider.url, {"model": "openai/*", "access_key": "k", "base_url": provider.url}
+        )
         async with running_app(config, tmp_path) as app:
-            reply = await exchange(app.ports.data, json_request("/v1/chat/completions", {**CHAT, "model": model}))
+            reply = await exchange(
+                app.ports.data, json_request("/v1/chat/completions", {**CHAT, "model": model})
+            )
         asked = provider.seen
 
     assert (404, "model_not_found", 0) == (reply.status, reply.header("x-plano-error"), asked)
@@ -225,7 +267,9 @@ async def test_a_models_name_is_no_header_line(tmp_path, model):
 
 
 async def test_the_providers_needs_are_met(tmp_path):
-    """Identity coding, so that usage can be read; a version where a messages call lacks one; the host that was configured."""
+    """Identity coding, so that usage can be read; a version where a messages call lacks one; the
+    host that was configured.
+    """
     _, seen = await _call(tmp_path, {"accept-encoding": "gzip, br"}, path="/v1/messages")
 
     assert (["identity"], ["2023-06-01"], 1) == (
@@ -247,17 +291,27 @@ def _config_of(provider_url: str, entry: dict[str, object]) -> dict[str, object]
         (
             "/v1/chat/completions",
             "openai/gpt-4o",
-            [("Authorization", "bearer  Mine=="), ("OpenAI-Organization", "o"), ("openai-project", "p")],
+            [
+                ("Authorization", "bearer  Mine=="),
+                ("OpenAI-Organization", "o"),
+                ("openai-project", "p"),
+            ],
         ),
         (
             "/v1/messages",
             "anthropic/claude-demo",
-            [("X-API-Key", "mine"), ("authorization", "Bearer oauth"), ("anthropic-workspace-id", "w")],
+            [
+                ("X-API-Key", "mine"),
+                ("authorization", "Bearer oauth"),
+                ("anthropic-workspace-id", "w"),
+            ],
         ),
     ],
 )
 async def test_passthrough_auth_forwards_the_callers_credential(tmp_path, path, model, sent):
-    """Exactly as it came, with the account headers that belong to it, and no key of ours beside it."""
+    """Exactly as it came, with the account headers that belong to it, and no key of ours beside
+    it.
+    """
     async with DemoProvider() as provider:
         entry = {"model": model, "base_url": provider.url, "passthrough_auth": True}
         async with running_app(_config_of(provider.url, entry), tmp_path) as app:
@@ -267,7 +321,9 @@ async def test_passthrough_auth_forwards_the_callers_credential(tmp_path, path, 
     credentials = {"authorization", "x-api-key", "api-key", *(name.lower() for name, _ in sent)}
 
     assert sorted(sent) == sorted(
-        (name.decode(), value.decode()) for name, value in request.headers if name.decode().lower() in credentials
+        (name.decode(), value.decode())
+        for name, value in request.headers
+        if name.decode().lower() in credentials
     )
 
 
@@ -278,7 +334,11 @@ async def test_passthrough_auth_forwards_the_callers_credential(tmp_path, path, 
         ({"model": "anthropic/m"}, "/v1/messages", {"x-api-key": ["sk-1"]}),
         ({"model": "azure_openai/m"}, "/v1/chat/completions", {"api-key": ["sk-1"]}),
         ({"model": "groq/m"}, "/v1/chat/completions", {"authorization": ["Bearer sk-1"]}),
-        ({"model": "own/m", "provider_interface": "anthropic"}, "/v1/messages", {"x-api-key": ["sk-1"]}),
+        (
+            {"model": "own/m", "provider_interface": "anthropic"},
+            "/v1/messages",
+            {"x-api-key": ["sk-1"]},
+        ),
         (
             {"model": "openai/m", "headers": {"X-Gateway": "g"}},
             "/v1/chat/completions",
@@ -301,7 +361,9 @@ async def test_the_providers_key_stands_where_its_kind_wants_it(tmp_path, entry,
 
 
 async def test_the_providers_own_answer_headers_come_back(tmp_path):
-    """Rate limits, repeated headers and the provider's request id; ours say who answered and why."""
+    """Rate limits, repeated headers and the provider's request id; ours say who answered and
+    why.
+    """
     reply, _ = await _call(tmp_path, {"x-request-id": "req-1"})
 
     assert ["req-1"] == reply.header_values("x-request-id")
@@ -323,7 +385,9 @@ async def test_a_query_is_carried_on(tmp_path):
     assert ("/v1/messages", "?beta=true&x=%20") == (request.path, request.query)
 
 
-@pytest.mark.parametrize(("path", "own"), [("/v1/chat/completions", "x-request-id"), ("/v1/messages", "request-id")])
+@pytest.mark.parametrize(
+    ("path", "own"), [("/v1/chat/completions", "x-request-id"), ("/v1/messages", "request-id")]
+)
 async def test_the_providers_request_id_has_a_name_of_its_own(tmp_path, path, own):
     """Ours keeps `x-request-id`; Anthropic's `request-id` stays where its SDK looks for it."""
     reply, _ = await _call(tmp_path, {"x-request-id": "mine"}, path=path)
@@ -335,18 +399,34 @@ async def test_the_providers_request_id_has_a_name_of_its_own(tmp_path, path, ow
 
 
 async def test_a_page_of_an_allowed_origin_asks_calls_and_reads(tmp_path):
-    """As a browser does it: the question is answered by the sidecar, the call carried, the stream readable for the page."""
+    """As a browser does it: the question is answered by the sidecar, the call carried, the stream
+    readable for the page.
+    """
     page = {"origin": "http://localhost:3000"}
-    ask = {**page, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    ask = {
+        **page,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization",
+    }
     async with DemoProvider() as provider:
-        config = sidecar_config(provider.url, listeners=[{"allow_origins": ["http://localhost:3000"]}])
+        config = sidecar_config(
+            provider.url, listeners=[{"allow_origins": ["http://localhost:3000"]}]
+        )
         async with running_app(config, tmp_path) as app:
-            told = await exchange(app.ports.data, raw_request("OPTIONS", "/v1/chat/completions", headers=ask))
+            told = await exchange(
+                app.ports.data, raw_request("OPTIONS", "/v1/chat/completions", headers=ask)
+            )
             before = len(provider.requests)
             body = {**CHAT, "stream": True}
             reply = await exchange(app.ports.data, json_request("/v1/chat/completions", body, page))
         (request,) = provider.requests
 
-    assert (204, "authorization", 0) == (told.status, told.header("access-control-allow-headers"), before)
-    assert [page["origin"]] * 2 == [each.header("access-control-allow-origin") for each in (told, reply)]
+    assert (204, "authorization", 0) == (
+        told.status,
+        told.header("access-control-allow-headers"),
+        before,
+    )
+    assert [page["origin"]] * 2 == [
+        each.header("access-control-allow-origin") for each in (told, reply)
+    ]
     assert (200, True, []) == (reply.status, reply.is_complete, request.header_values("origin"))

@@ -1,4 +1,6 @@
-"""A key that its provider refuses is read again from its file: secrets are rotated under a running sidecar."""
+"""A key that its provider refuses is read again from its file: secrets are rotated under a running
+sidecar.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,19 @@ from sidecar.demo.provider import DemoProvider
 from tests.support.routed import PREFERENCES, Routed, ScriptedRouter, routed
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
-ALONE: dict[str, Any] = {"routing_preferences": [], "overrides": {}, "model_aliases": {}, "passthrough": []}
+ALONE: dict[str, Any] = {
+    "routing_preferences": [],
+    "overrides": {},
+    "model_aliases": {},
+    "passthrough": [],
+}
 LIMIT_S = 10.0
 
 
 def _entries(url: str, key: Path, **more: Any) -> list[dict[str, Any]]:
-    return [{"model": GPT, "access_key": f"${{file:{key}}}", "base_url": url, "default": True, **more}]
+    return [
+        {"model": GPT, "access_key": f"${{file:{key}}}", "base_url": url, "default": True, **more}
+    ]
 
 
 async def _until_served(house: Routed) -> None:
@@ -25,7 +34,9 @@ async def _until_served(house: Routed) -> None:
 
 
 async def test_a_rotated_key_is_used_as_soon_as_the_old_one_was_refused(tmp_path):
-    """One model alone: the call that found out gets the refusal, later ones are served; nothing stays ejected."""
+    """One model alone: the call that found out gets the refusal, later ones are served; nothing
+    stays ejected.
+    """
     key = tmp_path / "key"
     key.write_text("old\n")
     async with DemoProvider(keys=frozenset({"new"})) as provider:
@@ -40,11 +51,17 @@ async def test_a_rotated_key_is_used_as_soon_as_the_old_one_was_refused(tmp_path
 
     assert (401, {(GPT, GPT): 1}) == (refused.status, held)
     assert {} == free
-    assert ("Bearer old", "Bearer new", {"Bearer old", "Bearer new"}) == (sent[0], sent[-1], set(sent))
+    assert ("Bearer old", "Bearer new", {"Bearer old", "Bearer new"}) == (
+        sent[0],
+        sent[-1],
+        set(sent),
+    )
 
 
 async def test_headers_out_of_files_are_read_again_too(tmp_path):
-    """Some providers want their key under a name of their own; what cannot stand in a header is not taken."""
+    """Some providers want their key under a name of their own; what cannot stand in a header is not
+    taken.
+    """
     key, extra = tmp_path / "key", tmp_path / "extra"
     key.write_text("old")
     extra.write_text("a")
@@ -65,7 +82,9 @@ async def test_headers_out_of_files_are_read_again_too(tmp_path):
 
 
 async def test_calls_that_left_with_the_old_key_do_not_eject_the_new_one(tmp_path):
-    """A burst fails together; the last of it to be refused says nothing of the key that is used by then."""
+    """A burst fails together; the last of it to be refused says nothing of the key that is used by
+    then.
+    """
     key = tmp_path / "key"
     key.write_text("old")
     async with DemoProvider() as provider:
@@ -91,7 +110,10 @@ async def test_the_router_models_key_is_read_again(tmp_path):
     async with DemoProvider() as provider, ScriptedRouter() as router:
         router.keys = frozenset({"new"})
         entries = [
-            *({"model": model, "access_key": "k", "base_url": provider.url} for model in (GPT, MINI)),
+            *(
+                {"model": model, "access_key": "k", "base_url": provider.url}
+                for model in (GPT, MINI)
+            ),
             {"model": "plano/router", "access_key": f"${{file:{key}}}", "base_url": router.url},
         ]
         async with routed(routing_preferences=PREFERENCES[1:], model_providers=entries) as house:
@@ -100,4 +122,6 @@ async def test_the_router_models_key_is_read_again(tmp_path):
             second = await house.ask("Make this long text short")
             third = await house.ask("Make this long text short")
 
-    assert ["fallback", "fallback", "routed"] == [reply.header("x-plano-source") for reply in (first, second, third)]
+    assert ["fallback", "fallback", "routed"] == [
+        reply.header("x-plano-source") for reply in (first, second, third)
+    ]

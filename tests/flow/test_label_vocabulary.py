@@ -11,7 +11,16 @@ from tests.support.routed import CHAT, PREFERENCES, Routed, routed
 
 MINI = "openai/gpt-4o-mini"
 SOURCES = {"pinned", "routed", "requested", "default", "fallback"}
-ROUTER = {"matched", "other", "unknown_route", "unreadable", "http_error", "timeout", "breaker_open", "busy"}
+ROUTER = {
+    "matched",
+    "other",
+    "unknown_route",
+    "unreadable",
+    "http_error",
+    "timeout",
+    "breaker_open",
+    "busy",
+}
 ATTEMPTS = {
     "ok", "rate_limited", "server_error", "client_error", "connect_failed", "timeout", "malformed", "cut", "cancelled",
 }  # fmt: skip
@@ -43,7 +52,12 @@ VOCABULARY = {
 def _adapt(url: str) -> dict[str, Any]:
     models = ("openai/gpt-4o", "anthropic/claude-demo", "groq/*")
     default = {"model": MINI, "access_key": "k", "base_url": url, "default": True}
-    return {"model_providers": [default, *({"model": model, "access_key": "k", "base_url": url} for model in models)]}
+    return {
+        "model_providers": [
+            default,
+            *({"model": model, "access_key": "k", "base_url": url} for model in models),
+        ]
+    }
 
 
 async def _families(house: Routed) -> dict[str, list[dict[str, str]]]:
@@ -53,7 +67,9 @@ async def _families(house: Routed) -> dict[str, list[dict[str, str]]]:
     for family in text_string_to_metric_families(body):
         series = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in family.samples]
         assert len(series) == len(set(series))
-        labels = [{k: v for k, v in sample.labels.items() if k != "le"} for sample in family.samples]
+        labels = [
+            {k: v for k, v in sample.labels.items() if k != "le"} for sample in family.samples
+        ]
         found[family.name.removeprefix("plano_sidecar_")] = labels
     return found
 
@@ -62,13 +78,23 @@ async def test_no_label_grows_by_what_clients_send():
     """Route names of their own, models of a wildcard, sessions, tenants, answers of every kind."""
     async with routed(adapt=_adapt, routing_preferences=PREFERENCES) as house:
         for number in range(12):
-            mine = [{"name": f"mine {number}", "description": "writing poems", "models": [f"groq/m{number}"]}]
+            mine = [
+                {
+                    "name": f"mine {number}",
+                    "description": "writing poems",
+                    "models": [f"groq/m{number}"],
+                }
+            ]
             headers = {"x-model-affinity": f"s{number}", "x-request-id": f"r{number}"}
-            house.provider.script.next(("401", "402", "model_not_found", "429", "500", "400")[number % 6])
+            house.provider.script.next(
+                ("401", "402", "model_not_found", "429", "500", "400")[number % 6]
+            )
             await house.ask("writing poems", routing_preferences=mine, headers=headers)
             await house.ask("Xyzzy", model=f"groq/n{number}", headers=headers)
             house.router.text = None if number % 3 else f'{{"route": "theirs {number}"}}'
-            await house.ask(f"Make this long text short {number}", headers={"x-model-affinity": f"t{number}"})
+            await house.ask(
+                f"Make this long text short {number}", headers={"x-model-affinity": f"t{number}"}
+            )
             await house.ask("x", model=f"unknown-{number}", path=CHAT)
         families = await _families(house)
 

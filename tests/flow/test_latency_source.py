@@ -1,4 +1,6 @@
-"""Latencies that a real Prometheus tells: of the sidecar's own metrics, scraped, asked for, and ranked by."""
+"""Latencies that a real Prometheus tells: of the sidecar's own metrics, scraped, asked for, and
+ranked by.
+"""
 
 from __future__ import annotations
 
@@ -55,12 +57,16 @@ async def _until_told(house: Routed) -> dict[str, float]:
     assert house.app._sources is not None
     async with asyncio.timeout(LIMIT_S):
         while len(house.app._sources.latencies_s) < 2:
-            await asyncio.sleep(0.05)  # sleep: Prometheus scrapes, and the sidecar asks, by the clock
+            await asyncio.sleep(
+                0.05
+            )  # sleep: Prometheus scrapes, and the sidecar asks, by the clock
     return dict(house.app._sources.latencies_s)
 
 
 async def test_the_fastest_model_is_the_one_that_prometheus_says(tmp_path):
-    """The model written first is slow; calls that are not streamed leave nothing in the sidecar's own averages."""
+    """The model written first is slow; calls that are not streamed leave nothing in the sidecar's
+    own averages.
+    """
     port = free_port()
     preferences = [{**PREFERENCES[1], "selection_policy": {"prefer": "fastest"}}]
     source: dict[str, Any] = {

@@ -1,4 +1,6 @@
-"""The limits over all calls: bytes held for bodies, calls in flight, and what a reader that stops costs."""
+"""The limits over all calls: bytes held for bodies, calls in flight, and what a reader that stops
+costs.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ import pytest
 
 from sidecar.demo.faults import Fault
 from sidecar.demo.provider import DemoProvider
-from sidecar.lifecycle import Tasks
-from sidecar.listener import budget
+from sidecar.listener import body_memory
+from sidecar.runtime.lifecycle import Tasks
 from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, json_request, read_reply
 from tests.support.sidecar_process import sidecar_config
@@ -23,11 +25,17 @@ MIB = 1 << 20
 
 
 def a_body(size: int) -> dict[str, Any]:
-    return {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "filler": "x" * size}
+    return {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "hi"}],
+        "filler": "x" * size,
+    }
 
 
 async def test_buffered_bytes_hold(tmp_path, monkeypatch):
-    """Bodies beyond the limit are not read; they are served once there is room, and refused when there is none."""
+    """Bodies beyond the limit are not read; they are served once there is room, and refused when
+    there is none.
+    """
     limits = {"body_bytes": MIB, "buffered_bytes": 2 * MIB}
     async with (
         DemoProvider() as provider,
@@ -37,17 +45,24 @@ async def test_buffered_bytes_hold(tmp_path, monkeypatch):
         provider.script.always(Fault(hold=hold))
         tasks = Tasks()
         request = json_request(CHAT, a_body(900_000))
-        calls = [tasks.spawn(exchange(app.ports.data, request), name=f"call {number}") for number in range(5)]
+        calls = [
+            tasks.spawn(exchange(app.ports.data, request), name=f"call {number}")
+            for number in range(5)
+        ]
         await provider.wait_for_requests(2)
         small = await _while_full(app.ports.data)
-        monkeypatch.setattr(budget, "WAIT_AT_MOST_S", 0.05)
+        monkeypatch.setattr(body_memory, "WAIT_AT_MOST_S", 0.05)
         refused = await exchange(app.ports.data, json_request(CHAT, a_body(900_000)))
         assert 2 == provider.seen
         hold.set()
         replies: list[RawReply] = await asyncio.gather(*calls)
 
     assert [200] * 5 == [reply.status for reply in replies]
-    assert (503, "overloaded", "1") == (refused.status, refused.header("x-plano-error"), refused.header("retry-after"))
+    assert (503, "overloaded", "1") == (
+        refused.status,
+        refused.header("x-plano-error"),
+        refused.header("retry-after"),
+    )
     assert 200 == small.status
 
 
@@ -58,16 +73,24 @@ async def _while_full(port: int) -> RawReply:
 
 @pytest.mark.parametrize(("files", "is_told"), [(300, True), (1 << 20, False), (-1, False)])
 async def test_too_few_files_are_told(tmp_path, monkeypatch, caplog, files, is_told):
-    """Each call in flight may hold two sockets; where that cannot be had, it is better known before."""
+    """Each call in flight may hold two sockets; where that cannot be had, it is better known
+    before.
+    """
     monkeypatch.setattr("sidecar.app.raise_file_limit", lambda wanted: files)
-    async with running_app(sidecar_config("http://127.0.0.1:1", limits={"in_flight": 100}), tmp_path):
+    async with running_app(
+        sidecar_config("http://127.0.0.1:1", limits={"in_flight": 100}), tmp_path
+    ):
         pass
 
-    assert is_told == ("only 300 files may be open: limits.in_flight needs up to 456" in caplog.text)
+    assert is_told == (
+        "only 300 files may be open: limits.in_flight needs up to 456" in caplog.text
+    )
 
 
 async def test_a_permit_is_held_until_the_stream_has_ended(tmp_path):
-    """`limits.in_flight` counts streams that are still going; the next call is told to come back."""
+    """`limits.in_flight` counts streams that are still going; the next call is told to come
+    back.
+    """
     async with (
         DemoProvider() as provider,
         running_app({**sidecar_config(provider.url), "limits": {"in_flight": 1}}, tmp_path) as app,
@@ -83,7 +106,11 @@ async def test_a_permit_is_held_until_the_stream_has_ended(tmp_path):
         writer.close()
         served = await exchange(app.ports.data, json_request(CHAT, a_body(1)))
 
-    assert (503, "overloaded", "1") == (refused.status, refused.header("x-plano-error"), refused.header("retry-after"))
+    assert (503, "overloaded", "1") == (
+        refused.status,
+        refused.header("x-plano-error"),
+        refused.header("retry-after"),
+    )
     assert 200 == served.status
 
 
@@ -102,7 +129,9 @@ class Flood:
     async def provide(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
             number = len(self.sent_bytes)
             self.sent_bytes.append(0)
             while self.sent_bytes[number] < ANSWER_BYTES:
@@ -118,14 +147,20 @@ class Flood:
         before: list[int] = []
         while before != self.sent_bytes or len(before) < answers:
             before = list(self.sent_bytes)
-            await asyncio.sleep(0.2)  # sleep: that nothing moves any more can only be seen over time
+            await asyncio.sleep(
+                0.2
+            )  # sleep: that nothing moves any more can only be seen over time
 
 
 async def test_readers_that_stop_cost_little_each(start_sidecar):
-    """64 apps ask for 50 MB and stop reading: each costs the sidecar under 1 MB; the one that reads on gets it all."""
+    """64 apps ask for 50 MB and stop reading: each costs the sidecar under 1 MB; the one that reads
+    on gets it all.
+    """
     flood = Flood()
     provider = await asyncio.start_server(flood.provide, "127.0.0.1", 0, limit=65_536)
-    sidecar = await start_sidecar(sidecar_config(f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"))
+    sidecar = await start_sidecar(
+        sidecar_config(f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}")
+    )
     before = _rss_bytes(sidecar.process.pid)
     apps = [await _stalled_app(sidecar.data_port) for _ in range(STALLED)]
     await flood.settled(STALLED)
@@ -137,7 +172,10 @@ async def test_readers_that_stop_cost_little_each(start_sidecar):
     provider.close()
 
     assert grown < STALLED * MIB
-    assert (True, -(-ANSWER_BYTES // len(PIECE)) * len(PIECE) + len(LAST)) == (reply.is_complete, len(reply.body))
+    assert (True, -(-ANSWER_BYTES // len(PIECE)) * len(PIECE) + len(LAST)) == (
+        reply.is_complete,
+        len(reply.body),
+    )
 
 
 def _rss_bytes(pid: int) -> int:

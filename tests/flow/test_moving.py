@@ -1,4 +1,6 @@
-"""Sessions whose model fails: where they are served, what the pin says then, and when they come home."""
+"""Sessions whose model fails: where they are served, what the pin says then, and when they come
+home.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sidecar.affinity.key import plain_key
-from sidecar.affinity.redis_store import RedisStore
+from sidecar.affinity.redis.store import RedisStore
+from sidecar.affinity.session import plain_key
 from sidecar.demo.faults import Fault
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.ids import SessionKey
@@ -45,7 +47,9 @@ class Two(NamedTuple):
         return await self.pin()
 
     async def pin_until(self, **wanted: Any) -> dict[str, Any]:
-        """What stands there once it has the wanted fields: a session follows in a task of its own."""
+        """What stands there once it has the wanted fields: a session follows in a task of its
+        own.
+        """
         async with asyncio.timeout(20):
             while True:
                 pin = await self.pin()
@@ -62,9 +66,17 @@ async def two(
     ahead_s = [0.0]
     monkeypatch.setattr(SystemClock, "unix_s", staticmethod(lambda: time.time() + ahead_s[0]))
     async with redis_server() as redis:
-        cache = {"type": "redis", "url": redis.url, "tenant_header": "x-org-id", "call_budget_ms": 2000}
+        cache = {
+            "type": "redis",
+            "url": redis.url,
+            "tenant_header": "x-org-id",
+            "call_budget_ms": 2000,
+        }
         routing = {"session_cache": cache}
-        async with routed(adapt=adapt, routing=routing) as one, routed(adapt=adapt, routing=routing) as other:
+        async with (
+            routed(adapt=adapt, routing=routing) as one,
+            routed(adapt=adapt, routing=routing) as other,
+        ):
             for house in (one, other):
                 while not await house.metrics("affinity_store_up"):
                     await asyncio.sleep(0.01)  # sleep: the connection stands in its own time
@@ -103,7 +115,9 @@ async def test_a_session_follows_to_where_it_was_served_and_comes_home(monkeypat
 
 
 async def test_a_session_whose_home_is_down_for_long_settles(monkeypatch):
-    """Three returns that failed, each later than the one before; then nobody tries any more, and all are served."""
+    """Three returns that failed, each later than the one before; then nobody tries any more, and
+    all are served.
+    """
     async with two(monkeypatch) as house:
         await served_by(house.one)
         for each in (house.one, house.other):
@@ -163,7 +177,9 @@ async def test_a_fault_of_the_callers_own_moves_nothing(monkeypatch, wish):
 
 
 @pytest.mark.parametrize("wish", ["529", "reset", "429"])
-async def test_a_pin_under_which_nobody_served_is_dropped_by_the_call_that_made_it(monkeypatch, wish):
+async def test_a_pin_under_which_nobody_served_is_dropped_by_the_call_that_made_it(
+    monkeypatch, wish
+):
     """The next call chooses anew; a pin that had served before stays."""
     async with two(monkeypatch) as house:
         house.one.provider.script.always(wish)
@@ -183,7 +199,9 @@ async def test_a_pin_under_which_nobody_served_is_dropped_by_the_call_that_made_
 
 
 async def test_a_pin_that_took_anothers_place_in_vain_is_dropped_too(monkeypatch):
-    """A conversation that begins anew replaces a provisional pin, and nobody serves it: the next call chooses anew."""
+    """A conversation that begins anew replaces a provisional pin, and nobody serves it: the next
+    call chooses anew.
+    """
     async with two(monkeypatch) as house:
         house.one.router.script.always("503")
         assert (200, "fallback", None, MINI) == told(await house.one.ask(SUMMARY, headers=HEADERS))
@@ -196,7 +214,9 @@ async def test_a_pin_that_took_anothers_place_in_vain_is_dropped_too(monkeypatch
                 await asyncio.sleep(0.01)  # sleep: it is dropped in a task of its own
         house.one.provider.script.clear()
 
-        assert (200, "routed", "summaries", GPT) == told(await house.other.ask(SUMMARY, headers=HEADERS))
+        assert (200, "routed", "summaries", GPT) == told(
+            await house.other.ask(SUMMARY, headers=HEADERS)
+        )
 
 
 async def test_an_app_that_hangs_up_leaves_the_pin(monkeypatch):
@@ -232,7 +252,11 @@ async def test_a_session_follows_at_the_first_byte(monkeypatch):
 async def test_a_pin_to_a_strange_model_is_served_around_and_replaced_when_it_is_old(monkeypatch):
     """During a rollout other pods know it; ten minutes later nobody does. Both are counted."""
     async with two(monkeypatch) as house:
-        value = {"model_name": "openai/of-tomorrow", "requested_model": MINI, "bound_at": time.time()}
+        value = {
+            "model_name": "openai/of-tomorrow",
+            "requested_model": MINI,
+            "bound_at": time.time(),
+        }
         await house.redis.client.set(KEY, json.dumps(value), ex=3600)
         young = await house.one.ask(SUMMARY, headers=HEADERS)
         assert value == await house.pin()
@@ -297,7 +321,9 @@ async def test_a_pin_outside_an_inline_list_that_was_quicker_is_bypassed_too(mon
 
 
 async def test_a_model_whose_name_no_value_can_hold_is_not_pinned():
-    """A wildcard takes any name; a pin that does not tell its lane would be read as that of all lanes."""
+    """A wildcard takes any name; a pin that does not tell its lane would be read as that of all
+    lanes.
+    """
 
     def wild(url: str) -> dict[str, Any]:
         models = "wild/*", GPT, MINI, "anthropic/claude-demo"
@@ -312,7 +338,8 @@ async def test_a_model_whose_name_no_value_can_hold_is_not_pinned():
     async with routed(adapt=wild) as house:
         headers = {"x-model-affinity": "s1"}
         replies = [
-            told(await house.ask(SUMMARY, headers=headers, model="wild/" + "m" * length)) for length in (600, 600, 5000)
+            told(await house.ask(SUMMARY, headers=headers, model="wild/" + "m" * length))
+            for length in (600, 600, 5000)
         ]
         operations = await house.metrics("affinity_operations_total")
 
@@ -346,11 +373,17 @@ async def test_a_router_that_was_down_is_asked_again_by_a_conversation_that_begi
             {"role": "user", "content": "Again"},
         ]
         for each in (house.one, house.other):
-            assert (200, "pinned", None, MINI) == told(await each.ask(headers=HEADERS, messages=going_on))
-        assert (200, "routed", "summaries", GPT) == told(await house.other.ask(SUMMARY, headers=HEADERS))
+            assert (200, "pinned", None, MINI) == told(
+                await each.ask(headers=HEADERS, messages=going_on)
+            )
+        assert (200, "routed", "summaries", GPT) == told(
+            await house.other.ask(SUMMARY, headers=HEADERS)
+        )
         pin = await house.pin_until(model_name=GPT)
         assert "provisional" not in pin
-        assert (200, "pinned", "summaries", GPT) == told(await house.one.ask(headers=HEADERS, messages=going_on))
+        assert (200, "pinned", "summaries", GPT) == told(
+            await house.one.ask(headers=HEADERS, messages=going_on)
+        )
 
 
 async def test_while_the_router_is_left_alone_a_provisional_pin_is_as_good_as_any(monkeypatch):
@@ -358,7 +391,9 @@ async def test_while_the_router_is_left_alone_a_provisional_pin_is_as_good_as_an
     async with two(monkeypatch) as house:
         house.one.router.script.always("503")
         for number in range(5):
-            await house.one.ask(f"{SUMMARY} {number}", headers=HEADERS | {"x-model-affinity": f"other-{number}"})
+            await house.one.ask(
+                f"{SUMMARY} {number}", headers=HEADERS | {"x-model-affinity": f"other-{number}"}
+            )
         await house.one.ask(SUMMARY, headers=HEADERS)
         asked = house.one.router.seen
         before = await house.one.metrics("router_requests_total")
@@ -376,15 +411,25 @@ def two_of_messages(url: str) -> dict[str, Any]:
     dialects = ["chat", "messages", "responses"]
     return {
         "model_providers": [
-            {"model": name, "access_key": "k", "base_url": url, "dialects": dialects, "default": name == names[1]}
+            {
+                "model": name,
+                "access_key": "k",
+                "base_url": url,
+                "dialects": dialects,
+                "default": name == names[1],
+            }
             for name in names
         ],
-        "routing_preferences": [{"name": "r", "description": "making long texts short", "models": [*names]}],
+        "routing_preferences": [
+            {"name": "r", "description": "making long texts short", "models": [*names]}
+        ],
     }
 
 
 async def test_counting_tokens_moves_no_pin_and_brings_nobody_home(monkeypatch):
-    """Its limits are its own, and some providers do not serve it: it says nothing of where the session belongs."""
+    """Its limits are its own, and some providers do not serve it: it says nothing of where the
+    session belongs.
+    """
     counting = "/v1/messages/count_tokens"
     async with two(monkeypatch, two_of_messages) as house:
         more: dict[str, Any] = {"model": "b", "headers": HEADERS}
@@ -402,7 +447,9 @@ async def test_counting_tokens_moves_no_pin_and_brings_nobody_home(monkeypatch):
 
 
 async def test_what_one_provider_holds_is_not_looked_for_at_home(monkeypatch):
-    """The answer that a call goes on from was given where the session is now: home has never seen it."""
+    """The answer that a call goes on from was given where the session is now: home has never seen
+    it.
+    """
     async with two(monkeypatch, two_of_messages) as house:
         more: dict[str, Any] = {"model": "b", "headers": HEADERS}
         assert "anthropic/a" == told(await house.one.ask(SUMMARY, RESPONSES, **more))[3]

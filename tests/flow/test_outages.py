@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sidecar.affinity.key import plain_key
+from sidecar.affinity.session import plain_key
 from sidecar.affinity.value import decode
 from sidecar.domain.ids import SessionKey
 from tests.support.redis_server import RedisServer, redis_server
@@ -36,8 +36,14 @@ class Shared(NamedTuple):
 async def shared() -> AsyncIterator[Shared]:
     """Ready, and connected."""
     async with redis_server() as redis:
-        cache = {"type": "redis", "url": redis.url, "tenant_header": "x-org-id", "call_budget_ms": 50}
-        # A router model that a busy machine is late for would make provisional pins, and those may change their model.
+        cache = {
+            "type": "redis",
+            "url": redis.url,
+            "tenant_header": "x-org-id",
+            "call_budget_ms": 50,
+        }
+        # A router model that a busy machine is late for would make provisional pins, and those may
+        # change their model.
         routing: dict[str, Any] = {"session_cache": cache, "router_timeout_ms": 20_000}
         async with routed(routing=routing) as one, routed(routing=routing) as other:
             await back(one, other)
@@ -48,7 +54,9 @@ async def back(*houses: Routed) -> None:
     """Until every sidecar asks Redis, and has written back what it pinned meanwhile."""
     async with asyncio.timeout(20):
         for house in houses:
-            while not await house.metrics("affinity_store_up") or await house.metrics("affinity_shadow_entries"):
+            while not await house.metrics("affinity_store_up") or await house.metrics(
+                "affinity_shadow_entries"
+            ):
                 await asyncio.sleep(0.02)  # sleep: a connection is tried once a second
 
 
@@ -112,7 +120,9 @@ OUTAGES: dict[str, tuple[Step, Step]] = {
 
 
 class Load:
-    """Calls at a steady rate through two sidecars, eight to a session; what came of them by phase."""
+    """Calls at a steady rate through two sidecars, eight to a session; what came of them by
+    phase.
+    """
 
     def __init__(self, houses: tuple[Routed, Routed]) -> None:
         self.phase = "before"
@@ -134,7 +144,9 @@ class Load:
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
             self._number += 1
-            await asyncio.sleep(max(0.0, began_s + self._number / CALLS_PER_S - loop.time()))  # sleep: the rate
+            await asyncio.sleep(
+                max(0.0, began_s + self._number / CALLS_PER_S - loop.time())
+            )  # sleep: the rate
         await asyncio.gather(*self._calls)
 
     def end(self) -> None:
@@ -150,10 +162,13 @@ class Load:
     async def _call(self, number: int, phase: str) -> None:
         session = f"{phase}-{number // 8}"
         began_s = time.monotonic()
-        # A session's calls come through one sidecar here: nobody can agree over a Redis that is gone.
+        # A session's calls come through one sidecar here: nobody can agree over a Redis that is
+        # gone.
         house = self._houses[number // 8 % 2]
         text = (TEXT, OTHER_TEXT)[number % 2]
-        status, _, _, model = told(await house.ask(text, headers={"x-model-affinity": session, "x-org-id": "acme"}))
+        status, _, _, model = told(
+            await house.ask(text, headers={"x-model-affinity": session, "x-org-id": "acme"})
+        )
         self.slowest_s[phase] = max(self.slowest_s[phase], time.monotonic() - began_s)
         self.statuses[phase, status] += 1
         self.models[session].add(model)
@@ -162,21 +177,24 @@ class Load:
 async def _elsewhere(house: Shared, load: Load) -> dict[str, set[str | None]]:
     """What each session's next calls through the other sidecar add to its models.
 
-    Pins of before the outage are used where they are known first: that confirms them in a Redis that came back empty.
+    Pins of before the outage are used where they are known first: that confirms them in a Redis
+    that came back empty.
     """
     for session, models in load.models.items():
         phase, _, number = session.rpartition("-")
         own, other = [(house.one, house.other)[(int(number) + at) % 2] for at in (0, 1)]
         headers = {"x-model-affinity": session, "x-org-id": "acme"}
         for each in (own, other) if phase == "before" else (other,):
-            models |= {told(await each.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)}
+            models |= {
+                told(await each.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)
+            }
     return load.models
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
 async def test_no_call_fails_and_all_agree_afterwards(outage):
-    """At 200 calls a second: none fails, a call waits in vain once at most, and what was pinned meanwhile is everybody's
-    once Redis is back. The times are printed.
+    """At 200 calls a second: none fails, a call waits in vain once at most, and what was pinned
+    meanwhile is everybody's once Redis is back. The times are printed.
     """
     begin, end = OUTAGES[outage]
     async with shared() as house:
@@ -196,11 +214,16 @@ async def test_no_call_fails_and_all_agree_afterwards(outage):
             load.end()
         calls = sum(load.statuses.values())
         models = await _elsewhere(house, load)
-        operations = [await each.metrics("affinity_operations_total") for each in (house.one, house.other)]
+        operations = [
+            await each.metrics("affinity_operations_total") for each in (house.one, house.other)
+        ]
         router = [await each.metrics("router_requests_total") for each in (house.one, house.other)]
 
     failed = sum(
-        count for told in operations for (_, outcome), count in told.items() if outcome in ("timeout", "error")
+        count
+        for told in operations
+        for (_, outcome), count in told.items()
+        if outcome in ("timeout", "error")
     )
     print(
         f"\n{outage}: {calls} calls, {failed:.0f} waits in vain, back after {back_s:.1f} s; "
@@ -208,10 +231,13 @@ async def test_no_call_fails_and_all_agree_afterwards(outage):
     )
     assert {200} == {status for _, status in load.statuses}
     assert {} == {session: each for session, each in models.items() if len(each) != 1}
-    assert sum(sum(each.values()) for each in router) <= 2 * len(models)  # no storm: a session asks once a sidecar
-    # Until the breaker opens in each of two sidecars, after a budget and some windows of 15 ms, and what is under way
-    # then. Where this machine itself was late that says nothing of Redis: then it takes the second after which a
-    # connection without a word is dropped, in which each sidecar has a hundred calls.
+    assert sum(sum(each.values()) for each in router) <= 2 * len(
+        models
+    )  # no storm: a session asks once a sidecar
+    # Until the breaker opens in each of two sidecars, after a budget and some windows of 15 ms, and
+    # what is under way then. Where this machine itself was late that says nothing of Redis: then it
+    # takes the second after which a connection without a word is dropped, in which each sidecar has
+    # a hundred calls.
     assert failed <= 2 * 125
     assert any(("get", "skipped") in told or ("claim", "skipped") in told for told in operations)
     # A session is called through one sidecar here: nobody else can have been first.
@@ -239,7 +265,9 @@ async def test_a_redis_that_flaps():
 
 
 async def test_a_redis_that_is_down_at_start():
-    """The sidecar starts, is ready and serves; its pins are shared once there is somebody to share them with."""
+    """The sidecar starts, is ready and serves; its pins are shared once there is somebody to share
+    them with.
+    """
     async with redis_server() as redis:
         redis.kill()
         cache = {"type": "redis", "url": redis.url}
@@ -264,7 +292,9 @@ async def test_tenants_are_kept_apart_and_a_missing_one_is_served_unpinned():
         for tenant in ("acme", "zeta"):
             await house.one.ask(TEXT, headers={"x-model-affinity": "s1", "x-org-id": tenant})
         nobody = await house.one.ask(TEXT, headers={"x-model-affinity": "s1"})
-        twice = await house.one.ask(TEXT, headers={"x-model-affinity": "s1", "x-org-id": "a\r\nx-org-id: b"})
+        twice = await house.one.ask(
+            TEXT, headers={"x-model-affinity": "s1", "x-org-id": "a\r\nx-org-id: b"}
+        )
         keys = await house.redis.key_names()
 
     assert ["plano:affinity:acme:s1", "plano:affinity:zeta:s1"] == keys
@@ -272,9 +302,11 @@ async def test_tenants_are_kept_apart_and_a_missing_one_is_served_unpinned():
 
 
 async def test_agents_keep_their_main_loop_on_one_model():
-    """One session id: a main loop on one model, side calls on another, counts and embeddings, subagents in parallel.
+    """One session id: a main loop on one model, side calls on another, counts and embeddings,
+    subagents in parallel.
 
-    What the main loop says would go to two models if nothing were pinned, and to another one than the side calls.
+    What the main loop says would go to two models if nothing were pinned, and to another one than
+    the side calls.
     """
     async with shared() as house:
         headers = {"x-claude-code-session-id": "c1", "x-org-id": "acme"}
@@ -285,17 +317,29 @@ async def test_agents_keep_their_main_loop_on_one_model():
             both = (house.one, house.other)
             texts = [OTHER_TEXT if n % 2 or not number else TEXT for n in range(4)]
             asked = [
-                both[n % 2].ask(f"{text} {n}", model="gpt-4o-mini", headers=headers) for n, text in enumerate(texts)
+                both[n % 2].ask(f"{text} {n}", model="gpt-4o-mini", headers=headers)
+                for n, text in enumerate(texts)
             ]
-            asked += [both[n % 2].ask(f"Xyzzy {number}-{n}", model="gpt-4o", headers=headers) for n in range(2)]
+            asked += [
+                both[n % 2].ask(f"Xyzzy {number}-{n}", model="gpt-4o", headers=headers)
+                for n in range(2)
+            ]
             replies = await asyncio.gather(*asked)
             main |= {told(reply)[3] for reply in replies[:4]}
             side |= {told(reply)[3] for reply in replies[4:]}
-            counted = await house.one.ask(TEXT, "/v1/messages/count_tokens", model="gpt-4o-mini", headers=headers)
+            counted = await house.one.ask(
+                TEXT, "/v1/messages/count_tokens", model="gpt-4o-mini", headers=headers
+            )
             counts.add(told(counted)[3])
-            embedded = await house.one.ask("x", "/v1/embeddings", model="text-embedding-3-small", headers=headers)
+            embedded = await house.one.ask(
+                "x", "/v1/embeddings", model="text-embedding-3-small", headers=headers
+            )
             assert [200, 200] == [counted.status, embedded.status]
-        alone = told(await house.one.ask(TEXT, model="gpt-4o-mini", headers={"x-model-affinity": "off", **headers}))
+        alone = told(
+            await house.one.ask(
+                TEXT, model="gpt-4o-mini", headers={"x-model-affinity": "off", **headers}
+            )
+        )
         keys = await house.redis.key_names()
 
     assert ({"anthropic/claude-demo"}, {"anthropic/claude-demo"}, {GPT}) == (main, counts, side)

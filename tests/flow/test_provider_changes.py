@@ -1,5 +1,5 @@
-"""A provider restarts, moves, lets its certificate expire, closes idle connections at the worst moment: 1,000 calls, each
-served or failed with the right class, and none of them carried out twice.
+"""A provider restarts, moves, lets its certificate expire, closes idle connections at the worst
+moment: 1,000 calls, each served or failed with the right class, and none of them carried out twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from sidecar.app import App
-from sidecar.upstream import resolver
+from sidecar.http1 import resolver
 from tests.support.in_process import running_app
 from tests.support.net import exchange, free_port, json_request
 from tests.support.sidecar_process import sidecar_config
@@ -30,7 +30,9 @@ ANSWER = json.dumps({"id": "c", "object": "chat.completion", "choices": [], "usa
 
 
 class Provider:
-    """Answers each call once; knows which it has carried out. Can be stopped, moved and given another certificate."""
+    """Answers each call once; knows which it has carried out. Can be stopped, moved and given
+    another certificate.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -41,7 +43,9 @@ class Provider:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
-        self._server = await asyncio.start_server(self._accept, address, self.port, ssl=tls, backlog=1024)
+        self._server = await asyncio.start_server(
+            self._accept, address, self.port, ssl=tls, backlog=1024
+        )
 
     async def stop(self) -> None:
         """As a process that ends: calls under way break off, answers that were written arrive."""
@@ -75,7 +79,9 @@ class Provider:
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
                              % (len(ANSWER), ANSWER))  # fmt: skip
                 if self.closes_after():
-                    await asyncio.sleep(random.choice((0, 0, 0.001)))  # sleep: the worst moment is one of these
+                    await asyncio.sleep(
+                        random.choice((0, 0, 0.001))
+                    )  # sleep: the worst moment is one of these
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
@@ -92,7 +98,9 @@ async def provider() -> AsyncIterator[Provider]:
 
 @pytest.fixture
 def addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the provider's name stands for; the last one is asked for again at each new connection."""
+    """What the provider's name stands for; the last one is asked for again at each new
+    connection.
+    """
     found = ["127.0.0.1"]
 
     async def look_up(host: str, port: int) -> list[resolver.AddressInfo]:
@@ -142,20 +150,28 @@ async def call_all(app: App, *, at: dict[int, Callable[[], Any]]) -> Told:
 
 def config_of(provider: Provider, scheme: str = "http", **tls: str) -> dict[str, Any]:
     config = sidecar_config(f"{scheme}://{HOST}:{provider.port}")
-    config["model_providers"] = [entry | ({"tls": tls} if tls else {}) for entry in config["model_providers"]]
+    config["model_providers"] = [
+        entry | ({"tls": tls} if tls else {}) for entry in config["model_providers"]
+    ]
     return config
 
 
 def check(provider: Provider, told: Told) -> None:
-    """Served exactly where it was carried out and answered; none twice; failures have the class of their kind."""
+    """Served exactly where it was carried out and answered; none twice; failures have the class of
+    their kind.
+    """
     assert CALLS == len(told.replies)
     assert {1} == set(provider.carried_out.values())
-    assert {call for call, (status, _) in told.replies.items() if status == 200} <= set(provider.carried_out)
+    assert {call for call, (status, _) in told.replies.items() if status == 200} <= set(
+        provider.carried_out
+    )
     assert told.classes() <= {(200, None), (503, "upstream_connect_failed")}
 
 
 async def test_a_provider_that_restarts(provider, addresses, tmp_path):
-    """Five times, each time down for a moment: what was under way or came meanwhile is a 503, the rest is served."""
+    """Five times, each time down for a moment: what was under way or came meanwhile is a 503, the
+    rest is served.
+    """
     await provider.start()
 
     one_at_a_time = asyncio.Lock()
@@ -175,7 +191,9 @@ async def test_a_provider_that_restarts(provider, addresses, tmp_path):
 
 
 async def test_a_provider_whose_address_changes(provider, addresses, tmp_path):
-    """The old address is gone; the new one is found at the next connection, without a restart of anything."""
+    """The old address is gone; the new one is found at the next connection, without a restart of
+    anything.
+    """
     await provider.start()
 
     async def move() -> None:
@@ -185,15 +203,21 @@ async def test_a_provider_whose_address_changes(provider, addresses, tmp_path):
 
     async with running_app(config_of(provider), tmp_path) as app:
         told = await call_all(app, at={300: move})
-        later = [status for call, (status, _) in told.replies.items() if int(call.split("-")[1]) > 500]
+        later = [
+            status for call, (status, _) in told.replies.items() if int(call.split("-")[1]) > 500
+        ]
 
     check(provider, told)
     assert {200} == set(later)
 
 
 @pytest.mark.parametrize("what", ["each after its answer", "all at once, often"])
-async def test_a_provider_that_closes_idle_connections_at_the_worst_moment(provider, addresses, tmp_path, what):
-    """The next call may be on its way already: it goes out again on a new connection, and all are served."""
+async def test_a_provider_that_closes_idle_connections_at_the_worst_moment(
+    provider, addresses, tmp_path, what
+):
+    """The next call may be on its way already: it goes out again on a new connection, and all are
+    served.
+    """
     await provider.start()
     if what.startswith("each"):
         provider.closes_after = lambda: random.random() < 0.5
@@ -202,7 +226,9 @@ async def test_a_provider_that_closes_idle_connections_at_the_worst_moment(provi
         provider.close_idle()
 
     async with running_app(config_of(provider), tmp_path) as app:
-        told = await call_all(app, at={} if what.startswith("each") else dict.fromkeys(range(0, CALLS, 7), close_idle))
+        told = await call_all(
+            app, at={} if what.startswith("each") else dict.fromkeys(range(0, CALLS, 7), close_idle)
+        )
 
     check(provider, told)
     if what.startswith("each"):
@@ -210,7 +236,9 @@ async def test_a_provider_that_closes_idle_connections_at_the_worst_moment(provi
 
 
 async def test_a_provider_whose_certificate_expires(provider, addresses, tmp_path):
-    """Connections that stand go on; new ones are refused, with a class that says so, until it is renewed."""
+    """Connections that stand go on; new ones are refused, with a class that says so, until it is
+    renewed.
+    """
     good, expired, ca = certificates(tmp_path)
     await provider.start(tls=server_tls(good))
 
@@ -222,7 +250,9 @@ async def test_a_provider_whose_certificate_expires(provider, addresses, tmp_pat
         await provider.stop()
         await provider.start(tls=server_tls(good))
 
-    async with running_app(config_of(provider, "https", ca_file=str(ca), server_name="localhost"), tmp_path) as app:
+    async with running_app(
+        config_of(provider, "https", ca_file=str(ca), server_name="localhost"), tmp_path
+    ) as app:
         told = await call_all(app, at={300: expire, 600: renew})
         status = {int(call.split("-")[1]): status for call, (status, _) in told.replies.items()}
 
@@ -238,13 +268,37 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl("req", "-x509", *key, "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2")
+    openssl(
+        "req",
+        "-x509",
+        *key,
+        "-subj",
+        "/CN=Test CA",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-days",
+        "2",
+    )
     openssl("req", *key, "-subj", "/CN=localhost", "-keyout", "it.key", "-out", "it.csr")
     (folder / "it.ext").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
     for name, days in (("good", "2"), ("expired", "-1")):
-        issuer = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "it.ext", "-days", days)
+        issuer = (
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-extfile",
+            "it.ext",
+            "-days",
+            days,
+        )
         openssl("x509", "-req", "-in", "it.csr", *issuer, "-out", f"{name}.crt")
-        (folder / f"{name}.pem").write_text((folder / "it.key").read_text() + (folder / f"{name}.crt").read_text())
+        (folder / f"{name}.pem").write_text(
+            (folder / "it.key").read_text() + (folder / f"{name}.crt").read_text()
+        )
     return folder / "good.pem", folder / "expired.pem", folder / "ca.pem"
 
 

@@ -1,4 +1,6 @@
-"""Errors that the sidecar itself makes, byte by byte: status line, headers, JSON in the caller's dialect."""
+"""Errors that the sidecar itself makes, byte by byte: status line, headers, JSON in the caller's
+dialect.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ import pytest
 from sidecar.demo.faults import Fault
 from sidecar.demo.provider import DemoProvider
 from tests.support import failing
-from tests.support.failing import CHAT, COUNT_TOKENS, DIALECT_PATHS, EMBEDDINGS, GENERATING_PATHS, MESSAGES, RESPONSES
+from tests.support.failing import (
+    CHAT,
+    COUNT_TOKENS,
+    DIALECT_PATHS,
+    EMBEDDINGS,
+    GENERATING_PATHS,
+    MESSAGES,
+    RESPONSES,
+)
 from tests.support.fixtures import StartSidecar
 from tests.support.net import RawReply, exchange, json_request, raw_request
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
@@ -44,7 +54,11 @@ def assert_error(reply: RawReply, path: str, status: int, code: str) -> dict[str
     told = reply.json()
     if failing.is_anthropic(path):
         assert sorted(told) == ["error", "request_id", "type"]
-        assert (told["type"], told["request_id"], sorted(told["error"])) == ("error", request_id, ["message", "type"])
+        assert (told["type"], told["request_id"], sorted(told["error"])) == (
+            "error",
+            request_id,
+            ["message", "type"],
+        )
         assert told["error"]["type"] == ANTHROPIC_TYPES.get(status, told["error"]["type"])
     else:
         assert sorted(told) == ["error"]
@@ -70,17 +84,23 @@ INVALID_BODIES = {
     "null": lambda text: b"null",
     "bad UTF-8": lambda text: text.replace("Hello", "@").encode().replace(b"@", b"\xff\xfe"),
     "model is a number": lambda text: re.sub(r'"model": "[^"]*"', '"model": 7', text).encode(),
-    "model is a list": lambda text: re.sub(r'"model": "([^"]*)"', r'"model": ["\1"]', text).encode(),
+    "model is a list": lambda text: re.sub(
+        r'"model": "([^"]*)"', r'"model": ["\1"]', text
+    ).encode(),
     "stream is a string": lambda text: text.replace("{", '{"stream": "yes", ', 1).encode(),
     "model twice": lambda text: text.replace("{", '{"model": "gpt-4o-mini", ', 1).encode(),
-    "too deep": lambda text: text.replace("{", '{"x": ' + "[" * 20_000 + "]" * 20_000 + ", ", 1).encode(),
+    "too deep": lambda text: text.replace(
+        "{", '{"x": ' + "[" * 20_000 + "]" * 20_000 + ", ", 1
+    ).encode(),
 }
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 @pytest.mark.parametrize("what", INVALID_BODIES)
 async def test_invalid_body(failing_sidecar: SidecarProcess, path: str, what: str) -> None:
-    """A body that is no JSON object, or whose fields that we read have wrong types, is refused and not forwarded."""
+    """A body that is no JSON object, or whose fields that we read have wrong types, is refused and
+    not forwarded.
+    """
     body = INVALID_BODIES[what](text_of(path))
     request = raw_request("POST", path, body, {"content-length": str(len(body))})
     assert_error(await exchange(failing_sidecar.data_port, request), path, 400, "invalid_body")
@@ -89,7 +109,9 @@ async def test_invalid_body(failing_sidecar: SidecarProcess, path: str, what: st
 @pytest.mark.parametrize("path", DIALECT_PATHS)
 async def test_unknown_model(failing_sidecar: SidecarProcess, path: str) -> None:
     """An unknown model is a 404 in the caller's dialect that lists the known names."""
-    reply = await exchange(failing_sidecar.data_port, json_request(path, failing.body_for(path, "gpt-99")))
+    reply = await exchange(
+        failing_sidecar.data_port, json_request(path, failing.body_for(path, "gpt-99"))
+    )
     message = assert_error(reply, path, 404, "model_not_found")["message"]
     assert ("gpt-99" in message, "openai/gpt-4o-mini" in message) == (True, True)
 
@@ -105,7 +127,9 @@ async def test_unknown_model(failing_sidecar: SidecarProcess, path: str) -> None
 )
 async def test_dialect_not_served(failing_sidecar: SidecarProcess, path: str, model: str) -> None:
     """A model whose provider does not speak the caller's dialect is a 400 that names both."""
-    reply = await exchange(failing_sidecar.data_port, json_request(path, failing.body_for(path, model)))
+    reply = await exchange(
+        failing_sidecar.data_port, json_request(path, failing.body_for(path, model))
+    )
     message = assert_error(reply, path, 400, "dialect_not_served")["message"]
     dialect = {RESPONSES: "responses", EMBEDDINGS: "embeddings"}.get(path, "messages")
     assert (model in message, dialect in message) == (True, True)
@@ -114,7 +138,9 @@ async def test_dialect_not_served(failing_sidecar: SidecarProcess, path: str, mo
 @pytest.mark.parametrize("path", DIALECT_PATHS)
 async def test_body_too_large(failing_sidecar: SidecarProcess, path: str) -> None:
     """A body over the limit is a 413 whether its length is announced or it comes in chunks."""
-    body = json.dumps(failing.body_for(path, failing.good_model(path), "x" * failing.BODY_LIMIT_BYTES)).encode()
+    body = json.dumps(
+        failing.body_for(path, failing.good_model(path), "x" * failing.BODY_LIMIT_BYTES)
+    ).encode()
     announced = await exchange(failing_sidecar.data_port, raw_request("POST", path, body))
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     head = raw_request("POST", path, headers={"transfer-encoding": "chunked"})
@@ -125,25 +151,35 @@ async def test_body_too_large(failing_sidecar: SidecarProcess, path: str) -> Non
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "identity, gzip"])
-async def test_unsupported_encoding(failing_sidecar: SidecarProcess, path: str, encoding: str) -> None:
+async def test_unsupported_encoding(
+    failing_sidecar: SidecarProcess, path: str, encoding: str
+) -> None:
     """A compressed body is a 415."""
     request = raw_request("POST", path, b"\x1f\x8b\x08", {"content-encoding": encoding})
-    assert_error(await exchange(failing_sidecar.data_port, request), path, 415, "unsupported_encoding")
+    assert_error(
+        await exchange(failing_sidecar.data_port, request), path, 415, "unsupported_encoding"
+    )
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 async def test_session_header_twice(failing_sidecar: SidecarProcess, path: str) -> None:
     """Two different session ids are a 400."""
-    request = json_request(path, failing.body_for(path, failing.good_model(path)), {"x-model-affinity": "one"})
+    request = json_request(
+        path, failing.body_for(path, failing.good_model(path)), {"x-model-affinity": "one"}
+    )
     request = request.replace(b"\r\n\r\n", b"\r\nX-Model-Affinity: two\r\n\r\n", 1)
     assert_error(await exchange(failing_sidecar.data_port, request), path, 400, "invalid_header")
 
 
 @pytest.mark.parametrize("is_anthropic", [False, True])
-@pytest.mark.parametrize("path", ["/v1/nowhere", "/v2/chat/completions", "/v1/chat/completions/", "//v1/messages"])
+@pytest.mark.parametrize(
+    "path", ["/v1/nowhere", "/v2/chat/completions", "/v1/chat/completions/", "//v1/messages"]
+)
 async def test_unknown_path(failing_sidecar: SidecarProcess, path: str, is_anthropic: bool) -> None:
     """An unknown path is a 404: Anthropic's where ``anthropic-version`` was sent, else OpenAI's."""
-    request = raw_request("POST", path, b"{}", {"anthropic-version": "2023-06-01"} if is_anthropic else {})
+    request = raw_request(
+        "POST", path, b"{}", {"anthropic-version": "2023-06-01"} if is_anthropic else {}
+    )
     reply = await exchange(failing_sidecar.data_port, request)
     assert_error(reply, MESSAGES if is_anthropic else CHAT, 404, "path_not_found")
 
@@ -174,7 +210,9 @@ async def test_websocket(failing_sidecar: SidecarProcess, path: str) -> None:
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000"])
 async def test_origin(failing_sidecar: SidecarProcess, path: str, origin: str) -> None:
     """A web page must not spend the pod's keys."""
-    request = json_request(path, failing.body_for(path, failing.good_model(path)), {"origin": origin})
+    request = json_request(
+        path, failing.body_for(path, failing.good_model(path)), {"origin": origin}
+    )
     assert_error(await exchange(failing_sidecar.data_port, request), path, 403, "origin_refused")
 
 
@@ -202,7 +240,9 @@ async def test_not_http(failing_sidecar: SidecarProcess) -> None:
 
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
-async def test_provider_port_closed(failing_sidecar: SidecarProcess, path: str, is_streamed: bool) -> None:
+async def test_provider_port_closed(
+    failing_sidecar: SidecarProcess, path: str, is_streamed: bool
+) -> None:
     """A provider that cannot be reached is a 503, streamed or not."""
     body = failing.body_for(path, failing.model_of(path, "closed"), stream=is_streamed)
     reply = await exchange(failing_sidecar.data_port, json_request(path, body))
@@ -214,7 +254,9 @@ async def test_provider_port_closed(failing_sidecar: SidecarProcess, path: str, 
 async def test_provider_hangs(
     failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, is_streamed: bool
 ) -> None:
-    """A provider that does not answer in time is a 504, streamed or not, and its connection is dropped."""
+    """A provider that does not answer in time is a 504, streamed or not, and its connection is
+    dropped.
+    """
     model = failing.model_of(path, "slow")
     shared_provider.script.next("hang", model=model)
     body = failing.body_for(path, model, stream=is_streamed)
@@ -240,12 +282,16 @@ async def test_provider_talks_nonsense(
 async def test_the_apps_request_id_is_kept(failing_sidecar: SidecarProcess) -> None:
     """An error carries the app's own request id, in the header and in Anthropic's body."""
     headers = {"x-request-id": "app~1:2/3"}
-    reply = await exchange(failing_sidecar.data_port, json_request(MESSAGES, {"model": "gpt-99"}, headers))
+    reply = await exchange(
+        failing_sidecar.data_port, json_request(MESSAGES, {"model": "gpt-99"}, headers)
+    )
     assert (reply.header("x-request-id"), reply.json()["request_id"]) == ("app~1:2/3", "app~1:2/3")
 
 
 async def test_a_refused_call_leaves_the_connection_usable(failing_sidecar: SidecarProcess) -> None:
-    """After an error whose request was read to its end, the next request on the connection is served."""
+    """After an error whose request was read to its end, the next request on the connection is
+    served.
+    """
     refused = raw_request("POST", CHAT, b"nonsense", close=False)
     good = json_request(CHAT, failing.body_for(CHAT, "gpt-4o"))
     reader, writer = await asyncio.open_connection("127.0.0.1", failing_sidecar.data_port)
@@ -263,7 +309,9 @@ async def test_a_refused_call_leaves_the_connection_usable(failing_sidecar: Side
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 @pytest.mark.asyncio(loop_scope="function")
-async def test_overloaded(demo_provider: DemoProvider, start_sidecar: StartSidecar, path: str) -> None:
+async def test_overloaded(
+    demo_provider: DemoProvider, start_sidecar: StartSidecar, path: str
+) -> None:
     """One call too many is a 503 with Retry-After; it is served once the first one is done."""
     sidecar = await start_sidecar(sidecar_config(demo_provider.url, limits={"in_flight": 1}))
     gate = asyncio.Event()
@@ -276,4 +324,7 @@ async def test_overloaded(demo_provider: DemoProvider, start_sidecar: StartSidec
         gate.set()
     assert_error(refused, path, 503, "overloaded")
     assert 1 <= int(refused.header("retry-after") or 0) <= 60
-    assert (first.result().status, (await exchange(sidecar.data_port, request)).status) == (200, 200)
+    assert (first.result().status, (await exchange(sidecar.data_port, request)).status) == (
+        200,
+        200,
+    )

@@ -21,7 +21,9 @@ SUMMARY = "Make this long text short"
 def config_of(redis_url: str, provider_url: str, *, is_new: bool) -> dict[str, Any]:
     """The new config has one model more, and prefers it."""
     names = [OLD, "openai/gpt-4o-mini", *([NEW] if is_new else [])]
-    entries: list[dict[str, Any]] = [{"model": name, "access_key": "k", "base_url": provider_url} for name in names]
+    entries: list[dict[str, Any]] = [
+        {"model": name, "access_key": "k", "base_url": provider_url} for name in names
+    ]
     entries[1]["default"] = True
     models = [NEW, OLD] if is_new else [OLD, "openai/gpt-4o-mini"]
     cache = {"type": "redis", "url": redis_url, "call_budget_ms": 2000}
@@ -35,7 +37,9 @@ def config_of(redis_url: str, provider_url: str, *, is_new: bool) -> dict[str, A
 @contextlib.asynccontextmanager
 async def both(redis_url: str) -> AsyncIterator[tuple[Routed, Routed]]:
     """A sidecar of the new config and one of the old."""
-    new_config, old_config = (functools.partial(config_of, redis_url, is_new=is_new) for is_new in (True, False))
+    new_config, old_config = (
+        functools.partial(config_of, redis_url, is_new=is_new) for is_new in (True, False)
+    )
     async with routed(adapt=new_config) as new, routed(adapt=old_config) as old:
         for house in (new, old):
             while not await house.metrics("affinity_store_up"):
@@ -50,7 +54,9 @@ async def bounce(house: Routed, session: str) -> tuple[int, str | None, str | No
 
 
 async def test_sessions_that_bounce_between_two_configs_do_not_ping_pong():
-    """No call fails; a pin that one pod cannot serve is served around there and stands: it is never rewritten."""
+    """No call fails; a pin that one pod cannot serve is served around there and stands: it is never
+    rewritten.
+    """
     async with redis_server() as redis, both(redis.url) as (new, old):
         seen: dict[str, list[tuple[int, str | None, str | None]]] = collections.defaultdict(list)
         gate = asyncio.Semaphore(16)
@@ -63,7 +69,9 @@ async def test_sessions_that_bounce_between_two_configs_do_not_ping_pong():
                     seen[session].append(await bounce(order[step % 2], session))
 
         await asyncio.gather(*(run(number) for number in range(SESSIONS)))
-        values = [json.loads(await redis.client.get(key) or "{}") for key in await redis.key_names()]
+        values = [
+            json.loads(await redis.client.get(key) or "{}") for key in await redis.key_names()
+        ]
         operations = await old.metrics("affinity_operations_total")
 
     assert {200} == {status for calls in seen.values() for status, _, _ in calls}
@@ -73,5 +81,7 @@ async def test_sessions_that_bounce_between_two_configs_do_not_ping_pong():
         calls = seen[f"s{number}"]
         own, foreign = ([model for _, _, model in calls[at::2]] for at in (0, 1))
         assert 1 == len(set(own))
-        assert {OLD} == set(foreign)  # the old pod routes around what it does not know; the new one knows both
+        assert {OLD} == set(
+            foreign
+        )  # the old pod routes around what it does not know; the new one knows both
     assert SESSIONS // 2 * BOUNCES // 2 == operations["bypass", "unknown_model"]

@@ -30,7 +30,13 @@ def _config(tmp_path: Path, router_url: str, **more: Any) -> Path:
 async def _route(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sidecar", "route", *arguments]
     return await asyncio.to_thread(
-        subprocess.run, command, cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False
+        subprocess.run,
+        command,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
@@ -67,22 +73,45 @@ async def test_a_sessions_pin_is_shown_and_none_is_made(tmp_path):
         keys = await server.key_names()
 
     assert ["", ""] == [pinned.stderr, other.stderr]
-    wanted = ("session:  s1: pinned to openai/gpt-4o-mini", "route:    code generation", "source:   pinned")
+    wanted = (
+        "session:  s1: pinned to openai/gpt-4o-mini",
+        "route:    code generation",
+        "source:   pinned",
+    )
     assert [True] * 3 == [part in pinned.stdout for part in wanted]
     assert "plan:     openai/gpt-4o-mini (openai/gpt-4o-mini), then openai/gpt-4o" in pinned.stdout
-    assert ("session:  s1: no pin" in other.stdout, "source:   routed" in other.stdout) == (True, True)
+    assert ("session:  s1: no pin" in other.stdout, "source:   routed" in other.stdout) == (
+        True,
+        True,
+    )
     assert ["plano:affinity:acme:s1"] == keys
 
 
 async def test_the_router_model_is_sent_the_same_bytes_by_every_process(tmp_path):
-    """From one config and one conversation, whatever the hash seed: its prefix cache is shared by all pods."""
+    """From one config and one conversation, whatever the hash seed: its prefix cache is shared by
+    all pods.
+    """
     async with ScriptedRouter() as router:
         file = _config(tmp_path, router.url, routing_preferences=PREFERENCES)
-        command = [sys.executable, "-m", "sidecar", "route", "--config", str(file), "Make <this> short"]
+        command = [
+            sys.executable,
+            "-m",
+            "sidecar",
+            "route",
+            "--config",
+            str(file),
+            "Make <this> short",
+        ]
         for seed in ("0", "1", "424242"):
             environment = os.environ | {"PYTHONHASHSEED": seed}
             await asyncio.to_thread(
-                subprocess.run, command, cwd=REPOSITORY, capture_output=True, timeout=30, check=True, env=environment
+                subprocess.run,
+                command,
+                cwd=REPOSITORY,
+                capture_output=True,
+                timeout=30,
+                check=True,
+                env=environment,
             )
         bodies = {request.body for request in router.requests}
 
@@ -121,7 +150,10 @@ async def test_a_router_model_that_is_down_is_told(tmp_path):
     shown = await _route("--config", str(file), "Make this long text short")
 
     assert 0 == shown.returncode
-    assert all(part in shown.stdout for part in ("answer:   none", "outcome:  http_error", "source:   fallback"))
+    assert all(
+        part in shown.stdout
+        for part in ("answer:   none", "outcome:  http_error", "source:   fallback")
+    )
 
 
 async def test_without_preferences_it_says_so(tmp_path):
@@ -129,13 +161,18 @@ async def test_without_preferences_it_says_so(tmp_path):
     shown = await _route("--config", str(_config(tmp_path, "http://127.0.0.1:9")), "Hello")
 
     assert 0 == shown.returncode
-    assert all(part in shown.stdout for part in ("No route is in effect", "source:   default", "openai/gpt-4o-mini"))
+    assert all(
+        part in shown.stdout
+        for part in ("No route is in effect", "source:   default", "openai/gpt-4o-mini")
+    )
 
 
 async def test_without_a_config_it_explains_what_run_would_do():
     """Providers from the keys in the environment, and no routes."""
     command = [sys.executable, "-m", "sidecar", "route", "Hello"]
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")
+    }
     shown = [
         await asyncio.to_thread(
             subprocess.run, command, cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False,
@@ -145,7 +182,10 @@ async def test_without_a_config_it_explains_what_run_would_do():
     ]  # fmt: skip
 
     assert [78, 1] == [each.returncode for each in shown]
-    assert (True, "model_not_found: ") == ("no config file" in shown[0].stderr, shown[1].stderr[:17])
+    assert (True, "model_not_found: ") == (
+        "no config file" in shown[0].stderr,
+        shown[1].stderr[:17],
+    )
 
 
 @pytest.mark.parametrize("arguments", [[], ["--config", "x"], ["--session", "s1"]])

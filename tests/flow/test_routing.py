@@ -1,4 +1,6 @@
-"""The right model is chosen: by a router model that answers in every shape, slowly, wrongly or not at all."""
+"""The right model is chosen: by a router model that answers in every shape, slowly, wrongly or not
+at all.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,25 @@ import pytest
 
 from sidecar.demo.provider import DemoProvider
 from tests.support.net import json_request
-from tests.support.routed import CHAT, MESSAGES, PREFERENCES, RESPONSES, ScriptedRouter, routed, together, told
+from tests.support.routed import (
+    CHAT,
+    MESSAGES,
+    PREFERENCES,
+    RESPONSES,
+    ScriptedRouter,
+    routed,
+    together,
+    told,
+)
 
 CODE, GPT, MINI = "anthropic/claude-demo", "openai/gpt-4o", "openai/gpt-4o-mini"
 SUMMARY = "openai/gpt-4o"
 
 
 async def test_kinds_of_work_go_to_their_models():
-    """The route's first model serves; what fits nowhere goes to the requested model; the answer says why."""
+    """The route's first model serves; what fits nowhere goes to the requested model; the answer
+    says why.
+    """
     async with routed() as house:
         code = await house.ask("Write new functions and boilerplate")
         summary = await house.ask("Make this long text short")
@@ -96,10 +109,15 @@ FAILURES = {
 
 @pytest.mark.parametrize("wish", FAILURES)
 async def test_a_router_model_that_fails_fails_no_call(wish):
-    """Every one is served by the model that it asked for, or the default; each failure is counted by its reason."""
+    """Every one is served by the model that it asked for, or the default; each failure is counted
+    by its reason.
+    """
     async with routed(routing={"router_timeout_ms": 200}) as house:
         house.router.script.always(wish)
-        replies = [await house.ask(f"text {number}", path) for number, path in enumerate((CHAT, RESPONSES, MESSAGES))]
+        replies = [
+            await house.ask(f"text {number}", path)
+            for number, path in enumerate((CHAT, RESPONSES, MESSAGES))
+        ]
         replies.append(await house.ask("text", model="none"))
         asked = await house.metrics("router_requests_total")
 
@@ -110,7 +128,9 @@ async def test_a_router_model_that_fails_fails_no_call(wish):
 
 
 async def test_once_the_breaker_is_open_nobody_waits():
-    """After five failures the router model is asked once a second at most, by nobody who waits for it."""
+    """After five failures the router model is asked once a second at most, by nobody who waits for
+    it.
+    """
     async with routed(routing={"router_timeout_ms": 100}) as house:
         house.router.script.always("hang")
         for number in range(5):
@@ -147,7 +167,9 @@ async def test_identical_prompts_in_flight_share_one_question():
 
 
 async def test_what_the_router_model_is_sent():
-    """One user message, nothing streamed, the call's id and a child span of its trace; never the app's credential."""
+    """One user message, nothing streamed, the call's id and a child span of its trace; never the
+    app's credential.
+    """
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     headers = {
         "x-request-id": "r1",
@@ -162,7 +184,12 @@ async def test_what_the_router_model_is_sent():
     body = json.loads(sent.body)
 
     assert ["user"] == [message["role"] for message in body["messages"]]
-    assert (False, 64, 0.01, "router") == (body["stream"], body["max_tokens"], body["temperature"], body["model"])
+    assert (False, 64, 0.01, "router") == (
+        body["stream"],
+        body["max_tokens"],
+        body["temperature"],
+        body["model"],
+    )
     assert ("r1", "vendor=1", "identity", None, None) == (
         sent.header("x-request-id"),
         sent.header("tracestate"),
@@ -185,7 +212,11 @@ async def test_a_router_model_that_rejects_trace_context_is_sent_none():
             return {"model_providers": [*models, entry]}
 
         async with DemoProvider() as provider:
-            config: dict[str, Any] = {"routing_preferences": PREFERENCES[1:], "model_aliases": {}, "passthrough": []}
+            config: dict[str, Any] = {
+                "routing_preferences": PREFERENCES[1:],
+                "model_aliases": {},
+                "passthrough": [],
+            }
             async with routed(**config, **adapt(provider.url)) as house:
                 await house.ask("Make this long text short", headers={"x-request-id": "r1"})
         (sent,) = router.requests
@@ -211,7 +242,9 @@ async def test_user_text_stays_inside_its_tags(text):
         (sent,) = house.router.requests
     prompt = json.loads(sent.body)["messages"][0]["content"]
 
-    assert [1, 1, 1, 1] == [prompt.count(tag) for tag in ("<routes>", "</routes>", "<conversation>", "</conversation>")]
+    assert [1, 1, 1, 1] == [
+        prompt.count(tag) for tag in ("<routes>", "</routes>", "<conversation>", "</conversation>")
+    ]
     assert (200, "requested", None, MINI) == told(reply)
 
 
@@ -220,10 +253,14 @@ INLINE = [{"name": "poems", "description": "writing poems", "models": ["openai/g
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
 async def test_a_body_may_bring_its_own_list(path):
-    """For this call, instead of the configured one; it never reaches a provider, nor a metric's label."""
+    """For this call, instead of the configured one; it never reaches a provider, nor a metric's
+    label.
+    """
     models = [CODE] if path == MESSAGES else [GPT]
     async with routed() as house:
-        reply = await house.ask("writing poems", path, routing_preferences=[{**INLINE[0], "models": models}])
+        reply = await house.ask(
+            "writing poems", path, routing_preferences=[{**INLINE[0], "models": models}]
+        )
         decisions = await house.metrics("routing_decisions_total")
         (sent,) = house.provider.requests
 
@@ -233,7 +270,9 @@ async def test_a_body_may_bring_its_own_list(path):
 
 
 async def test_a_routes_name_is_one_line_of_ascii():
-    """Whatever alphabet it is written in; `%` stands for itself no more. Times stand beside it, in the contract's form."""
+    """Whatever alphabet it is written in; `%` stands for itself no more. Times stand beside it, in
+    the contract's form.
+    """
     name = "r\u00e9sum\u00e9s, 50 % off \u7ffb\u8bd1"
     async with routed() as house:
         reply = await house.ask("writing poems", routing_preferences=[{**INLINE[0], "name": name}])
@@ -243,10 +282,15 @@ async def test_a_routes_name_is_one_line_of_ascii():
         bad = await house.ask(routing_preferences=[{**INLINE[0], "name": "x\r\nset-cookie: a=b"}])
 
     shown = reply.header("x-plano-route") or ""
-    assert ("routed", name, True) == (reply.header("x-plano-source"), unquote(shown), shown.isascii())
+    assert ("routed", name, True) == (
+        reply.header("x-plano-source"),
+        unquote(shown),
+        shown.isascii(),
+    )
     assert name == told_too.json()["route"]
     assert re.fullmatch(
-        r"affinity;dur=\d+\.\d{3}, routing;dur=\d+\.\d{3}, upstream;dur=\d+\.\d{3}", reply.header("server-timing") or ""
+        r"affinity;dur=\d+\.\d{3}, routing;dur=\d+\.\d{3}, upstream;dur=\d+\.\d{3}",
+        reply.header("server-timing") or "",
     )
     assert (400, "routing_preferences[0].name") == (bad.status, bad.json()["error"]["param"])
 
@@ -258,7 +302,10 @@ async def test_an_empty_list_turns_routing_off_for_the_call():
         off = await house.ask("Make this long text short", routing_preferences=[], headers=headers)
         on = await house.ask("Make this long text short", headers=headers)
 
-    assert [(200, "requested", None, MINI), (200, "routed", "summaries", SUMMARY)] == [told(off), told(on)]
+    assert [(200, "requested", None, MINI), (200, "routed", "summaries", SUMMARY)] == [
+        told(off),
+        told(on),
+    ]
     assert 1 == house.router.seen
 
 
@@ -286,7 +333,9 @@ async def test_a_list_that_cannot_be_used_is_an_error_with_its_place(preferences
 async def test_state_at_a_provider_is_not_routed():
     """Only the one that made it can serve it; embeddings and token counts are not routed either."""
     async with routed() as house:
-        held = await house.ask("Make this long text short", RESPONSES, previous_response_id="resp_1", model="gpt-4o")
+        held = await house.ask(
+            "Make this long text short", RESPONSES, previous_response_id="resp_1", model="gpt-4o"
+        )
         embedded = await house.ask("x", "/v1/embeddings", model="text-embedding-3-small", input="x")
         counted = await house.ask("x", "/v1/messages/count_tokens", model="claude-demo")
 
@@ -297,16 +346,28 @@ async def test_state_at_a_provider_is_not_routed():
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
 async def test_the_decision_endpoint_says_what_a_call_would_get(path):
-    """The ranked list and why; nothing is dispatched; a session's pin is claimed and read by the same rules."""
+    """The ranked list and why; nothing is dispatched; a session's pin is claimed and read by the
+    same rules.
+    """
     wanted: dict[str, Any] = {"headers": {"x-model-affinity": "s1"}}
     text = "Write new functions and boilerplate"
     async with routed() as house:
         first = (
-            await house.ask(text, f"/routing{path}", model="gpt-4o" if path != MESSAGES else "claude-demo", **wanted)
+            await house.ask(
+                text,
+                f"/routing{path}",
+                model="gpt-4o" if path != MESSAGES else "claude-demo",
+                **wanted,
+            )
         ).json()
         assert 0 == house.provider.seen
         second = (
-            await house.ask("Xyzzy", f"/routing{path}", model="gpt-4o" if path != MESSAGES else "claude-demo", **wanted)
+            await house.ask(
+                "Xyzzy",
+                f"/routing{path}",
+                model="gpt-4o" if path != MESSAGES else "claude-demo",
+                **wanted,
+            )
         ).json()
 
     usable = [CODE] if path in (MESSAGES, RESPONSES) else [CODE, GPT]
@@ -325,7 +386,9 @@ async def test_a_session_keeps_the_model_that_was_chosen_first():
     """A burst of first calls agrees; later ones do not ask."""
     async with routed() as house:
         headers = {"x-model-affinity": "s1"}
-        burst = await together(*(house.ask(f"Make this short {number}", headers=headers) for number in range(8)))
+        burst = await together(
+            *(house.ask(f"Make this short {number}", headers=headers) for number in range(8))
+        )
         later = await house.ask("Write new functions and boilerplate", headers=headers)
 
     models = {told(reply)[3] for reply in [*burst, later]}
@@ -346,7 +409,10 @@ async def test_a_fallback_is_pinned_until_the_conversation_begins_anew():
         held = await house.ask(messages=going_on, headers=headers)
         fresh = await house.ask("Make this short", headers=headers)
 
-    assert [(200, "fallback", None, MINI), (200, "pinned", None, MINI)] == [told(fallback), told(held)]
+    assert [(200, "fallback", None, MINI), (200, "pinned", None, MINI)] == [
+        told(fallback),
+        told(held),
+    ]
     assert "routed" == told(fresh)[1]
 
 
@@ -357,12 +423,15 @@ async def test_a_route_that_nobody_can_serve_in_the_dialect_says_so():
         reply = await house.ask("Write new functions and boilerplate", RESPONSES, model="gpt-4o")
 
     assert (400, "dialect_not_served") == (reply.status, reply.header("x-plano-error"))
-    assert all(word in reply.json()["error"]["message"] for word in ("code generation", CODE, "responses"))
+    assert all(
+        word in reply.json()["error"]["message"] for word in ("code generation", CODE, "responses")
+    )
 
 
 async def test_a_route_serves_where_the_requested_model_does_not_speak_the_dialect():
-    """An agent of one dialect, a default of another: the routes decide, and keep the session; where none fits, the error
-    says what the requested model speaks. A router model that fails sends the call to a route's model all the same.
+    """An agent of one dialect, a default of another: the routes decide, and keep the session; where
+    none fits, the error says what the requested model speaks. A router model that fails sends the
+    call to a route's model all the same.
     """
     more: dict[str, Any] = {"model": "gpt-4o-mini", "headers": {"x-model-affinity": "s1"}}
     async with routed() as house:
@@ -382,9 +451,13 @@ async def test_a_route_serves_where_the_requested_model_does_not_speak_the_diale
     assert (200, "fallback", None, CODE) == told(failed)
 
 
-@pytest.mark.parametrize(("prefer", "expected"), [("cheapest", MINI), ("fastest", GPT), ("none", GPT)])
+@pytest.mark.parametrize(
+    ("prefer", "expected"), [("cheapest", MINI), ("fastest", GPT), ("none", GPT)]
+)
 async def test_prices_order_a_route(prefer, expected):
-    """The cheaper model is tried first; without any measurement the fastest is the first one written."""
+    """The cheaper model is tried first; without any measurement the fastest is the first one
+    written.
+    """
     preferences = [{**PREFERENCES[1], "selection_policy": {"prefer": prefer}}]
     prices = {GPT: {"input": 5, "output": 15}, MINI: {"input": 0.15, "output": 0.6}}
     async with routed(prices, routing_preferences=preferences) as house:
@@ -400,7 +473,10 @@ async def test_first_calls_of_a_session_that_come_together_ask_once():
     headers = {"x-model-affinity": "s1"}
     async with routed() as house:
         house.router.script.always("slow delay=0.1")
-        texts = ["Make this short", *(f"Write new functions and boilerplate {number}" for number in range(7))]
+        texts = [
+            "Make this short",
+            *(f"Write new functions and boilerplate {number}" for number in range(7)),
+        ]
         burst = await together(*(house.ask(text, headers=headers) for text in texts))
 
     assert 1 == len({told(reply)[3] for reply in burst})
@@ -409,17 +485,24 @@ async def test_first_calls_of_a_session_that_come_together_ask_once():
 
 
 async def test_a_first_call_whose_app_leaves_has_asked_for_the_others_too():
-    """One question a session: what it came to is pinned, and the ones that waited for it adopt it."""
+    """One question a session: what it came to is pinned, and the ones that waited for it adopt
+    it.
+    """
     headers = {"x-model-affinity": "s1"}
     async with routed() as house:
         house.router.script.always("slow delay=0.2")
         _, writer = await asyncio.open_connection("127.0.0.1", house.app.ports.data)
-        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Make this short"}]}
+        body = {
+            "model": "gpt-4o-mini",
+            "messages": [{"role": "user", "content": "Make this short"}],
+        }
         writer.write(json_request(CHAT, body, headers))
         await house.router.wait_for_requests(1)
         waiting = asyncio.TaskGroup()
         async with waiting as group:
-            later = group.create_task(house.ask("Make this long text short, please", headers=headers))
+            later = group.create_task(
+                house.ask("Make this long text short, please", headers=headers)
+            )
             await asyncio.sleep(0.05)  # sleep: the second call is to wait for the first
             writer.transport.abort()
 
@@ -430,8 +513,8 @@ async def test_a_first_call_whose_app_leaves_has_asked_for_the_others_too():
 
 
 async def test_what_a_call_waits_for_anothers_question_counts_against_its_own():
-    """Nobody waits two deadlines: what the first call found does not speak the second one's dialect, and there is too
-    little time left for a question of its own.
+    """Nobody waits two deadlines: what the first call found does not speak the second one's
+    dialect, and there is too little time left for a question of its own.
     """
     headers = {"x-model-affinity": "s1"}
     text = "Write new functions and boilerplate"

@@ -1,4 +1,6 @@
-"""What the SDKs raise: the exception classes that an app already handles, whoever made the error."""
+"""What the SDKs raise: the exception classes that an app already handles, whoever made the
+error.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +49,16 @@ SIDECAR_MADE = {
 
 
 @pytest_asyncio.fixture(params=KINDS, loop_scope="module")
-async def sdks(request: pytest.FixtureRequest, failing_sidecar: SidecarProcess) -> AsyncIterator[Sdks]:
+async def sdks(
+    request: pytest.FixtureRequest, failing_sidecar: SidecarProcess
+) -> AsyncIterator[Sdks]:
     async with open_sdks(failing_sidecar.data_url, request.param) as sdks:
         yield sdks
 
 
-async def raised(sdks: Sdks, path: str, model: str, *, is_streamed: bool = False, said: str = "Hello") -> Any:
+async def raised(
+    sdks: Sdks, path: str, model: str, *, is_streamed: bool = False, said: str = "Hello"
+) -> Any:
     """The exception that the SDK of this path raises. Fails the test where it raises none."""
     method = {
         CHAT: sdks.openai.chat.completions.create,
@@ -76,7 +82,9 @@ def class_for(path: str, status: int) -> type[Exception]:
 async def test_errors_of_the_provider(
     sdks: Sdks, shared_provider: DemoProvider, path: str, status: int, is_streamed: bool
 ) -> None:
-    """A provider's error reaches the SDK as the provider wrote it, byte for byte, and is not called ours."""
+    """A provider's error reaches the SDK as the provider wrote it, byte for byte, and is not called
+    ours.
+    """
     model = failing.model_of(path, status)
     shared_provider.script.next(str(status), model=model)
     error = await raised(sdks, path, model, is_streamed=is_streamed)
@@ -87,12 +95,18 @@ async def test_errors_of_the_provider(
 
 
 @pytest.mark.parametrize("path", GENERATING_PATHS)
-async def test_retry_after_of_the_provider(sdks: Sdks, shared_provider: DemoProvider, path: str) -> None:
+async def test_retry_after_of_the_provider(
+    sdks: Sdks, shared_provider: DemoProvider, path: str
+) -> None:
     """The provider's Retry-After and rate limits reach the app's own backoff."""
     model = failing.model_of(path, 429)
     shared_provider.script.next("429 retry-after=7", model=model)
     headers = (await raised(sdks, path, model)).response.headers
-    limits = "anthropic-ratelimit-requests-limit" if failing.is_anthropic(path) else "x-ratelimit-limit-requests"
+    limits = (
+        "anthropic-ratelimit-requests-limit"
+        if failing.is_anthropic(path)
+        else "x-ratelimit-limit-requests"
+    )
     assert (headers["retry-after"], limits in headers) == ("7", True)
 
 
@@ -102,7 +116,9 @@ async def test_retry_after_of_the_provider(sdks: Sdks, shared_provider: DemoProv
 async def test_errors_of_the_sidecar(
     sdks: Sdks, shared_provider: DemoProvider, path: str, what: str, is_streamed: bool
 ) -> None:
-    """The sidecar's own errors are the SDK's exceptions for their status, with our code where the SDK shows one."""
+    """The sidecar's own errors are the SDK's exceptions for their status, with our code where the
+    SDK shows one.
+    """
     status, code = SIDECAR_MADE[what]
     model = failing.model_of(path, what)
     if what in {"slow", "garbage"}:

@@ -11,7 +11,12 @@ from tests.support.sidecar_process import SidecarProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CONFIGURED = ["openai/gpt-4o-mini", "openai/gpt-4o", "openai/text-embedding-3-small", "anthropic/claude-demo"]
+CONFIGURED = [
+    "openai/gpt-4o-mini",
+    "openai/gpt-4o",
+    "openai/text-embedding-3-small",
+    "anthropic/claude-demo",
+]
 
 
 class TestThroughTheSidecar(SdkMatrix):
@@ -27,15 +32,21 @@ class TestThroughTheSidecar(SdkMatrix):
 
     @pytest.mark.parametrize("asked", ["openai/gpt-4o-mini", "gpt-4o-mini", "fast"])
     async def test_names_of_a_model(self, sdks: Sdks, asked: str) -> None:
-        """A model can be asked for by its entry, its bare id or an alias; the provider gets its bare id."""
-        reply = await sdks.call(sdks.openai.chat.completions.with_raw_response.create, **hello(asked))
+        """A model can be asked for by its entry, its bare id or an alias; the provider gets its
+        bare id.
+        """
+        reply = await sdks.call(
+            sdks.openai.chat.completions.with_raw_response.create, **hello(asked)
+        )
         assert reply.parse().choices[0].message.content == answer("gpt-4o-mini")
         assert reply.headers["x-plano-model"] == "openai/gpt-4o-mini"
         assert reply.headers["x-plano-source"] == "requested"
 
     async def test_chat_at_anthropic(self, sdks: Sdks) -> None:
         """Anthropic speaks chat as well: an OpenAI SDK gets an answer from it."""
-        reply = await sdks.call(sdks.openai.chat.completions.create, **hello("anthropic/claude-demo"))
+        reply = await sdks.call(
+            sdks.openai.chat.completions.create, **hello("anthropic/claude-demo")
+        )
         assert reply.choices[0].message.content == answer("claude-demo")
 
     async def test_files(self, sdks: Sdks, shared_provider: DemoProvider) -> None:
@@ -58,12 +69,18 @@ class TestThroughTheSidecar(SdkMatrix):
         assert anthropic_request.header_values("authorization") == []
         version = sdks.anthropic.default_headers["anthropic-version"]
         assert anthropic_request.header_values("anthropic-version") == [version]
-        assert openai_request.header("x-stainless-lang") == anthropic_request.header("x-stainless-lang") == "python"
+        assert (
+            openai_request.header("x-stainless-lang")
+            == anthropic_request.header("x-stainless-lang")
+            == "python"
+        )
         assert openai_request.header_values("accept-encoding") in ([], ["identity"])
 
     async def test_provider_headers_come_back(self, sdks: Sdks) -> None:
         """Rate limits, request ids and repeated headers of the provider reach the app."""
-        chat = await sdks.call(sdks.openai.chat.completions.with_raw_response.create, **hello("gpt-4o"))
+        chat = await sdks.call(
+            sdks.openai.chat.completions.with_raw_response.create, **hello("gpt-4o")
+        )
         assert chat.headers["x-ratelimit-remaining-requests"] == "9999"
         assert chat.headers["x-plano-upstream-request-id"].startswith("req_demo")
         assert len(chat.headers.get_list("set-cookie")) == 2

@@ -1,4 +1,6 @@
-"""Streams through the sidecar: bytes as the provider sent them, and no end that looks well where it was not."""
+"""Streams through the sidecar: bytes as the provider sent them, and no end that looks well where it
+was not.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 TERMINAL = {CHAT: b"[DONE]", RESPONSES: b"response.completed", MESSAGES: b"message_stop"}
 
 
-async def ask(sidecar: SidecarProcess, path: str, *, model: str | None = None, streams: bool = True) -> RawReply:
+async def ask(
+    sidecar: SidecarProcess, path: str, *, model: str | None = None, streams: bool = True
+) -> RawReply:
     body = failing.body_for(path, model or failing.good_model(path), stream=streams)
     return await exchange(sidecar.data_port, json_request(path, body))
 
@@ -36,22 +40,34 @@ async def ask(sidecar: SidecarProcess, path: str, *, model: str | None = None, s
 async def test_the_request_keeps_its_bytes(
     shared_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, streams: bool
 ) -> None:
-    """Odd spacing, odd numbers, escapes, unknown fields: all reach the provider as written, but for the model's name."""
+    """Odd spacing, odd numbers, escapes, unknown fields: all reach the provider as written, but for
+    the model's name.
+    """
     bare = failing.good_model(path)
     full = f"{'anthropic' if failing.is_anthropic(path) else 'openai'}/{bare}"
     text = json.dumps(failing.body_for(path, "MODEL", stream=streams))
     odd = text.replace("{", '{ "seed" : 1.0e+2,\t"x":"\\u00e9\\/\\ud83d\\ude00 é",\r\n', 1) + " \n"
-    await exchange(shared_sidecar.data_port, raw_request("POST", path, odd.replace("MODEL", full).encode()))
+    await exchange(
+        shared_sidecar.data_port, raw_request("POST", path, odd.replace("MODEL", full).encode())
+    )
     assert shared_provider.requests[-1].body == odd.replace("MODEL", bare).encode()
 
 
-@pytest.mark.parametrize("act", [Act.ANSWER, Act.DRIBBLE, Act.HUGE_LINE, Act.EARLY_HINTS, Act.CLOSE, Act.GZIP])
+@pytest.mark.parametrize(
+    "act", [Act.ANSWER, Act.DRIBBLE, Act.HUGE_LINE, Act.EARLY_HINTS, Act.CLOSE, Act.GZIP]
+)
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_the_answer_keeps_its_bytes(
-    shared_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, act: Act, streams: bool
+    shared_sidecar: SidecarProcess,
+    shared_provider: DemoProvider,
+    path: str,
+    act: Act,
+    streams: bool,
 ) -> None:
-    """However the provider cuts or codes its answer, the app gets the same bytes, and a proper end."""
+    """However the provider cuts or codes its answer, the app gets the same bytes, and a proper
+    end.
+    """
     shared_provider.script.next(Fault(act=act))
     reply = await ask(shared_sidecar, path, streams=streams)
     assert (reply.status, reply.is_complete) == (200, True)
@@ -86,7 +102,9 @@ async def test_the_first_event_does_not_wait_for_the_second(
 async def test_an_app_that_leaves_ends_the_providers_work(
     shared_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
 ) -> None:
-    """When the app hangs up, before the first byte or after it, the provider's connection is closed at once."""
+    """When the app hangs up, before the first byte or after it, the provider's connection is closed
+    at once.
+    """
     shared_provider.script.next(wish)
     before = shared_provider.seen
     body = failing.body_for(path, failing.good_model(path), stream=True)
@@ -117,7 +135,9 @@ DEATHS_AT_A_BOUNDARY = [
 async def test_a_stream_that_dies_between_events(
     failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
 ) -> None:
-    """What came is passed on, then one error event in the dialect, then the connection is aborted: no proper end."""
+    """What came is passed on, then one error event in the dialect, then the connection is aborted:
+    no proper end.
+    """
     reply = await ask_and_break(failing_sidecar, shared_provider, path, wish)
     sent = bytes(shared_provider.requests[-1].sent)
     assert (reply.status, reply.is_complete) == (200, False)
@@ -125,10 +145,13 @@ async def test_a_stream_that_dies_between_events(
     assert_error_event(path, reply.body.removeprefix(sent))
 
 
-async def ask_and_break(sidecar: SidecarProcess, provider: DemoProvider, path: str, wish: str) -> RawReply:
+async def ask_and_break(
+    sidecar: SidecarProcess, provider: DemoProvider, path: str, wish: str
+) -> RawReply:
     """Make a streamed call whose provider breaks it only after the app has the first event.
 
-    Without that, a sidecar that sees events and death in one read could rightly answer with an error status.
+    Without that, a sidecar that sees events and death in one read could rightly answer with an
+    error status.
     """
     gate, model = asyncio.Event(), failing.model_of(path, "slow")
     fault = msgspec.structs.replace(parse_fault(wish), hold=gate, hold_after_events=3)
@@ -156,7 +179,11 @@ def assert_error_event(path: str, event: bytes) -> None:
     lines = dict(line.split(": ", 1) for line in event.decode().splitlines() if line)
     told = json.loads(lines["data"])
     if path == MESSAGES:
-        assert (lines["event"], told["type"], sorted(told["error"])) == ("error", "error", ["message", "type"])
+        assert (lines["event"], told["type"], sorted(told["error"])) == (
+            "error",
+            "error",
+            ["message", "type"],
+        )
     else:
         assert told["error"]["code"] == "stream_incomplete"
 
@@ -166,7 +193,9 @@ def assert_error_event(path: str, event: bytes) -> None:
 async def test_a_stream_that_dies_inside_an_event(
     failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
 ) -> None:
-    """A broken event is not made worse by another one inside it: the connection is aborted where it broke."""
+    """A broken event is not made worse by another one inside it: the connection is aborted where it
+    broke.
+    """
     reply = await ask_and_break(failing_sidecar, shared_provider, path, wish)
     assert (reply.body, reply.is_complete) == (bytes(shared_provider.requests[-1].sent), False)
 
@@ -187,7 +216,9 @@ async def test_a_whole_answer_that_dies(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("wish", [*DEATHS_AT_A_BOUNDARY, "hang-stream after=3", "cut-inside after=3"])
+@pytest.mark.parametrize(
+    "wish", [*DEATHS_AT_A_BOUNDARY, "hang-stream after=3", "cut-inside after=3"]
+)
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_the_sdks_raise(
     failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str, kind: str
@@ -204,6 +235,10 @@ async def test_the_sdks_raise(
         body = failing.body_for(path, model)
         with pytest.raises(Exception, match=r".+") as caught:
             await sdks.events(method, **body)
-    if not wish.startswith("cut-inside"):  # there it is the HTTP client's own error, not the same in every version
+    if not wish.startswith(
+        "cut-inside"
+    ):  # there it is the HTTP client's own error, not the same in every version
         assert isinstance(caught.value, anthropic.APIError if path == MESSAGES else openai.APIError)
-        assert not isinstance(caught.value, openai.APIConnectionError | anthropic.APIConnectionError)
+        assert not isinstance(
+            caught.value, openai.APIConnectionError | anthropic.APIConnectionError
+        )

@@ -1,4 +1,6 @@
-"""Streams as providers send them, cut in every place: the app gets the same bytes, Prometheus the right tokens."""
+"""Streams as providers send them, cut in every place: the app gets the same bytes, Prometheus the
+right tokens.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ CASES = {
 class Player:
     """A provider that answers each call with given pieces of a body, each sent by itself."""
 
-    def __init__(self, content_type: str = "text/event-stream; charset=utf-8", coding: str = "") -> None:
+    def __init__(
+        self, content_type: str = "text/event-stream; charset=utf-8", coding: str = ""
+    ) -> None:
         self.pieces: list[bytes] = []
         self._head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n{coding}\r\n"
 
@@ -48,7 +52,11 @@ class Player:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+                length = next(
+                    line
+                    for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-length:")
+                )
                 await reader.readexactly(int(length.partition(b":")[2]))
                 writer.write(self._head.encode())
                 for piece in self.pieces:
@@ -131,11 +139,18 @@ async def test_what_comes_compressed_passes_untouched_and_counts_as_missing(tmp_
 
 @pytest.mark.parametrize("size", [1 << 10, 50 << 20])
 async def test_a_long_answer_in_one_line(tmp_path, size):
-    """50 MB on one line: the tap gives that line up, the stream goes on, and what comes after it is read."""
+    """50 MB on one line: the tap gives that line up, the stream goes on, and what comes after it is
+    read.
+    """
     path, model, expected = CASES["chat_tools"]
     stream = (STREAMS / "chat_tools.sse").read_bytes()
     player = Player()
-    player.pieces = [b'data: {"x":"', *[b"y" * min(size, 1 << 20)] * max(1, size >> 20), b'"}\n\n', stream]
+    player.pieces = [
+        b'data: {"x":"',
+        *[b"y" * min(size, 1 << 20)] * max(1, size >> 20),
+        b'"}\n\n',
+        stream,
+    ]
     async with _played(player, tmp_path) as app:
         reply = await _ask(app, path, model)
         tokens = await _tokens(app)
@@ -152,11 +167,15 @@ async def test_an_app_that_leaves_in_mid_stream_is_billed_for_what_came(tmp_path
     player.pieces = [stream[: stream.index(b"message_delta")], *[b": ping\n\n"] * (1 << 20)]
     async with _played(player, tmp_path) as app:
         reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
-        writer.write(json_request(path, {"model": model, "stream": True, "messages": [], "max_tokens": 9}))
+        writer.write(
+            json_request(path, {"model": model, "stream": True, "messages": [], "max_tokens": 9})
+        )
         await reader.readuntil(b": ping")
         writer.transport.abort()
         while app._drain.in_flight:
-            await asyncio.sleep(0.01)  # sleep: nobody is told when a call that was cancelled has ended
+            await asyncio.sleep(
+                0.01
+            )  # sleep: nobody is told when a call that was cancelled has ended
         tokens = await _tokens(app)
         body = (await exchange(app.ports.admin, raw_request("GET", "/metrics"))).body
 

@@ -1,4 +1,6 @@
-"""A provider's answer that is cut somewhere on the wire: no SDK takes the fragment for the whole."""
+"""A provider's answer that is cut somewhere on the wire: no SDK takes the fragment for the
+whole.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ TERMINAL = {CHAT: b"[DONE]", MESSAGES: b"message_stop"}
 
 
 class Cutter:
-    """A provider that sends the first ``cut`` bytes of an answer and hangs up, in order or with a reset."""
+    """A provider that sends the first ``cut`` bytes of an answer and hangs up, in order or with a
+    reset.
+    """
 
     def __init__(self, wire: bytes) -> None:
         self.wire, self.cut = wire, len(wire)
@@ -32,12 +36,16 @@ class Cutter:
     async def provide(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+            length = next(
+                line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
+            )
             await reader.readexactly(int(length.partition(b":")[2]))
             writer.write(self.wire[: self.cut])
             await writer.drain()
             if self.cut % 2:
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
         writer.close()
 
 
@@ -47,7 +55,9 @@ def chunked(body: bytes) -> bytes:
 
 
 async def answer_of(path: str, *, streams: bool, coding: str, framing: str) -> tuple[bytes, int]:
-    """What the demo provider answers, as it stands on the wire, and how many bytes an SDK must have got of it."""
+    """What the demo provider answers, as it stands on the wire, and how many bytes an SDK must have
+    got of it.
+    """
     async with DemoProvider() as provider:
         port = int(provider.url.rpartition(":")[2])
         body = body_for(path, good_model(path), stream=streams)
@@ -70,13 +80,23 @@ async def answer_of(path: str, *, streams: bool, coding: str, framing: str) -> t
         told = reply.body.rstrip(b"\n")  # the last event is the answer once more
     else:
         told = reply.body[: reply.body.rindex(b"\n\n", 0, reply.body.index(TERMINAL[path]))]
-    return wire, len(wire) - len(chunked(reply.body) if framing == "chunks" else reply.body) + len(told)
+    return wire, len(wire) - len(chunked(reply.body) if framing == "chunks" else reply.body) + len(
+        told
+    )
 
 
 def cuts_of(wire: bytes, needed_bytes: int) -> list[int]:
-    """Nothing, inside the head, at its end, at and beside chunks' edges, all over the body, and just before the end."""
+    """Nothing, inside the head, at its end, at and beside chunks' edges, all over the body, and
+    just before the end.
+    """
     head_bytes = wire.index(b"\r\n\r\n") + 4
-    edges = [head_bytes, head_bytes + 1, head_bytes + 4, head_bytes + 5, head_bytes + CHUNK_BYTES + 4]
+    edges = [
+        head_bytes,
+        head_bytes + 1,
+        head_bytes + 4,
+        head_bytes + 5,
+        head_bytes + CHUNK_BYTES + 4,
+    ]
     step = max(1, needed_bytes // CUTS)
     cuts = {
         0,
@@ -105,7 +125,8 @@ WAYS = [
     for streams in (True, False)
     for coding in ("identity", "gzip")
     for framing in ("chunks", "length", "close")
-    # Where the connection's end is the answer's, only an event stream in the clear says that something is missing.
+    # Where the connection's end is the answer's, only an event stream in the clear says that
+    # something is missing.
     if framing != "close" or (streams and coding == "identity")
 ]
 
@@ -120,7 +141,9 @@ async def test_whatever_is_cut_the_sdks_raise(tmp_path, path, streams, coding, f
     provider = await asyncio.start_server(cutter.provide, "127.0.0.1", 0)
     ended_well = []
     async with (
-        running_app(sidecar_config(f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"), tmp_path) as app,
+        running_app(
+            sidecar_config(f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"), tmp_path
+        ) as app,
         open_sdks(f"http://127.0.0.1:{app.ports.data}", kind) as sdks,
     ):
         whole = await call(sdks, path, streams=streams)
@@ -131,7 +154,8 @@ async def test_whatever_is_cut_the_sdks_raise(tmp_path, path, streams, coding, f
                 got = await call(sdks, path, streams=streams)
             except Exception:
                 continue
-            # Of a compressed stream what came may hold all events: only the checksum behind them is missing then.
+            # Of a compressed stream what came may hold all events: only the checksum behind them is
+            # missing then.
             if not (streams and coding == "gzip" and got == whole):
                 ended_well.append(cut)
     provider.close()

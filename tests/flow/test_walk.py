@@ -1,4 +1,6 @@
-"""The walk over a plan: groups before the next model, cooling that refuses nothing, and where it ends."""
+"""The walk over a plan: groups before the next model, cooling that refuses nothing, and where it
+ends.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +21,43 @@ def _grouped(url: str) -> dict[str, Any]:
     """One model under three entries, each with its own key, and another model."""
     keys = ("east", "west", "north")
     group = [{"name": key, "model": GPT, "access_key": key, "base_url": url} for key in keys]
-    return {"model_providers": [*group, {"model": MINI, "access_key": "mini", "base_url": url, "default": True}]}
+    return {
+        "model_providers": [
+            *group,
+            {"model": MINI, "access_key": "mini", "base_url": url, "default": True},
+        ]
+    }
 
 
 def _keys(house: Routed) -> list[str]:
-    return [(request.header("authorization") or "").removeprefix("Bearer ") for request in house.provider.requests]
+    return [
+        (request.header("authorization") or "").removeprefix("Bearer ")
+        for request in house.provider.requests
+    ]
 
 
 @pytest.mark.parametrize(
     ("attempts", "tried", "status"),
-    [(4, ["east", "west", "north", "mini"], 200), (3, ["east", "west", "north"], 503), (2, ["east", "west"], 503)],
+    [
+        (4, ["east", "west", "north", "mini"], 200),
+        (3, ["east", "west", "north"], 503),
+        (2, ["east", "west"], 503),
+    ],
 )
 async def test_a_group_is_tried_before_the_next_model(attempts, tried, status):
     """Entry by entry, in the order of the config; every entry counts as an attempt."""
-    async with routed(adapt=_grouped, routing_preferences=[ROUTE], limits={"attempts": attempts}) as house:
+    async with routed(
+        adapt=_grouped, routing_preferences=[ROUTE], limits={"attempts": attempts}
+    ) as house:
         house.provider.script.always("503", model="gpt-4o")
         reply = await house.ask(TEXT)
         steps = await house.metrics("failovers_total")
 
-    assert (tried, status, str(len(tried))) == (_keys(house), reply.status, reply.header("x-plano-attempts"))
+    assert (tried, status, str(len(tried))) == (
+        _keys(house),
+        reply.status,
+        reply.header("x-plano-attempts"),
+    )
     assert len(tried) - 1 == sum(steps.values())
 
 
@@ -79,7 +99,12 @@ async def _beside(url: str, **more: Any) -> tuple[Any, dict[tuple[str, ...], flo
 
     def adapt(good: str) -> dict[str, Any]:
         first = {"model": GPT, "access_key": "k", "base_url": url, **more}
-        return {"model_providers": [first, {"model": MINI, "access_key": "k", "base_url": good, "default": True}]}
+        return {
+            "model_providers": [
+                first,
+                {"model": MINI, "access_key": "k", "base_url": good, "default": True},
+            ]
+        }
 
     async with routed(adapt=adapt, routing_preferences=[ROUTE]) as house:
         reply = await house.ask(TEXT, stream=True)
@@ -93,7 +118,12 @@ async def test_a_provider_that_refuses_connections():
     """Nobody listens there."""
     reply, steps = await _beside(f"http://127.0.0.1:{closed_port()}")
 
-    assert SERVED == (steps, reply.status, reply.header("x-plano-model"), reply.header("x-plano-attempts"))
+    assert SERVED == (
+        steps,
+        reply.status,
+        reply.header("x-plano-model"),
+        reply.header("x-plano-attempts"),
+    )
 
 
 async def test_a_provider_whose_tls_fails():
@@ -101,7 +131,12 @@ async def test_a_provider_whose_tls_fails():
     async with DemoProvider() as plain:
         reply, steps = await _beside(plain.url.replace("http:", "https:"))
 
-    assert SERVED == (steps, reply.status, reply.header("x-plano-model"), reply.header("x-plano-attempts"))
+    assert SERVED == (
+        steps,
+        reply.status,
+        reply.header("x-plano-model"),
+        reply.header("x-plano-attempts"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +149,9 @@ async def test_a_provider_whose_tls_fails():
     ],
 )
 async def test_a_head_alone_is_no_answer(wish, outcome):
-    """Some servers send it before they think. Until the body begins nothing has gone to the app, and the next one serves."""
+    """Some servers send it before they think. Until the body begins nothing has gone to the app,
+    and the next one serves.
+    """
     async with routed(routing_preferences=[ROUTE], timeouts={"first_byte_s": 0.3}) as house:
         house.provider.script.always(wish, model="gpt-4o")
         reply = await house.ask(TEXT, stream=True)

@@ -1,4 +1,6 @@
-"""Several sidecars, one Redis, many sessions whose first calls come at once: do all get the same model?"""
+"""Several sidecars, one Redis, many sessions whose first calls come at once: do all get the same
+model?
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,14 @@ class Fleet(NamedTuple):
     redis: RedisServer
 
 
-def shared_config(provider_url: str, router_url: str, redis_url: str, **overrides: Any) -> dict[str, Any]:
+def shared_config(
+    provider_url: str, router_url: str, redis_url: str, **overrides: Any
+) -> dict[str, Any]:
     """Four routes of one model each, pins in Redis."""
     config = sidecar_config(provider_url)
-    config["model_providers"] = [{"model": model, "access_key": "k", "base_url": provider_url} for model in MODELS]
+    config["model_providers"] = [
+        {"model": model, "access_key": "k", "base_url": provider_url} for model in MODELS
+    ]
     config["model_providers"][0]["default"] = True
     config["model_providers"].append({"model": "plano/router", "base_url": router_url})
     routes = [
@@ -61,10 +67,16 @@ def shared_config(provider_url: str, router_url: str, redis_url: str, **override
 @contextlib.asynccontextmanager
 async def fleet(processes: int = PROCESSES, **overrides: Any) -> AsyncIterator[Fleet]:
     """A fleet that is ready."""
-    async with DemoProvider(record=4) as provider, FickleRouter(record=4) as router, redis_server() as redis:
+    async with (
+        DemoProvider(record=4) as provider,
+        FickleRouter(record=4) as router,
+        redis_server() as redis,
+    ):
         with tempfile.TemporaryDirectory() as work:
             sidecars = [
-                SidecarProcess(shared_config(provider.url, router.url, redis.url, **overrides), Path(work))
+                SidecarProcess(
+                    shared_config(provider.url, router.url, redis.url, **overrides), Path(work)
+                )
                 for _ in range(processes)
             ]
             try:
@@ -113,18 +125,25 @@ class Agreement(NamedTuple):
 
 
 async def agree(house: Fleet, sessions: int, *, sessions_at_once: int = 16) -> Agreement:
-    """``AT_ONCE`` concurrent first calls of each session, spread over all processes; then one more through each."""
+    """``AT_ONCE`` concurrent first calls of each session, spread over all processes; then one more
+    through each.
+    """
     models: collections.Counter[str] = collections.Counter()
     disagreements = 0
     left = iter(range(sessions))
 
     async def work() -> None:
         nonlocal disagreements
-        lines = [Line(house.sidecars[number % len(house.sidecars)].data_port) for number in range(AT_ONCE)]
+        lines = [
+            Line(house.sidecars[number % len(house.sidecars)].data_port)
+            for number in range(AT_ONCE)
+        ]
         for number in left:
             session = f"session-{number}"
             first = await asyncio.gather(*(line.decide(session, session) for line in lines))
-            later = await asyncio.gather(*(line.decide(session, "later") for line in lines[: len(house.sidecars)]))
+            later = await asyncio.gather(
+                *(line.decide(session, "later") for line in lines[: len(house.sidecars)])
+            )
             disagreements += len({*first, *later}) - 1
             models[first[0]] += 1
         for line in lines:

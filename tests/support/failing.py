@@ -17,7 +17,8 @@ GENERATING_PATHS = (CHAT, RESPONSES, MESSAGES)
 
 
 def failing_config(provider_url: str) -> dict[str, Any]:
-    """For each provider: models whose port is closed, that are slow, that talk nonsense, and one for each error status.
+    """For each provider: models whose port is closed, that are slow, that talk nonsense, and one
+    for each error status.
 
     The demo provider fails them by its script: see `model_of`.
     """
@@ -27,9 +28,18 @@ def failing_config(provider_url: str) -> dict[str, Any]:
     for prefix in ("openai", "anthropic"):
         config["model_providers"] += [
             {"model": f"{prefix}/{prefix}-closed", "access_key": "sk-demo", "base_url": closed_url},
-            {"model": f"{prefix}/{prefix}-slow", "access_key": "sk-demo", "base_url": provider_url, "timeouts": short},
+            {
+                "model": f"{prefix}/{prefix}-slow",
+                "access_key": "sk-demo",
+                "base_url": provider_url,
+                "timeouts": short,
+            },
             *(
-                {"model": f"{prefix}/{prefix}-{what}", "access_key": "sk-demo", "base_url": provider_url}
+                {
+                    "model": f"{prefix}/{prefix}-{what}",
+                    "access_key": "sk-demo",
+                    "base_url": provider_url,
+                }
                 for what in ("garbage", *PROVIDER_STATUSES)
             ),
         ]
@@ -61,4 +71,10 @@ def body_for(path: str, model: str | None, said: str = "Hello", **more: Any) -> 
 
 def good_model(path: str) -> str:
     """A configured model that works."""
-    return "claude-demo" if is_anthropic(path) else "text-embedding-3-small" if path == EMBEDDINGS else "gpt-4o"
+    return (
+        "claude-demo"
+        if is_anthropic(path)
+        else "text-embedding-3-small"
+        if path == EMBEDDINGS
+        else "gpt-4o"
+    )

@@ -1,6 +1,7 @@
 """Fixtures: demo providers and sidecar processes.
 
-``shared_`` ones live for a module, whose tests then run in one loop: ``pytestmark = pytest.mark.asyncio(loop_scope="module")``.
+``shared_`` ones live for a module, whose tests then run in one loop: ``pytestmark =
+pytest.mark.asyncio(loop_scope="module")``.
 """
 
 from __future__ import annotations
@@ -73,12 +74,16 @@ async def shared_sidecar(
 async def failing_sidecar(
     shared_provider: DemoProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[SidecarProcess]:
-    """A sidecar process for all tests of a module, whose providers fail in every way: see `tests.support.failing`."""
+    """A sidecar process for all tests of a module, whose providers fail in every way: see
+    `tests.support.failing`.
+    """
     async for process in _one_sidecar(failing_config(shared_provider.url), tmp_path_factory):
         yield process
 
 
-async def _one_sidecar(config: dict[str, Any], paths: pytest.TempPathFactory) -> AsyncIterator[SidecarProcess]:
+async def _one_sidecar(
+    config: dict[str, Any], paths: pytest.TempPathFactory
+) -> AsyncIterator[SidecarProcess]:
     process = SidecarProcess(config, paths.mktemp("sidecar"))
     try:
         await process.wait_ready()

@@ -1,4 +1,6 @@
-"""A TCP proxy that holds what a server says, or part of what its client does, and lets go of it in one piece."""
+"""A TCP proxy that holds what a server says, or part of what its client does, and lets go of it in
+one piece.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class HoldingProxy:
         self._holds = True
 
     def split_at(self, text: bytes) -> None:
-        """Hold what a client says from this text on, until `join`: a segment that is still under way."""
+        """Hold what a client says from this text on, until `join`: a segment that is still under
+        way.
+        """
         self._split_at = text
         self._rest.clear()
 

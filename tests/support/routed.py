@@ -1,4 +1,6 @@
-"""A sidecar with three kinds of work, for tests: a router model whose answers are given, and what a scrape says."""
+"""A sidecar with three kinds of work, for tests: a router model whose answers are given, and what a
+scrape says.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ PREFERENCES: list[dict[str, Any]] = [
         "description": "writing new functions, scripts or boilerplate",
         "models": ["anthropic/claude-demo", "openai/gpt-4o"],
     },
-    {"name": "summaries", "description": "making long texts short", "models": ["openai/gpt-4o", "openai/gpt-4o-mini"]},
+    {
+        "name": "summaries",
+        "description": "making long texts short",
+        "models": ["openai/gpt-4o", "openai/gpt-4o-mini"],
+    },
 ]
 
 
@@ -47,10 +53,16 @@ class Routed(NamedTuple):
     router: ScriptedRouter
 
     async def ask(self, text: str = "Write a function", path: str = CHAT, **more: Any) -> RawReply:
-        """One call whose newest user message is ``text``; ``headers`` and body members can be given."""
+        """One call whose newest user message is ``text``; ``headers`` and body members can be
+        given.
+        """
         headers = more.pop("headers", {})
         body: dict[str, Any] = {"model": "gpt-4o-mini", "max_tokens": 9}
-        body |= {"input": text} if path.endswith(RESPONSES) else {"messages": [{"role": "user", "content": text}]}
+        body |= (
+            {"input": text}
+            if path.endswith(RESPONSES)
+            else {"messages": [{"role": "user", "content": text}]}
+        )
         if path == MESSAGES:
             body["model"] = "claude-demo"
         return await exchange(self.app.ports.data, json_request(path, body | more, headers))
@@ -68,19 +80,27 @@ class Routed(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def routed(
-    prices: dict[str, Any] | None = None, adapt: Callable[[str], dict[str, Any]] | None = None, **overrides: Any
+    prices: dict[str, Any] | None = None,
+    adapt: Callable[[str], dict[str, Any]] | None = None,
+    **overrides: Any,
 ) -> AsyncIterator[Routed]:
-    """Provider, router model and sidecar; ``prices`` by model, ``overrides`` replace keys of the config, and so does
-    what ``adapt`` makes of the provider's URL.
+    """Provider, router model and sidecar; ``prices`` by model, ``overrides`` replace keys of the
+    config, and so does what ``adapt`` makes of the provider's URL.
     """
     async with DemoProvider() as provider, ScriptedRouter() as router:
         config = sidecar_config(provider.url)
         for entry in config["model_providers"]:
             if prices and entry["model"] in prices:
                 entry["price"] = prices[entry["model"]]
-        config |= {} if adapt is None else {"model_aliases": {}, "passthrough": [], **adapt(provider.url)}
+        config |= (
+            {} if adapt is None else {"model_aliases": {}, "passthrough": [], **adapt(provider.url)}
+        )
         config["model_providers"].append({"model": "plano/router", "base_url": router.url})
-        config = {"routing_preferences": PREFERENCES} | config | {"overrides": {"llm_routing_model": "plano/router"}}
+        config = (
+            {"routing_preferences": PREFERENCES}
+            | config
+            | {"overrides": {"llm_routing_model": "plano/router"}}
+        )
         config |= overrides
         with tempfile.TemporaryDirectory() as work:
             async with running_app(config, Path(work)) as app:

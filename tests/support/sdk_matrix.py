@@ -1,4 +1,6 @@
-"""What both SDKs must be able to do against anything that speaks the providers' APIs: a provider, or the sidecar."""
+"""What both SDKs must be able to do against anything that speaks the providers' APIs: a provider,
+or the sidecar.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ WEATHER: dict[str, Any] = {
     "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
     "required": ["city"],
 }
-CHAT_TOOL = {"type": "function", "function": {"name": "weather", "description": "Forecast", "parameters": WEATHER}}
+CHAT_TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "description": "Forecast", "parameters": WEATHER},
+}
 RESPONSES_TOOL = {"type": "function", "name": "weather", "parameters": WEATHER, "strict": False}
 MESSAGES_TOOL = {"name": "weather", "description": "Forecast", "input_schema": WEATHER}
 ARGUMENTS = {"city": "demo", "days": 1}
@@ -48,12 +53,21 @@ class SdkMatrix:
     async def test_chat(self, sdks: Sdks) -> None:
         """A chat completion comes back whole, with its usage."""
         reply = await sdks.call(sdks.openai.chat.completions.create, **hello("gpt-4o"))
-        assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (answer("gpt-4o"), "stop")
-        assert (reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.usage.total_tokens) == (1, 15, 16)
+        assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (
+            answer("gpt-4o"),
+            "stop",
+        )
+        assert (
+            reply.usage.prompt_tokens,
+            reply.usage.completion_tokens,
+            reply.usage.total_tokens,
+        ) == (1, 15, 16)
 
     @pytest.mark.parametrize("asks_usage", [False, True])
     async def test_chat_streamed(self, sdks: Sdks, asks_usage: bool) -> None:
-        """A streamed chat completion comes piece by piece; usage comes last and only where it was asked for."""
+        """A streamed chat completion comes piece by piece; usage comes last and only where it was
+        asked for.
+        """
         more = {"stream_options": {"include_usage": True}} if asks_usage else {}
         chunks = await sdks.events(sdks.openai.chat.completions.create, **hello("gpt-4o", **more))
         pieces = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices]
@@ -63,7 +77,9 @@ class SdkMatrix:
 
     async def test_chat_tools(self, sdks: Sdks) -> None:
         """A chat tool call comes back with its name and arguments."""
-        reply = await sdks.call(sdks.openai.chat.completions.create, **hello("gpt-4o", tools=[CHAT_TOOL]))
+        reply = await sdks.call(
+            sdks.openai.chat.completions.create, **hello("gpt-4o", tools=[CHAT_TOOL])
+        )
         call = reply.choices[0].message.tool_calls[0]
         assert (call.function.name, json.loads(call.function.arguments)) == ("weather", ARGUMENTS)
         assert reply.choices[0].finish_reason == "tool_calls"
@@ -71,7 +87,9 @@ class SdkMatrix:
     async def test_chat_tools_streamed(self, sdks: Sdks) -> None:
         """The SDK's own helper puts a streamed chat tool call together."""
         stream = sdks.openai.chat.completions.stream
-        reply = await sdks.final(stream, "get_final_completion", **hello("gpt-4o", tools=[CHAT_TOOL]))
+        reply = await sdks.final(
+            stream, "get_final_completion", **hello("gpt-4o", tools=[CHAT_TOOL])
+        )
         call = reply.choices[0].message.tool_calls[0]
         assert (call.function.name, json.loads(call.function.arguments)) == ("weather", ARGUMENTS)
 
@@ -83,7 +101,9 @@ class SdkMatrix:
             {"role": "assistant", "content": None, "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
         ]
-        reply = await sdks.call(sdks.openai.chat.completions.create, model="gpt-4o", messages=turns, tools=[CHAT_TOOL])
+        reply = await sdks.call(
+            sdks.openai.chat.completions.create, model="gpt-4o", messages=turns, tools=[CHAT_TOOL]
+        )
         assert reply.choices[0].message.content == answer("gpt-4o")
 
     async def test_chat_image(self, sdks: Sdks) -> None:
@@ -107,19 +127,31 @@ class SdkMatrix:
         events = await sdks.events(sdks.openai.responses.create, model="gpt-4o", input="Hello")
         assert [event.sequence_number for event in events] == list(range(len(events)))
         assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
-        said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        said = "".join(
+            event.delta for event in events if event.type == "response.output_text.delta"
+        )
         assert (said, events[-1].response.output_text) == (answer("gpt-4o"), answer("gpt-4o"))
 
     async def test_responses_tools(self, sdks: Sdks) -> None:
         """A function call of the responses API comes back with its name and arguments."""
-        reply = await sdks.call(sdks.openai.responses.create, model="gpt-4o", input="Hello", tools=[RESPONSES_TOOL])
-        assert (reply.output[0].name, json.loads(reply.output[0].arguments)) == ("weather", ARGUMENTS)
+        reply = await sdks.call(
+            sdks.openai.responses.create, model="gpt-4o", input="Hello", tools=[RESPONSES_TOOL]
+        )
+        assert (reply.output[0].name, json.loads(reply.output[0].arguments)) == (
+            "weather",
+            ARGUMENTS,
+        )
 
     async def test_responses_tools_streamed(self, sdks: Sdks) -> None:
         """The SDK's own helper puts a streamed function call together."""
         stream = sdks.openai.responses.stream
-        reply = await sdks.final(stream, "get_final_response", model="gpt-4o", input="Hello", tools=[RESPONSES_TOOL])
-        assert (reply.output[0].name, json.loads(reply.output[0].arguments)) == ("weather", ARGUMENTS)
+        reply = await sdks.final(
+            stream, "get_final_response", model="gpt-4o", input="Hello", tools=[RESPONSES_TOOL]
+        )
+        assert (reply.output[0].name, json.loads(reply.output[0].arguments)) == (
+            "weather",
+            ARGUMENTS,
+        )
 
     async def test_responses_image(self, sdks: Sdks) -> None:
         """An image in a responses body arrives."""
@@ -133,16 +165,24 @@ class SdkMatrix:
 
     @pytest.mark.parametrize("encoding", ["float", "base64", None])
     async def test_embeddings(self, sdks: Sdks, encoding: str | None) -> None:
-        """Embeddings come back one for each input, the same whether as floats or as base64, and of unit length."""
+        """Embeddings come back one for each input, the same whether as floats or as base64, and of
+        unit length.
+        """
         more = {"encoding_format": encoding} if encoding else {}
         reply = await sdks.call(
-            sdks.openai.embeddings.create, model="text-embedding-3-small", input=["left", "right"], dimensions=8, **more
+            sdks.openai.embeddings.create,
+            model="text-embedding-3-small",
+            input=["left", "right"],
+            dimensions=8,
+            **more,
         )
         assert [entry.index for entry in reply.data] == [0, 1]
         if encoding == "base64":
             assert [len(entry.embedding) for entry in reply.data] == [44, 44]
         else:
-            assert [sum(x * x for x in e.embedding) for e in reply.data] == pytest.approx([1.0, 1.0], abs=1e-6)
+            assert [sum(x * x for x in e.embedding) for e in reply.data] == pytest.approx(
+                [1.0, 1.0], abs=1e-6
+            )
 
     async def test_messages(self, sdks: Sdks) -> None:
         """An Anthropic message comes back whole, with its usage."""
@@ -155,7 +195,10 @@ class SdkMatrix:
         events = await sdks.events(sdks.anthropic.messages.create, **hello(CLAUDE, max_tokens=99))
         kinds = [event.type for event in events]
         deltas = ["content_block_delta"] * 15
-        head, tail = ["message_start", "content_block_start"], ["content_block_stop", "message_delta", "message_stop"]
+        head, tail = (
+            ["message_start", "content_block_start"],
+            ["content_block_stop", "message_delta", "message_stop"],
+        )
         assert kinds == head + deltas + tail
         assert "".join(event.delta.text for event in events[2:17]) == answer(CLAUDE)
         assert events[-2].usage.output_tokens == 15
@@ -175,7 +218,9 @@ class SdkMatrix:
 
     async def test_messages_thinking_streamed(self, sdks: Sdks) -> None:
         """Thinking comes before the words, with its signature."""
-        arguments = hello(CLAUDE, max_tokens=2048, thinking={"type": "enabled", "budget_tokens": 1024})
+        arguments = hello(
+            CLAUDE, max_tokens=2048, thinking={"type": "enabled", "budget_tokens": 1024}
+        )
         reply = await sdks.final(sdks.anthropic.messages.stream, "get_final_message", **arguments)
         assert [block.type for block in reply.content] == ["thinking", "text"]
         assert reply.content[0].signature == "ZGVtbyBzaWduYXR1cmU="
@@ -183,8 +228,15 @@ class SdkMatrix:
     async def test_messages_image(self, sdks: Sdks) -> None:
         """An image in a messages body arrives."""
         source = {"type": "base64", "media_type": "image/png", "data": PNG}
-        turns = [{"role": "user", "content": [{"type": "image", "source": source}, {"type": "text", "text": "Hello"}]}]
-        reply = await sdks.call(sdks.anthropic.messages.create, model=CLAUDE, max_tokens=99, messages=turns)
+        turns = [
+            {
+                "role": "user",
+                "content": [{"type": "image", "source": source}, {"type": "text", "text": "Hello"}],
+            }
+        ]
+        reply = await sdks.call(
+            sdks.anthropic.messages.create, model=CLAUDE, max_tokens=99, messages=turns
+        )
         assert reply.content[0].text == answer(CLAUDE, images=" and sent 1 image")
 
     async def test_count_tokens(self, sdks: Sdks) -> None:

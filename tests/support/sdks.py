@@ -15,12 +15,20 @@ CLIENT_TIMEOUT_S = 20.0
 
 
 class Sdks:
-    """An OpenAI and an Anthropic client of one kind. No retries: what they see is what was answered."""
+    """An OpenAI and an Anthropic client of one kind. No retries: what they see is what was
+    answered.
+    """
 
     def __init__(self, base_url: str, kind: str) -> None:
         self.is_sync = kind == "sync"
-        options: dict[str, Any] = {"api_key": "sk-app", "max_retries": 0, "timeout": CLIENT_TIMEOUT_S}
-        self.openai: Any = (openai.OpenAI if self.is_sync else openai.AsyncOpenAI)(base_url=f"{base_url}/v1", **options)
+        options: dict[str, Any] = {
+            "api_key": "sk-app",
+            "max_retries": 0,
+            "timeout": CLIENT_TIMEOUT_S,
+        }
+        self.openai: Any = (openai.OpenAI if self.is_sync else openai.AsyncOpenAI)(
+            base_url=f"{base_url}/v1", **options
+        )
         self.anthropic: Any = (anthropic.Anthropic if self.is_sync else anthropic.AsyncAnthropic)(
             base_url=base_url, **options
         )
@@ -44,7 +52,9 @@ class Sdks:
         return [entry async for entry in method()]
 
     async def final(self, helper: Callable[..., Any], getter: str, **arguments: Any) -> Any:
-        """Use an SDK's accumulating stream helper to the end and return what its ``getter`` gives."""
+        """Use an SDK's accumulating stream helper to the end and return what its ``getter``
+        gives.
+        """
         if self.is_sync:
 
             def run() -> Any:

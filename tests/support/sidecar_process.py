@@ -25,13 +25,28 @@ def sidecar_config(provider_url: str, **overrides: Any) -> dict[str, Any]:
     """
     config: dict[str, Any] = {
         "version": "v0.4.0",
-        "listeners": [{"type": "model", "name": "llm", "address": "127.0.0.1", "port": free_port()}],
+        "listeners": [
+            {"type": "model", "name": "llm", "address": "127.0.0.1", "port": free_port()}
+        ],
         "admin": {"address": "127.0.0.1", "port": free_port()},
         "model_providers": [
-            {"model": "openai/gpt-4o-mini", "access_key": "sk-demo", "base_url": provider_url, "default": True},
+            {
+                "model": "openai/gpt-4o-mini",
+                "access_key": "sk-demo",
+                "base_url": provider_url,
+                "default": True,
+            },
             {"model": "openai/gpt-4o", "access_key": "sk-demo", "base_url": provider_url},
-            {"model": "openai/text-embedding-3-small", "access_key": "sk-demo", "base_url": provider_url},
-            {"model": "anthropic/claude-demo", "access_key": "sk-ant-demo", "base_url": provider_url},
+            {
+                "model": "openai/text-embedding-3-small",
+                "access_key": "sk-demo",
+                "base_url": provider_url,
+            },
+            {
+                "model": "anthropic/claude-demo",
+                "access_key": "sk-ant-demo",
+                "base_url": provider_url,
+            },
         ],
         "model_aliases": {"fast": {"target": "openai/gpt-4o-mini"}},
         "passthrough": [{"path": "/v1/files", "provider": "openai"}],
@@ -39,7 +54,9 @@ def sidecar_config(provider_url: str, **overrides: Any) -> dict[str, Any]:
     }
     for key, value in overrides.items():
         held = config.get(key)
-        config[key] = {**held, **value} if isinstance(held, dict) and isinstance(value, dict) else value
+        config[key] = (
+            {**held, **value} if isinstance(held, dict) and isinstance(value, dict) else value
+        )
     return config
 
 
@@ -58,7 +75,12 @@ class SidecarProcess:
         command = [sys.executable, "-m", "sidecar", "run", "--config", str(self.config_path)]
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def log(self) -> str:
@@ -66,15 +88,21 @@ class SidecarProcess:
         return self.log_path.read_text(errors="replace")
 
     async def wait_ready(self) -> None:
-        """Poll `/readyz` until it says yes. Raises: AssertionError with the log if the process ends or takes too long."""
+        """Poll `/readyz` until it says yes. Raises: AssertionError with the log if the process ends
+        or takes too long.
+        """
         try:
             async with asyncio.timeout(READY_LIMIT_S):
                 while not await self._is_ready():
                     code = self.process.poll()
-                    assert code is None, f"the sidecar ended with {code} before it was ready:\n{self.log()}"
+                    assert code is None, (
+                        f"the sidecar ended with {code} before it was ready:\n{self.log()}"
+                    )
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            raise AssertionError(f"the sidecar was not ready within {READY_LIMIT_S} s:\n{self.log()}") from None
+            raise AssertionError(
+                f"the sidecar was not ready within {READY_LIMIT_S} s:\n{self.log()}"
+            ) from None
 
     async def _is_ready(self) -> bool:
         try:
@@ -83,7 +111,9 @@ class SidecarProcess:
             return False
 
     async def terminate(self) -> int:
-        """Send SIGTERM and wait. Returns: the exit code. Raises: AssertionError if it stays, or leaves processes behind."""
+        """Send SIGTERM and wait. Returns: the exit code. Raises: AssertionError if it stays, or
+        leaves processes behind.
+        """
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -91,7 +121,9 @@ class SidecarProcess:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            raise AssertionError(f"the sidecar did not end within {EXIT_LIMIT_S} s:\n{self.log()}") from None
+            raise AssertionError(
+                f"the sidecar did not end within {EXIT_LIMIT_S} s:\n{self.log()}"
+            ) from None
         assert not _is_group_alive(self.process.pid), "the sidecar left processes behind"
         return code
 

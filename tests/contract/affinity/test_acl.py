@@ -1,4 +1,6 @@
-"""Who may come to Redis, and how: the fenced user that the README shows, TLS with certificates of one's own."""
+"""Who may come to Redis, and how: the fenced user that the README shows, TLS with certificates of
+one's own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio.connection import SSLConnection
 
-from sidecar.affinity.redis_connect import connection_maker
+from sidecar.affinity.redis.connect import connection_maker
 from sidecar.affinity.store import StoreUnreachable
 from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
@@ -29,12 +31,16 @@ def acl_words() -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind):
-    """Claim, read, replace, release and refresh with tracking; no other tenant's keys, and no list of them."""
+    """Claim, read, replace, release and refresh with tracking; no other tenant's keys, and no list
+    of them.
+    """
     heard = Heard()
     foreign = SessionKey("s1", "zeta", GPT)
     async with redis_server(kind) as server:
         await server.client.execute_command("ACL", "SETUSER", *acl_words())
-        async with redis_store(server, heard, user="sidecar", password="secret", ttl_s=0.4) as store:
+        async with redis_store(
+            server, heard, user="sidecar", password="secret", ttl_s=0.4
+        ) as store:
             assert store.is_tracking
             assert a_pin() == await store.claim(MAIN, a_pin())
             moved = a_pin(MINI, generation=2)
@@ -43,7 +49,9 @@ async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind
             await server.client.script_flush()
             await store.release(MAIN, moved)
             await store.claim(MAIN, a_pin())
-            await until(lambda: heard.operations["get", "near_hit"] > 3 or store.get_now(MAIN) is None)
+            await until(
+                lambda: heard.operations["get", "near_hit"] > 3 or store.get_nowait(MAIN) is None
+            )
             assert await store.get(foreign) is None
             await store.claim(foreign, a_pin())
             with pytest.raises(StoreUnreachable, match=r"NOPERM|permission"):
@@ -56,7 +64,9 @@ async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind
 
 async def test_tls_with_a_private_ca_and_a_client_certificate(certificates):
     """The server wants a certificate and has one of a CA that only the config names."""
-    files = RedisTls(ca_file=certificates.ca, cert_file=certificates.good, key_file=certificates.good)
+    files = RedisTls(
+        ca_file=certificates.ca, cert_file=certificates.good, key_file=certificates.good
+    )
     async with redis_server("7", tls=certificates) as server:
         async with redis_store(server, tls=files) as store:
             assert a_pin() == await store.claim(MAIN, a_pin())
@@ -71,7 +81,9 @@ def test_certificates_are_read_again_where_they_have_changed(certificates, tmp_p
     file = tmp_path / "ca.pem"
     file.write_text(Path(certificates.ca).read_text())
     make = connection_maker(
-        SessionCache(type="redis", url=Secret("rediss://localhost:1/0"), tls=RedisTls(ca_file=str(file)))
+        SessionCache(
+            type="redis", url=Secret("rediss://localhost:1/0"), tls=RedisTls(ca_file=str(file))
+        )
     )
     first, second = make(3), make(3)
     os.utime(file, (1, 1))
@@ -89,8 +101,12 @@ def test_certificates_are_read_again_where_they_have_changed(certificates, tmp_p
 async def test_a_redis_that_cannot_be_trusted_gets_no_password(certificates, caplog):
     """A certificate of a CA that nobody named: pins stay here, and the log says why."""
     async with redis_server("7", tls=certificates) as server:
-        async with redis_store(server, tls=RedisTls(), waits=False, password="secret-word") as store:
-            await until(lambda: any("cannot be used" in record.message for record in caplog.records))
+        async with redis_store(
+            server, tls=RedisTls(), waits=False, password="secret-word"
+        ) as store:
+            await until(
+                lambda: any("cannot be used" in record.message for record in caplog.records)
+            )
             assert a_pin() == await store.claim(MAIN, a_pin())
         keys = await server.key_names()
 

@@ -1,4 +1,6 @@
-"""How long a pin holds: while it is used, over a Redis that comes back empty, and in what was made without one."""
+"""How long a pin holds: while it is used, over a Redis that comes back empty, and in what was made
+without one.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.key import lane_key, plain_key
-from sidecar.affinity.redis_store import RedisStore
+from sidecar.affinity.redis.store import RedisStore
+from sidecar.affinity.session import lane_key, plain_key
 from sidecar.affinity.value import decode, encode
 from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_redis import KEY, model_of, until
@@ -56,16 +58,16 @@ async def test_a_lane_that_is_used_lives_on_alone(server):
 
 @pytest.mark.parametrize("how", ["SET", "claim", "FLUSHALL", "lost"])
 async def test_a_lane_that_is_used_alone_is_at_hand(server, how):
-    """A title's model came first and is long silent: the main loop's calls cost no round trip each. Whoever writes the
-    plain key is heard all the same, and so is whoever empties the server.
+    """A title's model came first and is long silent: the main loop's calls cost no round trip each.
+    Whoever writes the plain key is heard all the same, and so is whoever empties the server.
     """
     async with redis_store(server) as store, redis_store(server) as other:
         await store.claim(MAIN, a_pin())
         await store.claim(SIDE, a_pin(MINI, MINI))
         await server.client.delete(KEY)
-        await until(lambda: store.get_now(MAIN) is None)
+        await until(lambda: store.get_nowait(MAIN) is None)
         assert MINI == await model_of(store, SIDE)
-        assert a_pin(MINI, MINI) == store.get_now(SIDE)
+        assert a_pin(MINI, MINI) == store.get_nowait(SIDE)
         if how == "SET":
             await server.client.set(KEY, FOREIGN)
         elif how == "claim":
@@ -77,10 +79,17 @@ async def test_a_lane_that_is_used_alone_is_at_hand(server, how):
             await until(lambda: not store.is_up)
             await server.client.set(KEY, FOREIGN)
             await until(lambda: store.is_up)
-        await until(lambda: store.get_now(SIDE) is None)
-        expected = {"SET": ["openai/x"] * 2, "lost": ["openai/x"] * 2, "claim": [MINI, "openai/new"]}
+        await until(lambda: store.get_nowait(SIDE) is None)
+        expected = {
+            "SET": ["openai/x"] * 2,
+            "lost": ["openai/x"] * 2,
+            "claim": [MINI, "openai/new"],
+        }
 
-        assert expected.get(how, [None, None]) == [await model_of(store, SIDE), await model_of(store, MAIN)]
+        assert expected.get(how, [None, None]) == [
+            await model_of(store, SIDE),
+            await model_of(store, MAIN),
+        ]
 
 
 async def test_a_pin_that_wanders_lives_on(server):
@@ -102,7 +111,7 @@ async def test_what_was_just_written_is_at_hand(server, write):
             pin = await store.replace(MAIN, pin, a_pin(MINI, generation=2))
         if write == "refresh":
             await server.client.pexpire(KEY, 900)
-            await until(lambda: store.get_now(MAIN) is None)
+            await until(lambda: store.get_nowait(MAIN) is None)
             await store.get(MAIN)
             async with asyncio.timeout(20):
                 while await server.client.pttl(KEY) < 1000:
@@ -112,12 +121,14 @@ async def test_what_was_just_written_is_at_hand(server, write):
         server.kill()
         await until(lambda: not store.is_up)
 
-        assert pin == store.get_now(MAIN)
+        assert pin == store.get_nowait(MAIN)
 
 
 @pytest.mark.parametrize("write", ["claim", "replace"])
 async def test_what_was_just_written_is_at_hand_where_redis_stops_right_behind_it(server, write):
-    """On 7 an own write's invalidation comes behind its reply: what nobody could read again holds all the same."""
+    """On 7 an own write's invalidation comes behind its reply: what nobody could read again holds
+    all the same.
+    """
     async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
         pin = a_pin()
         if write == "replace":
@@ -137,7 +148,7 @@ async def test_what_was_just_written_is_at_hand_where_redis_stops_right_behind_i
         await until(lambda: not store.is_up)
         server.resume()
 
-        assert pin == store.get_now(MAIN)
+        assert pin == store.get_nowait(MAIN)
 
 
 async def test_a_key_without_expiry_gets_none(server):
@@ -167,7 +178,9 @@ async def test_what_expired_while_redis_was_gone_is_forgotten(server):
 
 @pytest.mark.parametrize("is_made_meanwhile", [False, True])
 @pytest.mark.parametrize("comes_first", [MAIN, SIDE, OTHER])
-async def test_all_lanes_survive_a_redis_that_comes_back_empty(server, comes_first, is_made_meanwhile):
+async def test_all_lanes_survive_a_redis_that_comes_back_empty(
+    server, comes_first, is_made_meanwhile
+):
     """Whichever of them calls first, and whether they were pinned before or while it was gone."""
     async with redis_store(server) as store:
         if is_made_meanwhile:
@@ -176,14 +189,18 @@ async def test_all_lanes_survive_a_redis_that_comes_back_empty(server, comes_fir
         await store.claim(MAIN, a_pin())
         await store.claim(SIDE, a_pin(MINI, MINI))
         if not is_made_meanwhile:
-            await until(lambda: store.get_now(MAIN) is not None and store.get_now(SIDE) is not None)
+            await until(
+                lambda: store.get_nowait(MAIN) is not None and store.get_nowait(SIDE) is not None
+            )
             server.kill()
             await until(lambda: not store.is_up)
         await server.start()
         await until(lambda: store.is_up)
         if comes_first is OTHER:
             assert await store.get(OTHER) is None
-            assert a_pin("openai/new", "openai/other") == await store.claim(OTHER, a_pin("openai/new", "openai/other"))
+            assert a_pin("openai/new", "openai/other") == await store.claim(
+                OTHER, a_pin("openai/new", "openai/other")
+            )
         else:
             await store.get(comes_first)
 
@@ -259,7 +276,9 @@ async def test_pins_that_are_written_back_share_no_calls_budget(server):
 
 
 async def test_a_pin_gives_way_to_one_that_its_lane_has_under_its_own_key(server):
-    """Made while Redis was gone, under the key that others had let go; it is the loser, and no shadow for ever."""
+    """Made while Redis was gone, under the key that others had let go; it is the loser, and no
+    shadow for ever.
+    """
     async with redis_store(server) as store:
         server.kill()
         await until(lambda: not store.is_up)
@@ -273,7 +292,9 @@ async def test_a_pin_gives_way_to_one_that_its_lane_has_under_its_own_key(server
 
 
 async def test_a_key_that_another_lane_has_taken_meanwhile_tells_nothing(server):
-    """A move that was made while Redis was gone, or one that comes too late: never another lane's model."""
+    """A move that was made while Redis was gone, or one that comes too late: never another lane's
+    model.
+    """
     taken = encode(a_pin("openai/x", MINI))
     moved = a_pin("openai/moved", generation=2)
     async with redis_store(server) as store, redis_store(server) as other:
@@ -295,4 +316,4 @@ async def test_a_lanes_key_that_holds_another_lanes_pin_is_no_pin(server):
     await server.client.set(KEY, encode(a_pin()))
     await server.client.set(lane_key(SIDE), encode(a_pin("openai/x", "openai/other")))
     async with redis_store(server) as store:
-        assert [None, None] == [await store.get(SIDE), store.get_now(SIDE)]
+        assert [None, None] == [await store.get(SIDE), store.get_nowait(SIDE)]

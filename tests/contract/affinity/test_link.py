@@ -1,4 +1,6 @@
-"""The connection to Redis: what comes between replies, what comes never, and what nobody expects."""
+"""The connection to Redis: what comes between replies, what comes never, and what nobody
+expects.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity import read_only, redis_link
-from sidecar.affinity.key import plain_key
+from sidecar.affinity.redis import link as redis_link
+from sidecar.affinity.redis import read_only
+from sidecar.affinity.session import plain_key
 from sidecar.affinity.value import decode
 from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_redis import KEY, model_of, until
@@ -29,8 +32,8 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[RedisServer]:
 
 
 async def test_a_foreign_write_between_the_replies_of_one_lookup(server):
-    """The lookup's commands arrive in two segments, and another writes between them: what was read first is used once
-    and not kept, since its invalidation came before the last reply.
+    """The lookup's commands arrive in two segments, and another writes between them: what was read
+    first is used once and not kept, since its invalidation came before the last reply.
     """
     await server.client.set(KEY, OLD)
     async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
@@ -43,12 +46,17 @@ async def test_a_foreign_write_between_the_replies_of_one_lookup(server):
             await server.client.set(KEY, FOREIGN)
             wire.join()
 
-        assert ("openai/old", None) == ((lookup.result() or a_pin()).model_name, store.get_now(MAIN))
+        assert ("openai/old", None) == (
+            (lookup.result() or a_pin()).model_name,
+            store.get_nowait(MAIN),
+        )
         assert "openai/x" == await model_of(store)
 
 
 async def test_a_path_that_is_gone_without_a_word_is_noticed(server, monkeypatch):
-    """No call asks, no packet comes: within seconds nothing is believed that others may have changed."""
+    """No call asks, no packet comes: within seconds nothing is believed that others may have
+    changed.
+    """
     monkeypatch.setattr(redis_link, "TICK_S", 0.02)
     async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
         await store.claim(MAIN, a_pin())
@@ -65,7 +73,9 @@ async def test_a_quiet_connection_stays(server, monkeypatch):
     """A sign of life is asked for, and heard."""
     monkeypatch.setattr(redis_link, "TICK_S", 0.01)
     async with redis_store(server) as store:
-        before = (await server.client.info("commandstats")).get("cmdstat_ping", {"calls": 0})["calls"]
+        before = (await server.client.info("commandstats")).get("cmdstat_ping", {"calls": 0})[
+            "calls"
+        ]
         await asyncio.sleep(1)  # sleep: it is quiet
         after = (await server.client.info("commandstats"))["cmdstat_ping"]["calls"]
 
@@ -74,7 +84,9 @@ async def test_a_quiet_connection_stays(server, monkeypatch):
 
 
 async def test_writes_that_are_paused_keep_everybody_away(server):
-    """Redis 7 answers reads and pings meanwhile: who is let in again by them would wait in vain for each write."""
+    """Redis 7 answers reads and pings meanwhile: who is let in again by them would wait in vain for
+    each write.
+    """
     heard = Heard()
     async with redis_store(server, heard, budget_s=0.02) as store:
         await server.client.client_pause(4000, all=False)
@@ -94,7 +106,9 @@ async def test_writes_that_are_paused_keep_everybody_away(server):
 
 @pytest.mark.parametrize("missing", ["getrange", "pttl", "type", "set", "evalsha", "pexpire"])
 async def test_a_user_without_a_right_is_no_outage(server, missing, caplog):
-    """What it may do is done, the rest is kept here and counted; said once, and the connection stays."""
+    """What it may do is done, the rest is kept here and counted; said once, and the connection
+    stays.
+    """
     await server.client.set(plain_key(SIDE), OLD)
     await server.client.acl_setuser(
         "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=[f"-{missing}"]
@@ -111,14 +125,23 @@ async def test_a_user_without_a_right_is_no_outage(server, missing, caplog):
 
     assert (missing in ("getrange", "pttl")) == (read is None)
     assert not any(outcome in ("error", "timeout") for _, outcome in heard.operations)
-    assert (0 if missing == "pexpire" else 1) == sum("does not let" in record.message for record in caplog.records)
+    assert (0 if missing == "pexpire" else 1) == sum(
+        "does not let" in record.message for record in caplog.records
+    )
     assert not any(record.exc_info for record in caplog.records)
 
 
 async def test_a_key_that_is_fenced_off_is_not_in_the_way_of_others(server):
-    """An app claims a tenant that this user may not touch: its pins stay here, those of others are written back."""
+    """An app claims a tenant that this user may not touch: its pins stay here, those of others are
+    written back.
+    """
     await server.client.acl_setuser(
-        "app", enabled=True, nopass=True, keys=["plano:affinity:acme:*"], categories=["+@all"], channels=["*"]
+        "app",
+        enabled=True,
+        nopass=True,
+        keys=["plano:affinity:acme:*"],
+        categories=["+@all"],
+        channels=["*"],
     )
     foreign = SessionKey("s1", "zeta", GPT)
     async with redis_store(server, user="app") as store:
@@ -128,7 +151,12 @@ async def test_a_key_that_is_fenced_off_is_not_in_the_way_of_others(server):
         await store.claim(MAIN, a_pin())
         await server.start()
         await server.client.acl_setuser(
-            "app", enabled=True, nopass=True, keys=["plano:affinity:acme:*"], categories=["+@all"], channels=["*"]
+            "app",
+            enabled=True,
+            nopass=True,
+            keys=["plano:affinity:acme:*"],
+            categories=["+@all"],
+            channels=["*"],
         )
         await until(lambda: store.is_up and store.shadow_entries == 1)
 
@@ -197,15 +225,20 @@ async def test_a_push_that_nobody_asked_for_is_no_reply():
     def answer(words: list[bytes]) -> bytes:
         if words[0] == b"GETRANGE" and b"s1" in words[1] and b"~" not in words[1]:
             value = b'{"model_name":"openai/of-s1"}'
-            return b">2\r\n$7\r\nmessage\r\n$1\r\nx\r\n>3\r\n$6\r\nMOVING\r\n:1\r\n:2\r\n$%d\r\n%b\r\n" % (
-                len(value),
-                value,
+            return (
+                b">2\r\n$7\r\nmessage\r\n$1\r\nx\r\n>3\r\n$6\r\nMOVING\r\n:1\r\n:2\r\n$%d\r\n%b\r\n"
+                % (
+                    len(value),
+                    value,
+                )
             )
         return polite(words)
 
     async with scripted(answer) as port, redis_server() as any_server:
         async with redis_store(any_server, port=port) as store:
-            one, other = await asyncio.gather(store.get(MAIN), store.get(SessionKey("s2", "acme", GPT)))
+            one, other = await asyncio.gather(
+                store.get(MAIN), store.get(SessionKey("s2", "acme", GPT))
+            )
 
     assert ("openai/of-s1", None) == (one and one.model_name, other)
 
@@ -245,18 +278,23 @@ async def test_a_server_that_may_not_be_given_scripts_beforehand_gets_them_when_
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_knows_no_resp3_shares_pins_all_the_same(kind, caplog):
-    """Some proxies speak the older protocol alone: pins are shared, and believed for a second at a time. Such servers
-    repeat what they were told, the password too: the log does not.
+    """Some proxies speak the older protocol alone: pins are shared, and believed for a second at a
+    time. Such servers repeat what they were told, the password too: the log does not.
     """
     async with redis_server(kind, more=("--rename-command", "HELLO", "")) as server:
         await server.client.acl_setuser(
-            "app", enabled=True, passwords=["+word-of-honour"], keys=["*"], categories=["+@all"], channels=["*"]
+            "app",
+            enabled=True,
+            passwords=["+word-of-honour"],
+            keys=["*"],
+            categories=["+@all"],
+            channels=["*"],
         )
         async with redis_store(server, user="app", password="word-of-honour") as store:
             assert not store.is_tracking
             assert a_pin() == await store.claim(MAIN, a_pin())
             await server.client.set(KEY, FOREIGN)
-            await until(lambda: store.get_now(MAIN) is None)
+            await until(lambda: store.get_nowait(MAIN) is None)
             assert "openai/x" == await model_of(store)
             await server.client.client_kill_filter(_type="normal", skipme=True)
             await until(lambda: not store.is_up)
@@ -269,7 +307,9 @@ async def test_what_knows_no_resp3_shares_pins_all_the_same(kind, caplog):
 
 @pytest.mark.parametrize("sessions", [1, 20])
 async def test_a_server_that_is_late_once_is_no_outage(server, sessions):
-    """For twenty calls at once, of one session or of as many: each of them waits, and Redis is asked on."""
+    """For twenty calls at once, of one session or of as many: each of them waits, and Redis is
+    asked on.
+    """
     heard = Heard()
     keys = [SessionKey(f"l{number % sessions}", None, GPT) for number in range(20)]
     async with redis_store(server, heard, budget_s=0.02) as store:
@@ -283,7 +323,9 @@ async def test_a_server_that_is_late_once_is_no_outage(server, sessions):
 
 
 async def test_a_server_that_stays_read_only_is_looked_into_ever_more_rarely(server, monkeypatch):
-    """A replica that nobody promotes: its reads are worth more than a new connection every other second."""
+    """A replica that nobody promotes: its reads are worth more than a new connection every other
+    second.
+    """
     monkeypatch.setattr(read_only, "AT_LEAST_S", 0.05)
     monkeypatch.setattr(read_only, "SHARE", 1e9)  # the second look would come after a minute
     monkeypatch.setattr(redis_link, "TICK_S", 0.02)

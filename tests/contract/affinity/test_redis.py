@@ -1,4 +1,6 @@
-"""The Redis store: coherent with foreign writes, lenient with foreign values, alive when Redis is not."""
+"""The Redis store: coherent with foreign writes, lenient with foreign values, alive when Redis is
+not.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.key import lane_key, plain_key
+from sidecar.affinity.session import lane_key, plain_key
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import SessionKey
@@ -65,7 +67,9 @@ async def test_planos_own_value_holds_for_every_lane(server):
         assert expected == await store.claim(SIDE, a_pin(MINI, MINI))
 
 
-@pytest.mark.parametrize("garbage", ["list", "hash", b"", b"x", b"[]", b'{"model_name": 3}', b"\xff", b'"x"', "10 MB"])
+@pytest.mark.parametrize(
+    "garbage", ["list", "hash", b"", b"x", b"[]", b'{"model_name": 3}', b"\xff", b'"x"', "10 MB"]
+)
 async def test_what_cannot_be_read_is_a_miss_and_is_replaced(server, garbage):
     """Another type, half a value, 10 MB: never an error."""
     if garbage == "list":
@@ -83,7 +87,9 @@ async def test_what_cannot_be_read_is_a_miss_and_is_replaced(server, garbage):
 @pytest.mark.parametrize("write", ["SET", "DEL", "replace", "release", "expiry", "FLUSHALL"])
 async def test_a_foreign_write_is_seen(server, write):
     """By the near cache of a store that had claimed, and of one that had read."""
-    policy = {"is_sliding": write != "expiry"}  # a pin that is read in its last millisecond would live on
+    policy = {
+        "is_sliding": write != "expiry"
+    }  # a pin that is read in its last millisecond would live on
     async with (
         redis_store(server, **policy) as one,
         redis_store(server, **policy) as other,
@@ -93,7 +99,7 @@ async def test_a_foreign_write_is_seen(server, write):
         await one.get(MAIN)
         await other.get(MAIN)
         await third.get(MAIN)
-        assert [a_pin()] * 2 == [one.get_now(MAIN), other.get_now(MAIN)]
+        assert [a_pin()] * 2 == [one.get_nowait(MAIN), other.get_nowait(MAIN)]
         if write == "SET":
             await server.client.set(KEY, b'{"model_name": "openai/x", "route_name": null}')
         elif write == "DEL":
@@ -106,7 +112,7 @@ async def test_a_foreign_write_is_seen(server, write):
             await third.replace(MAIN, a_pin(), a_pin(MINI))
         else:
             await third.release(MAIN, a_pin())
-        await until(lambda: a_pin() not in (one.get_now(MAIN), other.get_now(MAIN)))
+        await until(lambda: a_pin() not in (one.get_nowait(MAIN), other.get_nowait(MAIN)))
         expected = {"SET": "openai/x", "replace": MINI}.get(write)
         async with asyncio.timeout(20):
             while await model_of(one) != expected or await model_of(other) != expected:
@@ -119,16 +125,18 @@ async def test_a_claim_is_tracked_though_it_wrote(server):
         await store.claim(MAIN, a_pin())
         await store.get(MAIN)
         await server.client.set(KEY, b'{"model_name": "openai/x"}')
-        await until(lambda: store.get_now(MAIN) != a_pin())
+        await until(lambda: store.get_nowait(MAIN) != a_pin())
 
 
 async def test_expiry_is_kept_by_the_local_clock(server):
     """From the time that was left when it was read."""
-    await server.client.set(KEY, b'{"model_name": "openai/gpt-4o", "requested_model": "openai/gpt-4o"}', px=150)
+    await server.client.set(
+        KEY, b'{"model_name": "openai/gpt-4o", "requested_model": "openai/gpt-4o"}', px=150
+    )
     async with redis_store(server, is_sliding=False) as store:
         assert await store.get(MAIN) is not None
         server.pause()
-        await until(lambda: store.get_now(MAIN) is None)
+        await until(lambda: store.get_nowait(MAIN) is None)
         server.resume()
 
 
@@ -151,7 +159,7 @@ async def test_killed_connections_come_back_and_nothing_stale_is_believed(server
         await store.get(MAIN)
         await server.client.client_kill_filter(_type="normal", skipme=True)
         await until(lambda: not store.is_up)
-        assert a_pin() == store.get_now(MAIN)  # there is nobody to ask: it holds
+        assert a_pin() == store.get_nowait(MAIN)  # there is nobody to ask: it holds
         await server.client.set(KEY, b'{"model_name": "openai/x"}')
         await until(lambda: store.is_up)
 
@@ -165,7 +173,7 @@ async def test_a_redis_that_comes_back_empty_is_repaired(server):
         await store.get(MAIN)
         server.kill()
         await until(lambda: not store.is_up)
-        assert a_pin() == store.get_now(MAIN)
+        assert a_pin() == store.get_nowait(MAIN)
         await server.start()
         await until(lambda: store.is_up)
         assert a_pin() == await store.get(MAIN)
@@ -190,7 +198,9 @@ async def test_pins_made_meanwhile_are_written_back(server):
 
         assert ["openai/x", MINI] == [await model_of(store, key) for key in (lost, kept)]
         written = [("write_back", "claimed"), ("write_back", "adopted")]
-        await until(lambda: all(heard.operations[each] for each in written))  # told a turn after the answer is known
+        await until(
+            lambda: all(heard.operations[each] for each in written)
+        )  # told a turn after the answer is known
 
     assert [1, 1] == [heard.operations[each] for each in written]
 
@@ -211,9 +221,12 @@ async def test_a_redis_that_hangs_costs_one_budget_a_call_until_the_breaker_open
             assert await store.get(key, patience) is None
             assert a_pin() == await store.claim(key, a_pin(), patience)
             calls += 1
-        # Where this machine was late itself that says nothing of Redis, and a wait in vain is one more.
+        # Where this machine was late itself that says nothing of Redis, and a wait in vain is one
+        # more.
         assert 5 <= heard.operations["get", "timeout"] == calls - 15
-        assert {("get", "timeout"), ("get", "skipped"), ("claim", "skipped")} == set(heard.operations)
+        assert {("get", "timeout"), ("get", "skipped"), ("claim", "skipped")} == set(
+            heard.operations
+        )
         if outage == "SIGSTOP":
             server.resume()
         await until(lambda: store.is_up and store.shadow_entries == 0)
@@ -246,7 +259,9 @@ async def test_who_goes_away_leaves_the_others_their_answers(server):
             await asyncio.wait(lookups)
 
             assert [f"openai/m{number}" for number in range(1, 100, 2)] == [
-                found.model_name for lookup in lookups[1::2] if (found := lookup.result()) is not None
+                found.model_name
+                for lookup in lookups[1::2]
+                if (found := lookup.result()) is not None
             ]
 
 
@@ -254,7 +269,9 @@ async def test_lookups_of_one_turn_leave_together(server):
     """A hundred cold lookups cost a few reads of the socket, not a hundred round trips."""
     async with redis_store(server) as store:
         before = (await server.client.info("stats"))["total_reads_processed"]
-        await asyncio.gather(*(store.get(SessionKey(f"t{number}", None, GPT)) for number in range(100)))
+        await asyncio.gather(
+            *(store.get(SessionKey(f"t{number}", None, GPT)) for number in range(100))
+        )
         after = (await server.client.info("stats"))["total_reads_processed"]
 
     assert after - before <= 20
@@ -281,15 +298,19 @@ async def test_how_soon_a_foreign_replace_is_seen(server):
             seen, pin = pin, a_pin(generation=generation)
             began_s = time.monotonic()
             await one.replace(MAIN, seen, pin)
-            while other.get_now(MAIN) == seen:
+            while other.get_nowait(MAIN) == seen:
                 await asyncio.sleep(0)
             times_s.append(time.monotonic() - began_s)
     times_s.sort()
-    print(f"\nforeign replace seen: p50 {times_s[100] * 1e3:.2f} ms, p99 {times_s[197] * 1e3:.2f} ms")
+    print(
+        f"\nforeign replace seen: p50 {times_s[100] * 1e3:.2f} ms, p99 {times_s[197] * 1e3:.2f} ms"
+    )
 
     assert 200 == len(times_s)
 
 
 async def test_strange_names_never_cross(server):
-    """Two thousand (tenant, session) pairs of colons, tildes, blanks, stars and percent signs; bench_affinity does more."""
+    """Two thousand (tenant, session) pairs of colons, tildes, blanks, stars and percent signs;
+    bench_affinity does more.
+    """
     assert 0 == await names(server, 2000)

@@ -15,17 +15,17 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.memory_store import MemoryStore
-from sidecar.affinity.redis_asker import StorePolicy
-from sidecar.affinity.redis_connect import connection_maker
-from sidecar.affinity.redis_link import RedisLink
-from sidecar.affinity.redis_store import RedisStore
+from sidecar.affinity.memory import MemoryStore
+from sidecar.affinity.redis.connect import connection_maker
+from sidecar.affinity.redis.link import RedisLink
+from sidecar.affinity.redis.queries import StorePolicy
+from sidecar.affinity.redis.store import RedisStore
 from sidecar.affinity.store import AffinityStore
 from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Binding
-from sidecar.domain.events import Deaf
+from sidecar.domain.events import BaseObserver
 from sidecar.domain.ids import SessionKey
 from sidecar.domain.observers import Observers
 from tests.support.redis_server import KINDS, RedisServer, redis_server
@@ -38,7 +38,7 @@ def a_pin(model: str = GPT, requested: str = GPT, **more: Any) -> Binding:
     return dataclasses.replace(Binding(model, "code", requested, 1, 1763900000.5), **more)
 
 
-class Heard(Deaf):
+class Heard(BaseObserver):
     """Counts operations by name and outcome."""
 
     def __init__(self) -> None:
@@ -63,9 +63,13 @@ async def redis_store(
     """A store on a server, connected unless it should not wait for that."""
     url = f"redis{'s' if tls else ''}://127.0.0.1:{port or server.port}/0"
     secret = Secret(password or "any") if password or user else None
-    cache = SessionCache(type="redis", url=Secret(url), username=user, password=secret, tls=tls or RedisTls())
+    cache = SessionCache(
+        type="redis", url=Secret(url), username=user, password=secret, tls=tls or RedisTls()
+    )
     link = functools.partial(RedisLink, connection_maker(cache))
-    settings = msgspec.structs.replace(StorePolicy(ttl_s=600, budget_s=5.0, max_entries=1000), **policy)
+    settings = msgspec.structs.replace(
+        StorePolicy(ttl_s=600, budget_s=5.0, max_entries=1000), **policy
+    )
     store = RedisStore(link, settings, SystemClock(), Observers([heard] if heard else []))
     store.start()
     async with asyncio.timeout(20):
@@ -100,7 +104,7 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[MakeStore]:
 async def test_nothing_stands_at_first(make):
     """A miss is None, with and without waiting."""
     async with make() as store:
-        assert (None, None) == (store.get_now(MAIN), await store.get(MAIN))
+        assert (None, None) == (store.get_nowait(MAIN), await store.get(MAIN))
 
 
 async def test_the_first_claim_stands_for_all(make):
@@ -120,7 +124,9 @@ async def test_a_burst_of_claims_agrees(make):
 
 
 async def test_lanes_stay_apart(make):
-    """The lane that claims first owns the session's key; another requested model has a pin of its own."""
+    """The lane that claims first owns the session's key; another requested model has a pin of its
+    own.
+    """
     async with make() as one, make() as other:
         await one.claim(MAIN, a_pin())
         side = a_pin(MINI, MINI)
@@ -141,7 +147,9 @@ async def test_tenants_and_sessions_stay_apart(make):
         for number, key in enumerate(keys):
             await store.claim(key, a_pin(f"openai/m{number}"))
 
-        assert [f"openai/m{number}" for number in range(4)] == [(await store.get(key)).model_name for key in keys]
+        assert [f"openai/m{number}" for number in range(4)] == [
+            (await store.get(key)).model_name for key in keys
+        ]
 
 
 async def test_replace_takes_the_place_of_what_was_seen(make):
@@ -191,4 +199,4 @@ async def test_a_second_look_does_not_wait(make):
         await one.claim(MAIN, a_pin())
         await other.get(MAIN)
 
-        assert a_pin() == other.get_now(MAIN)
+        assert a_pin() == other.get_nowait(MAIN)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.key import lane_key, plain_key
+from sidecar.affinity.session import lane_key, plain_key
 from sidecar.affinity.value import decode
 from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_redis import KEY, model_of, until
@@ -28,7 +28,9 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[RedisServer]:
 
 
 async def test_an_invalidation_right_behind_its_reply_is_not_overtaken(server):
-    """Reply and invalidation arrive in one segment: the caller gets the reply, and nobody keeps it."""
+    """Reply and invalidation arrive in one segment: the caller gets the reply, and nobody keeps
+    it.
+    """
     await server.client.set(KEY, b'{"model_name": "openai/old"}')
     async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
         wire.hold()
@@ -41,7 +43,7 @@ async def test_an_invalidation_right_behind_its_reply_is_not_overtaken(server):
         found = lookup.result()
 
         assert found is not None
-        assert ("openai/old", None) == (found.model_name, store.get_now(MAIN))
+        assert ("openai/old", None) == (found.model_name, store.get_nowait(MAIN))
         assert "openai/x" == await model_of(store)
 
 
@@ -57,7 +59,7 @@ async def test_a_claim_and_a_foreign_write_right_behind_it(server):
             wire.release()
 
         assert a_pin() == claim.result()
-        await until(lambda: store.get_now(MAIN) is None)
+        await until(lambda: store.get_nowait(MAIN) is None)
         assert "openai/x" == await model_of(store)
 
 
@@ -65,26 +67,32 @@ async def test_a_late_reply_is_kept_for_the_next_call(server):
     """The call that asked has gone on without it."""
     await server.client.set(KEY, FOREIGN)
     heard = Heard()
-    async with holding_proxy(server.port) as wire, redis_store(server, heard, port=wire.port, budget_s=0.01) as store:
+    async with (
+        holding_proxy(server.port) as wire,
+        redis_store(server, heard, port=wire.port, budget_s=0.01) as store,
+    ):
         wire.hold()
         assert await store.get(MAIN) is None
         await wire.wait_for(b"openai/x")
         wire.release()
-        await until(lambda: store.get_now(MAIN) is not None)
+        await until(lambda: store.get_nowait(MAIN) is not None)
 
     assert 1 == heard.operations["get", "timeout"]
 
 
 async def test_a_claim_that_was_carried_out_too_late_is_the_truth_all_the_same(server):
     """The shadow served the call; what Redis says replaces it, once it is heard."""
-    async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port, budget_s=0.01) as store:
+    async with (
+        holding_proxy(server.port) as wire,
+        redis_store(server, port=wire.port, budget_s=0.01) as store,
+    ):
         await server.client.set(KEY, FOREIGN)
         wire.hold()
         assert a_pin() == await store.claim(MAIN, a_pin())
-        assert a_pin() == store.get_now(MAIN)
+        assert a_pin() == store.get_nowait(MAIN)
         await wire.wait_for(b"openai/x")
         wire.release()
-        await until(lambda: store.get_now(MAIN) != a_pin())
+        await until(lambda: store.get_nowait(MAIN) != a_pin())
 
         assert "openai/x" == await model_of(store)
         assert 0 == store.shadow_entries
@@ -102,7 +110,9 @@ async def test_flushed_scripts_are_sent_anew(server):
         await store.release(MAIN, moved)
         assert await store.get(MAIN) is None
 
-    assert {"claimed", "replaced", "released", "miss"} == {outcome for _, outcome in heard.operations} - {"near_hit"}
+    assert {"claimed", "replaced", "released", "miss"} == {
+        outcome for _, outcome in heard.operations
+    } - {"near_hit"}
 
 
 @pytest.mark.parametrize("has_near_cache", [True, False])
@@ -116,7 +126,7 @@ async def test_what_another_wrote_in_other_words_is_replaced_and_released(server
         assert moved == await store.replace(MAIN, seen, moved)
         assert moved == await store.get(MAIN)
         await server.client.set(KEY, b'{"model_name":   "openai/gpt-4o"}')
-        await until(lambda: store.get_now(MAIN) is None)
+        await until(lambda: store.get_nowait(MAIN) is None)
         await store.release(MAIN, await store.get(MAIN) or moved)
 
         assert not await server.client.exists(KEY)
@@ -128,7 +138,7 @@ async def test_without_a_near_cache_nothing_is_kept(server):
     async with redis_store(server, heard, has_near_cache=False) as store:
         await store.claim(MAIN, a_pin())
         assert [a_pin()] * 2 == [await store.get(MAIN), await store.get(MAIN)]
-        assert (None, 0, False) == (store.get_now(MAIN), store.near_entries, store.is_tracking)
+        assert (None, 0, False) == (store.get_nowait(MAIN), store.near_entries, store.is_tracking)
 
     assert 2 == heard.operations["get", "hit"]
 
@@ -155,11 +165,17 @@ async def test_what_only_one_side_can_read_is_replaced_once_for_all(server, valu
 @pytest.mark.parametrize("requested", ["", "a\nb", "\u0000", "x" * 600, ["openai/x"], 3, None])
 async def test_whose_lane_a_foreign_value_is_scripts_and_readers_agree(server, requested):
     """Claimed before it was read, or after: one model for the lane, on every pod."""
-    await server.client.set(KEY, json.dumps({"model_name": "openai/x", "requested_model": requested}))
+    await server.client.set(
+        KEY, json.dumps({"model_name": "openai/x", "requested_model": requested})
+    )
     async with redis_store(server) as one, redis_store(server) as other:
         claimed = await one.claim(MAIN, a_pin())
 
-        assert [claimed] * 3 == [await other.claim(MAIN, a_pin(MINI)), await other.get(MAIN), await one.get(MAIN)]
+        assert [claimed] * 3 == [
+            await other.claim(MAIN, a_pin(MINI)),
+            await other.get(MAIN),
+            await one.get(MAIN),
+        ]
 
 
 async def test_two_lanes_pinned_while_redis_was_gone_stay_two(server):
@@ -170,11 +186,15 @@ async def test_two_lanes_pinned_while_redis_was_gone_stay_two(server):
         await store.claim(MAIN, a_pin())
         await store.claim(SIDE, a_pin(MINI, MINI))
         await server.start()
-        await server.client.set(plain_key(MAIN), json.dumps({"model_name": "openai/y", "requested_model": "openai/y"}))
+        await server.client.set(
+            plain_key(MAIN), json.dumps({"model_name": "openai/y", "requested_model": "openai/y"})
+        )
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
         assert [GPT, MINI] == [await model_of(store, key) for key in (MAIN, SIDE)]
-        assert [GPT, MINI] == [json.loads(await server.client.get(lane_key(key)))["model_name"] for key in (MAIN, SIDE)]
+        assert [GPT, MINI] == [
+            json.loads(await server.client.get(lane_key(key)))["model_name"] for key in (MAIN, SIDE)
+        ]
 
 
 async def test_a_move_made_while_redis_was_gone_is_written_back(server):
@@ -232,14 +252,16 @@ async def test_a_pin_that_was_evicted_while_it_was_used_is_not_believed(server):
         await server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         await asyncio.sleep(0.35)  # sleep: half of the TTL
         server.pause()
-        assert a_pin() == store.get_now(MAIN)
+        assert a_pin() == store.get_nowait(MAIN)
         server.resume()
         await server.client.delete(KEY)
-        await until(lambda: store.get_now(MAIN) is None)
+        await until(lambda: store.get_nowait(MAIN) is None)
 
 
 async def test_tracking_that_is_refused_makes_entries_old_after_a_second(server):
-    """Some proxies do not pass it on: what was read is believed for a moment, and holds where Redis is gone."""
+    """Some proxies do not pass it on: what was read is believed for a moment, and holds where Redis
+    is gone.
+    """
     await server.client.acl_setuser(
         "app",
         enabled=True,
@@ -251,9 +273,9 @@ async def test_tracking_that_is_refused_makes_entries_old_after_a_second(server)
     async with redis_store(server, user="app") as store:
         assert not store.is_tracking
         await store.claim(MAIN, a_pin())
-        assert a_pin() == store.get_now(MAIN)
+        assert a_pin() == store.get_nowait(MAIN)
         await server.client.set(KEY, FOREIGN)
-        await until(lambda: store.get_now(MAIN) is None)
+        await until(lambda: store.get_nowait(MAIN) is None)
         assert "openai/x" == await model_of(store)
         server.kill()
         await until(lambda: not store.is_up)
@@ -270,8 +292,9 @@ async def forbid_tracking(server: RedisServer) -> None:
 @pytest.mark.parametrize("asked", [MAIN, SIDE], ids=["its own lane", "another lane"])
 @pytest.mark.parametrize("drop", ["DEL", "release"])
 async def test_what_was_dropped_stays_dropped_where_nobody_tells_of_it(server, drop, asked):
-    """Who still knows the pin asks for it after a second, and does not claim it anew: an operator's delete, or the
-    release of a pin under which nobody served, would never hold. Nor does a call of another lane claim it.
+    """Who still knows the pin asks for it after a second, and does not claim it anew: an operator's
+    delete, or the release of a pin under which nobody served, would never hold. Nor does a call of
+    another lane claim it.
     """
     await forbid_tracking(server)
     async with redis_store(server, user="app") as store, redis_store(server, user="app") as other:
@@ -281,18 +304,20 @@ async def test_what_was_dropped_stays_dropped_where_nobody_tells_of_it(server, d
             await server.client.delete(KEY)
         else:
             await store.release(MAIN, a_pin())
-        await until(lambda: other.get_now(MAIN) is None)
+        await until(lambda: other.get_nowait(MAIN) is None)
 
         assert await other.get(asked) is None
         assert [] == await server.key_names()
 
 
 async def test_what_is_only_old_holds_where_redis_does_not_answer(server):
-    """Nobody tells of changes, and nobody answers in time: the pin that was read is better than none."""
+    """Nobody tells of changes, and nobody answers in time: the pin that was read is better than
+    none.
+    """
     await forbid_tracking(server)
     async with redis_store(server, user="app", budget_s=0.02) as store:
         await store.claim(MAIN, a_pin())
-        await until(lambda: store.get_now(MAIN) is None)
+        await until(lambda: store.get_nowait(MAIN) is None)
         server.pause()
         try:
             assert a_pin() == await store.get(MAIN)

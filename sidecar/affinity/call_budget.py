@@ -1,0 +1,82 @@
+"""How long one call waits for the shared store, all its operations together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+_LAG_S: Final = 0.005
+"""A timer that goes off so much too late was held up by this process, not by the store."""
+_TURNS: Final = 3
+"""Turns of the loop that a reply gets which may have arrived while the loop was held up."""
+
+
+class BudgetSpent(Exception):
+    """The call's patience is at its end. ``is_own_fault``: the loop was held up, which says nothing
+    of the store.
+    """
+
+    def __init__(self, *, is_own_fault: bool) -> None:
+        super().__init__()
+        self.is_own_fault = is_own_fault
+
+
+class Patience:
+    """One call's budget. Spent by waiting, and at once by the first failure: the shadow serves the
+    rest of the call.
+    """
+
+    __slots__ = ("_monotonic_s", "is_spent", "left_s", "waited_s")
+
+    def __init__(self, budget_s: float, monotonic_s: Callable[[], float]) -> None:
+        self.left_s = budget_s
+        self.waited_s = 0.0
+        """What the call has waited, for its timing."""
+        self.is_spent = False
+        self._monotonic_s = monotonic_s
+
+    async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401 - whatever was asked for
+        """The reply, if it comes in time; what is late comes for nobody. Cancelling this leaves the
+        reply alone.
+
+        Raises: BudgetSpent; what the reply raises.
+        """
+        began_s = self._monotonic_s()
+        try:
+            if not reply.done():
+                await asyncio.wait((reply,), timeout=self.left_s)
+            if not reply.done():
+                lag_s = self._monotonic_s() - began_s - self.left_s
+                await self._last_chance(reply, is_own_fault=lag_s > _LAG_S)
+            return reply.result()
+        except BaseException:
+            self.is_spent = True
+            raise
+        finally:
+            spent_s = self._monotonic_s() - began_s
+            self.waited_s += spent_s
+            # A reply that came after its time was held up by this process: the store is not made to
+            # pay for all of it.
+            self.left_s = self.left_s - spent_s if spent_s < self.left_s else self.left_s / 2
+
+    async def _last_chance(self, reply: asyncio.Future[Any], *, is_own_fault: bool) -> None:
+        for _ in range(_TURNS if is_own_fault else 0):
+            await asyncio.sleep(0)
+        if not reply.done():
+            raise BudgetSpent(is_own_fault=is_own_fault)
+
+
+class PerOperationBudget(Patience):
+    """For operations that no call waits for: each may take the whole budget."""
+
+    __slots__ = ("_budget_s",)
+
+    def __init__(self, budget_s: float, monotonic_s: Callable[[], float]) -> None:
+        super().__init__(budget_s, monotonic_s)
+        self._budget_s = budget_s
+
+    async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401
+        """See `Patience.wait`."""
+        self.left_s = self._budget_s
+        return await super().wait(reply)

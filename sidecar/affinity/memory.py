@@ -1,0 +1,127 @@
+"""Pins in this process: an LRU with a time to live, for one pod and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sidecar.affinity.call_budget import Patience
+from sidecar.affinity.near_cache import Entry, NearCache
+from sidecar.affinity.session import KEY_PREFIX, escape_part, parse_key, plain_key
+from sidecar.affinity.store import Page, Pin
+from sidecar.domain.clock import Clock
+from sidecar.domain.decision import Binding
+from sidecar.domain.ids import SessionKey
+from sidecar.domain.observers import Observers
+
+
+class MemoryStore:
+    """Implements `AffinityStore` for one process: a cache with nothing behind it. Nothing here
+    waits.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        ttl_s: float,
+        max_entries: int,
+        is_sliding: bool = True,
+        observers: Observers | None = None,
+    ) -> None:
+        self._monotonic_s = clock.monotonic_s
+        self._ttl_s = ttl_s
+        self._is_sliding = is_sliding
+        self._observers = observers or Observers()
+        self._pins = NearCache(max_entries, clock.monotonic_s)
+
+    def __len__(self) -> int:
+        return len(self._pins)
+
+    def get_nowait(self, session: SessionKey) -> Binding | None:
+        """See `AffinityStore.get_nowait`."""
+        found = self._pins.find(session)
+        if found is None:
+            return None
+        entry = found[1]
+        if self._is_sliding:
+            self._pins.renew(entry, self._ttl_s)
+        self._observers.affinity_operation("get", "near_hit", 0.0)
+        return entry.binding
+
+    async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:  # noqa: ARG002
+        """See `AffinityStore.get`."""
+        binding = self.get_nowait(session)
+        if binding is None:
+            self._observers.affinity_operation("get", "miss", 0.0)
+        return binding
+
+    async def claim(
+        self,
+        session: SessionKey,
+        binding: Binding,
+        patience: Patience | None = None,  # noqa: ARG002
+    ) -> Binding:
+        """See `AffinityStore.claim`."""
+        standing = self._pins.claim(session, binding, self._ttl_s)
+        self._observers.affinity_operation(
+            "claim", "claimed" if standing is binding else "adopted", 0.0
+        )
+        return standing
+
+    async def replace(
+        self,
+        session: SessionKey,
+        seen: Binding,
+        binding: Binding,
+        patience: Patience | None = None,  # noqa: ARG002
+    ) -> Binding:
+        """See `AffinityStore.replace`."""
+        standing = self._pins.replace(session, seen, binding, self._ttl_s)
+        self._observers.affinity_operation(
+            "replace", "replaced" if standing is binding else "lost", 0.0
+        )
+        return standing
+
+    async def release(self, session: SessionKey, seen: Binding) -> None:
+        """See `AffinityStore.release`."""
+        self._pins.release(session, seen)
+        self._observers.affinity_operation("release", "released", 0.0)
+
+    def patience(self) -> Patience:
+        """See `AffinityStore.patience`."""
+        return Patience(0.0, self._monotonic_s)
+
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
+        """See `AffinityStore.page`. The cursor is a count: pins that come and go meanwhile may be
+        told twice or not.
+        """
+        start = int(cursor or 0)
+        prefix = KEY_PREFIX if tenant is None else f"{KEY_PREFIX}{escape_part(tenant)}:"
+        # Calls wait while this runs: only the page itself is looked into.
+        wanted = [(key, entry) for key, entry in self._pins.items() if key.startswith(prefix)]
+        end = start + limit
+        pins = [self._pin(key, entry) for key, entry in wanted[start:end]]
+        return Page(
+            [pin for pin in pins if pin is not None], str(end) if end < len(wanted) else None
+        )
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
+        """See `AffinityStore.of_session`."""
+        plain = plain_key(SessionKey(session_id, tenant))
+        own = [(key, entry) for key, entry in self._pins.items() if key.startswith(plain)]
+        pins = [self._pin(key, entry) for key, entry in own if key.partition("~")[0] == plain]
+        return [pin for pin in pins if pin is not None]
+
+    async def drop(self, keys: Sequence[str]) -> int:
+        """See `AffinityStore.drop`."""
+        before = len(self._pins)
+        for key in keys:
+            self._pins.forget(key)
+        return before - len(self._pins)
+
+    async def aclose(self) -> None:
+        """Nothing to let go of."""
+
+    def _pin(self, key: str, entry: Entry) -> Pin | None:
+        parts = parse_key(key)
+        return None if parts is None else Pin(key, *parts, entry.binding, self._pins.left_s(entry))

@@ -1,0 +1,1 @@
+"""The affinity store on Redis; the only importer of redis."""

@@ -1,0 +1,96 @@
+"""Pins in Redis as operators look at them: in pages, by SCAN, never by KEYS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from redis.exceptions import ResponseError
+
+from sidecar.affinity.redis.errors import refusal_among
+from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, LinkDown, Take
+from sidecar.affinity.session import parse_key, pattern_of, plain_key
+from sidecar.affinity.store import Page, Pin, StoreUnreachable
+from sidecar.affinity.value import decode
+from sidecar.domain.ids import SessionKey
+
+Submit = Callable[[Sequence[Command], Take], asyncio.Future[Any]]
+_WAIT_S: Final = 5.0
+"""For one command of an operator: no call waits for it."""
+_AT_ONCE: Final = 50
+"""Keys that are read together: calls wait while their values are taken in."""
+
+
+class PinBrowser:
+    """Reads and deletes by key, over the store's own connection."""
+
+    def __init__(self, submit: Submit) -> None:
+        self._submit = submit
+
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
+        """See `AffinityStore.page`."""
+        following, keys = await self._ask(
+            [("SCAN", cursor or "0", "MATCH", pattern_of(tenant), "COUNT", limit)]
+        )
+        pins = await self._pins([key.decode("latin-1") for key in keys])
+        return Page(pins, None if following == b"0" else following.decode())
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
+        """See `AffinityStore.of_session`. The plain key, and all that begins with it and a
+        tilde.
+        """
+        plain = plain_key(SessionKey(session_id, tenant))
+        pins: list[Pin] = []
+        cursor = b"0"
+        while True:
+            cursor, keys = await self._ask(
+                [("SCAN", cursor, "MATCH", pattern_of(tenant, session_id), "COUNT", 1000)]
+            )
+            names = [key.decode("latin-1") for key in keys]
+            pins += await self._pins([name for name in names if name.partition("~")[0] == plain])
+            if cursor == b"0":
+                return list({pin.key: pin for pin in pins}.values())  # SCAN may tell of a key twice
+
+    async def drop(self, keys: Sequence[str]) -> int:
+        """See `AffinityStore.drop`. One command a key, since in a cluster they live apart."""
+        if not keys:
+            return 0
+        counts = await self._ask_all([("DEL", key) for key in keys])
+        return sum(count for count in counts if isinstance(count, int))
+
+    async def _pins(self, keys: Sequence[str]) -> list[Pin]:
+        pins: list[Pin] = []
+        for start in range(0, len(keys), _AT_ONCE):
+            pins += await self._some(keys[start : start + _AT_ONCE])
+        return pins
+
+    async def _some(self, keys: Sequence[str]) -> list[Pin]:
+        reads: list[Command] = [
+            command for key in keys for command in (("GETRANGE", key, 0, 4095), ("PTTL", key))
+        ]
+        replies = await self._ask_all(reads)
+        if (refusal := refusal_among(replies)) is not None:
+            raise StoreUnreachable(f"redis answered: {refusal}")
+        pins: list[Pin] = []
+        for key, raw, left_ms in zip(keys, replies[::2], replies[1::2], strict=True):
+            parts, binding = parse_key(key), None if isinstance(raw, ResponseError) else decode(raw)
+            if parts is not None and binding is not None and left_ms != GONE_MS:
+                pins.append(
+                    Pin(key, *parts, binding, None if left_ms == LASTING_MS else left_ms / 1e3)
+                )
+        return pins
+
+    async def _ask(self, commands: Sequence[Command]) -> Any:  # noqa: ANN401 - Redis values stay in this room
+        (reply,) = await self._ask_all(commands)
+        if isinstance(reply, ResponseError):
+            raise StoreUnreachable(f"redis answered: {reply}")
+        return reply
+
+    async def _ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                replies: list[Any] = await self._submit(commands, list)
+        except (LinkDown, TimeoutError) as error:
+            raise StoreUnreachable("redis does not answer") from error
+        return replies

@@ -1,0 +1,79 @@
+"""What an error reply of Redis says of the server, and of who asked it.
+
+redis-py takes the code off an error that it has a class for; Redis 6.2 wraps what a script ran into
+in an error of its own. So the class tells in some cases, and only the text in others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from redis.exceptions import (
+    BusyLoadingError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+
+_UNFIT: Final = (BusyLoadingError, MasterDownError, RedisConnectionError)
+_REFUSING: Final = (OutOfMemoryError, ReadOnlyError)
+_REFUSAL_WORDS: Final = ("OOM", "READONLY", "MISCONF", "NOREPLICAS")
+_BEHIND_WORDS: Final = re.compile(r"with args|,? script: ")
+_FENCED_WORDS: Final = ("The user executing the script", "ACL failure in script")
+
+
+def words_of(error: Exception) -> str:
+    """What a log may say of an error: of an error reply its words, without the arguments that some
+    servers repeat, a password among them, and the name of a script; of anything else its name,
+    since an address may be in it.
+    """
+    if not isinstance(error, ResponseError):
+        return type(error).__name__
+    return f"{type(error).__name__}: {_BEHIND_WORDS.split(str(error), maxsplit=1)[0][:100]}"
+
+
+def knows_no_resp3(error: Exception) -> bool:
+    """Whether somebody before Redis, a proxy for example, has no HELLO, or not this one."""
+    text = str(error)
+    return isinstance(error, ResponseError) and (
+        "NOPROTO" in text
+        or "unsupported protocol" in text
+        or ("unknown command" in text and "HELLO" in text)
+    )
+
+
+def is_unfit(error: Exception) -> bool:
+    """Whether a server is not, or not yet, the one to talk to."""
+    return isinstance(error, _UNFIT)
+
+
+def is_read_only(error: ResponseError) -> bool:
+    """Whether a replica answered a write."""
+    return isinstance(error, ReadOnlyError) or "READONLY" in str(error)
+
+
+def refuses_writes(error: ResponseError) -> bool:
+    """Whether a server is full, a replica, or cannot persist: reads are as good as ever."""
+    return isinstance(error, _REFUSING) or any(word in str(error) for word in _REFUSAL_WORDS)
+
+
+def is_forbidden(error: ResponseError) -> bool:
+    """Whether this user may not do this, or not to this key; that says nothing of other keys."""
+    return isinstance(error, NoPermissionError) or any(word in str(error) for word in _FENCED_WORDS)
+
+
+def refusal_among(replies: Iterable[object]) -> ResponseError | None:
+    """The first reply to reads that is a failure. A value of another type is none: it is one that
+    nobody can read.
+    """
+    for reply in replies:
+        if isinstance(reply, ResponseError) and not str(reply).startswith("WRONGTYPE"):
+            return reply
+    return None

@@ -1,0 +1,245 @@
+"""One multiplexed connection to a Redis server: commands of one loop turn leave together, replies
+come back in order, and invalidations of what was read arrive between them.
+
+RESP3 on one connection instead of a second one for invalidations: a push and the replies around it
+cannot overtake each other, and a connection that dies takes its tracking with it, so that neither
+needs a trap of its own. A caller that goes away abandons a future, never a half-read reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import redis.asyncio as redis_asyncio
+from redis.exceptions import RedisError, ResponseError
+
+from sidecar.affinity.redis.errors import is_read_only, is_unfit, knows_no_resp3, words_of
+from sidecar.affinity.redis.pipeline import Command, LinkDown, Pipeline, Take
+from sidecar.affinity.redis.read_only import ReadOnlySpell
+from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
+from sidecar.affinity.session import KEY_PREFIX
+from sidecar.runtime.lifecycle import Tasks
+
+_RESP3, _RESP2 = 3, 2
+"""The older one has no pushes: without them what was read is old after a second."""
+CONNECT_S: Final = 1.0
+PROBE_S: Final = 1.0
+"""Between two tries to connect, with jitter."""
+TICK_S: Final = 0.25
+STALL_TICKS: Final = 4
+"""A server that owes a reply for so long is hanging: its connection is dropped. Counted in turns of
+a timer, since a process that was held up must not mistake that for a silent server."""
+SILENT_TICKS: Final = 8
+"""Where nothing was heard for so long, a sign of life is asked for: on a path that is gone without
+a word no invalidation arrives, and the near cache would believe for ever what others have changed.
+"""
+
+_log: Final = logging.getLogger("sidecar.affinity")
+
+
+class RedisLink:
+    """Keeps one connection alive in the background. ``on_up``, ``on_down`` and ``on_invalid`` are
+    told of its edges.
+    """
+
+    def __init__(
+        self,
+        make_connection: Callable[[int], redis_asyncio.Connection],
+        *,
+        on_up: Callable[[], None],
+        on_down: Callable[[], None],
+        on_invalid: Callable[[list[bytes] | None], None],
+        tracks: bool,
+    ) -> None:
+        self.is_up = False
+        self.is_tracking = False
+        self._make = make_connection
+        self._on_up, self._on_down, self._on_invalid = on_up, on_down, on_invalid
+        self._tracks = tracks
+        self._connection: redis_asyncio.Connection | None = None
+        self._pending: deque[Pipeline] = deque()
+        self._waiting: list[Command] = []
+        self._is_pushed = False
+        self._told_why = ""
+        self._silent_ticks = 0
+        self._read_only = ReadOnlySpell()
+        self._tasks = Tasks()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Connect, and stay connected."""
+        self._loop = asyncio.get_running_loop()
+        self._tasks.spawn(self._keep_up(), name="redis connection")
+
+    async def aclose(self) -> None:
+        """Let go for good. That is no edge to tell of."""
+        self._on_down = _nothing
+        await self._tasks.aclose()
+
+    def submit(self, commands: Sequence[Command], take: Take) -> asyncio.Future[Any]:
+        """Send commands at the end of this turn of the loop, with what others send in it; what
+        ``take`` makes of their replies, to come.
+
+        The future ends with ResponseError or LinkDown where there is none.
+        """
+        loop = self._loop or asyncio.get_running_loop()
+        exchange = Pipeline(len(commands), take, loop.create_future())
+        if not self.is_up:
+            exchange.fail(LinkDown())
+            return exchange.reply
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        if not self._pending:
+            self._silent_ticks = 0
+        self._waiting += commands
+        self._pending.append(exchange)
+        return exchange.reply
+
+    def drop(self) -> None:
+        """Give the connection up: it is slow, or talks to the wrong server."""
+        if self._connection is not None and self._connection._writer is not None:  # noqa: SLF001 - redis-py has no abort
+            self._connection._writer.transport.abort()  # noqa: SLF001
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        connection = self._connection
+        if connection is None or connection._writer is None:  # noqa: SLF001
+            return
+        connection._writer.writelines(connection.pack_commands(waiting))  # noqa: SLF001 - sending must not wait
+
+    async def _keep_up(self) -> None:
+        protocol = _RESP3
+        while True:
+            connection = self._make(protocol)
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    await connection.connect()  # type: ignore[no-untyped-call]
+                    await self._prepare(connection)
+                self._connection = connection
+                self.is_up = True
+                self._told_why = ""
+                self._on_up()
+                self._tasks.spawn(self._watch(connection), name="redis watch")
+                await self._read(connection)
+            except (RedisError, OSError, TimeoutError, ValueError) as error:
+                self._tell_why(error)
+                protocol = _RESP2 if knows_no_resp3(error) else _RESP3
+            except Exception:  # noqa: BLE001 - no reply may end this task: nobody would connect again
+                _log.exception("redis said something unexpected")
+            finally:
+                self._lose()
+                await connection.disconnect(nowait=True)
+            await asyncio.sleep(PROBE_S * (0.5 + random.random()))
+
+    async def _prepare(self, connection: redis_asyncio.Connection) -> None:
+        """Scripts loaded, tracking on; a server that is loading, or hangs where it should write,
+        shows here.
+        """
+        tracks = self._tracks and connection.protocol == _RESP3
+        connection._parser.handle_push_response = self._pushed  # type: ignore[attr-defined] # noqa: SLF001
+        for script in SCRIPTS.values():
+            with contextlib.suppress(
+                ResponseError
+            ):  # where it may not be loaded, it is sent when it is needed
+                await _ask(connection, "SCRIPT", "LOAD", script)
+        with contextlib.suppress(ResponseError):
+            # Changes nothing, and waits where a write would: while writes are paused, nobody should
+            # wait for one.
+            await _ask(connection, "EVALSHA", SHAS["release"], 1, f"{KEY_PREFIX}%", "%")
+        self.is_tracking = tracks
+        if tracks:
+            try:
+                await _ask(connection, "CLIENT", "TRACKING", "ON")
+            except ResponseError:
+                self.is_tracking = False
+                _log.warning("redis refuses CLIENT TRACKING: pins are kept for a second at a time")
+
+    async def _pushed(self, message: list[Any], **_: Any) -> None:  # noqa: ANN401 - redis-py's own hook
+        """What is no reply. Nothing but invalidations was asked for."""
+        self._is_pushed = True
+        if message[0] in (b"invalidate", "invalidate"):
+            keys = None if message[1] is None else list(message[1])
+            self._on_invalid(keys)
+            if self._pending:
+                self._pending[0].overtake(lambda: self._on_invalid(keys))
+
+    async def _read(self, connection: redis_asyncio.Connection) -> None:
+        """Replies to their futures, in order, until the connection ends. Raises: what ended it."""
+        while True:
+            self._is_pushed = False
+            reply: Any
+            try:
+                reply = await connection.read_response(
+                    disable_decoding=True,
+                    timeout=float("inf"),
+                    disconnect_on_error=False,
+                    push_request=True,
+                )
+            except ResponseError as error:
+                reply = error
+            self._silent_ticks = 0
+            if self._is_pushed:
+                continue
+            if self._pending[0].add(reply):
+                self._pending.popleft()
+            if isinstance(reply, ResponseError):
+                self._check_reply(reply)
+
+    def _check_reply(self, error: ResponseError) -> None:
+        """An error reply may say that this server is not the one to talk to. Raises: the error,
+        where it is not.
+        """
+        assert self._loop is not None
+        if is_unfit(error):
+            raise error
+        if is_read_only(error):
+            self._read_only.refused(self._loop.time())
+
+    async def _watch(self, connection: redis_asyncio.Connection) -> None:
+        """Drop the connection where the server owes a reply for too long, or cannot be written
+        to.
+        """
+        assert self._loop is not None
+        while self._connection is connection:
+            await asyncio.sleep(TICK_S)
+            self._silent_ticks += 1
+            is_stalled = self._pending and self._silent_ticks > STALL_TICKS
+            if is_stalled or self._read_only.is_over(self._loop.time()):
+                self.drop()
+                return
+            if not self._pending and self._silent_ticks > SILENT_TICKS:
+                self.submit([("PING",)], list)
+
+    def _tell_why(self, error: Exception) -> None:
+        """Once for each reason why there is no connection."""
+        why = words_of(error)
+        if why != self._told_why and not self.is_up:
+            self._told_why = why
+            _log.warning("redis cannot be used: %s", why)
+
+    def _lose(self) -> None:
+        was_up, self.is_up, self._connection = self.is_up, False, None
+        self._waiting = []
+        self._read_only.reconnected()
+        pending, self._pending = self._pending, deque()
+        for exchange in pending:
+            exchange.fail(LinkDown())
+        if was_up:
+            self._on_down()
+
+
+async def _ask(connection: redis_asyncio.Connection, *command: str | bytes | int) -> object:
+    """One command of a connection that nobody else uses yet."""
+    await connection.send_command(*command)
+    reply: object = await connection.read_response()
+    return reply
+
+
+def _nothing() -> None:
+    """Nobody is told."""

@@ -1,0 +1,211 @@
+"""Pins shared by all pods through one Redis, with a coherent cache in front of it and a shadow for
+when it is gone.
+
+Source: affinity.md. Nothing here raises for an outage; no call waits longer than its patience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sidecar.affinity.call_budget import Patience, PerOperationBudget
+from sidecar.affinity.near_cache import is_of_lane
+from sidecar.affinity.redis.browse import PinBrowser
+from sidecar.affinity.redis.link import RedisLink
+from sidecar.affinity.redis.queries import PinQueries, StorePolicy
+from sidecar.affinity.redis.write_back import WriteBack
+from sidecar.affinity.session import lane_key, plain_key
+from sidecar.affinity.store import Page, Pin
+from sidecar.affinity.value import encode
+from sidecar.domain.clock import Clock
+from sidecar.domain.decision import Binding
+from sidecar.domain.ids import SessionKey
+from sidecar.domain.observers import Observers
+from sidecar.runtime.lifecycle import Tasks
+
+_TRIES: Final = 2
+"""The second one in the place of what the first one found and nobody can read."""
+
+
+class RedisStore:
+    """Implements `AffinityStore`."""
+
+    def __init__(
+        self,
+        make_link: Callable[..., RedisLink],
+        policy: StorePolicy,
+        clock: Clock,
+        observers: Observers,
+    ) -> None:
+        self._policy = policy
+        self._monotonic_s = clock.monotonic_s
+        self._observers = observers
+        self._tasks = Tasks()
+        self._redis = PinQueries(make_link, policy, clock, observers)
+        self._near = self._redis.near
+        self._write_back = WriteBack(self._near, self._redis.restore)
+        self._pages = PinBrowser(self._redis.link.submit)
+
+    def start(self) -> None:
+        """Connect in the background; a Redis that is down fails no start."""
+        self._redis.link.start()
+        self._tasks.spawn(
+            self._write_back.keep_on(lambda: not self._near.is_alone), name="write pins back"
+        )
+
+    async def wait_until_up(self) -> None:
+        """Until Redis is asked."""
+        await self._redis.edges.is_asked.wait()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether Redis is asked at all."""
+        return not self._near.is_alone
+
+    @property
+    def is_tracking(self) -> bool:
+        """Whether the near cache is told of foreign writes."""
+        return self._redis.link.is_up and self._redis.link.is_tracking
+
+    @property
+    def near_entries(self) -> int:
+        """Entries that were read from or written to Redis."""
+        return len(self._near) - self._near.dirty_entries
+
+    @property
+    def shadow_entries(self) -> int:
+        """Entries that were made while Redis was gone."""
+        return self._near.dirty_entries
+
+    def patience(self) -> Patience:
+        """See `AffinityStore.patience`."""
+        return Patience(self._policy.budget_s, self._monotonic_s)
+
+    def get_nowait(self, session: SessionKey) -> Binding | None:
+        """See `AffinityStore.get_nowait`."""
+        found = self._near.find(session)
+        if found is None:
+            return None
+        key, entry = found
+        self._observers.affinity_operation("get", "near_hit", 0.0)
+        is_renewed = self._policy.is_sliding and self._near.renew(entry, self._policy.ttl_s)
+        if is_renewed and not entry.is_dirty and not entry.is_lasting:
+            self._redis.refresh(key)
+        return entry.binding
+
+    async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:
+        """See `AffinityStore.get`."""
+        binding = self.get_nowait(session)
+        if binding is not None:
+            return binding
+        patience = patience or self.patience()
+        key, held = self._near.place(session)
+        if self._near.is_alone or patience.is_spent:
+            self._observers.affinity_operation("get", "skipped", 0.0)
+            return None if held is None else held.binding
+        if held is not None and held.base:
+            standing = await self._redis.move(key, held, patience)
+            if is_of_lane(standing, session):
+                return standing
+        if held is not None and self._near.is_in_doubt(held):
+            # A claim confirms it, and repairs a Redis that came back empty.
+            return await self.claim(session, held.binding, patience)
+        began_s = self._monotonic_s()
+        self._redis.confirm_other_lane(session)
+        own, outcome = await self._redis.wait("get", self._redis.look_up(session), patience) or (
+            (),
+            "",
+        )
+        if not outcome:
+            return None if held is None else held.binding  # nobody knows better
+        self._redis.report("get", outcome, began_s)
+        return own[0].binding if own else None
+
+    async def claim(
+        self, session: SessionKey, binding: Binding, patience: Patience | None = None
+    ) -> Binding:
+        """See `AffinityStore.claim`."""
+        patience = patience or self.patience()
+        keys, raw, began_s = (plain_key(session), lane_key(session)), b"", self._monotonic_s()
+        self._redis.confirm_other_lane(session)
+        for _ in range(_TRIES):
+            if self._near.is_alone or patience.is_spent:
+                self._observers.affinity_operation("claim", "skipped", 0.0)
+                break
+            arguments = session.requested_model, encode(binding), self._policy.ttl_ms, raw
+            standing, raw = await self._redis.run("claim", keys, arguments, patience) or (None, b"")
+            if standing is not None:
+                self._redis.report(
+                    "claim", "claimed" if standing == binding else "adopted", began_s
+                )
+                return standing
+        return self._near.claim(session, binding, self._policy.ttl_s)
+
+    async def replace(
+        self, session: SessionKey, seen: Binding, binding: Binding, patience: Patience | None = None
+    ) -> Binding:
+        """See `AffinityStore.replace`."""
+        patience = patience or PerOperationBudget(self._policy.budget_s, self._monotonic_s)
+        _, held = self._near.place(session)
+        if held is not None and held.is_dirty:
+            # Redis has not heard of it yet: what is written back is the newer one.
+            self._observers.affinity_operation("replace", "skipped", 0.0)
+            return self._near.replace(session, seen, binding, self._policy.ttl_s)
+        began_s = self._monotonic_s()
+        key, raw = await self._redis.seen(session, seen, patience)
+        told = None
+        if not self._near.is_alone and not patience.is_spent:
+            told = await self._redis.run(
+                "replace", (key,), (raw, encode(binding), self._policy.ttl_ms, 0), patience
+            )
+        if told is None:
+            self._observers.affinity_operation("replace", "skipped", 0.0)
+            return self._keep_move(session, seen, binding, (key, raw))
+        self._redis.report("replace", "replaced" if told[0] == binding else "lost", began_s)
+        # What stands there may be another lane's by now: then nothing stands for this one.
+        return told[0] if told[0] is not None and is_of_lane(told[0], session) else binding
+
+    def _keep_move(
+        self, session: SessionKey, seen: Binding, binding: Binding, place: tuple[str, bytes]
+    ) -> Binding:
+        """A move that cannot be written holds here, also where what it moves was not kept."""
+        key, raw = place
+        if self._near.place(session) == (key, None):
+            self._near.put(key, seen, self._policy.ttl_s, raw)
+        return self._near.replace(session, seen, binding, self._policy.ttl_s)
+
+    async def release(self, session: SessionKey, seen: Binding) -> None:
+        """See `AffinityStore.release`."""
+        patience, began_s = (
+            PerOperationBudget(self._policy.budget_s, self._monotonic_s),
+            self._monotonic_s(),
+        )
+        key, raw = await self._redis.seen(session, seen, patience)
+        self._near.release(session, seen)
+        told = (
+            None
+            if self._near.is_alone
+            else await self._redis.run("release", (key,), (raw,), patience)
+        )
+        if told is not None:
+            self._redis.report("release", "released" if told[0] is None else "lost", began_s)
+
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
+        """See `AffinityStore.page`."""
+        return await self._pages.page(tenant, cursor, limit)
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
+        """See `AffinityStore.of_session`."""
+        return await self._pages.of_session(tenant, session_id)
+
+    async def drop(self, keys: Sequence[str]) -> int:
+        """See `AffinityStore.drop`."""
+        for key in keys:
+            self._near.forget(key)
+        return await self._pages.drop(keys)
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        await self._tasks.aclose()
+        await self._redis.link.aclose()

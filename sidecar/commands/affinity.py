@@ -1,0 +1,221 @@
+"""Pins as `plano-sidecar affinity` looks at them: through a running sidecar's admin port, or in
+Redis itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import aiohttp
+import msgspec
+
+from sidecar.affinity.memory import MemoryStore
+from sidecar.affinity.store import StoreUnreachable
+from sidecar.build import build_store
+from sidecar.config.load import load_config
+from sidecar.domain.clock import SystemClock
+from sidecar.domain.errors import ConfigError
+from sidecar.domain.observers import Observers
+from sidecar.listener.pins import LIST_PATH, SESSION_PATH, pin_facts
+
+if TYPE_CHECKING:
+    from sidecar.affinity.redis.store import RedisStore
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_CONNECT_S: Final = 3.0
+_PAGE: Final = 500
+_HEADS: Final = ("TENANT", "SESSION", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
+
+Facts = dict[str, Any]
+"""A pin, as `listener.pins.pin_facts` has it."""
+
+
+class _Answer(msgspec.Struct):
+    """What the admin port says. Another server's JSON has another form, or none of these."""
+
+    pins: list[Facts] | None = None
+    cursor: str | None = None
+    deleted: int | None = None
+    error: str | None = None
+
+
+class PinSource(Protocol):
+    """Where an operator's commands find pins. Raises: StoreUnreachable."""
+
+    def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
+        """Every pin of a tenant, or of all."""
+        ...
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
+        """The pins of a session's lanes."""
+        ...
+
+    async def drop(self, tenant: str | None, session_id: str) -> int:
+        """Delete them; how many there were."""
+        ...
+
+
+class AdminPins:
+    """A running sidecar's own view."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+
+    async def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
+        """See `PinSource.all_of`."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = await self._ask(
+                "GET", LIST_PATH, {"tenant": tenant, "cursor": cursor or None, "limit": str(_PAGE)}
+            )
+            for facts in page.pins or ():
+                yield facts
+            cursor = page.cursor
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
+        """See `PinSource.of_session`."""
+        return (
+            await self._ask("GET", SESSION_PATH, {"tenant": tenant, "session": session_id})
+        ).pins or []
+
+    async def drop(self, tenant: str | None, session_id: str) -> int:
+        """See `PinSource.drop`."""
+        return (
+            await self._ask("DELETE", SESSION_PATH, {"tenant": tenant, "session": session_id})
+        ).deleted or 0
+
+    async def _ask(self, method: str, path: str, query: dict[str, str | None]) -> _Answer:
+        given = {name: value for name, value in query.items() if value is not None}
+        try:
+            async with self._session.request(
+                method, self._url + path, params=given, timeout=_TIMEOUT
+            ) as reply:
+                answer = msgspec.json.decode(await reply.read(), type=_Answer)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise StoreUnreachable(f"no sidecar's admin port answers at {self._url}") from error
+        if answer.pins is None and answer.deleted is None:
+            raise StoreUnreachable(
+                f"{self._url}: {answer.error or 'this is no admin port of a sidecar'}"
+            )
+        return answer
+
+
+class DirectPins:
+    """What stands in Redis."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+
+    async def connect(self) -> None:
+        """Wait for the connection. Raises: StoreUnreachable."""
+        self._store.start()
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await self._store.wait_until_up()
+        except TimeoutError as error:
+            raise StoreUnreachable("redis does not answer") from error
+
+    async def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
+        """See `PinSource.all_of`."""
+        cursor: str | None = None
+        while True:
+            page = await self._store.page(tenant, cursor, _PAGE)
+            for pin in page.pins:
+                yield pin_facts(pin)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
+        """See `PinSource.of_session`."""
+        return [pin_facts(pin) for pin in await self._store.of_session(tenant, session_id)]
+
+    async def drop(self, tenant: str | None, session_id: str) -> int:
+        """See `PinSource.drop`."""
+        pins = await self._store.of_session(tenant, session_id)
+        return await self._store.drop([pin.key for pin in pins])
+
+
+@contextlib.asynccontextmanager
+async def pin_source(
+    config: Path | None, admin_url: str, environ: Mapping[str, str]
+) -> AsyncIterator[PinSource]:
+    """Where pins are: in the Redis that a config names, else at a sidecar's admin port.
+
+    Raises: ConfigError, StoreUnreachable.
+    """
+    if config is None:
+        async with aiohttp.ClientSession() as session:
+            yield AdminPins(session, admin_url)
+        return
+    loaded = load_config(config, environ)
+    store = build_store(loaded.config, SystemClock(), Observers())
+    try:
+        if isinstance(store, MemoryStore):
+            raise ConfigError(
+                [
+                    (
+                        f"{config}: session_cache.type is not redis: ask the running sidecar, "
+                        f"without --config"
+                    )
+                ]
+            )
+        source = DirectPins(store)
+        await source.connect()
+        yield source
+    finally:
+        await store.aclose()
+
+
+async def describe_pins(
+    source: PinSource, what: str, tenant: str | None, session_id: str | None
+) -> list[str]:
+    """What was asked for, as lines for a person; none where there is no pin. ``what``: list, get,
+    delete.
+
+    Raises: StoreUnreachable.
+    """
+    if what == "delete" and session_id is not None:
+        count = await source.drop(tenant, session_id)
+        return [f"{count} deleted"] if count else []
+    if session_id is not None:
+        pins = await source.of_session(tenant, session_id)
+    else:
+        # SCAN may tell of a key twice.
+        pins = list({facts["key"]: facts async for facts in source.all_of(tenant)}.values())
+    return _table([_HEADS, *map(_row, pins)]) if pins else []
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _row(pin: Facts) -> tuple[str, ...]:
+    ttl = "-" if pin["ttl_s"] is None else f"{pin['ttl_s']:.0f} s"
+    names = (
+        pin["tenant"] or "-",
+        pin["session"],
+        pin["lane"] or "-",
+        pin["model"],
+        pin["route"] or "-",
+    )
+    # What an app or a pod wrote must not drive a terminal.
+    return (*(name.encode("unicode_escape").decode() for name in names), ttl, _notes(pin))
+
+
+def _notes(pin: Facts) -> str:
+    notes = [f"generation {pin['generation']}"]
+    if pin["home"]:
+        notes.append(f"away from {pin['home']}")
+    if pin["provisional"]:
+        notes.append("provisional")
+    return ", ".join(notes)

@@ -1,0 +1,273 @@
+"""Nodes to structs, key by key, so that every problem is found in one reading."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import inspect
+
+from sidecar.config.expand import Expanded, Expander
+from sidecar.config.report import Path, Place, Report, did_you_mean, quote
+from sidecar.config.scalars import is_null, is_text, to_bool, to_float, to_int
+from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
+from sidecar.config.secret import FileText, Secret
+from sidecar.config.unsupported import why_refused
+from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence
+
+BAD: Final = object()
+"""Stands for a value that cannot be used; what is wrong with it has been reported."""
+
+_PATTERN_SAYS: Final = {
+    MODEL_PATTERN: "must be provider/model, or provider/* for all of a provider's models",
+    PATH_PATTERN: "must be a path that begins with a slash, without blanks",
+}
+_CONTAINERS: Final = (inspect.StructType, inspect.DictType, inspect.VarTupleType)
+
+
+class Decoder:
+    """Reads one document into the schema's structs. A key that cannot be used keeps its default and
+    is reported.
+    """
+
+    def __init__(self, expander: Expander, report: Report) -> None:
+        self._expander = expander
+        self._report = report
+        self._readers: dict[type[inspect.Type], Callable[[Node, Any, Path], Any]] = {
+            inspect.StructType: self._struct,
+            inspect.DictType: self._dict,
+            inspect.VarTupleType: self._list,
+            inspect.UnionType: self._union,
+            inspect.StrType: self._str,
+            inspect.CustomType: self._secret,
+            inspect.BoolType: self._bool,
+            inspect.IntType: self._int,
+            inspect.FloatType: self._float,
+            inspect.LiteralType: self._literal,
+            inspect.EnumType: self._enum,
+        }
+
+    def read(self, node: Node, kind: inspect.Type, path: Path = ()) -> Any:  # noqa: ANN401 - as many types as the schema has
+        """The value of ``node`` as the schema's ``kind``, or `BAD`. Raises: nothing."""
+        kind = bare(kind)
+        if isinstance(kind, inspect.AnyType):
+            # Plano's and not served: nothing in it is read, so nothing in it can be wrong or leak.
+            return None
+        return self._readers[type(kind)](node, kind, path)
+
+    def _struct(self, node: Node, kind: inspect.StructType, path: Path) -> Any:  # noqa: ANN401
+        if not isinstance(node, Mapping):
+            return self._expected("a mapping", path)
+        fields = {field.encode_name: field for field in kind.fields}
+        values: dict[str, Any] = {}
+        for entry in node.entries:
+            here = (*path, entry.key)
+            self._note(here, entry.line, entry.value)
+            field = fields.pop(entry.key, None)
+            if field is None:
+                known = [each.encode_name for each in kind.fields]
+                self._unknown(here, entry.key, known)
+            elif not (_is_null(entry.value) and _may_be_null(field)):
+                values[field.name] = self.read(entry.value, field.type, here)
+        for key, field in fields.items():
+            if field.required:
+                self._report.problem(path, f"needs {key}")
+                values[field.name] = BAD
+        if any(values.get(field.name) is BAD for field in kind.fields if field.required):
+            return BAD
+        return kind.cls(**{name: value for name, value in values.items() if value is not BAD})
+
+    def _dict(self, node: Node, kind: inspect.DictType, path: Path) -> Any:  # noqa: ANN401
+        if not isinstance(node, Mapping):
+            return self._expected("a mapping", path)
+        values: dict[Any, Any] = {}
+        for entry in node.entries:
+            here = (*path, entry.key)
+            self._note(here, entry.line, entry.value)
+            key: Any = entry.key
+            if isinstance(kind.key_type, inspect.EnumType):
+                key = self._member(entry.key, kind.key_type, here)
+            value = self.read(entry.value, kind.value_type, here)
+            if key is not BAD and value is not BAD:
+                values[key] = value
+        return values
+
+    def _list(self, node: Node, kind: inspect.VarTupleType, path: Path) -> Any:  # noqa: ANN401
+        if not isinstance(node, Sequence):
+            return self._expected("a list", path)
+        values: list[Any] = []
+        kept: list[int] = []
+        for index, item in enumerate(node.items):
+            here = (*path, index)
+            self._note(here, item.line, item)
+            value = self.read(item, kind.item_type, here)
+            if value is not BAD:
+                values.append(value)
+                kept.append(index)
+        if len(node.items) < (kind.min_length or 0):
+            self._report.problem(path, "must not be empty")
+            return BAD
+        self._report.note_kept(path, kept, of=len(node.items))
+        return tuple(values)
+
+    def _union(self, node: Node, kind: inspect.UnionType, path: Path) -> Any:  # noqa: ANN401
+        choices = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+        if len(choices) == 1:
+            return self.read(node, choices[0], path)
+        for shape, wanted in ((Sequence, inspect.VarTupleType), (Mapping, inspect.DictType)):
+            if isinstance(node, shape):
+                return self.read(
+                    node, next(each for each in choices if isinstance(each, wanted)), path
+                )
+        return self._expected("a list or a mapping", path)
+
+    def _str(self, node: Node, kind: inspect.StrType, path: Path) -> Any:  # noqa: ANN401
+        expanded = self._text(node, path)
+        if expanded is None:
+            return BAD
+        text = expanded.text
+        if len(text) < (kind.min_length or 0):
+            return self._bad(path, "must not be empty")
+        if kind.pattern is not None and not re.fullmatch(kind.pattern, text):
+            return self._bad(path, _PATTERN_SAYS[kind.pattern])
+        return FileText(text) if expanded.is_from_file else text
+
+    def _secret(self, node: Node, _: inspect.CustomType, path: Path) -> Any:  # noqa: ANN401
+        expanded = self._text(node, path)
+        if expanded is None:
+            return BAD
+        assert isinstance(node, Scalar)  # else there were no text
+        read_again = (
+            functools.partial(self._expander.read_again, node.text)
+            if expanded.is_from_file
+            else None
+        )
+        return Secret(expanded.text, read_again)
+
+    def _bool(self, node: Node, _: inspect.BoolType, path: Path) -> Any:  # noqa: ANN401
+        value = self._typed(node, to_bool, path)
+        return self._expected("true or false", path) if value is None else value
+
+    def _int(self, node: Node, kind: inspect.IntType, path: Path) -> Any:  # noqa: ANN401
+        value = self._typed(node, to_int, path)
+        return (
+            self._expected("a whole number", path)
+            if value is None
+            else self._ranged(value, kind, path)
+        )
+
+    def _float(self, node: Node, kind: inspect.FloatType, path: Path) -> Any:  # noqa: ANN401
+        value = self._typed(node, to_float, path)
+        return (
+            self._expected("a number", path) if value is None else self._ranged(value, kind, path)
+        )
+
+    def _literal(self, node: Node, kind: inspect.LiteralType, path: Path) -> Any:  # noqa: ANN401
+        expanded = self._text(node, path)
+        return (
+            BAD
+            if expanded is None
+            else self._choose(expanded.text, [str(each) for each in kind.values], path)
+        )
+
+    def _enum(self, node: Node, kind: inspect.EnumType, path: Path) -> Any:  # noqa: ANN401
+        expanded = self._text(node, path)
+        if expanded is None:
+            return BAD
+        return self._member(expanded.text, kind, path)
+
+    def _member(self, text: str, kind: inspect.EnumType, path: Path) -> Any:  # noqa: ANN401
+        value = self._choose(text, [each.value for each in kind.cls], path)
+        return BAD if value is BAD else kind.cls(value)
+
+    def _choose(self, text: str, choices: list[str], path: Path) -> Any:  # noqa: ANN401
+        if text in choices:
+            return text
+        refusal = why_refused(path, text)
+        if refusal is not None:
+            return self._bad(path, refusal)
+        return self._bad(path, f"expected {' or '.join(choices)}{did_you_mean(text, choices)}")
+
+    def _text(self, node: Node, path: Path) -> Expanded | None:
+        """A scalar's text after expansion, or None once it has been reported why there is none."""
+        if not isinstance(node, Scalar):
+            self._expected("text", path)
+            return None
+        expanded = self._expand(node, path)
+        if (
+            expanded is not None
+            and node.is_plain
+            and not expanded.is_changed
+            and not is_text(node.text)
+        ):
+            self._bad(
+                path, "has no value" if is_null(node.text) else "expected text; put it in quotes"
+            )
+            return None
+        return expanded
+
+    def _typed(self, node: Node, parse: Callable[[str], Any], path: Path) -> Any:  # noqa: ANN401
+        """A scalar by the core schema: None where it is something else, `BAD` where that is
+        reported already.
+        """
+        if not isinstance(node, Scalar):
+            return None
+        expanded = self._expand(node, path)
+        if expanded is None:
+            return BAD
+        # What is quoted is text, unless the quotes are around a reference: many quote those out of
+        # habit.
+        return parse(expanded.text) if node.is_plain or expanded.is_changed else None
+
+    def _expand(self, node: Scalar, path: Path) -> Expanded | None:
+        expanded = self._expander.expand(node.text)
+        for problem in expanded.problems:
+            self._report.problem(path, problem)
+        return None if expanded.problems else expanded
+
+    def _ranged(self, value: Any, kind: inspect.IntType | inspect.FloatType, path: Path) -> Any:  # noqa: ANN401
+        if value is BAD:
+            return BAD
+        if kind.gt is not None and value <= kind.gt:
+            return self._bad(path, f"must be above {kind.gt}")
+        if kind.ge is not None and value < kind.ge:
+            return self._bad(path, f"must be at least {kind.ge}")
+        if kind.le is not None and value > kind.le:
+            return self._bad(path, f"must be at most {kind.le}")
+        return value
+
+    def _unknown(self, path: Path, key: str, known: list[str]) -> None:
+        refusal = why_refused(path)
+        self._report.problem(path, refusal or f"unknown key {quote(key)}{did_you_mean(key, known)}")
+
+    def _note(self, path: Path, line: int, node: Node) -> None:
+        self._report.note_place(path, Place(line, node.text if isinstance(node, Scalar) else None))
+
+    def _expected(self, what: str, path: Path) -> Any:  # noqa: ANN401
+        return self._bad(path, f"expected {what}")
+
+    def _bad(self, path: Path, message: str) -> Any:  # noqa: ANN401
+        self._report.problem(path, message)
+        return BAD
+
+
+def bare(kind: inspect.Type) -> inspect.Type:
+    """A type without the metadata around it."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return kind
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.is_plain and is_null(node.text)
+
+
+def _may_be_null(field: inspect.Field) -> bool:
+    """Whether a key without a value means the default: a section whose keys are all commented out,
+    an optional key.
+    """
+    return not field.required and isinstance(
+        bare(field.type), (*_CONTAINERS, inspect.UnionType, inspect.AnyType)
+    )

@@ -1,0 +1,162 @@
+"""Plano's older spellings, rewritten in the tree of nodes before it is read. Lines stay those of
+the file.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidecar.config.report import Path, Place, Report, did_you_mean, quote
+from sidecar.config.scalars import is_null
+from sidecar.config.unsupported import why_refused
+from sidecar.config.yaml_nodes import Entry, Mapping, Node, Scalar, Sequence
+
+_LIFTED_FROM: Final = frozenset({"v0.3.0", "v0.2.0", "0.2.0", "v0.1.0", "v0.1", "0.1-beta"})
+"""Versions in which preferences stand under their provider."""
+_EGRESS: Final = "egress_traffic"
+
+
+def migrate(root: Mapping, report: Report) -> Mapping:
+    """The document as the newest version writes it.
+
+    ``llm_providers`` becomes ``model_providers``; a listeners mapping becomes a list; preferences
+    under a provider go to the top level. Source: plano's config_generator, whose merging rules
+    these are.
+    """
+    return _lift_preferences(_listed_listeners(_renamed_providers(root, report), report), report)
+
+
+def _renamed_providers(root: Mapping, report: Report) -> Mapping:
+    old = root.get("llm_providers")
+    if old is None:
+        return root
+    if root.get("model_providers") is not None:
+        report.problem(
+            ("llm_providers",),
+            "is the old name of model_providers; keep one of them",
+            line=old.line,
+        )
+        return root.without("llm_providers")
+    entries = [
+        Entry("model_providers", e.line, e.value) if e.key == "llm_providers" else e
+        for e in root.entries
+    ]
+    return Mapping(root.line, tuple(entries))
+
+
+def _listed_listeners(root: Mapping, report: Report) -> Mapping:
+    listeners = root.get("listeners")
+    if listeners is None or not isinstance(listeners.value, Mapping):
+        return root
+    items: list[Node] = []
+    for entry in listeners.value.entries:
+        here = ("listeners", entry.key)
+        report.note_place(here, Place(entry.line))
+        if entry.key == _EGRESS:
+            items.append(_model_listener(entry.value))
+        else:
+            guess = did_you_mean(entry.key, [_EGRESS])
+            report.problem(here, why_refused(here) or f"unknown key {quote(entry.key)}{guess}")
+    if listeners.value.entries and not items:
+        return root.without("listeners")
+    return root.with_value("listeners", Sequence(listeners.line, tuple(items)))
+
+
+def _model_listener(egress: Node) -> Node:
+    """``egress_traffic`` as an item of the list; its message format was always OpenAI's."""
+    if not isinstance(egress, Mapping):
+        return egress
+    kept = tuple(entry for entry in egress.entries if entry.key not in {"message_format", "name"})
+    return Mapping(
+        egress.line,
+        (*kept, Entry("name", egress.line, Scalar(egress.line, _EGRESS, is_plain=False))),
+    )
+
+
+def _lift_preferences(root: Mapping, report: Report) -> Mapping:
+    providers = root.get("model_providers")
+    if providers is None or not isinstance(providers.value, Sequence):
+        return root
+    version = root.get("version")
+    is_old = (
+        version is not None
+        and isinstance(version.value, Scalar)
+        and version.value.text in _LIFTED_FROM
+    )
+    lifted = _Lifted(root.get("routing_preferences"), report)
+    items: list[Node] = []
+    for index, item in enumerate(providers.value.items):
+        inline = item.get("routing_preferences") if isinstance(item, Mapping) else None
+        if inline is None or not isinstance(item, Mapping):
+            items.append(item)
+            continue
+        path = ("model_providers", index, "routing_preferences")
+        report.note_place(path, Place(inline.line))
+        if is_old:
+            lifted.add(path, inline.value, item.get("model"))
+        else:
+            report.warn(
+                path,
+                "is ignored from version v0.4.0 on; write it at the top level, with its models",
+            )
+        items.append(item.without("routing_preferences"))
+    root = root.with_value("model_providers", Sequence(providers.value.line, tuple(items)))
+    return lifted.into(root)
+
+
+class _Lifted:
+    """Preferences gathered from under providers: one of a name, its models in the order of their
+    providers.
+
+    One that stands at the top level wins; of several descriptions the first.
+    """
+
+    def __init__(self, top: Entry | None, report: Report) -> None:
+        self._report = report
+        self._items: list[Node] = []
+        self._listed = (
+            top.value.items if top is not None and isinstance(top.value, Sequence) else ()
+        )
+        self._taken = {_name_of(item) for item in self._listed}
+        self._models: dict[str, tuple[Mapping, list[Node]]] = {}
+
+    def add(self, path: Path, inline: Node, model: Entry | None) -> None:
+        """Take in one provider's list."""
+        if not isinstance(inline, Sequence):
+            if not (isinstance(inline, Scalar) and inline.is_plain and is_null(inline.text)):
+                self._report.problem(path, "expected a list")
+            return
+        if model is None or not isinstance(model.value, Scalar):
+            return
+        if model.value.text.endswith("/*"):
+            self._report.problem(path, "a wildcard cannot have preferences: they need one model")
+            return
+        seen: set[str] = set()
+        for index, item in enumerate(inline.items):
+            name = _name_of(item)
+            if name is None or not isinstance(item, Mapping):
+                self._report.problem(
+                    (*path, index), "needs a name and a description", line=item.line
+                )
+            elif name in seen:
+                self._report.problem(
+                    (*path, index), f"two preferences are named {quote(name)}", line=item.line
+                )
+            elif name not in self._taken:
+                self._models.setdefault(name, (item, []))[1].append(model.value)
+            seen.add(name or "")
+
+    def into(self, root: Mapping) -> Mapping:
+        """The document with what was gathered behind what stands at its top level."""
+        if not self._models:
+            return root
+        for item, models in self._models.values():
+            self._items.append(item.with_value("models", Sequence(item.line, tuple(models))))
+        return root.with_value(
+            "routing_preferences", Sequence(self._items[0].line, (*self._listed, *self._items))
+        )
+
+
+def _name_of(item: Node) -> str | None:
+    entry = item.get("name") if isinstance(item, Mapping) else None
+    return entry.value.text if entry is not None and isinstance(entry.value, Scalar) else None

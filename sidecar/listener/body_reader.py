@@ -1,0 +1,146 @@
+"""Reading a request's body: whole, within its limits of size and time, as it came."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from sidecar.domain.call import InboundHeaders
+from sidecar.domain.errors import (
+    BodyTooLarge,
+    DownstreamError,
+    HeadersTooLarge,
+    MalformedRequest,
+    RequestTimeout,
+    UnsupportedEncoding,
+)
+from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.request import Request
+
+_INTERIM_SINCE: Final = (1, 1)
+
+
+class BodyReader:
+    """What a body may cost."""
+
+    def __init__(self, budget: BodyMemory, body_bytes: int, body_s: float) -> None:
+        """Args: ``body_bytes`` is the longest body that is read; ``body_s`` how long its reading
+        may take, waiting for room not counted.
+        """
+        self.budget = budget
+        self.body_bytes = body_bytes
+        self.body_s = body_s
+
+    def read_nowait(self, request: Request, headers: InboundHeaders) -> bytes | None:
+        """The body if all of it came with the head, as it mostly does; None where it must be waited
+        for.
+
+        Whoever gets it gives its length back to the budget.
+        Raises: UnsupportedEncoding, BodyTooLarge.
+        """
+        if headers.content_encoding:
+            raise UnsupportedEncoding(
+                "the request body must not be compressed: send it with content-encoding identity"
+            )
+        size = request.content.total_bytes
+        if size > self.body_bytes:
+            raise self._too_large()
+        if not self.budget.take_nowait(size):
+            return None
+        body = request.take_body()
+        if body is None:
+            self.budget.give_back(size)
+        return body
+
+    async def read(self, request: Request) -> bytes:
+        """The whole body, waiting for room and for the app. Whoever gets it gives its length back
+        to the budget.
+
+        Raises: BodyTooLarge, MalformedRequest, RequestTimeout, Overloaded; ConnectionError if the
+            app left.
+        """
+        announced = request.header_values("Content-Length")
+        length = int(announced[0]) if announced else None
+        if length is not None and length > self.body_bytes:
+            raise self._too_large()
+        held = _Held(self.budget)
+        try:
+            # Where the length is known its room is taken at once: half-read bodies never wait for
+            # each other.
+            await held.grow_to(length or 0)
+            _continue(request)
+            return await self._gather(request, held)
+        except BaseException:
+            held.give_back()
+            raise
+
+    async def _gather(self, request: Request, held: _Held) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        left_s = self.body_s
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                began_s = loop.time()
+                async with asyncio.timeout(left_s):
+                    piece = await request.content.readany()
+                left_s -= loop.time() - began_s
+                if not piece:
+                    return b"".join(pieces)
+                size += len(piece)
+                if size > self.body_bytes:
+                    raise self._too_large()
+                if size > held.size:
+                    await held.grow_to(size)
+                pieces.append(piece)
+        except TimeoutError as error:
+            raise RequestTimeout(
+                f"the request body did not arrive within {self.body_s:g} s"
+            ) from error
+        except web.RequestPayloadError as error:
+            raise MalformedRequest("the request body's framing is broken") from error
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(
+            f"the request body is longer than limits.body_bytes ({self.body_bytes})"
+        )
+
+
+class _Held:
+    """Room that one body has taken so far."""
+
+    def __init__(self, budget: BodyMemory) -> None:
+        self._budget = budget
+        self.size = 0
+
+    async def grow_to(self, size: int) -> None:
+        await self._budget.take(size - self.size)
+        self.size = size
+
+    def give_back(self) -> None:
+        self._budget.give_back(self.size)
+        self.size = 0
+
+
+def parse_error_of(error: BaseException | None) -> DownstreamError:
+    """What aiohttp's parser complained of, in our words: its own repeat the bytes, credentials
+    included.
+    """
+    if isinstance(error, TimeoutError):
+        return RequestTimeout("the request's head did not arrive in time")
+    if isinstance(error, LineTooLong) or "Too many headers" in str(error):
+        return HeadersTooLarge("the request's headers are over 64 KiB, or more than 128")
+    return MalformedRequest("the request is not well-formed HTTP/1.1")
+
+
+def _continue(request: Request) -> None:
+    """Tell an app that asked before it sends to go on. HTTP/1.0 knows no interim answer (RFC 9110,
+    10.1.1).
+    """
+    if request.version < _INTERIM_SINCE or request.transport is None:
+        return
+    if any("100-continue" in value.lower() for value in request.header_values("Expect")):
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

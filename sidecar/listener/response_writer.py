@@ -1,0 +1,139 @@
+"""The app's end of a call: heads and chunks are bytes of our own making, in one write where they
+can be.
+
+aiohttp's `StreamResponse` builds a multidict, adds headers and joins them again for every answer.
+Here the handler writes to the transport; aiohttp's own loop, where it is used, is told that all is
+written (`listener.server`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from sidecar.listener import cors
+from sidecar.listener.request import Request
+
+_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_CHUNKS_SINCE: Final = (1, 1)
+_FLUSH_AT_MOST_S: Final = 5.0
+"""How long a last error event may take to reach an app that reads slowly, before the connection is
+dropped.
+"""
+
+
+class ResponseWriter:
+    """Implements `domain.ports.Downstream` for one request of one connection."""
+
+    def __init__(
+        self, request: Request, write: Callable[[asyncio.Transport, bytes], None] | None = None
+    ) -> None:
+        self.request = request
+        self._transport = request.transport
+        self._write = write
+        self._keeps_alive = request.keep_alive
+        self._is_chunked = False
+        self._page_lines: list[bytes] = []
+        self.is_started = False
+        """Whether a head was sent, after which only the connection can say that something broke."""
+        self.is_carried = False
+        """Whether the call reached the proxy, which then reports how it ended."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection can carry another request, once the handler has returned."""
+        return self._keeps_alive and self.is_started
+
+    def allow_page(self, origin: str) -> None:
+        """Let a page of this origin read what is sent."""
+        self._page_lines = cors.page_lines(self.request, origin)
+
+    def close_after(self) -> None:
+        """Close the connection once the answer is complete."""
+        self._keeps_alive = False
+
+    def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
+        """See `Downstream.send_whole`. One write: status line, headers, body."""
+        self.is_started = True
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        length = b"\r\n" if _is_bodiless(status) else b"Content-Length: %d\r\n\r\n" % len(body)
+        head = self._head(status, reason, headers)
+        self._add_connection(head)
+        head.append(length)
+        if not _is_bodiless(status) and self.request.method != "HEAD":
+            head.append(body)
+        if self._keeps_alive and self._write is not None and self.request.is_last_sent:
+            self._write(transport, b"".join(head))
+        else:
+            # The next answer, or the connection's end, may follow in this very turn: it must not
+            # overtake this one.
+            transport.write(b"".join(head))
+
+    def start(
+        self, status: int, reason: bytes, headers: list[bytes], content_length: int | None
+    ) -> None:
+        """See `Downstream.start`."""
+        self.is_started = True
+        head = self._head(status, reason, headers)
+        if content_length is not None:
+            head.append(b"Content-Length: %d\r\n" % content_length)
+        elif self.request.version < _CHUNKS_SINCE:
+            self._keeps_alive = False
+        elif self.request.method != "HEAD" and not _is_bodiless(status):
+            self._is_chunked = True
+            head.append(b"Transfer-Encoding: chunked\r\n")
+        self._add_connection(head)
+        head.append(b"\r\n")
+        if self._transport is not None:
+            self._transport.write(b"".join(head))
+
+    async def write(self, data: bytes) -> None:
+        """See `Downstream.write`."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the app has closed the connection")
+        transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        if self.request.is_write_paused:
+            await self.request.drain()
+
+    def finish(self) -> None:
+        """See `Downstream.finish`."""
+        if self._is_chunked and self._transport is not None:
+            self._transport.write(b"0\r\n\r\n")
+
+    def end_broken(self, event: bytes) -> None:
+        """See `Downstream.end_broken`."""
+        self._keeps_alive = False
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if not event:
+            transport.abort()
+            return
+        transport.write(b"%x\r\n%b\r\n" % (len(event), event) if self._is_chunked else event)
+        transport.close()
+        asyncio.get_running_loop().call_later(_FLUSH_AT_MOST_S, transport.abort)
+
+    def abort(self) -> None:
+        """See `Downstream.abort`."""
+        self._keeps_alive = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _head(self, status: int, reason: bytes, headers: list[bytes]) -> list[bytes]:
+        head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
+        return cors.without_others(head) + self._page_lines if self._page_lines else head
+
+    def _add_connection(self, head: list[bytes]) -> None:
+        if not self._keeps_alive:
+            head.append(b"Connection: close\r\n")
+        elif self.request.version < _CHUNKS_SINCE:
+            head.append(b"Connection: keep-alive\r\n")
+
+
+def _is_bodiless(status: int) -> bool:
+    return status in (204, 304) or status < 200

@@ -1,0 +1,169 @@
+"""Starting and ending: a readiness latch, permits for calls in flight, the drain, and tasks that
+have an owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from sidecar.domain.clock import Clock
+from sidecar.domain.errors import Draining, Overloaded
+
+_log = logging.getLogger("sidecar.runtime.lifecycle")
+
+REFUSE_BEFORE_END_S = 5.0
+"""The last seconds of the grace, in which new calls are refused so that those in flight can end."""
+
+
+def fast_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fastest loop that is installed: uvloop, with aiofastnet's transports and TLS on it; None
+    for asyncio's own.
+
+    Both come with the ``[fast]`` extra; either alone is used too.
+    """
+    base: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        base = uvloop.new_event_loop
+    with contextlib.suppress(ImportError):
+        import aiofastnet
+
+        return aiofastnet.loop_factory(base)
+    return base
+
+
+class Latch:
+    """Readiness: true once released, false again for good once a drain began. Nothing remote is
+    part of it.
+    """
+
+    def __init__(self) -> None:
+        self._released = False
+        self._draining = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `/readyz` says yes."""
+        return self._released and not self._draining
+
+    def release(self) -> None:
+        """Config is loaded and the listeners accept."""
+        self._released = True
+
+    def drain(self) -> None:
+        """The process is going away."""
+        self._draining = True
+
+
+class Tasks:
+    """Owner of background tasks: each has a name, is kept until it ends, and is cancelled at the
+    end.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+        """Run ``work`` in the background; a failure is logged with the task's name."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("task %s failed", task.get_name(), exc_info=error)
+
+    async def aclose(self) -> None:
+        """Cancel what still runs and wait for it."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Drain:
+    """Admission and its end: a permit is held by a call's task from admission until its stream has
+    ended.
+    """
+
+    def __init__(self, clock: Clock, *, in_flight_limit: int) -> None:
+        self._clock = clock
+        self._limit = in_flight_limit
+        self._holders: set[asyncio.Task[Any]] = set()
+        self._refusing = False
+        self.has_ended = False
+        """Whether the calls that were still in flight have been cancelled."""
+        self._last_admitted_s = clock.monotonic_s()
+
+    @property
+    def holders(self) -> AbstractSet[asyncio.Task[Any]]:
+        """The tasks that hold a permit now; the set lives, it is no copy."""
+        return self._holders
+
+    @property
+    def in_flight(self) -> int:
+        """Permits held now."""
+        return len(self._holders)
+
+    def admit(self, holder: asyncio.Task[Any]) -> None:
+        """Give a permit to the task that carries a call; it must `release` it when the stream has
+        ended.
+
+        Raises: Draining, Overloaded.
+        """
+        if self._refusing:
+            raise Draining(
+                "this sidecar is shutting down; call again, the pod is being replaced",
+                retry_after_s=1,
+            )
+        if len(self._holders) >= self._limit:
+            raise Overloaded(
+                f"limits.in_flight ({self._limit}) calls are in flight already", retry_after_s=1
+            )
+        self._holders.add(holder)
+        self._last_admitted_s = self._clock.monotonic_s()
+
+    def release(self, holder: asyncio.Task[Any]) -> None:
+        """Give the permit back. Idempotent."""
+        self._holders.discard(holder)
+
+    async def run(self, *, quiet_s: float, grace_s: float) -> None:
+        """Keep serving until nothing has been in flight for ``quiet_s``, or until the grace is
+        spent.
+
+        The last `REFUSE_BEFORE_END_S` of the grace refuse new calls. Calls that are still in flight
+        at the end are cancelled: each relay then tells its app, in the app's dialect, that the
+        stream is incomplete.
+        """
+        began_s = self._clock.monotonic_s()
+        self._last_admitted_s = max(self._last_admitted_s, began_s)
+        refuse_from_s = began_s + max(0.0, grace_s - REFUSE_BEFORE_END_S)
+        quiet_since_s = began_s
+        while (now_s := self._clock.monotonic_s()) < began_s + grace_s:
+            if self._holders:
+                quiet_since_s = now_s
+            quiet_since_s = max(quiet_since_s, self._last_admitted_s)
+            self._refusing = now_s >= refuse_from_s
+            if not self._holders and now_s - quiet_since_s >= quiet_s:
+                break
+            await asyncio.sleep(min(0.05, quiet_s or 0.05))
+        await self.end()
+
+    async def end(self) -> None:
+        """Refuse new calls and cancel those in flight; wait for them to notice. Idempotent."""
+        self._refusing = self.has_ended = True
+        holders = list(self._holders)
+        if holders:
+            _log.warning("%d call(s) in flight are ended", len(holders))
+        for holder in holders:
+            holder.cancel()
+        if holders:
+            await asyncio.wait(holders, timeout=1.0)

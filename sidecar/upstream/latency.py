@@ -1,0 +1,86 @@
+"""How soon each candidate's streams begin: decayed averages, kept by this sidecar for itself. Pure;
+time is passed in.
+
+Source of the rules: routing.md, "Ranking".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from sidecar.domain.decision import Candidate
+
+FAILED_S: Final = 5.0
+"""What a failed or shed attempt counts as, so that a refusal in a millisecond never looks fast."""
+
+_HALF_LIFE_S: Final = 60.0
+_FORGOTTEN_WEIGHT: Final = 1 / 32
+"""Below this an average is forgotten, samples and all, and the candidate is unmeasured again: what
+was slow an hour ago must get its chance. Five samples last seven minutes, a million 25."""
+_KEPT_AT_MOST: Final = 1024
+"""Candidates; a wildcard's model names are the clients' to invent."""
+
+
+class _Average:
+    """A weighted sum. Weights are relative to ``updated_s``."""
+
+    __slots__ = ("samples", "seconds", "updated_s", "weight")
+
+    def __init__(self, now_s: float) -> None:
+        self.samples = 0
+        self.seconds = 0.0
+        self.weight = 0.0
+        self.updated_s = now_s
+
+    def faded(self, now_s: float) -> float:
+        """What is left of the weight."""
+        return self.weight * math.pow(0.5, max(0.0, now_s - self.updated_s) / _HALF_LIFE_S)
+
+
+class FirstByteAverages:
+    """Expected seconds to first byte, by candidate. A sample's weight halves with every 60 s of its
+    age.
+    """
+
+    def __init__(self) -> None:
+        self._averages: dict[tuple[str, str], _Average] = {}
+
+    def observe(self, candidate: Candidate, first_byte_s: float, now_s: float) -> None:
+        """A streamed call's first byte came after ``first_byte_s``. What is no duration is
+        ignored.
+        """
+        if not 0.0 <= first_byte_s < math.inf:
+            return
+        key = _key_of(candidate)
+        # The newest stands last, so that the first is the one to give up.
+        average = self._averages.pop(key, None)
+        faded = 0.0 if average is None else average.faded(now_s)
+        if average is None or faded < _FORGOTTEN_WEIGHT:
+            average, faded = _Average(now_s), 0.0
+        average.seconds = (average.seconds * faded + first_byte_s) / (faded + 1.0)
+        average.weight = faded + 1.0
+        average.samples += 1
+        average.updated_s = max(average.updated_s, now_s)
+        if len(self._averages) >= _KEPT_AT_MOST:
+            del self._averages[next(iter(self._averages))]
+        self._averages[key] = average
+
+    def observe_failure(self, candidate: Candidate, now_s: float) -> None:
+        """An attempt failed or was shed before its first byte, streamed or not: it counts as 5
+        s.
+        """
+        self.observe(candidate, FAILED_S, now_s)
+
+    def expected(self, candidate: Candidate, now_s: float) -> tuple[float, int]:
+        """Expected seconds to first byte, and from how many samples; (NaN, 0) where nothing is
+        known any more.
+        """
+        average = self._averages.get(_key_of(candidate))
+        if average is None or average.faded(now_s) < _FORGOTTEN_WEIGHT:
+            return math.nan, 0
+        return average.seconds, average.samples
+
+
+def _key_of(candidate: Candidate) -> tuple[str, str]:
+    return candidate.provider, candidate.upstream_model

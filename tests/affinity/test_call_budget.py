@@ -1,0 +1,71 @@
+"""How long a call waits for the store: its budget, and no longer for what this process held up
+itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sidecar.affinity.call_budget import BudgetSpent, Patience
+
+BUDGET_S = 0.02
+
+
+class Held:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+
+async def test_what_was_waited_is_spent():
+    """One budget for all that a call asks."""
+    clock = Held()
+    patience = Patience(BUDGET_S, clock.monotonic_s)
+    reply = asyncio.get_running_loop().create_future()
+
+    def answer() -> None:
+        clock.now_s += 0.015
+        reply.set_result("pin")
+
+    asyncio.get_running_loop().call_soon(answer)
+
+    assert "pin" == await patience.wait(reply)
+    assert (15, 5, False) == (
+        round(patience.waited_s * 1e3),
+        round(patience.left_s * 1e3),
+        patience.is_spent,
+    )
+
+
+async def test_what_this_process_held_up_does_not_use_up_the_budget():
+    """The loop stood still for longer than the budget, and the reply was there: the claim that
+    follows can still wait.
+    """
+    clock = Held()
+    patience = Patience(BUDGET_S, clock.monotonic_s)
+    reply = asyncio.get_running_loop().create_future()
+
+    def answer() -> None:
+        clock.now_s += 0.3
+        reply.set_result("pin")
+
+    asyncio.get_running_loop().call_soon(answer)
+
+    assert "pin" == await patience.wait(reply)
+    assert (BUDGET_S / 2, False) == (patience.left_s, patience.is_spent)
+
+
+async def test_what_comes_too_late_ends_it():
+    """The shadow serves the rest of the call."""
+    loop = asyncio.get_running_loop()
+    patience = Patience(0.001, loop.time)
+    with pytest.raises(BudgetSpent):
+        await patience.wait(loop.create_future())
+
+    assert patience.is_spent

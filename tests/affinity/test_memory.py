@@ -1,0 +1,95 @@
+"""Pins in one process: first writer wins, time ends them, lanes stay apart."""
+
+import pytest
+
+from sidecar.affinity.memory import MemoryStore
+from sidecar.domain.decision import Binding
+from sidecar.domain.ids import SessionKey
+from tests.support.values import FakeClock
+
+MAIN = SessionKey("s", None, "openai/gpt-4o")
+SIDE = SessionKey("s", None, "openai/gpt-4o-mini")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(clock: FakeClock) -> MemoryStore:
+    return MemoryStore(clock, ttl_s=100, max_entries=3)
+
+
+def _pin(model: str) -> Binding:
+    return Binding(model, requested_model=model)
+
+
+async def test_the_first_claim_stands(store):
+    """A second claim of the same lane gets the first one's binding back."""
+    first = await store.claim(MAIN, _pin("openai/gpt-4o"))
+
+    assert first == await store.claim(MAIN, Binding("other/model", requested_model="openai/gpt-4o"))
+    assert first == await store.get(MAIN)
+
+
+async def test_a_second_lane_has_a_pin_of_its_own(store):
+    """A side call on another model does not share and does not evict the main loop's pin."""
+    main = await store.claim(MAIN, _pin("openai/gpt-4o"))
+    side = await store.claim(SIDE, _pin("openai/gpt-4o-mini"))
+
+    assert main == await store.get(MAIN)
+    assert side == await store.get(SIDE)
+    assert side == await store.claim(SIDE, _pin("x"))
+
+
+async def test_a_pin_without_a_lane_holds_for_every_lane(store):
+    """Plano's own two-field pins name no requested model."""
+    pin = await store.claim(MAIN, Binding("openai/gpt-4o"))
+
+    assert pin == await store.get(SIDE)
+
+
+async def test_a_pin_ends_with_its_ttl(store, clock):
+    """Not read for a whole TTL, it is gone."""
+    await store.claim(MAIN, _pin(MAIN.requested_model))
+    clock.advance(100)
+
+    assert await store.get(MAIN) is None
+    assert 0 == len(store)
+
+
+async def test_use_in_the_second_half_renews(store, clock):
+    """A session that goes on keeps its pin: reads after half the TTL start it anew."""
+    pin = await store.claim(MAIN, _pin(MAIN.requested_model))
+    for _ in range(5):
+        clock.advance(60)
+        assert pin == await store.get(MAIN)
+
+
+async def test_the_least_recently_used_pin_makes_room(store):
+    """At the limit, the session that was idle longest is forgotten."""
+    for name in "abc":
+        await store.claim(SessionKey(name), Binding("m"))
+    await store.get(SessionKey("a"))
+    await store.claim(SessionKey("d"), Binding("m"))
+
+    assert await store.get(SessionKey("b")) is None
+    assert await store.get(SessionKey("a")) is not None
+    await store.aclose()
+
+
+async def test_pins_come_in_pages_by_tenant(store):
+    """Each once; a tenant whose name begins like another's is another."""
+    for tenant, name in (("a", "1"), ("a", "2"), ("ab", "3"), (None, "4")):
+        await store.claim(SessionKey(name, tenant), Binding("m"))
+    first = await store.page(None, None, 2)
+    second = await store.page(None, first.cursor, 2)
+
+    assert ["2", "3", "4"] == [pin.session_id for page in (first, second) for pin in page.pins]
+    assert (None, ["2"]) == (
+        second.cursor,
+        [pin.session_id for pin in (await store.page("a", None, 9)).pins],
+    )
+    assert ["3"] == [pin.session_id for pin in await store.of_session("ab", "3")]
+    assert 1 == await store.drop([pin.key for pin in await store.of_session("ab", "3")])

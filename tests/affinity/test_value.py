@@ -1,0 +1,142 @@
+"""What stands under a key: ours, plano's two generations, and anything else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.affinity.value import MAX_BYTES, as_written, decode, encode
+from sidecar.domain.decision import Binding
+
+_names = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40
+)
+_seconds = st.floats(0, 4e9)
+_bindings = st.builds(
+    Binding,
+    model_name=_names,
+    route_name=_names | st.none(),
+    requested_model=_names | st.none(),
+    generation=st.integers(0, 10**6),
+    bound_at_unix_s=_seconds,
+    home=_names | st.none(),
+    away_since_unix_s=_seconds | st.none(),
+    failed_returns=st.integers(0, 3),
+    provisional=st.booleans(),
+)
+
+
+@given(_bindings)
+def test_what_is_written_is_read_back(binding):
+    """Every field; the same binding gives the same bytes."""
+    assert binding == decode(encode(binding))
+    assert encode(binding) == encode(binding)
+
+
+def test_the_usual_value_is_what_the_contract_shows():
+    """Readable by people: nothing that does not apply."""
+    value = json.loads(
+        encode(Binding("openai/gpt-4o", "code", "openai/gpt-4o-mini", 1, 1763900000.123))
+    )
+
+    assert {
+        "model_name": "openai/gpt-4o",
+        "route_name": "code",
+        "requested_model": "openai/gpt-4o-mini",
+        "generation": 1,
+        "bound_at": 1763900000.123,
+    } == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (
+            b'{"model_name": "openai/gpt-4o", "route_name": "code"}',
+            Binding("openai/gpt-4o", "code"),
+        ),
+        (b'{"model_name": "openai/gpt-4o", "route_name": null}', Binding("openai/gpt-4o")),
+        (
+            (
+                b'{"anchor_model": "openai/gpt-4o", "default_model": "x", "requested_model": "openai/x", "last_used": 1,'
+                b' "history": [{"model": "y"}], "session_cost_usd": 0.1}'
+            ),
+            Binding("openai/gpt-4o", requested_model="openai/x"),
+        ),
+        (b'{"model_name": "m", "requested_model": ""}', Binding("m", requested_model="")),
+        (b'{"model_name": "m", "requested_model": "a\\nb"}', Binding("m", requested_model="a\nb")),
+        (b'{"model_name": "m", "requested_model": ["openai/x"]}', Binding("m")),
+        (
+            b'{"model_name": "m", "generation": "x", "bound_at": [], "home": 3, "provisional": 1}',
+            Binding("m"),
+        ),
+        (
+            b'{"model_name": "m", "generation": -1, "bound_at": 1e300, "failed_returns": true}',
+            Binding("m"),
+        ),
+        (b'{"model_name": "m", "future": {"deep": [1, 2]}}', Binding("m")),
+    ],
+)
+def test_planos_own_values_and_later_ones_are_read(raw, expected):
+    """Leniently: a field that cannot be used is as good as absent, unknown ones are skipped."""
+    assert expected == decode(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"x",
+        b"[]",
+        b"null",
+        b'"m"',
+        b"{}",
+        b'{"model_name": 3}',
+        b'{"model_name": ""}',
+        b'{"model_name": "a\\r\\nb"}',
+        b'{"model_name": "a\\u0000"}',
+        b'{"model_name": "' + b"x" * 600 + b'"}',
+        b'{"model_name": "m"',
+        b"\xff\xfe",
+        b'{"model_name": "\xff"}',
+        b"[" * 3000,
+        b'{"model_name": "m", "x": "' + b"y" * MAX_BYTES + b'"}',
+    ],
+)
+def test_what_is_no_pin_is_none(raw):
+    """Never an error, and never a name that could not stand in a header line."""
+    assert decode(raw) is None
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_without_an_error(raw):
+    """A binding or none."""
+    found = decode(raw)
+    assert found is None or isinstance(found, Binding)
+
+
+@given(_bindings)
+def test_a_pin_is_written_as_it_is(binding):
+    """Where all its names can be told."""
+    assert binding == as_written(binding)
+
+
+@pytest.mark.parametrize(
+    ("binding", "expected"),
+    [
+        (Binding("openai/m", requested_model="wild/" + "m" * 600), None),
+        (Binding("wild/" + "m" * 600, requested_model="openai/m"), None),
+        (Binding("openai/m", requested_model="a\u00a0b"), None),
+        (Binding("m" * 500, "漢" * 500, "漢" * 500, home="漢" * 500), None),
+        (
+            Binding("openai/m", "code\u00a0generation", "openai/m"),
+            Binding("openai/m", None, "openai/m"),
+        ),
+    ],
+)
+def test_a_pin_that_others_would_read_in_another_way_is_not_written(binding, expected):
+    """A lane that cannot be told would be read as all of them."""
+    assert expected == as_written(binding)

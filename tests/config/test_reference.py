@@ -1,0 +1,112 @@
+"""The published table and JSON Schema say what the structs say."""
+
+from __future__ import annotations
+
+import jsonschema
+import msgspec
+import pytest
+import yaml
+
+from sidecar.config.reference import config_reference, json_schema
+from sidecar.config.schema import Config
+from sidecar.config.unsupported import NOT_BUILT_YET, NOT_SERVED
+from tests.config.loading import ONE_PROVIDER
+from tests.config.test_load import CONTRACT
+from tests.config.test_migrate import LIFTED
+
+SCHEMA = jsonschema.Draft202012Validator(json_schema())
+
+
+def accepts(text: str) -> bool:
+    """Whether the published schema accepts a config file's text, as YAML 1.2 reads it."""
+    return SCHEMA.is_valid(yaml.safe_load(text))
+
+
+def test_schema_is_valid():
+    """Somebody else's validator takes it for JSON Schema, and it is plain JSON."""
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    assert json_schema() == msgspec.json.decode(msgspec.json.encode(json_schema()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CONTRACT.replace("mode: off", "mode: 'off'"),
+        LIFTED,
+        ONE_PROVIDER,
+        "llm_providers: [{model: openai/a}]",
+        ONE_PROVIDER + "listeners: {egress_traffic: {port: 1}}",
+        ONE_PROVIDER
+        + "admin: {port: $PORT, mutations: '${M:-true}'}\ntimeouts: {connect_s: $T}\naccess_log: {mode: $M}",
+        ONE_PROVIDER + "timeouts:\nlimits:\npropagate:\nmodel_aliases:\nratelimits: 5\n",
+        "model_providers: [{model: $MODEL, dialects: [$D], provider_interface: $I}]",
+        "model_providers: [{model: openai/a, dialects: {messages: {path: /m}}, headers: {a: $H}}]",
+    ],
+)
+def test_schema_accepts(text):
+    """Every config that loads is valid, references and older spellings included."""
+    assert accepts(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        ONE_PROVIDER + "llm_providers: [{model: openai/a}]",
+        ONE_PROVIDER + "listners: []",
+        ONE_PROVIDER + "admin: {port: 70000}",
+        ONE_PROVIDER + "admin: {port: many}",
+        ONE_PROVIDER + "agents: []",
+        ONE_PROVIDER + "access_log: {mode: some}",
+        "model_providers: [{model: openai/a, acess_key: x}]",
+        "model_providers: [{model: gpt}]",
+        "model_providers: [{model: openai/a, dialects: {chats: {}}}]",
+        "model_providers: []",
+    ],
+)
+def test_schema_rejects(text):
+    """Unknown keys and wrong values are invalid."""
+    assert not accepts(text)
+
+
+def keys_of_table() -> list[str]:
+    return [line.split("`")[1] for line in config_reference().splitlines()[2:]]
+
+
+def test_table_holds_every_key():
+    """Every key of every struct has one row, with a meaning."""
+    keys = keys_of_table()
+    assert len(keys) == len(set(keys))
+    assert {
+        "model_providers[].timeouts.connect_s",
+        "model_aliases.NAME.target",
+        "routing.session_cache.tls.ca_file",
+    } < set(keys)
+    assert {field.encode_name for field in msgspec.structs.fields(Config)} == {
+        key for key in keys if "." not in key
+    }
+    assert all(line.rstrip("| ").count(" | ") >= 4 for line in config_reference().splitlines()[2:])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| `routing.session_ttl_seconds` | int | s | `600` | how long a pin lives |",
+        "| `limits.body_bytes` | int | bytes | `33554432` | a longer request body is refused with 413 |",
+        "| `propagate` | list of text |  | `[]` | more request headers that go to providers |",
+        "| `model_providers[].price.input` | number | USD per million tokens |  | input |",
+        "| `tracing.random_sampling` | number | % | `0` | share of new traces that are sampled; 0 is off |",
+        (
+            "| `model_providers[].model` | text |  | required | `prefix/model`, or `prefix/*` for all models of a provider; "
+            "the provider gets what follows the first slash |"
+        ),
+    ],
+)
+def test_rows(row):
+    """Type, unit, default and meaning come from the struct."""
+    assert row in config_reference().splitlines()
+
+
+def test_tables_of_unserved_keys_name_real_keys():
+    """A key that is told to do nothing is a key of the schema."""
+    assert set() == {*NOT_SERVED, *NOT_BUILT_YET} - set(keys_of_table())

@@ -1,0 +1,306 @@
+"""Over TLS: whom we trust, and that leaving is leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sidecar.config.tls_files import TlsFiles
+from sidecar.domain.errors import ConnectFailed, UpstreamCut, UpstreamError
+from sidecar.http1.connection import Connection
+from sidecar.http1.origin import Origin
+from sidecar.http1.pool import Pool
+from sidecar.http1.response import HELD_BYTES
+from sidecar.http1.tls import make_ssl_context
+from tests.contract.http1.peer import HELLO, Certificates, Line, Peer, answers, ask, until, whole
+
+TURN_BYTES = 256 * 1024
+"""The most that any of the transports decrypts in one turn of the loop."""
+ENDLESS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+
+
+def server_tls(pem: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
+
+
+@pytest_asyncio.fixture
+async def peer(certificates: Certificates) -> AsyncIterator[Peer]:
+    async with Peer(server_tls(certificates.good)) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def pool(peer: Peer, certificates: Certificates) -> AsyncIterator[Pool]:
+    pool = Pool(peer.origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+    yield pool
+    await pool.aclose()
+
+
+async def test_trusted_provider_serves(peer: Peer, pool: Pool):
+    """With its CA in ``ca_file`` a provider serves one exchange after the other, and ALPN settles
+    on HTTP/1.1.
+    """
+    protocols: list[str | None] = []
+
+    async def script(line: Line):
+        protocols.append(line.writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        while await line.hear():
+            await line.say(HELLO)
+
+    peer.follows(script)
+    for size in (0, 1000, 3_000_000):
+        assert await whole(await ask(pool, b"x" * size)) == b"hello"
+    assert (peer.connects, protocols) == (1, ["http/1.1"])
+
+
+async def test_ssl_cert_file_is_honoured(
+    peer: Peer, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+):
+    """Without ``ca_file`` OpenSSL's own environment decides, as operators know it from every other
+    tool.
+    """
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.ca)
+    peer.follows(answers(HELLO))
+    pool = Pool(peer.origin, ssl_context=make_ssl_context())
+    assert await whole(await ask(pool)) == b"hello"
+    await pool.aclose()
+
+
+async def test_untrusted_provider_is_refused(peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """A certificate by an unknown CA is ConnectFailed, with OpenSSL's reason."""
+    (tmp_path / "none.pem").write_text("")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    peer.follows(answers(HELLO))
+    pool = Pool(peer.origin, ssl_context=make_ssl_context())
+    await refused(pool)
+
+
+@pytest.mark.parametrize("server_name", ["localhost", None])
+async def test_wrong_name_is_refused(certificates: Certificates, server_name: str | None):
+    """A trusted certificate for another name is ConnectFailed; the origin's host counts where no
+    name is given.
+    """
+    async with Peer(server_tls(certificates.other)) as peer:
+        peer.follows(answers(HELLO))
+        origin = Origin("https", "127.0.0.1", peer.port, server_name)
+        await refused(Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca))))
+
+
+async def test_server_name_is_what_is_verified(certificates: Certificates):
+    """An origin may be reached at an address and verified by name."""
+    async with Peer(server_tls(certificates.other)) as peer:
+        peer.follows(answers(HELLO))
+        origin = Origin("https", "127.0.0.1", peer.port, "other.example")
+        pool = Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+        assert await whole(await ask(pool)) == b"hello"
+        await pool.aclose()
+
+
+async def test_provider_without_tls_is_refused(certificates: Certificates):
+    """Plain HTTP where TLS was to be is ConnectFailed."""
+
+    async def script(line: Line):
+        await line.reader.read(1)
+        await line.say(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    async with Peer() as peer:
+        peer.follows(script)
+        origin = Origin("https", "127.0.0.1", peer.port)
+        await refused(Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca))))
+
+
+async def refused(pool: Pool) -> None:
+    with pytest.raises(
+        ConnectFailed, match=f"^127.0.0.1:{pool.origin.port}: could not connect: "
+    ) as raised:
+        await ask(pool)
+    assert isinstance(raised.value.__cause__, OSError)
+    assert (pool.idle, pool.active) == (0, 0)
+    await pool.aclose()
+
+
+async def test_abort_stops_a_provider_that_writes(peer: Peer, pool: Pool):
+    """The socket closes at once, without a farewell that waits for the provider: its next writes
+    fail.
+    """
+
+    async def script(line: Line):
+        await line.hear()
+        await line.say(ENDLESS)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while True:
+                await line.say(b"5\r\nhello\r\n")
+                await asyncio.sleep(0)
+
+    peer.follows(script)
+    reply = await ask(pool)
+    await reply.read()
+    reply.abort()
+    assert (pool.idle, pool.active) == (0, 0)
+    await peer.done()
+
+
+async def test_abort_reaches_a_provider_that_is_silent(peer: Peer, pool: Pool):
+    """A provider that generates without writing sees the end of the connection."""
+    peer.follows(answers(ENDLESS))
+    reply = await ask(pool)
+    reply.abort()
+    await peer.done()
+
+
+async def test_cancelled_send_reaches_the_provider(peer: Peer, pool: Pool):
+    """Cancellation is an abort, over TLS too."""
+    was_heard = asyncio.Event()
+
+    async def script(line: Line):
+        await line.hear()
+        was_heard.set()
+        await line.gone()
+
+    peer.follows(script)
+    task = asyncio.get_running_loop().create_task(ask(pool))
+    await was_heard.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await peer.done()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_cancelled_handshake_leaves_nothing(
+    peer: Peer, certificates: Certificates, host: str
+):
+    """A caller that goes during the handshake leaves no socket."""
+    # The peer's half logs handshakes that its client broke off; aiofastnet 1.2 does it with an
+    # exception class as exc_info, on which logging itself fails.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    peer.follows(answers(HELLO))
+    origin = Origin("https", host, peer.port)
+    for turns in range(0, 90, 3 if host == "localhost" else 9):
+        pool = Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+        task = asyncio.get_running_loop().create_task(ask(pool))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if task.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert pool.active == 0
+        await pool.aclose()
+
+
+async def test_large_answer_with_a_slow_reader(peer: Peer, pool: Pool):
+    """Backpressure works through the TLS layer, without loss."""
+
+    async def script(line: Line):
+        await line.hear()
+        await line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n")
+        for _ in range(80):
+            await line.say(b"x" * 100_000)
+        await line.gone()
+
+    peer.follows(script)
+    reply = await ask(pool)
+    connection = reply.source
+    assert isinstance(connection, Connection)
+    await until(lambda: connection._is_read_paused)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert reply.held_bytes <= HELD_BYTES + TURN_BYTES
+    got = 0
+    while piece := await reply.read():
+        got += len(piece)
+        await asyncio.sleep(0)
+    assert (got, pool.idle) == (8_000_000, 1)
+
+
+async def test_idle_connection_closed_by_the_provider_is_dropped(peer: Peer, pool: Pool):
+    """A TLS farewell on an idle connection takes it out of the pool."""
+
+    async def script(line: Line):
+        await line.hear()
+        await line.say(HELLO)
+
+    peer.follows(script)
+    assert await whole(await ask(pool)) == b"hello"
+    assert await whole(await ask(pool)) == b"hello"
+    assert peer.connects == 2
+
+
+@pytest.mark.parametrize("has_farewell", [True, False])
+async def test_close_delimited_body_needs_the_farewell(peer: Peer, pool: Pool, has_farewell: bool):
+    """Over TLS only a close_notify ends a body without length; a bare end of the connection may be
+    an attacker's.
+    """
+    was_read = asyncio.Event()
+
+    async def script(line: Line):
+        await line.hear()
+        await line.say(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        await was_read.wait()
+        if not has_farewell:
+            line.writer.transport.abort()
+
+    peer.follows(script)
+    reply = await ask(pool)
+    assert await reply.read() == b"hello"
+    connection = reply.source
+    if (
+        not has_farewell
+        and type(getattr(connection, "_transport", None)).__module__ == "asyncio.sslproto"
+    ):
+        reply.abort()
+        pytest.skip("asyncio's own TLS reports both ends alike")
+    was_read.set()
+    if has_farewell:
+        assert await reply.read() == b""
+    else:
+        with pytest.raises(UpstreamCut):
+            await reply.read()
+    assert (pool.idle, pool.active) == (0, 0)
+
+
+async def test_client_certificate_is_shown_to_who_asks(certificates: Certificates):
+    """A provider that wants one gets it; without it the handshake fails, and the reason names
+    TLS.
+    """
+    context = server_tls(certificates.good)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificates.ca)
+    async with Peer(context) as peer:
+        peer.follows(answers(HELLO))
+        files = TlsFiles(certificates.ca, certificates.other)
+        pool = Pool(peer.origin, ssl_context=make_ssl_context(files))
+        assert await whole(await ask(pool)) == b"hello"
+        await pool.aclose()
+
+        bare = Pool(peer.origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+        with pytest.raises(
+            UpstreamError
+        ):  # TLS 1.3 says so only after the client has begun to write
+            await ask(bare)
+        await bare.aclose()
+
+
+def test_encrypted_key_is_an_error_and_no_prompt(certificates: Certificates, tmp_path: Path):
+    """A sidecar has no terminal to ask."""
+    key = tmp_path / "key.pem"
+    plain = Path(certificates.good.replace(".pem", ".key"))
+    subprocess.run(
+        ["openssl", "ec", "-in", str(plain), "-aes128", "-passout", "pass:x", "-out", str(key)],
+        check=True,
+        capture_output=True,
+    )
+    with pytest.raises(ssl.SSLError):
+        make_ssl_context(
+            TlsFiles(cert_file=certificates.good.replace(".pem", ".crt"), key_file=str(key))
+        )

@@ -1,0 +1,254 @@
+"""What `prompt_facts` reads of a conversation, and that nothing in a body can make it fail."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.dialects.conversation import MAX_TURNS, prompt_facts
+from sidecar.domain.call import DialectName
+from sidecar.domain.conversation import PromptFacts, Turn
+
+CHAT, RESPONSES, MESSAGES = DialectName.CHAT, DialectName.RESPONSES, DialectName.MESSAGES
+
+
+def turns_of(dialect: DialectName, **body: object) -> list[tuple[str, str]]:
+    """The turns of a body with these members."""
+    return [
+        (turn.role, turn.text) for turn in prompt_facts(dialect, json.dumps(body).encode()).turns
+    ]
+
+
+def says(role: str, content: object) -> dict[str, object]:
+    return {"role": role, "content": content}
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([says("user", "a"), says("assistant", "b"), says("user", "c")], [("user", "a"), ("assistant", "b"), ("user", "c")]),
+        ([says("system", "s"), says("developer", "d"), says("tool", "t"), says("user", "a")], [("user", "a")]),
+        ([says("assistant", None) | {"tool_calls": [{"id": "1"}]}, says("user", "a")], [("user", "a")]),
+        ([says("user", [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}, {"type": "text", "text": "b"}])], [("user", "a\nb")]),
+        ([says("user", [{"type": "image_url", "image_url": {"url": "x"}}])], []),
+        ([says("user", ""), says("user", " \n"), says("user", [])], []),
+        ([], []),
+    ],
+)  # fmt: skip
+def test_chat_messages_are_read_as_text(messages, expected):
+    """Text of users and assistants counts; system, developer, tools, images and empty messages do
+    not.
+    """
+    assert expected == turns_of(CHAT, messages=messages)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("hello", [("user", "hello")]),
+        ("", []),
+        (" ", []),
+        ([says("user", "a"), {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "b"}]}], [("user", "a"), ("assistant", "b")]),
+        ([{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a"}, {"type": "input_image"}, {"type": "input_text", "text": "b"}]}], [("user", "a\nb")]),
+        ([{"type": "function_call", "name": "f", "role": "user", "content": "no"}, {"type": "reasoning", "summary": []}, {"type": "function_call_output", "output": "x"}, says("user", "a")], [("user", "a")]),
+        (None, []),
+    ],
+)  # fmt: skip
+def test_responses_input_is_text_or_items(said, expected):
+    """A string is one user turn; of items only messages count, calls, results and reasoning do
+    not.
+    """
+    assert expected == turns_of(RESPONSES, input=said)
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([says("user", "a")], [("user", "a")]),
+        ([says("assistant", [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "b"}, {"type": "tool_use", "name": "f", "input": {}}])], [("assistant", "b")]),
+        ([says("user", [{"type": "tool_result", "content": [{"type": "text", "text": "no"}]}, {"type": "text", "text": "a"}])], [("user", "a")]),
+        ([says("user", [{"type": "tool_result", "content": "no"}])], []),
+    ],
+)  # fmt: skip
+def test_messages_content_is_text_or_blocks(messages, expected):
+    """Text blocks count; tool calls, tool results and thinking do not."""
+    assert expected == turns_of(MESSAGES, messages=messages, system="you are")
+
+
+def test_the_conversation_is_where_the_dialect_has_it():
+    """``input`` is nothing to chat, ``messages`` nothing to responses, and embeddings have no
+    conversation.
+    """
+    both = {"messages": [says("user", "m")], "input": "i"}
+
+    assert [("user", "m")] == turns_of(CHAT, **both)
+    assert [("user", "i")] == turns_of(RESPONSES, **both)
+    assert [] == turns_of(DialectName.EMBEDDINGS, input="i")
+
+
+def test_only_the_newest_turns_are_read():
+    """Sixteen turns that carry text, however many messages without text stand between them."""
+    messages = [message for i in range(40) for message in (says("user", str(i)), says("tool", "t"))]
+
+    assert [("user", str(i)) for i in range(40 - MAX_TURNS, 40)] == turns_of(
+        CHAT, messages=messages
+    )
+
+
+def test_the_newest_user_turn_is_read_however_long_ago_it_was():
+    """An agent that talked to itself for long: the user's last words stand in for the oldest of its
+    own.
+    """
+    messages = [
+        says("user", "first"),
+        says("user", "do it"),
+        *(says("assistant", str(i)) for i in range(20)),
+    ]
+
+    expected = [("user", "do it"), *(("assistant", str(i)) for i in range(5, 20))]
+    assert expected == turns_of(CHAT, messages=messages)
+
+
+def test_without_any_user_the_assistants_turns_remain():
+    """Nothing stands in where no user ever spoke."""
+    messages = [says("assistant", str(i)) for i in range(20)]
+
+    assert [("assistant", str(i)) for i in range(4, 20)] == turns_of(CHAT, messages=messages)
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [3, "x", None, [], {}, {"role": 1}, {"role": None, "content": "x"}, says("user", 3), says("user", {"a": 1}), says("user", [3, None, "x", {"type": "text"}, {"type": "text", "text": 1}, {"type": 3, "text": "x"}])],
+)  # fmt: skip
+def test_a_malformed_message_is_skipped_alone(malformed):
+    """What the provider will refuse, or a later API allows, does not hide the rest."""
+    assert [("user", "a"), ("user", "b")] == turns_of(
+        CHAT, messages=[says("user", "a"), malformed, says("user", "b")]
+    )
+
+
+def test_a_malformed_part_is_skipped_alone():
+    """The readable parts of a message stay."""
+    parts = [
+        {"type": "text", "text": "a"},
+        7,
+        {"type": "text", "text": None},
+        {"type": "text", "text": "b"},
+    ]
+
+    assert [("user", "a\nb")] == turns_of(CHAT, messages=[says("user", parts)])
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"messages": [says("user", "a")], "tools": {}, "input": 3}, [("user", "a")]),
+        ({"messages": {}, "tools": []}, []),
+        ({"messages": "text"}, []),
+    ],
+)
+def test_a_member_of_a_wrong_type_hides_no_other(body, expected):
+    """Each member is read by itself."""
+    assert expected == turns_of(CHAT, **body)
+
+
+def test_a_string_input_is_read_beside_a_member_of_a_wrong_type():
+    """As above, for responses."""
+    assert [("user", "a")] == turns_of(RESPONSES, input="a", tools=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (rb'"cut \ud83d"', "cut \ufffd"),
+        (rb'"\ude00 cut"', "\ufffd cut"),
+        (rb'"whole \ud83d\ude00, cut \ud83d"', "whole \U0001f600, cut \ufffd"),
+        (rb'"\\ud83d \ud83d"', "\\ud83d \ufffd"),
+        (rb'[{"type":"text","text":"\ud83d"}]', "\ufffd"),
+    ],
+)
+def test_half_characters_are_replaced(content, text):
+    """JavaScript cuts emoji in half; the rest of the text, whole emoji and backslashes stay as they
+    were.
+    """
+    body = b'{"messages":[{"role":"user","content":' + content + b"}]}"
+
+    assert (Turn("user", text),) == prompt_facts(CHAT, body).turns
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [{"type": "function", "function": {"name": "read"}}, {"type": "function", "name": "write"}, {"name": "run", "input_schema": {}}],
+        [{"name": "read"}, 3, {"function": {}}, {"function": None}, {"type": "web_search"}, {"name": "write"}, {"name": 3}, {"name": "run"}],
+    ],
+)  # fmt: skip
+def test_tools_are_known_by_name(tools):
+    """All three dialects' shapes; a tool without a name is none."""
+    assert ("read", "write", "run") == prompt_facts(
+        CHAT, json.dumps({"tools": tools}).encode()
+    ).tool_names
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"previous_response_id":"r"}', True),
+        (b'{"conversation":{"id":"c"}}', True),
+        (b'{"conversation":"c","tools":3}', True),
+        (b'{"previous_response_id":null,"conversation":null}', False),
+        (b"{}", False),
+    ],
+)
+def test_state_that_a_provider_holds_is_seen(body, expected):
+    """Null holds nothing."""
+    assert expected == prompt_facts(RESPONSES, body).holds_provider_state
+
+
+DEEP = b'{"messages":[{"role":"user","content":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[", b"[]", b"3", b"\xff", b'{"messages":[', b'{"a":"\xff"}', DEEP]
+)
+def test_what_is_no_body_has_no_conversation(body):
+    """Never an error: reading prompts is optional."""
+    assert PromptFacts() == prompt_facts(CHAT, body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "messages", "input", "name"]), inner
+        )
+    ),
+)
+MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "tool"]) | JSON, "content": st.text() | JSON}
+)
+
+
+@given(st.sampled_from([CHAT, RESPONSES, MESSAGES]), st.lists(MESSAGE | JSON) | JSON, JSON)
+def test_any_json_is_read_without_an_error(dialect, messages, tools):
+    """Turns are few, of the two roles, and carry text, whatever the body holds."""
+    facts = prompt_facts(
+        dialect, json.dumps({"messages": messages, "input": messages, "tools": tools}).encode()
+    )
+
+    assert len(facts.turns) <= MAX_TURNS
+    assert [
+        turn for turn in facts.turns if turn.role in ("user", "assistant") and turn.text.strip()
+    ] == [*facts.turns]
+
+
+@given(st.binary())
+def test_any_bytes_are_read_without_an_error(data):
+    """As above, below the level of JSON."""
+    assert isinstance(
+        prompt_facts(CHAT, b'{"messages":[{"role":"user","content":"' + data + b'"}]}'), PromptFacts
+    )

@@ -1,0 +1,551 @@
+"""The data port's handler: what becomes a call, what is answered here, and what every refusal
+has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from sidecar.dialects.registry import dialect_for
+from sidecar.domain import errors
+from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.clock import SystemClock
+from sidecar.domain.decision import Decision, Source
+from sidecar.domain.events import BaseObserver
+from sidecar.domain.observers import Observers
+from sidecar.domain.outcome import CallOutcome, Outcome, Timing
+from sidecar.domain.ports import Downstream
+from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.body_reader import BodyReader
+from sidecar.listener.handlers import DataHandler
+from sidecar.listener.policy import ListenerPolicy
+from sidecar.listener.rescue import Rescue
+from sidecar.routing.table import ModelTable
+from sidecar.runtime.lifecycle import Drain
+from sidecar.wire.header_policy import HeaderPolicy
+from tests.listener.fakes import FakeRequest
+from tests.support.providers import a_provider
+
+BODY = b'{"model":"gpt-4o"}'
+POLICY = HeaderPolicy(session_headers=("x-model-affinity",), tenant_header="x-org-id")
+Carry = Callable[[Call, Downstream], Awaitable[Outcome]]
+
+
+class _Ear(BaseObserver):
+    """Writes down what was refused."""
+
+    def __init__(self) -> None:
+        self.refused: list[tuple[str, int, str]] = []
+
+    def request_refused(self, dialect: str, status: int, code: str) -> None:
+        self.refused.append((dialect, status, code))
+
+
+class _House:
+    """A door with a proxy behind it that says yes and remembers."""
+
+    def __init__(
+        self, *, fail: BaseException | None = None, in_flight: int = 10, **policy: Any
+    ) -> None:
+        self.ear = _Ear()
+        self.drain = Drain(SystemClock(), in_flight_limit=in_flight)
+        self.calls: list[Call] = []
+        self.in_flight: list[int] = []
+        self.fail = fail
+        models = self.models = ModelTable(
+            [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
+        )
+        rescue = Rescue({name: dialect_for(name) for name in DialectName})
+        self.door = DataHandler(
+            self,
+            models,
+            rescue,
+            self.drain,
+            Observers([self.ear]),
+            SystemClock(),
+            ListenerPolicy(POLICY, BodyReader(BodyMemory(10_000), 1000, 30), **policy),
+        )
+
+    async def decide(self, call: Call) -> Decision:
+        self.calls.append(call)
+        if self.fail is not None:
+            raise self.fail
+        candidates = self.models.candidates_of("openai/gpt-4o", call.dialect)
+        return Decision(Source.PINNED, (*candidates, *candidates), "code")
+
+    async def handle(self, call: Call, down: Downstream) -> Outcome:
+        self.calls.append(call)
+        self.in_flight.append(self.drain.in_flight)
+        if self.fail is not None:
+            raise self.fail
+        down.send_whole(200, b"OK", [], b"yes")
+        return Outcome(CallOutcome.OK, 200, Timing(0.0))
+
+    async def ask(
+        self, method: str, target: str, body: bytes | None = b"", **headers: str
+    ) -> FakeRequest:
+        pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        request = FakeRequest(method=method, target=target, body=body, headers=pairs)
+        await self.door.handle(request)
+        return request
+
+
+def _parts(request: FakeRequest) -> tuple[int, dict[str, str], bytes]:
+    head, _, body = request.written.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return int(first.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
+
+
+CALLS = {
+    "/v1/chat/completions": (DialectName.CHAT, Operation.GENERATE),
+    "/v1/responses": (DialectName.RESPONSES, Operation.GENERATE),
+    "/v1/messages": (DialectName.MESSAGES, Operation.GENERATE),
+    "/v1/embeddings": (DialectName.EMBEDDINGS, Operation.EMBED),
+    "/v1/messages/count_tokens": (DialectName.MESSAGES, Operation.COUNT_TOKENS),
+}
+
+
+@pytest.mark.parametrize("path", CALLS)
+async def test_a_post_to_a_data_path_becomes_a_call(path):
+    """With its dialect, its operation, its bytes, its query and its permit, which is given back."""
+    house = _House()
+    await house.ask("POST", f"{path}?beta=true", BODY)
+    (call,) = house.calls
+
+    assert CALLS[path] == (call.endpoint.dialect, call.endpoint.operation)
+    assert ("POST", "?beta=true", BODY, "gpt-4o") == (
+        call.method,
+        call.query,
+        call.body,
+        call.facts.requested_model,
+    )
+    assert ([1], 0) == (house.in_flight, house.drain.in_flight)
+
+
+async def test_what_the_headers_say_stands_in_the_call():
+    """Session, tenant, patience, request id."""
+    house = _House()
+    headers = {
+        "x_model_affinity": " s1 ",
+        "x_org_id": "acme",
+        "x_plano_timeout_ms": "1500",
+        "x_request_id": "r1",
+    }
+    await house.ask("POST", "/v1/chat/completions", BODY, **headers)
+    (call,) = house.calls
+
+    assert ("s1", "acme", 1.5, "r1") == (
+        call.session_id,
+        call.tenant,
+        call.client_timeout_s,
+        call.request_id,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fixed", "sent", "expected"),
+    [
+        (None, {}, (None, None)),
+        (None, {"x_org_id": "acme"}, ("acme", "s1")),
+        ("fixed", {"x_org_id": "x"}, ("fixed", "s1")),
+    ],
+)
+async def test_a_session_without_its_tenant_is_none(fixed, sent, expected):
+    """Tenants must not share sessions; a fixed tenant wins over the header."""
+    house = _House(fixed_tenant=fixed)
+    await house.ask("POST", "/v1/chat/completions", BODY, x_model_affinity="s1", **sent)
+    (call,) = house.calls
+
+    assert expected == (call.tenant, call.session_id)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/", "/api/hello", "/?x=1"])
+async def test_a_probe_is_answered_empty(method, path):
+    """Agents ask whether their gateway is there."""
+    status, headers, body = _parts(await _House().ask(method, path, x_request_id="r1"))
+
+    assert (200, "0", "r1", b"") == (
+        status,
+        headers["content-length"],
+        headers["x-request-id"],
+        body,
+    )
+
+
+async def test_models_are_listed_in_the_configs_order():
+    """Providers, then aliases."""
+    status, headers, body = _parts(await _House().ask("GET", "/v1/models"))
+
+    assert (200, "application/json") == (status, headers["content-type"])
+    assert ["openai/gpt-4o", "anthropic/*", "fast"] == [
+        each["id"] for each in json.loads(body)["data"]
+    ]
+    head_status, head_headers, nothing = _parts(await _House().ask("HEAD", "/v1/models"))
+    assert (200, str(len(body)), b"") == (head_status, head_headers["content-length"], nothing)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("openai/gpt-4o", "openai/gpt-4o"),
+        ("openai%2Fgpt-4o", "openai/gpt-4o"),
+        ("openai%2fgpt-4o", "openai/gpt-4o"),
+        ("fast", "fast"),
+        ("f%61st", "fast"),
+        ("anthropic/claude%409%3Aeu%C3%A9", "anthropic/claude@9:eu\u00e9"),
+        ("gpt-4o", "gpt-4o"),
+        ("anthropic/claude-9", "anthropic/claude-9"),
+        ("nope", None),
+    ],
+)
+async def test_a_model_is_described_under_any_of_its_names(name, known):
+    """With its slash, or any other character, escaped or not, as the SDKs do the one and the other;
+    an unknown one is a 404.
+    """
+    status, _, body = _parts(await _House().ask("GET", f"/v1/models/{name}"))
+
+    assert (
+        (404, None) == (status, known)
+        if known is None
+        else (200, known) == (status, json.loads(body)["id"])
+    )
+
+
+PREFIXES = (("/v1/files/deep", "anthropic"), ("/v1/files", "openai"))
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "provider"),
+    [
+        ("GET", "/v1/files", "openai"),
+        ("POST", "/v1/files", "openai"),
+        ("DELETE", "/v1/files/f1?x=1", "openai"),
+        ("PATCH", "/v1/files/deep/er", "anthropic"),
+        ("GET", "/v1/files/a..b/.../..c", "openai"),
+        ("GET", "/v1/files/f1?after=/../x", "openai"),
+    ],
+)
+async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, target, provider):
+    """The longest prefix that was configured decides; the body need not be JSON."""
+    house = _House(passthrough=PREFIXES)
+    await house.ask(method, target, b"\x00\xff")
+    (call,) = house.calls
+
+    assert (provider, Operation.PASSTHROUGH, method) == (
+        call.passthrough_provider,
+        call.endpoint.operation,
+        call.method,
+    )
+    assert (target, b"\x00\xff", None) == (
+        call.endpoint.path + call.query,
+        call.body,
+        call.facts.requested_model,
+    )
+
+
+REFUSALS = [
+    ("GET", "/v1/files/../organization/api_keys", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/x/%2e%2E/y", b"", {}, 404, "path_not_found"),
+    ("DELETE", "/v1/files/x%2f..%2Fy", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/..%5cy", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/..;/y", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/.", b"", {}, 404, "path_not_found"),
+    ("POST", "/v1/filesystem", BODY, {}, 404, "path_not_found"),
+    ("POST", "/v1/nowhere", BODY, {}, 404, "path_not_found"),
+    ("GET", "/v1/chat/completions", b"", {}, 405, "method_not_allowed"),
+    ("POST", "/v1/models", b"", {}, 405, "method_not_allowed"),
+    ("DELETE", "/", b"", {}, 405, "method_not_allowed"),
+    ("POST", "/v1/chat/completions", b"{", {}, 400, "invalid_body"),
+    ("POST", "/v1/chat/completions", b"x" * 1001, {}, 413, "body_too_large"),
+    (
+        "POST",
+        "/v1/chat/completions",
+        BODY,
+        {"content_encoding": "gzip"},
+        415,
+        "unsupported_encoding",
+    ),
+    ("POST", "/v1/chat/completions", BODY, {"origin": "http://x"}, 403, "origin_refused"),
+    (
+        "GET",
+        "/v1/responses",
+        b"",
+        {"connection": "upgrade", "upgrade": "websocket"},
+        426,
+        "upgrade_not_served",
+    ),
+    ("POST", "/v1/chat/completions", BODY, {"x_model_affinity": "\xff"}, 400, "invalid_header"),
+    ("POST", "/v1/chat/completions", BODY, {"x_any": "a\x01b"}, 400, "invalid_header"),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "body", "headers", "status", "code"), REFUSALS)
+async def test_a_refusal_has_the_apps_request_id_its_code_and_an_observer(
+    method, target, body, headers, status, code
+):
+    """Nothing reaches the proxy, the permit is back, and the caller can ask about it by its own
+    id.
+    """
+    house = _House(passthrough=PREFIXES)
+    request = await house.ask(method, target, body, x_request_id="r1", **headers)
+    got, lines, _ = _parts(request)
+
+    assert (status, code, "r1") == (got, lines["x-plano-error"], lines["x-request-id"])
+    assert ([], 0) == (house.calls, house.drain.in_flight)
+    assert [("responses" if "responses" in target else "chat", status, code)] == house.ear.refused
+
+
+async def test_an_unusable_request_id_of_a_refused_request_is_replaced():
+    """Also where its headers could not all be read."""
+    _, lines, _ = _parts(
+        await _House().ask("POST", "/v1/messages", BODY, x_request_id="a b", x_any="\x01")
+    )
+
+    assert 4 == uuid.UUID(lines["x-request-id"]).version
+
+
+async def test_an_allowed_origin_may_call():
+    """Named in the config, all of them."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    status, *_ = _parts(await house.ask("POST", "/v1/chat/completions", BODY, origin="http://ui"))
+
+    assert (200, 1) == (status, len(house.calls))
+
+
+ASK = {
+    "access_control_request_method": "POST",
+    "access_control_request_headers": "authorization,content-type",
+}
+
+
+@pytest.mark.parametrize(
+    "target", ["/v1/chat/completions", "/v1/models", "/v1/files/f1", "/routing/v1/messages"]
+)
+async def test_a_browser_that_asks_first_is_told(target):
+    """For every path, by us: no provider is asked, since its keys are ours. Headers by name, or
+    `authorization` is out.
+    """
+    house = _House(passthrough=PREFIXES, allow_origins=frozenset({"http://ui"}))
+    status, lines, body = _parts(await house.ask("OPTIONS", target, b"", origin="http://ui", **ASK))
+
+    assert (204, b"", []) == (status, body, house.calls)
+    assert ("http://ui", "authorization,content-type", "origin") == (
+        lines["access-control-allow-origin"],
+        lines["access-control-allow-headers"],
+        lines["vary"],
+    )
+    assert {"post", "get"} <= set(lines["access-control-allow-methods"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"access_control_request_method": "POST"}, None),
+        ({**ASK, "access_control_request_headers": "a;b"}, None),
+        ({**ASK, "access_control_request_headers": "x-a, x-b"}, "x-a, x-b"),
+    ],
+)
+async def test_only_names_of_headers_are_said_back(headers, expected):
+    """What is no list of names is none that a browser asked for."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    status, lines, _ = _parts(
+        await house.ask("OPTIONS", "/v1/models", b"", origin="http://ui", **headers)
+    )
+
+    assert (204, expected) == (status, lines.get("access-control-allow-headers"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"origin": "http://other", **ASK}, 403), ({"origin": "http://ui"}, 405), (ASK, 405)],
+)
+async def test_who_is_not_a_browser_of_an_allowed_origin_is_told_nothing(headers, status):
+    """An origin that is not allowed, a plain OPTIONS, one from no page."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    got, lines, _ = _parts(await house.ask("OPTIONS", "/v1/chat/completions", b"", **headers))
+
+    assert (status, False) == (got, "access-control-allow-methods" in lines)
+
+
+@pytest.mark.parametrize(("target", "status"), [("/v1/models", 200), ("/v1/nowhere", 404)])
+async def test_a_page_of_an_allowed_origin_may_read_its_answers(target, status):
+    """Errors too; and nobody else's answers speak of it."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    got, lines, _ = _parts(await house.ask("GET", target, origin="http://ui"))
+    _, others, _ = _parts(await house.ask("GET", target))
+
+    assert (status, "http://ui", "*") == (
+        got,
+        lines["access-control-allow-origin"],
+        lines["access-control-expose-headers"],
+    )
+    assert not [name for name in others if name.startswith("access-control") or name == "vary"]
+
+
+@pytest.mark.parametrize("starts", [False, True])
+async def test_what_a_provider_allows_its_own_pages_is_not_said_twice(starts):
+    """A browser refuses an answer that allows two origins."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+
+    async def answer(call: Call, down: Downstream) -> Outcome:
+        lines = [b"Access-Control-Allow-Origin: *\r\n", b"x-kept: 1\r\n"]
+        if starts:
+            down.start(200, b"OK", lines, 0)
+        else:
+            down.send_whole(200, b"OK", lines, b"")
+        return Outcome(CallOutcome.OK, 200, Timing(0.0))
+
+    house.door._carry = answer
+    request = await house.ask("POST", "/v1/chat/completions", BODY, origin="http://ui")
+    _, lines, _ = _parts(request)
+
+    assert ("http://ui", "1") == (lines["access-control-allow-origin"], lines["x-kept"])
+    assert 1 == request.written.lower().count(b"access-control-allow-origin")
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"), [({}, "error"), ({"anthropic_version": "2023-06-01"}, "request_id")]
+)
+async def test_on_unknown_paths_the_version_header_tells_the_dialect(headers, key):
+    """Anthropic's SDK always sends it."""
+    _, _, body = _parts(await _House().ask("GET", "/nowhere", **headers))
+
+    assert key in json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "connection"),
+    [(b"", "path_not_found", None), (None, "path_not_found", "close")],
+    ids=["its body is here", "its body is not"],
+)
+async def test_a_refusal_closes_where_the_body_was_not_read(body, code, connection):
+    """Nothing behind it could be told from it."""
+    _, lines, _ = _parts(await _House().ask("POST", "/nowhere", body))
+
+    assert (code, connection) == (lines["x-plano-error"], lines.get("connection"))
+
+
+@pytest.mark.parametrize("what", ["overloaded", "draining"])
+async def test_a_call_without_a_permit_is_refused(what):
+    """503 with Retry-After; a drain closes the connection too."""
+    house = _House(in_flight=0)
+    if what == "draining":
+        await house.drain.run(quiet_s=0, grace_s=0)
+    status, lines, _ = _parts(await house.ask("POST", "/v1/chat/completions", BODY))
+
+    assert (503, what, "1") == (status, lines["x-plano-error"], lines["retry-after"])
+    assert ("close" if what == "draining" else None) == lines.get("connection")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (errors.ConnectFailed("no"), 503, "upstream_connect_failed"),
+        (KeyError("bug"), 500, "internal"),
+    ],
+)
+async def test_an_error_of_a_carried_call_is_answered_and_reported_by_the_proxy_alone(
+    error, status, code
+):
+    """One call, one report."""
+    house = _House(fail=error)
+    got, lines, _ = _parts(await house.ask("POST", "/v1/chat/completions", BODY))
+
+    assert (status, code, [], 0) == (
+        got,
+        lines["x-plano-error"],
+        house.ear.refused,
+        house.drain.in_flight,
+    )
+
+
+async def test_a_bug_after_the_head_breaks_the_connection():
+    """A second head inside a body would be worse than none."""
+    house = _House()
+
+    async def fail_late(call: Call, down: Downstream) -> Outcome:
+        down.start(200, b"OK", [], None)
+        raise RuntimeError("bug")
+
+    house.door._carry = fail_late
+    request = await house.ask("POST", "/v1/chat/completions", BODY)
+
+    assert (1, ["abort"]) == (request.written.count(b"HTTP/1.1"), request.ended)
+
+
+async def test_a_cancelled_call_gives_its_permit_back():
+    """The app has left; nobody is answered."""
+    house = _House(fail=asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        await house.ask("POST", "/v1/chat/completions", BODY)
+
+    assert 0 == house.drain.in_flight
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("Too many headers received"), 431), (None, 400)]
+)
+async def test_bytes_that_were_no_request_get_an_answer_with_an_id(error, status):
+    """As JSON, with the connection closed behind it."""
+    house = _House()
+    request = FakeRequest(headers=[])
+    house.door.handle_parse_error(request, error)
+    got, lines, body = _parts(request)
+
+    assert (status, "close", 4) == (
+        got,
+        lines["connection"],
+        uuid.UUID(lines["x-request-id"]).version,
+    )
+    assert lines["x-plano-error"] == json.loads(body)["error"]["code"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_the_decision_endpoint_says_what_would_be(path):
+    """Ranked models, each once; the call goes nowhere, and its permit is given back."""
+    house = _House()
+    request = await house.ask(
+        "POST", f"/routing{path}", BODY, x_model_affinity="s1", x_org_id="acme"
+    )
+    status, _, body = _parts(request)
+
+    assert (200, {"models", "route", "trace_id", "pinned", "source", "session_id"}) == (
+        status,
+        set(json.loads(body)),
+    )
+    assert [["openai/gpt-4o"], "code", True, "pinned", "s1"] == [
+        json.loads(body)[key] for key in ("models", "route", "pinned", "source", "session_id")
+    ]
+    assert ([path], 0) == ([call.endpoint.path for call in house.calls], house.drain.in_flight)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/routing/v1/messages", 405),
+        ("POST", "/routing/v1/embeddings", 404),
+        ("POST", "/routing/v1/files", 404),
+    ],
+)
+async def test_the_decision_endpoint_has_three_paths_and_one_method(method, path, status):
+    """What is never routed has no decision."""
+    house = _House()
+
+    assert status == _parts(await house.ask(method, path, BODY))[0]
+
+
+async def test_a_decision_that_fails_is_an_error_in_the_callers_dialect():
+    """And counted as a request that never became a call."""
+    house = _House(fail=errors.ModelNotFound("x"))
+    request = await house.ask("POST", "/routing/v1/messages", BODY)
+    status, _, body = _parts(request)
+
+    assert (404, "error") == (status, json.loads(body)["type"])
+    assert [("messages", 404, "model_not_found")] == house.ear.refused

@@ -1,0 +1,171 @@
+"""The two ports: who may bind what, what an error says, and what happens on an aiohttp that is not
+known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+
+import pytest
+from aiohttp import http_parser
+
+from sidecar.domain.errors import ConfigError
+from sidecar.listener import connection, server
+from sidecar.listener.connection import Connection
+from sidecar.listener.server import (
+    DataServer,
+    assert_c_parser,
+    bind,
+    is_loopback,
+    port_of,
+    raise_file_limit,
+)
+from tests.support.net import free_port
+
+
+class _Peer:
+    """A request of which only the peer's address is asked."""
+
+    def __init__(self, peername: object, *, is_gone: bool = False) -> None:
+        self._peername = peername
+        self.transport = None if is_gone else self
+
+    def get_extra_info(self, name: str) -> object:
+        return {"peername": self._peername}[name]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.0.0.7", False),
+        ("::ffff:10.0.0.7", False),
+        ("fe80::1", False),
+        ("12.7.0.0", False),
+    ],
+)
+def test_loopback_is_told_by_the_peers_address(host, expected):
+    """In both families, and for IPv4 in IPv6's clothes."""
+    assert expected == is_loopback(_Peer((host, 1)))  # type: ignore[arg-type] # as much of one as is used
+
+
+@pytest.mark.parametrize("peer", [_Peer(None), _Peer(("127.0.0.1", 1), is_gone=True)])
+def test_a_peer_that_is_not_known_is_a_stranger(peer):
+    """It may have gone already."""
+    assert not is_loopback(peer)
+
+
+def _factory() -> asyncio.Protocol:
+    return asyncio.Protocol()
+
+
+async def test_port_0_is_one_port_for_both_families():
+    """The first address takes a free one, the second the same; nothing is accepted before it is
+    served.
+    """
+    servers = await bind(_factory, ["127.0.0.1", "::1"], 0, "the data port")
+    ports = {port_of(each) for each in servers}
+    with pytest.raises(ConnectionRefusedError):
+        await _connect_refused(ports.pop())
+    families = [each.sockets[0].family.name for each in servers]
+    for each in servers:
+        each.close()
+
+    assert (["AF_INET", "AF_INET6"], set()) == (families, ports)
+
+
+async def _connect_refused(port: int) -> None:
+    """Bound but not listening: the kernel refuses."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+
+
+async def test_a_port_in_use_is_named_with_address_and_reason():
+    """Also where the other address could be had: half a door is no door."""
+    port = free_port()
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
+    with pytest.raises(ConfigError) as caught:
+        await bind(_factory, ["::1", "127.0.0.1"], port, "the data port")
+    again = await bind(_factory, ["::1"], port, "the data port")
+    for each in (taken, *again):
+        each.close()
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"the data port cannot listen on 127.0.0.1 port {port}: ")
+    assert "in use" in problem
+
+
+class _NoIpv6Loop:
+    """A machine without IPv6: asyncio reports EAFNOSUPPORT or EADDRNOTAVAIL."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        self._loop, self._number = loop, number
+
+    async def create_server(self, factory, address, port, **options):
+        if ":" in address:
+            raise OSError(self._number, errno.errorcode[self._number])
+        return await self._loop.create_server(factory, address, port, **options)
+
+
+@pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+async def test_a_family_that_the_machine_lacks_is_left_out(monkeypatch, number):
+    """One of the two loopbacks is enough; none is an error that names each."""
+    loop = _NoIpv6Loop(asyncio.get_running_loop(), number)
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
+    (only,) = await bind(_factory, ["127.0.0.1", "::1"], 0, "the data port")
+    only.close()
+    with pytest.raises(ConfigError, match=r"cannot listen on ::1 port 1: "):
+        await bind(_factory, ["::1"], 1, "the data port")
+
+
+def test_the_pure_python_parser_is_refused_at_start(monkeypatch):
+    """Most request smuggling CVEs were found in it."""
+    assert_c_parser()
+    monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
+
+    with pytest.raises(ConfigError, match="pure Python parser"):
+        assert_c_parser()
+
+
+async def test_an_aiohttp_that_lacks_a_name_serves_the_plain_way(monkeypatch):
+    """A release that renames what `Connection` stands on costs speed, not service."""
+
+    async def handle(_):
+        raise NotImplementedError
+
+    async def kind() -> type:
+        made = DataServer(handle, handle)()  # type: ignore[arg-type] # neither is called
+        return type(made)
+
+    known = await kind()
+    monkeypatch.setattr(connection, "RELIED_ON", connection.RELIED_ON | {"_a_name_of_the_future"})
+
+    assert (Connection, server._PlainConnection) == (known, await kind())
+
+
+LIMITS = [
+    # soft, hard, wanted -> what is set (None: nothing), what is returned
+    (1024, 4096, 2304, 2304, 2304),
+    (1024, 2000, 2304, 2000, 2000),
+    (4096, 4096, 2304, None, 4096),
+    (1024, resource.RLIM_INFINITY, 2304, 2304, 2304),
+    (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 2304, None, resource.RLIM_INFINITY),
+]
+
+
+@pytest.mark.parametrize(("soft", "hard", "wanted", "is_set", "expected"), LIMITS)
+def test_the_file_limit_is_raised_as_far_as_allowed_and_never_lowered(
+    monkeypatch, soft, hard, wanted, is_set, expected
+):
+    """Each call in flight holds two sockets; the hard limit is the container's to choose."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+
+    assert expected == raise_file_limit(wanted)
+    assert ([] if is_set is None else [(is_set, hard)]) == asked

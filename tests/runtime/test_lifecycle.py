@@ -1,0 +1,123 @@
+"""Permits, readiness and the drain."""
+
+import asyncio
+import logging
+
+import pytest
+
+from sidecar.domain.clock import SystemClock
+from sidecar.domain.errors import Draining, Overloaded
+from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+
+
+def test_readiness_is_a_latch():
+    """Not ready before release, ready after it, never again once draining."""
+    latch = Latch()
+    seen = [latch.is_ready]
+    latch.release()
+    seen.append(latch.is_ready)
+    latch.drain()
+    latch.release()
+
+    assert [False, True, False] == [*seen, latch.is_ready]
+
+
+def _this_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+async def _held(drain: Drain, started: asyncio.Event, until: asyncio.Event) -> str:
+    task = asyncio.current_task()
+    assert task is not None
+    drain.admit(task)
+    started.set()
+    try:
+        await until.wait()
+    except asyncio.CancelledError:
+        return "cancelled"
+    finally:
+        drain.release(task)
+    return "served"
+
+
+async def test_a_permit_beyond_the_limit_is_refused():
+    """The limit counts held permits, and a released one makes room."""
+    drain = Drain(SystemClock(), in_flight_limit=1)
+    started, until = asyncio.Event(), asyncio.Event()
+    tasks = Tasks()
+    holder = tasks.spawn(_held(drain, started, until), name="holder")
+    await started.wait()
+
+    assert 1 == drain.in_flight
+    with pytest.raises(Overloaded):
+        drain.admit(_this_task())
+
+    until.set()
+    assert "served" == await holder
+    assert 0 == drain.in_flight
+
+
+async def test_a_quiet_process_drains_without_using_its_grace():
+    """With nothing in flight the drain ends after the quiet time, long before the grace."""
+    drain = Drain(SystemClock(), in_flight_limit=1)
+
+    await asyncio.wait_for(drain.run(quiet_s=0.01, grace_s=1000), timeout=30)
+
+
+async def test_new_calls_are_served_while_the_drain_waits_for_old_ones():
+    """An app that still ends its own work gets answers until the last seconds of the grace."""
+    drain = Drain(SystemClock(), in_flight_limit=10)
+    tasks, until = Tasks(), asyncio.Event()
+    first, second = asyncio.Event(), asyncio.Event()
+    old = tasks.spawn(_held(drain, first, until), name="old")
+    await first.wait()
+    draining = tasks.spawn(drain.run(quiet_s=0.01, grace_s=1000), name="drain")
+    await asyncio.sleep(0)
+    new = tasks.spawn(_held(drain, second, until), name="new")
+    await second.wait()
+    until.set()
+    await draining
+
+    assert ["served", "served"] == [await old, await new]
+
+
+async def test_what_is_in_flight_at_the_end_of_the_grace_is_cancelled(caplog):
+    """The grace is a promise to kubelet: calls that outlive it are ended, and the log counts
+    them.
+    """
+    drain = Drain(SystemClock(), in_flight_limit=10)
+    tasks, started = Tasks(), asyncio.Event()
+    holder = tasks.spawn(_held(drain, started, asyncio.Event()), name="holder")
+    await started.wait()
+    with caplog.at_level(logging.WARNING):
+        await drain.run(quiet_s=0.01, grace_s=0.05)
+
+    assert "cancelled" == await holder
+    assert "1 call(s) in flight are ended" in caplog.text
+    with pytest.raises(Draining):
+        drain.admit(_this_task())
+
+
+async def test_a_failed_task_is_logged_by_its_name(caplog):
+    """Background work that fails leaves a line, not a silence."""
+
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    tasks = Tasks()
+    task = tasks.spawn(fail(), name="refresh prices")
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+
+    assert "task refresh prices failed" in caplog.text
+
+
+async def test_closing_cancels_and_awaits_every_task():
+    """Nothing runs on behind a closed owner."""
+    tasks = Tasks()
+    task = tasks.spawn(asyncio.Event().wait(), name="forever")
+    await tasks.aclose()
+
+    assert task.cancelled()

@@ -1,0 +1,54 @@
+"""Writes of one turn go out together, in order, and a lone call does not wait for them."""
+
+import asyncio
+
+from sidecar.runtime.write_coalescer import WriteCoalescer
+
+
+class _Transport(asyncio.Transport):
+    """A transport that writes down what it is told."""
+
+    def __init__(self, log, *, closing=False):
+        super().__init__()
+        self._log, self._closing = log, closing
+
+    def write(self, data):
+        self._log.append(bytes(data))
+
+    def writelines(self, pieces):
+        self._log.append([bytes(piece) for piece in pieces])
+
+    def is_closing(self):
+        return self._closing
+
+
+async def test_a_lone_call_is_sent_at_once():
+    """With nothing to send together, nothing waits."""
+    log: list[bytes] = []
+    WriteCoalescer({"a call"}).write(_Transport(log), b"x")
+
+    assert [b"x"] == log
+
+
+async def test_writes_of_one_turn_go_out_at_its_end_in_order():
+    """Nothing leaves while the turn lasts, and then everything does, as it came."""
+    log: list[bytes] = []
+    outbox = WriteCoalescer({"one", "another"})
+    transport = _Transport(log)
+    for message in (b"1", (b"2", memoryview(b"3")), b"4"):
+        outbox.write(transport, message)
+
+    assert [] == log
+    await asyncio.sleep(0)
+    assert [b"1", [b"2", b"3"], b"4"] == log
+
+
+async def test_a_transport_that_closed_meanwhile_is_left_alone():
+    """Writing to it would only earn a warning."""
+    log: list[bytes] = []
+    outbox = WriteCoalescer({"one", "another"})
+    outbox.write(_Transport(log, closing=True), b"x")
+    outbox.write(_Transport(log), b"y")
+    await asyncio.sleep(0)
+
+    assert [b"y"] == log

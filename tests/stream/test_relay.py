@@ -1,0 +1,277 @@
+"""The way back: bytes as they came, ended exactly once, and never a fragment that looks whole."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sidecar.dialects.registry import dialect_for
+from sidecar.domain.call import DialectName
+from sidecar.domain.errors import StreamIdleTimeout, UpstreamCut
+from sidecar.domain.outcome import CallOutcome
+from sidecar.stream.relay import Relay, relay_nowait
+from tests.support.values import FakeClock
+
+EVENT_STREAM = ((b"Content-Type", b"text/event-stream; charset=utf-8"),)
+
+
+class FakeReply:
+    """A reply that plays a script: bytes are read, exceptions raised, and the end is b""."""
+
+    def __init__(self, *script, whole=None, status=200, headers=EVENT_STREAM, content_length=None):
+        self.status, self.reason, self.headers, self.content_length = (
+            status,
+            b"OK",
+            headers,
+            content_length,
+        )
+        self._script, self._whole = list(script), whole
+        self.log: list[str] = []
+
+    def read_nowait(self):
+        return self._whole
+
+    async def read(self):
+        step = self._script.pop(0) if self._script else b""
+        if isinstance(step, BaseException):
+            raise step
+        return step
+
+    def abort(self):
+        self.log.append("abort")
+
+
+class FakeDown:
+    """An app's end that writes down what it is told."""
+
+    def __init__(self, *, gone_after=None):
+        self.log: list[Any] = []
+        self._left = gone_after
+
+    def send_whole(self, status, reason, headers, body):
+        self.log.append((status, body))
+
+    def start(self, status, reason, headers, content_length):
+        self.log.append((status, content_length))
+
+    async def write(self, data):
+        if self._left == 0:
+            raise ConnectionResetError
+        self._left = None if self._left is None else self._left - 1
+        self.log.append(data)
+
+    def finish(self):
+        self.log.append("finish")
+
+    def end_broken(self, event):
+        self.log.append(("broken", event))
+
+    def abort(self):
+        self.log.append("abort")
+
+
+async def _relay(reply, down, dialect=DialectName.CHAT):
+    chosen = None if dialect is None else dialect_for(dialect)
+    whole = relay_nowait(reply, [], down, FakeClock(), chosen)
+    return whole or await Relay(FakeClock(), chosen, "req-1").run(reply, [], down)
+
+
+async def test_a_whole_answer_goes_out_at_once():
+    """One write, no reading, no closing ceremony."""
+    reply, down = (
+        FakeReply(whole=b"{}", headers=((b"Content-Type", b"application/json"),)),
+        FakeDown(),
+    )
+    relayed = await _relay(reply, down)
+
+    assert [(200, b"{}")] == down.log
+    assert (CallOutcome.OK, 2) == (relayed.result, relayed.bytes_out)
+    assert [] == reply.log
+
+
+async def test_chunks_go_out_one_by_one_and_end_once():
+    """Each chunk is written as it was read; the end is announced once."""
+    down = FakeDown()
+    relayed = await _relay(FakeReply(b"data: 1\n\n", b"data: [DONE]\n\n"), down)
+
+    assert [(200, None), b"data: 1\n\n", b"data: [DONE]\n\n", "finish"] == down.log
+    assert (CallOutcome.OK, 23) == (relayed.result, relayed.bytes_out)
+
+
+async def test_a_stream_that_ends_well_without_its_last_event_is_broken():
+    """A proxy between us and the provider may end a cut stream properly; the app must not take it
+    for the whole.
+    """
+    down = FakeDown()
+    relayed = await _relay(FakeReply(b"data: 1\n\n"), down)
+
+    verb, event = down.log[-1]
+    assert ("broken", True) == (verb, b"without its last event" in event)
+    assert CallOutcome.INCOMPLETE == relayed.result
+
+
+@pytest.mark.parametrize("coding", [b"identity", b"None", b""])
+async def test_a_coding_that_is_none_leaves_the_stream_in_the_clear(coding):
+    """Some servers say so; its events are read, and its last one is missed, as in any other
+    stream.
+    """
+    down = FakeDown()
+    event = b'data: {"model":"m","choices":[]}\n\n'
+    relayed = await _relay(
+        FakeReply(event, headers=(*EVENT_STREAM, (b"Content-Encoding", coding))), down
+    )
+
+    assert ("broken", CallOutcome.INCOMPLETE) == (down.log[-1][0], relayed.result)
+    assert relayed.served is not None
+    assert "m" == relayed.served.served_model
+
+
+async def test_a_stream_that_came_at_once_is_still_watched_for_its_last_event():
+    """A busy machine reads head, events and a proper end together; that makes the fragment no
+    whole.
+    """
+    down = FakeDown()
+    relayed = await _relay(FakeReply(b"data: 1\n\n", whole=b"data: 1\n\n"), down)
+
+    assert ("broken", CallOutcome.INCOMPLETE) == (down.log[-1][0], relayed.result)
+
+
+async def test_a_cut_after_the_last_event_is_no_loss():
+    """With the terminal event through, the answer is whole, whatever the connection does then."""
+    down = FakeDown()
+    relayed = await _relay(FakeReply(b"data: [DONE]\n\n", UpstreamCut("gone")), down)
+
+    assert ("finish", CallOutcome.OK) == (down.log[-1], relayed.result)
+
+
+@pytest.mark.parametrize("dialect", [DialectName.CHAT, DialectName.MESSAGES, DialectName.RESPONSES])
+@pytest.mark.parametrize("error", [UpstreamCut("gone"), StreamIdleTimeout("silent")])
+async def test_a_cut_between_events_is_told_in_an_error_event(dialect, error):
+    """At an event boundary the app reads why; the connection still ends broken."""
+    reply, down = FakeReply(b"data: 1\n\n", error), FakeDown()
+    relayed = await _relay(reply, down, dialect)
+
+    assert ["abort"] == reply.log
+    verb, event = down.log[-1]
+    assert ("broken", True) == (verb, b"gone" in event or b"silent" in event)
+    assert CallOutcome.INCOMPLETE == relayed.result
+    assert "stream_incomplete" == relayed.error_code
+
+
+@pytest.mark.parametrize(
+    ("reply", "dialect"),
+    [
+        (FakeReply(b"data: 1\n", UpstreamCut("gone")), DialectName.CHAT),
+        (
+            FakeReply(
+                b"xyz", UpstreamCut("gone"), headers=((b"content-type", b"application/json"),)
+            ),
+            DialectName.CHAT,
+        ),
+        (FakeReply(b"", headers=EVENT_STREAM, content_length=9), None),
+        (
+            FakeReply(
+                b"x", UpstreamCut("gone"), headers=(*EVENT_STREAM, (b"Content-Encoding", b"gzip"))
+            ),
+            DialectName.CHAT,
+        ),
+        (FakeReply(b"data: 1\n\n", UpstreamCut("gone"), content_length=99), DialectName.CHAT),
+        (FakeReply(b"data: 1\n\n", UpstreamCut("gone"), status=500), DialectName.CHAT),
+        (FakeReply(b"data: 1\n\n", UpstreamCut("gone")), None),
+        (
+            FakeReply(
+                b"data: 1",
+                UpstreamCut("gone"),
+                headers=(*EVENT_STREAM, (b"x-sixteen-bytes-", b"1")),
+            ),
+            DialectName.CHAT,
+        ),
+    ],
+    ids=[
+        "inside an event",
+        "json",
+        "no error",
+        "gzip",
+        "length-delimited",
+        "error status",
+        "passthrough",
+        "another field",
+    ],
+)
+async def test_a_cut_anywhere_else_adds_no_byte(reply, dialect):
+    """Inside an event, in compressed, length-delimited or foreign bytes, an event of ours would
+    only confuse.
+    """
+    down = FakeDown()
+    await _relay(reply, down, dialect)
+
+    assert down.log[-1] in (("broken", b""), "finish")
+
+
+async def test_an_app_that_left_ends_the_provider_too():
+    """The write that fails aborts the reply, so that the provider stops generating."""
+    reply, down = FakeReply(b"a", b"b", b"c"), FakeDown(gone_after=1)
+    relayed = await _relay(reply, down)
+
+    assert ["abort"] == reply.log
+    assert "abort" == down.log[-1]
+    assert (CallOutcome.CANCELLED, 2) == (relayed.result, relayed.bytes_out)
+
+
+async def test_cancellation_tells_the_app_and_propagates():
+    """A drain that ran out of time cancels the task: the app reads an error event, the reply is
+    closed.
+    """
+    reply, down = FakeReply(b"data: 1\n\n", asyncio.CancelledError()), FakeDown()
+    with pytest.raises(asyncio.CancelledError):
+        await _relay(reply, down)
+
+    assert ["abort"] == reply.log
+    verb, event = down.log[-1]
+    assert ("broken", True) == (verb, b"shutting down" in event)
+
+
+async def test_a_cancelled_relay_says_how_far_it_had_come():
+    """Its caller is told nothing by return, and the provider bills what it sent."""
+    chat = dialect_for(DialectName.CHAT)
+    relay = Relay(FakeClock(), chat, "req-1")
+    with pytest.raises(asyncio.CancelledError):
+        await relay.run(
+            FakeReply(b'data: {"model":"m"}\n\n', asyncio.CancelledError()), [], FakeDown()
+        )
+
+    assert relay.given_up is not None
+    assert relay.given_up.served is not None
+    assert (CallOutcome.CANCELLED, 21, "m") == (
+        relay.given_up.result,
+        relay.given_up.bytes_out,
+        relay.given_up.served.served_model,
+    )
+
+
+async def test_a_bug_still_closes_both_ends():
+    """Whatever is raised, nothing stays open."""
+    reply, down = FakeReply(b"a", RuntimeError("bug")), FakeDown()
+    with pytest.raises(RuntimeError):
+        await _relay(reply, down)
+
+    assert (["abort"], "abort") == (reply.log, down.log[-1])
+
+
+async def test_it_tells_when_the_body_began():
+    """Not when its head came: for who is ranked by speed that is a difference of seconds."""
+    clock = FakeClock(100.0)
+
+    class _Slow(FakeReply):
+        async def read(self):
+            clock.advance(2.0)
+            return await super().read()
+
+    relayed = await Relay(clock, None, "r1").run(_Slow(b"a", b"b", headers=()), [], FakeDown())
+    empty = await Relay(clock, None, "r1").run(FakeReply(headers=()), [], FakeDown())
+    whole = relay_nowait(FakeReply(whole=b"{}", content_length=2), [], FakeDown(), clock, None)
+
+    assert whole is not None
+    assert (100.0, 102.0, None, 106.0) == (
+        relayed.first_byte_s, relayed.first_piece_s, empty.first_piece_s, whole.first_piece_s,
+    )  # fmt: skip

@@ -1,0 +1,223 @@
+"""An attempt at a provider: what is sent, how long it may take, and what observers are told of its
+end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from sidecar.domain import errors
+from sidecar.domain.call import BodyFacts, Call, DialectName
+from sidecar.domain.decision import Candidate, Plan
+from sidecar.domain.events import BaseObserver
+from sidecar.domain.observers import Observers
+from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
+from sidecar.http1.origin import ExchangeTimeouts, Origin
+from sidecar.http1.response import UpstreamResponse
+from sidecar.upstream.client import ProviderRegistry
+from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.dispatched import Dispatched
+from tests.support.providers import a_provider
+from tests.support.values import FakeClock, a_call
+
+PLAN = Plan(
+    (
+        Candidate(
+            "openai/gpt-4o", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset(DialectName)
+        ),
+    ),
+    1,
+)
+
+
+class _Reply:
+    """A reply of which only the head matters here."""
+
+    def __init__(self, status: int, body: bytes = b"{}") -> None:
+        self.status, self.reason, self.headers, self.content_length = status, b"", (), len(body)
+        self.body = body
+        self.is_aborted = False
+
+    async def begin(self) -> None:
+        """Its body is here."""
+
+    def read_nowait(self) -> bytes:
+        return self.body
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class _Pool:
+    """Answers with a status, or fails, half a second later by the fake clock."""
+
+    origin = Origin("http", "127.0.0.1", 1)
+
+    def __init__(self, clock: FakeClock, end: int | BaseException) -> None:
+        self._clock = clock
+        self._end = end
+        self.sent: list[tuple[bytes, bytes, ExchangeTimeouts, str]] = []
+
+    async def send(
+        self,
+        head: bytes,
+        body: Sequence[bytes | memoryview],
+        timeouts: ExchangeTimeouts,
+        *,
+        method: str,
+    ) -> Any:
+        self.sent.append((head, b"".join(body), timeouts, method))
+        self._clock.advance(0.5)
+        if isinstance(self._end, BaseException):
+            raise self._end
+        return _Reply(self._end)
+
+
+class _Ear(BaseObserver):
+    """Writes down the attempts."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+
+    def attempt_ended(self, call: Call, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+
+
+def _dispatcher(
+    clock: FakeClock, end: int | BaseException, *observers: Any
+) -> tuple[Dispatcher, _Pool]:
+    cluster = ProviderRegistry(
+        [a_provider("openai/gpt-4o")], lambda _files: ssl.create_default_context()
+    )
+    pool = _Pool(clock, end)
+    cluster.links["openai/gpt-4o"].pool = pool  # type: ignore[assignment] # as much of one as is used
+    return Dispatcher(cluster, clock, Observers(observers)), pool
+
+
+async def test_the_first_candidate_is_sent_the_call():
+    """Head, body, method and timeouts are those of its link; times are the clock's."""
+    clock = FakeClock(1000.0)
+    dispatcher, pool = _dispatcher(clock, 200)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    ((head, body, timeouts, method),) = pool.sent
+
+    assert (200, PLAN.candidates[0], 1, 1000.0, 1000.5) == (
+        dispatched.reply.status,
+        dispatched.candidate,
+        dispatched.attempts,
+        dispatched.sent_s,
+        dispatched.head_s,
+    )
+    assert (b"POST /v1/chat/completions HTTP/1.1", a_call().body, "POST") == (
+        head.split(b"\r\n")[0],
+        body,
+        method,
+    )
+    assert ExchangeTimeouts(2, None, 10, None) == timeouts
+
+
+async def test_patience_counts_from_admission():
+    """Of 4 s, 3 were spent before the attempt began."""
+    dispatcher, pool = _dispatcher(FakeClock(1003.0), 200)
+    await dispatcher.dispatch(
+        a_call(client_timeout_s=4.0, facts=BodyFacts(wants_stream=True)), PLAN
+    )
+
+    assert ExchangeTimeouts(1.0, 1.0, None, 10) == pool.sent[0][2]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (errors.ConnectFailed("x"), AttemptOutcome.CONNECT_FAILED),
+        (errors.ConnectTimeout("x"), AttemptOutcome.CONNECT_FAILED),
+        (errors.UpstreamReset("x"), AttemptOutcome.CONNECT_FAILED),
+        (errors.FirstByteTimeout("x"), AttemptOutcome.TIMEOUT),
+        (errors.ResponseTimeout("x"), AttemptOutcome.TIMEOUT),
+        (errors.UpstreamMalformed("x"), AttemptOutcome.MALFORMED),
+        (errors.UpstreamCut("x"), AttemptOutcome.CUT),
+        (asyncio.CancelledError(), AttemptOutcome.CANCELLED),
+    ],
+)
+async def test_a_failed_attempt_is_reported_and_raised(error, outcome):
+    """Once, with no status and no first byte, and with how long it took."""
+    ear = _Ear()
+    dispatcher, _ = _dispatcher(FakeClock(), error, ear)
+    with pytest.raises(type(error)):
+        await dispatcher.dispatch(a_call(), PLAN)
+
+    assert [Attempt(PLAN.candidates[0], outcome, None, None, 0.5)] == ear.attempts
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "outcome"),
+    [
+        (200, CallOutcome.OK, AttemptOutcome.OK),
+        (302, CallOutcome.OK, AttemptOutcome.OK),
+        (400, CallOutcome.OK, AttemptOutcome.CLIENT_ERROR),
+        (429, CallOutcome.OK, AttemptOutcome.RATE_LIMITED),
+        (503, CallOutcome.OK, AttemptOutcome.SERVER_ERROR),
+        (200, CallOutcome.INCOMPLETE, AttemptOutcome.CUT),
+        (200, CallOutcome.CANCELLED, AttemptOutcome.CANCELLED),
+    ],
+)
+async def test_an_answered_attempt_is_reported_when_its_answer_has_ended(status, result, outcome):
+    """By its status, unless the way back broke it; first byte and total count from the sending."""
+    ear, clock = _Ear(), FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, status, ear)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    is_error = status >= 400
+    assert is_error == bool(ear.attempts)
+    dispatcher.observe(a_call(), dispatched, result, 1002.0)
+
+    total_s = 0.5 if is_error else 2.0  # what an error means is known as soon as it is here
+    assert [Attempt(PLAN.candidates[0], outcome, status, 0.5, total_s)] == ear.attempts
+
+
+async def test_a_head_that_comes_before_the_answer_is_not_fast():
+    """Some servers send their head at once and think then: what counts is when the body began."""
+    ear, clock = _Ear(), FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, 200, ear)
+    stream = a_call(facts=BodyFacts(wants_stream=True))
+    for _ in range(5):
+        dispatched = await dispatcher.dispatch(stream, PLAN)
+        dispatcher.observe(
+            stream, dispatched, CallOutcome.OK, dispatched.sent_s + 9.0, dispatched.sent_s + 3.0
+        )
+
+    expected_s, samples = dispatcher.averages.expected(PLAN.candidates[0], clock.monotonic_s())
+    assert (3.0, 5) == (round(expected_s, 6), samples)
+    assert {3.0} == {attempt.first_byte_s for attempt in ear.attempts}
+
+
+async def test_facts_that_nobody_hears_are_not_made():
+    """An observer that is deaf to attempts costs nothing."""
+    dispatcher, _ = _dispatcher(FakeClock(), 200, BaseObserver())
+    dispatcher.observe(a_call(), _unreadable(), CallOutcome.OK, 0.0)
+
+
+def _unreadable() -> Dispatched:
+    """An answer of which nothing can be said."""
+    reply = UpstreamResponse.__new__(UpstreamResponse)
+    return Dispatched(reply, PLAN.candidates[0], 1, 0.0, 0.0)
+
+
+async def test_what_somebody_must_mend_is_logged_once(caplog):
+    """An account without quota: one line for as long as its model is ejected, and one when it is
+    again.
+    """
+    clock = FakeClock()
+    dispatcher, _ = _dispatcher(clock, 402)
+    for _ in range(3):
+        await dispatcher.dispatch(a_call(), PLAN)
+    once = [record.getMessage() for record in caplog.records]
+    clock.advance(301.0)
+    await dispatcher.dispatch(a_call(), PLAN)
+
+    assert ["provider openai/gpt-4o, openai/gpt-4o: quota; it goes last for minutes"] == once
+    assert 2 == len(caplog.records)

@@ -1,0 +1,165 @@
+"""The head of a request to a provider, and its answer's headers on their way to the app."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.domain.errors import MalformedRequest
+from sidecar.wire import headers as headers_module
+from sidecar.wire.headers import header_text, request_head, response_lines
+
+
+def lines(*raw: str) -> list[str]:
+    """``Name: value`` of the answer -> ``Name: value`` for the app."""
+    parts = [line.encode("latin-1").partition(b": ") for line in raw]
+    pairs = [(name, value) for name, _, value in parts]
+    return [
+        line.decode("latin-1").removesuffix("\r\n")
+        for line in response_lines(pairs, [b"x-plano-model: m\r\n"])
+    ][:-1]
+
+
+def test_a_head_is_one_piece_of_bytes():
+    """Request line, Host, lines as given, length, blank line."""
+    head = request_head(
+        "POST", "/v1/messages?beta=true", "api.example:8443", [b"Accept: */*\r\n", b"a: b\r\n"], 12
+    )
+    assert head == (
+        b"POST /v1/messages?beta=true HTTP/1.1\r\nHost: api.example:8443\r\nAccept: */*\r\na: b\r\nContent-Length: 12\r\n\r\n"
+    )
+
+
+def test_a_head_without_a_body_says_nothing_of_its_length():
+    """None leaves Content-Length out, zero does not."""
+    assert request_head("GET", "/", "h", (), None) == b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert (
+        request_head("POST", "/", "h", (), 0)
+        == b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "host"),
+    [
+        ("GE T", "/", "h"),
+        ("GET", "/a b", "h"),
+        ("GET", "/\r\nx: y", "h"),
+        ("GET", "/", "h\n"),
+        ("GET", "/\u00e9", "h"),
+        ("GET", "", "h"),
+    ],
+)
+def test_a_head_cannot_be_split(method, target, host):
+    """A blank, a line end or a non-ASCII character in what makes up the first two lines is
+    refused.
+    """
+    with pytest.raises(MalformedRequest):
+        request_head(method, target, host, (), None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Content-Type: text/event-stream",
+        "retry-after: 3",
+        "X-RateLimit-Remaining-Requests: 9",
+        "anthropic-ratelimit-tokens-limit: 1",
+        "x-should-retry: true",
+        "Set-Cookie: a=b",
+        "alt-svc: h3",
+        "Content-Encoding: gzip",
+        "server-timing: x",
+        "date: Mon, 01 Jan 2026 00:00:00 GMT",
+        "X-B\u00fcro: caf\u00e9",
+    ],
+)
+def test_what_is_not_hop_by_hop_passes_as_it_came(line):
+    """Spelling and bytes kept."""
+    assert [line] == lines(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Connection: keep-alive",
+        "Keep-Alive: timeout=5",
+        "Proxy-Authenticate: Basic",
+        "TE: trailers",
+        "Trailer: x",
+        "Transfer-Encoding: chunked",
+        "Upgrade: h2",
+        "Content-Length: 3",
+        "X-Plano-Model: forged",
+    ],
+)
+def test_hop_by_hop_framing_and_our_own_names_do_not_pass(line):
+    """The listener frames anew, and only we say what we did."""
+    assert lines(line) == []
+
+
+def test_repeated_headers_stay_repeated_in_order():
+    """Nothing is folded or sorted."""
+    assert lines("B: 1", "a: 2", "b: 3", "B: 1") == ["B: 1", "a: 2", "b: 3", "B: 1"]
+
+
+def test_our_own_lines_come_last():
+    """As given."""
+    assert response_lines(
+        [(b"a", b"1")], [b"x-plano-model: m\r\n", b"x-plano-source: pinned\r\n"]
+    ) == [
+        b"a: 1\r\n",
+        b"x-plano-model: m\r\n",
+        b"x-plano-source: pinned\r\n",
+    ]
+
+
+def test_the_providers_id_has_its_own_name():
+    """`x-request-id` is ours; Anthropic's `request-id` keeps its name as well."""
+    assert lines("X-Request-Id: req_1") == ["x-plano-upstream-request-id: req_1"]
+    assert lines("Request-Id: req_2") == ["Request-Id: req_2", "x-plano-upstream-request-id: req_2"]
+
+
+def test_what_connection_names_is_dropped_wherever_it_stands():
+    """Several Connection headers, any case."""
+    assert lines(
+        "X-Hop: 1", "Connection: close, x-hop", "a: 1", "connection: X-Two", "x-two: 2"
+    ) == ["a: 1"]
+
+
+def test_made_up_names_do_not_fill_the_memory():
+    """What is remembered of a provider's names is bounded."""
+    for number in range(2000):
+        response_lines([(b"x-%d" % number, b"1")])
+    assert len(headers_module._response_names) <= 512
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("code generation", "code generation"),
+        ('a/b: c, "d" <e>', 'a/b: c, "d" <e>'),
+        ("r\u00e9sum\u00e9", "r%C3%A9sum%C3%A9"),
+        ("\u7ffb\u8bd1", "%E7%BF%BB%E8%AF%91"),
+        ("50 % off", "50 %25 off"),
+        ("x\r\nset-cookie: a=b", "x%0D%0Aset-cookie: a=b"),
+        ("\x00\x7f\t", "%00%7F%09"),
+        ("\ud800", "?"),
+    ],
+)
+def test_a_name_is_one_line_of_ascii(name, shown):
+    """Whoever decodes the percent signs has the name back; what is no character is a question
+    mark.
+    """
+    assert shown == header_text(name).replace("%3F", "?")
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_name_comes_back(name):
+    """And none holds more than printable ASCII."""
+    shown = header_text(name)
+
+    assert (True, True, name) == (shown.isascii(), shown.isprintable() or not shown, unquote(shown))
