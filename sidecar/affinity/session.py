@@ -2,7 +2,7 @@
 
 Ids of ordinary printable ASCII give the very keys that plano writes; anything else is escaped so
 that no two pairs of tenant and session can share a key, and none can be aimed at a slot of a Redis
-ProviderRegistry.
+Cluster.
 """
 
 from __future__ import annotations

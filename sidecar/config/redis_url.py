@@ -33,7 +33,7 @@ class RedisAddress(msgspec.Struct, frozen=True):
 
 
 def names_several_servers(url: str) -> bool:
-    """Whether a URL is one of Sentinel's or of a ProviderRegistry's, which are not taken apart
+    """Whether a URL is one of Sentinel's or of a Cluster's, which are not taken apart
     here.
     """
     return _SEVERAL_SERVERS.fullmatch(url) is not None
