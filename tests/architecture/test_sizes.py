@@ -27,8 +27,6 @@ TO_BE_PARTED = {
     "sidecar/proxy.py:handle",
     "sidecar/selection/selector.py",
     "sidecar/selection/explain.py:describe",
-    "sidecar/upstream/dispatch.py",
-    "sidecar/upstream/failure.py",
     "sidecar/wire/headers.py",
     "sidecar/affinity/redis/queries.py",
 }
