@@ -26,8 +26,8 @@ and body of its answer. Raises UpstreamError; bounds nothing but the answer's si
 CONCURRENT: Final = 64
 """Questions to the router model at a time, identical ones counted once."""
 BREAKER: Final = BreakerPolicy(failures_in_a_row=5, probe_s=1.0)
-"""No answer is a failure, and so is one that comes too late or cannot be read: calls should not wait
-for a model that babbles."""
+"""No answer is a failure, and so is one that comes too late or cannot be read: calls should not
+wait for a model that babbles."""
 
 HTTP_ERROR: Final = "http_error"
 TIMEOUT: Final = "timeout"
