@@ -26,7 +26,6 @@ from sidecar.domain.events import AffinityOperation
 from sidecar.domain.ids import SessionKey
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
-from sidecar.runtime.breaker import Breaker
 
 _UNTRACKED_S: Final = 1.0
 """How long an entry is believed where the server does not track."""
@@ -81,7 +80,7 @@ class PinQueries:
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
         self._lookups: dict[SessionKey, asyncio.Future[Any]] = {}
-        self.edges = StoreHealth(self.near, Breaker(clock.monotonic_s))
+        self.edges = StoreHealth(self.near, clock.monotonic_s)
         self.link: RedisLink = make_link(
             on_up=lambda: self.edges.came_up(is_tracking=self.link.is_tracking),
             on_down=self.edges.went_down,
