@@ -17,14 +17,16 @@ from sidecar.domain.errors import (
     UpstreamReset,
     UpstreamTimeout,
 )
+from sidecar.domain.events import AttemptEnded, FailedOver
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
+from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import Reply
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.attempts import Dispatched, FailureRecord
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
-from sidecar.upstream.failure import Failure, FailureClass, classify_error, classify_reply
+from sidecar.upstream.failure import Failure, classify_error, classify_reply
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
 from sidecar.upstream.registry import ProviderRegistry
 
@@ -105,7 +107,7 @@ class Dispatcher:
         Args: ``result`` is how the relay ended; ``first_piece_s`` is when the first bytes of the
             body came. Some servers send the head before they think, which makes them no faster.
         """
-        is_heard = self._observers.hear_attempts and not dispatched.is_reported
+        is_heard = AttemptEnded in self._observers.heard and not dispatched.is_reported
         if not is_heard and not call.facts.wants_stream:
             return
         began_s = dispatched.head_s if first_piece_s is None else first_piece_s
@@ -117,9 +119,8 @@ class Dispatcher:
             return
         outcome = _OUTCOME_OF_RESULT.get(result) or outcome_of_status(status)
         total_s = now_s - dispatched.sent_s
-        self._observers.attempt_ended(
-            call, Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
-        )
+        attempt = Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
+        self._observers.emit(AttemptEnded(call, attempt))
 
     async def _send(self, call: Call, candidate: Candidate, now_s: float) -> Reply:
         """Send one attempt and return its reply once the head is here; with a stream that is not
@@ -139,9 +140,10 @@ class Dispatcher:
             if wants_stream and reply.status < 400:
                 await reply.begin()
         except (SidecarError, asyncio.CancelledError) as error:
-            total_s = self._monotonic_s() - now_s
-            outcome = _outcome_of_error(error)
-            self._observers.attempt_ended(call, Attempt(candidate, outcome, None, None, total_s))
+            if AttemptEnded in self._observers.heard:
+                total_s = self._monotonic_s() - now_s
+                attempt = Attempt(candidate, _outcome_of_error(error), None, None, total_s)
+                self._observers.emit(AttemptEnded(call, attempt))
             raise
         return reply
 
@@ -153,9 +155,9 @@ class Dispatcher:
             while left and len(failed) < plan.max_attempts and self._may_go_on(call, record):
                 candidate, before = left.pop(0), failed[-1]
                 sent_s = self._monotonic_s()
-                self._observers.failed_over(
-                    call, before.candidate, candidate, before.failure.failure_class.value
-                )
+                if FailedOver in self._observers.heard:
+                    reason = before.failure.failure_class
+                    self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
                     reply = await self._send(call, candidate, sent_s)
                 except UpstreamError as error:
@@ -226,17 +228,10 @@ class Dispatcher:
             self._penalize(candidate, failure)
             if is_our_key:
                 self._reloader.reload(candidate.provider)
-        status = buffered.status
-        self._observers.attempt_ended(
-            call,
-            Attempt(
-                candidate,
-                outcome_of_status(status),
-                status,
-                head_s - sent_s,
-                self._monotonic_s() - sent_s,
-            ),
-        )
+        if AttemptEnded in self._observers.heard:
+            outcome, total_s = outcome_of_status(buffered.status), self._monotonic_s() - sent_s
+            attempt = Attempt(candidate, outcome, buffered.status, head_s - sent_s, total_s)
+            self._observers.emit(AttemptEnded(call, attempt))
         attempts = len(record.failed) + 1
         record.add_reply(
             Dispatched(buffered, candidate, attempts, sent_s, head_s, is_reported=True), failure

@@ -14,25 +14,13 @@ import msgspec
 
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import ResponseTimeout, UpstreamError
+from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import error_body
 from sidecar.upstream.error_body import ErrorBody, read_error_body
 
 _RETRY_AFTER_AT_MOST_S: Final = 300.0
 _NUMBER: Final = re.compile(rb"\d{1,12}(?:\.\d{0,12})?")
 _TOO_LONG_STATUSES: Final = frozenset((400, 413, 422))
-
-
-class FailureClass(enum.StrEnum):
-    """What went wrong: the ``reason`` label of ``failovers_total``."""
-
-    CALLERS_FAULT = "callers_fault"
-    TOO_LONG = "too_long"
-    OUR_CREDENTIAL = "our_credential"
-    CALLERS_CREDENTIAL = "callers_credential"
-    QUOTA = "quota"
-    MODEL_GONE = "model_gone"
-    CAPACITY = "capacity"
-    CONTENT_POLICY = "content_policy"
 
 
 class Penalty(enum.StrEnum):

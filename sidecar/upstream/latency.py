@@ -14,7 +14,8 @@ FAILED_S: Final = 5.0
 
 _HALF_LIFE_S: Final = 60.0
 _FORGOTTEN_WEIGHT: Final = 1 / 32
-"""Below this weight an average is forgotten, and the candidate is unmeasured again: one that was slow an hour ago must get its chance. Five samples last 7 minutes, a million 25.
+"""Below this weight an average is forgotten, and the candidate is unmeasured again: one that was
+slow an hour ago must get its chance. Five samples last 7 minutes, a million 25.
 """
 _KEPT_AT_MOST: Final = 1024
 """Candidates; a wildcard's model names are the callers' to invent."""
