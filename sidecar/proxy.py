@@ -14,9 +14,11 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
+from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import CallOutcome, Outcome, Timing
+from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Dialect, Downstream
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, relay_nowait
@@ -65,7 +67,8 @@ class Proxy:
             decision = self._selector.decide_nowait(call) or await self._selector.decide(call)
             progress.decision, progress.decided_s = decision, self._monotonic_s()
             routing_s = progress.decided_s - call.admitted_s
-            self._observers.call_decided(call, decision, routing_s)
+            if CallDecided in self._observers.heard:
+                self._observers.emit(CallDecided(call, decision, routing_s))
 
             dispatched = await self._dispatcher.dispatch(call, self._plan(call, decision))
             progress.dispatched = dispatched
@@ -97,7 +100,9 @@ class Proxy:
         Raises: SidecarError.
         """
         decision = self._selector.decide_nowait(call) or await self._selector.decide(call)
-        self._observers.call_decided(call, decision, self._monotonic_s() - call.admitted_s)
+        if CallDecided in self._observers.heard:
+            routing_s = self._monotonic_s() - call.admitted_s
+            self._observers.emit(CallDecided(call, decision, routing_s))
         return decision
 
     def _plan(self, call: Call, decision: Decision) -> Plan:
@@ -125,7 +130,7 @@ class Proxy:
         call, now_s = progress.call, self._monotonic_s()
         self._dispatcher.observe(call, dispatched, relayed.result, now_s, relayed.first_piece_s)
         outcome = progress.relayed(dispatched, relayed, now_s)
-        self._observers.call_ended(call, progress.decision, outcome)
+        self._end(progress, outcome)
         return outcome
 
     def _end_cancelled(self, progress: _Progress) -> None:
@@ -135,16 +140,18 @@ class Proxy:
             # The provider bills what the app got till then.
             self._end_relayed(progress, progress.dispatched, relayed)
             return
-        outcome = progress.cancelled(self._monotonic_s())
-        self._observers.call_ended(progress.call, progress.decision, outcome)
+        self._end(progress, progress.cancelled(self._monotonic_s()))
 
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
         """The app gets an error of the sidecar's own."""
-        call, decision = progress.call, progress.decision
-        if decision is not None and isinstance(error, UpstreamError):
-            self._pin_updater.unanswered(call, decision)
+        if progress.decision is not None and isinstance(error, UpstreamError):
+            self._pin_updater.unanswered(progress.call, progress.decision)
         known = error if isinstance(error, SidecarError) else InternalFault("internal")
-        self._observers.call_ended(call, decision, progress.refused(known, self._monotonic_s()))
+        self._end(progress, progress.refused(known, self._monotonic_s()))
+
+    def _end(self, progress: _Progress, outcome: Outcome) -> None:
+        if CallEnded in self._observers.heard:
+            self._observers.emit(CallEnded(progress.call, progress.decision, outcome))
 
 
 @final

@@ -9,9 +9,10 @@ from typing import Any
 from sidecar.dialects.registry import dialect_for
 from sidecar.domain.call import Call, DialectName, RawHeaders
 from sidecar.domain.decision import Candidate, Decision
-from sidecar.domain.events import BaseObserver
+from sidecar.domain.events import CallDecided, CallEnded, Listeners
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import CallOutcome, Outcome
+from sidecar.domain.outcome import Outcome
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.proxy import Proxy
 from sidecar.upstream.dispatched import Dispatched
 from tests.support.values import FakeClock
@@ -82,7 +83,7 @@ class FakeDown:
         self.end = "aborted"
 
 
-class FakeRooms(BaseObserver):
+class FakeRooms:
     """Selection, upstream and an observer in one. Each step takes a tenth of a second.
 
     Args: ``decision`` and ``dispatched`` are returned, or raised where they are errors;
@@ -149,11 +150,11 @@ class FakeRooms(BaseObserver):
         self.observed.append(result)
 
     # an observer
-    def call_decided(self, call: Call, decision: Decision, routing_s: float) -> None:
-        self.decided.append((decision, routing_s))
-
-    def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
-        self.ended.append((decision, outcome))
+    def listeners(self) -> Listeners:
+        return {
+            CallDecided: lambda event: self.decided.append((event.decision, event.routing_s)),
+            CallEnded: lambda event: self.ended.append((event.decision, event.outcome)),
+        }
 
     def _step(self, name: str) -> None:
         self.steps.append(name)
