@@ -16,6 +16,7 @@ from sidecar.domain.call import Call
 from sidecar.domain.errors import UpstreamError, UpstreamTimeout
 from sidecar.routing.answer import AnswerKind, completion_text, read_completion
 from sidecar.routing.prompt import router_request_body
+from sidecar.runtime.breaker import Breaker, BreakerPolicy
 from sidecar.runtime.lifecycle import Tasks
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
@@ -24,8 +25,9 @@ and body of its answer. Raises UpstreamError; bounds nothing but the answer's si
 
 CONCURRENT: Final = 64
 """Questions to the router model at a time, identical ones counted once."""
-_FAILURES_TO_OPEN: Final = 5
-_PROBE_S: Final = 1.0
+BREAKER: Final = BreakerPolicy(failures_in_a_row=5, probe_s=1.0)
+"""No answer is a failure, and so is one that comes too late or cannot be read: calls should not
+wait for a model that babbles."""
 
 HTTP_ERROR: Final = "http_error"
 TIMEOUT: Final = "timeout"
@@ -55,44 +57,6 @@ class RouterVerdict(msgspec.Struct, frozen=True):
         return self.outcome not in (AnswerKind.MATCHED, AnswerKind.OTHER, AnswerKind.UNKNOWN_ROUTE)
 
 
-class Breaker:
-    """Open after five failures in a row, from then on one probe a second. Pure; time is passed
-    in.
-    """
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._probe_from_s = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nobody should wait for an answer."""
-        return self._failures >= _FAILURES_TO_OPEN
-
-    def is_shut(self, now_s: float) -> bool:
-        """Whether it is open and no probe is due."""
-        return self.is_open and now_s < self._probe_from_s
-
-    def may_probe(self, now_s: float) -> bool:
-        """Whether a probe is due; who gets True makes it."""
-        if now_s < self._probe_from_s:
-            return False
-        self._probe_from_s = now_s + _PROBE_S
-        return True
-
-    def served(self) -> None:
-        """An answer came that could be read, whichever route it named."""
-        self._failures = 0
-
-    def failed(self, now_s: float) -> None:
-        """No answer came, or came too late, or made no sense: of a model that babbles nobody should
-        wait for more.
-        """
-        self._failures += 1
-        if self._failures == _FAILURES_TO_OPEN:
-            self._probe_from_s = now_s + _PROBE_S
-
-
 class Router:
     """The router model, as calls meet it."""
 
@@ -100,7 +64,7 @@ class Router:
         self, ask: Ask, router_model: str, deadline_s: float, monotonic_s: Callable[[], float]
     ) -> None:
         """Args: ``router_model`` is the bare id that its provider knows."""
-        self.breaker = Breaker()
+        self.breaker = Breaker(BREAKER)
         self._ask = ask
         self._model = router_model
         self._deadline_s = deadline_s
@@ -179,8 +143,6 @@ class Router:
             _log.exception("the router model could not be asked")
         finally:
             del self._flights[prompt]
-        if outcome or read_completion(body, known).kind is AnswerKind.UNREADABLE:
-            self.breaker.failed(self._monotonic_s())
-        else:
-            self.breaker.served()
+        has_failed = outcome or read_completion(body, known).kind is AnswerKind.UNREADABLE
+        (self.breaker.failed if has_failed else self.breaker.served)(self._monotonic_s())
         return outcome, body

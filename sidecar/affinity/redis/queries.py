@@ -24,7 +24,6 @@ from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
-from sidecar.runtime.breaker import Breaker
 
 _UNTRACKED_S: Final = 1.0
 """How long an entry is believed where the server does not track."""
@@ -79,7 +78,7 @@ class PinQueries:
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
         self._lookups: dict[str, asyncio.Future[Any]] = {}
-        self.edges = StoreHealth(self.near, Breaker(clock.monotonic_s))
+        self.edges = StoreHealth(self.near, clock.monotonic_s)
         self.link: RedisLink = make_link(
             on_up=lambda: self.edges.came_up(is_tracking=self.link.is_tracking),
             on_down=self.edges.went_down,
