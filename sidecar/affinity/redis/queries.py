@@ -22,8 +22,10 @@ from sidecar.affinity.session import lane_suffix
 from sidecar.affinity.value import decode, encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
+from sidecar.domain.events import AffinityOperation
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 
 _UNTRACKED_S: Final = 1.0
 """How long an entry is believed where the server does not track."""
@@ -96,7 +98,7 @@ class PinQueries:
             return flight
         plain, lane = session.key, session.lane_key
 
-        def take(replies: list[Any]) -> tuple[list[Found], str]:
+        def take(replies: list[Any]) -> tuple[list[Found], PinOutcome]:
             if (refusal := refusal_among(replies)) is not None:
                 raise refusal
             found = self._found((plain, lane), replies)
@@ -104,7 +106,9 @@ class PinQueries:
             if own:
                 self._live_on(own[0])
             is_stale = not found and any(replies[::2])
-            return own, "hit" if own else "stale_value" if is_stale else "miss"
+            if own:
+                return own, PinOutcome.HIT
+            return own, PinOutcome.STALE_VALUE if is_stale else PinOutcome.MISS
 
         reads: list[Command] = [
             ("GETRANGE", plain, 0, 4095),
@@ -125,26 +129,35 @@ class PinQueries:
         if entry is not None and entry.binding == seen:
             return key, entry.raw
         if not self.near.is_alone:
-            own, _ = await self.wait("get", self.look_up(session), budget) or ((), "")
+            own, _ = await self.wait(PinOperation.GET, self.look_up(session), budget) or (
+                (),
+                None,
+            )
             for found in own:
                 if found.binding == seen:
                     return found.key, found.raw
         return key, encode(seen)
 
     async def run(
-        self, name: str, keys: tuple[str, ...], arguments: Arguments, budget: CallBudget
+        self,
+        operation: PinOperation,
+        keys: tuple[str, ...],
+        arguments: Arguments,
+        budget: CallBudget,
     ) -> _Told | None:
         """Run a script; what stands under the session's key then, and its bytes. None where nobody
         knows.
         """
-        take = self._taker(name, keys, arguments)
+        take = self._taker(operation, keys, arguments)
         try:
-            command = ("EVALSHA", SHAS[name], len(keys), *keys, *arguments)
-            told: _Told | None = await self.wait(name, self.link.submit([command], take), budget)
+            command = ("EVALSHA", SHAS[operation], len(keys), *keys, *arguments)
+            told: _Told | None = await self.wait(
+                operation, self.link.submit([command], take), budget
+            )
         except NoScriptError:  # somebody flushed the server's scripts
-            command = ("EVAL", SCRIPTS[name], len(keys), *keys, *arguments)
+            command = ("EVAL", SCRIPTS[operation], len(keys), *keys, *arguments)
             budget.is_spent = False
-            told = await self.wait(name, self.link.submit([command], take), budget)
+            told = await self.wait(operation, self.link.submit([command], take), budget)
         return told
 
     def confirm_other_lane(self, session: Session) -> None:
@@ -157,10 +170,10 @@ class PinQueries:
         key = session.key
         entry = self.near.unverified(key)
         if entry is not None and not is_of_lane(entry.binding, session):
-            name, keys, arguments = self._restoring(key, entry)
+            operation, keys, arguments = self._restoring(key, entry)
             self.link.submit(
-                [("EVALSHA", SHAS[name], len(keys), *keys, *arguments)],
-                self._taker(name, keys, arguments),
+                [("EVALSHA", SHAS[operation], len(keys), *keys, *arguments)],
+                self._taker(operation, keys, arguments),
             )
 
     async def move(self, key: str, entry: Entry, budget: CallBudget) -> Binding:
@@ -171,7 +184,9 @@ class PinQueries:
         told = await self.run(*self._restoring(key, entry), budget)
         if told is None or told[0] is None:
             return entry.binding
-        self.report("replace", "replaced" if told[0] == entry.binding else "lost", began_s)
+        is_moved = told[0] == entry.binding
+        outcome = PinOutcome.REPLACED if is_moved else PinOutcome.LOST
+        self.report(PinOperation.REPLACE, outcome, began_s)
         return told[0]
 
     async def restore(self, batch: Sequence[tuple[str, Entry]]) -> bool:
@@ -184,25 +199,26 @@ class PinQueries:
         )
         for (_, entry), reply in zip(batch, replies, strict=True):
             if reply is not None:
-                outcome = "claimed" if reply[0] == entry.binding else "adopted"
-                self._observers.affinity_operation("write_back", outcome, 0.0)
+                is_written = reply[0] == entry.binding
+                outcome = PinOutcome.CLAIMED if is_written else PinOutcome.ADOPTED
+                self.report(PinOperation.WRITE_BACK, outcome)
         are_written = None not in replies
         if are_written:
             self.edges.wrote()
         return are_written
 
-    def _restoring(self, key: str, entry: Entry) -> tuple[str, tuple[str, ...], Arguments]:
+    def _restoring(self, key: str, entry: Entry) -> tuple[PinOperation, tuple[str, ...], Arguments]:
         """The script that writes an entry unless another stands in its place, its keys and its
         arguments.
         """
         ttl_ms = self._policy.ttl_ms
         if entry.base:
-            return "replace", (key,), (entry.base, entry.raw, ttl_ms, 1)
+            return PinOperation.REPLACE, (key,), (entry.base, entry.raw, ttl_ms, 1)
         lane = entry.binding.requested_model or ""
         keys = key, key if "~" in key else key + lane_suffix(lane)
-        return "claim", keys, (lane, entry.raw, ttl_ms, b"")
+        return PinOperation.CLAIM, keys, (lane, entry.raw, ttl_ms, b"")
 
-    def _taker(self, name: str, keys: tuple[str, ...], arguments: Arguments) -> Take:
+    def _taker(self, operation: PinOperation, keys: tuple[str, ...], arguments: Arguments) -> Take:
         written = arguments[1] if len(arguments) > 1 else None
 
         def take(replies: list[Any]) -> _Told:
@@ -218,7 +234,7 @@ class PinQueries:
             key, raw = keys[told[0] - 1], told[2 * told[0] - 1]
             if raw == written:
                 self._read_again(key)
-            for each in found if name == "claim" else ():
+            for each in found if operation is PinOperation.CLAIM else ():
                 if each.key == key:
                     self._live_on(each)
             return decode(raw), raw
@@ -229,19 +245,21 @@ class PinQueries:
         """Begin the TTL anew in Redis; nobody waits for it."""
 
         def take(replies: list[Any]) -> None:
-            outcome = "hit"
+            outcome = PinOutcome.HIT
             if replies[0] == 0:
-                outcome = "miss"
+                outcome = PinOutcome.MISS
                 self.near.forget_foreign(key)  # it was evicted
             elif replies[0] == 1:
                 self._read_again(key)
             else:
-                outcome = "skipped"
-            self._observers.affinity_operation("refresh", outcome, 0.0)
+                outcome = PinOutcome.SKIPPED
+            self.report(PinOperation.REFRESH, outcome)
 
         self.link.submit([("PEXPIRE", key, self._policy.ttl_ms)], take)
 
-    async def wait(self, name: str, reply: asyncio.Future[Any], budget: CallBudget) -> Any:  # noqa: ANN401
+    async def wait(
+        self, operation: PinOperation, reply: asyncio.Future[Any], budget: CallBudget
+    ) -> Any:  # noqa: ANN401
         """What came of a question; None where nothing did. Raises: NoScriptError."""
         began_s = self._monotonic_s()
         try:
@@ -249,16 +267,17 @@ class PinQueries:
         except NoScriptError:
             raise
         except BudgetSpent as late:
-            self.report(name, "timeout", began_s)
+            self.report(operation, PinOutcome.TIMEOUT, began_s)
             if not late.is_own_fault:
                 self.edges.failed()
         except ResponseError as error:
             is_skipped = self.edges.is_refusal(error)
-            self.report(name, "skipped" if is_skipped else "error", began_s)
+            outcome = PinOutcome.SKIPPED if is_skipped else PinOutcome.ERROR
+            self.report(operation, outcome, began_s)
             if not is_skipped:
                 self.edges.failed()
         except LinkDown:
-            self.report(name, "error", began_s)
+            self.report(operation, PinOutcome.ERROR, began_s)
             self.edges.failed()
         else:
             self.edges.served()
@@ -322,6 +341,10 @@ class PinQueries:
         for key in keys or ():
             self.near.forget_foreign(key.decode("latin-1"))
 
-    def report(self, operation: str, outcome: str, began_s: float) -> None:
-        """Report an operation that took until now."""
-        self._observers.affinity_operation(operation, outcome, self._monotonic_s() - began_s)
+    def report(
+        self, operation: PinOperation, outcome: PinOutcome, began_s: float | None = None
+    ) -> None:
+        """Report an operation that took from ``began_s`` until now, or that no call waited for."""
+        if AffinityOperation in self._observers.heard:
+            waited_s = 0.0 if began_s is None else self._monotonic_s() - began_s
+            self._observers.emit(AffinityOperation(operation, outcome, waited_s))
