@@ -32,9 +32,11 @@ from sidecar.domain.errors import (
     PathNotFound,
     UpgradeNotServed,
 )
+from sidecar.domain.events import AffinityOperation, RequestRefused
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.ports import Downstream
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.listener.body_reader import parse_error_of
 from sidecar.listener.cors import is_preflight
 from sidecar.listener.policy import ListenerPolicy, RequestHead
@@ -51,9 +53,9 @@ from sidecar.wire.headers import (
     session_id_of,
     tenant_of,
 )
+from sidecar.wire.own_headers import decision_lines, models_lines, probe_lines
 from sidecar.wire.trace_context import trace_context_of
 
-_JSON: Final = b"content-type: application/json\r\n"
 _PROBES: Final = frozenset({"/", "/api/hello"})
 """Agents ask whether their gateway is there before they use it."""
 _MODELS: Final = "/v1/models"
@@ -71,6 +73,7 @@ _CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
 segment.
 """
 _NO_FACTS: Final = BodyFacts()
+_NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
 
 
 class ProxyPort(Protocol):
@@ -183,7 +186,7 @@ class DataHandler:
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
         if tenant is None and policy.headers.tenant_header is not None:
             if session_id is not None:
-                self._observers.affinity_operation("bypass", "no_tenant", 0.0)
+                self._observers.emit(_NO_TENANT)
             session_id = None  # an unknown tenant's sessions must not share the keys of nobody's
         return Call(
             endpoint=endpoint,
@@ -222,9 +225,7 @@ class DataHandler:
             await self._carry_call(arrival, endpoint, provider, down, self._carry)
         elif path in _PROBES:
             _allow(method, path, "GET, HEAD")
-            down.send_whole(
-                200, b"OK", [b"x-request-id: %s\r\n" % arrival.request_id.encode()], b""
-            )
+            down.send_whole(200, b"OK", probe_lines(arrival.request_id), b"")
         else:
             raise PathNotFound(f"no such path: {path[:200]}")
 
@@ -245,8 +246,7 @@ class DataHandler:
         }
         if call.session_id is not None:
             told["session_id"] = call.session_id
-        lines = [_JSON, b"x-request-id: %s\r\n" % call.request_id.encode()]
-        down.send_whole(200, b"OK", lines, msgspec.json.encode(told))
+        down.send_whole(200, b"OK", decision_lines(call.request_id), msgspec.json.encode(told))
 
     def _serve_models(self, arrival: RequestHead, down: ResponseWriter) -> None:
         wanted = unquote(arrival.path[len(_MODELS) + 1 :])
@@ -257,9 +257,7 @@ class DataHandler:
             body = models_body(
                 [ModelInfo(listed.name, listed.owner) for listed in self._models.listed]
             )
-        down.send_whole(
-            200, b"OK", [_JSON, b"x-request-id: %s\r\n" % arrival.request_id.encode()], body
-        )
+        down.send_whole(200, b"OK", models_lines(arrival.request_id), body)
 
     def _passthrough_of(self, path: str) -> str | None:
         """The provider that the config names for a path. One that climbs out of its prefix is no
@@ -297,8 +295,8 @@ class DataHandler:
         request_id = request_id or _request_id_of(down.request)
         dialect = endpoint.dialect if endpoint is not None else _stranger_dialect(down.request)
         refusal = self._rescue.refuse(error, dialect, request_id)
-        if not down.is_carried:
-            self._observers.request_refused(dialect.value, refusal.status, refusal.code)
+        if not down.is_carried and RequestRefused in self._observers.heard:
+            self._observers.emit(RequestRefused(dialect, refusal.status, refusal.code))
         if down.is_started:
             down.abort()
             return

@@ -9,8 +9,8 @@ from typing import Final
 from sidecar.dialects.usage import served_of_answer
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
-from sidecar.domain.outcome import CallOutcome
 from sidecar.domain.ports import Dialect, Downstream, Problem, Reply
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.relayed import Relayed
 from sidecar.stream.tap import AnswerTap, EventTap
 from sidecar.stream.terminal import TerminalWatch

@@ -22,21 +22,16 @@ _SMALL_BYTES: Final = 64 * 1024
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
-class _Member(functools.partial[object]):
-    """Stands for one top-level name. Compared by identity, so that a name that stands twice keeps
-    both its values.
-
-    A `partial`, since that is made from msgspec's two arguments without running any Python.
-    """
-
-    __slots__ = ()
-
-
 class _TooManyMembers(Exception):
     """Ends a decode early."""
 
 
-_Members = dict[_Member, msgspec.Raw]
+_Members = dict[functools.partial, msgspec.Raw]  # type: ignore[type-arg]
+"""Top-level name -> the value's bytes. A name is a `functools.partial`: it is compared by identity,
+so a repeated name keeps both values, and msgspec's two arguments make one without running Python.
+
+The class itself and no subclass: mypyc cannot derive from it on Python 3.12 and later.
+"""
 
 
 class _Counted:
@@ -51,14 +46,14 @@ class _Counted:
         self._left = _MAX_MEMBERS
         return self._decoder.decode(body)
 
-    def _make(self, kind: type, name: object) -> _Member:
+    def _make(self, kind: type, name: object) -> functools.partial[object]:
         self._left -= 1
         if self._left < 0:
             raise _TooManyMembers
-        return _Member(kind, name)
+        return functools.partial(kind, name)
 
 
-_members_decoder: Final = msgspec.json.Decoder(_Members, dec_hook=_Member)
+_members_decoder: Final = msgspec.json.Decoder(_Members, dec_hook=functools.partial)
 _counted: Final = _Counted()
 
 

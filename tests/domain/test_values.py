@@ -8,7 +8,8 @@ import pytest
 from sidecar.domain import errors
 from sidecar.domain.call import ENDPOINTS, DialectName, Operation
 from sidecar.domain.clock import SystemClock
-from sidecar.domain.outcome import CallOutcome, Timing
+from sidecar.domain.outcome import Timing
+from sidecar.domain.vocabulary import CallOutcome
 from tests.support.values import a_call
 
 CONTRACT = {
