@@ -26,9 +26,6 @@ class Source(enum.StrEnum):
     __hash__ = str.__hash__
     """A key of dicts on every call; Enum's own hash is a Python function."""
 
-    __hash__ = str.__hash__
-    """A key of dicts on every call; Enum's own hash is a Python function."""
-
 
 @final
 @dataclass(init=False, unsafe_hash=True)
