@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from sidecar.config.conventions import BARE_ID_HOMES
 from sidecar.config.providers import Provider
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Decision, Source
@@ -21,14 +22,6 @@ ids.
 
 _LISTED_AT_MOST: Final = 20
 """Known names that a 404 lists: enough to see a typo, short enough for a log line."""
-
-_ZERO_CONFIG_HOMES: Final = {
-    DialectName.CHAT: "openai",
-    DialectName.RESPONSES: "openai",
-    DialectName.EMBEDDINGS: "openai",
-    DialectName.MESSAGES: "anthropic",
-}
-"""Where a bare id goes when there is no config file and both keys are set."""
 
 
 class ModelTable:
@@ -199,10 +192,12 @@ class ModelTable:
         if model_id == "*" or model_id.endswith("/*"):
             return None
         prefixes = list(
-            dict.fromkeys(entry.prefix for entry in self._wildcards if dialect in entry.paths)
+            dict.fromkeys(
+                entry.prefix for entry in self._wildcards if dialect in entry.paths.by_dialect
+            )
         )
-        if self._zero_config and _ZERO_CONFIG_HOMES[dialect] in prefixes:
-            prefixes = [_ZERO_CONFIG_HOMES[dialect]]
+        if self._zero_config and BARE_ID_HOMES[dialect] in prefixes:
+            prefixes = [BARE_ID_HOMES[dialect]]
         return f"{prefixes[0]}/{model_id}" if len(prefixes) == 1 else None
 
     def _not_found(self, requested_model: str | None) -> ModelNotFound:
@@ -252,7 +247,7 @@ def _candidate(provider: Provider, model_id: str) -> Candidate:
         model_name=f"{provider.prefix}/{model_id}",
         upstream_model=model_id,
         metric_model=provider.model,
-        dialects=frozenset(provider.paths),
+        dialects=frozenset(provider.paths.by_dialect),
         passthrough_auth=provider.passthrough_auth,
         price=provider.price,
     )
