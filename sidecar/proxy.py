@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan, Source
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import CallOutcome, Outcome, Timing
-from sidecar.domain.ports import Dialect, Downstream
+from sidecar.domain.ports import Downstream
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, relay_nowait

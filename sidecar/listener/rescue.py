@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from sidecar.dialects.base import Dialect, Problem
 from sidecar.domain.call import DialectName
 from sidecar.domain.errors import (
     BodyTooLarge,
@@ -21,7 +22,6 @@ from sidecar.domain.errors import (
     SidecarError,
     UpgradeNotServed,
 )
-from sidecar.domain.ports import Dialect, Problem
 
 _log = logging.getLogger("sidecar")
 

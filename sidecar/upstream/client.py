@@ -16,7 +16,7 @@ import msgspec
 from sidecar.config.address import is_header_value
 from sidecar.config.providers import Provider, ProviderKind
 from sidecar.config.tls_files import TlsFiles
-from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.call import MESSAGES, Call, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.dialer import Dialer
@@ -52,12 +52,12 @@ class ProviderClient:
         self._passthrough_auth = provider.passthrough_auth
         self._accept_encoding_passthrough = provider.accept_encoding_passthrough
         self._propagate_trace = provider.propagate_trace
-        self._paths = {name.value: path for name, path in provider.paths.items()}
+        self._paths = provider.paths
         self._own_lines = _own_lines(provider)
         self._own_names = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """What the config sets goes instead of the app's, or ours, of that name."""
         self._starts = {
-            name.value: self._start(path)
+            name: self._start(path)
             for name, path in provider.paths.items()
             if "{model}" not in path
         }
@@ -124,7 +124,7 @@ class ProviderClient:
         if operation is Operation.COUNT_TOKENS:
             path = self.provider.count_tokens_path or ""
         else:
-            path = self._paths[call.dialect.value]
+            path = self._paths[call.dialect]
         if "{model}" in path:
             # A wildcard's model is the client's to name: it must not reach another path.
             path = path.replace("{model}", quote(candidate.upstream_model, safe=""))
@@ -137,7 +137,7 @@ class ProviderClient:
         lines = [*headers.common]
         if self._is_anthropic:
             lines += headers.anthropic_family
-            if not headers.has_anthropic_version and call.dialect is DialectName.MESSAGES:
+            if not headers.has_anthropic_version and call.dialect == MESSAGES:
                 lines.append(_ANTHROPIC_VERSION)
         else:
             lines += headers.openai_family

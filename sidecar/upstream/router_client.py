@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.domain.call import Call, DialectName
+from sidecar.domain.call import CHAT, Call
 from sidecar.domain.errors import UpstreamMalformed
 from sidecar.domain.ids import mint_span_id
 from sidecar.upstream.client import ProviderClient
@@ -37,7 +37,7 @@ class RouterClient:
         lines = [*_FIXED, *self._link.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
         if provider.propagate_trace:
             lines.append(trace_lines(dataclasses.replace(call.trace, parent_id=mint_span_id())))
-        path = provider.paths[DialectName.CHAT].replace("{model}", quote(self._model, safe=""))
+        path = provider.paths[CHAT].replace("{model}", quote(self._model, safe=""))
         head = request_head("POST", path, provider.http_host, lines, len(body))
         reply = await self._link.pool.send(head, [body], self._link.timeouts_of(is_stream=False))
         pieces: list[bytes] = []

@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.affinity.policy import keep_binding, session_key_of
-from sidecar.domain.call import ENDPOINTS
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.decision import Binding, Candidate, Decision, Source
 from sidecar.domain.ids import SessionKey
 from tests.support.values import a_call
@@ -21,7 +21,7 @@ from tests.support.values import a_call
 )
 def test_sessions_belong_to_generation_and_token_counts(path, session_id, expected):
     """Embeddings never touch a pin, and a call without a session id stands alone."""
-    call = a_call(endpoint=ENDPOINTS[path], session_id=session_id, tenant="acme")
+    call = a_call(endpoint=DIALECTS.endpoints[path], session_id=session_id, tenant="acme")
 
     assert expected == session_key_of(call, "openai/gpt-4o")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from sidecar.dialects.conversation import prompt_facts
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.routing.answer import AnswerKind, read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
@@ -90,9 +90,7 @@ def completion(seed: random.Random, route: str) -> bytes:
 
 def prepare(form: PromptForm, body: bytes) -> bytes:
     """All that happens between a call's body and the router's request."""
-    return router_request_body(
-        "router", build_prompt(form, prompt_facts(DialectName.CHAT, body).turns)
-    )
+    return router_request_body("router", build_prompt(form, prompt_facts(CHAT, body).turns))
 
 
 def pairs(form: PromptForm) -> tuple[list[float], int]:
