@@ -11,9 +11,11 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan, Source
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
+from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import CallOutcome, Outcome, Timing
+from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Downstream
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, relay_nowait
@@ -69,7 +71,8 @@ class Proxy:
         try:
             decision = self._decider.decide_nowait(call) or await self._decider.decide(call)
             decided_s = self._monotonic_s()
-            self._observers.call_decided(call, decision, decided_s - call.admitted_s)
+            if CallDecided in self._observers.heard:
+                self._observers.emit(CallDecided(call, decision, decided_s - call.admitted_s))
             dispatched = await self._dispatcher.dispatch(call, self._plan(call, decision))
             if dispatched.reply.status >= 400:
                 self._follower.unserved(call, decision, dispatched.failed)
@@ -118,7 +121,9 @@ class Proxy:
         Raises: SidecarError.
         """
         decision = self._decider.decide_nowait(call) or await self._decider.decide(call)
-        self._observers.call_decided(call, decision, self._monotonic_s() - call.admitted_s)
+        if CallDecided in self._observers.heard:
+            routing_s = self._monotonic_s() - call.admitted_s
+            self._observers.emit(CallDecided(call, decision, routing_s))
         return decision
 
     def _plan(self, call: Call, decision: Decision) -> Plan:
@@ -200,7 +205,8 @@ class Proxy:
         )
 
     def _end(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
-        self._observers.call_ended(call, decision, outcome)
+        if CallEnded in self._observers.heard:
+            self._observers.emit(CallEnded(call, decision, outcome))
 
 
 def _ms(seconds: float) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from sidecar.affinity.call_budget import Patience
 from sidecar.affinity.near_cache import Entry, NearCache
@@ -10,8 +11,18 @@ from sidecar.affinity.session import KEY_PREFIX, escape_part, parse_key, plain_k
 from sidecar.affinity.store import Page, Pin
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
+from sidecar.domain.events import AffinityOperation
 from sidecar.domain.ids import SessionKey
 from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
+
+_NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
+_MISS: Final = AffinityOperation(PinOperation.GET, PinOutcome.MISS)
+_CLAIMED: Final = AffinityOperation(PinOperation.CLAIM, PinOutcome.CLAIMED)
+_ADOPTED: Final = AffinityOperation(PinOperation.CLAIM, PinOutcome.ADOPTED)
+_REPLACED: Final = AffinityOperation(PinOperation.REPLACE, PinOutcome.REPLACED)
+_LOST: Final = AffinityOperation(PinOperation.REPLACE, PinOutcome.LOST)
+_RELEASED: Final = AffinityOperation(PinOperation.RELEASE, PinOutcome.RELEASED)
 
 
 class MemoryStore:
@@ -45,14 +56,14 @@ class MemoryStore:
         entry = found[1]
         if self._is_sliding:
             self._pins.renew(entry, self._ttl_s)
-        self._observers.affinity_operation("get", "near_hit", 0.0)
+        self._observers.emit(_NEAR_HIT)
         return entry.binding
 
     async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:  # noqa: ARG002
         """See `AffinityStore.get`."""
         binding = self.get_nowait(session)
         if binding is None:
-            self._observers.affinity_operation("get", "miss", 0.0)
+            self._observers.emit(_MISS)
         return binding
 
     async def claim(
@@ -63,9 +74,7 @@ class MemoryStore:
     ) -> Binding:
         """See `AffinityStore.claim`."""
         standing = self._pins.claim(session, binding, self._ttl_s)
-        self._observers.affinity_operation(
-            "claim", "claimed" if standing is binding else "adopted", 0.0
-        )
+        self._observers.emit(_CLAIMED if standing is binding else _ADOPTED)
         return standing
 
     async def replace(
@@ -77,15 +86,13 @@ class MemoryStore:
     ) -> Binding:
         """See `AffinityStore.replace`."""
         standing = self._pins.replace(session, seen, binding, self._ttl_s)
-        self._observers.affinity_operation(
-            "replace", "replaced" if standing is binding else "lost", 0.0
-        )
+        self._observers.emit(_REPLACED if standing is binding else _LOST)
         return standing
 
     async def release(self, session: SessionKey, seen: Binding) -> None:
         """See `AffinityStore.release`."""
         self._pins.release(session, seen)
-        self._observers.affinity_operation("release", "released", 0.0)
+        self._observers.emit(_RELEASED)
 
     def patience(self) -> Patience:
         """See `AffinityStore.patience`."""

@@ -31,9 +31,11 @@ from sidecar.domain.errors import (
     PathNotFound,
     UpgradeNotServed,
 )
+from sidecar.domain.events import AffinityOperation, RequestRefused
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.ports import Downstream
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.listener.body_reader import parse_error_of
 from sidecar.listener.cors import is_preflight
 from sidecar.listener.policy import ListenerPolicy, RequestHead
@@ -64,6 +66,7 @@ _CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
 segment.
 """
 _NO_FACTS: Final = BodyFacts()
+_NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
 
 
 class ProxyPort(Protocol):
@@ -187,7 +190,7 @@ class DataHandler:
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
         if tenant is None and policy.headers.tenant_header is not None:
             if session_id is not None:
-                self._observers.affinity_operation("bypass", "no_tenant", 0.0)
+                self._observers.emit(_NO_TENANT)
             session_id = None  # an unknown tenant's sessions must not share the keys of nobody's
         return Call(
             endpoint=endpoint,
@@ -305,8 +308,8 @@ class DataHandler:
         else:
             dialect = self._dialects.of_headers(down.request.header_values).name
         refusal = self._rescue.refuse(error, dialect, request_id)
-        if not down.is_carried:
-            self._observers.request_refused(dialect, refusal.status, refusal.code)
+        if not down.is_carried and RequestRefused in self._observers.heard:
+            self._observers.emit(RequestRefused(dialect, refusal.status, refusal.code))
         if down.is_started:
             down.abort()
             return

@@ -26,8 +26,10 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision, Route, Source
 from sidecar.domain.errors import SidecarError
+from sidecar.domain.events import AffinityOperation, RouterAsked
 from sidecar.domain.ids import SessionKey
 from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.routing.classifier import Choice, RouteClassifier
 from sidecar.routing.resolved import Resolved
 from sidecar.routing.table import ModelTable
@@ -37,6 +39,9 @@ _KEPT_AT_MOST: Final = 1024
 """Pinned decisions that are remembered; a wildcard's model names are the clients' to invent."""
 _KEPT_FOR_S: Final = 5.0
 """Prices and speeds that rank the models behind a pin change slowly."""
+_NOT_ON_LIST: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.INLINE_LIST)
+_OTHER_DIALECT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.DIALECT)
+_UNKNOWN_MODEL: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.UNKNOWN_MODEL)
 
 
 class _Flight(NamedTuple):
@@ -152,23 +157,23 @@ class ModelSelector:
     async def _decide(self, ask: _Ask, session: SessionKey | None) -> Decision:
         binding = None if session is None else await self._store.get(session, ask.patience)
         seen: Binding | None = None
-        bypass = ""
+        bypass: AffinityOperation | None = None
         if binding is not None and session is not None:
             if self._is_open(binding, ask.call):
                 seen = binding
             elif not self._is_among(binding, ask.routes):
-                bypass = "inline_list"
+                bypass = _NOT_ON_LIST
             elif (kept := self._keep(binding, ask.call)) is not None:
                 return kept
             elif self._models.entries_of(binding.model_name):
-                bypass = "dialect"
+                bypass = _OTHER_DIALECT
             elif may_be_replaced(binding, self._clock.unix_s()):
                 seen = binding
             else:
-                bypass = "unknown_model"
-            if bypass:
+                bypass = _UNKNOWN_MODEL
+            if bypass is not None:
                 # The call is served without its session's pin, which stays as it is.
-                self._observers.affinity_operation("bypass", bypass, 0.0)
+                self._observers.emit(bypass)
                 session = None
         if (
             ask.call.endpoint.operation is not Operation.GENERATE
@@ -261,7 +266,8 @@ class ModelSelector:
         are spent.
         """
         choice = await self._chooser.choose(ask.call, ask.routes, self._monotonic_s(), waited_s)
-        self._observers.router_asked(choice.asked.outcome, choice.asked.waited_s)
+        if RouterAsked in self._observers.heard:
+            self._observers.emit(RouterAsked(choice.asked.outcome, choice.asked.waited_s))
         return self._decision_of(choice, ask)
 
     def _decision_of(self, choice: Choice, ask: _Ask) -> Decision:

@@ -10,8 +10,8 @@ from sidecar.dialects.base import Dialect, Problem
 from sidecar.dialects.usage import served_of_answer
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
-from sidecar.domain.outcome import CallOutcome
 from sidecar.domain.ports import Downstream, Reply
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.relayed import Relayed
 from sidecar.stream.tap import AnswerTap, EventTap
 from sidecar.stream.terminal import TerminalWatch

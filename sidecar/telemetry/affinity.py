@@ -9,13 +9,13 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from sidecar.domain.events import BaseObserver
+from sidecar.domain.events import AffinityOperation, Listeners
 from sidecar.telemetry.decisions import ROUTING_BUCKETS_S
 from sidecar.telemetry.gauges import StoreSnapshot
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
 
-class AffinityMetrics(BaseObserver):
+class AffinityMetrics:
     """An observer that counts operations on the shared store. ``holdings`` is asked at each
     scrape.
     """
@@ -38,16 +38,20 @@ class AffinityMetrics(BaseObserver):
         for collector in (self._operations, self._durations, _HoldingsCollector(holdings)):
             registry.register(collector)
 
-    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
-        """Count the operation."""
-        key = operation, outcome
+    def listeners(self) -> Listeners:
+        """See `Observer.listeners`."""
+        return {AffinityOperation: self._affinity_operation}
+
+    def _affinity_operation(self, event: AffinityOperation) -> None:
+        key = event.operation, event.outcome
         series = self._series.get(key)
         if series is None:
-            pair = self._operations.with_labels(*key), self._durations.with_labels(operation)
+            pair = self._operations.with_labels(*key), self._durations.with_labels(event.operation)
             series = self._series[key] = pair
         series[0].value += 1
-        if seconds:
-            series[1].observe(seconds)  # what nobody waited for would only hide what was waited for
+        if event.waited_s:
+            # Operations that no call waited for would hide those that calls waited for.
+            series[1].observe(event.waited_s)
 
 
 class _HoldingsCollector(Collector):

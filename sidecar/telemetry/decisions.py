@@ -10,10 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from sidecar.domain.call import Call
-from sidecar.domain.decision import Candidate, Decision
-from sidecar.domain.events import BaseObserver
-from sidecar.domain.outcome import Attempt
+from sidecar.domain.events import AttemptEnded, CallDecided, FailedOver, Listeners, RouterAsked
 from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
@@ -52,7 +49,7 @@ DURATION_BUCKETS_S: Final[tuple[float, ...]] = (
 )
 
 
-class DecisionMetrics(BaseObserver):
+class DecisionMetrics:
     """An observer that counts decisions and attempts. ``book`` is asked at each scrape."""
 
     def __init__(self, registry: CollectorRegistry, book: Callable[[], ScrapeSnapshot]) -> None:
@@ -111,24 +108,33 @@ class DecisionMetrics(BaseObserver):
         for collector in (*families, _BookCollector(book)):
             registry.register(collector)
 
-    def call_decided(self, call: Call, decision: Decision, routing_s: float) -> None:  # noqa: ARG002
-        """Count the decision."""
+    def listeners(self) -> Listeners:
+        """See `Observer.listeners`."""
+        return {
+            CallDecided: self._call_decided,
+            RouterAsked: self._router_asked,
+            AttemptEnded: self._attempt_ended,
+            FailedOver: self._failed_over,
+        }
+
+    def _call_decided(self, event: CallDecided) -> None:
+        decision = event.decision
         key = (decision.source, decision.metric_route, decision.candidates[0].metric_model)
         series = self._decision_series.get(key)
         if series is None:
             pair = self._decisions.with_labels(*key), self._routing.with_labels(decision.source)
             series = self._decision_series[key] = pair
         series[0].value += 1
-        series[1].observe(routing_s)
+        series[1].observe(event.routing_s)
 
-    def router_asked(self, outcome: str, seconds: float) -> None:
-        """Count what came of asking; who did not wait is no part of how long it takes."""
-        self._router_requests.with_labels(outcome).add()
-        if seconds:
-            self._router_series.observe(seconds)
+    def _router_asked(self, event: RouterAsked) -> None:
+        self._router_requests.with_labels(event.outcome).add()
+        if event.waited_s:
+            # Calls that did not wait say nothing about how long the router model takes.
+            self._router_series.observe(event.waited_s)
 
-    def attempt_ended(self, call: Call, attempt: Attempt) -> None:  # noqa: ARG002
-        """Count the attempt and its times."""
+    def _attempt_ended(self, event: AttemptEnded) -> None:
+        attempt = event.attempt
         candidate = attempt.candidate
         key = (candidate.provider, candidate.metric_model, attempt.outcome)
         series = self._attempt_series.get(key)
@@ -144,9 +150,9 @@ class DecisionMetrics(BaseObserver):
             series[1].observe(attempt.first_byte_s)
         series[2].observe(attempt.total_s)
 
-    def failed_over(self, call: Call, failed: Candidate, following: Candidate, reason: str) -> None:  # noqa: ARG002
-        """Count the step."""
-        self._failovers.with_labels(failed.metric_model, following.metric_model, reason).add()
+    def _failed_over(self, event: FailedOver) -> None:
+        models = event.failed.metric_model, event.following.metric_model
+        self._failovers.with_labels(*models, event.reason).add()
 
 
 class _BookCollector(Collector):

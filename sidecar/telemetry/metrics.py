@@ -14,9 +14,9 @@ from prometheus_client.registry import Collector
 
 from sidecar import __version__
 from sidecar.domain.call import Call, Operation
-from sidecar.domain.decision import Decision
-from sidecar.domain.events import BaseObserver
-from sidecar.domain.outcome import CallOutcome, Outcome, Usage
+from sidecar.domain.events import CallEnded, Listeners, RequestRefused
+from sidecar.domain.outcome import Usage
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.telemetry.gauges import Gauges
 from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
 
@@ -54,7 +54,7 @@ _PASSTHROUGH: Final = "passthrough"
 _RESULT_OF_REFUSAL: Final = {4: CallOutcome.CLIENT_ERROR, 5: CallOutcome.SIDECAR_ERROR}
 
 
-class Metrics(BaseObserver):
+class Metrics:
     """An observer that counts. Implements `domain.events.Observer`; ``gauges`` is asked at each
     scrape.
     """
@@ -104,8 +104,12 @@ class Metrics(BaseObserver):
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
-    def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:  # noqa: ARG002
-        """Count the call and its times."""
+    def listeners(self) -> Listeners:
+        """See `Observer.listeners`."""
+        return {CallEnded: self._call_ended, RequestRefused: self._request_refused}
+
+    def _call_ended(self, event: CallEnded) -> None:
+        call, outcome = event.call, event.outcome
         key = (_dialect_label(call), outcome.result, outcome.streamed)
         series = self._series.get(key)
         if series is None:
@@ -134,10 +138,9 @@ class Metrics(BaseObserver):
         series[3].value += usage.cache_write_tokens or 0
         series[4].value += usage.reasoning_tokens or 0
 
-    def request_refused(self, dialect: str, status: int, code: str) -> None:  # noqa: ARG002
-        """Count a request that never became a call."""
-        result = _RESULT_OF_REFUSAL.get(status // 100, CallOutcome.SIDECAR_ERROR)
-        self._requests.with_labels(dialect, result).add()
+    def _request_refused(self, event: RequestRefused) -> None:
+        result = _RESULT_OF_REFUSAL.get(event.status // 100, CallOutcome.SIDECAR_ERROR)
+        self._requests.with_labels(event.dialect, result).add()
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type. Safe in another

@@ -21,9 +21,11 @@ from sidecar.domain.errors import (
     UpstreamReset,
     UpstreamTimeout,
 )
+from sidecar.domain.events import AttemptEnded, FailedOver
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
+from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import Reply
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.cooling import Cooling
@@ -31,7 +33,6 @@ from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.dispatched import Dispatched, Failed
 from sidecar.upstream.failure import (
     Failure,
-    FailureClass,
     classify_answer,
     classify_error,
     is_curable,
@@ -163,7 +164,7 @@ class Dispatcher:
         """The answer that was relayed has ended with ``result``; the first bytes of its body came
         at ``first_piece_s``: a server that sends its head before it thinks is no faster for it.
         """
-        is_heard = self._observers.hear_attempts and not dispatched.is_reported
+        is_heard = AttemptEnded in self._observers.heard and not dispatched.is_reported
         if not is_heard and not call.facts.wants_stream:
             return
         first_byte_s = (
@@ -176,9 +177,8 @@ class Dispatcher:
             return
         outcome = _OUTCOMES_OF_RESULT.get(result) or outcome_of_status(status)
         total_s = now_s - dispatched.sent_s
-        self._observers.attempt_ended(
-            call, Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
-        )
+        attempt = Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
+        self._observers.emit(AttemptEnded(call, attempt))
 
     async def _send(self, call: Call, candidate: Candidate, now_s: float) -> Reply:
         link = self._links[candidate.provider]
@@ -209,9 +209,9 @@ class Dispatcher:
             while left and walk.attempts < plan.max_attempts and self._may_go_on(walk):
                 candidate, before = left.pop(0), walk.failed[-1]
                 began_s = self._monotonic_s()
-                self._observers.failed_over(
-                    call, before.candidate, candidate, before.failure.failure_class.value
-                )
+                if FailedOver in self._observers.heard:
+                    reason = before.failure.failure_class
+                    self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
                     reply = await self._send(call, candidate, began_s)
                 except UpstreamError as error:
@@ -310,12 +310,13 @@ class Dispatcher:
         total_s: float,
         dispatched: Dispatched | None = None,
     ) -> None:
+        if AttemptEnded not in self._observers.heard:
+            return
         status = first_byte_s = None
         if dispatched is not None:
             status, first_byte_s = dispatched.reply.status, dispatched.head_s - dispatched.sent_s
-        self._observers.attempt_ended(
-            call, Attempt(candidate, outcome, status, first_byte_s, total_s)
-        )
+        attempt = Attempt(candidate, outcome, status, first_byte_s, total_s)
+        self._observers.emit(AttemptEnded(call, attempt))
 
 
 def _outcome_of_error(error: BaseException) -> AttemptOutcome:

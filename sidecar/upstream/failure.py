@@ -18,6 +18,7 @@ import msgspec
 
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import ResponseTimeout, UpstreamError
+from sidecar.domain.vocabulary import FailureClass
 
 READ_AT_MOST: Final = 64 * 1024
 """Bytes of an error's body that are worth reading to classify it; providers' own are below 4
@@ -102,19 +103,6 @@ class _Told(msgspec.Struct, frozen=True):
     def says(self, codes: frozenset[str], sentences: tuple[str, ...]) -> bool:
         """Whether it has one of the codes, or its message begins like one of the sentences."""
         return not codes.isdisjoint(self.codes) or self.message.startswith(sentences)
-
-
-class FailureClass(enum.StrEnum):
-    """What went wrong: the ``reason`` label of ``failovers_total``."""
-
-    CALLERS_FAULT = "callers_fault"
-    TOO_LONG = "too_long"
-    OUR_CREDENTIAL = "our_credential"
-    CALLERS_CREDENTIAL = "callers_credential"
-    QUOTA = "quota"
-    MODEL_GONE = "model_gone"
-    CAPACITY = "capacity"
-    CONTENT_POLICY = "content_policy"
 
 
 class Hold(enum.StrEnum):

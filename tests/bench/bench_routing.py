@@ -14,7 +14,8 @@ from functools import partial
 from sidecar.dialects.conversation import prompt_facts
 from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Candidate, Price, Route
-from sidecar.routing.answer import AnswerKind, read_completion
+from sidecar.domain.vocabulary import RouterOutcome
+from sidecar.routing.answer import read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
 from sidecar.routing.rank import RankInputs, rank
 from sidecar.wire.body import peek_body
@@ -105,7 +106,7 @@ def pairs(form: PromptForm) -> tuple[list[float], int]:
         prepare(form, body)
         found = read_completion(answer, NAMES)
         micros.append((time.perf_counter() - start) * 1e6)
-        matched += found.kind is AnswerKind.MATCHED and found.route_name == route
+        matched += found.kind is RouterOutcome.MATCHED and found.route_name == route
     return micros, matched
 
 

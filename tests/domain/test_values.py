@@ -9,7 +9,8 @@ from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Operation
 from sidecar.domain.clock import SystemClock
-from sidecar.domain.outcome import CallOutcome, Timing
+from sidecar.domain.outcome import Timing
+from sidecar.domain.vocabulary import CallOutcome
 from tests.support.values import a_call
 
 CONTRACT = {

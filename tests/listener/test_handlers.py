@@ -17,10 +17,11 @@ from sidecar.domain import errors
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Call, Operation
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Decision, Source
-from sidecar.domain.events import BaseObserver
+from sidecar.domain.events import Listeners, RequestRefused
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import CallOutcome, Outcome, Timing
+from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Downstream
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
@@ -37,14 +38,17 @@ POLICY = HeaderPolicy(session_headers=("x-model-affinity",), tenant_header="x-or
 Carry = Callable[[Call, Downstream], Awaitable[Outcome]]
 
 
-class _Ear(BaseObserver):
+class _Ear:
     """Writes down what was refused."""
 
     def __init__(self) -> None:
         self.refused: list[tuple[str, int, str]] = []
 
-    def request_refused(self, dialect: str, status: int, code: str) -> None:
-        self.refused.append((dialect, status, code))
+    def listeners(self) -> Listeners:
+        return {RequestRefused: self._write_down}
+
+    def _write_down(self, event: RequestRefused) -> None:
+        self.refused.append((event.dialect, event.status, event.code))
 
 
 class _House:

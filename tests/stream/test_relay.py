@@ -8,7 +8,7 @@ import pytest
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.errors import StreamIdleTimeout, UpstreamCut
-from sidecar.domain.outcome import CallOutcome
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.relay import Relay, relay_nowait
 from tests.support.values import FakeClock
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.decision import Candidate, Plan
+from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.cooling import Cooling
-from sidecar.upstream.failure import Failure, FailureClass, Hold, PinEffect
+from sidecar.upstream.failure import Failure, Hold, PinEffect
 
 A, B, C = (Candidate(name, "openai/m", "m", "openai/m", frozenset()) for name in "abc")
 A_OTHER_MODEL = Candidate("a", "openai/n", "n", "openai/*", frozenset())

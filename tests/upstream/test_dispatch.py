@@ -13,11 +13,12 @@ import pytest
 
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import BodyFacts, Call
+from sidecar.domain.call import BodyFacts
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.events import BaseObserver
+from sidecar.domain.events import AttemptEnded, Listeners
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome
+from sidecar.domain.outcome import Attempt
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.response import UpstreamResponse
 from sidecar.upstream.client import ProviderRegistry
@@ -79,14 +80,14 @@ class _Pool:
         return _Reply(self._end)
 
 
-class _Ear(BaseObserver):
+class _Ear:
     """Writes down the attempts."""
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
 
-    def attempt_ended(self, call: Call, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
+    def listeners(self) -> Listeners:
+        return {AttemptEnded: lambda event: self.attempts.append(event.attempt)}
 
 
 def _dispatcher(
@@ -197,8 +198,8 @@ async def test_a_head_that_comes_before_the_answer_is_not_fast():
 
 
 async def test_facts_that_nobody_hears_are_not_made():
-    """An observer that is deaf to attempts costs nothing."""
-    dispatcher, _ = _dispatcher(FakeClock(), 200, BaseObserver())
+    """Without a listener an ended attempt costs nothing."""
+    dispatcher, _ = _dispatcher(FakeClock(), 200)
     dispatcher.observe(a_call(), _unreadable(), CallOutcome.OK, 0.0)
 
 

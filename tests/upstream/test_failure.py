@@ -18,9 +18,9 @@ from sidecar.domain.errors import (
     UpstreamMalformed,
     UpstreamReset,
 )
+from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.failure import (
     Failure,
-    FailureClass,
     Hold,
     PinEffect,
     classify_answer,

@@ -20,10 +20,13 @@ from sidecar.affinity.store import Page, Pin
 from sidecar.affinity.value import encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
+from sidecar.domain.events import AffinityOperation
 from sidecar.domain.ids import SessionKey
 from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.runtime.lifecycle import Tasks
 
+_NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
 _TRIES: Final = 2
 """The second one in the place of what the first one found and nobody can read."""
 
@@ -88,7 +91,7 @@ class RedisStore:
         if found is None:
             return None
         key, entry = found
-        self._observers.affinity_operation("get", "near_hit", 0.0)
+        self._observers.emit(_NEAR_HIT)
         is_renewed = self._policy.is_sliding and self._near.renew(entry, self._policy.ttl_s)
         if is_renewed and not entry.is_dirty and not entry.is_lasting:
             self._redis.refresh(key)
@@ -102,7 +105,7 @@ class RedisStore:
         patience = patience or self.patience()
         key, held = self._near.place(session)
         if self._near.is_alone or patience.is_spent:
-            self._observers.affinity_operation("get", "skipped", 0.0)
+            self._redis.report(PinOperation.GET, PinOutcome.SKIPPED)
             return None if held is None else held.binding
         if held is not None and held.base:
             standing = await self._redis.move(key, held, patience)
@@ -113,13 +116,12 @@ class RedisStore:
             return await self.claim(session, held.binding, patience)
         began_s = self._monotonic_s()
         self._redis.confirm_other_lane(session)
-        own, outcome = await self._redis.wait("get", self._redis.look_up(session), patience) or (
-            (),
-            "",
-        )
-        if not outcome:
+        own, outcome = await self._redis.wait(
+            PinOperation.GET, self._redis.look_up(session), patience
+        ) or ((), None)
+        if outcome is None:
             return None if held is None else held.binding  # nobody knows better
-        self._redis.report("get", outcome, began_s)
+        self._redis.report(PinOperation.GET, outcome, began_s)
         return own[0].binding if own else None
 
     async def claim(
@@ -131,14 +133,16 @@ class RedisStore:
         self._redis.confirm_other_lane(session)
         for _ in range(_TRIES):
             if self._near.is_alone or patience.is_spent:
-                self._observers.affinity_operation("claim", "skipped", 0.0)
+                self._redis.report(PinOperation.CLAIM, PinOutcome.SKIPPED)
                 break
             arguments = session.requested_model, encode(binding), self._policy.ttl_ms, raw
-            standing, raw = await self._redis.run("claim", keys, arguments, patience) or (None, b"")
+            standing, raw = await self._redis.run(
+                PinOperation.CLAIM, keys, arguments, patience
+            ) or (None, b"")
             if standing is not None:
-                self._redis.report(
-                    "claim", "claimed" if standing == binding else "adopted", began_s
-                )
+                is_ours = standing == binding
+                made = PinOutcome.CLAIMED if is_ours else PinOutcome.ADOPTED
+                self._redis.report(PinOperation.CLAIM, made, began_s)
                 return standing
         return self._near.claim(session, binding, self._policy.ttl_s)
 
@@ -150,19 +154,23 @@ class RedisStore:
         _, held = self._near.place(session)
         if held is not None and held.is_dirty:
             # Redis has not heard of it yet: what is written back is the newer one.
-            self._observers.affinity_operation("replace", "skipped", 0.0)
+            self._redis.report(PinOperation.REPLACE, PinOutcome.SKIPPED)
             return self._near.replace(session, seen, binding, self._policy.ttl_s)
         began_s = self._monotonic_s()
         key, raw = await self._redis.seen(session, seen, patience)
         told = None
         if not self._near.is_alone and not patience.is_spent:
             told = await self._redis.run(
-                "replace", (key,), (raw, encode(binding), self._policy.ttl_ms, 0), patience
+                PinOperation.REPLACE,
+                (key,),
+                (raw, encode(binding), self._policy.ttl_ms, 0),
+                patience,
             )
         if told is None:
-            self._observers.affinity_operation("replace", "skipped", 0.0)
+            self._redis.report(PinOperation.REPLACE, PinOutcome.SKIPPED)
             return self._keep_move(session, seen, binding, (key, raw))
-        self._redis.report("replace", "replaced" if told[0] == binding else "lost", began_s)
+        outcome = PinOutcome.REPLACED if told[0] == binding else PinOutcome.LOST
+        self._redis.report(PinOperation.REPLACE, outcome, began_s)
         # What stands there may be another lane's by now: then nothing stands for this one.
         return told[0] if told[0] is not None and is_of_lane(told[0], session) else binding
 
@@ -186,10 +194,11 @@ class RedisStore:
         told = (
             None
             if self._near.is_alone
-            else await self._redis.run("release", (key,), (raw,), patience)
+            else await self._redis.run(PinOperation.RELEASE, (key,), (raw,), patience)
         )
         if told is not None:
-            self._redis.report("release", "released" if told[0] is None else "lost", began_s)
+            outcome = PinOutcome.RELEASED if told[0] is None else PinOutcome.LOST
+            self._redis.report(PinOperation.RELEASE, outcome, began_s)
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
         """See `AffinityStore.page`."""

@@ -25,7 +25,7 @@ from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Binding
-from sidecar.domain.events import BaseObserver
+from sidecar.domain.events import AffinityOperation, Listeners
 from sidecar.domain.ids import SessionKey
 from sidecar.domain.observers import Observers
 from tests.support.redis_server import KINDS, RedisServer, redis_server
@@ -38,14 +38,17 @@ def a_pin(model: str = GPT, requested: str = GPT, **more: Any) -> Binding:
     return dataclasses.replace(Binding(model, "code", requested, 1, 1763900000.5), **more)
 
 
-class Heard(BaseObserver):
+class Heard:
     """Counts operations by name and outcome."""
 
     def __init__(self) -> None:
         self.operations: collections.Counter[tuple[str, str]] = collections.Counter()
 
-    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
-        self.operations[operation, outcome] += 1
+    def listeners(self) -> Listeners:
+        return {AffinityOperation: self._count}
+
+    def _count(self, event: AffinityOperation) -> None:
+        self.operations[event.operation, event.outcome] += 1
 
 
 @contextlib.asynccontextmanager
