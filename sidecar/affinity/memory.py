@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sidecar.affinity.call_budget import Patience
+from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.near_cache import Entry, NearCache
 from sidecar.affinity.session import KEY_PREFIX, escape_part, parse_key, plain_key
 from sidecar.affinity.store import Page, Pin
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.events import AffinityOperation
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 
@@ -48,7 +48,7 @@ class MemoryStore:
     def __len__(self) -> int:
         return len(self._pins)
 
-    def get_nowait(self, session: SessionKey) -> Binding | None:
+    def get_nowait(self, session: Session) -> Binding | None:
         """See `AffinityStore.get_nowait`."""
         found = self._pins.find(session)
         if found is None:
@@ -59,7 +59,7 @@ class MemoryStore:
         self._observers.emit(_NEAR_HIT)
         return entry.binding
 
-    async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:  # noqa: ARG002
+    async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:  # noqa: ARG002
         """See `AffinityStore.get`."""
         binding = self.get_nowait(session)
         if binding is None:
@@ -68,9 +68,9 @@ class MemoryStore:
 
     async def claim(
         self,
-        session: SessionKey,
+        session: Session,
         binding: Binding,
-        patience: Patience | None = None,  # noqa: ARG002
+        budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
         """See `AffinityStore.claim`."""
         standing = self._pins.claim(session, binding, self._ttl_s)
@@ -79,24 +79,24 @@ class MemoryStore:
 
     async def replace(
         self,
-        session: SessionKey,
+        session: Session,
         seen: Binding,
         binding: Binding,
-        patience: Patience | None = None,  # noqa: ARG002
+        budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
         """See `AffinityStore.replace`."""
         standing = self._pins.replace(session, seen, binding, self._ttl_s)
         self._observers.emit(_REPLACED if standing is binding else _LOST)
         return standing
 
-    async def release(self, session: SessionKey, seen: Binding) -> None:
+    async def release(self, session: Session, seen: Binding) -> None:
         """See `AffinityStore.release`."""
         self._pins.release(session, seen)
         self._observers.emit(_RELEASED)
 
-    def patience(self) -> Patience:
-        """See `AffinityStore.patience`."""
-        return Patience(0.0, self._monotonic_s)
+    def budget(self) -> CallBudget:
+        """See `AffinityStore.budget`."""
+        return CallBudget(0.0, self._monotonic_s)
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
         """See `AffinityStore.page`. The cursor is a count: pins that come and go meanwhile may be
@@ -114,7 +114,7 @@ class MemoryStore:
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
         """See `AffinityStore.of_session`."""
-        plain = plain_key(SessionKey(session_id, tenant))
+        plain = plain_key(tenant, session_id)
         own = [(key, entry) for key, entry in self._pins.items() if key.startswith(plain)]
         pins = [self._pin(key, entry) for key, entry in own if key.partition("~")[0] == plain]
         return [pin for pin in pins if pin is not None]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sidecar.affinity.policy import moved, not_home, session_key_of
+from sidecar.affinity.policy import moved, not_home
+from sidecar.affinity.session import session_of
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.upstream.dispatched import Failed
@@ -84,12 +85,12 @@ class PinUpdater:
 
     async def _standing(
         self, call: Call, decision: Decision
-    ) -> tuple[SessionKey | None, Binding | None]:
+    ) -> tuple[Session | None, Binding | None]:
         """The session's pin, if it still is the one that the call was decided by: else others were
         quicker.
         """
         resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
-        session = session_key_of(call, resolved.model_name)
+        session = session_of(call, resolved.model_name)
         binding = None if session is None else await self._store.get(session)
         if binding is None or binding.model_name != decision.pinned_model:
             return session, None

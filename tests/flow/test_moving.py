@@ -14,17 +14,16 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidecar.affinity.redis.store import RedisStore
-from sidecar.affinity.session import plain_key
+from sidecar.affinity.session import make_session
 from sidecar.demo.faults import Fault
 from sidecar.domain.clock import SystemClock
-from sidecar.domain.ids import SessionKey
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.routed import MESSAGES, RESPONSES, Routed, routed, told
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
 SUMMARY = "Make this long text short"
 HEADERS = {"x-model-affinity": "s1", "x-org-id": "acme"}
-KEY = plain_key(SessionKey("s1", "acme"))
+KEY = make_session("s1", "acme").key
 
 
 class Two(NamedTuple):

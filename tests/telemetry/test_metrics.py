@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from sidecar.domain.call import MESSAGES, , Endpoint, Operation
+from sidecar.domain.call import MESSAGES, Endpoint, Operation
 from sidecar.domain.events import CallEnded, RequestRefused
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing

@@ -11,19 +11,19 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
-from sidecar.affinity.call_budget import BudgetSpent, Patience, PerOperationBudget
+from sidecar.affinity.call_budget import BudgetSpent, CallBudget, PerOperationBudget
 from sidecar.affinity.near_cache import Entry, NearCache, is_of_lane
 from sidecar.affinity.redis.errors import is_forbidden, refusal_among
 from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import STALL_TICKS, TICK_S, RedisLink
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, LinkDown, Take
 from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
-from sidecar.affinity.session import lane_key, lane_key_of, plain_key
+from sidecar.affinity.session import lane_suffix
 from sidecar.affinity.value import decode, encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.events import AffinityOperation
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 
@@ -79,7 +79,7 @@ class PinQueries:
         self._policy = policy
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
-        self._lookups: dict[SessionKey, asyncio.Future[Any]] = {}
+        self._lookups: dict[str, asyncio.Future[Any]] = {}
         self.edges = StoreHealth(self.near, clock.monotonic_s)
         self.link: RedisLink = make_link(
             on_up=lambda: self.edges.came_up(is_tracking=self.link.is_tracking),
@@ -89,14 +89,14 @@ class PinQueries:
         )
         self.edges.drop = self.link.drop
 
-    def look_up(self, session: SessionKey) -> asyncio.Future[Any]:
+    def look_up(self, session: Session) -> asyncio.Future[Any]:
         """What stands for the session's lane, and what to call that; one question for all who ask
         at once.
         """
-        flight = self._lookups.get(session)
+        flight = self._lookups.get(session.lane_key)
         if flight is not None:
             return flight
-        plain, lane = plain_key(session), lane_key(session)
+        plain, lane = session.key, session.lane_key
 
         def take(replies: list[Any]) -> tuple[list[Found], PinOutcome]:
             if (refusal := refusal_among(replies)) is not None:
@@ -117,13 +117,11 @@ class PinQueries:
             ("PTTL", lane),
         ]
         flight = self.link.submit(reads, take)
-        self._lookups[session] = flight
-        flight.add_done_callback(lambda _: self._lookups.pop(session, None))
+        self._lookups[session.lane_key] = flight
+        flight.add_done_callback(lambda _: self._lookups.pop(session.lane_key, None))
         return flight
 
-    async def seen(
-        self, session: SessionKey, seen: Binding, patience: Patience
-    ) -> tuple[str, bytes]:
+    async def seen(self, session: Session, seen: Binding, budget: CallBudget) -> tuple[str, bytes]:
         """Where ``seen`` stands, and in which bytes: another writer may have put it in other
         words.
         """
@@ -131,7 +129,7 @@ class PinQueries:
         if entry is not None and entry.binding == seen:
             return key, entry.raw
         if not self.near.is_alone:
-            own, _ = await self.wait(PinOperation.GET, self.look_up(session), patience) or (
+            own, _ = await self.wait(PinOperation.GET, self.look_up(session), budget) or (
                 (),
                 None,
             )
@@ -145,7 +143,7 @@ class PinQueries:
         operation: PinOperation,
         keys: tuple[str, ...],
         arguments: Arguments,
-        patience: Patience,
+        budget: CallBudget,
     ) -> _Told | None:
         """Run a script; what stands under the session's key then, and its bytes. None where nobody
         knows.
@@ -154,22 +152,22 @@ class PinQueries:
         try:
             command = ("EVALSHA", SHAS[operation], len(keys), *keys, *arguments)
             told: _Told | None = await self.wait(
-                operation, self.link.submit([command], take), patience
+                operation, self.link.submit([command], take), budget
             )
         except NoScriptError:  # somebody flushed the server's scripts
             command = ("EVAL", SCRIPTS[operation], len(keys), *keys, *arguments)
-            patience.is_spent = False
-            told = await self.wait(operation, self.link.submit([command], take), patience)
+            budget.is_spent = False
+            told = await self.wait(operation, self.link.submit([command], take), budget)
         return told
 
-    def confirm_other_lane(self, session: SessionKey) -> None:
+    def confirm_other_lane(self, session: Session) -> None:
         """Begin to confirm what another lane is known to have under the session's plain key, where
         that is in doubt.
 
         It goes to Redis before what is asked for this lane: a Redis that came back empty would give
         the key to whichever lane comes first, and the other one's pin would be forgotten here.
         """
-        key = plain_key(session)
+        key = session.key
         entry = self.near.unverified(key)
         if entry is not None and not is_of_lane(entry.binding, session):
             operation, keys, arguments = self._restoring(key, entry)
@@ -178,12 +176,12 @@ class PinQueries:
                 self._taker(operation, keys, arguments),
             )
 
-    async def move(self, key: str, entry: Entry, patience: Patience) -> Binding:
+    async def move(self, key: str, entry: Entry, budget: CallBudget) -> Binding:
         """What stands once a move that was made while Redis was gone has been written, unless
         another has moved it.
         """
         began_s = self._monotonic_s()
-        told = await self.run(*self._restoring(key, entry), patience)
+        told = await self.run(*self._restoring(key, entry), budget)
         if told is None or told[0] is None:
             return entry.binding
         is_moved = told[0] == entry.binding
@@ -193,11 +191,11 @@ class PinQueries:
 
     async def restore(self, batch: Sequence[tuple[str, Entry]]) -> bool:
         """Write back what was pinned meanwhile: the first writer still wins, and a loser adopts."""
-        patience = PerOperationBudget(
+        budget = PerOperationBudget(
             max(self._policy.budget_s, _RESTORE_S), self._monotonic_s
         )  # no call waits for it
         replies = await asyncio.gather(
-            *(self.run(*self._restoring(key, entry), patience) for key, entry in batch)
+            *(self.run(*self._restoring(key, entry), budget) for key, entry in batch)
         )
         for (_, entry), reply in zip(batch, replies, strict=True):
             if reply is not None:
@@ -217,7 +215,7 @@ class PinQueries:
         if entry.base:
             return PinOperation.REPLACE, (key,), (entry.base, entry.raw, ttl_ms, 1)
         lane = entry.binding.requested_model or ""
-        keys = key, key if "~" in key else lane_key_of(key, lane)
+        keys = key, key if "~" in key else key + lane_suffix(lane)
         return PinOperation.CLAIM, keys, (lane, entry.raw, ttl_ms, b"")
 
     def _taker(self, operation: PinOperation, keys: tuple[str, ...], arguments: Arguments) -> Take:
@@ -260,12 +258,12 @@ class PinQueries:
         self.link.submit([("PEXPIRE", key, self._policy.ttl_ms)], take)
 
     async def wait(
-        self, operation: PinOperation, reply: asyncio.Future[Any], patience: Patience
+        self, operation: PinOperation, reply: asyncio.Future[Any], budget: CallBudget
     ) -> Any:  # noqa: ANN401
         """What came of a question; None where nothing did. Raises: NoScriptError."""
         began_s = self._monotonic_s()
         try:
-            result = await patience.wait(reply)
+            result = await budget.wait(reply)
         except NoScriptError:
             raise
         except BudgetSpent as late:
