@@ -18,6 +18,9 @@ class Source(enum.StrEnum):
     DEFAULT = "default"
     FALLBACK = "fallback"
 
+    __hash__ = str.__hash__
+    """A key of dicts on every call; Enum's own hash is a Python function."""
+
 
 @final
 @dataclass(init=False, unsafe_hash=True)
