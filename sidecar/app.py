@@ -18,10 +18,9 @@ from sidecar.affinity.memory import MemoryStore
 from sidecar.build import build_classifier, build_router, build_store, listener_policy, proxy_rules
 from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
-from sidecar.dialects.registry import dialect_for
-from sidecar.domain.call import DialectName
+from sidecar.dialects.registry import DIALECTS, DialectRegistry
+from sidecar.domain.call import CHAT
 from sidecar.domain.clock import SystemClock
-from sidecar.domain.events import Observer
 from sidecar.domain.observers import Observers
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.tls import make_ssl_context
@@ -47,13 +46,10 @@ from sidecar.runtime.write_coalescer import WriteCoalescer
 from sidecar.selection.explain import Explanation, explain
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.telemetry.affinity import AffinityMetrics
-from sidecar.telemetry.decisions import DecisionMetrics
-from sidecar.telemetry.gauges import Gauges, ScrapeSnapshot, StoreSnapshot
-from sidecar.telemetry.metrics import Metrics
-from sidecar.upstream.client import ProviderRegistry
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, StoreSnapshot
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
+from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 
 if TYPE_CHECKING:
     from sidecar.affinity.redis.store import RedisStore
@@ -80,7 +76,8 @@ class App:
     stops it gently.
 
     Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY); with
-        ``listens`` false no port is opened, for commands that look into it.
+        ``listens`` false no port is opened, for commands that look into it; ``dialects`` are the
+        APIs that are served.
     """
 
     def __init__(
@@ -89,17 +86,19 @@ class App:
         environ: Mapping[str, str] | None = None,
         *,
         listens: bool = True,
+        dialects: DialectRegistry = DIALECTS,
     ) -> None:
         self._loaded = loaded
         self._environ = environ or {}
         self._listens = listens
+        self._dialects = dialects
         self._config: Config = loaded.config
         self._stack = contextlib.AsyncExitStack()
         self._clock = SystemClock()
         self._latch = Latch()
         self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
         self._tasks = Tasks()
-        self._cluster: ProviderRegistry | None = None
+        self._pools: ConnectionPools | None = None
         self._dispatcher: Dispatcher | None = None
         self._sources: MetricsSources | None = None
         self._chooser: RouteClassifier | None = None
@@ -123,7 +122,12 @@ class App:
         if session[0] is not None and not isinstance(self._store, MemoryStore):
             await self._until_store_is_up()
         return await explain(
-            text, decider=self._decider, chooser=self._chooser, clock=self._clock, session=session
+            text,
+            decider=self._decider,
+            chooser=self._chooser,
+            clock=self._clock,
+            endpoint=self._dialects.by_name[CHAT].endpoints[0],
+            session=session,
         )
 
     async def _until_store_is_up(self) -> None:
@@ -152,13 +156,8 @@ class App:
                 "only %d files may be open: limits.in_flight needs up to %d", files, wanted
             )
         stack.push_async_callback(self._tasks.aclose)
-        metrics = Metrics(self._gauges)
-        observers: list[Observer] = [
-            metrics,
-            DecisionMetrics(metrics.registry, self._book),
-            AffinityMetrics(metrics.registry, self._holdings),
-        ]
-        door = self._build_door(stack, Observers(observers))
+        metrics = Metrics(self._snapshot)
+        door = self._build_door(stack, Observers(metrics.observers))
         if not self._listens:
             return
         assert self._store is not None
@@ -171,36 +170,29 @@ class App:
         gc.set_threshold(20_000, 10, 10)
         self._latch.release()
 
-    def _book(self) -> ScrapeSnapshot:
-        now_s = self._clock.monotonic_s()
-        ejected = () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s)
+    def _snapshot(self) -> ScrapeSnapshot:
+        now_s, store = self._clock.monotonic_s(), self._store
+        connections = () if self._pools is None else self._pools.connections()
         statuses = () if self._sources is None else self._sources.statuses(now_s)
-        return ScrapeSnapshot(ejected, [(status.provider, status.age_s) for status in statuses])
-
-    def _holdings(self) -> StoreSnapshot | None:
-        store = self._store
-        if store is None or isinstance(store, MemoryStore):
-            return None
-        return StoreSnapshot(
-            store.near_entries, store.shadow_entries, store.is_up, store.is_tracking
+        return ScrapeSnapshot(
+            self._drain.in_flight,
+            [(each.provider, each.active, each.idle) for each in connections],
+            () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s),
+            [(status.provider, status.age_s) for status in statuses],
+            None
+            if store is None or isinstance(store, MemoryStore)
+            else StoreSnapshot(
+                store.near_entries, store.shadow_entries, store.is_up, store.is_tracking
+            ),
         )
-
-    def _gauges(self) -> Gauges:
-        held = (
-            []
-            if self._cluster is None
-            else [(each.provider, each.active, each.idle) for each in self._cluster.connections()]
-        )
-        return Gauges(self._drain.in_flight, held)
 
     def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> DataHandler:
         config, loaded, clock = self._config, self._loaded, self._clock
-        dialects = {name: dialect_for(name) for name in DialectName}
         models = ModelTable(
             loaded.providers,
             {alias: entry.target for alias, entry in config.model_aliases.items()},
             unknown_uses_default=config.routing.unknown_model == "default",
-            zero_config=loaded.is_zero_config,
+            homes=self._dialects.homes if loaded.is_zero_config else None,
         )
         store = self._store = build_store(config, clock, observers)
         stack.push_async_callback(store.aclose)
@@ -208,11 +200,12 @@ class App:
             store.start()
         proxies = proxy_rules(self._environ)
         outbox = WriteCoalescer(self._drain.holders)
-        cluster = self._cluster = ProviderRegistry(
-            loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=proxies)
+        pools = self._pools = ConnectionPools(
+            make_ssl_context, outbox.write, Dialer(proxies=proxies)
         )
-        stack.push_async_callback(cluster.aclose)
-        dispatcher = self._dispatcher = Dispatcher(cluster, clock, observers)
+        stack.push_async_callback(pools.aclose)
+        providers = ProviderRegistry(loaded.providers, pools)
+        dispatcher = self._dispatcher = Dispatcher(providers, clock, observers)
         stack.push_async_callback(dispatcher.aclose)
         fetcher = Fetcher(proxies)
         stack.push_async_callback(fetcher.aclose)
@@ -221,7 +214,7 @@ class App:
         )
         for index in range(len(book)):
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
-        router = build_router(stack, loaded, cluster, clock)
+        router = build_router(stack, loaded, providers, clock)
         chooser = self._chooser = build_classifier(config, router, models, book, dispatcher)
         decider = self._decider = ModelSelector(
             models, chooser, store, clock, observers, dispatcher.is_cooling
@@ -229,12 +222,19 @@ class App:
         stack.push_async_callback(decider.aclose)
         follower = PinUpdater(models, store, clock, self._tasks)
         proxy = Proxy(
-            decider, follower, dispatcher, dialects, observers, clock, config.limits.attempts
+            decider,
+            follower,
+            dispatcher,
+            self._dialects.by_name,
+            observers,
+            clock,
+            config.limits.attempts,
         )
         return DataHandler(
             proxy,
             models,
-            Rescue(dialects),
+            Rescue(self._dialects.by_name),
+            self._dialects,
             self._drain,
             observers,
             clock,

@@ -13,7 +13,7 @@ _TURNS: Final = 3
 
 
 class BudgetSpent(Exception):
-    """The call's patience is at its end. ``is_own_fault``: the loop was held up, which says nothing
+    """The call's budget is at its end. ``is_own_fault``: the loop was held up, which says nothing
     of the store.
     """
 
@@ -22,7 +22,7 @@ class BudgetSpent(Exception):
         self.is_own_fault = is_own_fault
 
 
-class Patience:
+class CallBudget:
     """One call's budget. Spent by waiting, and at once by the first failure: the shadow serves the
     rest of the call.
     """
@@ -67,7 +67,7 @@ class Patience:
             raise BudgetSpent(is_own_fault=is_own_fault)
 
 
-class PerOperationBudget(Patience):
+class PerOperationBudget(CallBudget):
     """For operations that no call waits for: each may take the whole budget."""
 
     __slots__ = ("_budget_s",)
@@ -77,6 +77,6 @@ class PerOperationBudget(Patience):
         self._budget_s = budget_s
 
     async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401
-        """See `Patience.wait`."""
+        """See `CallBudget.wait`."""
         self.left_s = self._budget_s
         return await super().wait(reply)

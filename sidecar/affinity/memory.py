@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from sidecar.affinity.call_budget import Patience
+from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.near_cache import Entry, NearCache
 from sidecar.affinity.session import KEY_PREFIX, escape_part, parse_key, plain_key
 from sidecar.affinity.store import Page, Pin
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.events import AffinityOperation
+from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
+
+_NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
+_MISS: Final = AffinityOperation(PinOperation.GET, PinOutcome.MISS)
+_CLAIMED: Final = AffinityOperation(PinOperation.CLAIM, PinOutcome.CLAIMED)
+_ADOPTED: Final = AffinityOperation(PinOperation.CLAIM, PinOutcome.ADOPTED)
+_REPLACED: Final = AffinityOperation(PinOperation.REPLACE, PinOutcome.REPLACED)
+_LOST: Final = AffinityOperation(PinOperation.REPLACE, PinOutcome.LOST)
+_RELEASED: Final = AffinityOperation(PinOperation.RELEASE, PinOutcome.RELEASED)
 
 
 class MemoryStore:
@@ -37,7 +48,7 @@ class MemoryStore:
     def __len__(self) -> int:
         return len(self._pins)
 
-    def get_nowait(self, session: SessionKey) -> Binding | None:
+    def get_nowait(self, session: Session) -> Binding | None:
         """See `AffinityStore.get_nowait`."""
         found = self._pins.find(session)
         if found is None:
@@ -45,51 +56,47 @@ class MemoryStore:
         entry = found[1]
         if self._is_sliding:
             self._pins.renew(entry, self._ttl_s)
-        self._observers.affinity_operation("get", "near_hit", 0.0)
+        self._observers.emit(_NEAR_HIT)
         return entry.binding
 
-    async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:  # noqa: ARG002
+    async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:  # noqa: ARG002
         """See `AffinityStore.get`."""
         binding = self.get_nowait(session)
         if binding is None:
-            self._observers.affinity_operation("get", "miss", 0.0)
+            self._observers.emit(_MISS)
         return binding
 
     async def claim(
         self,
-        session: SessionKey,
+        session: Session,
         binding: Binding,
-        patience: Patience | None = None,  # noqa: ARG002
+        budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
         """See `AffinityStore.claim`."""
         standing = self._pins.claim(session, binding, self._ttl_s)
-        self._observers.affinity_operation(
-            "claim", "claimed" if standing is binding else "adopted", 0.0
-        )
+        self._observers.emit(_CLAIMED if standing is binding else _ADOPTED)
         return standing
 
     async def replace(
         self,
-        session: SessionKey,
+        session: Session,
         seen: Binding,
         binding: Binding,
-        patience: Patience | None = None,  # noqa: ARG002
+        budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
         """See `AffinityStore.replace`."""
         standing = self._pins.replace(session, seen, binding, self._ttl_s)
-        self._observers.affinity_operation(
-            "replace", "replaced" if standing is binding else "lost", 0.0
-        )
+        self._observers.emit(_REPLACED if standing is binding else _LOST)
         return standing
 
-    async def release(self, session: SessionKey, seen: Binding) -> None:
+    async def release(self, session: Session, seen: Binding) -> None:
         """See `AffinityStore.release`."""
         self._pins.release(session, seen)
-        self._observers.affinity_operation("release", "released", 0.0)
+        self._observers.emit(_RELEASED)
 
-    def patience(self) -> Patience:
-        """See `AffinityStore.patience`."""
-        return Patience(0.0, self._monotonic_s)
+    def budget(self) -> CallBudget:
+        """See `AffinityStore.budget`."""
+        return CallBudget(0.0, self._monotonic_s)
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
         """See `AffinityStore.page`. The cursor is a count: pins that come and go meanwhile may be
@@ -107,7 +114,7 @@ class MemoryStore:
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
         """See `AffinityStore.of_session`."""
-        plain = plain_key(SessionKey(session_id, tenant))
+        plain = plain_key(tenant, session_id)
         own = [(key, entry) for key, entry in self._pins.items() if key.startswith(plain)]
         pins = [self._pin(key, entry) for key, entry in own if key.partition("~")[0] == plain]
         return [pin for pin in pins if pin is not None]

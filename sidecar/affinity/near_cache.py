@@ -12,15 +12,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from math import inf
 
-from sidecar.affinity.session import lane_key, plain_key
 from sidecar.affinity.value import encode
 from sidecar.domain.decision import Binding
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 
 
-def is_of_lane(binding: Binding, session: SessionKey) -> bool:
+def is_of_lane(binding: Binding, session: Session) -> bool:
     """Whether a binding holds for the session's lane; one that names none holds for all of them."""
-    return binding.requested_model is None or binding.requested_model == session.requested_model
+    return binding.requested_model is None or binding.requested_model == session.lane
 
 
 class Entry:
@@ -80,9 +79,9 @@ class NearCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, session: SessionKey) -> tuple[str, Entry] | None:
+    def find(self, session: Session) -> tuple[str, Entry] | None:
         """The key and entry of the session's lane, if it may be believed without asking."""
-        key = plain_key(session)
+        key = session.key
         entry = self._entries.get(key)
         if entry is None or not self._is_believed(key, entry):
             # Whoever wrote the plain key may have meant every lane: unless there is none, a lane's
@@ -94,15 +93,15 @@ class NearCache:
             return key, entry
         return self._find_lane(session)
 
-    def place(self, session: SessionKey) -> tuple[str, Entry | None]:
+    def place(self, session: Session) -> tuple[str, Entry | None]:
         """The key of the session's lane as far as is known, and what was known of it, verified or
         not.
         """
-        key = plain_key(session)
+        key = session.key
         entry = self._unexpired(key)
         if entry is not None and is_of_lane(entry.binding, session):
             return key, entry
-        own_key = lane_key(session)
+        own_key = session.lane_key
         own = self._unexpired(own_key)
         if own is not None and not is_of_lane(own.binding, session):
             own = None
@@ -118,7 +117,7 @@ class NearCache:
             self.dirty_entries -= oldest.is_dirty
         return entry
 
-    def claim(self, session: SessionKey, binding: Binding, ttl_s: float) -> Binding:
+    def claim(self, session: Session, binding: Binding, ttl_s: float) -> Binding:
         """First writer wins, among what is known here; a claim that wins is dirty."""
         key, entry = self.place(session)
         if entry is not None:
@@ -126,9 +125,7 @@ class NearCache:
         self._mark_dirty(self.put(key, binding, ttl_s, encode(binding)), b"")
         return binding
 
-    def replace(
-        self, session: SessionKey, seen: Binding, binding: Binding, ttl_s: float
-    ) -> Binding:
+    def replace(self, session: Session, seen: Binding, binding: Binding, ttl_s: float) -> Binding:
         """Compare and set, among what is known here; what wins is dirty."""
         key, entry = self.place(session)
         if entry is None or entry.binding != seen:
@@ -137,7 +134,7 @@ class NearCache:
         self._mark_dirty(self.put(key, binding, ttl_s, encode(binding)), base)
         return binding
 
-    def release(self, session: SessionKey, seen: Binding) -> None:
+    def release(self, session: Session, seen: Binding) -> None:
         """Forget the session's lane if it still is ``seen``."""
         key, entry = self.place(session)
         if entry is not None and entry.binding == seen:
@@ -267,8 +264,8 @@ class NearCache:
         """How long an entry holds still."""
         return entry.expires_s - self._monotonic_s()
 
-    def _find_lane(self, session: SessionKey) -> tuple[str, Entry] | None:
-        key = lane_key(session)
+    def _find_lane(self, session: Session) -> tuple[str, Entry] | None:
+        key = session.lane_key
         entry = self._entries.get(key)
         if (
             entry is None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Binding, Candidate, Decision, Source
-from sidecar.domain.ids import SessionKey
 
 HOME_AFTER_S: Final = 5.0
 """How long a session stays away at least; doubled by each return that failed."""
@@ -17,21 +15,6 @@ FAILED_RETURNS: Final = 3
 UNKNOWN_MODEL_GRACE_S: Final = 600.0
 """How long a pin whose model is not configured here is left alone: longer than a rollout takes, in
 which other pods know it."""
-
-
-def session_key_of(call: Call, requested_model: str) -> SessionKey | None:
-    """Name the session and lane this call belongs to, or None if it stands alone.
-
-    ``requested_model`` is what the app asked for after alias: the lane.
-    """
-    if call.session_id is None or call.endpoint.operation not in (
-        Operation.GENERATE,
-        Operation.COUNT_TOKENS,
-    ):
-        return None
-    return SessionKey(
-        session_id=call.session_id, tenant=call.tenant, requested_model=requested_model
-    )
 
 
 def keep_binding(

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from sidecar.affinity.call_budget import Patience
+from sidecar.affinity.call_budget import CallBudget
 from sidecar.domain.decision import Binding
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -36,38 +36,38 @@ class Page(msgspec.Struct, frozen=True):
 
 class AffinityStore(Protocol):
     """Where pins are kept. Nothing here raises for an outage: what cannot be read is None, what
-    cannot be written is kept in this process, and an event says so. ``patience`` is what the call
+    cannot be written is kept in this process, and an event says so. ``budget`` is what the call
     may still wait, all its operations together; without one an operation has the store's own
     budget.
     """
 
-    def get_nowait(self, session: SessionKey) -> Binding | None:
+    def get_nowait(self, session: Session) -> Binding | None:
         """The session's binding if it can be told without waiting, else None."""
         ...
 
-    async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:
+    async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """The binding that holds for this session's lane, or None."""
         ...
 
     async def claim(
-        self, session: SessionKey, binding: Binding, patience: Patience | None = None
+        self, session: Session, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
         """Bind the session's lane unless somebody was first; return the binding that now stands."""
         ...
 
     async def replace(
-        self, session: SessionKey, seen: Binding, binding: Binding, patience: Patience | None = None
+        self, session: Session, seen: Binding, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
         """Put ``binding`` in the place of ``seen`` if that still stands; return the binding that
         now stands.
         """
         ...
 
-    async def release(self, session: SessionKey, seen: Binding) -> None:
+    async def release(self, session: Session, seen: Binding) -> None:
         """Drop the session's binding if it still is ``seen``."""
         ...
 
-    def patience(self) -> Patience:
+    def budget(self) -> CallBudget:
         """What a new call may wait for the store."""
         ...
 

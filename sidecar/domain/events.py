@@ -1,82 +1,103 @@
-"""The facts that rooms report to observers."""
+"""The facts that rooms report to observers: one frozen value per fact.
+
+A room reports a fact in one line at the place where it happens:
+
+    if CallEnded in observers.heard:
+        observers.emit(CallEnded(call, decision, outcome))
+
+``heard`` is a set that `domain.observers` makes once, so a fact that no observer wants is never
+constructed. A fact that carries nothing of a call is made once, as a constant, and emitted without
+the question. This module is not compiled: mypyc would drop what makes these classes frozen.
+"""
 
 from __future__ import annotations
 
-import logging
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from sidecar.domain.call import Call
+import msgspec
+
+from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Candidate, Decision
 from sidecar.domain.outcome import Attempt, Outcome
+from sidecar.domain.vocabulary import FailureClass, PinOperation, PinOutcome, RouterOutcome
 
-_log = logging.getLogger("sidecar.events")
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Base of all facts. Never constructed itself."""
+
+
+class CallDecided(Event, frozen=True, gc=False):
+    """A model was chosen for a call."""
+
+    call: Call
+    decision: Decision
+    routing_s: float
+    """From admission to the finished plan, in seconds; waiting for Redis and the router model
+    included.
+    """
+
+
+class AttemptEnded(Event, frozen=True, gc=False):
+    """One attempt at a provider is over."""
+
+    call: Call
+    attempt: Attempt
+
+
+class FailedOver(Event, frozen=True, gc=False):
+    """A call goes on from a candidate that did not serve it to the next one."""
+
+    call: Call
+    failed: Candidate
+    following: Candidate
+    reason: FailureClass
+
+
+class CallEnded(Event, frozen=True, gc=False):
+    """A call is over. Emitted exactly once for every call that reached the proxy."""
+
+    call: Call
+    decision: Decision | None
+    """None where the call ended before a model was chosen."""
+    outcome: Outcome
+
+
+class RouterAsked(Event, frozen=True, gc=False):
+    """A call needed the router model."""
+
+    outcome: RouterOutcome
+    waited_s: float
+    """How long the call waited for the router model, in seconds; 0 where it did not wait."""
+
+
+class AffinityOperation(Event, frozen=True, gc=False):
+    """A pin was read or written, or passed over."""
+
+    operation: PinOperation
+    outcome: PinOutcome
+    waited_s: float = 0.0
+    """How long the operation took, in seconds; 0 where no call waited for it."""
+
+
+class RequestRefused(Event, frozen=True, gc=False):
+    """A request was refused with an error before it became a call."""
+
+    dialect: DialectName
+    status: int
+    code: str
+    """The ``code`` of the error's class in `domain.errors`."""
+
+
+Listeners = Mapping[type[Event], Callable[[Any], None]]
+"""For each type of event that an observer hears: the function to call with such an event."""
 
 
 class Observer(Protocol):
-    """Somebody who listens: metrics, spans, the access log. Methods are called in the loop and must
-    be quick.
-    """
+    """Listens to facts: metrics, spans, the access log."""
 
-    def call_admitted(self, call: Call) -> None:
-        """A call was read and will be carried."""
-        ...
-
-    def call_decided(self, call: Call, decision: Decision, routing_s: float) -> None:
-        """A model was chosen, ``routing_s`` seconds after admission."""
-        ...
-
-    def attempt_ended(self, call: Call, attempt: Attempt) -> None:
-        """One try at a provider is over."""
-        ...
-
-    def failed_over(self, call: Call, failed: Candidate, following: Candidate, reason: str) -> None:
-        """A call goes on from one candidate to the next; ``reason`` is a failure class."""
-        ...
-
-    def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
-        """The call is over. Reported exactly once for every admitted call; ``decision`` is None
-        where none was made.
+    def listeners(self) -> Listeners:
+        """Return what this observer hears. Read once; the functions are called in the event loop
+        and must be quick.
         """
         ...
-
-    def router_asked(self, outcome: str, seconds: float) -> None:
-        """A call needed the router model; ``outcome`` is how that ended for it, ``seconds`` what it
-        waited.
-        """
-        ...
-
-    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
-        """The store was asked something; names are those of ``affinity_operations_total``."""
-        ...
-
-    def request_refused(self, dialect: str, status: int, code: str) -> None:
-        """A request was answered with an error before it became a call."""
-        ...
-
-
-class BaseObserver:
-    """An observer that hears nothing. Real ones inherit it and override what they want to hear."""
-
-    def call_admitted(self, call: Call) -> None:
-        """See `Observer.call_admitted`."""
-
-    def call_decided(self, call: Call, decision: Decision, routing_s: float) -> None:
-        """See `Observer.call_decided`."""
-
-    def attempt_ended(self, call: Call, attempt: Attempt) -> None:
-        """See `Observer.attempt_ended`."""
-
-    def failed_over(self, call: Call, failed: Candidate, following: Candidate, reason: str) -> None:
-        """See `Observer.failed_over`."""
-
-    def router_asked(self, outcome: str, seconds: float) -> None:
-        """See `Observer.router_asked`."""
-
-    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
-        """See `Observer.affinity_operation`."""
-
-    def call_ended(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
-        """See `Observer.call_ended`."""
-
-    def request_refused(self, dialect: str, status: int, code: str) -> None:
-        """See `Observer.request_refused`."""

@@ -1,4 +1,4 @@
-"""Names that travel with a call: request id, trace context, session key."""
+"""Names that travel with a call: request id, trace context, session."""
 
 from __future__ import annotations
 
@@ -95,22 +95,33 @@ def mint_span_id() -> str:
 
 @final
 @dataclass(init=False, unsafe_hash=True)
-class SessionKey:
-    """Which conversation a call belongs to. The parts are as the app sent them; `affinity.key`
-    escapes them.
+class Session:
+    """The conversation that a call belongs to, with the keys under which a store finds its pin.
+
+    Source: made by `affinity.session`, once per call.
     """
 
-    session_id: Final[str]
     tenant: Final[str | None]
-    requested_model: Final[str]
-    """What the app asked for, after alias: the lane inside the session."""
+    """As the app sent it."""
+    session_id: Final[str]
+    """As the app sent it."""
+    lane: Final[str]
+    """The requested model after alias: sub-agents ask for other models under the same id."""
+    key: Final[str]
+    """The session's plain key; the lane that claims first has its pin there."""
+    lane_key: Final[str]
+    """The key of this lane where another lane has the plain key."""
 
     def __init__(
         self,
+        tenant: str | None,
         session_id: str,
-        tenant: str | None = None,
-        requested_model: str = "",
+        lane: str,
+        key: str,
+        lane_key: str,
     ) -> None:
-        self.session_id = session_id
         self.tenant = tenant
-        self.requested_model = requested_model
+        self.session_id = session_id
+        self.lane = lane
+        self.key = key
+        self.lane_key = lane_key

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import Final, final
 
 from sidecar.domain.decision import Candidate
-
-
-class AttemptOutcome(enum.StrEnum):
-    """How one attempt at a provider ended: the ``outcome`` label of ``upstream_attempts_total``."""
-
-    OK = "ok"
-    RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"
-    CLIENT_ERROR = "client_error"
-    CONNECT_FAILED = "connect_failed"
-    TIMEOUT = "timeout"
-    MALFORMED = "malformed"
-    CUT = "cut"
-    CANCELLED = "cancelled"
-
-
-class CallOutcome(enum.StrEnum):
-    """How a call ended for the app: the ``outcome`` label of ``requests_total``."""
-
-    OK = "ok"
-    CLIENT_ERROR = "client_error"
-    UPSTREAM_ERROR = "upstream_error"
-    SIDECAR_ERROR = "sidecar_error"
-    CANCELLED = "cancelled"
-    INCOMPLETE = "incomplete"
-
-    __hash__ = str.__hash__
-    """A key of dicts on every call; Enum's own hash is a Python function."""
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
 
 
 @final

@@ -12,12 +12,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from sidecar.dialects.registry import ModelInfo, model_body, models_body
+from sidecar.dialects.models import ModelInfo, model_body, models_body
+from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.call import (
-    ENDPOINTS,
     BodyFacts,
     Call,
-    DialectName,
     Endpoint,
     InboundHeaders,
     Operation,
@@ -32,9 +31,11 @@ from sidecar.domain.errors import (
     PathNotFound,
     UpgradeNotServed,
 )
+from sidecar.domain.events import AffinityOperation, RequestRefused
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.ports import Downstream
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.listener.body_reader import parse_error_of
 from sidecar.listener.cors import is_preflight
 from sidecar.listener.policy import ListenerPolicy, RequestHead
@@ -51,26 +52,21 @@ from sidecar.wire.headers import (
     session_id_of,
     tenant_of,
 )
+from sidecar.wire.own_headers import decision_lines, models_lines, probe_lines
 from sidecar.wire.trace_context import trace_context_of
 
-_JSON: Final = b"content-type: application/json\r\n"
 _PROBES: Final = frozenset({"/", "/api/hello"})
 """Agents ask whether their gateway is there before they use it."""
 _MODELS: Final = "/v1/models"
 _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 """Nowhere served: a tunnel would go around everything, an echo would tell credentials."""
 _FIRST_VERSION: Final = (1, 0)
-_DECISION_ENDPOINTS: Final = {
-    f"/routing{path}": endpoint
-    for path, endpoint in ENDPOINTS.items()
-    if endpoint.operation is Operation.GENERATE
-}
-"""Katanemo's own name for "which model would it be?"."""
 _CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
 """A dot segment, also as servers read it that take a backslash for a slash, or parameters off a
 segment.
 """
 _NO_FACTS: Final = BodyFacts()
+_NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
 
 
 class ProxyPort(Protocol):
@@ -93,6 +89,7 @@ class DataHandler:
         carrier: ProxyPort,
         models: ModelTable,
         rescue: Rescue,
+        dialects: DialectRegistry,
         drain: Drain,
         observers: Observers,
         clock: Clock,
@@ -103,6 +100,14 @@ class DataHandler:
         self._decide = carrier.decide
         self._models = models
         self._rescue = rescue
+        self._dialects = dialects
+        self._endpoints = dialects.endpoints
+        self._decision_endpoints = {
+            f"/routing{path}": endpoint
+            for path, endpoint in self._endpoints.items()
+            if endpoint.operation is Operation.GENERATE
+        }
+        """Katanemo's own name for "which model would it be?"."""
         self._drain = drain
         self._observers = observers
         self._clock = clock
@@ -116,7 +121,7 @@ class DataHandler:
         admitted_s = self._clock.monotonic_s()
         down = ResponseWriter(request, self._write)
         path, mark, query = request.target.partition("?")
-        endpoint = ENDPOINTS.get(path)
+        endpoint = self._endpoints.get(path)
         request_id = ""
         try:
             headers = read_headers(request.raw_headers, self._policy.headers)
@@ -129,14 +134,16 @@ class DataHandler:
             else:
                 await self._serve_other(arrival, down)
         except Exception as error:  # noqa: BLE001 - every error becomes a reply here
-            self._answer(error, down, endpoint or _DECISION_ENDPOINTS.get(path), request_id)
+            self._answer(error, down, endpoint or self._decision_endpoints.get(path), request_id)
         except asyncio.CancelledError:
             if self._drain.has_ended and not down.is_started:
                 # Not the app left: the grace is spent. It waits for an answer still.
                 ended = Draining(
                     "this sidecar has shut down before the answer came", retry_after_s=1
                 )
-                self._answer(ended, down, endpoint or _DECISION_ENDPOINTS.get(path), request_id)
+                self._answer(
+                    ended, down, endpoint or self._decision_endpoints.get(path), request_id
+                )
             raise
         return down
 
@@ -183,7 +190,7 @@ class DataHandler:
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
         if tenant is None and policy.headers.tenant_header is not None:
             if session_id is not None:
-                self._observers.affinity_operation("bypass", "no_tenant", 0.0)
+                self._observers.emit(_NO_TENANT)
             session_id = None  # an unknown tenant's sessions must not share the keys of nobody's
         return Call(
             endpoint=endpoint,
@@ -209,22 +216,21 @@ class DataHandler:
             down.send_whole(204, b"", [], b"")
         elif method in _REFUSED_METHODS:
             _allow(method, path, "GET, HEAD, POST")
-        elif path in ENDPOINTS:
+        elif path in self._endpoints:
             _allow(method, path, "POST")
-        elif path in _DECISION_ENDPOINTS:
+        elif path in self._decision_endpoints:
             _allow(method, path, "POST")
-            await self._carry_call(arrival, _DECISION_ENDPOINTS[path], None, down, self._tell)
+            await self._carry_call(arrival, self._decision_endpoints[path], None, down, self._tell)
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _allow(method, path, "GET, HEAD")
             self._serve_models(arrival, down)
         elif provider is not None:
-            endpoint = Endpoint(path, _stranger_dialect(arrival.request), Operation.PASSTHROUGH)
+            name = self._dialects.of_headers(arrival.request.header_values).name
+            endpoint = Endpoint(path, name, Operation.PASSTHROUGH)
             await self._carry_call(arrival, endpoint, provider, down, self._carry)
         elif path in _PROBES:
             _allow(method, path, "GET, HEAD")
-            down.send_whole(
-                200, b"OK", [b"x-request-id: %s\r\n" % arrival.request_id.encode()], b""
-            )
+            down.send_whole(200, b"OK", probe_lines(arrival.request_id), b"")
         else:
             raise PathNotFound(f"no such path: {path[:200]}")
 
@@ -245,8 +251,7 @@ class DataHandler:
         }
         if call.session_id is not None:
             told["session_id"] = call.session_id
-        lines = [_JSON, b"x-request-id: %s\r\n" % call.request_id.encode()]
-        down.send_whole(200, b"OK", lines, msgspec.json.encode(told))
+        down.send_whole(200, b"OK", decision_lines(call.request_id), msgspec.json.encode(told))
 
     def _serve_models(self, arrival: RequestHead, down: ResponseWriter) -> None:
         wanted = unquote(arrival.path[len(_MODELS) + 1 :])
@@ -257,9 +262,7 @@ class DataHandler:
             body = models_body(
                 [ModelInfo(listed.name, listed.owner) for listed in self._models.listed]
             )
-        down.send_whole(
-            200, b"OK", [_JSON, b"x-request-id: %s\r\n" % arrival.request_id.encode()], body
-        )
+        down.send_whole(200, b"OK", models_lines(arrival.request_id), body)
 
     def _passthrough_of(self, path: str) -> str | None:
         """The provider that the config names for a path. One that climbs out of its prefix is no
@@ -295,10 +298,13 @@ class DataHandler:
     ) -> None:
         """Reply with the error, or break the connection where the answer had begun already."""
         request_id = request_id or _request_id_of(down.request)
-        dialect = endpoint.dialect if endpoint is not None else _stranger_dialect(down.request)
+        if endpoint is not None:
+            dialect = endpoint.dialect
+        else:
+            dialect = self._dialects.of_headers(down.request.header_values).name
         refusal = self._rescue.refuse(error, dialect, request_id)
-        if not down.is_carried:
-            self._observers.request_refused(dialect.value, refusal.status, refusal.code)
+        if not down.is_carried and RequestRefused in self._observers.heard:
+            self._observers.emit(RequestRefused(dialect, refusal.status, refusal.code))
         if down.is_started:
             down.abort()
             return
@@ -320,8 +326,3 @@ def _request_id_of(request: Request) -> str:
         value.encode(errors="surrogateescape") for value in request.header_values("x-request-id")
     ]
     return request_id_of(InboundHeaders(request_ids=values))
-
-
-def _stranger_dialect(request: Request) -> DialectName:
-    """The dialect of errors where no path tells it: Anthropic's SDK always sends its version."""
-    return DialectName.MESSAGES if request.header_values("anthropic-version") else DialectName.CHAT

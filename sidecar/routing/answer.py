@@ -6,13 +6,14 @@ Source of the rules: routing.md, "Answers".
 
 from __future__ import annotations
 
-import enum
 import json
 import re
 from collections.abc import Collection, Iterator
 from typing import Final
 
 import msgspec
+
+from sidecar.domain.vocabulary import RouterOutcome
 
 NO_ROUTE: Final = "other"
 """What the router model answers where nothing fits; no route may have this name."""
@@ -35,24 +36,12 @@ _LOOSE_NULL: Final = frozenset(("", "null", "None", NO_ROUTE))
 _decoder: Final = json.JSONDecoder(strict=False)
 
 
-class AnswerKind(enum.StrEnum):
-    """How an answer was understood: the ``outcome`` label of ``router_requests_total``."""
-
-    MATCHED = "matched"
-    OTHER = "other"
-    """No route: it said so, or named none."""
-    UNKNOWN_ROUTE = "unknown_route"
-    """No route: it named only routes that there are not."""
-    UNREADABLE = "unreadable"
-    """Not an answer: the call is served as a fallback."""
-
-
 class RouterAnswer(msgspec.Struct, frozen=True):
     """An answer, understood. ``route_name`` is set exactly where ``kind`` is MATCHED, and is a
     known name.
     """
 
-    kind: AnswerKind
+    kind: RouterOutcome
     route_name: str | None = None
 
 
@@ -68,9 +57,9 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice]
 
 
-_OTHER: Final = RouterAnswer(AnswerKind.OTHER)
-_UNKNOWN: Final = RouterAnswer(AnswerKind.UNKNOWN_ROUTE)
-_UNREADABLE: Final = RouterAnswer(AnswerKind.UNREADABLE)
+_OTHER: Final = RouterAnswer(RouterOutcome.OTHER)
+_UNKNOWN: Final = RouterAnswer(RouterOutcome.UNKNOWN_ROUTE)
+_UNREADABLE: Final = RouterAnswer(RouterOutcome.UNREADABLE)
 _completion_decoder: Final = msgspec.json.Decoder(_Completion)
 
 
@@ -160,7 +149,7 @@ def _chosen(route: object, known: Collection[str]) -> RouterAnswer:
     # A name that is known as it is goes before one that is known without the blanks around it.
     matched = next((name for name in (*names, *map(str.strip, names)) if name in known), None)
     if matched is not None:
-        return RouterAnswer(AnswerKind.MATCHED, matched)
+        return RouterAnswer(RouterOutcome.MATCHED, matched)
     return _UNKNOWN if any(name.strip() not in ("", NO_ROUTE) for name in names) else _OTHER
 
 

@@ -12,10 +12,11 @@ import msgspec
 from sidecar.dialects.conversation import prompt_facts
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Candidate, Price, Route
+from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.preferences import FindEntries, inline_routes, usable_candidates
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form
 from sidecar.routing.rank import Expected, Ranked, RankInputs, rank
-from sidecar.routing.router import BREAKER_OPEN, Router, RouterVerdict
+from sidecar.routing.router import Router, RouterVerdict
 
 
 class ClassifierPolicy(msgspec.Struct, frozen=True):
@@ -100,7 +101,7 @@ class RouteClassifier:
         assert self._router is not None  # else `routes_of` told of no route
         if self._router.breaker.is_shut(now_s):
             return Choice(
-                RouterVerdict(BREAKER_OPEN), None, None
+                RouterVerdict(RouterOutcome.BREAKER_OPEN), None, None
             )  # a prompt that nobody reads need not be written
         prompt = self.prompt_of(call, routes)
         by_name = {route.name: route for route in routes}

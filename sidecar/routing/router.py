@@ -14,8 +14,10 @@ import msgspec
 
 from sidecar.domain.call import Call
 from sidecar.domain.errors import UpstreamError, UpstreamTimeout
-from sidecar.routing.answer import AnswerKind, completion_text, read_completion
+from sidecar.domain.vocabulary import RouterOutcome
+from sidecar.routing.answer import completion_text, read_completion
 from sidecar.routing.prompt import router_request_body
+from sidecar.runtime.breaker import Breaker, BreakerPolicy
 from sidecar.runtime.lifecycle import Tasks
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
@@ -24,14 +26,9 @@ and body of its answer. Raises UpstreamError; bounds nothing but the answer's si
 
 CONCURRENT: Final = 64
 """Questions to the router model at a time, identical ones counted once."""
-_FAILURES_TO_OPEN: Final = 5
-_PROBE_S: Final = 1.0
-
-HTTP_ERROR: Final = "http_error"
-TIMEOUT: Final = "timeout"
-BREAKER_OPEN: Final = "breaker_open"
-BUSY: Final = "busy"
-
+BREAKER: Final = BreakerPolicy(failures_in_a_row=5, probe_s=1.0)
+"""No answer is a failure, and so is one that comes too late or cannot be read: calls should not
+wait for a model that babbles."""
 
 _log: Final = logging.getLogger("sidecar.router")
 
@@ -39,10 +36,7 @@ _log: Final = logging.getLogger("sidecar.router")
 class RouterVerdict(msgspec.Struct, frozen=True):
     """What asking the router model came to."""
 
-    outcome: str
-    """An `AnswerKind`, or one of the failures above: the ``outcome`` label of
-    ``router_requests_total``.
-    """
+    outcome: RouterOutcome
     route_name: str | None = None
     text: str | None = None
     """What the router model said; None where it said nothing."""
@@ -52,45 +46,11 @@ class RouterVerdict(msgspec.Struct, frozen=True):
     @property
     def is_fallback(self) -> bool:
         """Whether the router model's opinion is not known."""
-        return self.outcome not in (AnswerKind.MATCHED, AnswerKind.OTHER, AnswerKind.UNKNOWN_ROUTE)
-
-
-class Breaker:
-    """Open after five failures in a row, from then on one probe a second. Pure; time is passed
-    in.
-    """
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._probe_from_s = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nobody should wait for an answer."""
-        return self._failures >= _FAILURES_TO_OPEN
-
-    def is_shut(self, now_s: float) -> bool:
-        """Whether it is open and no probe is due."""
-        return self.is_open and now_s < self._probe_from_s
-
-    def may_probe(self, now_s: float) -> bool:
-        """Whether a probe is due; who gets True makes it."""
-        if now_s < self._probe_from_s:
-            return False
-        self._probe_from_s = now_s + _PROBE_S
-        return True
-
-    def served(self) -> None:
-        """An answer came that could be read, whichever route it named."""
-        self._failures = 0
-
-    def failed(self, now_s: float) -> None:
-        """No answer came, or came too late, or made no sense: of a model that babbles nobody should
-        wait for more.
-        """
-        self._failures += 1
-        if self._failures == _FAILURES_TO_OPEN:
-            self._probe_from_s = now_s + _PROBE_S
+        return self.outcome not in (
+            RouterOutcome.MATCHED,
+            RouterOutcome.OTHER,
+            RouterOutcome.UNKNOWN_ROUTE,
+        )
 
 
 class Router:
@@ -100,13 +60,13 @@ class Router:
         self, ask: Ask, router_model: str, deadline_s: float, monotonic_s: Callable[[], float]
     ) -> None:
         """Args: ``router_model`` is the bare id that its provider knows."""
-        self.breaker = Breaker()
+        self.breaker = Breaker(BREAKER)
         self._ask = ask
         self._model = router_model
         self._deadline_s = deadline_s
         self._monotonic_s = monotonic_s
         self._tasks = Tasks()
-        self._flights: dict[str, asyncio.Task[tuple[str, bytes]]] = {}
+        self._flights: dict[str, asyncio.Task[tuple[RouterOutcome | None, bytes]]] = {}
 
     async def choose(
         self, prompt: str, known: Collection[str], call: Call, waited_s: float = 0.0
@@ -122,20 +82,20 @@ class Router:
         began_s = self._monotonic_s()
         if flight is None:
             if self.breaker.is_open and not self.breaker.may_probe(began_s):
-                return RouterVerdict(BREAKER_OPEN)
+                return RouterVerdict(RouterOutcome.BREAKER_OPEN)
             if len(self._flights) >= CONCURRENT:
-                return RouterVerdict(BUSY)
+                return RouterVerdict(RouterOutcome.BUSY)
             flight = self._flights[prompt] = self._tasks.spawn(
                 self._fly(prompt, known, call), name="ask router model"
             )
         if self.breaker.is_open:
-            return RouterVerdict(BREAKER_OPEN)
+            return RouterVerdict(RouterOutcome.BREAKER_OPEN)
         outcome, body = await self._landed(flight, self._left_s(call, began_s, waited_s))
         waited_s += self._monotonic_s() - began_s
-        if outcome:
+        if outcome is not None:
             return RouterVerdict(outcome, waited_s=waited_s)
         answer = read_completion(body, known)
-        return RouterVerdict(answer.kind.value, answer.route_name, completion_text(body), waited_s)
+        return RouterVerdict(answer.kind, answer.route_name, completion_text(body), waited_s)
 
     async def aclose(self) -> None:
         """Give questions up."""
@@ -149,8 +109,8 @@ class Router:
         return max(0.0, left_s)
 
     async def _landed(
-        self, flight: asyncio.Task[tuple[str, bytes]], left_s: float
-    ) -> tuple[str, bytes]:
+        self, flight: asyncio.Task[tuple[RouterOutcome | None, bytes]], left_s: float
+    ) -> tuple[RouterOutcome | None, bytes]:
         """What the flight came to, or a timeout: a flight ends by its own deadline, a call's may be
         nearer.
         """
@@ -160,27 +120,30 @@ class Router:
             async with asyncio.timeout(left_s):
                 return await asyncio.shield(flight)
         except TimeoutError:
-            return TIMEOUT, b""
+            return RouterOutcome.TIMEOUT, b""
 
-    async def _fly(self, prompt: str, known: Collection[str], call: Call) -> tuple[str, bytes]:
-        """The failure, or an empty text and the answer's body. Never raises: several calls may be
+    async def _fly(
+        self, prompt: str, known: Collection[str], call: Call
+    ) -> tuple[RouterOutcome | None, bytes]:
+        """The failure or None, and the answer's body. Never raises: several calls may be
         waiting.
         """
-        outcome, body = HTTP_ERROR, b""
+        outcome: RouterOutcome | None = RouterOutcome.HTTP_ERROR
+        body = b""
         try:
             async with asyncio.timeout(self._deadline_s):
                 status, body = await self._ask(router_request_body(self._model, prompt), call)
-            outcome = "" if 200 <= status < 300 else HTTP_ERROR
+            outcome = None if 200 <= status < 300 else RouterOutcome.HTTP_ERROR
         except (TimeoutError, UpstreamTimeout):
-            outcome = TIMEOUT
+            outcome = RouterOutcome.TIMEOUT
         except UpstreamError:
-            outcome = HTTP_ERROR
+            outcome = RouterOutcome.HTTP_ERROR
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
         finally:
             del self._flights[prompt]
-        if outcome or read_completion(body, known).kind is AnswerKind.UNREADABLE:
-            self.breaker.failed(self._monotonic_s())
-        else:
-            self.breaker.served()
+        has_failed = (
+            outcome is not None or read_completion(body, known).kind is RouterOutcome.UNREADABLE
+        )
+        (self.breaker.failed if has_failed else self.breaker.served)(self._monotonic_s())
         return outcome, body

@@ -1,66 +1,106 @@
-"""When a store that fails is not asked any more. Pure."""
+"""When something that keeps failing is left alone for a while. Pure; time is passed in."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Final
 
-IN_A_ROW: Final = 5
-OF_LAST: Final = 20
-SHARE: Final = 0.5
-WINDOW_S: Final = 0.015
-"""What fails within so short a time failed for one reason: a server that forks, or runs one slow
-command, is late for all who ask meanwhile, and to leave it alone for a second would cost more than
-it did."""
+import msgspec
+
+
+class BreakerPolicy(msgspec.Struct, frozen=True):
+    """When a `Breaker` opens."""
+
+    failures_in_a_row: int = 5
+    share: float = 0.5
+    """Part of the operations in one window that must fail for the window to count as a failure,
+    and part of the last ``of_last`` windows that must fail for the breaker to open.
+    """
+    of_last: int = 0
+    """Windows over which ``share`` is taken; 0: only failures in a row count."""
+    window_s: float = 0.0
+    """Operations that end within so short a time count as one: a server that forks, or runs one
+    slow command, fails all who wait for it at that moment, and for one reason. 0: each counts."""
+    probe_s: float = 1.0
+    """Time between two probes while the breaker is open."""
 
 
 class Breaker:
-    """Trips after five failures in a row, or where half of the last twenty operations failed.
-
-    Operations that end within one window count as one, which failed where half of them did.
+    """Closed while things go well. Open after too many failures, until an operation is served or
+    `reset`.
     """
 
-    def __init__(self, monotonic_s: Callable[[], float]) -> None:
-        self._monotonic_s = monotonic_s
-        self._row = 0
-        self._last: deque[bool] = deque(maxlen=OF_LAST - 1)
+    def __init__(self, policy: BreakerPolicy) -> None:
+        self._policy = policy
+        self._failures_in_a_row = 0
+        """Windows; the one that has not ended is not among them."""
+        self._last: deque[bool] = deque(maxlen=max(0, policy.of_last - 1))
         """Whether each window failed; the one that has not ended is not among them."""
-        self._began_s = 0.0
-        self._asked = self._failed = 0
+        self._window = _Window(0.0)
+        self._probe_from_s = 0.0
 
     @property
-    def is_tripped(self) -> bool:
-        """Whether the store should be left alone."""
-        is_failing = self._has_failed
-        if is_failing and self._row + 1 >= IN_A_ROW:
+    def is_open(self) -> bool:
+        """Whether nobody should wait for the operation."""
+        policy = self._policy
+        is_failing = self._window.has_failed(policy.share)
+        if is_failing and self._failures_in_a_row + 1 >= policy.failures_in_a_row:
             return True
-        return len(self._last) == OF_LAST - 1 and sum(self._last) + is_failing >= OF_LAST * SHARE
+        if not policy.of_last or len(self._last) < policy.of_last - 1:
+            return False
+        return sum(self._last) + is_failing >= policy.of_last * policy.share
 
-    def served(self) -> None:
-        """An operation was answered, whatever the answer."""
-        self._note(is_failure=False)
+    def is_shut(self, now_s: float) -> bool:
+        """Whether the breaker is open and no probe is due."""
+        return self.is_open and now_s < self._probe_from_s
 
-    def failed(self) -> None:
-        """An operation was not answered, or not in time."""
-        self._note(is_failure=True)
+    def may_probe(self, now_s: float) -> bool:
+        """Claim the probe that is due. Whoever gets True must make it: the next one is due in
+        ``probe_s``.
+        """
+        if now_s < self._probe_from_s:
+            return False
+        self._probe_from_s = now_s + self._policy.probe_s
+        return True
+
+    def served(self, now_s: float) -> None:
+        """An operation has ended well."""
+        self._note(now_s, is_failure=False)
+
+    def failed(self, now_s: float) -> None:
+        """An operation has failed, or did not end in time."""
+        was_open = self.is_open
+        self._note(now_s, is_failure=True)
+        if self.is_open and not was_open:
+            self._probe_from_s = now_s + self._policy.probe_s
 
     def reset(self) -> None:
-        """The store was tried anew, and answers."""
-        self._row = self._asked = self._failed = 0
+        """Forget every failure, for a new connection or another server."""
+        self._failures_in_a_row = 0
         self._last.clear()
+        self._window = _Window(0.0)
 
-    @property
-    def _has_failed(self) -> bool:
-        return self._failed > 0 and self._failed >= self._asked * SHARE
+    def _note(self, now_s: float, *, is_failure: bool) -> None:
+        window = self._window
+        if not window.operations:
+            window.began_s = now_s
+        elif now_s - window.began_s >= self._policy.window_s:
+            has_failed = window.has_failed(self._policy.share)
+            self._failures_in_a_row = self._failures_in_a_row + 1 if has_failed else 0
+            self._last.append(has_failed)
+            window = self._window = _Window(now_s)
+        window.operations += 1
+        window.failures += is_failure
 
-    def _note(self, *, is_failure: bool) -> None:
-        now_s = self._monotonic_s()
-        if self._asked and now_s - self._began_s >= WINDOW_S:
-            self._row = self._row + 1 if self._has_failed else 0
-            self._last.append(self._has_failed)
-            self._asked = self._failed = 0
-        if not self._asked:
-            self._began_s = now_s
-        self._asked += 1
-        self._failed += is_failure
+
+class _Window:
+    """Operations that ended together."""
+
+    __slots__ = ("began_s", "failures", "operations")
+
+    def __init__(self, began_s: float) -> None:
+        self.began_s = began_s
+        self.operations = 0
+        self.failures = 0
+
+    def has_failed(self, share: float) -> bool:
+        return self.failures > 0 and self.failures >= self.operations * share

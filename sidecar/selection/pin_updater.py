@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sidecar.affinity.policy import moved, not_home, session_key_of
+from sidecar.affinity.policy import moved, not_home
+from sidecar.affinity.session import session_of
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.upstream.dispatched import Failed
+from sidecar.upstream.attempts import FailedAttempt
 from sidecar.upstream.failure import PinEffect
 
 
@@ -34,7 +35,7 @@ class PinUpdater:
         self._tasks = tasks
 
     def served(
-        self, call: Call, decision: Decision, served_by: Candidate, failed: Sequence[Failed]
+        self, call: Call, decision: Decision, served_by: Candidate, failed: Sequence[FailedAttempt]
     ) -> None:
         """Another candidate than the first one has answered: the session follows, on all pods. Not
         for a count of tokens: its limits are its own, and some providers do not serve it at all.
@@ -43,7 +44,7 @@ class PinUpdater:
             work = self._follow(call, decision, served_by.model_name, failed)
             self._tasks.spawn(work, name="follow the session")
 
-    def unserved(self, call: Call, decision: Decision, failed: Sequence[Failed]) -> None:
+    def unserved(self, call: Call, decision: Decision, failed: Sequence[FailedAttempt]) -> None:
         """No candidate has served: the pin is dropped if this call made it and a failure says
         so.
         """
@@ -58,7 +59,7 @@ class PinUpdater:
             self._tasks.spawn(self._release(call, decision), name="release the pin")
 
     async def _follow(
-        self, call: Call, decision: Decision, served_by: str, failed: Sequence[Failed]
+        self, call: Call, decision: Decision, served_by: str, failed: Sequence[FailedAttempt]
     ) -> None:
         session, binding = await self._standing(call, decision)
         if session is None or binding is None:
@@ -84,19 +85,19 @@ class PinUpdater:
 
     async def _standing(
         self, call: Call, decision: Decision
-    ) -> tuple[SessionKey | None, Binding | None]:
+    ) -> tuple[Session | None, Binding | None]:
         """The session's pin, if it still is the one that the call was decided by: else others were
         quicker.
         """
         resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
-        session = session_key_of(call, resolved.model_name)
+        session = session_of(call, resolved.model_name)
         binding = None if session is None else await self._store.get(session)
         if binding is None or binding.model_name != decision.pinned_model:
             return session, None
         return session, binding
 
 
-def _moves(failed: Sequence[Failed], model_name: str | None) -> bool:
+def _moves(failed: Sequence[FailedAttempt], model_name: str | None) -> bool:
     """Whether a failure says that the model is no place to come back to."""
     return any(
         each.candidate.model_name == model_name and each.failure.pin is PinEffect.MOVES

@@ -11,14 +11,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from sidecar.affinity.call_budget import Patience
+from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.policy import (
     keep_binding,
     may_be_replaced,
     sent_home,
-    session_key_of,
     tries_home,
 )
+from sidecar.affinity.session import session_of
 from sidecar.affinity.store import AffinityStore
 from sidecar.affinity.value import as_written
 from sidecar.dialects.conversation import prompt_facts
@@ -26,8 +26,10 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision, Route, Source
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.events import AffinityOperation, RouterAsked
+from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.routing.classifier import Choice, RouteClassifier
 from sidecar.routing.resolved import Resolved
 from sidecar.routing.table import ModelTable
@@ -37,6 +39,9 @@ _KEPT_AT_MOST: Final = 1024
 """Pinned decisions that are remembered; a wildcard's model names are the clients' to invent."""
 _KEPT_FOR_S: Final = 5.0
 """Prices and speeds that rank the models behind a pin change slowly."""
+_NOT_ON_LIST: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.INLINE_LIST)
+_OTHER_DIALECT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.DIALECT)
+_UNKNOWN_MODEL: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.UNKNOWN_MODEL)
 
 
 class _Flight(NamedTuple):
@@ -53,7 +58,7 @@ class _Ask(NamedTuple):
     call: Call
     resolved: Resolved
     routes: tuple[Route, ...]
-    patience: Patience
+    budget: CallBudget
 
 
 class ModelSelector:
@@ -77,7 +82,7 @@ class ModelSelector:
         self._is_held = is_cooling
         self._has_routes = bool(chooser.routes)
         self._tasks = Tasks()
-        self._flights: dict[SessionKey, asyncio.Task[_Flight]] = {}
+        self._flights: dict[str, asyncio.Task[_Flight]] = {}
         self._kept: dict[tuple[str, str | None, DialectName], tuple[Decision, float]] = {}
 
     def decide_nowait(self, call: Call) -> Decision | None:
@@ -94,7 +99,7 @@ class ModelSelector:
         resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
         if not self._has_routes:
             return self._models.requested(resolved, call.endpoint.dialect)
-        session = session_key_of(call, resolved.model_name)
+        session = session_of(call, resolved.model_name)
         if session is None:
             return None
         binding = self._store.get_nowait(session)
@@ -113,9 +118,9 @@ class ModelSelector:
         routes = self._chooser.routes_of(call) if is_routable else ()
         if not (routes if is_routable else self._has_routes):
             return self._models.requested(resolved, call.endpoint.dialect)
-        ask = _Ask(call, resolved, routes, self._store.patience())
-        decision = await self._decide(ask, session_key_of(call, resolved.model_name))
-        affinity_s = ask.patience.waited_s
+        ask = _Ask(call, resolved, routes, self._store.budget())
+        decision = await self._decide(ask, session_of(call, resolved.model_name))
+        affinity_s = ask.budget.waited_s
         return decision if not affinity_s else dataclasses.replace(decision, affinity_s=affinity_s)
 
     async def look(self, call: Call) -> tuple[Choice | None, Decision]:
@@ -129,10 +134,8 @@ class ModelSelector:
         if not routes:
             return None, self._models.requested(resolved, call.endpoint.dialect)
         choice = await self._chooser.choose(call, routes, self._monotonic_s())
-        session = session_key_of(call, resolved.model_name)
-        binding = (
-            None if session is None else await self._store.get(session, self._store.patience())
-        )
+        session = session_of(call, resolved.model_name)
+        binding = None if session is None else await self._store.get(session, self._store.budget())
         if (
             binding is not None
             and not self._is_open(binding, call)
@@ -141,34 +144,32 @@ class ModelSelector:
             kept = self._keep(binding, call)
             if kept is not None:
                 return choice, kept
-        return choice, self._decision_of(
-            choice, _Ask(call, resolved, routes, self._store.patience())
-        )
+        return choice, self._decision_of(choice, _Ask(call, resolved, routes, self._store.budget()))
 
     async def aclose(self) -> None:
         """Give up what is under way."""
         await self._tasks.aclose()
 
-    async def _decide(self, ask: _Ask, session: SessionKey | None) -> Decision:
-        binding = None if session is None else await self._store.get(session, ask.patience)
+    async def _decide(self, ask: _Ask, session: Session | None) -> Decision:
+        binding = None if session is None else await self._store.get(session, ask.budget)
         seen: Binding | None = None
-        bypass = ""
+        bypass: AffinityOperation | None = None
         if binding is not None and session is not None:
             if self._is_open(binding, ask.call):
                 seen = binding
             elif not self._is_among(binding, ask.routes):
-                bypass = "inline_list"
+                bypass = _NOT_ON_LIST
             elif (kept := self._keep(binding, ask.call)) is not None:
                 return kept
             elif self._models.entries_of(binding.model_name):
-                bypass = "dialect"
+                bypass = _OTHER_DIALECT
             elif may_be_replaced(binding, self._clock.unix_s()):
                 seen = binding
             else:
-                bypass = "unknown_model"
-            if bypass:
+                bypass = _UNKNOWN_MODEL
+            if bypass is not None:
                 # The call is served without its session's pin, which stays as it is.
-                self._observers.affinity_operation("bypass", bypass, 0.0)
+                self._observers.emit(bypass)
                 session = None
         if (
             ask.call.endpoint.operation is not Operation.GENERATE
@@ -179,17 +180,17 @@ class ModelSelector:
             return await self._route(ask)
         return await self._route_once(session, ask, seen)
 
-    async def _route_once(self, session: SessionKey, ask: _Ask, seen: Binding | None) -> Decision:
+    async def _route_once(self, session: Session, ask: _Ask, seen: Binding | None) -> Decision:
         """Route and pin; first calls of one session that come together ask once, and the others
         adopt.
         """
-        flight = self._flights.get(session)
+        flight = self._flights.get(session.lane_key)
         if flight is None:
             # A task of its own: a first caller that goes away does not cancel it for the others.
-            flight = self._flights[session] = self._tasks.spawn(
+            flight = self._flights[session.lane_key] = self._tasks.spawn(
                 self._fly(session, ask, seen), name="first call"
             )
-            flight.add_done_callback(lambda _: self._flights.pop(session, None))
+            flight.add_done_callback(lambda _: self._flights.pop(session.lane_key, None))
             flown = await asyncio.shield(flight)
             if flown.error is not None:
                 raise flown.error
@@ -205,7 +206,7 @@ class ModelSelector:
             ask, waited_s
         )  # what the first one found is of no use to this call
 
-    async def _fly(self, session: SessionKey, ask: _Ask, seen: Binding | None) -> _Flight:
+    async def _fly(self, session: Session, ask: _Ask, seen: Binding | None) -> _Flight:
         try:
             decision = await self._route(ask)
         except SidecarError as error:
@@ -214,7 +215,7 @@ class ModelSelector:
         if claimed is None:
             return _Flight(decision, None)
         if seen is None:
-            standing = await self._store.claim(session, claimed, ask.patience)
+            standing = await self._store.claim(session, claimed, ask.budget)
             if (
                 standing.provisional
                 and not claimed.provisional
@@ -229,7 +230,7 @@ class ModelSelector:
         if seen is not None:
             is_kept = claimed.provisional and seen.provisional
             standing = (
-                seen if is_kept else await self._store.replace(session, seen, claimed, ask.patience)
+                seen if is_kept else await self._store.replace(session, seen, claimed, ask.budget)
             )
         if standing == claimed:
             made = dataclasses.replace(
@@ -261,7 +262,8 @@ class ModelSelector:
         are spent.
         """
         choice = await self._chooser.choose(ask.call, ask.routes, self._monotonic_s(), waited_s)
-        self._observers.router_asked(choice.asked.outcome, choice.asked.waited_s)
+        if RouterAsked in self._observers.heard:
+            self._observers.emit(RouterAsked(choice.asked.outcome, choice.asked.waited_s))
         return self._decision_of(choice, ask)
 
     def _decision_of(self, choice: Choice, ask: _Ask) -> Decision:

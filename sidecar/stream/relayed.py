@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
-from sidecar.domain.outcome import CallOutcome, Served
+from sidecar.domain.outcome import Served
+from sidecar.domain.vocabulary import CallOutcome
 
 
 @final

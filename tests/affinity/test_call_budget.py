@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from sidecar.affinity.call_budget import BudgetSpent, Patience
+from sidecar.affinity.call_budget import BudgetSpent, CallBudget
 
 BUDGET_S = 0.02
 
@@ -26,7 +26,7 @@ class Held:
 async def test_what_was_waited_is_spent():
     """One budget for all that a call asks."""
     clock = Held()
-    patience = Patience(BUDGET_S, clock.monotonic_s)
+    budget = CallBudget(BUDGET_S, clock.monotonic_s)
     reply = asyncio.get_running_loop().create_future()
 
     def answer() -> None:
@@ -35,11 +35,11 @@ async def test_what_was_waited_is_spent():
 
     asyncio.get_running_loop().call_soon(answer)
 
-    assert "pin" == await patience.wait(reply)
+    assert "pin" == await budget.wait(reply)
     assert (15, 5, False) == (
-        round(patience.waited_s * 1e3),
-        round(patience.left_s * 1e3),
-        patience.is_spent,
+        round(budget.waited_s * 1e3),
+        round(budget.left_s * 1e3),
+        budget.is_spent,
     )
 
 
@@ -48,7 +48,7 @@ async def test_what_this_process_held_up_does_not_use_up_the_budget():
     follows can still wait.
     """
     clock = Held()
-    patience = Patience(BUDGET_S, clock.monotonic_s)
+    budget = CallBudget(BUDGET_S, clock.monotonic_s)
     reply = asyncio.get_running_loop().create_future()
 
     def answer() -> None:
@@ -57,15 +57,15 @@ async def test_what_this_process_held_up_does_not_use_up_the_budget():
 
     asyncio.get_running_loop().call_soon(answer)
 
-    assert "pin" == await patience.wait(reply)
-    assert (BUDGET_S / 2, False) == (patience.left_s, patience.is_spent)
+    assert "pin" == await budget.wait(reply)
+    assert (BUDGET_S / 2, False) == (budget.left_s, budget.is_spent)
 
 
 async def test_what_comes_too_late_ends_it():
     """The shadow serves the rest of the call."""
     loop = asyncio.get_running_loop()
-    patience = Patience(0.001, loop.time)
+    budget = CallBudget(0.001, loop.time)
     with pytest.raises(BudgetSpent):
-        await patience.wait(loop.create_future())
+        await budget.wait(loop.create_future())
 
-    assert patience.is_spent
+    assert budget.is_spent

@@ -3,12 +3,12 @@
 import pytest
 
 from sidecar.affinity.memory import MemoryStore
+from sidecar.affinity.session import make_session
 from sidecar.domain.decision import Binding
-from sidecar.domain.ids import SessionKey
 from tests.support.values import FakeClock
 
-MAIN = SessionKey("s", None, "openai/gpt-4o")
-SIDE = SessionKey("s", None, "openai/gpt-4o-mini")
+MAIN = make_session("s", None, "openai/gpt-4o")
+SIDE = make_session("s", None, "openai/gpt-4o-mini")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def test_a_pin_without_a_lane_holds_for_every_lane(store):
 
 async def test_a_pin_ends_with_its_ttl(store, clock):
     """Not read for a whole TTL, it is gone."""
-    await store.claim(MAIN, _pin(MAIN.requested_model))
+    await store.claim(MAIN, _pin(MAIN.lane))
     clock.advance(100)
 
     assert await store.get(MAIN) is None
@@ -61,7 +61,7 @@ async def test_a_pin_ends_with_its_ttl(store, clock):
 
 async def test_use_in_the_second_half_renews(store, clock):
     """A session that goes on keeps its pin: reads after half the TTL start it anew."""
-    pin = await store.claim(MAIN, _pin(MAIN.requested_model))
+    pin = await store.claim(MAIN, _pin(MAIN.lane))
     for _ in range(5):
         clock.advance(60)
         assert pin == await store.get(MAIN)
@@ -70,19 +70,19 @@ async def test_use_in_the_second_half_renews(store, clock):
 async def test_the_least_recently_used_pin_makes_room(store):
     """At the limit, the session that was idle longest is forgotten."""
     for name in "abc":
-        await store.claim(SessionKey(name), Binding("m"))
-    await store.get(SessionKey("a"))
-    await store.claim(SessionKey("d"), Binding("m"))
+        await store.claim(make_session(name), Binding("m"))
+    await store.get(make_session("a"))
+    await store.claim(make_session("d"), Binding("m"))
 
-    assert await store.get(SessionKey("b")) is None
-    assert await store.get(SessionKey("a")) is not None
+    assert await store.get(make_session("b")) is None
+    assert await store.get(make_session("a")) is not None
     await store.aclose()
 
 
 async def test_pins_come_in_pages_by_tenant(store):
     """Each once; a tenant whose name begins like another's is another."""
     for tenant, name in (("a", "1"), ("a", "2"), ("ab", "3"), (None, "4")):
-        await store.claim(SessionKey(name, tenant), Binding("m"))
+        await store.claim(make_session(name, tenant), Binding("m"))
     first = await store.page(None, None, 2)
     second = await store.page(None, first.cursor, 2)
 

@@ -1,29 +1,7 @@
-"""Which calls have a session, and when a pin steers them."""
+"""When a pin steers a call."""
 
-import pytest
-
-from sidecar.affinity.policy import keep_binding, session_key_of
-from sidecar.domain.call import ENDPOINTS
+from sidecar.affinity.policy import keep_binding
 from sidecar.domain.decision import Binding, Candidate, Decision, Source
-from sidecar.domain.ids import SessionKey
-from tests.support.values import a_call
-
-
-@pytest.mark.parametrize(
-    ("path", "session_id", "expected"),
-    [
-        ("/v1/chat/completions", "s", SessionKey("s", "acme", "openai/gpt-4o")),
-        ("/v1/messages", "s", SessionKey("s", "acme", "openai/gpt-4o")),
-        ("/v1/messages/count_tokens", "s", SessionKey("s", "acme", "openai/gpt-4o")),
-        ("/v1/embeddings", "s", None),
-        ("/v1/chat/completions", None, None),
-    ],
-)
-def test_sessions_belong_to_generation_and_token_counts(path, session_id, expected):
-    """Embeddings never touch a pin, and a call without a session id stands alone."""
-    call = a_call(endpoint=ENDPOINTS[path], session_id=session_id, tenant="acme")
-
-    assert expected == session_key_of(call, "openai/gpt-4o")
 
 
 def test_a_pin_steers_where_its_model_is_usable():

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from sidecar.affinity.session import (
     MAX_PART_BYTES,
     escape_part,
-    lane_key,
+    make_session,
     parse_key,
     pattern_of,
-    plain_key,
+    session_of,
 )
-from sidecar.domain.ids import SessionKey
+from sidecar.dialects.registry import DIALECTS
+from tests.support.values import a_call
 
 
 @pytest.mark.parametrize(
@@ -30,14 +31,14 @@ from sidecar.domain.ids import SessionKey
 )
 def test_plain_keys_are_the_contracts(tenant, session, key):
     """The design's examples, and the edges of the escaped range."""
-    assert key == plain_key(SessionKey(session, tenant))
+    assert key == make_session(session, tenant).key
 
 
 def test_a_lane_escapes_the_slash_of_its_model():
     """A second lane's key is the plain one, a tilde, and the model with its slash escaped."""
-    session = SessionKey("s1", "acme", "openai/gpt-4o-mini")
+    session = make_session("s1", "acme", "openai/gpt-4o-mini")
 
-    assert "plano:affinity:acme:s1~openai%2Fgpt-4o-mini" == lane_key(session)
+    assert "plano:affinity:acme:s1~openai%2Fgpt-4o-mini" == session.lane_key
 
 
 @pytest.mark.parametrize("length", [MAX_PART_BYTES, MAX_PART_BYTES + 1])
@@ -54,8 +55,8 @@ _pair = st.tuples(st.none() | _part, _part, st.sampled_from(["", "a/b", "a", "~"
 
 
 def _keys(pair: tuple[str | None, str, str]) -> tuple[str, str]:
-    session = SessionKey(pair[1], pair[0], pair[2])
-    return plain_key(session), lane_key(session)
+    session = make_session(pair[1], pair[0], pair[2])
+    return session.key, session.lane_key
 
 
 @given(_pair, _pair)
@@ -69,7 +70,7 @@ def test_two_sessions_never_share_a_key(one, other):
 
 @given(_pair)
 def test_keys_are_short_printable_ascii_without_hash_tags(pair):
-    """No key can carry a control byte, aim at a ProviderRegistry slot, or grow without bound."""
+    """No key can carry a control byte, aim at a slot of a Redis Cluster, or grow without bound."""
     for key in _keys(pair):
         assert key.isascii()
         assert key.isprintable()
@@ -79,7 +80,7 @@ def test_keys_are_short_printable_ascii_without_hash_tags(pair):
 
 def test_lone_surrogates_are_escaped_too():
     """Header bytes that were no UTF-8 still make a key."""
-    assert "plano:affinity:%FF" == plain_key(SessionKey("\udcff"))
+    assert "plano:affinity:%FF" == make_session("\udcff").key
 
 
 @given(_pair, st.text(max_size=40))
@@ -88,8 +89,8 @@ def test_every_key_round_trips(pair, model):
     a hash.
     """
     tenant, session_id, _ = pair
-    session = SessionKey(session_id, tenant, model)
-    for key, lane in ((plain_key(session), None), (lane_key(session), model)):
+    session = make_session(session_id, tenant, model)
+    for key, lane in ((session.key, None), (session.lane_key, model)):
         parts = parse_key(key)
         assert parts is not None
         for part, given_part in zip(parts, (tenant, session_id, lane), strict=True):
@@ -99,7 +100,7 @@ def test_every_key_round_trips(pair, model):
 
 def test_a_part_that_was_too_long_stays_a_hash():
     """What it was cannot be told."""
-    parts = parse_key(plain_key(SessionKey("é" * 200, "acme")))
+    parts = parse_key(make_session("é" * 200, "acme").key)
 
     assert parts is not None
     assert ("acme", True, 34) == (
@@ -126,3 +127,20 @@ def test_a_foreign_key_is_none_of_ours(key):
 def test_patterns_find_what_is_asked_for_and_no_glob_of_a_name(tenant, session, pattern):
     """A name of stars is a name."""
     assert pattern == pattern_of(tenant, session)
+
+
+@pytest.mark.parametrize(
+    ("path", "session_id", "expected"),
+    [
+        ("/v1/chat/completions", "s", make_session("s", "acme", "openai/gpt-4o")),
+        ("/v1/messages", "s", make_session("s", "acme", "openai/gpt-4o")),
+        ("/v1/messages/count_tokens", "s", make_session("s", "acme", "openai/gpt-4o")),
+        ("/v1/embeddings", "s", None),
+        ("/v1/chat/completions", None, None),
+    ],
+)
+def test_sessions_belong_to_generation_and_token_counts(path, session_id, expected):
+    """Embeddings never touch a pin, and a call without a session id stands alone."""
+    call = a_call(endpoint=DIALECTS.endpoints[path], session_id=session_id, tenant="acme")
+
+    assert expected == session_of(call, "openai/gpt-4o")

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 
 from sidecar.affinity.memory import MemoryStore
+from sidecar.affinity.session import make_session
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.clock import SystemClock
-from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_store import GPT, MAIN, a_pin, redis_store
 from tests.support.redis_server import RedisServer, redis_server
 
@@ -56,7 +56,7 @@ async def cold(server: RedisServer) -> None:
         took_s = []
         for number in range(200):
             began_s = time.perf_counter()
-            await store.get(SessionKey(f"alone-{number}", "acme", GPT))
+            await store.get(make_session(f"alone-{number}", "acme", GPT))
             took_s.append(time.perf_counter() - began_s)
         after = (await server.client.info("stats"))["total_reads_processed"]
         print(
@@ -65,7 +65,7 @@ async def cold(server: RedisServer) -> None:
         )
         began_s = time.perf_counter()
         await asyncio.gather(
-            *(store.get(SessionKey(f"crowd-{number}", "acme", GPT)) for number in range(1000))
+            *(store.get(make_session(f"crowd-{number}", "acme", GPT)) for number in range(1000))
         )
         print(
             f"cold lookups, 1,000 in one turn: {(time.perf_counter() - began_s) * 1e3:.0f} us each"
@@ -79,7 +79,7 @@ async def seen(server: RedisServer, trials: int) -> None:
             took_s = []
             pin = a_pin()
             for number in range(trials):
-                key = SessionKey(f"{what}-{number % 50}", "acme", GPT)
+                key = make_session(f"{what}-{number % 50}", "acme", GPT)
                 pin = await one.claim(key, a_pin())
                 await other.get(key)
                 await other.get(key)
@@ -108,7 +108,7 @@ async def names(server: RedisServer, count: int) -> int:
         pairs.add(
             (None if dice.random() < 0.2 else tenant, session * (30 if dice.random() < 0.02 else 1))
         )
-    keys = [SessionKey(session, tenant, GPT) for tenant, session in pairs]
+    keys = [make_session(session, tenant, GPT) for tenant, session in pairs]
     crossed = 0
     async with (
         redis_store(server, max_entries=count) as one,

@@ -15,10 +15,10 @@ import sys
 
 from sidecar.affinity.near_cache import is_of_lane
 from sidecar.affinity.redis.store import RedisStore
-from sidecar.affinity.session import lane_key, plain_key
+from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
 from sidecar.domain.decision import Binding
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 from tests.contract.affinity.test_store import redis_store
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
@@ -46,12 +46,12 @@ class Chaos:
         and then move or drop.
         """
         while not self.is_over:
-            session, patience = self._session(), store.patience()
-            found = await store.get(session, patience)
+            session, budget = self._session(), store.budget()
+            found = await store.get(session, budget)
             self._check("get", session, found)
             if found is None:
                 mine = self._pin(session, 1)
-                found = await store.claim(session, mine, patience)
+                found = await store.claim(session, mine, budget)
                 self._check("claim", session, found)
             dice = self._random.random()
             if dice < 0.05:
@@ -92,7 +92,10 @@ class Chaos:
         """
         pins = 0
         for session in (
-            SessionKey(f"s{n}", t, lane) for n in range(SESSIONS) for t in TENANTS for lane in LANES
+            make_session(f"s{n}", t, lane)
+            for n in range(SESSIONS)
+            for t in TENANTS
+            for lane in LANES
         ):
             for store in self._stores:
                 believed, standing = store.get_nowait(session), await self._standing(session)
@@ -105,27 +108,27 @@ class Chaos:
             pins += standing is not None
         return pins
 
-    async def _standing(self, session: SessionKey) -> Binding | None:
-        for key in (plain_key(session), lane_key(session)):
+    async def _standing(self, session: Session) -> Binding | None:
+        for key in (session.key, session.lane_key):
             raw = await self._server.client.get(key)
             binding = decode(raw) if isinstance(raw, bytes) else None
             if binding is not None and is_of_lane(binding, session):
                 return binding
         return None
 
-    def _session(self) -> SessionKey:
+    def _session(self) -> Session:
         number, choice = self._random.randrange(SESSIONS), self._random.choice
-        return SessionKey(f"s{number}", choice(TENANTS), choice(LANES))
+        return make_session(f"s{number}", choice(TENANTS), choice(LANES))
 
-    def _pin(self, session: SessionKey, generation: int) -> Binding:
-        name = f"{session.tenant}/{session.session_id}/{session.requested_model}/{self._random.getrandbits(32)}"
-        return Binding(
-            name, "route", generation=generation, requested_model=session.requested_model
+    def _pin(self, session: Session, generation: int) -> Binding:
+        name = (
+            f"{session.tenant}/{session.session_id}/{session.lane}/{self._random.getrandbits(32)}"
         )
+        return Binding(name, "route", generation=generation, requested_model=session.lane)
 
-    def _check(self, operation: str, session: SessionKey, found: Binding | None) -> None:
+    def _check(self, operation: str, session: Session, found: Binding | None) -> None:
         self.told[operation if found is not None else f"{operation}, nothing"] += 1
-        own = f"{session.tenant}/{session.session_id}/{session.requested_model}/"
+        own = f"{session.tenant}/{session.session_id}/{session.lane}/"
         if found is not None and not found.model_name.startswith(
             (own, f"{session.tenant}/{session.session_id}/any/")
         ):
@@ -170,13 +173,13 @@ class Chaos:
             value = f'{{"model_name": "{session.tenant}/{session.session_id}/any/x"}}'
             match self._random.randrange(4):
                 case 0:
-                    await self._server.client.delete(plain_key(session), lane_key(session))
+                    await self._server.client.delete(session.key, session.lane_key)
                 case 1:
-                    await self._server.client.set(plain_key(session), value, ex=600)
+                    await self._server.client.set(session.key, value, ex=600)
                 case 2:
-                    await self._server.client.set(plain_key(session), b"\xff{", ex=600)
+                    await self._server.client.set(session.key, b"\xff{", ex=600)
                 case _:
-                    await self._server.client.delete(plain_key(session))
+                    await self._server.client.delete(session.key)
 
     async def _wait(self) -> None:
         await asyncio.sleep(self._random.random() * 1.5)

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import partial
 
 from sidecar.dialects.conversation import prompt_facts
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Candidate, Price, Route
-from sidecar.routing.answer import AnswerKind, read_completion
+from sidecar.domain.vocabulary import RouterOutcome
+from sidecar.routing.answer import read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
 from sidecar.routing.rank import RankInputs, rank
 from sidecar.wire.body import peek_body
@@ -90,9 +91,7 @@ def completion(seed: random.Random, route: str) -> bytes:
 
 def prepare(form: PromptForm, body: bytes) -> bytes:
     """All that happens between a call's body and the router's request."""
-    return router_request_body(
-        "router", build_prompt(form, prompt_facts(DialectName.CHAT, body).turns)
-    )
+    return router_request_body("router", build_prompt(form, prompt_facts(CHAT, body).turns))
 
 
 def pairs(form: PromptForm) -> tuple[list[float], int]:
@@ -107,7 +106,7 @@ def pairs(form: PromptForm) -> tuple[list[float], int]:
         prepare(form, body)
         found = read_completion(answer, NAMES)
         micros.append((time.perf_counter() - start) * 1e6)
-        matched += found.kind is AnswerKind.MATCHED and found.route_name == route
+        matched += found.kind is RouterOutcome.MATCHED and found.route_name == route
     return micros, matched
 
 

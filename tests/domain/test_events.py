@@ -1,104 +1,125 @@
-"""Telling observers: all of them, only what they want to hear, and whatever they do."""
+"""Facts reach every observer that hears their type; no observer can disturb a call, and a fact
+that no observer hears is never constructed.
+"""
+
+from __future__ import annotations
 
 import logging
 
+import msgspec
+import pytest
+
+from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Candidate, Decision, Source
-from sidecar.domain.events import BaseObserver
+from sidecar.domain.events import (
+    AffinityOperation,
+    AttemptEnded,
+    CallDecided,
+    CallEnded,
+    Event,
+    FailedOver,
+    Listeners,
+    RequestRefused,
+    RouterAsked,
+)
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import Attempt, AttemptOutcome, CallOutcome, Outcome, Timing
+from sidecar.domain.outcome import Attempt, Outcome, Timing
+from sidecar.domain.vocabulary import (
+    AttemptOutcome,
+    CallOutcome,
+    FailureClass,
+    PinOperation,
+    PinOutcome,
+    RouterOutcome,
+)
 from tests.support.values import a_call
 
 CALL = a_call()
-DECISION = Decision(Source.REQUESTED, ())
-ATTEMPT = Attempt(Candidate("p", "m", "m", "m", frozenset()), AttemptOutcome.OK, 200, 0.1, 0.2)
-OUTCOME = Outcome(CallOutcome.OK, 200, Timing(total_s=1.0))
-ALL = ["admitted", "decided", "attempt", "failed over", "router", "affinity", "ended", "refused"]
+CANDIDATE = Candidate("p", "m", "m", "m", frozenset())
+DECISION = Decision(Source.REQUESTED, (CANDIDATE,))
+ONE_OF_EACH: list[Event] = [
+    CallDecided(CALL, DECISION, 0.1),
+    AttemptEnded(CALL, Attempt(CANDIDATE, AttemptOutcome.OK, 200, 0.1, 0.2)),
+    FailedOver(CALL, CANDIDATE, CANDIDATE, FailureClass.CAPACITY),
+    CallEnded(CALL, DECISION, Outcome(CallOutcome.OK, 200, Timing(total_s=1.0))),
+    RouterAsked(RouterOutcome.MATCHED, 0.1),
+    AffinityOperation(PinOperation.GET, PinOutcome.HIT, 0.1),
+    RequestRefused(CHAT, 400, "invalid_body"),
+]
 
 
-class Listener(BaseObserver):
-    """Hears everything and writes it down."""
+class Listener:
+    """Hears the given types and writes the events down."""
 
-    def __init__(self):
-        self.heard = []
+    def __init__(self, *kinds: type[Event]) -> None:
+        self.kinds = kinds
+        self.heard: list[Event] = []
 
-    def call_admitted(self, call):
-        self.heard.append("admitted")
-
-    def call_decided(self, call, decision, routing_s):
-        self.heard.append("decided")
-
-    def attempt_ended(self, call, attempt):
-        self.heard.append("attempt")
-
-    def failed_over(self, call, failed, following, reason):
-        self.heard.append("failed over")
-
-    def router_asked(self, outcome, seconds):
-        self.heard.append("router")
-
-    def affinity_operation(self, operation, outcome, seconds):
-        self.heard.append("affinity")
-
-    def call_ended(self, call, decision, outcome):
-        self.heard.append("ended")
-
-    def request_refused(self, dialect, status, code):
-        self.heard.append("refused")
+    def listeners(self) -> Listeners:
+        return dict.fromkeys(self.kinds, self.heard.append)
 
 
-class Broken(Listener):
-    """Fails at everything."""
+class Broken:
+    """Fails at everything it hears."""
 
-    def __getattribute__(self, name):
-        if name == "heard":
-            raise RuntimeError("broken observer")
-        return super().__getattribute__(name)
+    def listeners(self) -> Listeners:
+        return dict.fromkeys(map(type, ONE_OF_EACH), self._fail)
 
-
-def _tell(observers: Observers) -> None:
-    observers.call_admitted(CALL)
-    observers.call_decided(CALL, DECISION, 0.1)
-    observers.attempt_ended(CALL, ATTEMPT)
-    observers.failed_over(CALL, ATTEMPT.candidate, ATTEMPT.candidate, "capacity")
-    observers.router_asked("matched", 0.1)
-    observers.affinity_operation("get", "hit", 0.1)
-    observers.call_ended(CALL, DECISION, OUTCOME)
-    observers.request_refused("chat", 400, "invalid_body")
+    def _fail(self, event: Event) -> None:
+        raise RuntimeError("broken observer")
 
 
-def test_every_observer_hears_every_fact():
-    """In the order in which they happen."""
-    one, other = Listener(), Listener()
-    _tell(Observers([one, other]))
-
-    assert [ALL, ALL] == [one.heard, other.heard]
+def test_the_list_of_events_above_is_complete():
+    """A fact that is added later is tested here too."""
+    assert set(Event.__subclasses__()) == {type(event) for event in ONE_OF_EACH}
 
 
-def test_a_broken_observer_changes_nothing_for_the_others(caplog):
-    """It is logged, once a fact, and the call goes on."""
-    listener = Listener()
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_each_type_reaches_those_who_hear_it_and_nobody_else(event):
+    """By its exact type."""
+    kind = type(event)
+    others = [type(each) for each in ONE_OF_EACH if type(each) is not kind]
+    one, another, deaf = Listener(kind), Listener(kind), Listener(*others)
+    observers = Observers([one, another, deaf])
+    observers.emit(event)
+
+    assert kind in observers.heard
+    assert ([event], [event], []) == (one.heard, another.heard, deaf.heard)
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_an_event_is_frozen(event):
+    """Observers share one value; none may change it for the next."""
+    with pytest.raises(AttributeError):
+        setattr(event, msgspec.structs.fields(event)[0].name, None)
+
+
+def test_one_observer_hears_events_in_the_order_in_which_they_happen():
+    """Whatever their types."""
+    listener = Listener(*map(type, ONE_OF_EACH))
+    observers = Observers([listener])
+    for event in ONE_OF_EACH:
+        observers.emit(event)
+
+    assert ONE_OF_EACH == listener.heard
+
+
+def test_an_observer_that_raises_is_logged_and_changes_nothing(caplog):
+    """The other observers hear all events, and the call goes on."""
+    before, after = (Listener(*map(type, ONE_OF_EACH)) for _ in range(2))
+    observers = Observers([before, Broken(), after])
     with caplog.at_level(logging.ERROR):
-        _tell(Observers([Broken(), listener]))
+        for event in ONE_OF_EACH:
+            observers.emit(event)
 
-    assert ALL == listener.heard
-    assert len(ALL) == caplog.text.count("observer failed")
-
-
-def test_what_an_observer_left_out_it_is_not_told():
-    """Facts that nobody hears are not even made."""
-    assert [True, False, False] == [
-        Observers([Listener()]).hear_attempts,
-        Observers([BaseObserver()]).hear_attempts,
-        Observers().hear_attempts,
-    ]
-    _tell(Observers([BaseObserver()]))
+    assert ONE_OF_EACH == before.heard == after.heard
+    assert len(ONE_OF_EACH) == caplog.text.count("observer failed")
 
 
-def test_a_deaf_observer_can_be_told():
-    """Whoever calls it directly loses nothing."""
-    deaf = BaseObserver()
-    deaf.call_admitted(CALL)
-    deaf.call_decided(CALL, DECISION, 0.1)
-    deaf.attempt_ended(CALL, ATTEMPT)
-    deaf.call_ended(CALL, DECISION, OUTCOME)
-    deaf.request_refused("chat", 400, "x")
+def test_without_observers_nothing_is_heard_and_emitting_does_nothing():
+    """Commands that start no listener run like this."""
+    observers = Observers()
+    for event in ONE_OF_EACH:
+        observers.emit(event)
+
+    assert frozenset() == observers.heard

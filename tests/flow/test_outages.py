@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sidecar.affinity.session import plain_key
+from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
-from sidecar.domain.ids import SessionKey
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.routed import Routed, routed, told
 
@@ -277,7 +276,7 @@ async def test_a_redis_that_is_down_at_start():
             second = await house.ask("Xyzzy", headers=headers)
             await redis.start()
             await back(house)
-            value = await redis.client.get(plain_key(SessionKey("s1", None)))
+            value = await redis.client.get(make_session("s1", None).key)
 
     assert ["routed", "pinned"] == [told(reply)[1] for reply in (first, second)]
     assert isinstance(value, bytes)

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from sidecar.dialects.registry import dialect_for
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Call, Operation
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Decision, Source
-from sidecar.domain.events import BaseObserver
+from sidecar.domain.events import Listeners, RequestRefused
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import CallOutcome, Outcome, Timing
+from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Downstream
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
@@ -37,14 +38,17 @@ POLICY = HeaderPolicy(session_headers=("x-model-affinity",), tenant_header="x-or
 Carry = Callable[[Call, Downstream], Awaitable[Outcome]]
 
 
-class _Ear(BaseObserver):
+class _Ear:
     """Writes down what was refused."""
 
     def __init__(self) -> None:
         self.refused: list[tuple[str, int, str]] = []
 
-    def request_refused(self, dialect: str, status: int, code: str) -> None:
-        self.refused.append((dialect, status, code))
+    def listeners(self) -> Listeners:
+        return {RequestRefused: self._write_down}
+
+    def _write_down(self, event: RequestRefused) -> None:
+        self.refused.append((event.dialect, event.status, event.code))
 
 
 class _House:
@@ -61,11 +65,12 @@ class _House:
         models = self.models = ModelTable(
             [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
         )
-        rescue = Rescue({name: dialect_for(name) for name in DialectName})
+        rescue = Rescue(DIALECTS.by_name)
         self.door = DataHandler(
             self,
             models,
             rescue,
+            DIALECTS,
             self.drain,
             Observers([self.ear]),
             SystemClock(),
@@ -103,11 +108,11 @@ def _parts(request: FakeRequest) -> tuple[int, dict[str, str], bytes]:
 
 
 CALLS = {
-    "/v1/chat/completions": (DialectName.CHAT, Operation.GENERATE),
-    "/v1/responses": (DialectName.RESPONSES, Operation.GENERATE),
-    "/v1/messages": (DialectName.MESSAGES, Operation.GENERATE),
-    "/v1/embeddings": (DialectName.EMBEDDINGS, Operation.EMBED),
-    "/v1/messages/count_tokens": (DialectName.MESSAGES, Operation.COUNT_TOKENS),
+    "/v1/chat/completions": (CHAT, Operation.GENERATE),
+    "/v1/responses": (RESPONSES, Operation.GENERATE),
+    "/v1/messages": (MESSAGES, Operation.GENERATE),
+    "/v1/embeddings": (EMBEDDINGS, Operation.EMBED),
+    "/v1/messages/count_tokens": (MESSAGES, Operation.COUNT_TOKENS),
 }
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import (
-    AnswerKind,
     RouterAnswer,
     completion_text,
     read_answer,
@@ -17,7 +17,11 @@ from sidecar.routing.answer import (
 )
 
 KNOWN = ("code", "small talk", "author's note")
-OTHER, UNKNOWN, UNREADABLE = AnswerKind.OTHER, AnswerKind.UNKNOWN_ROUTE, AnswerKind.UNREADABLE
+OTHER, UNKNOWN, UNREADABLE = (
+    RouterOutcome.OTHER,
+    RouterOutcome.UNKNOWN_ROUTE,
+    RouterOutcome.UNREADABLE,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ OTHER, UNKNOWN, UNREADABLE = AnswerKind.OTHER, AnswerKind.UNKNOWN_ROUTE, AnswerK
 )
 def test_a_named_route_is_found(text):
     """As it is, fenced, after text, with wrong quotes, as a string or in a list."""
-    assert RouterAnswer(AnswerKind.MATCHED, "code") == read_answer(text, KNOWN)
+    assert RouterAnswer(RouterOutcome.MATCHED, "code") == read_answer(text, KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_an_apostrophe_in_a_name_survives(text):
     """Quotes are repaired around a name, never inside it, and not at all where nothing is
     broken.
     """
-    assert RouterAnswer(AnswerKind.MATCHED, "author's note") == read_answer(text, KNOWN)
+    assert RouterAnswer(RouterOutcome.MATCHED, "author's note") == read_answer(text, KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ def completion(content: object) -> bytes:
 
 def test_a_completion_is_read_to_its_route():
     """The first choice's text counts."""
-    assert RouterAnswer(AnswerKind.MATCHED, "code") == read_completion(
+    assert RouterAnswer(RouterOutcome.MATCHED, "code") == read_completion(
         completion('{"route": "code"}'), KNOWN
     )
 
@@ -155,7 +159,7 @@ def test_any_text_is_an_answer(text):
     """Never an error, and never a route that is not known."""
     answer = read_answer(text, KNOWN)
 
-    assert (answer.kind is AnswerKind.MATCHED) == (answer.route_name in KNOWN)
+    assert (answer.kind is RouterOutcome.MATCHED) == (answer.route_name in KNOWN)
 
 
 @given(
@@ -165,7 +169,7 @@ def test_any_text_is_an_answer(text):
 )
 def test_any_name_is_found_as_it_is_written(name):
     """Whatever characters an operator puts into a route's name."""
-    assert RouterAnswer(AnswerKind.MATCHED, name) == read_answer(
+    assert RouterAnswer(RouterOutcome.MATCHED, name) == read_answer(
         json.dumps({"route": name}), {name}
     )
 

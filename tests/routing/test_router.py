@@ -11,6 +11,7 @@ import pytest
 
 from sidecar.domain.call import Call
 from sidecar.domain.errors import ConnectFailed, FirstByteTimeout, UpstreamMalformed
+from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.router import CONCURRENT, Router, RouterVerdict
 from tests.support.values import FakeClock, a_call
 
@@ -72,9 +73,9 @@ async def test_a_question_is_one_short_user_message():
     """As routing.md has it, and its answer is the caller's."""
     model = ready()
 
-    assert RouterVerdict("matched", "code", '{"route": "code"}') == await router(model).choose(
-        "which?", KNOWN, a_call()
-    )
+    assert RouterVerdict(RouterOutcome.MATCHED, "code", '{"route": "code"}') == await router(
+        model
+    ).choose("which?", KNOWN, a_call())
     ((body, call),) = model.asked
     assert {
         "model": "m",
@@ -140,7 +141,7 @@ async def test_while_it_is_open_one_probe_a_second_is_made_and_no_call_waits():
     counts = []
     for advance_s in (0.5, 0.4, 0.2, 0.5, 0.4, 0.2):
         clock.advance(advance_s)
-        assert RouterVerdict("breaker_open") == await asker.choose(
+        assert RouterVerdict(RouterOutcome.BREAKER_OPEN) == await asker.choose(
             f"at {clock.monotonic_s()}", KNOWN, a_call()
         )
         await turn_of_the_loop()
@@ -209,7 +210,7 @@ async def test_beyond_its_limit_calls_fall_back_at_once():
     await turn_of_the_loop()
     model.may_answer.set()
 
-    assert (RouterVerdict("busy"), True) == (busy, busy.is_fallback)
+    assert (RouterVerdict(RouterOutcome.BUSY), True) == (busy, busy.is_fallback)
     assert {"matched"} == {asked.outcome for asked in [*await asyncio.gather(*tasks), await shared]}
     assert (64, 64) == (CONCURRENT, len(model.asked))
     assert "matched" == (await asker.choose("later", KNOWN, a_call())).outcome

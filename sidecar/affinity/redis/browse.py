@@ -13,7 +13,6 @@ from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, LinkDo
 from sidecar.affinity.session import parse_key, pattern_of, plain_key
 from sidecar.affinity.store import Page, Pin, StoreUnreachable
 from sidecar.affinity.value import decode
-from sidecar.domain.ids import SessionKey
 
 Submit = Callable[[Sequence[Command], Take], asyncio.Future[Any]]
 _WAIT_S: Final = 5.0
@@ -40,7 +39,7 @@ class PinBrowser:
         """See `AffinityStore.of_session`. The plain key, and all that begins with it and a
         tilde.
         """
-        plain = plain_key(SessionKey(session_id, tenant))
+        plain = plain_key(tenant, session_id)
         pins: list[Pin] = []
         cursor = b"0"
         while True:

@@ -11,31 +11,36 @@ from redis.exceptions import ResponseError
 
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import is_forbidden, refuses_writes, words_of
-from sidecar.runtime.breaker import Breaker
+from sidecar.runtime.breaker import Breaker, BreakerPolicy
 
 _log: Final = logging.getLogger("sidecar.affinity")
+
+BREAKER: Final = BreakerPolicy(failures_in_a_row=5, share=0.5, of_last=20, window_s=0.015)
+"""A Redis that forks, or runs one slow command, is late for every call of that moment. The window
+counts that as one failure: to leave Redis alone for it would cost more than the delay did."""
 
 
 class StoreHealth:
     """The breaker between the near cache and the connection. ``drop`` gives the connection up."""
 
-    def __init__(self, near: NearCache, breaker: Breaker) -> None:
+    def __init__(self, near: NearCache, monotonic_s: Callable[[], float]) -> None:
         self.is_asked = asyncio.Event()
         """Set while Redis is asked."""
         self.drop: Callable[[], None] = _nothing
         self._near = near
-        self._breaker = breaker
+        self._breaker = Breaker(BREAKER)
+        self._monotonic_s = monotonic_s
         self._is_refusing = False
         self._is_fenced = False
 
     def served(self) -> None:
         """Redis has answered, whatever the answer."""
-        self._breaker.served()
+        self._breaker.served(self._monotonic_s())
 
     def failed(self) -> None:
         """Redis has not answered, or not in time."""
-        self._breaker.failed()
-        if self._breaker.is_tripped and not self._near.is_alone:
+        self._breaker.failed(self._monotonic_s())
+        if self._breaker.is_open and not self._near.is_alone:
             self._be_alone()
             _log.warning("redis does not answer: pins are kept here until it does")
             self.drop()

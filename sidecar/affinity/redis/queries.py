@@ -11,20 +11,21 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
-from sidecar.affinity.call_budget import BudgetSpent, Patience, PerOperationBudget
+from sidecar.affinity.call_budget import BudgetSpent, CallBudget, PerOperationBudget
 from sidecar.affinity.near_cache import Entry, NearCache, is_of_lane
 from sidecar.affinity.redis.errors import is_forbidden, refusal_among
 from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import STALL_TICKS, TICK_S, RedisLink
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, LinkDown, Take
 from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
-from sidecar.affinity.session import lane_key, lane_key_of, plain_key
+from sidecar.affinity.session import lane_suffix
 from sidecar.affinity.value import decode, encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.events import AffinityOperation
+from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
-from sidecar.runtime.breaker import Breaker
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 
 _UNTRACKED_S: Final = 1.0
 """How long an entry is believed where the server does not track."""
@@ -78,8 +79,8 @@ class PinQueries:
         self._policy = policy
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
-        self._lookups: dict[SessionKey, asyncio.Future[Any]] = {}
-        self.edges = StoreHealth(self.near, Breaker(clock.monotonic_s))
+        self._lookups: dict[str, asyncio.Future[Any]] = {}
+        self.edges = StoreHealth(self.near, clock.monotonic_s)
         self.link: RedisLink = make_link(
             on_up=lambda: self.edges.came_up(is_tracking=self.link.is_tracking),
             on_down=self.edges.went_down,
@@ -88,16 +89,16 @@ class PinQueries:
         )
         self.edges.drop = self.link.drop
 
-    def look_up(self, session: SessionKey) -> asyncio.Future[Any]:
+    def look_up(self, session: Session) -> asyncio.Future[Any]:
         """What stands for the session's lane, and what to call that; one question for all who ask
         at once.
         """
-        flight = self._lookups.get(session)
+        flight = self._lookups.get(session.lane_key)
         if flight is not None:
             return flight
-        plain, lane = plain_key(session), lane_key(session)
+        plain, lane = session.key, session.lane_key
 
-        def take(replies: list[Any]) -> tuple[list[Found], str]:
+        def take(replies: list[Any]) -> tuple[list[Found], PinOutcome]:
             if (refusal := refusal_among(replies)) is not None:
                 raise refusal
             found = self._found((plain, lane), replies)
@@ -105,7 +106,9 @@ class PinQueries:
             if own:
                 self._live_on(own[0])
             is_stale = not found and any(replies[::2])
-            return own, "hit" if own else "stale_value" if is_stale else "miss"
+            if own:
+                return own, PinOutcome.HIT
+            return own, PinOutcome.STALE_VALUE if is_stale else PinOutcome.MISS
 
         reads: list[Command] = [
             ("GETRANGE", plain, 0, 4095),
@@ -114,13 +117,11 @@ class PinQueries:
             ("PTTL", lane),
         ]
         flight = self.link.submit(reads, take)
-        self._lookups[session] = flight
-        flight.add_done_callback(lambda _: self._lookups.pop(session, None))
+        self._lookups[session.lane_key] = flight
+        flight.add_done_callback(lambda _: self._lookups.pop(session.lane_key, None))
         return flight
 
-    async def seen(
-        self, session: SessionKey, seen: Binding, patience: Patience
-    ) -> tuple[str, bytes]:
+    async def seen(self, session: Session, seen: Binding, budget: CallBudget) -> tuple[str, bytes]:
         """Where ``seen`` stands, and in which bytes: another writer may have put it in other
         words.
         """
@@ -128,84 +129,96 @@ class PinQueries:
         if entry is not None and entry.binding == seen:
             return key, entry.raw
         if not self.near.is_alone:
-            own, _ = await self.wait("get", self.look_up(session), patience) or ((), "")
+            own, _ = await self.wait(PinOperation.GET, self.look_up(session), budget) or (
+                (),
+                None,
+            )
             for found in own:
                 if found.binding == seen:
                     return found.key, found.raw
         return key, encode(seen)
 
     async def run(
-        self, name: str, keys: tuple[str, ...], arguments: Arguments, patience: Patience
+        self,
+        operation: PinOperation,
+        keys: tuple[str, ...],
+        arguments: Arguments,
+        budget: CallBudget,
     ) -> _Told | None:
         """Run a script; what stands under the session's key then, and its bytes. None where nobody
         knows.
         """
-        take = self._taker(name, keys, arguments)
+        take = self._taker(operation, keys, arguments)
         try:
-            command = ("EVALSHA", SHAS[name], len(keys), *keys, *arguments)
-            told: _Told | None = await self.wait(name, self.link.submit([command], take), patience)
+            command = ("EVALSHA", SHAS[operation], len(keys), *keys, *arguments)
+            told: _Told | None = await self.wait(
+                operation, self.link.submit([command], take), budget
+            )
         except NoScriptError:  # somebody flushed the server's scripts
-            command = ("EVAL", SCRIPTS[name], len(keys), *keys, *arguments)
-            patience.is_spent = False
-            told = await self.wait(name, self.link.submit([command], take), patience)
+            command = ("EVAL", SCRIPTS[operation], len(keys), *keys, *arguments)
+            budget.is_spent = False
+            told = await self.wait(operation, self.link.submit([command], take), budget)
         return told
 
-    def confirm_other_lane(self, session: SessionKey) -> None:
+    def confirm_other_lane(self, session: Session) -> None:
         """Begin to confirm what another lane is known to have under the session's plain key, where
         that is in doubt.
 
         It goes to Redis before what is asked for this lane: a Redis that came back empty would give
         the key to whichever lane comes first, and the other one's pin would be forgotten here.
         """
-        key = plain_key(session)
+        key = session.key
         entry = self.near.unverified(key)
         if entry is not None and not is_of_lane(entry.binding, session):
-            name, keys, arguments = self._restoring(key, entry)
+            operation, keys, arguments = self._restoring(key, entry)
             self.link.submit(
-                [("EVALSHA", SHAS[name], len(keys), *keys, *arguments)],
-                self._taker(name, keys, arguments),
+                [("EVALSHA", SHAS[operation], len(keys), *keys, *arguments)],
+                self._taker(operation, keys, arguments),
             )
 
-    async def move(self, key: str, entry: Entry, patience: Patience) -> Binding:
+    async def move(self, key: str, entry: Entry, budget: CallBudget) -> Binding:
         """What stands once a move that was made while Redis was gone has been written, unless
         another has moved it.
         """
         began_s = self._monotonic_s()
-        told = await self.run(*self._restoring(key, entry), patience)
+        told = await self.run(*self._restoring(key, entry), budget)
         if told is None or told[0] is None:
             return entry.binding
-        self.report("replace", "replaced" if told[0] == entry.binding else "lost", began_s)
+        is_moved = told[0] == entry.binding
+        outcome = PinOutcome.REPLACED if is_moved else PinOutcome.LOST
+        self.report(PinOperation.REPLACE, outcome, began_s)
         return told[0]
 
     async def restore(self, batch: Sequence[tuple[str, Entry]]) -> bool:
         """Write back what was pinned meanwhile: the first writer still wins, and a loser adopts."""
-        patience = PerOperationBudget(
+        budget = PerOperationBudget(
             max(self._policy.budget_s, _RESTORE_S), self._monotonic_s
         )  # no call waits for it
         replies = await asyncio.gather(
-            *(self.run(*self._restoring(key, entry), patience) for key, entry in batch)
+            *(self.run(*self._restoring(key, entry), budget) for key, entry in batch)
         )
         for (_, entry), reply in zip(batch, replies, strict=True):
             if reply is not None:
-                outcome = "claimed" if reply[0] == entry.binding else "adopted"
-                self._observers.affinity_operation("write_back", outcome, 0.0)
+                is_written = reply[0] == entry.binding
+                outcome = PinOutcome.CLAIMED if is_written else PinOutcome.ADOPTED
+                self.report(PinOperation.WRITE_BACK, outcome)
         are_written = None not in replies
         if are_written:
             self.edges.wrote()
         return are_written
 
-    def _restoring(self, key: str, entry: Entry) -> tuple[str, tuple[str, ...], Arguments]:
+    def _restoring(self, key: str, entry: Entry) -> tuple[PinOperation, tuple[str, ...], Arguments]:
         """The script that writes an entry unless another stands in its place, its keys and its
         arguments.
         """
         ttl_ms = self._policy.ttl_ms
         if entry.base:
-            return "replace", (key,), (entry.base, entry.raw, ttl_ms, 1)
+            return PinOperation.REPLACE, (key,), (entry.base, entry.raw, ttl_ms, 1)
         lane = entry.binding.requested_model or ""
-        keys = key, key if "~" in key else lane_key_of(key, lane)
-        return "claim", keys, (lane, entry.raw, ttl_ms, b"")
+        keys = key, key if "~" in key else key + lane_suffix(lane)
+        return PinOperation.CLAIM, keys, (lane, entry.raw, ttl_ms, b"")
 
-    def _taker(self, name: str, keys: tuple[str, ...], arguments: Arguments) -> Take:
+    def _taker(self, operation: PinOperation, keys: tuple[str, ...], arguments: Arguments) -> Take:
         written = arguments[1] if len(arguments) > 1 else None
 
         def take(replies: list[Any]) -> _Told:
@@ -221,7 +234,7 @@ class PinQueries:
             key, raw = keys[told[0] - 1], told[2 * told[0] - 1]
             if raw == written:
                 self._read_again(key)
-            for each in found if name == "claim" else ():
+            for each in found if operation is PinOperation.CLAIM else ():
                 if each.key == key:
                     self._live_on(each)
             return decode(raw), raw
@@ -232,36 +245,39 @@ class PinQueries:
         """Begin the TTL anew in Redis; nobody waits for it."""
 
         def take(replies: list[Any]) -> None:
-            outcome = "hit"
+            outcome = PinOutcome.HIT
             if replies[0] == 0:
-                outcome = "miss"
+                outcome = PinOutcome.MISS
                 self.near.forget_foreign(key)  # it was evicted
             elif replies[0] == 1:
                 self._read_again(key)
             else:
-                outcome = "skipped"
-            self._observers.affinity_operation("refresh", outcome, 0.0)
+                outcome = PinOutcome.SKIPPED
+            self.report(PinOperation.REFRESH, outcome)
 
         self.link.submit([("PEXPIRE", key, self._policy.ttl_ms)], take)
 
-    async def wait(self, name: str, reply: asyncio.Future[Any], patience: Patience) -> Any:  # noqa: ANN401
+    async def wait(
+        self, operation: PinOperation, reply: asyncio.Future[Any], budget: CallBudget
+    ) -> Any:  # noqa: ANN401
         """What came of a question; None where nothing did. Raises: NoScriptError."""
         began_s = self._monotonic_s()
         try:
-            result = await patience.wait(reply)
+            result = await budget.wait(reply)
         except NoScriptError:
             raise
         except BudgetSpent as late:
-            self.report(name, "timeout", began_s)
+            self.report(operation, PinOutcome.TIMEOUT, began_s)
             if not late.is_own_fault:
                 self.edges.failed()
         except ResponseError as error:
             is_skipped = self.edges.is_refusal(error)
-            self.report(name, "skipped" if is_skipped else "error", began_s)
+            outcome = PinOutcome.SKIPPED if is_skipped else PinOutcome.ERROR
+            self.report(operation, outcome, began_s)
             if not is_skipped:
                 self.edges.failed()
         except LinkDown:
-            self.report(name, "error", began_s)
+            self.report(operation, PinOutcome.ERROR, began_s)
             self.edges.failed()
         else:
             self.edges.served()
@@ -325,6 +341,10 @@ class PinQueries:
         for key in keys or ():
             self.near.forget_foreign(key.decode("latin-1"))
 
-    def report(self, operation: str, outcome: str, began_s: float) -> None:
-        """Report an operation that took until now."""
-        self._observers.affinity_operation(operation, outcome, self._monotonic_s() - began_s)
+    def report(
+        self, operation: PinOperation, outcome: PinOutcome, began_s: float | None = None
+    ) -> None:
+        """Report an operation that took from ``began_s`` until now, or that no call waited for."""
+        if AffinityOperation in self._observers.heard:
+            waited_s = 0.0 if began_s is None else self._monotonic_s() - began_s
+            self._observers.emit(AffinityOperation(operation, outcome, waited_s))

@@ -1,7 +1,7 @@
 """Pins shared by all pods through one Redis, with a coherent cache in front of it and a shadow for
 when it is gone.
 
-Source: affinity.md. Nothing here raises for an outage; no call waits longer than its patience.
+Source: affinity.md. Nothing here raises for an outage; no call waits longer than its budget.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sidecar.affinity.call_budget import Patience, PerOperationBudget
+from sidecar.affinity.call_budget import CallBudget, PerOperationBudget
 from sidecar.affinity.near_cache import is_of_lane
 from sidecar.affinity.redis.browse import PinBrowser
 from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.queries import PinQueries, StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
-from sidecar.affinity.session import lane_key, plain_key
 from sidecar.affinity.store import Page, Pin
 from sidecar.affinity.value import encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.events import AffinityOperation
+from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.runtime.lifecycle import Tasks
 
+_NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
 _TRIES: Final = 2
 """The second one in the place of what the first one found and nobody can read."""
 
@@ -78,96 +80,102 @@ class RedisStore:
         """Entries that were made while Redis was gone."""
         return self._near.dirty_entries
 
-    def patience(self) -> Patience:
-        """See `AffinityStore.patience`."""
-        return Patience(self._policy.budget_s, self._monotonic_s)
+    def budget(self) -> CallBudget:
+        """See `AffinityStore.budget`."""
+        return CallBudget(self._policy.budget_s, self._monotonic_s)
 
-    def get_nowait(self, session: SessionKey) -> Binding | None:
+    def get_nowait(self, session: Session) -> Binding | None:
         """See `AffinityStore.get_nowait`."""
         found = self._near.find(session)
         if found is None:
             return None
         key, entry = found
-        self._observers.affinity_operation("get", "near_hit", 0.0)
+        self._observers.emit(_NEAR_HIT)
         is_renewed = self._policy.is_sliding and self._near.renew(entry, self._policy.ttl_s)
         if is_renewed and not entry.is_dirty and not entry.is_lasting:
             self._redis.refresh(key)
         return entry.binding
 
-    async def get(self, session: SessionKey, patience: Patience | None = None) -> Binding | None:
+    async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """See `AffinityStore.get`."""
         binding = self.get_nowait(session)
         if binding is not None:
             return binding
-        patience = patience or self.patience()
+        budget = budget or self.budget()
         key, held = self._near.place(session)
-        if self._near.is_alone or patience.is_spent:
-            self._observers.affinity_operation("get", "skipped", 0.0)
+        if self._near.is_alone or budget.is_spent:
+            self._redis.report(PinOperation.GET, PinOutcome.SKIPPED)
             return None if held is None else held.binding
         if held is not None and held.base:
-            standing = await self._redis.move(key, held, patience)
+            standing = await self._redis.move(key, held, budget)
             if is_of_lane(standing, session):
                 return standing
         if held is not None and self._near.is_in_doubt(held):
             # A claim confirms it, and repairs a Redis that came back empty.
-            return await self.claim(session, held.binding, patience)
+            return await self.claim(session, held.binding, budget)
         began_s = self._monotonic_s()
         self._redis.confirm_other_lane(session)
-        own, outcome = await self._redis.wait("get", self._redis.look_up(session), patience) or (
-            (),
-            "",
-        )
-        if not outcome:
+        own, outcome = await self._redis.wait(
+            PinOperation.GET, self._redis.look_up(session), budget
+        ) or ((), None)
+        if outcome is None:
             return None if held is None else held.binding  # nobody knows better
-        self._redis.report("get", outcome, began_s)
+        self._redis.report(PinOperation.GET, outcome, began_s)
         return own[0].binding if own else None
 
     async def claim(
-        self, session: SessionKey, binding: Binding, patience: Patience | None = None
+        self, session: Session, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
         """See `AffinityStore.claim`."""
-        patience = patience or self.patience()
-        keys, raw, began_s = (plain_key(session), lane_key(session)), b"", self._monotonic_s()
+        budget = budget or self.budget()
+        keys, raw, began_s = (session.key, session.lane_key), b"", self._monotonic_s()
         self._redis.confirm_other_lane(session)
         for _ in range(_TRIES):
-            if self._near.is_alone or patience.is_spent:
-                self._observers.affinity_operation("claim", "skipped", 0.0)
+            if self._near.is_alone or budget.is_spent:
+                self._redis.report(PinOperation.CLAIM, PinOutcome.SKIPPED)
                 break
-            arguments = session.requested_model, encode(binding), self._policy.ttl_ms, raw
-            standing, raw = await self._redis.run("claim", keys, arguments, patience) or (None, b"")
+            arguments = session.lane, encode(binding), self._policy.ttl_ms, raw
+            standing, raw = await self._redis.run(PinOperation.CLAIM, keys, arguments, budget) or (
+                None,
+                b"",
+            )
             if standing is not None:
-                self._redis.report(
-                    "claim", "claimed" if standing == binding else "adopted", began_s
-                )
+                is_ours = standing == binding
+                made = PinOutcome.CLAIMED if is_ours else PinOutcome.ADOPTED
+                self._redis.report(PinOperation.CLAIM, made, began_s)
                 return standing
         return self._near.claim(session, binding, self._policy.ttl_s)
 
     async def replace(
-        self, session: SessionKey, seen: Binding, binding: Binding, patience: Patience | None = None
+        self, session: Session, seen: Binding, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
         """See `AffinityStore.replace`."""
-        patience = patience or PerOperationBudget(self._policy.budget_s, self._monotonic_s)
+        budget = budget or PerOperationBudget(self._policy.budget_s, self._monotonic_s)
         _, held = self._near.place(session)
         if held is not None and held.is_dirty:
             # Redis has not heard of it yet: what is written back is the newer one.
-            self._observers.affinity_operation("replace", "skipped", 0.0)
+            self._redis.report(PinOperation.REPLACE, PinOutcome.SKIPPED)
             return self._near.replace(session, seen, binding, self._policy.ttl_s)
         began_s = self._monotonic_s()
-        key, raw = await self._redis.seen(session, seen, patience)
+        key, raw = await self._redis.seen(session, seen, budget)
         told = None
-        if not self._near.is_alone and not patience.is_spent:
+        if not self._near.is_alone and not budget.is_spent:
             told = await self._redis.run(
-                "replace", (key,), (raw, encode(binding), self._policy.ttl_ms, 0), patience
+                PinOperation.REPLACE,
+                (key,),
+                (raw, encode(binding), self._policy.ttl_ms, 0),
+                budget,
             )
         if told is None:
-            self._observers.affinity_operation("replace", "skipped", 0.0)
+            self._redis.report(PinOperation.REPLACE, PinOutcome.SKIPPED)
             return self._keep_move(session, seen, binding, (key, raw))
-        self._redis.report("replace", "replaced" if told[0] == binding else "lost", began_s)
+        outcome = PinOutcome.REPLACED if told[0] == binding else PinOutcome.LOST
+        self._redis.report(PinOperation.REPLACE, outcome, began_s)
         # What stands there may be another lane's by now: then nothing stands for this one.
         return told[0] if told[0] is not None and is_of_lane(told[0], session) else binding
 
     def _keep_move(
-        self, session: SessionKey, seen: Binding, binding: Binding, place: tuple[str, bytes]
+        self, session: Session, seen: Binding, binding: Binding, place: tuple[str, bytes]
     ) -> Binding:
         """A move that cannot be written holds here, also where what it moves was not kept."""
         key, raw = place
@@ -175,21 +183,22 @@ class RedisStore:
             self._near.put(key, seen, self._policy.ttl_s, raw)
         return self._near.replace(session, seen, binding, self._policy.ttl_s)
 
-    async def release(self, session: SessionKey, seen: Binding) -> None:
+    async def release(self, session: Session, seen: Binding) -> None:
         """See `AffinityStore.release`."""
-        patience, began_s = (
+        budget, began_s = (
             PerOperationBudget(self._policy.budget_s, self._monotonic_s),
             self._monotonic_s(),
         )
-        key, raw = await self._redis.seen(session, seen, patience)
+        key, raw = await self._redis.seen(session, seen, budget)
         self._near.release(session, seen)
         told = (
             None
             if self._near.is_alone
-            else await self._redis.run("release", (key,), (raw,), patience)
+            else await self._redis.run(PinOperation.RELEASE, (key,), (raw,), budget)
         )
         if told is not None:
-            self._redis.report("release", "released" if told[0] is None else "lost", began_s)
+            outcome = PinOutcome.RELEASED if told[0] is None else PinOutcome.LOST
+            self._redis.report(PinOperation.RELEASE, outcome, began_s)
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
         """See `AffinityStore.page`."""

@@ -12,10 +12,10 @@ import pytest
 from redis.asyncio.connection import SSLConnection
 
 from sidecar.affinity.redis.connect import connection_maker
+from sidecar.affinity.session import make_session
 from sidecar.affinity.store import StoreUnreachable
 from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
-from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_redis import until
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, Heard, a_pin, redis_store
 from tests.support.redis_server import KINDS, redis_server
@@ -35,7 +35,7 @@ async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind
     of them.
     """
     heard = Heard()
-    foreign = SessionKey("s1", "zeta", GPT)
+    foreign = make_session("s1", "zeta", GPT)
     async with redis_server(kind) as server:
         await server.client.execute_command("ACL", "SETUSER", *acl_words())
         async with redis_store(

@@ -11,16 +11,16 @@ import pytest
 import pytest_asyncio
 
 from sidecar.affinity.redis.store import RedisStore
-from sidecar.affinity.session import lane_key, plain_key
+from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode, encode
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 from tests.contract.affinity.test_redis import KEY, model_of, until
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
 from tests.support.holding_proxy import holding_proxy
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
 FOREIGN = b'{"model_name": "openai/x"}'
-OTHER = SessionKey("s1", "acme", "openai/other")
+OTHER = make_session("s1", "acme", "openai/other")
 
 
 @pytest_asyncio.fixture(params=KINDS)
@@ -29,7 +29,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[RedisServer]:
         yield running
 
 
-async def _use(store: RedisStore, session: SessionKey) -> list[str | None]:
+async def _use(store: RedisStore, session: Session) -> list[str | None]:
     """Twelve calls, over more than the TTL of 0.6 s."""
     models = []
     for _ in range(12):
@@ -53,7 +53,7 @@ async def test_a_lane_that_is_used_lives_on_alone(server):
         await store.claim(SIDE, a_pin(MINI, MINI))
 
         assert [MINI] * 12 == await _use(store, SIDE)
-        assert [lane_key(SIDE)] == await server.key_names()
+        assert [SIDE.lane_key] == await server.key_names()
 
 
 @pytest.mark.parametrize("how", ["SET", "claim", "FLUSHALL", "lost"])
@@ -168,7 +168,7 @@ async def test_what_expired_while_redis_was_gone_is_forgotten(server):
         server.kill()
         await until(lambda: not store.is_up)
         for number in range(50):
-            await store.claim(SessionKey(f"e{number}", None, GPT), a_pin())
+            await store.claim(make_session(f"e{number}", None, GPT), a_pin())
         await asyncio.sleep(0.06)  # sleep: the TTL runs
         await server.start()
         await until(lambda: store.is_up and store.shadow_entries == 0)
@@ -249,7 +249,7 @@ async def test_a_move_that_redis_refuses_holds_here(server, has_near_cache):
         await server.client.config_set("maxmemory", "0")
         await until(lambda: store.shadow_entries == 0)
 
-        assert moved == decode(await server.client.get(plain_key(MAIN)))
+        assert moved == decode(await server.client.get(MAIN.key))
 
 
 async def test_pins_that_are_written_back_share_no_calls_budget(server):
@@ -262,7 +262,7 @@ async def test_pins_that_are_written_back_share_no_calls_budget(server):
         server.kill()
         await until(lambda: not store.is_up)
         for number in range(300):
-            await store.claim(SessionKey(f"c{number}", None, GPT), a_pin())
+            await store.claim(make_session(f"c{number}", None, GPT), a_pin())
         await server.start()
         await until(lambda: store.is_up)
         wire.hold()
@@ -284,11 +284,11 @@ async def test_a_pin_gives_way_to_one_that_its_lane_has_under_its_own_key(server
         await until(lambda: not store.is_up)
         await store.claim(SIDE, a_pin(MINI, MINI))
         await server.start()
-        await server.client.set(lane_key(SIDE), encode(a_pin("openai/x", MINI)))
+        await server.client.set(SIDE.lane_key, encode(a_pin("openai/x", MINI)))
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
         assert "openai/x" == await model_of(store, SIDE)
-        assert [lane_key(SIDE)] == await server.key_names()
+        assert [SIDE.lane_key] == await server.key_names()
 
 
 async def test_a_key_that_another_lane_has_taken_meanwhile_tells_nothing(server):
@@ -314,6 +314,6 @@ async def test_a_key_that_another_lane_has_taken_meanwhile_tells_nothing(server)
 async def test_a_lanes_key_that_holds_another_lanes_pin_is_no_pin(server):
     """Whoever wrote it there: it is read in the same way with and without waiting."""
     await server.client.set(KEY, encode(a_pin()))
-    await server.client.set(lane_key(SIDE), encode(a_pin("openai/x", "openai/other")))
+    await server.client.set(SIDE.lane_key, encode(a_pin("openai/x", "openai/other")))
     async with redis_store(server) as store:
         assert [None, None] == [await store.get(SIDE), store.get_nowait(SIDE)]

@@ -14,9 +14,8 @@ import pytest_asyncio
 
 from sidecar.affinity.redis import link as redis_link
 from sidecar.affinity.redis import read_only
-from sidecar.affinity.session import plain_key
+from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
-from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_redis import KEY, model_of, until
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
 from tests.support.holding_proxy import holding_proxy
@@ -91,9 +90,9 @@ async def test_writes_that_are_paused_keep_everybody_away(server):
     async with redis_store(server, heard, budget_s=0.02) as store:
         await server.client.client_pause(4000, all=False)
         for number in range(20):
-            key, patience = SessionKey(f"h{number}", None, GPT), store.patience()
-            await store.get(key, patience)
-            await store.claim(key, a_pin(), patience)
+            key, budget = make_session(f"h{number}", None, GPT), store.budget()
+            await store.get(key, budget)
+            await store.claim(key, a_pin(), budget)
         assert not store.is_up
         before = heard.operations.copy()
         await until(lambda: store.is_up)
@@ -109,14 +108,14 @@ async def test_a_user_without_a_right_is_no_outage(server, missing, caplog):
     """What it may do is done, the rest is kept here and counted; said once, and the connection
     stays.
     """
-    await server.client.set(plain_key(SIDE), OLD)
+    await server.client.set(SIDE.key, OLD)
     await server.client.acl_setuser(
         "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=[f"-{missing}"]
     )
     heard = Heard()
     async with redis_store(server, heard, user="app") as store:
         for number in range(30):
-            key = SessionKey(f"f{number}", None, GPT)
+            key = make_session(f"f{number}", None, GPT)
             assert await store.get(key) is None
             assert a_pin() == await store.claim(key, a_pin())
             assert a_pin() == await store.get(key)
@@ -143,7 +142,7 @@ async def test_a_key_that_is_fenced_off_is_not_in_the_way_of_others(server):
         categories=["+@all"],
         channels=["*"],
     )
-    foreign = SessionKey("s1", "zeta", GPT)
+    foreign = make_session("s1", "zeta", GPT)
     async with redis_store(server, user="app") as store:
         server.kill()
         await until(lambda: not store.is_up)
@@ -169,14 +168,14 @@ async def test_a_key_that_is_fenced_off_is_not_in_the_way_of_others(server):
 async def test_a_server_that_takes_no_writes_is_no_outage(server, refusal):
     """Reads go on for as long as it lasts, and no breaker opens."""
     heard = Heard()
-    await server.client.set(plain_key(SIDE), FOREIGN)
+    await server.client.set(SIDE.key, FOREIGN)
     async with redis_store(server, heard) as store:
         if refusal == "full":
             await server.client.config_set("maxmemory", "1")
         else:
             await server.client.replicaof("127.0.0.1", "1")
         for number in range(30):
-            await store.claim(SessionKey(f"f{number}", None, GPT), a_pin())
+            await store.claim(make_session(f"f{number}", None, GPT), a_pin())
         assert (True, 30) == (store.is_up, store.shadow_entries)
         assert "openai/x" == await model_of(store, SIDE)
 
@@ -237,7 +236,7 @@ async def test_a_push_that_nobody_asked_for_is_no_reply():
     async with scripted(answer) as port, redis_server() as any_server:
         async with redis_store(any_server, port=port) as store:
             one, other = await asyncio.gather(
-                store.get(MAIN), store.get(SessionKey("s2", "acme", GPT))
+                store.get(MAIN), store.get(make_session("s2", "acme", GPT))
             )
 
     assert ("openai/of-s1", None) == (one and one.model_name, other)
@@ -311,7 +310,7 @@ async def test_a_server_that_is_late_once_is_no_outage(server, sessions):
     asked on.
     """
     heard = Heard()
-    keys = [SessionKey(f"l{number % sessions}", None, GPT) for number in range(20)]
+    keys = [make_session(f"l{number % sessions}", None, GPT) for number in range(20)]
     async with redis_store(server, heard, budget_s=0.02) as store:
         server.pause()
         assert {None} == set(await asyncio.gather(*(store.get(key) for key in keys)))
@@ -334,7 +333,7 @@ async def test_a_server_that_stays_read_only_is_looked_into_ever_more_rarely(ser
         await server.client.replicaof("127.0.0.1", "1")
         before = (await server.client.info("stats"))["total_connections_received"]
         for number in range(30):
-            await store.claim(SessionKey(f"f{number}", None, GPT), a_pin())
+            await store.claim(make_session(f"f{number}", None, GPT), a_pin())
             await asyncio.sleep(0.03)  # sleep: time in which connections would come
         after = (await server.client.info("stats"))["total_connections_received"]
 

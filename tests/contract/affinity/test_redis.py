@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.session import lane_key, plain_key
+from sidecar.affinity.session import make_session
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.decision import Binding
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.ids import Session
 from tests.bench.bench_affinity import names
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
 from tests.support.redis_server import KINDS, RedisServer, redis_server
@@ -37,7 +37,7 @@ async def until(true: object) -> None:
             await asyncio.sleep(0.002)  # sleep: Redis says it in its own time
 
 
-async def model_of(store: AffinityStore, key: SessionKey = MAIN) -> str | None:
+async def model_of(store: AffinityStore, key: Session = MAIN) -> str | None:
     """The pinned model, None where there is none."""
     binding = await store.get(key)
     return None if binding is None else binding.model_name
@@ -53,8 +53,8 @@ async def test_keys_and_values_are_planos(server):
     assert (GPT, "code", GPT, 1) == tuple(
         value[key] for key in ("model_name", "route_name", "requested_model", "generation")
     )
-    assert {plain_key(MAIN), lane_key(SIDE)} == {key.decode() for key in await server.client.keys()}
-    assert (KEY, f"{KEY}~openai%2Fgpt-4o-mini") == (plain_key(MAIN), lane_key(SIDE))
+    assert {MAIN.key, SIDE.lane_key} == {key.decode() for key in await server.client.keys()}
+    assert (KEY, f"{KEY}~openai%2Fgpt-4o-mini") == (MAIN.key, SIDE.lane_key)
     assert 0 < await server.client.pttl(KEY) <= 600_000
 
 
@@ -183,7 +183,7 @@ async def test_a_redis_that_comes_back_empty_is_repaired(server):
 
 async def test_pins_made_meanwhile_are_written_back(server):
     """The first writer still wins, and the loser adopts."""
-    lost, kept = SessionKey("s2", None, GPT), SessionKey("s3", None, GPT)
+    lost, kept = make_session("s2", None, GPT), make_session("s3", None, GPT)
     heard = Heard()
     async with redis_store(server, heard) as store:
         server.kill()
@@ -193,7 +193,7 @@ async def test_pins_made_meanwhile_are_written_back(server):
             assert a_pin(MINI) == await store.get(key)
         assert 2 == store.shadow_entries
         await server.start()
-        await server.client.set(plain_key(lost), b'{"model_name": "openai/x"}')
+        await server.client.set(lost.key, b'{"model_name": "openai/x"}')
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
         assert ["openai/x", MINI] == [await model_of(store, key) for key in (lost, kept)]
@@ -217,9 +217,9 @@ async def test_a_redis_that_hangs_costs_one_budget_a_call_until_the_breaker_open
         calls = after = 0
         while after < 15:  # calls after the breaker has opened
             after += not store.is_up
-            key, patience = SessionKey(f"h{calls}", None, GPT), store.patience()
-            assert await store.get(key, patience) is None
-            assert a_pin() == await store.claim(key, a_pin(), patience)
+            key, budget = make_session(f"h{calls}", None, GPT), store.budget()
+            assert await store.get(key, budget) is None
+            assert a_pin() == await store.claim(key, a_pin(), budget)
             calls += 1
         # Where this machine was late itself that says nothing of Redis, and a wait in vain is one
         # more.
@@ -236,7 +236,7 @@ async def test_a_redis_that_hangs_costs_one_budget_a_call_until_the_breaker_open
 
 async def test_read_only_and_full_servers_serve_reads(server):
     """Writes are skipped: pins hold here."""
-    other = SessionKey("s2", None, GPT)
+    other = make_session("s2", None, GPT)
     async with redis_store(server) as store:
         await store.claim(MAIN, a_pin())
         await server.client.config_set("maxmemory", "1")
@@ -248,7 +248,7 @@ async def test_read_only_and_full_servers_serve_reads(server):
 async def test_who_goes_away_leaves_the_others_their_answers(server):
     """A hundred lookups, every second one cancelled in flight."""
     async with redis_store(server) as store:
-        keys = [SessionKey(f"c{number}", None, GPT) for number in range(100)]
+        keys = [make_session(f"c{number}", None, GPT) for number in range(100)]
         for number, key in enumerate(keys):
             await store.claim(key, a_pin(f"openai/m{number}"))
         async with redis_store(server) as cold, asyncio.TaskGroup() as group:
@@ -270,7 +270,7 @@ async def test_lookups_of_one_turn_leave_together(server):
     async with redis_store(server) as store:
         before = (await server.client.info("stats"))["total_reads_processed"]
         await asyncio.gather(
-            *(store.get(SessionKey(f"t{number}", None, GPT)) for number in range(100))
+            *(store.get(make_session(f"t{number}", None, GPT)) for number in range(100))
         )
         after = (await server.client.info("stats"))["total_reads_processed"]
 

@@ -20,32 +20,35 @@ from sidecar.affinity.redis.connect import connection_maker
 from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.queries import StorePolicy
 from sidecar.affinity.redis.store import RedisStore
+from sidecar.affinity.session import make_session
 from sidecar.affinity.store import AffinityStore
 from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Binding
-from sidecar.domain.events import BaseObserver
-from sidecar.domain.ids import SessionKey
+from sidecar.domain.events import AffinityOperation, Listeners
 from sidecar.domain.observers import Observers
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
-MAIN, SIDE = SessionKey("s1", "acme", GPT), SessionKey("s1", "acme", MINI)
+MAIN, SIDE = make_session("s1", "acme", GPT), make_session("s1", "acme", MINI)
 
 
 def a_pin(model: str = GPT, requested: str = GPT, **more: Any) -> Binding:
     return dataclasses.replace(Binding(model, "code", requested, 1, 1763900000.5), **more)
 
 
-class Heard(BaseObserver):
+class Heard:
     """Counts operations by name and outcome."""
 
     def __init__(self) -> None:
         self.operations: collections.Counter[tuple[str, str]] = collections.Counter()
 
-    def affinity_operation(self, operation: str, outcome: str, seconds: float) -> None:
-        self.operations[operation, outcome] += 1
+    def listeners(self) -> Listeners:
+        return {AffinityOperation: self._count}
+
+    def _count(self, event: AffinityOperation) -> None:
+        self.operations[event.operation, event.outcome] += 1
 
 
 @contextlib.asynccontextmanager
@@ -138,10 +141,10 @@ async def test_lanes_stay_apart(make):
 async def test_tenants_and_sessions_stay_apart(make):
     """A colon in a name is a character."""
     keys = [
-        SessionKey("b", "a", GPT),
-        SessionKey("a:b", None, GPT),
-        SessionKey("b", "a:", GPT),
-        SessionKey("b", None, GPT),
+        make_session("b", "a", GPT),
+        make_session("a:b", None, GPT),
+        make_session("b", "a:", GPT),
+        make_session("b", None, GPT),
     ]
     async with make() as store:
         for number, key in enumerate(keys):

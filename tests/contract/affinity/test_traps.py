@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.session import lane_key, plain_key
+from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
-from sidecar.domain.ids import SessionKey
 from tests.contract.affinity.test_redis import KEY, model_of, until
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
 from tests.support.holding_proxy import holding_proxy
@@ -187,19 +186,19 @@ async def test_two_lanes_pinned_while_redis_was_gone_stay_two(server):
         await store.claim(SIDE, a_pin(MINI, MINI))
         await server.start()
         await server.client.set(
-            plain_key(MAIN), json.dumps({"model_name": "openai/y", "requested_model": "openai/y"})
+            MAIN.key, json.dumps({"model_name": "openai/y", "requested_model": "openai/y"})
         )
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
         assert [GPT, MINI] == [await model_of(store, key) for key in (MAIN, SIDE)]
         assert [GPT, MINI] == [
-            json.loads(await server.client.get(lane_key(key)))["model_name"] for key in (MAIN, SIDE)
+            json.loads(await server.client.get(key.lane_key))["model_name"] for key in (MAIN, SIDE)
         ]
 
 
 async def test_a_move_made_while_redis_was_gone_is_written_back(server):
     """In the place of what was seen; a foreign move of meanwhile wins."""
-    kept, lost = SessionKey("kept", None, GPT), SessionKey("lost", None, GPT)
+    kept, lost = make_session("kept", None, GPT), make_session("lost", None, GPT)
     moved = a_pin(MINI, generation=2)
     async with redis_store(server) as store:
         for key in (kept, lost):
@@ -209,7 +208,7 @@ async def test_a_move_made_while_redis_was_gone_is_written_back(server):
         await until(lambda: not store.is_up)
         for key in (kept, lost):
             assert moved == await store.replace(key, a_pin(), moved)
-        await server.client.set(plain_key(lost), FOREIGN)
+        await server.client.set(lost.key, FOREIGN)
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
         assert [MINI, "openai/x"] == [await model_of(store, key) for key in (kept, lost)]
@@ -235,13 +234,13 @@ async def test_a_replica_serves_reads_and_takes_writes_once_it_is_promoted(serve
     async with redis_store(server) as store:
         await server.client.replicaof("127.0.0.1", "1")
         assert "openai/x" == await model_of(store)
-        other = SessionKey("s2", None, GPT)
+        other = make_session("s2", None, GPT)
         assert a_pin() == await store.claim(other, a_pin())
         assert a_pin() == await store.get(other)
         await server.client.replicaof("NO", "ONE")
         await until(lambda: store.is_up and store.shadow_entries == 0)
 
-        assert a_pin() == decode(await server.client.get(plain_key(other)))
+        assert a_pin() == decode(await server.client.get(other.key))
 
 
 async def test_a_pin_that_was_evicted_while_it_was_used_is_not_believed(server):

@@ -1,0 +1,181 @@
+"""The vocabularies of telemetry: how attempts, calls, questions to the router model and operations
+on pins can end, and why.
+
+Each member's value is the label of a metric (later also of spans and log lines), and the line below
+the member is what the references say about it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class AttemptOutcome(enum.StrEnum):
+    """How one attempt at a provider ended."""
+
+    OK = "ok"
+    """Its response came whole, or as much of it as the app waited for, with a status below 400."""
+    RATE_LIMITED = "rate_limited"
+    """Status 429."""
+    SERVER_ERROR = "server_error"
+    """Status 500 or above."""
+    CLIENT_ERROR = "client_error"
+    """Another status of 400 or above."""
+    CONNECT_FAILED = "connect_failed"
+    """No connection, or one that was gone before its first byte."""
+    TIMEOUT = "timeout"
+    """A timeout passed before the response was complete."""
+    MALFORMED = "malformed"
+    """What came back was not HTTP."""
+    CUT = "cut"
+    """The provider ended the response before it was complete."""
+    CANCELLED = "cancelled"
+    """The app left, or the sidecar stopped."""
+
+    __hash__ = str.__hash__
+    """A key of dicts on every call; Enum's own hash is a Python function."""
+
+
+class CallOutcome(enum.StrEnum):
+    """How a request of the app ended."""
+
+    OK = "ok"
+    """Served completely."""
+    CLIENT_ERROR = "client_error"
+    """The app sent what cannot be served."""
+    UPSTREAM_ERROR = "upstream_error"
+    """No provider served it."""
+    SIDECAR_ERROR = "sidecar_error"
+    """The sidecar refused or failed."""
+    CANCELLED = "cancelled"
+    """The app left before its response was complete."""
+    INCOMPLETE = "incomplete"
+    """The response broke off after its beginning had been sent."""
+
+    __hash__ = str.__hash__
+
+
+class FailureClass(enum.StrEnum):
+    """Why a candidate did not serve a call."""
+
+    CALLERS_FAULT = "callers_fault"
+    """The request is wrong for every provider."""
+    TOO_LONG = "too_long"
+    """The prompt does not fit this model's context."""
+    OUR_CREDENTIAL = "our_credential"
+    """The provider refused the configured credential."""
+    CALLERS_CREDENTIAL = "callers_credential"
+    """The provider refused the credential that the app sent."""
+    QUOTA = "quota"
+    """The account has nothing left to spend."""
+    MODEL_GONE = "model_gone"
+    """The provider does not know the model."""
+    CAPACITY = "capacity"
+    """Rate limited, overloaded, unreachable or late."""
+    CONTENT_POLICY = "content_policy"
+    """The provider's content filter refused the prompt."""
+
+
+class RouterOutcome(enum.StrEnum):
+    """What came of a call's need for the router model."""
+
+    MATCHED = "matched"
+    """It named a route."""
+    OTHER = "other"
+    """It said that no route fits."""
+    UNKNOWN_ROUTE = "unknown_route"
+    """It named only routes that do not exist."""
+    UNREADABLE = "unreadable"
+    """Its text could not be understood."""
+    HTTP_ERROR = "http_error"
+    """It could not be reached, or its status was not 2xx."""
+    TIMEOUT = "timeout"
+    """It took longer than ``routing.router_timeout_ms``, or than the app would wait."""
+    BREAKER_OPEN = "breaker_open"
+    """It was not asked, since it failed several times in a row."""
+    BUSY = "busy"
+    """It was not asked, since too many questions to it were under way."""
+
+
+class PinOperation(enum.StrEnum):
+    """What was done with a session's pin."""
+
+    GET = "get"
+    """Read, for a call."""
+    CLAIM = "claim"
+    """Written, unless another one stands there already."""
+    REPLACE = "replace"
+    """Moved to another model."""
+    RELEASE = "release"
+    """Dropped."""
+    REFRESH = "refresh"
+    """Its time to live begun anew."""
+    WRITE_BACK = "write_back"
+    """Written to Redis after an outage."""
+    BYPASS = "bypass"
+    """Passed over: the call was served without it."""
+
+    __hash__ = str.__hash__
+
+
+class PinOutcome(enum.StrEnum):
+    """What came of an operation on a pin."""
+
+    NEAR_HIT = "near_hit"
+    """Found in the sidecar's own memory."""
+    HIT = "hit"
+    """Found in Redis."""
+    MISS = "miss"
+    """There is none."""
+    CLAIMED = "claimed"
+    """Written."""
+    ADOPTED = "adopted"
+    """Another one stood there, which holds."""
+    REPLACED = "replaced"
+    """Moved."""
+    RELEASED = "released"
+    """Dropped."""
+    LOST = "lost"
+    """Another pod had changed it meanwhile; its pin holds."""
+    STALE_VALUE = "stale_value"
+    """Redis holds what cannot be read."""
+    ERROR = "error"
+    """Redis failed."""
+    TIMEOUT = "timeout"
+    """Redis took longer than ``session_cache.call_budget_ms``."""
+    SKIPPED = "skipped"
+    """Redis was not asked: it is down, or the call's budget is spent."""
+    DIALECT = "dialect"
+    """Bypass: the pinned model does not speak the call's dialect."""
+    INLINE_LIST = "inline_list"
+    """Bypass: the pinned model is not on the call's own list."""
+    NO_TENANT = "no_tenant"
+    """Bypass: the call names a session but no tenant, which is required."""
+    UNKNOWN_MODEL = "unknown_model"
+    """Bypass: the pinned model is not configured here."""
+
+    __hash__ = str.__hash__
+
+
+class TokenKind(enum.StrEnum):
+    """Tokens as providers count and price them."""
+
+    INPUT = "input"
+    """Of the prompt."""
+    OUTPUT = "output"
+    """Of the response."""
+    CACHED_INPUT = "cached_input"
+    """Of the prompt, read from the provider's cache."""
+    CACHE_WRITE = "cache_write"
+    """Of the prompt, written to the provider's cache."""
+    REASONING = "reasoning"
+    """Of the response, spent on thinking."""
+
+
+class ConnectionState(enum.StrEnum):
+    """What a connection to a provider does."""
+
+    ACTIVE = "active"
+    """It carries a call."""
+    IDLE = "idle"
+    """It is kept for the next call."""
