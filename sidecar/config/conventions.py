@@ -14,25 +14,31 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import DialectName
-
-_CHAT, _RESPONSES = DialectName.CHAT, DialectName.RESPONSES
-_EMBEDDINGS, _MESSAGES = DialectName.EMBEDDINGS, DialectName.MESSAGES
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 
 AZURE_API_VERSION: Final = "api-version=2025-01-01-preview"
 """What plano sends where the query of the base URL names no other version."""
 
-ROUTER_DIALECT: Final = _CHAT
+ROUTER_DIALECT: Final = CHAT
 """In what the router model is asked, whichever provider serves it."""
 
 _ENDS: Final = {
-    _CHAT: "/chat/completions",
-    _RESPONSES: "/responses",
-    _EMBEDDINGS: "/embeddings",
+    CHAT: "/chat/completions",
+    RESPONSES: "/responses",
+    EMBEDDINGS: "/embeddings",
 }
 """How the paths of OpenAI's dialects end, at OpenAI and at compatible providers."""
 
 _AZURE_DEPLOYMENT: Final = "/openai/deployments/{model}"
+
+
+class DialectKey(enum.StrEnum):
+    """The dialects that ``model_providers[].dialects`` may name: those of `dialects.registry`."""
+
+    CHAT = "chat"
+    RESPONSES = "responses"
+    EMBEDDINGS = "embeddings"
+    MESSAGES = "messages"
 
 
 class HeaderFamily(enum.StrEnum):
@@ -69,7 +75,7 @@ class Paths(msgspec.Struct, frozen=True):
     @property
     def count_tokens(self) -> str | None:
         """Anthropic's token counter: below the path of messages, where messages are served."""
-        messages = self.by_dialect.get(_MESSAGES)
+        messages = self.by_dialect.get(MESSAGES)
         if messages is None:
             return None
         path, mark, query = messages.partition("?")
@@ -79,7 +85,7 @@ class Paths(msgspec.Struct, frozen=True):
 def openai_paths(base_path: str, _query: str = "") -> Paths:
     """Return the paths below ``base_path``; ``/v1/messages`` follows it, but never ``/v1/v1``."""
     paths = {dialect: base_path + end for dialect, end in _ENDS.items()}
-    paths[_MESSAGES] = f"{base_path.removesuffix('/v1')}/v1/messages"
+    paths[MESSAGES] = f"{base_path.removesuffix('/v1')}/v1/messages"
     return Paths(base_path, paths)
 
 
@@ -99,8 +105,8 @@ def azure_paths(base_path: str, query: str = "") -> Paths:
     version = f"?{query or AZURE_API_VERSION}"
     by_deployment = base_path if base_path not in {"", "/openai"} else _AZURE_DEPLOYMENT
     paths = {dialect: f"{by_deployment}{end}{version}" for dialect, end in _ENDS.items()}
-    paths[_RESPONSES] = f"/openai/responses{version}"
-    paths[_MESSAGES] = "/anthropic/v1/messages"
+    paths[RESPONSES] = f"/openai/responses{version}"
+    paths[MESSAGES] = "/anthropic/v1/messages"
     return Paths("/openai/v1", paths)
 
 
@@ -115,7 +121,7 @@ class Conventions(msgspec.Struct, frozen=True):
     """The environment variable that the provider's own documentation uses. It is read only where
     there is no config file.
     """
-    dialects: tuple[DialectName, ...] = (_CHAT, _EMBEDDINGS)
+    dialects: tuple[DialectName, ...] = (CHAT, EMBEDDINGS)
     """What an entry speaks that does not say it."""
     paths: Callable[[str, str], Paths] = openai_paths
     """Makes the paths from a base path and the query of a base URL."""
@@ -124,10 +130,6 @@ class Conventions(msgspec.Struct, frozen=True):
     version_lines: dict[DialectName, str] = {}
     r"""A header line, ``\r\n`` included, for calls of a dialect in which the app named no version
     of the API.
-    """
-    bare_ids: tuple[DialectName, ...] = ()
-    """Dialects in which a model without a family means this one, where there is no config file and
-    several families have a key.
     """
     is_router: bool = False
     """Whether its models are router models, which no app may ask for."""
@@ -161,19 +163,17 @@ FAMILIES: Final = {
     "openai": Conventions(
         "https://api.openai.com",
         key_variable="OPENAI_API_KEY",
-        dialects=(_CHAT, _RESPONSES, _EMBEDDINGS),
-        bare_ids=(_CHAT, _RESPONSES, _EMBEDDINGS),
+        dialects=(CHAT, RESPONSES, EMBEDDINGS),
     ),
     "anthropic": Conventions(
         "https://api.anthropic.com",
         key_variable="ANTHROPIC_API_KEY",
-        dialects=(_MESSAGES, _CHAT),
+        dialects=(MESSAGES, CHAT),
         paths=anthropic_paths,
         credential=X_API_KEY,
         header_family=HeaderFamily.ANTHROPIC,
         # The only version that Anthropic has published. Its OpenAI-compatible path knows none.
-        version_lines={_MESSAGES: "anthropic-version: 2023-06-01\r\n"},
-        bare_ids=(_MESSAGES,),
+        version_lines={MESSAGES: "anthropic-version: 2023-06-01\r\n"},
     ),
     "gemini": _compatible(
         "https://generativelanguage.googleapis.com", "/v1beta/openai", "GEMINI_API_KEY"
@@ -203,13 +203,6 @@ FAMILIES: Final = {
 
 UNKNOWN: Final = Conventions()
 """For an interface that has no row: OpenAI's API, at an address that only the operator knows."""
-
-BARE_ID_HOMES: Final = {
-    dialect: prefix for prefix, row in FAMILIES.items() for dialect in row.bare_ids
-}
-"""Where a model without a family goes in a dialect, where there is no config file and several
-families have a key.
-"""
 
 
 def family_of(model: str) -> str:

@@ -262,11 +262,14 @@ def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> 
     dialects = entry.dialects
     paths: dict[DialectName, str]
     if isinstance(dialects, tuple):
-        paths = {dialect: usual.by_dialect[dialect] for dialect in dialects}
+        paths = {
+            name: usual.by_dialect[name] for name in (DialectName(key.value) for key in dialects)
+        }
     else:
         paths = {dialect: usual.by_dialect[dialect] for dialect in conventions.dialects}
-        for dialect, own in (dialects or {}).items():
-            paths[dialect] = own.path or usual.by_dialect[dialect]
+        for key, own in (dialects or {}).items():
+            name = DialectName(key.value)
+            paths[name] = own.path or usual.by_dialect[name]
     return Paths(usual.base, paths)
 
 

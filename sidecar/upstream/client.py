@@ -139,7 +139,7 @@ class HeaderLines:
         conventions = provider.conventions
         self._is_anthropic = conventions.header_family is HeaderFamily.ANTHROPIC
         self._version_lines = {
-            name.value: line.encode() for name, line in conventions.version_lines.items()
+            name: line.encode() for name, line in conventions.version_lines.items()
         }
         self._passthrough_auth = provider.passthrough_auth
         self._accept_encoding_passthrough = provider.accept_encoding_passthrough
@@ -178,7 +178,7 @@ def _starts(provider: Provider) -> dict[str, bytes]:
     A dialect whose path holds the model's name has none.
     """
     return {
-        name.value: request_head("POST", path, provider.server.http_host, (), None)[:-2]
+        name: request_head("POST", path, provider.server.http_host, (), None)[:-2]
         for name, path in provider.paths.by_dialect.items()
         if "{model}" not in path
     }

@@ -6,7 +6,6 @@ import pytest
 
 from sidecar.config.conventions import (
     API_KEY,
-    BARE_ID_HOMES,
     BEARER,
     FAMILIES,
     X_API_KEY,
@@ -16,7 +15,9 @@ from sidecar.config.conventions import (
     Paths,
     family_of,
 )
-from sidecar.domain.call import DialectName
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import CHAT, MESSAGES
+from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
 from sidecar.upstream.client import ProviderClient
@@ -27,7 +28,7 @@ from tests.support.values import a_call
 TOY = Conventions(
     "https://api.toy.example",
     "/toy/v3",
-    dialects=(DialectName.CHAT,),
+    dialects=(CHAT,),
     credential=CredentialStyle("x-toy-key", "Toy "),
 )
 
@@ -54,9 +55,7 @@ def test_a_row_is_all_that_a_new_family_needs(toy):
 
 
 def _candidate():
-    from sidecar.domain.decision import Candidate
-
-    return Candidate("toy/m", "toy/m", "m", "toy/m", frozenset({DialectName.CHAT}))
+    return Candidate("toy/m", "toy/m", "m", "toy/m", frozenset({CHAT}))
 
 
 @pytest.mark.parametrize(
@@ -96,27 +95,16 @@ def test_a_host_serves_every_interface_in_its_own_way(interface, credential):
     assert FAMILIES[interface].dialects == row.dialects
 
 
-def test_every_dialect_has_one_home_for_bare_ids():
-    """With no config file and several keys a bare id still means one family."""
-    homes = [dialect for row in FAMILIES.values() for dialect in row.bare_ids]
-
-    assert sorted(DialectName) == sorted(homes)
-    assert ("openai", "anthropic") == (
-        BARE_ID_HOMES[DialectName.CHAT],
-        BARE_ID_HOMES[DialectName.MESSAGES],
-    )
-
-
 def test_every_row_has_a_path_for_each_dialect():
     """Whichever dialects an entry names."""
     for row in FAMILIES.values():
-        assert set(DialectName) == set(row.paths(row.base_path, "").by_dialect)
+        assert set(DIALECTS.by_name) == set(row.paths(row.base_path, "").by_dialect)
 
 
 def test_the_token_counter_is_below_messages():
     """A query stays behind it; without messages there is none."""
-    assert "/m/count_tokens?v=1" == Paths("", {DialectName.MESSAGES: "/m?v=1"}).count_tokens
-    assert None is Paths("", {DialectName.CHAT: "/c"}).count_tokens
+    assert "/m/count_tokens?v=1" == Paths("", {MESSAGES: "/m?v=1"}).count_tokens
+    assert None is Paths("", {CHAT: "/c"}).count_tokens
 
 
 def test_a_family_is_what_stands_before_the_first_slash():
