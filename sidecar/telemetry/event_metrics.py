@@ -43,7 +43,6 @@ DURATION_BOUNDS_S: Final[tuple[float, ...]] = (
 
 PASSTHROUGH: Final = "passthrough"
 """The dialect of a call whose bytes are passed on unread."""
-_WITH_USAGE: Final = (Operation.GENERATE, Operation.EMBED)
 
 
 class CallMetrics:
@@ -83,7 +82,7 @@ class CallMetrics:
             ("model",),
         )
         self._call_series: dict[
-            tuple[str, CallOutcome, bool], tuple[CounterSeries, HistogramSeries]
+            tuple[Operation, str, CallOutcome, bool], tuple[CounterSeries, HistogramSeries, bool]
         ] = {}
         self._token_series: dict[str, tuple[CounterSeries, ...]] = {}
 
@@ -93,21 +92,22 @@ class CallMetrics:
 
     def _call_ended(self, event: CallEnded) -> None:
         outcome, endpoint = event.outcome, event.call.endpoint
-        is_passthrough = endpoint.operation is Operation.PASSTHROUGH
-        dialect = PASSTHROUGH if is_passthrough else endpoint.dialect
-        key = dialect, outcome.result, outcome.streamed
+        key = endpoint.operation, endpoint.dialect, outcome.result, outcome.streamed
         series = self._call_series.get(key)
         if series is None:
+            is_passthrough = endpoint.operation is Operation.PASSTHROUGH
+            dialect = PASSTHROUGH if is_passthrough else endpoint.dialect
             series = self._call_series[key] = (
                 self._requests.with_labels(dialect, outcome.result),
                 self._duration.with_labels(dialect, "true" if outcome.streamed else "false"),
+                endpoint.operation in (Operation.GENERATE, Operation.EMBED),
             )
-        timing = outcome.timing
-        series[0].value += 1
-        series[1].observe(timing.total_s)
+        requests, duration, has_usage = series
+        timing, served, candidate = outcome.timing, outcome.served, outcome.candidate
+        requests.value += 1
+        duration.observe(timing.total_s)
         self._overhead.observe(timing.overhead_s)
-        served, candidate = outcome.served, outcome.candidate
-        if served is None or candidate is None or endpoint.operation not in _WITH_USAGE:
+        if not has_usage or served is None or candidate is None:
             return
         if served.usage is None:
             self._usage_missing.with_labels(candidate.metric_model).value += 1
