@@ -58,7 +58,7 @@ class CallMetrics:
         self._duration = HistogramFamily(
             registry,
             "plano_sidecar_request_duration_seconds",
-            "From admission to the last byte of the answer.",
+            "From admission to the last byte of the response.",
             ("dialect", "streamed"),
             DURATION_BOUNDS_S,
         )
@@ -78,7 +78,7 @@ class CallMetrics:
         self._usage_missing = CounterFamily(
             registry,
             "plano_sidecar_usage_missing",
-            "Answers that did not say how many tokens they took.",
+            "Responses that did not say how many tokens they took.",
             ("model",),
         )
         self._call_series: dict[
@@ -139,13 +139,13 @@ class RoutingMetrics:
         self._decisions = CounterFamily(
             registry,
             "plano_sidecar_routing_decisions",
-            "Models chosen, and why.",
+            "Models chosen for calls, by why.",
             ("source", "route", "model"),
         )
         self._duration = HistogramFamily(
             registry,
             "plano_sidecar_routing_duration_seconds",
-            "From admission to a finished plan, the store and the router model included.",
+            "From admission to the chosen model, Redis and the router model included.",
             ("source",),
             ROUTING_BOUNDS_S,
         )
@@ -196,20 +196,20 @@ class UpstreamMetrics:
         self._attempts = CounterFamily(
             registry,
             "plano_sidecar_upstream_attempts",
-            "Tries at providers, by how they ended.",
+            "Attempts at providers, by how they ended.",
             ("provider", "model", "outcome"),
         )
         self._first_byte = HistogramFamily(
             registry,
             "plano_sidecar_upstream_first_byte_seconds",
-            "From sending to the first bytes of the answer, to those of its body where it has one.",
+            "From sending to the first byte of the response's body, or of its head without a body.",
             ("provider", "model"),
             FIRST_BYTE_BOUNDS_S,
         )
         self._duration = HistogramFamily(
             registry,
             "plano_sidecar_upstream_duration_seconds",
-            "From sending to the end of the answer.",
+            "From sending to the end of the response.",
             ("provider", "model"),
             DURATION_BOUNDS_S,
         )
@@ -256,13 +256,13 @@ class AffinityMetrics:
         self._operations = CounterFamily(
             registry,
             "plano_sidecar_affinity_operations",
-            "What the store was asked, by what came of it.",
+            "Operations on pins, by what came of them.",
             ("operation", "outcome"),
         )
         self._durations = HistogramFamily(
             registry,
             "plano_sidecar_affinity_operation_duration_seconds",
-            "How long calls waited for the store.",
+            "How long calls waited for the affinity store.",
             ("operation",),
             ROUTING_BOUNDS_S,
         )
