@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 
-from tests.support.fleet import AT_ONCE, PROCESSES
+from tests.support.fleet import AT_ONCE, PROCESSES, measure_agreement, running_fleet
 
 
 async def main(sessions: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.fleet import PROCESSES
+from tests.support.fleet import PROCESSES, measure_agreement, running_fleet
 
 SESSIONS = 300
 
