@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.domain.call import ENDPOINTS, Call, InboundHeaders
+from sidecar.domain.call import ENDPOINTS, Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
@@ -134,7 +134,7 @@ def _call(text: str, clock: Clock, session: tuple[str | None, str | None]) -> Ca
         endpoint=ENDPOINTS["/v1/chat/completions"],
         method="POST",
         query="",
-        headers=InboundHeaders(),
+        headers={},
         body=body,
         facts=peek_body(body),
         request_id=mint_request_id(),

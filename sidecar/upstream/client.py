@@ -49,6 +49,7 @@ class ProviderClient:
         self.provider = provider
         self.pool = pool
         self._is_anthropic = provider.kind is ProviderKind.ANTHROPIC
+        self._header_family = "anthropic" if self._is_anthropic else "openai"
         self._passthrough_auth = provider.passthrough_auth
         self._accept_encoding_passthrough = provider.accept_encoding_passthrough
         self._propagate_trace = provider.propagate_trace
@@ -133,19 +134,17 @@ class ProviderClient:
         return path + call.query
 
     def _lines(self, call: Call) -> list[bytes]:
-        headers = call.headers
-        lines = [*headers.common]
-        if self._is_anthropic:
-            lines += headers.anthropic_family
-            if not headers.has_anthropic_version and call.dialect is DialectName.MESSAGES:
-                lines.append(_ANTHROPIC_VERSION)
-        else:
-            lines += headers.openai_family
+        headers, family = call.headers, self._header_family
+        lines = [*headers.get("common", ()), *headers.get(family, ())]
+        needs_version = self._is_anthropic and call.dialect is DialectName.MESSAGES
+        if needs_version and b"anthropic-version:" not in b"".join(lines).lower():
+            lines.append(_ANTHROPIC_VERSION)
         if self._passthrough_auth:
-            lines += headers.credentials
-            lines += headers.anthropic_account if self._is_anthropic else headers.openai_account
-        lines += headers.accept_encoding if self._accept_encoding_passthrough else (_IDENTITY,)
-        lines += headers.baggage
+            lines += headers.get("credentials", ())
+            lines += headers.get(f"{family}_account", ())
+        passed = headers.get("accept_encoding", ())
+        lines += passed if self._accept_encoding_passthrough else (_IDENTITY,)
+        lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace))
