@@ -47,9 +47,9 @@ from sidecar.selection.explain import Explanation, explain
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, StoreSnapshot
-from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
+from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 
 if TYPE_CHECKING:
     from sidecar.affinity.redis.store import RedisStore
@@ -95,7 +95,7 @@ class App:
         self._latch = Latch()
         self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
         self._tasks = Tasks()
-        self._cluster: ProviderRegistry | None = None
+        self._pools: ConnectionPools | None = None
         self._dispatcher: Dispatcher | None = None
         self._sources: MetricsSources | None = None
         self._chooser: RouteClassifier | None = None
@@ -164,7 +164,7 @@ class App:
 
     def _snapshot(self) -> ScrapeSnapshot:
         now_s, store = self._clock.monotonic_s(), self._store
-        connections = () if self._cluster is None else self._cluster.connections()
+        connections = () if self._pools is None else self._pools.connections()
         statuses = () if self._sources is None else self._sources.statuses(now_s)
         return ScrapeSnapshot(
             self._drain.in_flight,
@@ -193,11 +193,12 @@ class App:
             store.start()
         proxies = proxy_rules(self._environ)
         outbox = WriteCoalescer(self._drain.holders)
-        cluster = self._cluster = ProviderRegistry(
-            loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=proxies)
+        pools = self._pools = ConnectionPools(
+            make_ssl_context, outbox.write, Dialer(proxies=proxies)
         )
-        stack.push_async_callback(cluster.aclose)
-        dispatcher = self._dispatcher = Dispatcher(cluster, clock, observers)
+        stack.push_async_callback(pools.aclose)
+        providers = ProviderRegistry(loaded.providers, pools)
+        dispatcher = self._dispatcher = Dispatcher(providers, clock, observers)
         stack.push_async_callback(dispatcher.aclose)
         fetcher = Fetcher(proxies)
         stack.push_async_callback(fetcher.aclose)
@@ -206,7 +207,7 @@ class App:
         )
         for index in range(len(book)):
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
-        router = build_router(stack, loaded, cluster, clock)
+        router = build_router(stack, loaded, providers, clock)
         chooser = self._chooser = build_classifier(config, router, models, book, dispatcher)
         decider = self._decider = ModelSelector(
             models, chooser, store, clock, observers, dispatcher.is_cooling

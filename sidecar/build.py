@@ -26,8 +26,8 @@ from sidecar.routing.preferences import configured_routes
 from sidecar.routing.router import Router
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
-from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
 from sidecar.wire.header_names import HeaderPolicy
 
@@ -74,7 +74,10 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> MemorySto
 
 
 def build_router(
-    stack: contextlib.AsyncExitStack, loaded: LoadedConfig, cluster: ProviderRegistry, clock: Clock
+    stack: contextlib.AsyncExitStack,
+    loaded: LoadedConfig,
+    providers: ProviderRegistry,
+    clock: Clock,
 ) -> Router | None:
     """Who asks the router model; None where the config names none."""
     config = loaded.config
@@ -83,7 +86,7 @@ def build_router(
         return None
     wanted = config.overrides.llm_routing_model or ""
     model = wanted.partition("/")[2] if provider.is_wildcard else provider.model_id
-    ask = RouterClient(cluster.links[provider.name], model).ask
+    ask = RouterClient(providers.clients[provider.name], model).ask
     router = Router(ask, model, config.routing.router_timeout_ms / 1e3, clock.monotonic_s)
     stack.push_async_callback(router.aclose)
     return router

@@ -23,8 +23,8 @@ from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, relay_nowait
 from sidecar.stream.relayed import Relayed
+from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
-from sidecar.upstream.dispatched import Dispatched
 from sidecar.wire.headers import response_lines
 from sidecar.wire.own_headers import served_lines
 

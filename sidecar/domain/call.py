@@ -12,7 +12,7 @@ from sidecar.domain.ids import TraceContext
 RawHeaders = Sequence[tuple[bytes, bytes]]
 """Header fields as they stood on the wire: order, repetition and the case of names kept."""
 
-HeaderLines = Mapping[str, Sequence[bytes]]
+InboundLines = Mapping[str, Sequence[bytes]]
 r"""The app's header lines that may go to a provider, ``Name: value\r\n`` with the app's own
 spelling, by groups; a group without a line is absent.
 
@@ -148,7 +148,7 @@ class Call:
     method: Final[str]
     query: Final[str]
     """With its question mark, or empty; carried on as it came."""
-    headers: Final[HeaderLines]
+    headers: Final[InboundLines]
     body: Final[bytes]
     facts: Final[BodyFacts]
     request_id: Final[str]
@@ -167,7 +167,7 @@ class Call:
         endpoint: Endpoint,
         method: str,
         query: str,
-        headers: HeaderLines,
+        headers: InboundLines,
         body: bytes,
         facts: BodyFacts,
         request_id: str,

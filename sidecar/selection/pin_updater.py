@@ -17,7 +17,7 @@ from sidecar.domain.decision import Binding, Candidate, Decision
 from sidecar.domain.ids import Session
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.upstream.dispatched import Failed
+from sidecar.upstream.attempts import FailedAttempt
 from sidecar.upstream.failure import PinEffect
 
 
@@ -35,7 +35,7 @@ class PinUpdater:
         self._tasks = tasks
 
     def served(
-        self, call: Call, decision: Decision, served_by: Candidate, failed: Sequence[Failed]
+        self, call: Call, decision: Decision, served_by: Candidate, failed: Sequence[FailedAttempt]
     ) -> None:
         """Another candidate than the first one has answered: the session follows, on all pods. Not
         for a count of tokens: its limits are its own, and some providers do not serve it at all.
@@ -44,7 +44,7 @@ class PinUpdater:
             work = self._follow(call, decision, served_by.model_name, failed)
             self._tasks.spawn(work, name="follow the session")
 
-    def unserved(self, call: Call, decision: Decision, failed: Sequence[Failed]) -> None:
+    def unserved(self, call: Call, decision: Decision, failed: Sequence[FailedAttempt]) -> None:
         """No candidate has served: the pin is dropped if this call made it and a failure says
         so.
         """
@@ -59,7 +59,7 @@ class PinUpdater:
             self._tasks.spawn(self._release(call, decision), name="release the pin")
 
     async def _follow(
-        self, call: Call, decision: Decision, served_by: str, failed: Sequence[Failed]
+        self, call: Call, decision: Decision, served_by: str, failed: Sequence[FailedAttempt]
     ) -> None:
         session, binding = await self._standing(call, decision)
         if session is None or binding is None:
@@ -97,7 +97,7 @@ class PinUpdater:
         return session, binding
 
 
-def _moves(failed: Sequence[Failed], model_name: str | None) -> bool:
+def _moves(failed: Sequence[FailedAttempt], model_name: str | None) -> bool:
     """Whether a failure says that the model is no place to come back to."""
     return any(
         each.candidate.model_name == model_name and each.failure.pin is PinEffect.MOVES

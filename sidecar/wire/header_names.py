@@ -50,7 +50,7 @@ _GROUPS: Final = {
     "content-md5": "",
     "content-digest": "",
 }
-"""The group of `domain.call.HeaderLines` that a header's line goes to; empty: none."""
+"""The group of `domain.call.InboundLines` that a header's line goes to; empty: none."""
 _GROUPS_BY_PREFIX: Final = {
     "content-": "common",
     "x-stainless-": "common",
@@ -92,7 +92,7 @@ something else.
 class HeaderPolicy(dict[bytes, tuple[str, str, str]]):
     """What the config says about request headers, and what comes of it for each name.
 
-    As a dict: a name as spelled -> (group, fact, key). ``group`` of `domain.call.HeaderLines` gets
+    As a dict: a name as spelled -> (group, fact, key). ``group`` of `domain.call.InboundLines` gets
     the line, ``fact`` of `RequestHeaders` the value, with ``key``, the name in lower case, where
     several names feed that fact; each is empty where there is none. Filled as names come.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, final
 
-from sidecar.domain.call import HeaderLines, RawHeaders
+from sidecar.domain.call import InboundLines, RawHeaders
 from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
 from sidecar.domain.ids import is_request_id, mint_request_id
 from sidecar.wire.header_names import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
@@ -38,7 +38,7 @@ _PLAIN_CODINGS: Final = frozenset((b"", b"identity", b"chunked"))
 class RequestHeaders:
     """The app's header fields, sorted. Made by `read_headers`."""
 
-    lines: Final[HeaderLines]
+    lines: Final[InboundLines]
     """What may go on to a provider."""
     request_ids: Final[Sequence[bytes]]
     traceparents: Final[Sequence[bytes]]
@@ -56,7 +56,7 @@ class RequestHeaders:
 
     def __init__(
         self,
-        lines: HeaderLines,
+        lines: InboundLines,
         facts: dict[str, list[Any]],
         content_encoding: bytes = b"",
         *,

@@ -26,10 +26,8 @@ TO_BE_PARTED = {
     "sidecar/listener/handlers.py",
     "sidecar/selection/selector.py",
     "sidecar/selection/explain.py:describe",
-    "sidecar/upstream/dispatch.py",
     "sidecar/telemetry/decisions.py:__init__",
     "sidecar/telemetry/metrics.py:__init__",
-    "sidecar/upstream/failure.py",
     "sidecar/wire/headers.py",
     "sidecar/affinity/redis/queries.py",
 }

@@ -14,7 +14,7 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.proxy import Proxy
-from sidecar.upstream.dispatched import Dispatched
+from sidecar.upstream.attempts import Dispatched
 from tests.support.values import FakeClock
 
 

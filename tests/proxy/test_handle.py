@@ -14,7 +14,7 @@ from sidecar.domain.decision import Decision, Source
 from sidecar.domain.errors import ConnectFailed, ModelNotFound, Overloaded, UpstreamCut
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.upstream.dispatched import Dispatched
+from sidecar.upstream.attempts import Dispatched
 from tests.proxy.fakes import FakeDown, FakeReply, FakeRooms, a_candidate
 from tests.support.values import a_call
 
