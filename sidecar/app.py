@@ -18,8 +18,8 @@ from sidecar.affinity.memory import MemoryStore
 from sidecar.build import build_classifier, build_router, build_store, listener_policy, proxy_rules
 from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
-from sidecar.dialects.registry import dialect_for
-from sidecar.domain.call import DialectName
+from sidecar.dialects.registry import DIALECTS, DialectRegistry
+from sidecar.domain.call import CHAT
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.observers import Observers
 from sidecar.http1.dialer import Dialer
@@ -76,7 +76,8 @@ class App:
     stops it gently.
 
     Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY); with
-        ``listens`` false no port is opened, for commands that look into it.
+        ``listens`` false no port is opened, for commands that look into it; ``dialects`` are the
+        APIs that are served.
     """
 
     def __init__(
@@ -85,10 +86,12 @@ class App:
         environ: Mapping[str, str] | None = None,
         *,
         listens: bool = True,
+        dialects: DialectRegistry = DIALECTS,
     ) -> None:
         self._loaded = loaded
         self._environ = environ or {}
         self._listens = listens
+        self._dialects = dialects
         self._config: Config = loaded.config
         self._stack = contextlib.AsyncExitStack()
         self._clock = SystemClock()
@@ -119,7 +122,12 @@ class App:
         if session[0] is not None and not isinstance(self._store, MemoryStore):
             await self._until_store_is_up()
         return await explain(
-            text, decider=self._decider, chooser=self._chooser, clock=self._clock, session=session
+            text,
+            decider=self._decider,
+            chooser=self._chooser,
+            clock=self._clock,
+            endpoint=self._dialects.by_name[CHAT].endpoints[0],
+            session=session,
         )
 
     async def _until_store_is_up(self) -> None:
@@ -180,12 +188,11 @@ class App:
 
     def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> DataHandler:
         config, loaded, clock = self._config, self._loaded, self._clock
-        dialects = {name: dialect_for(name) for name in DialectName}
         models = ModelTable(
             loaded.providers,
             {alias: entry.target for alias, entry in config.model_aliases.items()},
             unknown_uses_default=config.routing.unknown_model == "default",
-            zero_config=loaded.is_zero_config,
+            homes=self._dialects.homes if loaded.is_zero_config else None,
         )
         store = self._store = build_store(config, clock, observers)
         stack.push_async_callback(store.aclose)
@@ -215,12 +222,19 @@ class App:
         stack.push_async_callback(decider.aclose)
         follower = PinUpdater(models, store, clock, self._tasks)
         proxy = Proxy(
-            decider, follower, dispatcher, dialects, observers, clock, config.limits.attempts
+            decider,
+            follower,
+            dispatcher,
+            self._dialects.by_name,
+            observers,
+            clock,
+            config.limits.attempts,
         )
         return DataHandler(
             proxy,
             models,
-            Rescue(dialects),
+            Rescue(self._dialects.by_name),
+            self._dialects,
             self._drain,
             observers,
             clock,

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, final
 
+from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
@@ -17,7 +18,7 @@ from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamErr
 from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
-from sidecar.domain.ports import Dialect, Downstream
+from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.domain.call import ENDPOINTS, Call
+from sidecar.domain.call import Call, Endpoint
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
@@ -33,6 +33,7 @@ async def explain(
     decider: ModelSelector,
     chooser: RouteClassifier,
     clock: Clock,
+    endpoint: Endpoint,
     session: tuple[str | None, str | None],
 ) -> Explanation:
     """Decide for a chat call of one user message, as a call would be decided for, and send it
@@ -41,10 +42,10 @@ async def explain(
     A pin that the session has is shown; none is made, so that looking at a session in use changes
     nothing for it.
 
-    Args: ``session`` is (session id, tenant).
+    Args: ``endpoint`` is that of chat completions; ``session`` is (session id, tenant).
     Raises: SidecarError.
     """
-    call = _call(text, clock, session)
+    call = _call(text, clock, endpoint, session)
     routes = chooser.routes_of(call)
     began_s = clock.monotonic_s()
     if routes:
@@ -126,12 +127,14 @@ def _number(number: float | None, prefer: str) -> str:
     )
 
 
-def _call(text: str, clock: Clock, session: tuple[str | None, str | None]) -> Call:
+def _call(
+    text: str, clock: Clock, endpoint: Endpoint, session: tuple[str | None, str | None]
+) -> Call:
     said = text.encode("utf-8", "replace").decode()  # a command line can hold what UTF-8 cannot say
     body = msgspec.json.encode({"messages": [{"role": "user", "content": said}]})
     session_id, tenant = session
     return Call(
-        endpoint=ENDPOINTS["/v1/chat/completions"],
+        endpoint=endpoint,
         method="POST",
         query="",
         headers={},

@@ -14,7 +14,7 @@ import msgspec
 
 from sidecar.config.address import is_header_value
 from sidecar.config.providers import Provider, ProviderKind
-from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.call import MESSAGES, Call, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
@@ -148,7 +148,7 @@ class HeaderLines:
         """Return all lines of an attempt but Host and Content-Length."""
         headers, family = call.headers, self._family
         lines = [*headers.get("common", ()), *headers.get(family, ())]
-        needs_version = self._is_anthropic and call.dialect is DialectName.MESSAGES
+        needs_version = self._is_anthropic and call.dialect == MESSAGES
         if needs_version and b"anthropic-version:" not in b"".join(lines).lower():
             lines.append(_ANTHROPIC_VERSION)
         if self._passthrough_auth:
@@ -173,7 +173,7 @@ def _starts(provider: Provider) -> dict[str, bytes]:
     A dialect whose path holds the model's name has none.
     """
     return {
-        name.value: request_head("POST", path, provider.http_host, (), None)[:-2]
+        name: request_head("POST", path, provider.http_host, (), None)[:-2]
         for name, path in provider.paths.items()
         if "{model}" not in path
     }

@@ -11,7 +11,7 @@ from sidecar.domain.errors import ConfigError
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import Connections, Origin
 from sidecar.http1.pool import Pool
-from sidecar.http1.ports import Write
+from sidecar.runtime.write_coalescer import Write
 from sidecar.upstream.client import ProviderClient
 
 

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.domain.call import Call, DialectName
+from sidecar.domain.call import CHAT, Call
 from sidecar.domain.errors import UpstreamMalformed
 from sidecar.domain.ids import mint_span_id
 from sidecar.upstream.client import ProviderClient
@@ -39,7 +39,7 @@ class RouterClient:
         lines = [*_FIXED, *client.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
         if provider.propagate_trace:
             lines.append(trace_lines(dataclasses.replace(call.trace, parent_id=mint_span_id())))
-        path = provider.paths[DialectName.CHAT].replace("{model}", quote(self._model, safe=""))
+        path = provider.paths[CHAT].replace("{model}", quote(self._model, safe=""))
         head = request_head("POST", path, provider.http_host, lines, len(body))
         reply = await client.pool.send(head, [body], client.timeouts(is_stream=False))
         pieces: list[bytes] = []

@@ -22,7 +22,6 @@ TO_BE_PARTED = {
     "sidecar/cli.py",
     "sidecar/cli.py:_parser",
     "sidecar/config/providers.py",
-    "sidecar/http1/connection.py",
     "sidecar/listener/handlers.py",
     "sidecar/selection/selector.py",
     "sidecar/selection/explain.py:describe",

@@ -10,11 +10,11 @@ import pytest
 
 from sidecar.config.providers import ProviderKind, Timeouts
 from sidecar.config.secret import Secret
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import (
-    ENDPOINTS,
+    CHAT,
     BodyFacts,
     Call,
-    DialectName,
     Endpoint,
     Operation,
 )
@@ -38,12 +38,17 @@ def _client(model: str = "openai/gpt-4o", **changes: Any) -> ProviderClient:
 
 def _candidate(upstream_model: str = "gpt-4o") -> Candidate:
     return Candidate(
-        "entry", f"openai/{upstream_model}", upstream_model, "openai/*", frozenset(DialectName)
+        "entry", f"openai/{upstream_model}", upstream_model, "openai/*", frozenset(DIALECTS.by_name)
     )
 
 
 def _call(path: str = "/v1/chat/completions", **changes: Any) -> Call:
-    fields = {"endpoint": ENDPOINTS.get(path), "body": BODY, "facts": peek_body(BODY), **changes}
+    fields = {
+        "endpoint": DIALECTS.endpoints.get(path),
+        "body": BODY,
+        "facts": peek_body(BODY),
+        **changes,
+    }
     return a_call(**fields)
 
 
@@ -117,7 +122,7 @@ def test_every_dialect_has_its_path_and_keeps_the_query(path, model, target, que
 )
 def test_a_deployment_stands_in_the_path_and_queries_are_merged(model, query, target):
     """A wildcard's model is the client's to name, and reaches no other path by it."""
-    client = _client("azure_openai/*", paths={DialectName.CHAT: AZURE_CHAT})
+    client = _client("azure_openai/*", paths={CHAT: AZURE_CHAT})
 
     assert f"POST {target} HTTP/1.1" == _sent(client, _call(query=query), model)[0]
 
@@ -137,7 +142,7 @@ def test_a_query_without_a_path_of_its_own_for_count_tokens_stays_merged():
     assert "POST /v1/messages/count_tokens?v=1&beta=true HTTP/1.1" == target
 
 
-PASSED = Endpoint("/v1/files/f1/content", DialectName.CHAT, Operation.PASSTHROUGH)
+PASSED = Endpoint("/v1/files/f1/content", CHAT, Operation.PASSTHROUGH)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +161,7 @@ PASSED = Endpoint("/v1/files/f1/content", DialectName.CHAT, Operation.PASSTHROUG
 )
 def test_a_passthrough_path_gets_the_providers_base(base_path, path, target):
     """What stands at the provider where the app says `/v1`."""
-    endpoint = Endpoint(path, DialectName.CHAT, Operation.PASSTHROUGH)
+    endpoint = Endpoint(path, CHAT, Operation.PASSTHROUGH)
     call = a_call(
         endpoint=endpoint, method="PUT", body=b"\x00raw", facts=BodyFacts(), query="?purpose=x"
     )

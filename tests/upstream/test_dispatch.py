@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import BodyFacts, DialectName
+from sidecar.domain.call import BodyFacts
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.events import AttemptEnded, Listeners
 from sidecar.domain.observers import Observers
@@ -29,7 +30,7 @@ from tests.support.values import FakeClock, a_call
 PLAN = Plan(
     (
         Candidate(
-            "openai/gpt-4o", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset(DialectName)
+            "openai/gpt-4o", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset(DIALECTS.by_name)
         ),
     ),
     1,
