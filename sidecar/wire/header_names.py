@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import Final, TypeVar
+from typing import Final
 
 from sidecar.domain.errors import InvalidHeader
-
-_Kept = TypeVar("_Kept")
+from sidecar.runtime.bounded import BoundedMap
 
 AFFINITY_HEADER: Final = "x-model-affinity"
 
@@ -89,7 +88,7 @@ something else.
 """
 
 
-class HeaderPolicy(dict[bytes, tuple[str, str, str]]):
+class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
     """What the config says about request headers, and what comes of it for each name.
 
     As a dict: a name as spelled -> (group, fact, key). ``group`` of `domain.call.InboundLines` gets
@@ -107,7 +106,7 @@ class HeaderPolicy(dict[bytes, tuple[str, str, str]]):
         counts, and `AFFINITY_HEADER` leads where it is not listed; ``propagate`` adds names that go
         to every provider.
         """
-        super().__init__()
+        super().__init__(_MAX_KEPT_NAMES)
         listed = tuple(name.lower() for name in session_headers)
         self.session_names = listed if AFFINITY_HEADER in listed else (AFFINITY_HEADER, *listed)
         self.tenant_name = tenant_header.lower() if tenant_header else None
@@ -120,7 +119,8 @@ class HeaderPolicy(dict[bytes, tuple[str, str, str]]):
         lower = name.decode().lower()
         fact = self._fact(lower)
         use = self._group(lower), fact, lower if fact in _NAMED_FACTS else ""
-        _keep(self, name, use)
+        if len(name) <= _MAX_KEPT_NAME_BYTES:
+            self.add(name, use)
         return use
 
     def may_be_dropped(self, name: str) -> bool:
@@ -178,8 +178,11 @@ _PASSAGES: Final = {
 }
 
 
-class ResponseNames(dict[bytes, Passage]):
+class ResponseNames(BoundedMap[bytes, Passage]):
     """Response header names as spelled -> what becomes of them. Filled as names come."""
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_KEPT_NAMES)
 
     def __missing__(self, name: bytes) -> Passage:
         lower = name.decode("latin-1").lower()
@@ -187,7 +190,8 @@ class ResponseNames(dict[bytes, Passage]):
         if passage is None:
             ours = lower.startswith("x-plano-")
             passage = Passage.DROP if ours or _is_hop_by_hop(lower) else Passage.PASS
-        _keep(self, name, passage)
+        if len(name) <= _MAX_KEPT_NAME_BYTES:
+            self.add(name, passage)
         return passage
 
 
@@ -198,14 +202,3 @@ def tokens_of(value: bytes) -> set[bytes]:
 
 def _is_hop_by_hop(name: str) -> bool:
     return name in _HOP_BY_HOP or name.startswith("proxy-")
-
-
-def _keep(names: dict[bytes, _Kept], name: bytes, use: _Kept) -> None:
-    """Remember what becomes of a name. A full memory starts anew, so that made-up names cannot keep
-    the real ones out for long.
-    """
-    if len(name) > _MAX_KEPT_NAME_BYTES:
-        return
-    if len(names) >= _MAX_KEPT_NAMES:
-        names.clear()
-    names[name] = use
