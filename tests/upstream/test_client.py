@@ -34,7 +34,8 @@ AZURE_CHAT = "/openai/deployments/{model}/chat/completions?api-version=2025-01-0
 
 def _client(model: str = "openai/gpt-4o", **changes: Any) -> ProviderClient:
     provider = a_provider(model, **changes)
-    return ProviderClient(provider, Pool(Origin(provider.scheme, provider.host, provider.port)))
+    pool = Pool(Origin(provider.scheme, provider.host, provider.port))
+    return ProviderClient(provider, pool, DIALECTS.by_name)
 
 
 def _candidate(upstream_model: str = "gpt-4o") -> Candidate:
