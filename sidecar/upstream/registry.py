@@ -40,11 +40,12 @@ class ConnectionPools:
 
         Raises: ConfigError where the provider's certificates or keys cannot be used.
         """
-        origin = Origin(provider.scheme, provider.host, provider.port, provider.server_name)
-        key = origin, provider.tls_files
+        server = provider.server
+        origin = Origin(server.scheme, server.host, server.port, server.server_name)
+        key = origin, server.tls_files
         pool = self._pools.get(key)
         if pool is None:
-            context = self._context(provider) if provider.scheme == "https" else None
+            context = self._context(provider) if server.scheme == "https" else None
             pool = Pool(origin, ssl_context=context, write=self._write, dialer=self._dialer)
             self._pools[key] = pool
             self._first_entries[key] = provider.name
@@ -65,7 +66,7 @@ class ConnectionPools:
         """Return the TLS context of the provider's files, loaded once for all that name the same:
         the system's certificates alone take 20 ms and 3 MB.
         """
-        files = provider.tls_files
+        files = provider.server.tls_files
         context = self._contexts.get(files)
         if context is None:
             try:
