@@ -5,14 +5,25 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
+
 from sidecar.config.providers import Provider
 from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.dialer import Dialer
-from sidecar.http1.origin import Connections, Origin
+from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
 from sidecar.runtime.write_coalescer import Write
 from sidecar.upstream.client import ProviderClient
+
+
+class Connections(msgspec.Struct, frozen=True):
+    """The connections that one pool holds."""
+
+    provider: str
+    """The first entry that uses the pool."""
+    active: int
+    idle: int
 
 
 class ConnectionPools:
@@ -23,11 +34,11 @@ class ConnectionPools:
 
     def __init__(
         self,
-        make_tls: Callable[[TlsFiles], ssl.SSLContext],
+        make_tls: Callable[[str | None, str | None, str | None], ssl.SSLContext],
         write: Write | None = None,
         dialer: Dialer | None = None,
     ) -> None:
-        """Args: ``make_tls`` loads the files of a provider that is reached by https."""
+        """Args: ``make_tls`` loads a provider's CA, certificate and key files, for https."""
         self._make_tls = make_tls
         self._write = write
         self._dialer = dialer or Dialer()
@@ -70,7 +81,9 @@ class ConnectionPools:
         context = self._contexts.get(files)
         if context is None:
             try:
-                context = self._contexts[files] = self._make_tls(files)
+                context = self._contexts[files] = self._make_tls(
+                    files.ca_file, files.cert_file, files.key_file
+                )
             except (OSError, ValueError) as error:
                 reason = (
                     getattr(error, "reason", None)
