@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -14,11 +14,12 @@ import msgspec
 
 from sidecar.config.address import is_header_value
 from sidecar.config.providers import Provider
-from sidecar.domain.call import Call, Operation
+from sidecar.dialects.base import Dialect
+from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
-from sidecar.wire.body import patch_body, pieces_length
+from sidecar.wire.body import pieces_length
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 
@@ -39,9 +40,12 @@ _LEAST_TIMEOUT_S: Final = 0.001
 class ProviderClient:
     """One provider entry, ready to be called."""
 
-    def __init__(self, provider: Provider, pool: Pool) -> None:
+    def __init__(
+        self, provider: Provider, pool: Pool, dialects: Mapping[DialectName, Dialect]
+    ) -> None:
         self.provider = provider
         self.pool = pool
+        self._dialects = dialects
         self._header_lines = HeaderLines(provider)
         self._starts = _starts(provider)
         self._stream_timeouts = ExchangeTimeouts(
@@ -93,7 +97,8 @@ class ProviderClient:
         if operation is Operation.PASSTHROUGH:
             length = None if not call.body and call.method in _BODILESS else len(call.body)
             return self._head(call, candidate, length), (call.body,) if call.body else ()
-        pieces = patch_body(call.body, call.facts, candidate.upstream_model)
+        dialect = self._dialects[call.endpoint.dialect]
+        pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)
         length = pieces_length(pieces)
         start = self._starts.get(call.endpoint.dialect)
         if start is None or call.query or operation is Operation.COUNT_TOKENS:

@@ -35,7 +35,7 @@ AZURE_CHAT = "/openai/deployments/{model}/chat/completions?api-version=2025-01-0
 
 def _client(model: str = "openai/gpt-4o", **changes: Any) -> ProviderClient:
     provider = a_provider(model, **changes)
-    return ProviderClient(provider, Pool(Origin("http", "127.0.0.1", 1)))
+    return ProviderClient(provider, Pool(Origin("http", "127.0.0.1", 1)), DIALECTS.by_name)
 
 
 def _candidate(upstream_model: str = "gpt-4o") -> Candidate:
