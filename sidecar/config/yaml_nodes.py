@@ -159,22 +159,25 @@ class _Converter:
         is_scalar = isinstance(given, yaml.ScalarNode)
         if given.tag not in (_PLAIN, _NO_TAG) and not (is_scalar and given.tag == _TEXT_TAG):
             self.problems.append((line, "tags are not used here"))
-        node: Node
-        if is_scalar:
-            node = Scalar(line, given.value, is_plain=given.tag == _PLAIN)
-        elif depth == _DEPTH_AT_MOST:
-            raise _too_deep(given)
-        elif isinstance(given, yaml.SequenceNode):
-            items = tuple(self.node(item, depth + 1) for item in given.value)
-            node = Sequence(line, items, 1 + sum(item.size for item in items))
-        else:
-            node = self._mapping(given, line, depth)
+        node = (
+            Scalar(line, given.value, is_plain=given.tag == _PLAIN)
+            if is_scalar
+            else self._collection(given, line, depth)
+        )
         if node.size > _NODES_AT_MOST:
             raise Unreadable(
                 line, f"holds more than {_NODES_AT_MOST} values once aliases are followed"
             )
         self._known[id(given)] = node
         return node
+
+    def _collection(self, given: yaml.Node, line: int, depth: int) -> Sequence | Mapping:
+        if depth == _DEPTH_AT_MOST:
+            raise _too_deep(given)
+        if isinstance(given, yaml.MappingNode):
+            return self._mapping(given, line, depth)
+        items = tuple(self.node(item, depth + 1) for item in given.value)
+        return Sequence(line, items, 1 + sum(item.size for item in items))
 
     def _mapping(self, given: yaml.Node, line: int, depth: int) -> Mapping:
         entries: dict[str, Entry] = {}

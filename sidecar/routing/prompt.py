@@ -181,7 +181,7 @@ def _tail(text: str, room_bytes: int) -> bytes:
     content = _quoted(text[-room_bytes:])[1:-1]
     surplus = max(0, len(content) - room_bytes)
     start = _whole(content, surplus)
-    if start < surplus:  # a character stands across the cut: out with it
+    if start < surplus:  # a character that spans the cut is left out
         character = _CHARACTER.match(content, start)
         assert character is not None  # JSON text is made of characters
         start = character.end()

@@ -54,7 +54,7 @@ class Ranked(msgspec.Struct, frozen=True):
     seconds; None: unknown.
     """
     is_exploring: bool = False
-    """Whether the first one stands there only to be measured."""
+    """Whether the first one goes first only to be measured."""
 
 
 def rank(
