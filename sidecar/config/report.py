@@ -101,7 +101,7 @@ class Report:
 
 
 def spell(path: Path) -> str:
-    """Return a path for people, ``model_providers[0].access_key``, in one line whatever the keys."""
+    """Return a path in one line for people: ``model_providers[0].access_key``."""
     parts: list[str] = []
     for key in path:
         if isinstance(key, int):
