@@ -257,9 +257,8 @@ def _check_own_headers(entry: ModelProvider, taken: set[str], at: Path, report: 
         if not is_header_name(name):
             report.problem(here, "is not a valid header name")
         elif name.lower() in MANAGED_HEADERS:
-            report.problem(
-                here, "cannot be set: it belongs to the connection (for Host use http_host)"
-            )
+            why = "it belongs to the connection (for Host use http_host)"
+            report.problem(here, f"cannot be set: {why}")
         elif name.lower() in taken:
             report.problem(here, "stands there already: by access_key, or in another case")
         taken.add(name.lower())
@@ -294,10 +293,7 @@ def _timeouts(entry: ModelProvider, defaults: TimeoutSettings) -> Timeouts:
 
 
 def _price(entry: ModelProvider) -> Price | None:
-    if entry.price is None:
+    own = entry.price
+    if own is None:
         return None
-    return Price(
-        usd_per_mtok_in=entry.price.usd_per_mtok_in,
-        usd_per_mtok_out=entry.price.usd_per_mtok_out,
-        usd_per_mtok_cached_in=entry.price.usd_per_mtok_cached_in,
-    )
+    return Price(own.usd_per_mtok_in, own.usd_per_mtok_out, own.usd_per_mtok_cached_in)
