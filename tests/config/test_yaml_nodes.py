@@ -85,7 +85,7 @@ def test_quoted_is_not_plain():
     ],
 )
 def test_reports_and_goes_on(text, expected):
-    """What is wrong with one key is told with its line, and the rest is read all the same."""
+    """What is wrong with one key is reported with its line, and the rest is read all the same."""
     assert expected == list(read_document(text).problems)
 
 
