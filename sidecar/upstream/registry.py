@@ -40,8 +40,7 @@ class ConnectionPools:
 
         Raises: ConfigError where the provider's certificates or keys cannot be used.
         """
-        origin = Origin(provider.scheme, provider.host, provider.port, provider.server_name)
-        key = origin, provider.tls_files
+        key = origin, _ = _pool_key(provider)
         pool = self._pools.get(key)
         if pool is None:
             context = self._context(provider) if provider.scheme == "https" else None
@@ -54,6 +53,18 @@ class ConnectionPools:
         """Count the connections of each pool, under the name of the first entry that needed it."""
         for key, pool in self._pools.items():
             yield Connections(self._first_entries[key], pool.active, pool.idle)
+
+    async def close_all_but(self, providers: Iterable[Provider]) -> None:
+        """Close the pools, and let go of the TLS contexts, that none of ``providers`` needs."""
+        needed = {_pool_key(provider) for provider in providers}
+        unused = [key for key in self._pools if key not in needed]
+        pools = [self._pools.pop(key) for key in unused]
+        for key in unused:
+            del self._first_entries[key]
+        for files in set(self._contexts) - {files for _, files in needed}:
+            del self._contexts[files]
+        for pool in pools:
+            await pool.aclose()
 
     async def aclose(self) -> None:
         """Close every pool, then the resolver behind them."""
@@ -80,6 +91,11 @@ class ConnectionPools:
                     [f"provider {provider.name}: its tls files cannot be used: {reason}"]
                 ) from error
         return context
+
+
+def _pool_key(provider: Provider) -> tuple[Origin, TlsFiles]:
+    origin = Origin(provider.scheme, provider.host, provider.port, provider.server_name)
+    return origin, provider.tls_files
 
 
 class ProviderRegistry:

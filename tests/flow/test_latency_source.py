@@ -54,13 +54,12 @@ async def prometheus(port: int, target_port: int, folder: Path) -> AsyncIterator
 
 async def _until_told(house: Routed) -> dict[str, float]:
     """The latencies, once both models have one."""
-    assert house.app._sources is not None
     async with asyncio.timeout(LIMIT_S):
-        while len(house.app._sources.latencies_s) < 2:
+        while len(house.app.generation.sources.latencies_s) < 2:
             await asyncio.sleep(
                 0.05
             )  # sleep: Prometheus scrapes, and the sidecar asks, by the clock
-    return dict(house.app._sources.latencies_s)
+    return dict(house.app.generation.sources.latencies_s)
 
 
 async def test_the_fastest_model_is_the_one_that_prometheus_says(tmp_path):
@@ -74,8 +73,7 @@ async def test_the_fastest_model_is_the_one_that_prometheus_says(tmp_path):
         "refresh_interval": 1,
     }  # fmt: skip
     async with routed(routing_preferences=preferences, model_metrics_sources=[source]) as house:
-        assert house.app._chooser is not None
-        house.app._chooser._roll = lambda: 1.0
+        house.app.generation.classifier._roll = lambda: 1.0
         before = await house.ask("Make this long text short")
         house.provider.script.always("slow delay=0.3", model="gpt-4o")
         for model in ("gpt-4o", "gpt-4o-mini"):
