@@ -24,8 +24,8 @@ from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
 from sidecar.http1.dialer import Dialer
+from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
-from sidecar.http1.tls import make_ssl_context
 from sidecar.listener.admin import Admin
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
@@ -51,7 +51,7 @@ from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
-from sidecar.wire.header_policy import HeaderPolicy
+from sidecar.wire.header_names import HeaderPolicy
 
 if TYPE_CHECKING:
     from sidecar.affinity.redis.store import RedisStore
@@ -159,7 +159,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         unknown_uses_default=config.routing.unknown_model == "default",
         homes=dialects.homes if loaded.is_zero_config else None,
     )
-    providers = ProviderRegistry(loaded.providers, foundation.pools)
+    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name)
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
     sources = MetricsSources(
         config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s

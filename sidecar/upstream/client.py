@@ -6,25 +6,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
 from sidecar.config.address import is_header_value
-from sidecar.config.providers import Provider, ProviderKind
-from sidecar.domain.call import MESSAGES, Call, Operation
+from sidecar.config.providers import Provider
+from sidecar.dialects.base import Dialect
+from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
-from sidecar.wire.body import patch_body, pieces_length
+from sidecar.wire.body import pieces_length
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 
 _IDENTITY: Final = b"Accept-Encoding: identity\r\n"
-_ANTHROPIC_VERSION: Final = b"anthropic-version: 2023-06-01\r\n"
-"""Added where a messages call lacks it; the only version that Anthropic has published."""
 _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
 """Fields whose values add up, so that the config's line is sent beside the app's. Of every other
 field there can be only one line.
@@ -41,9 +40,12 @@ _LEAST_TIMEOUT_S: Final = 0.001
 class ProviderClient:
     """One provider entry, ready to be called."""
 
-    def __init__(self, provider: Provider, pool: Pool) -> None:
+    def __init__(
+        self, provider: Provider, pool: Pool, dialects: Mapping[DialectName, Dialect]
+    ) -> None:
         self.provider = provider
         self.pool = pool
+        self._dialects = dialects
         self._header_lines = HeaderLines(provider)
         self._starts = _starts(provider)
         self._stream_timeouts = ExchangeTimeouts(
@@ -95,7 +97,8 @@ class ProviderClient:
         if operation is Operation.PASSTHROUGH:
             length = None if not call.body and call.method in _BODILESS else len(call.body)
             return self._head(call, candidate, length), (call.body,) if call.body else ()
-        pieces = patch_body(call.body, call.facts, candidate.upstream_model)
+        dialect = self._dialects[call.endpoint.dialect]
+        pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)
         length = pieces_length(pieces)
         start = self._starts.get(call.endpoint.dialect)
         if start is None or call.query or operation is Operation.COUNT_TOKENS:
@@ -107,7 +110,7 @@ class ProviderClient:
         return request_head(
             call.method,
             self._target(call, candidate),
-            self.provider.http_host,
+            self.provider.server.http_host,
             self._header_lines.for_call(call),
             length,
         )
@@ -116,11 +119,11 @@ class ProviderClient:
         """Return path and query of an attempt."""
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
-            return _passthrough_path(call.endpoint.path, self.provider.base_path) + call.query
+            return _passthrough_path(call.endpoint.path, self.provider.paths.base) + call.query
         if operation is Operation.COUNT_TOKENS:
-            path = self.provider.count_tokens_path or ""
+            path = self.provider.paths.count_tokens or ""
         else:
-            path = self.provider.paths[call.endpoint.dialect]
+            path = self.provider.paths.by_dialect[call.endpoint.dialect]
         if "{model}" in path:
             # The caller may invent the model behind a wildcard: quoted, it can reach no other path.
             path = path.replace("{model}", quote(candidate.upstream_model, safe=""))
@@ -137,26 +140,29 @@ class HeaderLines:
         """The entry's credential and its configured headers."""
         self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """Names whose lines, the app's or ours, are dropped: the config sets them."""
-        self._is_anthropic = provider.kind is ProviderKind.ANTHROPIC
+        conventions = provider.conventions
+        self._family = conventions.header_family.value
+        """The group of the app's header lines that providers of this family may see."""
+        self._version_lines = {
+            name: line.encode() for name, line in conventions.version_lines.items()
+        }
         self._passthrough_auth = provider.passthrough_auth
         self._accept_encoding_passthrough = provider.accept_encoding_passthrough
         self._propagate_trace = provider.propagate_trace
 
     def for_call(self, call: Call) -> list[bytes]:
         """Return all lines of an attempt but Host and Content-Length."""
-        headers = call.headers
-        lines = [*headers.common]
-        if self._is_anthropic:
-            lines += headers.anthropic_family
-            if not headers.has_anthropic_version and call.dialect == MESSAGES:
-                lines.append(_ANTHROPIC_VERSION)
-        else:
-            lines += headers.openai_family
+        headers, family = call.headers, self._family
+        lines = [*headers.get("common", ()), *headers.get(family, ())]
+        version = self._version_lines.get(call.endpoint.dialect)
+        if version is not None and not _has_line_of_name(lines, version):
+            lines.append(version)
         if self._passthrough_auth:
-            lines += headers.credentials
-            lines += headers.anthropic_account if self._is_anthropic else headers.openai_account
-        lines += headers.accept_encoding if self._accept_encoding_passthrough else (_IDENTITY,)
-        lines += headers.baggage
+            lines += headers.get("credentials", ())
+            lines += headers.get(f"{family}_account", ())
+        passed = headers.get("accept_encoding", ())
+        lines += passed if self._accept_encoding_passthrough else (_IDENTITY,)
+        lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace))
@@ -167,14 +173,20 @@ class HeaderLines:
         return [*self.own, *lines]
 
 
+def _has_line_of_name(lines: list[bytes], line: bytes) -> bool:
+    """Whether there is a line of the same header name as another line's."""
+    name = line[: line.index(b":") + 1].lower()
+    return any(each[: len(name)].lower() == name for each in lines)
+
+
 def _starts(provider: Provider) -> dict[str, bytes]:
     """Return, by dialect, the request line and Host that all its calls without a query begin with.
 
     A dialect whose path holds the model's name has none.
     """
     return {
-        name: request_head("POST", path, provider.http_host, (), None)[:-2]
-        for name, path in provider.paths.items()
+        name: request_head("POST", path, provider.server.http_host, (), None)[:-2]
+        for name, path in provider.paths.by_dialect.items()
         if "{model}" not in path
     }
 
@@ -182,13 +194,7 @@ def _starts(provider: Provider) -> dict[str, bytes]:
 def _own_lines(provider: Provider) -> tuple[bytes, ...]:
     lines = []
     if provider.access_key is not None and not provider.passthrough_auth:
-        key = provider.access_key.reveal()
-        if provider.kind is ProviderKind.ANTHROPIC:
-            lines.append(f"x-api-key: {key}\r\n")
-        elif provider.prefix == "azure_openai":
-            lines.append(f"api-key: {key}\r\n")
-        else:
-            lines.append(f"Authorization: Bearer {key}\r\n")
+        lines.append(provider.conventions.credential.line(provider.access_key.reveal()))
     lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
     return tuple(line.encode() for line in lines)
 

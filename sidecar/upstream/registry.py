@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
 
 from sidecar.config.providers import Provider
 from sidecar.config.tls_files import TlsFiles
+from sidecar.dialects.base import Dialect
+from sidecar.domain.call import DialectName
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.dialer import Dialer
-from sidecar.http1.origin import Connections, Origin
+from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
 from sidecar.runtime.write_coalescer import Write
 from sidecar.upstream.client import ProviderClient
+
+
+class Connections(msgspec.Struct, frozen=True):
+    """The connections that one pool holds."""
+
+    provider: str
+    """The first entry that uses the pool."""
+    active: int
+    idle: int
 
 
 class ConnectionPools:
@@ -23,11 +36,11 @@ class ConnectionPools:
 
     def __init__(
         self,
-        make_tls: Callable[[TlsFiles], ssl.SSLContext],
+        make_tls: Callable[[str | None, str | None, str | None], ssl.SSLContext],
         write: Write | None = None,
         dialer: Dialer | None = None,
     ) -> None:
-        """Args: ``make_tls`` loads the files of a provider that is reached by https."""
+        """Args: ``make_tls`` loads a provider's CA, certificate and key files, for https."""
         self._make_tls = make_tls
         self._write = write
         self._dialer = dialer or Dialer()
@@ -43,7 +56,7 @@ class ConnectionPools:
         key = origin, _ = _pool_key(provider)
         pool = self._pools.get(key)
         if pool is None:
-            context = self._context(provider) if provider.scheme == "https" else None
+            context = self._context(provider) if provider.server.scheme == "https" else None
             pool = Pool(origin, ssl_context=context, write=self._write, dialer=self._dialer)
             self._pools[key] = pool
             self._first_entries[key] = provider.name
@@ -76,11 +89,13 @@ class ConnectionPools:
         """Return the TLS context of the provider's files, loaded once for all that name the same:
         the system's certificates alone take 20 ms and 3 MB.
         """
-        files = provider.tls_files
+        files = provider.server.tls_files
         context = self._contexts.get(files)
         if context is None:
             try:
-                context = self._contexts[files] = self._make_tls(files)
+                context = self._contexts[files] = self._make_tls(
+                    files.ca_file, files.cert_file, files.key_file
+                )
             except (OSError, ValueError) as error:
                 reason = (
                     getattr(error, "reason", None)
@@ -94,8 +109,9 @@ class ConnectionPools:
 
 
 def _pool_key(provider: Provider) -> tuple[Origin, TlsFiles]:
-    origin = Origin(provider.scheme, provider.host, provider.port, provider.server_name)
-    return origin, provider.tls_files
+    server = provider.server
+    origin = Origin(server.scheme, server.host, server.port, server.server_name)
+    return origin, server.tls_files
 
 
 class ProviderRegistry:
@@ -104,8 +120,13 @@ class ProviderRegistry:
     Raises: ConfigError as `ConnectionPools.pool_for` does.
     """
 
-    def __init__(self, providers: Iterable[Provider], pools: ConnectionPools) -> None:
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        pools: ConnectionPools,
+        dialects: Mapping[DialectName, Dialect],
+    ) -> None:
         self.clients = {
-            provider.name: ProviderClient(provider, pools.pool_for(provider))
+            provider.name: ProviderClient(provider, pools.pool_for(provider), dialects)
             for provider in providers
         }

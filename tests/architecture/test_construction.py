@@ -9,6 +9,7 @@ from tests.architecture.tree import dotted, modules
 BUILDER = "sidecar/build.py"
 CONSTRUCTED_ELSEWHERE = {
     "Tasks": "whoever starts tasks owns them",
+    "Observers": "one without observers hears nothing: for commands, and by default",
     "SystemClock": "commands have no foundation",
     "Dialer": "the default of pools that stand alone",
 }

@@ -19,7 +19,6 @@ EXCEPTIONS = {
 TO_BE_PARTED = {
     "sidecar/cli.py",
     "sidecar/cli.py:_parser",
-    "sidecar/config/providers.py",
     "sidecar/listener/handlers.py",
     "sidecar/selection/selector.py",
     "sidecar/selection/explain.py:describe",

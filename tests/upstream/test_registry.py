@@ -8,10 +8,10 @@ import pytest
 
 from sidecar.config.providers import Provider
 from sidecar.config.tls_files import TlsFiles
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.errors import ConfigError
-from sidecar.http1.origin import Connections
 from sidecar.http1.pool import Pool
-from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
+from sidecar.upstream.registry import ConnectionPools, Connections, ProviderRegistry
 from tests.support.providers import a_provider
 
 
@@ -21,13 +21,16 @@ class _Maker:
     def __init__(self) -> None:
         self.files: list[TlsFiles] = []
 
-    def __call__(self, files: TlsFiles) -> ssl.SSLContext:
+    def __call__(
+        self, ca_file: str | None, cert_file: str | None, key_file: str | None
+    ) -> ssl.SSLContext:
+        files = TlsFiles(ca_file, cert_file, key_file)
         self.files.append(files)
         return ssl.create_default_context()
 
 
 def _pools(*providers: Provider, make_tls: _Maker | None = None) -> list[Pool]:
-    registry = ProviderRegistry(providers, ConnectionPools(make_tls or _Maker()))
+    registry = ProviderRegistry(providers, ConnectionPools(make_tls or _Maker()), DIALECTS.by_name)
     return [registry.clients[provider.name].pool for provider in providers]
 
 
@@ -62,7 +65,7 @@ async def test_closing_closes_every_pool():
     """Nothing can be sent afterwards."""
     pools = ConnectionPools(_Maker())
     entries = [a_provider("openai/a"), a_provider("openai/b", port=2)]
-    registry = ProviderRegistry(entries, pools)
+    registry = ProviderRegistry(entries, pools, DIALECTS.by_name)
     await pools.aclose()
 
     assert [True, True] == [client.pool._is_closed for client in registry.clients.values()]
@@ -93,7 +96,7 @@ def test_entries_with_certificates_of_their_own_have_pools_of_their_own():
 def test_certificates_that_cannot_be_used_end_the_start_with_the_entry_named(error):
     """The path and the key stay out of it."""
 
-    def make(_files: TlsFiles) -> ssl.SSLContext:
+    def make(*_files: str | None) -> ssl.SSLContext:
         raise error
 
     with pytest.raises(ConfigError, match="provider openai/a: its tls files cannot be used"):
@@ -114,7 +117,7 @@ def test_connections_are_counted_under_the_first_entry():
 def test_the_registry_of_another_config_uses_the_pools_that_are_there():
     """Connections outlive the config that first needed them."""
     pools = ConnectionPools(_Maker())
-    before = ProviderRegistry([a_provider("openai/a")], pools)
-    after = ProviderRegistry([a_provider("openai/a", access_key=None)], pools)
+    before = ProviderRegistry([a_provider("openai/a")], pools, DIALECTS.by_name)
+    after = ProviderRegistry([a_provider("openai/a", access_key=None)], pools, DIALECTS.by_name)
 
     assert before.clients["openai/a"].pool is after.clients["openai/a"].pool
