@@ -29,7 +29,7 @@ from sidecar.routing.table import ModelTable
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
-from sidecar.wire.header_policy import HeaderPolicy
+from sidecar.wire.header_names import HeaderPolicy
 
 if TYPE_CHECKING:
     from sidecar.affinity.redis.store import RedisStore
