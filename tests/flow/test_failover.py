@@ -44,7 +44,8 @@ async def test_one_model_fails_and_no_call_does(wish, stream):
 
 async def test_a_stream_that_does_not_begin_in_time_goes_on():
     """`first_byte_s` is for streams; a call that is not streamed waits."""
-    async with routed(routing_preferences=[ROUTE], timeouts={"first_byte_s": 0.2}) as sidecar:
+    impatient = {GPT: {"timeouts": {"first_byte_s": 0.2}}}
+    async with routed(impatient, routing_preferences=[ROUTE]) as sidecar:
         sidecar.provider.script.always("hang", model="gpt-4o")
         reply = await sidecar.ask(TEXT, stream=True)
         attempts = await sidecar.metrics("upstream_attempts_total")
