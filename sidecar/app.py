@@ -33,6 +33,8 @@ from sidecar.listener.server import (
     assert_c_parser,
     bind,
     is_loopback,
+    listener_path,
+    log_listener_path,
     make_admin_server,
     port_of,
     raise_file_limit,
@@ -156,7 +158,7 @@ class App:
                 "only %d files may be open: limits.in_flight needs up to %d", files, wanted
             )
         stack.push_async_callback(self._tasks.aclose)
-        metrics = Metrics(self._snapshot)
+        metrics = Metrics(self._snapshot, listener_path())
         door = self._build_door(stack, Observers(metrics.observers))
         if not self._listens:
             return
@@ -245,6 +247,7 @@ class App:
     async def _listen(
         self, stack: contextlib.AsyncExitStack, door: DataHandler, admin: Admin
     ) -> None:
+        log_listener_path()
         listener = self._config.listeners[0]
         data_server = DataServer(
             door.handle, door.handle_parse_error, head_s=self._config.timeouts.request_header_s
