@@ -101,12 +101,22 @@ class DataServer(web.Server):
         self._handler = handler
         self._on_parse_error = on_parse_error
         self._head_s = head_s
+        log_listener_path()
         self._kind = PlainConnection if (path or listener_path()) == PLAIN else Connection
 
     async def _handle_plain(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         assert isinstance(connection, PlainConnection)
         return await connection.serve(request)
+
+    def swap(self, handler: Handler, on_parse_error: ParseErrorHandler) -> None:
+        """Let another handler serve all requests that come from now on, on open connections too."""
+        self._handler = handler
+        self._on_parse_error = on_parse_error
+        for connection in self.connections:
+            if isinstance(connection, TimedConnection):
+                connection.on_parse_error = on_parse_error
+                connection.handler = handler
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""

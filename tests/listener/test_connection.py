@@ -66,10 +66,10 @@ class Echo:
             return down
         self.reading.set()
         try:
-            intake = BodyReader(BodyMemory(2 * LIMIT_BYTES), LIMIT_BYTES, 30)
-            body = intake.read_nowait(request, b"")
+            reader = BodyReader(BodyMemory(2 * LIMIT_BYTES), LIMIT_BYTES, 30)
+            body = reader.read_nowait(request, b"")
             if body is None:
-                body = await intake.read(request)
+                body = await reader.read(request)
         except (BodyTooLarge, MalformedRequest) as error:
             down.close_after()
             down.send_whole(error.status, b"", [], b"refused")
