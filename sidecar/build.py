@@ -274,9 +274,7 @@ def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
     return ListenerPolicy(
         headers=HeaderPolicy(
-            session_headers=tuple(name.lower() for name in config.routing.session_headers),
-            tenant_header=cache.tenant_header.lower() if cache.tenant_header else None,
-            propagate=frozenset(name.lower() for name in config.propagate),
+            tuple(config.routing.session_headers), cache.tenant_header, frozenset(config.propagate)
         ),
         body_reader=BodyReader(
             body_memory, config.limits.body_bytes, config.timeouts.request_body_s
