@@ -85,13 +85,13 @@ class BodyFacts:
     missing.
     """
     cuts: Final[tuple[tuple[int, int], ...]]
-    """Spans of the sidecar's own fields (``routing_preferences``), each with one neighbouring comma,
-    ascending.
+    """Spans of the sidecar's own fields (``routing_preferences``), each with one neighbouring
+    comma, ascending.
     """
     insert_at: Final[int]
     """Offset right behind the opening brace, where a missing ``model`` is inserted."""
     is_empty_object: Final[bool]
-    """Whether only braces are left once ``cuts`` are made: an inserted member then needs no comma."""
+    """Whether ``cuts`` leave only braces: an inserted member then needs no comma."""
     routing_preferences: Final[bytes | None]
     """The raw JSON of the body's own list; None where the key is missing."""
     holds_provider_state: Final[bool]
