@@ -14,6 +14,6 @@ those.
     body              peek at a request's body, and patch its ``model`` without another decode
     sse               where the events of a stream of server-sent events end
 
-Words: a *line* is ``Name: value\\r\\n`` as it is sent; a *fact* is what is read from a header; a
-*group* of lines goes to the same providers.
+Words: a *line* is one header field as it is sent, line end included; a *fact* is what is read from
+a header; a *group* of lines goes to the same providers.
 """
