@@ -14,7 +14,6 @@ PENDING: dict[str, set[str]] = {
     },
     "class names that stand twice": {
         "sidecar/affinity/",
-        "sidecar/config/",
         "sidecar/listener/",
     },
     "docstrings that send elsewhere": {
@@ -22,13 +21,11 @@ PENDING: dict[str, set[str]] = {
         "sidecar/commands/",
         "sidecar/dialects/",
         "sidecar/listener/",
-        "sidecar/upstream/",
     },
     "modules without a test of their room": {
         "sidecar/affinity/",
         "sidecar/build.py",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/demo/",
         "sidecar/dialects/",
         "sidecar/domain/",
@@ -36,7 +33,6 @@ PENDING: dict[str, set[str]] = {
         "sidecar/routing/",
         "sidecar/selection/",
         "sidecar/stream/",
-        "sidecar/upstream/",
         "sidecar/wire/",
     },
     "old names": {
@@ -50,7 +46,6 @@ PENDING: dict[str, set[str]] = {
     "rooms without a page": {
         "sidecar/affinity/",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/dialects/",
         "sidecar/listener/",
         "sidecar/routing/",
@@ -61,10 +56,8 @@ PENDING: dict[str, set[str]] = {
     "short docstrings": {
         "sidecar/affinity/",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/dialects/",
         "sidecar/listener/",
-        "sidecar/upstream/",
     },
 }
 """Rule -> modules, or rooms with a slash at the end."""
