@@ -1,4 +1,4 @@
-"""The one interface to an API, and the two values that are said through it."""
+"""The one interface to an API, and the values that are said through it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Protocol
 import msgspec
 
 from sidecar.domain.call import BodyFacts, DialectName, Endpoint
-from sidecar.domain.conversation import Turn
 from sidecar.domain.outcome import Served, Usage
 
 
@@ -22,6 +21,14 @@ class Problem(msgspec.Struct, frozen=True):
     param: str | None = None
     """The request body's member that is wrong, where one is."""
     request_id: str = ""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One message of a conversation, as text."""
+
+    role: str
+    """``user`` or ``assistant``."""
+    text: str
 
 
 class StreamRules(msgspec.Struct, frozen=True):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from sidecar.dialects.base import Turn
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import DialectName
-from sidecar.domain.conversation import Turn
 
 
 class PromptFacts(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from sidecar.domain.conversation import Turn
+from sidecar.dialects.base import Turn
 from sidecar.wire.body import JsonBody
 
 REQUEST_BODY: Final = JsonBody(

@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.base import Problem, StreamRules, named_last_event
+from sidecar.dialects.base import Problem, StreamRules, Turn, named_last_event
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
 from sidecar.dialects.request import REQUEST_BODY, carries_text, decode_leniently, newest_turns
 from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
 from sidecar.domain.call import RESPONSES, Endpoint, Operation
-from sidecar.domain.conversation import Turn
 from sidecar.domain.outcome import Served
 from sidecar.wire.body import patch_body
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 
@@ -12,66 +11,17 @@ from hypothesis import strategies as st
 
 from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.usage import NOTHING, WHOLE_BYTES, read_response
-from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
+from sidecar.domain.call import CHAT, RESPONSES
 from sidecar.domain.outcome import Served, Usage
 from sidecar.stream.tap import LINE_BYTES, BodyTap, EventTap
 from sidecar.wire.sse import ends_event
+from tests.contract.dialects.samples import SAMPLES
 
 STREAMS = {
-    CHAT: (
-        (
-            b'data: {"id":"c","model":"gpt-4o-2024","choices":[{"delta":{"role":"assistant"},"finish_reason":null}],"usage":null}\n\n'
-            b'data: {"id":"c","model":"gpt-4o-2024","choices":[{"delta":{"content":"a \\"usage\\": \\u00e9"},"finish_reason":null}],"usage":null}\n\n'
-            b": keep-alive\n\n"
-            b'data: {"id":"c","model":"gpt-4o-2024","choices":[{"delta":{},"finish_reason":"tool_calls"}],"usage":null}\n\n'
-            b'data: {"id":"c","model":"gpt-4o-2024","choices":[],"usage":{"prompt_tokens":25,"completion_tokens":48}}\n\n'
-            b"data: [DONE]\n\n"
-        ),
-        Served(Usage(25, 48), "gpt-4o-2024", "tool_calls"),
-    ),
-    MESSAGES: (
-        (
-            b'event: message_start\r\ndata: {"type":"message_start","message":{"model":"claude","usage":{"input_tokens":25,"output_tokens":1}}}\r\n\r\n'
-            b'event: ping\r\ndata: {"type": "ping"}\r\n\r\n'
-            b'event: content_block_delta\r\ndata: {"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"\xc3\xa9"}}\r\n\r\n'
-            b'event: message_delta\r\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":48}}\r\n\r\n'
-            b'event: message_stop\r\ndata: {"type":"message_stop"}\r\n\r\n'
-        ),
-        Served(Usage(25, 48), "claude", "end_turn"),
-    ),
-    RESPONSES: (
-        (
-            b'event: response.created\ndata: {"type":"response.created","response":{"model":"gpt-5","status":"in_progress","usage":null}}\n\n'
-            b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"x"}\n\n'
-            b'event: response.completed\ndata: {"type":"response.completed","response":{"model":"gpt-5","status":"completed","usage":{"input_tokens":25,"output_tokens":48}}}\n\n'
-        ),
-        Served(Usage(25, 48), "gpt-5", "completed"),
-    ),
+    name: (b"".join(sample.events), sample.streamed)
+    for name, sample in SAMPLES.items()
+    if sample.events
 }
-
-
-@pytest.mark.parametrize("dialect", STREAMS)
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
-def test_a_stream_in_chunks_of_any_size(dialect, size):
-    """The same facts each time."""
-    stream, expected = STREAMS[dialect]
-    tap = EventTap(DIALECTS.by_name[dialect])
-    for start in range(0, len(stream), size):
-        tap.feed(stream[start : start + size])
-
-    assert expected == tap.served
-
-
-@given(dialect=st.sampled_from(list(STREAMS)), cuts=st.lists(st.integers(0, 900), max_size=8))
-def test_a_stream_cut_anywhere(dialect, cuts):
-    """Inside lines, between CR and LF, in the middle of a character."""
-    stream, expected = STREAMS[dialect]
-    tap = EventTap(DIALECTS.by_name[dialect])
-    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    for start, end in itertools.pairwise(edges):
-        tap.feed(stream[start:end])
-
-    assert expected == tap.served
 
 
 def test_lines_may_end_in_cr_alone():
