@@ -59,12 +59,14 @@ class MemoryStore:
         self._observers.emit(_NEAR_HIT)
         return entry.binding
 
-    async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:  # noqa: ARG002
+    async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """See `AffinityStore.get`."""
-        binding = self.get_nowait(session)
-        if binding is None:
-            self._observers.emit(_MISS)
-        return binding
+        return self.get_nowait(session) or await self.read(session, budget)
+
+    async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:  # noqa: ARG002
+        """See `AffinityStore.read`. There is no other store to ask."""
+        self._observers.emit(_MISS)
+        return None
 
     async def claim(
         self,

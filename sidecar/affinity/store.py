@@ -46,7 +46,11 @@ class AffinityStore(Protocol):
         ...
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
-        """The binding that holds for this session's lane, or None."""
+        """Return the binding of the session's lane, or None: as `get_nowait`, else as `read`."""
+        ...
+
+    async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
+        """Ask the shared store for a binding that `get_nowait` did not find."""
         ...
 
     async def claim(

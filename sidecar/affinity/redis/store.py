@@ -98,9 +98,10 @@ class RedisStore:
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """See `AffinityStore.get`."""
-        binding = self.get_nowait(session)
-        if binding is not None:
-            return binding
+        return self.get_nowait(session) or await self.read(session, budget)
+
+    async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
+        """See `AffinityStore.read`."""
         budget = budget or self.budget()
         key, held = self._near.place(session)
         if self._near.is_alone or budget.is_spent:
