@@ -21,7 +21,6 @@ from sidecar.config.schema import Config
 from sidecar.dialects.registry import dialect_for
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import SystemClock
-from sidecar.domain.events import Observer
 from sidecar.domain.observers import Observers
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.tls import make_ssl_context
@@ -47,10 +46,7 @@ from sidecar.runtime.write_coalescer import WriteCoalescer
 from sidecar.selection.explain import Explanation, explain
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.telemetry.affinity import AffinityMetrics
-from sidecar.telemetry.decisions import DecisionMetrics
-from sidecar.telemetry.gauges import Gauges, ScrapeSnapshot, StoreSnapshot
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, StoreSnapshot
 from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
@@ -152,13 +148,8 @@ class App:
                 "only %d files may be open: limits.in_flight needs up to %d", files, wanted
             )
         stack.push_async_callback(self._tasks.aclose)
-        metrics = Metrics(self._gauges)
-        observers: list[Observer] = [
-            metrics,
-            DecisionMetrics(metrics.registry, self._book),
-            AffinityMetrics(metrics.registry, self._holdings),
-        ]
-        door = self._build_door(stack, Observers(observers))
+        metrics = Metrics(self._snapshot)
+        door = self._build_door(stack, Observers(metrics.observers))
         if not self._listens:
             return
         assert self._store is not None
@@ -171,27 +162,21 @@ class App:
         gc.set_threshold(20_000, 10, 10)
         self._latch.release()
 
-    def _book(self) -> ScrapeSnapshot:
-        now_s = self._clock.monotonic_s()
-        ejected = () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s)
+    def _snapshot(self) -> ScrapeSnapshot:
+        now_s, store = self._clock.monotonic_s(), self._store
+        connections = () if self._cluster is None else self._cluster.connections()
         statuses = () if self._sources is None else self._sources.statuses(now_s)
-        return ScrapeSnapshot(ejected, [(status.provider, status.age_s) for status in statuses])
-
-    def _holdings(self) -> StoreSnapshot | None:
-        store = self._store
-        if store is None or isinstance(store, MemoryStore):
-            return None
-        return StoreSnapshot(
-            store.near_entries, store.shadow_entries, store.is_up, store.is_tracking
+        return ScrapeSnapshot(
+            self._drain.in_flight,
+            [(each.provider, each.active, each.idle) for each in connections],
+            () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s),
+            [(status.provider, status.age_s) for status in statuses],
+            None
+            if store is None or isinstance(store, MemoryStore)
+            else StoreSnapshot(
+                store.near_entries, store.shadow_entries, store.is_up, store.is_tracking
+            ),
         )
-
-    def _gauges(self) -> Gauges:
-        held = (
-            []
-            if self._cluster is None
-            else [(each.provider, each.active, each.idle) for each in self._cluster.connections()]
-        )
-        return Gauges(self._drain.in_flight, held)
 
     def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> DataHandler:
         config, loaded, clock = self._config, self._loaded, self._clock

@@ -1,14 +1,18 @@
-"""The life of a call, one straight coroutine: the only module that knows the order of the rooms."""
+"""The life of a call, one straight coroutine: the only module that knows the order of the rooms.
+
+A call is decided, dispatched, followed by its session's pin, and relayed. Whatever happens on the
+way, its outcome is reported exactly once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, final
 
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
-from sidecar.domain.decision import Decision, Plan, Source
+from sidecar.domain.decision import Decision, Plan
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
 from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
@@ -21,7 +25,8 @@ from sidecar.stream.relay import Relay, relay_nowait
 from sidecar.stream.relayed import Relayed
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.dispatched import Dispatched
-from sidecar.wire.headers import header_text, response_lines
+from sidecar.wire.headers import response_lines
+from sidecar.wire.own_headers import served_lines
 
 _RESULT_BY_SIDE: Final = {
     Side.DOWNSTREAM: CallOutcome.CLIENT_ERROR,
@@ -29,97 +34,72 @@ _RESULT_BY_SIDE: Final = {
     Side.UPSTREAM: CallOutcome.UPSTREAM_ERROR,
 }
 
-_THOUSANDTHS: Final = tuple(b".%03d" % number for number in range(1000))
-_WHYS_AT_MOST: Final = 1024
-"""A wildcard's model names are the clients' to invent."""
-
 
 class Proxy:
-    """Carries calls. Holds the rooms, and no state of its own."""
+    """Handles calls. Holds the rooms, and no state of its own."""
 
     def __init__(
         self,
-        decider: ModelSelector,
-        follower: PinUpdater,
+        selector: ModelSelector,
+        pin_updater: PinUpdater,
         dispatcher: Dispatcher,
         dialects: Mapping[DialectName, Dialect],
         observers: Observers,
         clock: Clock,
-        attempts: int,
+        max_attempts: int,
     ) -> None:
-        self._decider = decider
-        self._follower = follower
+        self._selector = selector
+        self._pin_updater = pin_updater
         self._dispatcher = dispatcher
         self._dialects = dialects
         self._observers = observers
         self._clock = clock
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
-        self._attempts = attempts
-        self._whys: dict[tuple[str, str | None, Source], bytes] = {}
+        self._max_attempts = max_attempts
 
     async def handle(self, call: Call, down: Downstream) -> Outcome:
-        """Carry one call to a provider and the answer back; return how it ended.
+        """Carry one call to a provider and the response back to the app; return how it ended.
 
-        Raises: SidecarError while nothing has been sent to the app, for `listener.rescue` to
-            answer.
+        Raises: SidecarError while nothing has been sent to the app: `listener.rescue` replies.
         """
-        decision: Decision | None = None
-        dispatched: Dispatched | None = None
-        relay: Relay | None = None
-        decided_s = call.admitted_s
+        progress = _Progress(call)
         try:
-            decision = self._decider.decide_nowait(call) or await self._decider.decide(call)
-            decided_s = self._monotonic_s()
+            decision = self._selector.decide_nowait(call) or await self._selector.decide(call)
+            progress.decision, progress.decided_s = decision, self._monotonic_s()
+            routing_s = progress.decided_s - call.admitted_s
             if CallDecided in self._observers.heard:
-                self._observers.emit(CallDecided(call, decision, decided_s - call.admitted_s))
+                self._observers.emit(CallDecided(call, decision, routing_s))
+
             dispatched = await self._dispatcher.dispatch(call, self._plan(call, decision))
-            if dispatched.reply.status >= 400:
-                self._follower.unserved(call, decision, dispatched.failed)
-            elif dispatched.candidate is not decision.candidates[0] or decision.returns_home:
-                self._follower.served(call, decision, dispatched.candidate, dispatched.failed)
-            lines = response_lines(
-                dispatched.reply.headers, (self._own_lines(call, decision, decided_s, dispatched),)
+            progress.dispatched = dispatched
+            self._update_pin(call, decision, dispatched)
+
+            reply, upstream_s = dispatched.reply, dispatched.head_s - dispatched.sent_s
+            own_lines = served_lines(
+                call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s
             )
-            dialect = (
-                None
-                if call.endpoint.operation is Operation.PASSTHROUGH
-                else self._dialects[call.dialect]
-            )
-            # The answer to a HEAD announces a length that never comes.
-            relayed = (
-                None
-                if call.method == "HEAD"
-                else relay_nowait(dispatched.reply, lines, down, self._clock, dialect)
-            )
+            lines = response_lines(reply.headers, (own_lines,))
+            dialect = self._dialect_of(call)
+            relayed = None
+            if call.method != "HEAD":  # a reply to HEAD announces a length that never comes
+                relayed = relay_nowait(reply, lines, down, self._clock, dialect)
             if relayed is None:
-                relay = Relay(self._clock, dialect, call.request_id)
-                relayed = await relay.run(dispatched.reply, lines, down)
-        except SidecarError as error:
-            if decision is not None and isinstance(error, UpstreamError):
-                self._follower.unanswered(call, decision)
-            self._end(
-                call, decision, _refused(call, decision, error, decided_s, self._monotonic_s())
-            )
-            raise
+                relay = progress.relay = Relay(self._clock, dialect, call.request_id)
+                relayed = await relay.run(reply, lines, down)
         except asyncio.CancelledError:
-            self._end_cancelled(
-                call, decision, decided_s, dispatched, None if relay is None else relay.given_up
-            )
+            self._end_cancelled(progress)
             raise
-        except Exception:
-            fault = InternalFault("internal")
-            self._end(
-                call, decision, _refused(call, decision, fault, decided_s, self._monotonic_s())
-            )
+        except Exception as error:
+            self._end_refused(progress, error)
             raise
-        return self._end_carried(call, decision, decided_s, dispatched, relayed)
+        return self._end_relayed(progress, dispatched, relayed)
 
     async def decide(self, call: Call) -> Decision:
-        """What `carry` would do with a call, pins included, without sending it anywhere.
+        """Return what `handle` would do with a call, pins included, without sending it anywhere.
 
         Raises: SidecarError.
         """
-        decision = self._decider.decide_nowait(call) or await self._decider.decide(call)
+        decision = self._selector.decide_nowait(call) or await self._selector.decide(call)
         if CallDecided in self._observers.heard:
             routing_s = self._monotonic_s() - call.admitted_s
             self._observers.emit(CallDecided(call, decision, routing_s))
@@ -129,137 +109,112 @@ class Proxy:
         if call.facts.holds_provider_state:
             # What the call refers to is kept by one provider: another would not know it.
             return Plan(decision.candidates[:1], 1)
-        return Plan(decision.candidates, self._attempts)
+        return Plan(decision.candidates, self._max_attempts)
 
-    def _own_lines(
-        self, call: Call, decision: Decision, decided_s: float, dispatched: Dispatched
-    ) -> bytes:
-        return (
-            b"%bx-request-id: %b\r\nx-plano-attempts: %d\r\n"
-            b"server-timing: affinity;dur=%b, routing;dur=%b, upstream;dur=%b\r\n"
-        ) % (
-            self._why(dispatched.candidate.model_name, decision),
-            call.request_id.encode(),
-            dispatched.attempts,
-            _ms(decision.affinity_s),
-            _ms(decided_s - call.admitted_s),
-            _ms(dispatched.head_s - dispatched.sent_s),
-        )
+    def _update_pin(self, call: Call, decision: Decision, dispatched: Dispatched) -> None:
+        """Tell the pin updater who served the call, or that no candidate did."""
+        if dispatched.reply.status >= 400:
+            self._pin_updater.unserved(call, decision, dispatched.failed)
+        elif dispatched.candidate is not decision.candidates[0] or decision.returns_home:
+            self._pin_updater.served(call, decision, dispatched.candidate, dispatched.failed)
 
-    def _why(self, served_by: str, decision: Decision) -> bytes:
-        """The lines that tell which model answered, and why; made once for all calls of which they
-        are true.
-        """
-        key = served_by, decision.route_name, decision.source
-        lines = self._whys.get(key)
-        if lines is None:
-            route = (
-                ""
-                if decision.route_name is None
-                else f"x-plano-route: {header_text(decision.route_name)}\r\n"
-            )
-            model = header_text(served_by)
-            lines = (
-                f"x-plano-model: {model}\r\n{route}x-plano-source: {decision.source}\r\n".encode()
-            )
-            if len(self._whys) >= _WHYS_AT_MOST:
-                self._whys.clear()
-            self._whys[key] = lines
-        return lines
+    def _dialect_of(self, call: Call) -> Dialect | None:
+        """The dialect in which the response can be read; None where the bytes are not ours to."""
+        is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
+        return None if is_foreign else self._dialects[call.dialect]
 
-    def _end_carried(
-        self,
-        call: Call,
-        decision: Decision,
-        decided_s: float,
-        dispatched: Dispatched,
-        relayed: Relayed,
+    def _end_relayed(
+        self, progress: _Progress, dispatched: Dispatched, relayed: Relayed
     ) -> Outcome:
-        """The way back has ended, well or not."""
-        now_s = self._monotonic_s()
+        """A provider's response has gone to the app, all of it or as much as the app could get."""
+        call, now_s = progress.call, self._monotonic_s()
         self._dispatcher.observe(call, dispatched, relayed.result, now_s, relayed.first_piece_s)
-        outcome = _carried(call, decision, decided_s, dispatched, relayed, now_s)
-        self._end(call, decision, outcome)
+        outcome = progress.relayed(dispatched, relayed, now_s)
+        self._end(progress, outcome)
         return outcome
 
-    def _end_cancelled(
-        self,
-        call: Call,
-        decision: Decision | None,
-        decided_s: float,
-        dispatched: Dispatched | None,
-        relayed: Relayed | None,
-    ) -> None:
-        """The app has left, or the grace is spent. ``relayed`` is what it got till then, which the
-        provider bills.
-        """
-        if decision is not None and dispatched is not None and relayed is not None:
-            self._end_carried(call, decision, decided_s, dispatched, relayed)
+    def _end_cancelled(self, progress: _Progress) -> None:
+        """The app has left, or the drain's grace is spent."""
+        relayed = None if progress.relay is None else progress.relay.given_up
+        if progress.dispatched is not None and relayed is not None:
+            # The provider bills what the app got till then.
+            self._end_relayed(progress, progress.dispatched, relayed)
             return
-        timing = Timing(
-            total_s=self._monotonic_s() - call.admitted_s, routing_s=decided_s - call.admitted_s
-        )
-        self._end(
-            call, decision, Outcome(CallOutcome.CANCELLED, 0, timing, call.facts.wants_stream)
-        )
+        self._end(progress, progress.cancelled(self._monotonic_s()))
 
-    def _end(self, call: Call, decision: Decision | None, outcome: Outcome) -> None:
+    def _end_refused(self, progress: _Progress, error: Exception) -> None:
+        """The app gets an error of the sidecar's own."""
+        if progress.decision is not None and isinstance(error, UpstreamError):
+            self._pin_updater.unanswered(progress.call, progress.decision)
+        known = error if isinstance(error, SidecarError) else InternalFault("internal")
+        self._end(progress, progress.refused(known, self._monotonic_s()))
+
+    def _end(self, progress: _Progress, outcome: Outcome) -> None:
         if CallEnded in self._observers.heard:
-            self._observers.emit(CallEnded(call, decision, outcome))
+            self._observers.emit(CallEnded(progress.call, progress.decision, outcome))
 
 
-def _ms(seconds: float) -> bytes:
-    """Milliseconds to the microsecond; a table instead of float formatting, three of which cost a
-    microsecond.
-    """
-    us = int(seconds * 1e6 + 0.5)
-    return b"%d%b" % (us // 1000, _THOUSANDTHS[us % 1000])
+@final
+class _Progress:
+    """How far one call has come: the facts of which its outcome is made, whenever it ends."""
 
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.decision: Decision | None = None
+        self.decided_s = call.admitted_s
+        """Monotonic clock."""
+        self.dispatched: Dispatched | None = None
+        self.relay: Relay | None = None
 
-def _refused(
-    call: Call, decision: Decision | None, error: SidecarError, decided_s: float, now_s: float
-) -> Outcome:
-    is_upstream = error.side is Side.UPSTREAM
-    timing = Timing(
-        total_s=now_s - call.admitted_s,
-        routing_s=decided_s - call.admitted_s,
-        affinity_s=0.0 if decision is None else decision.affinity_s,
-        router_s=0.0 if decision is None else decision.router_s,
-        upstream_s=now_s - decided_s if is_upstream else 0.0,
-    )
-    result = _RESULT_BY_SIDE[error.side]
-    return Outcome(result, error.status, timing, call.facts.wants_stream, error_code=error.code)
+    def relayed(self, dispatched: Dispatched, relayed: Relayed, now_s: float) -> Outcome:
+        """The outcome of a call that a provider responded to. The provider's own errors are OK for
+        the relay; here they are the caller's fault or the provider's.
+        """
+        call, decision, status, result = (
+            self.call,
+            self.decision,
+            dispatched.reply.status,
+            relayed.result,
+        )
+        if result is CallOutcome.OK and status >= 400:
+            is_callers = status < 500 and status != 429
+            result = CallOutcome.CLIENT_ERROR if is_callers else CallOutcome.UPSTREAM_ERROR
+        first_sent_s = dispatched.sent_s if dispatched.attempts == 1 else self.decided_s
+        timing = Timing(
+            total_s=now_s - call.admitted_s,
+            routing_s=self.decided_s - call.admitted_s,
+            affinity_s=0.0 if decision is None else decision.affinity_s,
+            router_s=0.0 if decision is None else decision.router_s,
+            upstream_s=dispatched.head_s - first_sent_s + relayed.waited_s,
+            first_byte_s=relayed.first_byte_s - call.admitted_s,
+        )
+        return Outcome(
+            result,
+            status,
+            timing,
+            call.facts.wants_stream,
+            relayed.served,
+            dispatched.candidate,
+            error_code=relayed.error_code,
+            bytes_out=relayed.bytes_out,
+        )
 
+    def cancelled(self, now_s: float) -> Outcome:
+        """The outcome of a call that was given up before its response began."""
+        admitted_s = self.call.admitted_s
+        timing = Timing(total_s=now_s - admitted_s, routing_s=self.decided_s - admitted_s)
+        return Outcome(CallOutcome.CANCELLED, 0, timing, self.call.facts.wants_stream)
 
-def _carried(
-    call: Call,
-    decision: Decision,
-    decided_s: float,
-    dispatched: Dispatched,
-    relayed: Relayed,
-    now_s: float,
-) -> Outcome:
-    status, result = dispatched.reply.status, relayed.result
-    if result is CallOutcome.OK and status >= 400:
-        is_callers = status < 500 and status != 429
-        result = CallOutcome.CLIENT_ERROR if is_callers else CallOutcome.UPSTREAM_ERROR
-    timing = Timing(
-        total_s=now_s - call.admitted_s,
-        routing_s=decided_s - call.admitted_s,
-        affinity_s=decision.affinity_s,
-        router_s=decision.router_s,
-        upstream_s=dispatched.head_s
-        - (dispatched.sent_s if dispatched.attempts == 1 else decided_s)
-        + relayed.waited_s,
-        first_byte_s=relayed.first_byte_s - call.admitted_s,
-    )
-    return Outcome(
-        result,
-        status,
-        timing,
-        call.facts.wants_stream,
-        relayed.served,
-        dispatched.candidate,
-        error_code=relayed.error_code,
-        bytes_out=relayed.bytes_out,
-    )
+    def refused(self, error: SidecarError, now_s: float) -> Outcome:
+        """The outcome of a call that ends with an error of the sidecar's own."""
+        admitted_s, decision = self.call.admitted_s, self.decision
+        is_upstream = error.side is Side.UPSTREAM
+        timing = Timing(
+            total_s=now_s - admitted_s,
+            routing_s=self.decided_s - admitted_s,
+            affinity_s=0.0 if decision is None else decision.affinity_s,
+            router_s=0.0 if decision is None else decision.router_s,
+            upstream_s=now_s - self.decided_s if is_upstream else 0.0,
+        )
+        result, streamed = _RESULT_BY_SIDE[error.side], self.call.facts.wants_stream
+        return Outcome(result, error.status, timing, streamed, error_code=error.code)

@@ -13,7 +13,6 @@ from sidecar.demo.router_model import DemoRouterModel
 
 _TOKEN_GAP_S = 0.02
 """A pace at which a person can see a stream."""
-_KEPT_REQUESTS = 100
 
 
 async def _serve(host: str, port: int, router_port: int) -> None:
@@ -21,8 +20,8 @@ async def _serve(host: str, port: int, router_port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        provider = DemoProvider(token_gap_s=_TOKEN_GAP_S, record=_KEPT_REQUESTS)
-        router = DemoRouterModel(record=_KEPT_REQUESTS)
+        provider = DemoProvider(token_gap_s=_TOKEN_GAP_S)
+        router = DemoRouterModel()
         for server, its_port in ((provider, port), (router, router_port)):
             stack.push_async_callback(server.aclose)
             await server.start(host, its_port)

@@ -1,17 +1,17 @@
-"""A small router model for the demo: chooses the route whose description shares most words with the
-newest message.
+"""A router model that needs no key: it chooses the route whose description shares most words with
+the newest message.
 """
 
 from __future__ import annotations
 
 import re
-import ssl
 from typing import Final, NamedTuple
 
 import msgspec
 
-from sidecar.demo.ask import Answer, Ask, Json
+from sidecar.demo.completion import DemoCompletion
 from sidecar.demo.provider import DemoProvider
+from sidecar.demo.request import DemoRequest, Json
 
 _ROUTES: Final = re.compile(r"<routes>(.*?)</routes>", re.DOTALL)
 _CONVERSATION: Final = re.compile(r"<conversation>(.*?)</conversation>", re.DOTALL)
@@ -29,42 +29,39 @@ class _Route(NamedTuple):
 
 
 class DemoRouterModel(DemoProvider):
-    """Answers ``{"route": name}`` over OpenAI's chat completions. Fails on demand, records, starts
-    and ends as a `DemoProvider` does; in a message its directive is ``[[fail-router:...]]``, so
-    that one text can fail either.
+    """Says ``{"route": name}`` over OpenAI's chat completions. A router prompt quotes the user, so
+    what the user says to the provider must not fail the router model.
     """
 
-    directive = "fail-router"
+    fails_on_request = False
 
-    def __init__(
-        self,
-        *,
-        token_gap_s: float = 0.0,
-        name: str = "router",
-        record: int | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-    ) -> None:
-        super().__init__(token_gap_s=token_gap_s, name=name, record=record, ssl_context=ssl_context)
-        self.models = ("router",)
+    def __init__(self, *, name: str = "router") -> None:
+        super().__init__(name=name, models=("router",))
 
-    def make_answer(self, ask: Ask) -> Answer:
-        """The chosen route as one piece of text."""
-        return Answer((msgspec.json.encode({"route": choose_route(ask.prompt)}).decode(),))
+    def complete(self, request: DemoRequest) -> DemoCompletion:
+        """Return the chosen route as one piece of text."""
+        return complete_route(request)
+
+
+def complete_route(request: DemoRequest) -> DemoCompletion:
+    """Return what a router model says to a request whose newest user message is a router prompt."""
+    route = {"route": choose_route(request.prompt)}
+    return DemoCompletion((msgspec.json.encode(route).decode(),))
 
 
 def choose_route(prompt: str) -> str:
     """Choose among the routes of a router prompt.
 
-    Args: ``prompt`` holds JSON lines (or a JSON array) inside ``<routes></routes>``, and a JSON
+    Args: ``prompt`` has JSON lines (or a JSON array) inside ``<routes></routes>``, and a JSON
         list of messages (or JSON lines) inside ``<conversation></conversation>``; only the newest
         user message counts.
     Returns: the name of the route that shares most words with it, the first of equals; ``other``
-        where none does.
+        if none shares any.
     """
-    asked = _words(_newest_message(prompt))
+    said = _words(_newest_message(prompt))
     best, best_shared = "other", 0
     for route in _routes(prompt):
-        shared = len(asked & route.words)
+        shared = len(said & route.words)
         if shared > best_shared:
             best, best_shared = route.name, shared
     return best
@@ -81,7 +78,7 @@ def _routes(prompt: str) -> list[_Route]:
 
 
 def _newest_message(prompt: str) -> str:
-    """The newest user message's text; the whole prompt where it holds no readable conversation."""
+    """Return the newest user message's text; the whole prompt if it has no conversation block."""
     blocks = _CONVERSATION.findall(prompt)
     for turn in reversed(_objects(blocks[-1]) if blocks else []):
         if turn.get("role") == "user":
@@ -90,7 +87,7 @@ def _newest_message(prompt: str) -> str:
 
 
 def _objects(text: str) -> list[Json]:
-    """The JSON objects of an array, or of lines of JSON."""
+    """Decode the JSON objects of an array, or of lines of JSON."""
     whole = _decoded(text)
     entries = whole if isinstance(whole, list) else [_decoded(line) for line in text.splitlines()]
     return [entry for entry in entries if isinstance(entry, dict)]
@@ -104,8 +101,8 @@ def _decoded(text: str) -> object:
 
 
 def _words(text: str) -> frozenset[str]:
-    """The words that carry meaning, each cut to its first letters, so that "writing" meets
-    "write".
+    """Return the words that carry meaning, each cut to its first four letters, so that "writing"
+    matches "write".
     """
     return frozenset(
         word[:_STEM_LETTERS] for word in _WORD.findall(text.lower()) if word not in _FILLERS

@@ -1,4 +1,4 @@
-"""The scripted part of the demo: which calls are made, and what each must come to."""
+"""The calls that the demo makes, what each must come to, and the config of its sidecars."""
 
 from __future__ import annotations
 
@@ -6,30 +6,25 @@ from typing import Final
 
 import msgspec
 
-from sidecar.demo.ask import Json
+from sidecar.demo.request import Json
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One call of the script."""
+    """One call of the demo."""
 
     via: str
-    """Which sidecar it goes through: A or B."""
+    """The sidecar that it goes through: A or B."""
     label: str
     path: str
     body: Json | None = None
-    """None makes it a GET."""
+    """None: a GET."""
+    session: str | None = None
     expected_status: int = 200
-    session_id: str | None = None
 
     @property
     def requested_model(self) -> str:
-        """What the call asks for; a dash where it asks for none."""
+        """The model that the call asks for; a dash if it asks for none."""
         return str(self.body.get("model", "-")) if self.body else "-"
-
-    @property
-    def is_streamed(self) -> bool:
-        """Whether the call asks for a stream."""
-        return bool(self.body and self.body.get("stream"))
 
 
 CHAT_PATH: Final = "/v1/chat/completions"
@@ -39,6 +34,8 @@ MESSAGES_PATH: Final = "/v1/messages"
 _CODE: Final = "Write a function that sorts a list"
 _SUMMARY: Final = "Summarize these meeting notes: ship it on Monday"
 _TRANSLATION: Final = "Translate this mail into French"
+_FAIL: Final = "[[fail:400]]"
+"""The demo provider fails a call whose user message contains this."""
 _DOWN: Final = "openai/error-529"
 """The demo provider fails every call for a model of this name."""
 
@@ -63,66 +60,36 @@ def responses(model: str, text: str, **more: object) -> Json:
     return {"model": model, "input": text, **more}
 
 
-_USAGE: Final = {"stream": True, "stream_options": {"include_usage": True}}
+_STREAM: Final = {"stream": True}
+_USAGE: Final = {**_STREAM, "stream_options": {"include_usage": True}}
+_MINI: Final = "openai/gpt-4o-mini"
+_CLAUDE: Final = "claude-sonnet-5"
+_TWO_INPUTS: Final[Json] = {"model": "text-embedding-3-small", "input": ["left", "right"]}
+
 STEPS: Final = (
     Step("A", "models", "/v1/models"),
-    Step("A", "chat", CHAT_PATH, chat("openai/gpt-4o-mini", _CODE), session_id="s1"),
-    Step(
-        "B",
-        "chat, streamed",
-        CHAT_PATH,
-        chat("openai/gpt-4o-mini", "Now with tests", **_USAGE),
-        session_id="s1",
-    ),
-    Step(
-        "A",
-        "chat, model is down",
-        CHAT_PATH,
-        chat("openai/gpt-4o-mini", _TRANSLATION),
-        session_id="s3",
-    ),
-    Step(
-        "A",
-        "chat, once more",
-        CHAT_PATH,
-        chat("openai/gpt-4o-mini", "And into German"),
-        session_id="s3",
-    ),
+    Step("A", "chat", CHAT_PATH, chat(_MINI, _CODE), session="s1"),
+    Step("B", "chat, streamed", CHAT_PATH, chat(_MINI, "Now with tests", **_USAGE), session="s1"),
+    Step("A", "chat, model is down", CHAT_PATH, chat(_MINI, _TRANSLATION), session="s3"),
+    Step("A", "chat, once more", CHAT_PATH, chat(_MINI, "And into German"), session="s3"),
     Step("A", "chat, alias", CHAT_PATH, chat("fast", "Say hello")),
     Step("B", "decision only", "/routing" + CHAT_PATH, chat("fast", _TRANSLATION)),
     Step("B", "responses", RESPONSES_PATH, responses("gpt-4o", _CODE)),
-    Step("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, stream=True)),
-    Step("B", "messages", MESSAGES_PATH, messages("claude-sonnet-5", _SUMMARY), session_id="s2"),
-    Step(
-        "A",
-        "messages, streamed",
-        MESSAGES_PATH,
-        messages("claude-sonnet-5", "Shorter", stream=True),
-        session_id="s2",
-    ),
-    Step("B", "count tokens", "/v1/messages/count_tokens", messages("claude-sonnet-5", _SUMMARY)),
-    Step(
-        "A",
-        "embeddings",
-        "/v1/embeddings",
-        {"model": "text-embedding-3-small", "input": ["left", "right"]},
-    ),
+    Step("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, **_STREAM)),
+    Step("B", "messages", MESSAGES_PATH, messages(_CLAUDE, _SUMMARY), session="s2"),
+    Step("A", "messages, streamed", MESSAGES_PATH, messages(_CLAUDE, "Shorter", **_STREAM), "s2"),
+    Step("B", "count tokens", "/v1/messages/count_tokens", messages(_CLAUDE, _SUMMARY)),
+    Step("A", "embeddings", "/v1/embeddings", _TWO_INPUTS),
     Step("B", "unknown model", CHAT_PATH, chat("gpt-99", "Is anybody there?"), expected_status=404),
-    Step(
-        "A",
-        "provider fails",
-        MESSAGES_PATH,
-        messages("claude-sonnet-5", "[[fail:400]]"),
-        expected_status=400,
-    ),
+    Step("A", "provider fails", MESSAGES_PATH, messages(_CLAUDE, _FAIL), expected_status=400),
 )
 
 
 def sidecar_yaml(*, provider_url: str, router_url: str, redis_url: str | None = None) -> str:
-    """The config of a demo sidecar: two providers, one address, ports that the system chooses.
+    """Write the config of the demo's sidecars: two providers at one address, on free ports.
 
-    With ``redis_url`` pins are shared; a demo's machine may be slow, so a call waits longer than
-    usual for them.
+    With ``redis_url`` the sidecars share their pins; a call then waits longer for Redis than it
+    usually does, since the demo's machine may be slow.
     """
     cache = (
         "{type: memory}"

@@ -1,4 +1,4 @@
-"""A Redis for the demo's two sidecars, where the machine has one."""
+"""Runs a Redis for the demo's two sidecars, if the machine has one."""
 
 from __future__ import annotations
 
@@ -17,37 +17,26 @@ _END_LIMIT_S: Final = 5.0
 
 
 def find_redis() -> str | None:
-    """The server's program; None where there is none on PATH, or nothing to talk to it with."""
+    """Return the path of redis-server; None if it is not on PATH, or redis-py is not installed."""
     return shutil.which("redis-server") if importlib.util.find_spec("redis") else None
 
 
 @contextlib.asynccontextmanager
 async def running_redis(program: str, folder: Path) -> AsyncIterator[str | None]:
-    """A server on loopback that keeps nothing; its URL, or None where it does not start: a demo can
-    do without.
-    """
+    """Run a server on loopback that saves nothing. Yields: its URL; None if it does not start."""
     port = _free_port()
-    arguments = (
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--dir",
-        str(folder),
-    )
+    listens = ("--port", str(port), "--bind", "127.0.0.1")
+    saves_nothing = ("--save", "", "--appendonly", "no", "--dir", str(folder))
     try:
         process = await asyncio.create_subprocess_exec(
             program,
-            *arguments,
+            *listens,
+            *saves_nothing,
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,
-            start_new_session=True,
-        )  # of its own session: Ctrl-C ends the sidecars first
+            start_new_session=True,  # so that Ctrl-C does not end it before the sidecars
+        )
     except OSError:
         yield None
         return
@@ -61,7 +50,7 @@ async def _starts(process: asyncio.subprocess.Process, port: int) -> bool:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_START_LIMIT_S):
             while process.returncode is None:
-                if await _answers(port):
+                if await _accepts(port):
                     return True
                 await asyncio.sleep(0.02)
     return False
@@ -78,7 +67,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-async def _answers(port: int) -> bool:
+async def _accepts(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

@@ -1,5 +1,5 @@
-"""The demo: a provider, a router model and two sidecars on loopback, a scripted conversation, a
-table of what came.
+"""Runs the demo: a provider, a router model and two sidecars on loopback, the calls of the
+scenario, and a table of what each came to.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, TextIO
@@ -16,8 +16,8 @@ from typing import Final, TextIO
 import aiohttp
 import msgspec
 
-from sidecar.demo.ask import Json
 from sidecar.demo.provider import DemoProvider
+from sidecar.demo.request import Json
 from sidecar.demo.router_model import DemoRouterModel
 from sidecar.demo.scenario import CHAT_PATH, MESSAGES_PATH, STEPS, Step, sidecar_yaml
 from sidecar.demo.shared_store import running_redis
@@ -26,21 +26,13 @@ TOKEN_GAP_S: Final = 0.02
 """Fifty tokens a second: the pace of a mid-size hosted model."""
 
 _STORE_UP: Final = b"plano_sidecar_affinity_store_up 1.0"
-_KEPT_REQUESTS: Final = 16
+_PINS_IN_MEMORY: Final = (
+    "in each sidecar's memory: no redis-server on PATH starts (or the redis extra is missing)"
+)
 _CALL_LIMIT_S: Final = 30.0
 _COLUMNS: Final = (
-    "#",
-    "via",
-    "call",
-    "requested",
-    "answered by",
-    "source",
-    "route",
-    "tries",
-    "status",
-    "first byte",
-    "total",
-    "what came",
+    *("#", "via", "call", "requested", "answered by", "source", "route", "tries"),
+    *("status", "first byte", "total", "what came"),
 )
 _RIGHT_ALIGNED: Final = frozenset({"#", "tries", "status", "first byte", "total"})
 
@@ -56,17 +48,19 @@ StartSidecar = Callable[[Path], AbstractAsyncContextManager[SidecarHandle]]
 """Starts a sidecar from a config file; leaving the context stops it."""
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """What one call of the script came to. Durations in seconds."""
+class CallResult(msgspec.Struct, frozen=True):
+    """What one call of the scenario came to."""
 
-    status: int
-    answered_by: str
-    source: str
-    route: str
-    tries: str
     first_byte_s: float
     total_s: float
     summary: str
+    status: int = 0
+    """0: the call could not be made."""
+    headers: Mapping[str, str] = {}
+
+    def sidecar_says(self, name: str) -> str:
+        """Return the value of a header field that the sidecar adds; a dash without it."""
+        return self.headers.get(f"x-plano-{name}", "-")
 
 
 async def run_demo(
@@ -77,18 +71,15 @@ async def run_demo(
     stop: asyncio.Event,
     redis_program: str | None = None,
 ) -> int:
-    """Run the script and print it; then, unless ``once``, stay up for curl until ``stop`` is set.
+    """Make the calls and print the table; unless ``once``, stay up for curl until ``stop`` is set.
 
-    Args: ``redis_program`` is run to hold the pins; None: each sidecar's memory does.
+    Args: ``redis_program`` keeps the pins; None: each sidecar keeps its own in memory.
     Returns: 0 if every call ended as expected, 1 otherwise.
     """
     async with contextlib.AsyncExitStack() as stack:
-        # First in, last out: the sidecars close their connections before the servers that they hold
-        # them to.
-        provider = await stack.enter_async_context(
-            DemoProvider(token_gap_s=TOKEN_GAP_S, record=_KEPT_REQUESTS)
-        )
-        router = await stack.enter_async_context(DemoRouterModel(record=_KEPT_REQUESTS))
+        # What is entered first is left last: sidecars close their connections before servers do.
+        provider = await stack.enter_async_context(DemoProvider(token_gap_s=TOKEN_GAP_S))
+        router = await stack.enter_async_context(DemoRouterModel())
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plano-sidecar-demo-")))
         redis_url = redis_program and await stack.enter_async_context(
             running_redis(redis_program, work)
@@ -99,18 +90,16 @@ async def run_demo(
         sidecars = {
             via: await stack.enter_async_context(start_sidecar(config)) for via in ("A", "B")
         }
-        _introduce(
-            out,
-            [("provider", provider.url), ("router model", router.url), _told_of(redis_url)],
-            sidecars,
-        )
+        pins = f"{redis_url}, shared by both sidecars" if redis_url else _PINS_IN_MEMORY
+        servers = {"provider": provider.url, "router model": router.url, "pins": pins}
+        _introduce(out, servers, sidecars)
         if redis_url is not None:
             await _until_shared(sidecars)
-        expected = await _play(STEPS, sidecars, out)
+        as_expected = await _play(STEPS, sidecars, out)
         if not once:
             _invite(out, sidecars, config)
             await stop.wait()
-    return 0 if expected else 1
+    return 0 if as_expected else 1
 
 
 async def _play(steps: Sequence[Step], sidecars: dict[str, SidecarHandle], out: TextIO) -> bool:
@@ -120,13 +109,11 @@ async def _play(steps: Sequence[Step], sidecars: dict[str, SidecarHandle], out: 
     timeout = aiohttp.ClientTimeout(total=_CALL_LIMIT_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         for number, step in enumerate(steps, 1):
-            seen = await _make_call(session, sidecars[step.via].data_url, step)
-            rows.append(_row(number, step, seen))
-            if seen.status != step.expected_status:
-                surprises.append(
-                    f"call {number} ({step.label}): expected {step.expected_status}, got "
-                    f"{seen.status}"
-                )
+            result = await _make_call(session, sidecars[step.via].data_url, step)
+            rows.append(_row(number, step, result))
+            if result.status != step.expected_status:
+                wrong = f"expected {step.expected_status}, got {result.status}"
+                surprises.append(f"call {number} ({step.label}): {wrong}")
     _print_table(rows, out)
     out.writelines(f"{surprise}\n" for surprise in surprises)
     if not surprises:
@@ -135,85 +122,64 @@ async def _play(steps: Sequence[Step], sidecars: dict[str, SidecarHandle], out: 
     return not surprises
 
 
-async def _make_call(session: aiohttp.ClientSession, base_url: str, step: Step) -> Seen:
-    """Make one call and read it to its end. A call that cannot be made counts as status 0."""
+async def _make_call(session: aiohttp.ClientSession, base_url: str, step: Step) -> CallResult:
+    """Make one call and read its reply to the end."""
     headers = {"authorization": "Bearer sk-app"}
     if step.path.startswith(MESSAGES_PATH):
         headers["anthropic-version"] = "2023-06-01"
-    if step.session_id is not None:
-        headers["x-model-affinity"] = step.session_id
+    if step.session is not None:
+        headers["x-model-affinity"] = step.session
+    method = "GET" if step.body is None else "POST"
+    url = base_url + step.path
     began_s = time.monotonic()
     first_byte_s, body = 0.0, b""
     try:
-        method = "GET" if step.body is None else "POST"
-        async with session.request(
-            method, base_url + step.path, json=step.body, headers=headers
-        ) as reply:
-            async for part in reply.content.iter_any():
+        async with session.request(method, url, json=step.body, headers=headers) as response:
+            async for part in response.content.iter_any():
                 first_byte_s = first_byte_s or time.monotonic() - began_s
                 body += part
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Seen(
-            0,
-            "-",
-            "-",
-            "-",
-            "-",
-            first_byte_s,
-            time.monotonic() - began_s,
-            f"{type(error).__name__}: {error}",
-        )
-    return Seen(
-        status=reply.status,
-        answered_by=reply.headers.get("x-plano-model", "-"),
-        source=reply.headers.get("x-plano-source", "-"),
-        route=reply.headers.get("x-plano-route", "-"),
-        tries=reply.headers.get("x-plano-attempts", "-"),
-        first_byte_s=first_byte_s,
-        total_s=time.monotonic() - began_s,
-        summary=_summary(
-            reply.headers.get("x-plano-error"), body, is_stream="event-stream" in reply.content_type
-        ),
-    )
+        total_s = time.monotonic() - began_s
+        return CallResult(first_byte_s, total_s, f"{type(error).__name__}: {error}")
+    total_s = time.monotonic() - began_s
+    if "event-stream" in response.content_type:
+        summary = f"{body.count(b'data: ')} events" + _tokens(_streamed_usage(body))
+    else:
+        summary = _summary(response.headers.get("x-plano-error"), body)
+    return CallResult(first_byte_s, total_s, summary, response.status, response.headers)
 
 
-def _summary(error_code: str | None, body: bytes, *, is_stream: bool) -> str:
-    """A few words on an answer: its tokens, or what else it holds."""
-    if is_stream:
-        return f"{body.count(b'data: ')} events" + _tokens(_streamed_usage(body))
+def _summary(error_code: str | None, body: bytes) -> str:
+    """Say in a few words what a response contains: its tokens, an error, or how many of what."""
     try:
-        answer = msgspec.json.decode(body, type=dict[str, object])
+        decoded = msgspec.json.decode(body, type=Json)
     except msgspec.DecodeError:
         return f"{len(body)} bytes"
-    error, data, usage = answer.get("error"), answer.get("data"), answer.get("usage")
-    if isinstance(error, dict):
-        return (
-            f"{error_code} (sidecar)"
-            if error_code
-            else f"{error.get('code') or error.get('type')} (provider)"
-        )
-    models = answer.get("models")
-    if isinstance(models, list):
+    error, data, models = decoded.get("error"), decoded.get("data"), decoded.get("models")
+    usage = decoded.get("usage")
+    if error_code:
+        summary = f"{error_code} (sidecar)"
+    elif isinstance(error, dict):
+        summary = f"{error.get('code') or error.get('type')} (provider)"
+    elif isinstance(models, list):
         summary = "would go to " + ", then ".join(map(str, models))
     elif isinstance(data, list):
         summary = f"{len(data)} {'models' if usage is None else 'vectors'}"
-    elif "input_tokens" in answer:
-        summary = f"{answer['input_tokens']} tokens counted"
+    elif "input_tokens" in decoded:
+        summary = f"{decoded['input_tokens']} tokens counted"
     else:
         summary = "1 answer" + _tokens(usage if isinstance(usage, dict) else {})
     return summary
 
 
 def _streamed_usage(body: bytes) -> Json:
-    """The last usage that a stream told; empty if it told none."""
+    """Return the last usage that a stream reports; empty if it reports none."""
     usage: Json = {}
     for line in body.split(b"\n"):
         if line.startswith(b"data: {"):
             event = msgspec.json.decode(line[6:])
-            found = event.get("usage") or (event.get("response") or event.get("message") or {}).get(
-                "usage"
-            )
-            usage = found or usage
+            inner = event.get("response") or event.get("message") or {}
+            usage = event.get("usage") or inner.get("usage") or usage
     return usage
 
 
@@ -223,15 +189,15 @@ def _tokens(usage: Json) -> str:
     return "" if tokens_in is None else f", {tokens_in} tokens in, {tokens_out} out"
 
 
-def _row(number: int, step: Step, seen: Seen) -> tuple[str, ...]:
-    times = f"{seen.first_byte_s * 1000:.1f} ms", f"{seen.total_s * 1000:.1f} ms"
-    known = (step.via, step.label, step.requested_model, seen.answered_by, seen.source)
-    why = (seen.route, seen.tries, str(seen.status))
-    return (str(number), *known, *why, *times, seen.summary)
+def _row(number: int, step: Step, result: CallResult) -> tuple[str, ...]:
+    times = f"{result.first_byte_s * 1000:.1f} ms", f"{result.total_s * 1000:.1f} ms"
+    decided = [result.sidecar_says(name) for name in ("model", "source", "route", "attempts")]
+    call = (str(number), step.via, step.label, step.requested_model)
+    return (*call, *decided, str(result.status), *times, result.summary)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]], out: TextIO) -> None:
-    """Print rows under their heads, in columns as wide as their widest cell."""
+    """Print rows under their heads, each column as wide as its widest cell."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     rule = tuple("-" * width for width in widths)
     for row in (rows[0], rule, *rows[1:]):
@@ -242,42 +208,27 @@ def _print_table(rows: Sequence[tuple[str, ...]], out: TextIO) -> None:
         out.write("  ".join(cells).rstrip() + "\n")
 
 
-def _told_of(redis_url: str | None) -> tuple[str, str]:
-    """What holds the pins, for the introduction."""
-    if redis_url is None:
-        return (
-            "pins",
-            (
-                "in each sidecar's memory: no redis-server on PATH starts (or the redis "
-                "extra is missing)"
-            ),
-        )
-    return "pins", f"{redis_url}, shared by both sidecars"
-
-
 async def _until_shared(sidecars: dict[str, SidecarHandle]) -> None:
-    """Wait until every sidecar talks to Redis; a sidecar that starts waits for nobody."""
+    """Wait until every sidecar is connected to Redis: a sidecar is ready before that."""
     async with asyncio.timeout(_CALL_LIMIT_S), aiohttp.ClientSession() as session:
         for sidecar in sidecars.values():
             while True:
-                async with session.get(sidecar.admin_url + "/metrics") as answer:
-                    if _STORE_UP in await answer.read():
+                async with session.get(sidecar.admin_url + "/metrics") as response:
+                    if _STORE_UP in await response.read():
                         break
                 await asyncio.sleep(0.02)
 
 
-def _introduce(
-    out: TextIO, stage: Sequence[tuple[str, str]], sidecars: dict[str, SidecarHandle]
-) -> None:
+def _introduce(out: TextIO, servers: dict[str, str], sidecars: dict[str, SidecarHandle]) -> None:
+    """Print what runs where."""
     out.write(
         "One provider and one router model that need no key, and two sidecars in front of them:\n\n"
     )
-    out.writelines(f"  {name:13} {place}\n" for name, place in stage)
-    lines = [
+    out.writelines(f"  {name:13} {place}\n" for name, place in servers.items())
+    out.writelines(
         f"  sidecar {via}     {at.data_url}   admin {at.admin_url}\n"
         for via, at in sidecars.items()
-    ]
-    out.writelines(lines)
+    )
     out.write("\n")
     out.flush()
 

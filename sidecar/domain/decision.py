@@ -14,10 +14,18 @@ class Source(enum.StrEnum):
     """Why a model was chosen. The value is what the header, the metrics and the logs say."""
 
     PINNED = "pinned"
+    """The session's pin names it."""
     ROUTED = "routed"
+    """It serves the route that the router model named."""
     REQUESTED = "requested"
+    """The call asked for it."""
     DEFAULT = "default"
+    """The call names no model, or an unknown one; this is the default."""
     FALLBACK = "fallback"
+    """The router model did not say a route; the call asked for this one."""
+
+    __hash__ = str.__hash__
+    """A key of dicts on every call; Enum's own hash is a Python function."""
 
 
 @final

@@ -155,3 +155,27 @@ class PinOutcome(enum.StrEnum):
     """Bypass: the pinned model is not configured here."""
 
     __hash__ = str.__hash__
+
+
+class TokenKind(enum.StrEnum):
+    """Tokens as providers count and price them."""
+
+    INPUT = "input"
+    """Of the prompt."""
+    OUTPUT = "output"
+    """Of the response."""
+    CACHED_INPUT = "cached_input"
+    """Of the prompt, read from the provider's cache."""
+    CACHE_WRITE = "cache_write"
+    """Of the prompt, written to the provider's cache."""
+    REASONING = "reasoning"
+    """Of the response, spent on thinking."""
+
+
+class ConnectionState(enum.StrEnum):
+    """What a connection to a provider does."""
+
+    ACTIVE = "active"
+    """It carries a call."""
+    IDLE = "idle"
+    """It is kept for the next call."""

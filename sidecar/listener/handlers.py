@@ -53,9 +53,9 @@ from sidecar.wire.headers import (
     session_id_of,
     tenant_of,
 )
+from sidecar.wire.own_headers import decision_lines, models_lines, probe_lines
 from sidecar.wire.trace_context import trace_context_of
 
-_JSON: Final = b"content-type: application/json\r\n"
 _PROBES: Final = frozenset({"/", "/api/hello"})
 """Agents ask whether their gateway is there before they use it."""
 _MODELS: Final = "/v1/models"
@@ -225,9 +225,7 @@ class DataHandler:
             await self._carry_call(arrival, endpoint, provider, down, self._carry)
         elif path in _PROBES:
             _allow(method, path, "GET, HEAD")
-            down.send_whole(
-                200, b"OK", [b"x-request-id: %s\r\n" % arrival.request_id.encode()], b""
-            )
+            down.send_whole(200, b"OK", probe_lines(arrival.request_id), b"")
         else:
             raise PathNotFound(f"no such path: {path[:200]}")
 
@@ -248,8 +246,7 @@ class DataHandler:
         }
         if call.session_id is not None:
             told["session_id"] = call.session_id
-        lines = [_JSON, b"x-request-id: %s\r\n" % call.request_id.encode()]
-        down.send_whole(200, b"OK", lines, msgspec.json.encode(told))
+        down.send_whole(200, b"OK", decision_lines(call.request_id), msgspec.json.encode(told))
 
     def _serve_models(self, arrival: RequestHead, down: ResponseWriter) -> None:
         wanted = unquote(arrival.path[len(_MODELS) + 1 :])
@@ -260,9 +257,7 @@ class DataHandler:
             body = models_body(
                 [ModelInfo(listed.name, listed.owner) for listed in self._models.listed]
             )
-        down.send_whole(
-            200, b"OK", [_JSON, b"x-request-id: %s\r\n" % arrival.request_id.encode()], body
-        )
+        down.send_whole(200, b"OK", models_lines(arrival.request_id), body)
 
     def _passthrough_of(self, path: str) -> str | None:
         """The provider that the config names for a path. One that climbs out of its prefix is no

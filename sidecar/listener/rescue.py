@@ -15,18 +15,14 @@ from sidecar.domain.errors import (
     HeadersTooLarge,
     InternalFault,
     MalformedRequest,
-    MethodNotAllowed,
     RequestTimeout,
-    Side,
     SidecarError,
     UpgradeNotServed,
 )
 from sidecar.domain.ports import Dialect, Problem
+from sidecar.wire.own_headers import refused_lines
 
 _log = logging.getLogger("sidecar")
-
-MAX_RETRY_AFTER_S: Final = 60
-"""The SDKs ignore a longer Retry-After."""
 
 _CLOSING: Final = (
     BodyTooLarge,
@@ -65,7 +61,11 @@ class Rescue:
         problem = Problem(known.status, known.code, known.message, known.param, request_id)
         body = self._dialects[dialect].error_body(problem)
         return Refusal(
-            known.status, known.code, _lines(known, request_id), body, isinstance(known, _CLOSING)
+            known.status,
+            known.code,
+            refused_lines(known, request_id),
+            body,
+            isinstance(known, _CLOSING),
         )
 
     def _fault(self, error: Exception, request_id: str) -> SidecarError:
@@ -73,23 +73,3 @@ class Rescue:
         return InternalFault(
             f"the sidecar failed; its log has the cause under request id {request_id}"
         )
-
-
-def _lines(error: SidecarError, request_id: str) -> list[bytes]:
-    lines = [
-        "content-type: application/json\r\n",
-        f"x-request-id: {request_id}\r\n",
-        f"x-plano-error: {error.code}\r\n",
-    ]
-    if not error.app_may_retry or error.attempts > 1:
-        # The sidecar has tried what there is: an SDK's own retries would multiply that.
-        lines.append("x-should-retry: false\r\n")
-    if error.retry_after_s is not None:
-        lines.append(f"retry-after: {min(error.retry_after_s, MAX_RETRY_AFTER_S)}\r\n")
-    if isinstance(error, MethodNotAllowed):
-        lines.append(f"allow: {error.allow}\r\n")
-    if isinstance(error, UpgradeNotServed):
-        lines.append("upgrade: HTTP/1.1\r\n")
-    if error.side is Side.UPSTREAM:
-        lines.append(f"x-plano-attempts: {error.attempts}\r\n")
-    return [line.encode() for line in lines]

@@ -1,11 +1,12 @@
-"""What Prometheus is told. Names, labels and buckets are an API: see the table in the README."""
+"""The page `/metrics`: metrics that count events, and gauges that are read at each scrape."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+import msgspec
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -13,169 +14,142 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from sidecar import __version__
-from sidecar.domain.call import Call, Operation
-from sidecar.domain.events import CallEnded, Listeners, RequestRefused
-from sidecar.domain.outcome import Usage
-from sidecar.domain.vocabulary import CallOutcome
-from sidecar.telemetry.gauges import Gauges
-from sidecar.telemetry.histogram import Buckets, Counter, CounterFamily, HistogramFamily
-
-OVERHEAD_BUCKETS_S: Final[tuple[float, ...]] = (
-    50e-6,
-    1e-4,
-    2.5e-4,
-    5e-4,
-    1e-3,
-    2.5e-3,
-    5e-3,
-    1e-2,
-    2.5e-2,
-    0.1,
-)
-DURATION_BUCKETS_S: Final[tuple[float, ...]] = (
-    0.1,
-    0.25,
-    0.5,
-    1,
-    2.5,
-    5,
-    10,
-    20,
-    30,
-    60,
-    120,
-    300,
-    600,
+from sidecar.domain.events import Observer
+from sidecar.domain.vocabulary import ConnectionState
+from sidecar.telemetry.event_metrics import (
+    AffinityMetrics,
+    CallMetrics,
+    RoutingMetrics,
+    UpstreamMetrics,
 )
 
-TOKEN_KINDS: Final = ("input", "output", "cached_input", "cache_write", "reasoning")
 
-_PASSTHROUGH: Final = "passthrough"
-_RESULT_OF_REFUSAL: Final = {4: CallOutcome.CLIENT_ERROR, 5: CallOutcome.SIDECAR_ERROR}
+class StoreSnapshot(msgspec.Struct, frozen=True):
+    """A shared affinity store at the moment of a scrape."""
+
+    near_entries: int
+    shadow_entries: int
+    is_up: bool
+    is_tracking: bool
+
+
+class ScrapeSnapshot(msgspec.Struct, frozen=True):
+    """What the gauges show, as it is at the moment of a scrape."""
+
+    in_flight: int = 0
+    connections: Sequence[tuple[str, int, int]] = ()
+    """(provider entry, connections in use, connections kept for the next call)."""
+    ejected: Sequence[tuple[str, str]] = ()
+    """(provider, model as the config names it), each once."""
+    price_ages_s: Sequence[tuple[str, float]] = ()
+    """(source, seconds since its numbers were last read)."""
+    store: StoreSnapshot | None = None
+    """None where pins are kept in this process alone."""
+
+
+class _Gauge(msgspec.Struct, frozen=True):
+    """A gauge: ``read`` returns its label values and numbers."""
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...]
+    read: Callable[[ScrapeSnapshot], Sequence[tuple[tuple[str, ...], float]]]
+
+
+def _store_gauge(name: str, documentation: str, read: Callable[[StoreSnapshot], float]) -> _Gauge:
+    return _Gauge(
+        f"plano_sidecar_affinity_{name}",
+        documentation,
+        (),
+        lambda now: () if now.store is None else [((), float(read(now.store)))],
+    )
+
+
+_GAUGES: Final = (
+    _Gauge(
+        "plano_sidecar_in_flight",
+        "Calls admitted whose answer has not ended.",
+        (),
+        lambda now: [((), now.in_flight)],
+    ),
+    _Gauge(
+        "plano_sidecar_upstream_connections",
+        "Connections to providers; entries that share an address count under the first.",
+        ("provider", "state"),
+        lambda now: [
+            ((provider, state), count)
+            for provider, *counts in now.connections
+            for state, count in zip(ConnectionState, counts, strict=True)
+        ],
+    ),
+    _Gauge(
+        "plano_sidecar_ejected",
+        "Candidates that go last until somebody mends them.",
+        ("provider", "model"),
+        lambda now: [(place, 1) for place in now.ejected],
+    ),
+    _Gauge(
+        "plano_sidecar_price_age_seconds",
+        "Since a source's numbers were last read.",
+        ("source",),
+        lambda now: [((source,), age_s) for source, age_s in now.price_ages_s],
+    ),
+)
+_STORE_GAUGES: Final = (
+    _store_gauge(
+        "near_entries",
+        "Pins that were read from the store and are kept here.",
+        lambda store: store.near_entries,
+    ),
+    _store_gauge(
+        "shadow_entries",
+        "Pins that were made while the store was gone.",
+        lambda store: store.shadow_entries,
+    ),
+    _store_gauge("store_up", "Whether the store is asked.", lambda store: store.is_up),
+    _store_gauge(
+        "tracking_up",
+        "Whether the store tells of foreign writes.",
+        lambda store: store.is_tracking,
+    ),
+)
 
 
 class Metrics:
-    """An observer that counts. Implements `domain.events.Observer`; ``gauges`` is asked at each
-    scrape.
+    """Everything that Prometheus can read about one sidecar.
+
+    Args: ``snapshot`` is called at each scrape, in the event loop's thread or another one.
     """
 
-    def __init__(self, gauges: Callable[[], Gauges]) -> None:
-        self._requests = CounterFamily(
-            "plano_sidecar_requests",
-            "Requests of the app, by how they ended.",
-            ("dialect", "outcome"),
-        )
-        self._duration = HistogramFamily(
-            "plano_sidecar_request_duration_seconds",
-            "From admission to the last byte of the answer.",
-            ("dialect", "streamed"),
-            DURATION_BUCKETS_S,
-        )
-        self._overhead = HistogramFamily(
-            "plano_sidecar_overhead_seconds",
-            "What the sidecar itself added to a call: its total less all waiting for others.",
-            (),
-            OVERHEAD_BUCKETS_S,
-        )
-        self._overhead_series = self._overhead.with_labels()
-        self._tokens = CounterFamily(
-            "plano_sidecar_tokens",
-            "Tokens as the providers counted them, by kind.",
-            ("model", "kind"),
-        )
-        self._usage_missing = CounterFamily(
-            "plano_sidecar_usage_missing",
-            "Answers that did not say how many tokens they took.",
-            ("model",),
-        )
-        self._token_series: dict[str, tuple[Counter, ...]] = {}
-        # Found by what tells them apart, so that a call costs one look-up.
-        self._series: dict[tuple[str, CallOutcome, bool], tuple[Counter, Buckets]] = {}
+    def __init__(self, snapshot: Callable[[], ScrapeSnapshot]) -> None:
         self.registry = CollectorRegistry()
-        collectors = (
-            self._requests,
-            self._duration,
-            self._overhead,
-            self._tokens,
-            self._usage_missing,
+        self.observers: tuple[Observer, ...] = tuple(
+            group(self.registry)
+            for group in (CallMetrics, RoutingMetrics, UpstreamMetrics, AffinityMetrics)
         )
-        for collector in (*collectors, _GaugeCollector(gauges)):
-            self.registry.register(collector)
+        self.registry.register(_GaugeCollector(snapshot))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
-    def listeners(self) -> Listeners:
-        """See `Observer.listeners`."""
-        return {CallEnded: self._call_ended, RequestRefused: self._request_refused}
-
-    def _call_ended(self, event: CallEnded) -> None:
-        call, outcome = event.call, event.outcome
-        key = (_dialect_label(call), outcome.result, outcome.streamed)
-        series = self._series.get(key)
-        if series is None:
-            dialect, result, streamed = key
-            duration = self._duration.with_labels(dialect, "true" if streamed else "false")
-            series = self._series[key] = (self._requests.with_labels(dialect, result), duration)
-        requests, duration = series
-        requests.value += 1
-        duration.observe(outcome.timing.total_s)
-        self._overhead_series.observe(outcome.timing.overhead_s)
-        if outcome.served is not None and outcome.candidate is not None and _has_usage(call):
-            self._count_tokens(outcome.candidate.metric_model, outcome.served.usage)
-
-    def _count_tokens(self, model: str, usage: Usage | None) -> None:
-        if usage is None:
-            self._usage_missing.with_labels(model).add()
-            return
-        series = self._token_series.get(model)
-        if series is None:
-            series = self._token_series[model] = tuple(
-                self._tokens.with_labels(model, kind) for kind in TOKEN_KINDS
-            )
-        series[0].value += usage.input_tokens or 0
-        series[1].value += usage.output_tokens or 0
-        series[2].value += usage.cached_input_tokens or 0
-        series[3].value += usage.cache_write_tokens or 0
-        series[4].value += usage.reasoning_tokens or 0
-
-    def _request_refused(self, event: RequestRefused) -> None:
-        result = _RESULT_OF_REFUSAL.get(event.status // 100, CallOutcome.SIDECAR_ERROR)
-        self._requests.with_labels(event.dialect, result).add()
-
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The exposition that an Accept header asks for, and its content type. Safe in another
-        thread.
+        """Return the exposition that an Accept header asks for, and its content type. May run in
+        another thread than the event loop's.
         """
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
 
 class _GaugeCollector(Collector):
-    def __init__(self, gauges: Callable[[], Gauges]) -> None:
-        self._gauges = gauges
+    def __init__(self, snapshot: Callable[[], ScrapeSnapshot]) -> None:
+        self._snapshot = snapshot
 
-    def collect(self) -> list[Metric]:
-        now = self._gauges()
-        in_flight = GaugeMetricFamily(
-            "plano_sidecar_in_flight", "Calls admitted whose answer has not ended."
-        )
-        in_flight.add_metric((), now.in_flight)
-        connections = GaugeMetricFamily(
-            "plano_sidecar_upstream_connections",
-            "Connections to providers; entries that share an address count under the first.",
-            labels=("provider", "state"),
-        )
-        for provider, active, idle in now.connections:
-            connections.add_metric((provider, "active"), active)
-            connections.add_metric((provider, "idle"), idle)
+    def collect(self) -> Iterator[Metric]:
+        now = self._snapshot()
+        for gauge in _GAUGES if now.store is None else _GAUGES + _STORE_GAUGES:
+            family = GaugeMetricFamily(gauge.name, gauge.documentation, labels=gauge.labels)
+            for labels, value in gauge.read(now):
+                family.add_metric(labels, value)
+            yield family
         build = InfoMetricFamily("plano_sidecar_build", "Version of the sidecar and of its Python.")
         build.add_metric((), {"version": __version__, "python": platform.python_version()})
-        return [in_flight, connections, build]
-
-
-def _has_usage(call: Call) -> bool:
-    return call.endpoint.operation in (Operation.GENERATE, Operation.EMBED)
-
-
-def _dialect_label(call: Call) -> str:
-    return _PASSTHROUGH if call.endpoint.operation is Operation.PASSTHROUGH else call.dialect
+        yield build

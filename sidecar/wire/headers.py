@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
 from sidecar.domain.call import InboundHeaders, RawHeaders
 from sidecar.domain.errors import HeadersTooLarge, InvalidHeader, MalformedRequest
@@ -19,7 +18,6 @@ from sidecar.wire.header_names import Passage, RequestNames, ResponseNames, requ
 from sidecar.wire.header_policy import AFFINITY_HEADER, HeaderPolicy
 
 __all__ = [
-    "header_text",
     "client_timeout_s_of",
     "read_headers",
     "request_head",
@@ -34,7 +32,6 @@ _MAX_ID_BYTES: Final = 4096
 _MAX_VALUES_BYTES: Final = 64 * 1024
 _BLANKS: Final = b" \t"
 _SAFE_IN_VALUES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
-_SAFE_IN_NAMES: Final = "".join(chr(code) for code in range(0x20, 0x7F)).replace("%", "")
 _NUMBER: Final = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{0,12})?")
 _SECONDS_PER_UNIT: Final = {
     "x-plano-timeout-ms": 0.001,
@@ -160,16 +157,6 @@ def request_head(
     start = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n".encode()
     framing = b"\r\n" if content_length is None else b"Content-Length: %d\r\n\r\n" % content_length
     return b"".join((start, *lines, framing))
-
-
-def header_text(text: str) -> str:
-    """A name as it stands in a header of ours: printable ASCII as it is, every other byte of its
-    UTF-8, and ``%``, percent-encoded, so that no name can end a line and every client reads the
-    same one back (RFC 9110, 5.5).
-    """
-    if text.isascii() and text.isprintable() and "%" not in text:
-        return text
-    return quote(text, safe=_SAFE_IN_NAMES, errors="replace")
 
 
 def response_lines(raw: RawHeaders, extra: Iterable[bytes] = ()) -> list[bytes]:

@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sidecar.demo.provider import DemoProvider
 from tests.support.net import exchange, json_request, raw_request, read_reply
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
 CALLS, AT_ONCE, SEED = 200_000, 48, 20_261_123
@@ -146,7 +146,7 @@ async def _load(sidecar: SidecarProcess, calls: int, ended: collections.Counter[
 async def main(calls: int) -> int:
     """Run the load and print what is left of it. Returns: the exit status."""
     ended: collections.Counter[str] = collections.Counter()
-    async with DemoProvider(token_gap_s=0.0, record=16) as provider:
+    async with ScriptedProvider(token_gap_s=0.0, record=16) as provider:
         config = sidecar_config(
             provider.url, timeouts={"first_byte_s": 5, "response_s": 5, "stream_idle_s": 5}
         )

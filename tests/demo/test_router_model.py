@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.demo.router_model import DemoRouterModel, choose_route
 from tests.support.net import exchange, json_request
+from tests.support.scripted_provider import ScriptedRouterModel
 
 ROUTES = [
     {"name": "code generation", "description": "writing new functions, scripts or boilerplate"},
@@ -43,17 +44,27 @@ def test_the_newest_user_message_decides(said: list[str], route: str, as_array: 
     assert choose_route(prompt(*said, as_array=as_array)) == route
 
 
-async def test_over_the_wire() -> None:
-    """It answers as a chat model does, and a directive for the provider does not fail it."""
-    async with DemoRouterModel() as router:
-        body = {
-            "model": "router",
-            "messages": [{"role": "user", "content": prompt("Write a script [[fail:500]]")}],
-        }
+@pytest.mark.parametrize("kind", [DemoRouterModel, ScriptedRouterModel])
+async def test_over_the_wire(kind: type[DemoRouterModel | ScriptedRouterModel]) -> None:
+    """It replies as a chat model does; a user message that asks the provider to fail does not fail
+    it.
+    """
+    async with kind() as router:
+        turns = [{"role": "user", "content": prompt("Write a script [[fail:500]]")}]
         port = int(router.url.rpartition(":")[2])
+        body = {"model": "router", "messages": turns}
         reply = await exchange(port, json_request("/v1/chat/completions", body))
-        assert json.loads(reply.json()["choices"][0]["message"]["content"]) == {
-            "route": "code generation"
-        }
+
+    route = json.loads(reply.json()["choices"][0]["message"]["content"])
+    assert {"route": "code generation"} == route
+
+
+async def test_a_scripted_router_model_fails_as_it_is_told() -> None:
+    """Its script is one of its own."""
+    async with ScriptedRouterModel() as router:
         router.script.next("500")
-        assert (await exchange(port, json_request("/v1/chat/completions", body))).status == 500
+        port = int(router.url.rpartition(":")[2])
+        body = {"model": "router", "messages": [{"role": "user", "content": prompt("Hello")}]}
+        reply = await exchange(port, json_request("/v1/chat/completions", body))
+
+    assert 500 == reply.status

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.demo.provider import DemoProvider
 from sidecar.demo.scenario import STEPS
 from sidecar.demo.show import SidecarHandle, StartSidecar, run_demo
+from tests.support.scripted_provider import ScriptedProvider
 
 
 class Standins:
@@ -28,7 +28,7 @@ class Standins:
     @contextlib.asynccontextmanager
     async def start(self, config: Path) -> AsyncIterator[SidecarHandle]:
         self.configs.append(yaml.safe_load(config.read_text()))
-        async with DemoProvider() as provider:
+        async with ScriptedProvider() as provider:
             if not self._knows_all_models:
                 provider.script.always("404", model="gpt-99")
             self.open += 1

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.demo.provider import DemoProvider
 from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, json_request, raw_request
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import sidecar_config
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
@@ -42,7 +42,10 @@ BODIES = {
 
 async def _arrived(work: Path, body: bytes, *, chunk_bytes: int | None = None) -> bytes:
     """What the provider received for a body that the app sent, by its length or in chunks."""
-    async with DemoProvider() as provider, running_app(sidecar_config(provider.url), work) as app:
+    async with (
+        ScriptedProvider() as provider,
+        running_app(sidecar_config(provider.url), work) as app,
+    ):
         if chunk_bytes is None:
             request = raw_request("POST", CHAT, body)
         else:
@@ -116,7 +119,7 @@ async def test_a_passthrough_body_is_not_even_looked_at(tmp_path):
     body = bytes(range(256)) * 9
     headers = {"content-type": "application/octet-stream"}
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
     ):
         await exchange(app.ports.data, raw_request("POST", "/v1/files?purpose=x", body, headers))

@@ -12,10 +12,10 @@ import time
 import pytest
 
 from sidecar.app import App
-from sidecar.demo.faults import Fault
-from sidecar.demo.provider import DemoProvider
+from tests.support.faults import Fault
 from tests.support.in_process import running_app
 from tests.support.net import exchange, json_request, raw_request
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import sidecar_config
 
 REPETITIONS = 1000
@@ -67,7 +67,7 @@ class _Left:
         return self.now()
 
 
-def _when_gone(provider: DemoProvider, number: int) -> asyncio.Event:
+def _when_gone(provider: ScriptedProvider, number: int) -> asyncio.Event:
     """Set when the provider saw the end of the call with this request id."""
     return next(
         each.when_closed
@@ -76,14 +76,14 @@ def _when_gone(provider: DemoProvider, number: int) -> asyncio.Event:
     )
 
 
-async def _arrival(provider: DemoProvider, number: int) -> None:
+async def _arrival(provider: ScriptedProvider, number: int) -> None:
     """Until the provider has read the call with this request id."""
     while not any(each.header("x-request-id") == str(number) for each in provider.requests):
         await provider.wait_for_requests(provider.seen + 1)
 
 
 async def _leave(
-    app: App, provider: DemoProvider, path: str, number: int, *, after_first_byte: bool
+    app: App, provider: ScriptedProvider, path: str, number: int, *, after_first_byte: bool
 ) -> float:
     """Make a call and hang up: when the provider has it, or when the first bytes of the answer are
     here.
@@ -116,7 +116,7 @@ async def test_a_thousand_apps_that_leave_leave_nothing(tmp_path, path, after_fi
     The time it takes is printed, 20 at a time; the goal is 100 ms.
     """
     async with (
-        DemoProvider(record=4 * AT_ONCE) as provider,
+        ScriptedProvider(record=4 * AT_ONCE) as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
     ):
         provider.script.always("hang-stream after=1" if after_first_byte else "hang")
@@ -147,7 +147,7 @@ async def test_the_providers_connection_is_closed_when_the_app_leaves(
 ):
     """The time it takes an idle sidecar is printed."""
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
     ):
         provider.script.always("hang-stream after=1" if after_first_byte else "hang")
@@ -162,7 +162,7 @@ async def test_the_providers_connection_is_closed_when_the_app_leaves(
 async def test_a_proper_close_is_leaving_too(tmp_path, streams):
     """FIN instead of RST; whole answers as well as streams."""
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
     ):
         provider.script.always("hang")
@@ -180,7 +180,7 @@ async def test_a_proper_close_is_leaving_too(tmp_path, streams):
 async def test_an_app_that_leaves_a_passthrough_call_ends_it(tmp_path):
     """Any path, any method."""
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
     ):
         provider.script.always("hang")
@@ -199,7 +199,7 @@ async def test_a_thousand_apps_that_leave_while_they_send_cost_no_call(tmp_path,
     """A body that never arrives whole reaches no provider, and keeps nothing."""
     piece = b"{" if b"Length" in framing else b"1\r\n{\r\n"
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
     ):
         left, gate = _Left(app), asyncio.Semaphore(AT_ONCE)
@@ -306,7 +306,7 @@ async def test_an_app_that_stops_reading_slows_the_provider_and_may_still_leave(
 async def test_an_app_that_leaves_between_two_calls_costs_the_next_one_nothing(tmp_path):
     """The provider's connection was kept and serves another app."""
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
     ):
         for _ in range(2):

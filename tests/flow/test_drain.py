@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from sidecar.demo.faults import Fault
+from tests.support.faults import Fault
 from tests.support.net import exchange, free_port, json_request, raw_request, read_reply
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
@@ -44,10 +44,10 @@ async def test_an_idle_sidecar_ends_with_0(sidecar):
     writer.close()
 
 
-async def test_a_stream_ends_well_and_new_calls_are_served_meanwhile(sidecar, demo_provider):
+async def test_a_stream_ends_well_and_new_calls_are_served_meanwhile(sidecar, scripted_provider):
     """The app may still need its sidecar: readiness is off, serving is not."""
     hold = asyncio.Event()
-    demo_provider.script.next(Fault(hold=hold, hold_after_events=1))
+    scripted_provider.script.next(Fault(hold=hold, hold_after_events=1))
     reader, writer = await _started_stream(sidecar)
     sidecar.process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(20):
@@ -63,14 +63,14 @@ async def test_a_stream_ends_well_and_new_calls_are_served_meanwhile(sidecar, de
     assert 0 == await _exit_code(sidecar)
 
 
-async def test_a_stream_that_outlasts_the_grace_is_told_so(start_sidecar, demo_provider):
+async def test_a_stream_that_outlasts_the_grace_is_told_so(start_sidecar, scripted_provider):
     """An error event in the app's dialect, then a broken connection: no SDK takes the fragment for
     the whole.
     """
     sidecar = await start_sidecar(
-        sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 0.2})
+        sidecar_config(scripted_provider.url, drain={"quiet_s": 0, "grace_s": 0.2})
     )
-    demo_provider.script.next("hang-stream after=1")
+    scripted_provider.script.next("hang-stream after=1")
     reader, writer = await _started_stream(sidecar)
     sidecar.process.send_signal(signal.SIGTERM)
     rest = await reader.read()
@@ -85,22 +85,22 @@ async def test_a_stream_that_outlasts_the_grace_is_told_so(start_sidecar, demo_p
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 @pytest.mark.parametrize("is_streamed", [False, True])
 async def test_a_call_that_still_waits_for_its_answer_is_told_so(
-    start_sidecar, demo_provider, path, is_streamed
+    start_sidecar, scripted_provider, path, is_streamed
 ):
     """Nothing was sent to the app yet: it gets the whole error, not a connection that breaks for
     reasons of its own.
     """
     sidecar = await start_sidecar(
-        sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 0.2})
+        sidecar_config(scripted_provider.url, drain={"quiet_s": 0, "grace_s": 0.2})
     )
-    demo_provider.script.next("hang")
+    scripted_provider.script.next("hang")
     reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
     model = "claude-demo" if path == "/v1/messages" else "gpt-4o"
     writer.write(
         json_request(path, {**CHAT, "model": model, "max_tokens": 9, "stream": is_streamed})
     )
     async with asyncio.timeout(20):
-        while not demo_provider.requests:
+        while not scripted_provider.requests:
             await asyncio.sleep(0.01)  # sleep: the request is on its way through another process
     sidecar.process.send_signal(signal.SIGTERM)
     reply = await read_reply(reader)
@@ -115,13 +115,13 @@ async def test_a_call_that_still_waits_for_its_answer_is_told_so(
     assert 0 == await _exit_code(sidecar)
 
 
-async def test_the_last_seconds_refuse_new_calls(start_sidecar, demo_provider):
+async def test_the_last_seconds_refuse_new_calls(start_sidecar, scripted_provider):
     """503, with the code, when to come back, and the connection closed."""
     sidecar = await start_sidecar(
-        sidecar_config(demo_provider.url, drain={"quiet_s": 0, "grace_s": 4.5})
+        sidecar_config(scripted_provider.url, drain={"quiet_s": 0, "grace_s": 4.5})
     )
     hold = asyncio.Event()
-    demo_provider.script.next(Fault(hold=hold, hold_after_events=1))
+    scripted_provider.script.next(Fault(hold=hold, hold_after_events=1))
     reader, writer = await _started_stream(sidecar)
     sidecar.process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(20):
@@ -142,9 +142,9 @@ async def test_the_last_seconds_refuse_new_calls(start_sidecar, demo_provider):
     assert 0 == await _exit_code(sidecar)
 
 
-async def test_a_second_signal_stops_at_once(sidecar, demo_provider):
+async def test_a_second_signal_stops_at_once(sidecar, scripted_provider):
     """Whoever insists does not wait for a stream."""
-    demo_provider.script.next("hang-stream after=1")
+    scripted_provider.script.next("hang-stream after=1")
     reader, writer = await _started_stream(sidecar)
     sidecar.process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(20):
@@ -158,7 +158,7 @@ async def test_a_second_signal_stops_at_once(sidecar, demo_provider):
 
 
 @pytest.mark.parametrize("port_of", ["listeners", "admin"])
-async def test_a_port_in_use_is_a_config_error(tmp_path, demo_provider, port_of):
+async def test_a_port_in_use_is_a_config_error(tmp_path, scripted_provider, port_of):
     """78, and a line that names the address and the port."""
     taken = free_port()
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", taken)
@@ -169,7 +169,7 @@ async def test_a_port_in_use_is_a_config_error(tmp_path, demo_provider, port_of)
         else {"admin": {"address": "127.0.0.1", "port": taken}}
     )
     file = tmp_path / "config.yaml"
-    file.write_text(str(sidecar_config(demo_provider.url, **overrides)).replace("True", "true"))
+    file.write_text(str(sidecar_config(scripted_provider.url, **overrides)).replace("True", "true"))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sidecar", "run", "--config", str(file)), stderr=subprocess.PIPE
     )

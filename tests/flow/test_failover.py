@@ -208,9 +208,9 @@ async def _with_passthrough(house: Routed, credential: str) -> Any:
 
 async def test_one_users_bad_key_changes_nothing_for_the_others():
     """Nobody cools, and no credential reaches another provider."""
-    from sidecar.demo.provider import DemoProvider
+    from tests.support.scripted_provider import ScriptedProvider
 
-    async with DemoProvider(keys=frozenset({"good", "sk-demo"})) as provider:
+    async with ScriptedProvider(keys=frozenset({"good", "sk-demo"})) as provider:
         entries = [
             *_passthrough(provider.url),
             {"model": "plano/router", "base_url": "http://127.0.0.1:1"},
@@ -227,9 +227,9 @@ async def test_one_users_bad_key_changes_nothing_for_the_others():
 
 async def test_a_callers_credential_is_not_carried_on():
     """After a failure only candidates with a key of their own are asked."""
-    from sidecar.demo.provider import DemoProvider
+    from tests.support.scripted_provider import ScriptedProvider
 
-    async with DemoProvider() as provider, routed() as other:
+    async with ScriptedProvider() as provider, routed() as other:
         route = {**ROUTE, "models": [GPT, "openai/gpt-5", MINI]}
         entries = [
             *_passthrough(provider.url),
@@ -251,9 +251,9 @@ async def test_a_callers_credential_stays_where_it_was_meant_for_while_that_cool
     """Cooling reorders a plan, and still no other provider gets the credential; the one it was
     meant for may be asked in its own turn.
     """
-    from sidecar.demo.provider import DemoProvider
+    from tests.support.scripted_provider import ScriptedProvider
 
-    async with DemoProvider() as provider, routed() as other:
+    async with ScriptedProvider() as provider, routed() as other:
         route = {**ROUTE, "models": [GPT, "openai/gpt-5", MINI]}
         entries = [
             *_passthrough(provider.url),

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import pytest
 
 from sidecar.app import App
-from sidecar.demo.provider import DemoProvider
 from sidecar.listener import server
 from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, read_reply
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import sidecar_config
 
 SECRET = b"sk-do-not-tell"
@@ -29,7 +29,7 @@ class Attacked(NamedTuple):
     """A sidecar in this process and the provider behind it."""
 
     app: App
-    provider: DemoProvider
+    provider: ScriptedProvider
 
 
 @pytest.fixture(params=["own connections", "aiohttp's own loop"])
@@ -40,7 +40,7 @@ async def attacked(
     if request.param != "own connections":
         monkeypatch.setattr(server, "is_supported", lambda: False)
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
     ):
         yield Attacked(app, provider)
@@ -411,7 +411,7 @@ async def test_slow_heads_and_bodies(tmp_path, monkeypatch, caplog, case, is_pla
     if is_plain:
         monkeypatch.setattr(server, "is_supported", lambda: False)
     begun, part = SLOW[case]
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         config = {
             **sidecar_config(provider.url),
             "timeouts": {"request_header_s": 0.2, "request_body_s": 0.2},
@@ -455,7 +455,7 @@ async def test_a_second_head_may_be_late_too_and_idleness_is_not(tmp_path, monke
     """Between two requests there is no head to wait for; from its first byte on there is."""
     if is_plain:
         monkeypatch.setattr(server, "is_supported", lambda: False)
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         config = {**sidecar_config(provider.url), "timeouts": {"request_header_s": 0.1}}
         async with running_app(config, tmp_path) as app:
             reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
@@ -480,7 +480,7 @@ async def test_the_end_of_a_body_is_no_beginning_of_a_head(
     if is_plain:
         monkeypatch.setattr(server, "is_supported", lambda: False)
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD) if framing == CHUNKED else GOOD
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         config = {**sidecar_config(provider.url), "timeouts": {"request_header_s": 0.1}}
         async with running_app(config, tmp_path) as app:
             reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)

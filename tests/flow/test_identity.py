@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from sidecar.demo.provider import DemoProvider
 from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, json_request, raw_request
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import sidecar_config
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
@@ -28,7 +28,7 @@ async def _call(
 
     Args: ``again`` are lines that stand behind ``headers``, also with the same names.
     """
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         async with running_app(sidecar_config(provider.url, **overrides), tmp_path) as app:
             body = body or (MESSAGES if path.startswith("/v1/messages") else CHAT)
             request = json_request(path, body, headers)
@@ -252,7 +252,7 @@ async def test_a_models_name_is_no_header_line(tmp_path, model):
     """Where a wildcard lets the app name any model, a name that would break the answer's head is no
     model.
     """
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         config = _config_of(
             provider.url, {"model": "openai/*", "access_key": "k", "base_url": provider.url}
         )
@@ -312,7 +312,7 @@ async def test_passthrough_auth_forwards_the_callers_credential(tmp_path, path, 
     """Exactly as it came, with the account headers that belong to it, and no key of ours beside
     it.
     """
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         entry = {"model": model, "base_url": provider.url, "passthrough_auth": True}
         async with running_app(_config_of(provider.url, entry), tmp_path) as app:
             body = MESSAGES if path == "/v1/messages" else CHAT
@@ -348,7 +348,7 @@ async def test_passthrough_auth_forwards_the_callers_credential(tmp_path, path, 
 )
 async def test_the_providers_key_stands_where_its_kind_wants_it(tmp_path, entry, path, expected):
     """And the caller's own nowhere."""
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         config = _config_of(provider.url, {**entry, "access_key": "sk-1", "base_url": provider.url})
         async with running_app(config, tmp_path) as app:
             body = {**MESSAGES, "model": "m"}
@@ -377,7 +377,7 @@ async def test_the_providers_own_answer_headers_come_back(tmp_path):
 
 async def test_a_query_is_carried_on(tmp_path):
     """`?beta=true` is Anthropic's."""
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         async with running_app(sidecar_config(provider.url), tmp_path) as app:
             await exchange(app.ports.data, json_request("/v1/messages?beta=true&x=%20", MESSAGES))
         (request,) = provider.requests
@@ -408,7 +408,7 @@ async def test_a_page_of_an_allowed_origin_asks_calls_and_reads(tmp_path):
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization",
     }
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         config = sidecar_config(
             provider.url, listeners=[{"allow_origins": ["http://localhost:3000"]}]
         )

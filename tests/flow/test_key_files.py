@@ -8,8 +8,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from sidecar.demo.provider import DemoProvider
-from tests.support.routed import PREFERENCES, Routed, ScriptedRouter, routed
+from tests.support.routed import PREFERENCES, Routed, routed
+from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
 ALONE: dict[str, Any] = {
@@ -39,7 +39,7 @@ async def test_a_rotated_key_is_used_as_soon_as_the_old_one_was_refused(tmp_path
     """
     key = tmp_path / "key"
     key.write_text("old\n")
-    async with DemoProvider(keys=frozenset({"new"})) as provider:
+    async with ScriptedProvider(keys=frozenset({"new"})) as provider:
         entries = _entries(provider.url, key)
         async with routed(**ALONE, model_providers=entries) as house:
             refused = await house.ask(model="gpt-4o")
@@ -65,7 +65,7 @@ async def test_headers_out_of_files_are_read_again_too(tmp_path):
     key, extra = tmp_path / "key", tmp_path / "extra"
     key.write_text("old")
     extra.write_text("a")
-    async with DemoProvider(keys=frozenset({"new"})) as provider:
+    async with ScriptedProvider(keys=frozenset({"new"})) as provider:
         entries = _entries(provider.url, key, headers={"x-team": f"${{file:{extra}}}"})
         async with routed(**ALONE, model_providers=entries) as house:
             key.write_text("new\r\nx-evil: 1")
@@ -87,7 +87,7 @@ async def test_calls_that_left_with_the_old_key_do_not_eject_the_new_one(tmp_pat
     """
     key = tmp_path / "key"
     key.write_text("old")
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         provider.script.always("401 delay=0.2", model="gpt-4o")
         provider.script.next("401", model="gpt-4o")
         entries = _entries(provider.url, key)
@@ -107,7 +107,7 @@ async def test_the_router_models_key_is_read_again(tmp_path):
     """Its calls fall back until then."""
     key = tmp_path / "key"
     key.write_text("old")
-    async with DemoProvider() as provider, ScriptedRouter() as router:
+    async with ScriptedProvider() as provider, ScriptedRouterModel() as router:
         router.keys = frozenset({"new"})
         entries = [
             *(

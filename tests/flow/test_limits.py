@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from sidecar.demo.faults import Fault
-from sidecar.demo.provider import DemoProvider
 from sidecar.listener import body_memory
 from sidecar.runtime.lifecycle import Tasks
+from tests.support.faults import Fault
 from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, json_request, read_reply
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import sidecar_config
 
 CHAT = "/v1/chat/completions"
@@ -38,7 +38,7 @@ async def test_buffered_bytes_hold(tmp_path, monkeypatch):
     """
     limits = {"body_bytes": MIB, "buffered_bytes": 2 * MIB}
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app({**sidecar_config(provider.url), "limits": limits}, tmp_path) as app,
     ):
         hold = asyncio.Event()
@@ -92,7 +92,7 @@ async def test_a_permit_is_held_until_the_stream_has_ended(tmp_path):
     back.
     """
     async with (
-        DemoProvider() as provider,
+        ScriptedProvider() as provider,
         running_app({**sidecar_config(provider.url), "limits": {"in_flight": 1}}, tmp_path) as app,
     ):
         hold = asyncio.Event()

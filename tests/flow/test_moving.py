@@ -15,8 +15,8 @@ import pytest
 
 from sidecar.affinity.redis.store import RedisStore
 from sidecar.affinity.session import make_session
-from sidecar.demo.faults import Fault
 from sidecar.domain.clock import SystemClock
+from tests.support.faults import Fault
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.routed import MESSAGES, RESPONSES, Routed, routed, told
 
@@ -205,7 +205,7 @@ async def test_a_pin_that_took_anothers_place_in_vain_is_dropped_too(monkeypatch
         house.one.router.script.always("503")
         assert (200, "fallback", None, MINI) == told(await house.one.ask(SUMMARY, headers=HEADERS))
         house.one.router.script.clear()
-        house.one.router.script.always("answer")
+        house.one.router.script.always("proper")
         house.one.provider.script.always("529")
         assert (await house.one.ask(SUMMARY, headers=HEADERS)).status >= 400
         async with asyncio.timeout(5):
@@ -365,7 +365,7 @@ async def test_a_router_that_was_down_is_asked_again_by_a_conversation_that_begi
         assert (200, "fallback", None, MINI) == told(await house.one.ask(SUMMARY, headers=HEADERS))
         assert (await house.pin())["provisional"]
         house.one.router.script.clear()
-        house.one.router.script.always("answer")
+        house.one.router.script.always("proper")
         going_on = [
             {"role": "user", "content": SUMMARY},
             {"role": "assistant", "content": "Short."},

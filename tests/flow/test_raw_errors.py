@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from sidecar.demo.faults import Fault
-from sidecar.demo.provider import DemoProvider
 from tests.support import failing
 from tests.support.failing import (
     CHAT,
@@ -23,8 +21,10 @@ from tests.support.failing import (
     MESSAGES,
     RESPONSES,
 )
+from tests.support.faults import Fault
 from tests.support.fixtures import StartSidecar
 from tests.support.net import RawReply, exchange, json_request, raw_request
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -252,7 +252,7 @@ async def test_provider_port_closed(
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_provider_hangs(
-    failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, is_streamed: bool
+    failing_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str, is_streamed: bool
 ) -> None:
     """A provider that does not answer in time is a 504, streamed or not, and its connection is
     dropped.
@@ -269,7 +269,7 @@ async def test_provider_hangs(
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_provider_talks_nonsense(
-    failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, is_streamed: bool
+    failing_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str, is_streamed: bool
 ) -> None:
     """A provider that does not speak HTTP is a 502."""
     model = failing.model_of(path, "garbage")
@@ -310,16 +310,16 @@ async def test_a_refused_call_leaves_the_connection_usable(failing_sidecar: Side
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 @pytest.mark.asyncio(loop_scope="function")
 async def test_overloaded(
-    demo_provider: DemoProvider, start_sidecar: StartSidecar, path: str
+    scripted_provider: ScriptedProvider, start_sidecar: StartSidecar, path: str
 ) -> None:
     """One call too many is a 503 with Retry-After; it is served once the first one is done."""
-    sidecar = await start_sidecar(sidecar_config(demo_provider.url, limits={"in_flight": 1}))
+    sidecar = await start_sidecar(sidecar_config(scripted_provider.url, limits={"in_flight": 1}))
     gate = asyncio.Event()
-    demo_provider.script.next(Fault(hold=gate))
+    scripted_provider.script.next(Fault(hold=gate))
     request = json_request(path, failing.body_for(path, failing.good_model(path)))
     async with asyncio.TaskGroup() as group:
         first = group.create_task(exchange(sidecar.data_port, request))
-        await demo_provider.wait_for_requests(1)
+        await scripted_provider.wait_for_requests(1)
         refused = await exchange(sidecar.data_port, request)
         gate.set()
     assert_error(refused, path, 503, "overloaded")

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support.redis_server import redis_server
-from tests.support.routed import PREFERENCES, ScriptedRouter
+from tests.support.routed import PREFERENCES
+from tests.support.scripted_provider import ScriptedRouterModel
 from tests.support.sidecar_process import REPOSITORY, sidecar_config
 
 
@@ -43,7 +44,7 @@ async def _route(*arguments: str) -> subprocess.CompletedProcess[str]:
 async def test_it_shows_prompt_answer_match_numbers_plan_and_times(tmp_path):
     """In the order in which they come about; the text goes to no provider."""
     preferences = [{**PREFERENCES[1], "selection_policy": {"prefer": "cheapest"}}]
-    async with ScriptedRouter() as router:
+    async with ScriptedRouterModel() as router:
         file = _config(tmp_path, router.url, routing_preferences=preferences)
         shown = await _route("--config", str(file), "--session", "s1", "Make this long text short")
         asked = router.seen
@@ -62,7 +63,7 @@ async def test_it_shows_prompt_answer_match_numbers_plan_and_times(tmp_path):
 
 async def test_a_sessions_pin_is_shown_and_none_is_made(tmp_path):
     """Looking at a session in use changes nothing for it; tenants are kept apart."""
-    async with ScriptedRouter() as router, redis_server() as server:
+    async with ScriptedRouterModel() as router, redis_server() as server:
         routing = {"session_cache": {"type": "redis", "url": server.url, "call_budget_ms": 2000}}
         file = _config(tmp_path, router.url, routing_preferences=PREFERENCES, routing=routing)
         pin = {"model_name": "openai/gpt-4o-mini", "route_name": "summaries"}
@@ -91,7 +92,7 @@ async def test_the_router_model_is_sent_the_same_bytes_by_every_process(tmp_path
     """From one config and one conversation, whatever the hash seed: its prefix cache is shared by
     all pods.
     """
-    async with ScriptedRouter() as router:
+    async with ScriptedRouterModel() as router:
         file = _config(tmp_path, router.url, routing_preferences=PREFERENCES)
         command = [
             sys.executable,
@@ -120,7 +121,7 @@ async def test_the_router_model_is_sent_the_same_bytes_by_every_process(tmp_path
 
 async def test_text_that_is_no_utf8_is_taken(tmp_path):
     """A shell passes on what it was given."""
-    async with ScriptedRouter() as router:
+    async with ScriptedRouterModel() as router:
         file = _config(tmp_path, router.url, routing_preferences=PREFERENCES)
         shown = await _route("--config", str(file), os.fsdecode(b"Make this short \xff"))
 

@@ -12,18 +12,17 @@ from urllib.parse import unquote
 
 import pytest
 
-from sidecar.demo.provider import DemoProvider
 from tests.support.net import json_request
 from tests.support.routed import (
     CHAT,
     MESSAGES,
     PREFERENCES,
     RESPONSES,
-    ScriptedRouter,
     routed,
     together,
     told,
 )
+from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
 
 CODE, GPT, MINI = "anthropic/claude-demo", "openai/gpt-4o", "openai/gpt-4o-mini"
 SUMMARY = "openai/gpt-4o"
@@ -204,14 +203,14 @@ async def test_what_the_router_model_is_sent():
 
 async def test_a_router_model_that_rejects_trace_context_is_sent_none():
     """The switch of its entry counts for it too; the request id goes along all the same."""
-    async with ScriptedRouter() as router:
+    async with ScriptedRouterModel() as router:
         entry = {"model": "plano/router", "base_url": router.url, "propagate_trace": False}
 
         def adapt(url: str) -> dict[str, Any]:
             models = [{"model": model, "access_key": "k", "base_url": url} for model in (GPT, MINI)]
             return {"model_providers": [*models, entry]}
 
-        async with DemoProvider() as provider:
+        async with ScriptedProvider() as provider:
             config: dict[str, Any] = {
                 "routing_preferences": PREFERENCES[1:],
                 "model_aliases": {},

@@ -12,9 +12,9 @@ import openai
 import pytest
 import pytest_asyncio
 
-from sidecar.demo.provider import DemoProvider
 from tests.support import failing
 from tests.support.failing import CHAT, EMBEDDINGS, GENERATING_PATHS, MESSAGES, RESPONSES
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sdks import KINDS, Sdks, open_sdks
 from tests.support.sidecar_process import SidecarProcess
 
@@ -80,7 +80,7 @@ def class_for(path: str, status: int) -> type[Exception]:
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 @pytest.mark.parametrize("status", failing.PROVIDER_STATUSES)
 async def test_errors_of_the_provider(
-    sdks: Sdks, shared_provider: DemoProvider, path: str, status: int, is_streamed: bool
+    sdks: Sdks, shared_provider: ScriptedProvider, path: str, status: int, is_streamed: bool
 ) -> None:
     """A provider's error reaches the SDK as the provider wrote it, byte for byte, and is not called
     ours.
@@ -96,7 +96,7 @@ async def test_errors_of_the_provider(
 
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_retry_after_of_the_provider(
-    sdks: Sdks, shared_provider: DemoProvider, path: str
+    sdks: Sdks, shared_provider: ScriptedProvider, path: str
 ) -> None:
     """The provider's Retry-After and rate limits reach the app's own backoff."""
     model = failing.model_of(path, 429)
@@ -114,7 +114,7 @@ async def test_retry_after_of_the_provider(
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 @pytest.mark.parametrize("what", SIDECAR_MADE)
 async def test_errors_of_the_sidecar(
-    sdks: Sdks, shared_provider: DemoProvider, path: str, what: str, is_streamed: bool
+    sdks: Sdks, shared_provider: ScriptedProvider, path: str, what: str, is_streamed: bool
 ) -> None:
     """The sidecar's own errors are the SDK's exceptions for their status, with our code where the
     SDK shows one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.demo.provider import DemoProvider
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sdk_matrix import SdkMatrix, answer, hello
 from tests.support.sdks import Sdks
 from tests.support.sidecar_process import SidecarProcess
@@ -49,7 +49,7 @@ class TestThroughTheSidecar(SdkMatrix):
         )
         assert reply.choices[0].message.content == answer("claude-demo")
 
-    async def test_files(self, sdks: Sdks, shared_provider: DemoProvider) -> None:
+    async def test_files(self, sdks: Sdks, shared_provider: ScriptedProvider) -> None:
         """A path that is passed through reaches its provider by any method, bytes untouched."""
         files = sdks.openai.files
         made = await sdks.call(files.create, file=("a.jsonl", b'{"a": 1}'), purpose="batch")
@@ -58,7 +58,9 @@ class TestThroughTheSidecar(SdkMatrix):
         assert ([f.id for f in await sdks.pages(files.list)], deleted.deleted) == ([made.id], True)
         assert shared_provider.requests[-1].header_values("authorization") == ["Bearer sk-demo"]
 
-    async def test_credentials_and_headers(self, sdks: Sdks, shared_provider: DemoProvider) -> None:
+    async def test_credentials_and_headers(
+        self, sdks: Sdks, shared_provider: ScriptedProvider
+    ) -> None:
         """The provider gets the configured key and the SDK's own headers, and not the app's key."""
         await sdks.call(sdks.openai.chat.completions.create, **hello("gpt-4o"))
         openai_request = shared_provider.requests[-1]

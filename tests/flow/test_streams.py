@@ -15,11 +15,11 @@ import msgspec
 import openai
 import pytest
 
-from sidecar.demo.faults import Act, Fault, parse_fault
-from sidecar.demo.provider import DemoProvider
 from tests.support import failing
 from tests.support.failing import CHAT, GENERATING_PATHS, MESSAGES, RESPONSES
+from tests.support.faults import Act, Fault, parse_fault
 from tests.support.net import RawReply, exchange, json_request, raw_request, read_reply
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sdks import KINDS, open_sdks
 from tests.support.sidecar_process import SidecarProcess
 
@@ -38,7 +38,7 @@ async def ask(
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_the_request_keeps_its_bytes(
-    shared_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, streams: bool
+    shared_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str, streams: bool
 ) -> None:
     """Odd spacing, odd numbers, escapes, unknown fields: all reach the provider as written, but for
     the model's name.
@@ -54,13 +54,13 @@ async def test_the_request_keeps_its_bytes(
 
 
 @pytest.mark.parametrize(
-    "act", [Act.ANSWER, Act.DRIBBLE, Act.HUGE_LINE, Act.EARLY_HINTS, Act.CLOSE, Act.GZIP]
+    "act", [Act.PROPER, Act.DRIBBLE, Act.HUGE_LINE, Act.EARLY_HINTS, Act.CLOSE, Act.GZIP]
 )
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_the_answer_keeps_its_bytes(
     shared_sidecar: SidecarProcess,
-    shared_provider: DemoProvider,
+    shared_provider: ScriptedProvider,
     path: str,
     act: Act,
     streams: bool,
@@ -79,7 +79,7 @@ async def test_the_answer_keeps_its_bytes(
 
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_the_first_event_does_not_wait_for_the_second(
-    shared_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str
+    shared_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str
 ) -> None:
     """An event reaches the app while the provider is still thinking about the next one."""
     gate = asyncio.Event()
@@ -100,7 +100,7 @@ async def test_the_first_event_does_not_wait_for_the_second(
 @pytest.mark.parametrize("wish", ["hang", "hang-stream"])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_an_app_that_leaves_ends_the_providers_work(
-    shared_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
+    shared_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str, wish: str
 ) -> None:
     """When the app hangs up, before the first byte or after it, the provider's connection is closed
     at once.
@@ -133,7 +133,7 @@ DEATHS_AT_A_BOUNDARY = [
 @pytest.mark.parametrize("wish", [*DEATHS_AT_A_BOUNDARY, "hang-stream after=3"])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_a_stream_that_dies_between_events(
-    failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
+    failing_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str, wish: str
 ) -> None:
     """What came is passed on, then one error event in the dialect, then the connection is aborted:
     no proper end.
@@ -146,7 +146,7 @@ async def test_a_stream_that_dies_between_events(
 
 
 async def ask_and_break(
-    sidecar: SidecarProcess, provider: DemoProvider, path: str, wish: str
+    sidecar: SidecarProcess, provider: ScriptedProvider, path: str, wish: str
 ) -> RawReply:
     """Make a streamed call whose provider breaks it only after the app has the first event.
 
@@ -191,7 +191,7 @@ def assert_error_event(path: str, event: bytes) -> None:
 @pytest.mark.parametrize("wish", ["cut-inside after=3"])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_a_stream_that_dies_inside_an_event(
-    failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
+    failing_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str, wish: str
 ) -> None:
     """A broken event is not made worse by another one inside it: the connection is aborted where it
     broke.
@@ -203,7 +203,7 @@ async def test_a_stream_that_dies_inside_an_event(
 @pytest.mark.parametrize("wish", ["cut-inside", "reset-stream"])
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_a_whole_answer_that_dies(
-    failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str
+    failing_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str, wish: str
 ) -> None:
     """An answer that stops short of its length is aborted, never completed."""
     model = failing.model_of(path, "slow")
@@ -221,7 +221,11 @@ async def test_a_whole_answer_that_dies(
 )
 @pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_the_sdks_raise(
-    failing_sidecar: SidecarProcess, shared_provider: DemoProvider, path: str, wish: str, kind: str
+    failing_sidecar: SidecarProcess,
+    shared_provider: ScriptedProvider,
+    path: str,
+    wish: str,
+    kind: str,
 ) -> None:
     """Whatever way a stream dies, the SDK raises; it never ends as if all were well."""
     model = failing.model_of(path, "slow")

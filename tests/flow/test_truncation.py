@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.demo.provider import DemoProvider
 from tests.support.failing import CHAT, GENERATING_PATHS, MESSAGES, RESPONSES, body_for, good_model
 from tests.support.in_process import running_app
 from tests.support.net import exchange, json_request
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sdks import KINDS, Sdks, open_sdks
 from tests.support.sidecar_process import sidecar_config
 
@@ -58,7 +58,7 @@ async def answer_of(path: str, *, streams: bool, coding: str, framing: str) -> t
     """What the demo provider answers, as it stands on the wire, and how many bytes an SDK must have
     got of it.
     """
-    async with DemoProvider() as provider:
+    async with ScriptedProvider() as provider:
         port = int(provider.url.rpartition(":")[2])
         body = body_for(path, good_model(path), stream=streams)
         reply = await exchange(port, json_request(path, body, {"anthropic-version": "2023-06-01"}))

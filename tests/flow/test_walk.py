@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.demo.provider import DemoProvider
 from tests.support.net import closed_port
 from tests.support.routed import PREFERENCES, Routed, routed
+from tests.support.scripted_provider import ScriptedProvider
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
 ROUTE: dict[str, Any] = {**PREFERENCES[1], "models": [GPT, MINI]}
@@ -128,7 +128,7 @@ async def test_a_provider_that_refuses_connections():
 
 async def test_a_provider_whose_tls_fails():
     """It is a connection that fails; here a plain server under https://."""
-    async with DemoProvider() as plain:
+    async with ScriptedProvider() as plain:
         reply, steps = await _beside(plain.url.replace("http:", "https:"))
 
     assert SERVED == (

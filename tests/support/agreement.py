@@ -13,29 +13,29 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sidecar.demo.ask import Answer, Ask
-from sidecar.demo.provider import DemoProvider
-from sidecar.demo.router_model import DemoRouterModel
+from sidecar.demo.completion import DemoCompletion
+from sidecar.demo.request import DemoRequest
 from tests.support.net import read_reply
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
 PROCESSES, AT_ONCE = 4, 8
 MODELS = ("openai/gpt-4o", "openai/gpt-4o-mini", "openai/m3", "openai/m4")
 
 
-class FickleRouter(DemoRouterModel):
+class FickleRouter(ScriptedRouterModel):
     """Says something else each time it is asked: who does not share a pin disagrees."""
 
-    def make_answer(self, ask: Ask) -> Answer:
-        return Answer((json.dumps({"route": f"route {self.seen % len(MODELS)}"}),))
+    def complete(self, request: DemoRequest) -> DemoCompletion:
+        return DemoCompletion((json.dumps({"route": f"route {self.seen % len(MODELS)}"}),))
 
 
 class Fleet(NamedTuple):
     """Sidecar processes before one provider, one router model and one Redis."""
 
     sidecars: list[SidecarProcess]
-    provider: DemoProvider
+    provider: ScriptedProvider
     router: FickleRouter
     redis: RedisServer
 
@@ -68,7 +68,7 @@ def shared_config(
 async def fleet(processes: int = PROCESSES, **overrides: Any) -> AsyncIterator[Fleet]:
     """A fleet that is ready."""
     async with (
-        DemoProvider(record=4) as provider,
+        ScriptedProvider(record=4) as provider,
         FickleRouter(record=4) as router,
         redis_server() as redis,
     ):

@@ -1,4 +1,4 @@
-"""Fixtures: demo providers and sidecar processes.
+"""Fixtures: scripted providers and sidecar processes.
 
 ``shared_`` ones live for a module, whose tests then run in one loop: ``pytestmark =
 pytest.mark.asyncio(loop_scope="module")``.
@@ -12,26 +12,18 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sidecar.demo.provider import DemoProvider
-from sidecar.demo.router_model import DemoRouterModel
 from tests.support.failing import failing_config
+from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
 StartSidecar = Callable[[dict[str, Any]], Awaitable[SidecarProcess]]
 
 
 @pytest_asyncio.fixture
-async def demo_provider() -> AsyncIterator[DemoProvider]:
-    """A demo provider of this test alone."""
-    async with DemoProvider() as provider:
+async def scripted_provider() -> AsyncIterator[ScriptedProvider]:
+    """A provider of this test alone."""
+    async with ScriptedProvider() as provider:
         yield provider
-
-
-@pytest_asyncio.fixture
-async def demo_router_model() -> AsyncIterator[DemoRouterModel]:
-    """A demo router model of this test alone."""
-    async with DemoRouterModel() as router:
-        yield router
 
 
 @pytest_asyncio.fixture
@@ -49,21 +41,23 @@ async def start_sidecar(tmp_path: Any) -> AsyncIterator[StartSidecar]:
 
 
 @pytest_asyncio.fixture
-async def sidecar(demo_provider: DemoProvider, start_sidecar: StartSidecar) -> SidecarProcess:
-    """A sidecar process of this test alone, in front of `demo_provider`."""
-    return await start_sidecar(sidecar_config(demo_provider.url))
+async def sidecar(
+    scripted_provider: ScriptedProvider, start_sidecar: StartSidecar
+) -> SidecarProcess:
+    """A sidecar process of this test alone, in front of `scripted_provider`."""
+    return await start_sidecar(sidecar_config(scripted_provider.url))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_provider() -> AsyncIterator[DemoProvider]:
-    """A demo provider for all tests of a module."""
-    async with DemoProvider(record=256) as provider:
+async def shared_provider() -> AsyncIterator[ScriptedProvider]:
+    """A provider for all tests of a module."""
+    async with ScriptedProvider(record=256) as provider:
         yield provider
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_sidecar(
-    shared_provider: DemoProvider, tmp_path_factory: pytest.TempPathFactory
+    shared_provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[SidecarProcess]:
     """A sidecar process for all tests of a module, in front of `shared_provider`."""
     async for process in _one_sidecar(sidecar_config(shared_provider.url), tmp_path_factory):
@@ -72,7 +66,7 @@ async def shared_sidecar(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def failing_sidecar(
-    shared_provider: DemoProvider, tmp_path_factory: pytest.TempPathFactory
+    shared_provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[SidecarProcess]:
     """A sidecar process for all tests of a module, whose providers fail in every way: see
     `tests.support.failing`.

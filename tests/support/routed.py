@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.app import App
-from sidecar.demo.ask import Answer, Ask
-from sidecar.demo.provider import DemoProvider
-from sidecar.demo.router_model import DemoRouterModel
 from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, json_request, raw_request
+from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
 from tests.support.sidecar_process import sidecar_config
 
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
@@ -36,21 +34,12 @@ PREFERENCES: list[dict[str, Any]] = [
 ]
 
 
-class ScriptedRouter(DemoRouterModel):
-    """A router model that says what a test tells it to; without a word it chooses for itself."""
-
-    text: str | None = None
-
-    def make_answer(self, ask: Ask) -> Answer:
-        return super().make_answer(ask) if self.text is None else Answer((self.text,))
-
-
 class Routed(NamedTuple):
     """A running house."""
 
     app: App
-    provider: DemoProvider
-    router: ScriptedRouter
+    provider: ScriptedProvider
+    router: ScriptedRouterModel
 
     async def ask(self, text: str = "Write a function", path: str = CHAT, **more: Any) -> RawReply:
         """One call whose newest user message is ``text``; ``headers`` and body members can be
@@ -87,7 +76,7 @@ async def routed(
     """Provider, router model and sidecar; ``prices`` by model, ``overrides`` replace keys of the
     config, and so does what ``adapt`` makes of the provider's URL.
     """
-    async with DemoProvider() as provider, ScriptedRouter() as router:
+    async with ScriptedProvider() as provider, ScriptedRouterModel() as router:
         config = sidecar_config(provider.url)
         for entry in config["model_providers"]:
             if prices and entry["model"] in prices:

@@ -14,9 +14,8 @@ from sidecar.domain.events import CallEnded, RequestRefused
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.telemetry.gauges import Gauges
-from sidecar.telemetry.histogram import HistogramFamily
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.families import HistogramFamily
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from tests.support.values import a_call
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -37,11 +36,11 @@ def _samples(
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
 def test_a_call_is_counted_once_with_its_times(accept):
     """One request, one duration, one overhead, in both exposition formats."""
-    metrics = Metrics(lambda: Gauges(7))
+    metrics = Metrics(lambda: ScrapeSnapshot(7))
     call = a_call()
     timing = Timing(total_s=3.0, upstream_s=2.9996, first_byte_s=1.0)
     outcome = Outcome(CallOutcome.OK, 200, timing, streamed=True)
-    Observers([metrics]).emit(CallEnded(call, None, outcome))
+    Observers(metrics.observers).emit(CallEnded(call, None, outcome))
     seen = _samples(metrics, accept)
 
     assert 1 == seen["plano_sidecar_requests_total", (("dialect", "chat"), ("outcome", "ok"))]
@@ -66,10 +65,10 @@ def test_a_call_is_counted_once_with_its_times(accept):
 
 def test_passthrough_has_a_label_of_its_own():
     """Bytes of any API are no dialect."""
-    metrics = Metrics(lambda: Gauges(0))
+    metrics = Metrics(ScrapeSnapshot)
     endpoint = Endpoint("/v1/files", a_call().dialect, Operation.PASSTHROUGH)
     outcome = Outcome(CallOutcome.OK, 200, Timing(total_s=0.1))
-    Observers([metrics]).emit(CallEnded(a_call(endpoint=endpoint), None, outcome))
+    Observers(metrics.observers).emit(CallEnded(a_call(endpoint=endpoint), None, outcome))
 
     assert (
         1
@@ -84,8 +83,8 @@ def test_passthrough_has_a_label_of_its_own():
 )
 def test_a_refused_request_is_counted_by_whose_fault_it_was(status, outcome):
     """A mistake of the app is not an error of the sidecar."""
-    metrics = Metrics(lambda: Gauges(0))
-    Observers([metrics]).emit(RequestRefused(DialectName.MESSAGES, status, "code"))
+    metrics = Metrics(ScrapeSnapshot)
+    Observers(metrics.observers).emit(RequestRefused(DialectName.MESSAGES, status, "code"))
 
     assert (
         1
@@ -100,8 +99,7 @@ def test_buckets_agree_with_the_librarys_own_histogram(values):
     """The same observations give the same cumulative counts as prometheus_client's Histogram."""
     bounds = (0.1, 0.5, 1.0, 10.0)
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    family = HistogramFamily("h", "help", (), bounds)
-    ours.register(family)
+    family = HistogramFamily(ours, "h", "help", (), bounds)
     reference = Histogram("h", "help", buckets=bounds, registry=theirs)
     for value in values:
         family.with_labels().observe(value)

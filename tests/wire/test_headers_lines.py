@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sidecar.domain.errors import MalformedRequest
 from sidecar.wire import headers as headers_module
-from sidecar.wire.headers import header_text, request_head, response_lines
+from sidecar.wire.headers import request_head, response_lines
 
 
 def lines(*raw: str) -> list[str]:
@@ -135,31 +131,3 @@ def test_made_up_names_do_not_fill_the_memory():
     for number in range(2000):
         response_lines([(b"x-%d" % number, b"1")])
     assert len(headers_module._response_names) <= 512
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("code generation", "code generation"),
-        ('a/b: c, "d" <e>', 'a/b: c, "d" <e>'),
-        ("r\u00e9sum\u00e9", "r%C3%A9sum%C3%A9"),
-        ("\u7ffb\u8bd1", "%E7%BF%BB%E8%AF%91"),
-        ("50 % off", "50 %25 off"),
-        ("x\r\nset-cookie: a=b", "x%0D%0Aset-cookie: a=b"),
-        ("\x00\x7f\t", "%00%7F%09"),
-        ("\ud800", "?"),
-    ],
-)
-def test_a_name_is_one_line_of_ascii(name, shown):
-    """Whoever decodes the percent signs has the name back; what is no character is a question
-    mark.
-    """
-    assert shown == header_text(name).replace("%3F", "?")
-
-
-@given(st.text(st.characters(codec="utf-8")))
-def test_any_name_comes_back(name):
-    """And none holds more than printable ASCII."""
-    shown = header_text(name)
-
-    assert (True, True, name) == (shown.isascii(), shown.isprintable() or not shown, unquote(shown))

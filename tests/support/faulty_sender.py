@@ -1,4 +1,4 @@
-"""Puts a demo provider's answer on the wire, as it should be or as badly as was wished."""
+"""Puts a reply on the wire, as it should be or as badly as its fault says."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import socket
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from sidecar.demo.faults import Act, Fault
-from sidecar.demo.record import RecordedRequest
+from tests.support.faults import Act, Fault
+from tests.support.recorded_request import RecordedRequest
 
 _HUGE_HEAD_BYTES: Final = 1 << 20
 _HUGE_LINE_BYTES: Final = 4 << 20
@@ -22,7 +22,7 @@ _HTML: Final = b"<!doctype html><title>Sign in</title><h1>Sign in to the network
 
 
 class Holds:
-    """The events that answers wait for; all of them are let go when the provider closes."""
+    """The events that replies wait for; all of them are set when the provider closes."""
 
     def __init__(self) -> None:
         self._waited_for: set[asyncio.Event] = set()
@@ -45,8 +45,8 @@ class Holds:
             event.set()
 
 
-class Sender:
-    """Sends the one answer to one request."""
+class FaultySender:
+    """Sends the reply to one request."""
 
     def __init__(
         self, request: web.BaseRequest, record: RecordedRequest, fault: Fault, holds: Holds
@@ -61,7 +61,7 @@ class Sender:
     async def send_whole(
         self, status: int, headers: CIMultiDict[str], body: bytes
     ) -> web.StreamResponse:
-        """Send an answer that is not streamed."""
+        """Send a reply that is not a stream."""
         act = self._fault.act
         if act is Act.HUGE_LINE:
             body = _with_blanks(body)
@@ -73,13 +73,13 @@ class Sender:
         if self._zip is not None:
             body = self._zip.compress(body) + self._zip.flush()
             self._zip = None
-        answer = web.StreamResponse(status=status, headers=headers)
+        response = web.StreamResponse(status=status, headers=headers)
         if act is Act.DRIBBLE:
-            answer.enable_chunked_encoding()
+            response.enable_chunked_encoding()
         elif act is not Act.EOF:
-            answer.content_length = len(body)
-        if not await self._open(answer):
-            return answer
+            response.content_length = len(body)
+        if not await self._open(response):
+            return response
         half = len(body) // 2
         cut_at = {
             Act.CUT_STREAM: 0,
@@ -88,30 +88,30 @@ class Sender:
             Act.HANG_STREAM: half,
         }.get(act)
         if cut_at is None:
-            await self._write(answer, body)
+            await self._write(response, body)
         else:
-            await self._write(answer, body[:cut_at])
+            await self._write(response, body[:cut_at])
             await self._break()
-        return await self._end(answer)
+        return await self._end(response)
 
     async def send_stream(
-        self, headers: CIMultiDict[str], events: list[bytes], error_event: bytes, gap_s: float
+        self, headers: CIMultiDict[str], events: Sequence[bytes], error_event: bytes, gap_s: float
     ) -> web.StreamResponse:
         """Send a stream of server-sent events, ``gap_s`` seconds apart."""
         act = self._fault.act
         if act is Act.HTML:
             return await self.send_whole(200, headers, b"")
-        answer = web.StreamResponse(status=200, headers=headers)
+        response = web.StreamResponse(status=200, headers=headers)
         if act is not Act.EOF:
-            answer.enable_chunked_encoding()
-        if not await self._open(answer):
-            return answer
+            response.enable_chunked_encoding()
+        if not await self._open(response):
+            return response
         sent = 0
         for event in self._shaped(events, error_event):
             await self._hold_after(sent)
             if sent and gap_s:
                 await asyncio.sleep(gap_s)
-            await self._write(answer, event)
+            await self._write(response, event)
             sent += 1
         await self._hold_after(sent)
         if act in {
@@ -123,14 +123,14 @@ class Sender:
         }:
             await self._break()
         elif self._zip is not None:
-            await self._write_raw(answer, self._zip.flush())
-        return await self._end(answer)
+            await self._write_raw(response, self._zip.flush())
+        return await self._end(response)
 
     async def _hold_after(self, sent: int) -> None:
         if sent and self._fault.hold is not None and sent == self._fault.hold_after_events:
             await self._holds.wait(self._fault.hold)
 
-    def _shaped(self, events: list[bytes], error_event: bytes) -> Iterator[bytes]:
+    def _shaped(self, events: Sequence[bytes], error_event: bytes) -> Iterator[bytes]:
         """The events that are sent before the stream ends or breaks."""
         act, after = self._fault.act, self._fault.after_events
         if act is Act.HUGE_LINE:
@@ -156,32 +156,32 @@ class Sender:
         else:
             yield from events
 
-    async def _open(self, answer: web.StreamResponse) -> bool:
+    async def _open(self, response: web.StreamResponse) -> bool:
         """Do what was wished before the head, then send it. Returns: whether there is a body to
         send.
         """
         fault = self._fault
         if fault.act is Act.HANG:
             await self._holds.wait(asyncio.Event())
-            return self._abort(answer)
+            return self._abort(response)
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
         if fault.hold is not None and fault.hold_after_events == 0:
             await self._holds.wait(fault.hold)
         if fault.act in _CUT_BEFORE_HEAD:
-            return self._cut_before_head(answer)
+            return self._cut_before_head(response)
         if fault.act is Act.GZIP:
-            answer.headers["content-encoding"] = "gzip"
+            response.headers["content-encoding"] = "gzip"
         if fault.act in {Act.CLOSE, Act.EOF}:
-            answer.force_close()
+            response.force_close()
         if fault.act is Act.EARLY_HINTS:
             self._write_socket(
                 b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n"
             )
-        await answer.prepare(self._request)
+        await response.prepare(self._request)
         return True
 
-    def _cut_before_head(self, answer: web.StreamResponse) -> bool:
+    def _cut_before_head(self, response: web.StreamResponse) -> bool:
         act = self._fault.act
         if act is Act.CUT_HEAD:
             self._write_socket(b"HTTP/1.1 200 OK\r\ncontent-type: appl")
@@ -193,57 +193,57 @@ class Sender:
                 b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-huge: " + filler + b"\r\n\r\n"
             )
         elif act is Act.RESET:
-            self._linger_not()
-            return self._abort(answer)
+            self._close_by_reset()
+            return self._abort(response)
         self._close()
         return False
 
     async def _break(self) -> None:
-        """End a begun answer as wished."""
+        """Break off a reply that has begun."""
         act = self._fault.act
         if act is Act.HANG_STREAM:
             await self._holds.wait(asyncio.Event())
         if act is Act.BAD_CHUNK:
             self._write_socket(b"zz\r\nnot a chunk\r\n")
         if act is Act.RESET_STREAM:
-            self._linger_not()
+            self._close_by_reset()
             if self._request.transport is not None:
                 self._request.transport.abort()
         self._close()
 
-    async def _write(self, answer: web.StreamResponse, data: bytes) -> None:
+    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
         if self._zip is not None:
             data = self._zip.compress(data) + self._zip.flush(zlib.Z_SYNC_FLUSH)
         if self._fault.act is Act.DRIBBLE:
             for index in range(len(data)):
-                await self._write_raw(answer, data[index : index + 1])
+                await self._write_raw(response, data[index : index + 1])
         else:
-            await self._write_raw(answer, data)
+            await self._write_raw(response, data)
 
-    async def _write_raw(self, answer: web.StreamResponse, data: bytes) -> None:
+    async def _write_raw(self, response: web.StreamResponse, data: bytes) -> None:
         if data:
             self._record.sent += data
-            await answer.write(data)
+            await response.write(data)
 
-    async def _end(self, answer: web.StreamResponse) -> web.StreamResponse:
+    async def _end(self, response: web.StreamResponse) -> web.StreamResponse:
         if not self._is_broken:
-            await answer.write_eof()
+            await response.write_eof()
         self._record.when_done.set()
-        return answer
+        return response
 
     def _write_socket(self, data: bytes) -> None:
         if self._request.transport is not None:
             self._request.transport.write(data)
 
-    def _linger_not(self) -> None:
+    def _close_by_reset(self) -> None:
         """Make closing send a RST."""
         if self._request.transport is not None:
             sock = self._request.transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    def _abort(self, answer: web.StreamResponse) -> bool:
+    def _abort(self, response: web.StreamResponse) -> bool:
         """Drop the connection without a word. Returns: False, there is no body to send."""
-        answer.force_close()
+        response.force_close()
         if self._request.transport is not None:
             self._request.transport.abort()
         self._is_broken = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.demo.faults import Act, Fault, parse_fault, wished_fault
+from tests.support.faults import Act, Fault, parse_fault, wished_fault
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""Failures on demand: what a demo provider does instead of a proper answer, and how a caller asks
-for it.
+"""Failures on demand: what a scripted provider does instead of replying properly, and how a test or
+a request asks for it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import msgspec
 
 
 class Act(enum.StrEnum):
-    """What happens to the answer. "Inside" is half-way through an event of a stream, or through a
-    whole body.
+    """What happens to the reply. "Inside" means half-way through an event of a stream, or through
+    the body of a reply that is no stream (a "whole" one).
     """
 
-    ANSWER = "answer"
-    """The answer as it should be (or the error, where a status is set)."""
+    PROPER = "proper"
+    """The reply as it should be (or the error, if a status is set)."""
     SLOW = "slow"
     """As it should be, ``delay_s`` late."""
     HANG = "hang"
@@ -31,7 +31,7 @@ class Act(enum.StrEnum):
     CUT_HEAD = "cut-head"
     """The connection is closed inside the head."""
     CUT_STREAM = "cut-stream"
-    """The connection is closed after ``after_events`` events, at an event boundary; a whole answer:
+    """The connection is closed after ``after_events`` events, at an event boundary; a whole reply
     after its head.
     """
     CUT_INSIDE = "cut-inside"
@@ -53,29 +53,29 @@ class Act(enum.StrEnum):
     NO_END = "no-end"
     """The last event is left out ([DONE], message_stop, response.completed); HTTP ends properly."""
     END_EARLY = "end-early"
-    """HTTP ends properly after ``after_events`` events; a whole answer has an empty body."""
+    """HTTP ends properly after ``after_events`` events; a whole reply has an empty body."""
     ERROR_EVENT = "error-event"
     """After ``after_events`` events an error event of the dialect, then HTTP ends properly."""
     DRIBBLE = "dribble"
     """Every byte of the body is a chunk of its own."""
     GZIP = "gzip"
-    """The answer is compressed, whatever was asked for; each event is flushed."""
+    """The reply is compressed, whatever was asked for; each event is flushed."""
     EOF = "eof"
     """Neither length nor chunks: the end of the connection ends the body."""
     CLOSE = "close"
     """As it should be, with ``connection: close``."""
     EARLY_HINTS = "early-hints"
-    """A 103 before the answer."""
+    """A 103 before the reply."""
     HTML = "html"
     """200 and a web page, as a captive portal or a broken gateway has it."""
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One wish for one request. The default is none: a proper answer."""
+    """What is to go wrong with one request. The default: nothing."""
 
-    act: Act = Act.ANSWER
+    act: Act = Act.PROPER
     status: int = 0
-    """An HTTP status from 400 on makes the answer an error; 0 leaves it."""
+    """An HTTP status from 400 on makes the reply an error; 0 leaves it."""
     code: str | None = None
     """Which of the errors of that status: context_length_exceeded, insufficient_quota,
     credit_balance, ...
@@ -83,16 +83,21 @@ class Fault(msgspec.Struct, frozen=True):
     message: str | None = None
     retry_after: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    """Added to the answer."""
+    """Added to the reply."""
     body: bytes | None = None
-    """Replaces the whole body of an answer or error; makes a stream a whole answer."""
+    """Replaces the body of the reply or error; turns a stream into a whole reply."""
     after_events: int = 1
     delay_s: float = 0.0
     hold: asyncio.Event | None = None
-    """The answer waits for it: before the head where ``hold_after_events`` is 0, else after that
-    many events of a stream (and before it breaks there, if it is to). A whole answer waits before
-    its head only."""
+    """The reply waits for it: before the head if ``hold_after_events`` is 0, else after that many
+    events of a stream (and before it breaks there, if it is to). A whole reply waits before its head
+    only."""
     hold_after_events: int = 0
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether the request is replied to as a real provider would."""
+        return self.act is Act.PROPER and not self.status and self.body is None
 
 
 NO_FAULT: Final = Fault()
@@ -139,7 +144,7 @@ def wished_fault(*, model: str, prompt: str, header: str | None, directive: str 
     Looked for in this order: its ``x-demo-fail`` header, the last ``[[fail:...]]`` in its newest
     user message, a model named ``error-429``, ``error-429-insufficient_quota`` or ``error-hang``.
 
-    A wish that cannot be read is answered with a 400 that says so.
+    A wish that cannot be read becomes a 400 that says so.
     """
     wishes = [spec for name, spec in _DIRECTIVE.findall(prompt) if name == directive]
     spec = header or (wishes[-1] if wishes else None)
@@ -151,12 +156,12 @@ def wished_fault(*, model: str, prompt: str, header: str | None, directive: str 
     try:
         return parse_fault(spec)
     except ValueError as problem:
-        return Fault(status=400, message=f"demo provider: cannot read the wish {spec!r}: {problem}")
+        return Fault(status=400, message=f"cannot read the wish {spec!r}: {problem}")
 
 
 class Script:
-    """What a test tells a provider to do with the requests to come. First the queued wishes, then
-    the standing ones.
+    """What a provider is to do with the requests to come: first the queued faults, then the standing
+    ones.
     """
 
     def __init__(self) -> None:

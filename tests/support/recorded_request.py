@@ -1,4 +1,4 @@
-"""What a demo provider remembers of a request, byte for byte, for tests to look at."""
+"""What a scripted provider remembers of a request, byte for byte."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 
 
 class RecordedRequest:
-    """One request as it came, and what became of its answer."""
+    """One request as it came, and what became of its reply."""
 
     def __init__(
         self, *, method: str, path: str, query: str, headers: list[tuple[bytes, bytes]], body: bytes
     ) -> None:
         self.method = method
         self.path = path
-        """As it stood on the request line, without the query."""
+        """As it was on the request line, without the query."""
         self.query = query
         """With its question mark, or empty."""
         self.headers = headers
@@ -25,14 +25,14 @@ class RecordedRequest:
         self.peer: tuple[str, int] | None = None
         """The caller's address: equal for requests on one connection."""
         self.sent = bytearray()
-        """The answer's body so far, before any chunking, after any compression."""
+        """The reply's body so far, before any chunking, after any compression."""
         self.when_closed = asyncio.Event()
-        """Set when the caller closed the connection before the answer was complete."""
+        """Set when the caller closed the connection before the reply was complete."""
         self.when_done = asyncio.Event()
         """Set when all that was to be sent was handed to the socket."""
 
     def header(self, name: str) -> str | None:
-        """The first value of a header field, whatever its case; None where it is missing."""
+        """The first value of a header field, whatever its case; None if it is missing."""
         values = self.header_values(name)
         return values[0] if values else None
 
@@ -41,7 +41,7 @@ class RecordedRequest:
         wanted = name.lower().encode()
         return [value.decode("latin-1") for key, value in self.headers if key.lower() == wanted]
 
-    def json(self) -> Any:  # noqa: ANN401 - as json.loads
+    def json(self) -> Any:
         """The body, decoded. Raises: msgspec.DecodeError."""
         return msgspec.json.decode(self.body)
 

@@ -1,4 +1,4 @@
-"""The demo provider fails in the way that was asked for, and remembers what it was sent."""
+"""A scripted provider fails in the way that was asked for, and remembers what it was sent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sidecar.demo.faults import Act, Fault
-from sidecar.demo.provider import DemoProvider
+from tests.support.faults import Act, Fault
 from tests.support.net import RawReply, exchange, json_request, raw_request
+from tests.support.scripted_provider import ScriptedProvider
 
 PATH = "/v1/chat/completions"
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -26,13 +26,16 @@ VERSION = {"anthropic-version": "2023-06-01"}
 
 
 @pytest_asyncio.fixture
-async def provider() -> AsyncIterator[DemoProvider]:
-    async with DemoProvider() as provider:
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
         yield provider
 
 
 async def ask(
-    provider: DemoProvider, body: object, path: str = PATH, headers: dict[str, str] | None = None
+    provider: ScriptedProvider,
+    body: object,
+    path: str = PATH,
+    headers: dict[str, str] | None = None,
 ) -> RawReply:
     return await exchange(int(provider.url.rpartition(":")[2]), json_request(path, body, headers))
 
@@ -50,7 +53,7 @@ async def ask(
     ],
 )
 async def test_openai_errors(
-    provider: DemoProvider, wish: str, status: int, kind: str, code: str | None
+    provider: ScriptedProvider, wish: str, status: int, kind: str, code: str | None
 ) -> None:
     """Errors are OpenAI's where OpenAI is spoken."""
     provider.script.next(wish)
@@ -77,7 +80,9 @@ async def test_openai_errors(
         ("529", 529, "overloaded_error"),
     ],
 )
-async def test_anthropic_errors(provider: DemoProvider, wish: str, status: int, kind: str) -> None:
+async def test_anthropic_errors(
+    provider: ScriptedProvider, wish: str, status: int, kind: str
+) -> None:
     """Errors are Anthropic's where Anthropic is spoken, request id included."""
     provider.script.next(wish)
     reply = await ask(provider, MESSAGE, "/v1/messages", VERSION)
@@ -86,7 +91,7 @@ async def test_anthropic_errors(provider: DemoProvider, wish: str, status: int, 
     assert told["request_id"] == reply.header("request-id")
 
 
-async def test_retry_after_and_repeated_headers(provider: DemoProvider) -> None:
+async def test_retry_after_and_repeated_headers(provider: ScriptedProvider) -> None:
     """An error carries the wished Retry-After, and headers that repeat stay repeated."""
     provider.script.next("429 retry-after=7")
     reply = await ask(provider, CHAT)
@@ -95,14 +100,14 @@ async def test_retry_after_and_repeated_headers(provider: DemoProvider) -> None:
 
 
 @pytest.mark.parametrize("act", [Act.CUT, Act.RESET, Act.CUT_HEAD])
-async def test_no_head_comes(provider: DemoProvider, act: Act) -> None:
+async def test_no_head_comes(provider: ScriptedProvider, act: Act) -> None:
     """The connection ends before a head is there."""
     provider.script.next(Fault(act=act))
     with pytest.raises(ConnectionError):
         await ask(provider, CHAT)
 
 
-async def test_garbage(provider: DemoProvider) -> None:
+async def test_garbage(provider: ScriptedProvider) -> None:
     """What comes is not HTTP."""
     provider.script.next("garbage")
     with pytest.raises(ValueError, match="not a status line"):
@@ -112,7 +117,7 @@ async def test_garbage(provider: DemoProvider) -> None:
 @pytest.mark.parametrize(
     ("act", "events", "is_complete"),
     [
-        (Act.ANSWER, 18, True),
+        (Act.PROPER, 18, True),
         (Act.CUT_STREAM, 3, False),
         (Act.RESET_STREAM, 3, False),
         (Act.END_EARLY, 3, True),
@@ -125,7 +130,9 @@ async def test_garbage(provider: DemoProvider) -> None:
         (Act.HUGE_LINE, 18, True),
     ],
 )
-async def test_streams(provider: DemoProvider, act: Act, events: int, is_complete: bool) -> None:
+async def test_streams(
+    provider: ScriptedProvider, act: Act, events: int, is_complete: bool
+) -> None:
     """A stream holds the events that it should, ends at an event's end, and ends properly or
     not.
     """
@@ -139,7 +146,7 @@ async def test_streams(provider: DemoProvider, act: Act, events: int, is_complet
     assert bytes(provider.requests[-1].sent) == reply.body
 
 
-async def test_a_stream_cut_inside_an_event(provider: DemoProvider) -> None:
+async def test_a_stream_cut_inside_an_event(provider: ScriptedProvider) -> None:
     """The last event is broken off."""
     provider.script.next("cut-inside after=3")
     reply = await ask(provider, STREAM)
@@ -150,7 +157,7 @@ async def test_a_stream_cut_inside_an_event(provider: DemoProvider) -> None:
     )
 
 
-async def test_a_whole_answer_cut_inside(provider: DemoProvider) -> None:
+async def test_a_whole_answer_cut_inside(provider: ScriptedProvider) -> None:
     """Less comes than the length promised."""
     provider.script.next("cut-inside")
     reply = await ask(provider, CHAT)
@@ -161,7 +168,7 @@ async def test_a_whole_answer_cut_inside(provider: DemoProvider) -> None:
 
 
 @pytest.mark.parametrize("body", [CHAT, STREAM])
-async def test_gzip(provider: DemoProvider, body: dict[str, object]) -> None:
+async def test_gzip(provider: ScriptedProvider, body: dict[str, object]) -> None:
     """A compressed answer is labelled, and holds what the plain one would."""
     provider.script.next("gzip")
     packed = await ask(provider, body)
@@ -171,7 +178,7 @@ async def test_gzip(provider: DemoProvider, body: dict[str, object]) -> None:
     assert text.replace(b"demo000001", b"") == plain.body.replace(b"demo000002", b"")
 
 
-async def test_hold(provider: DemoProvider) -> None:
+async def test_hold(provider: ScriptedProvider) -> None:
     """A test can stop a stream in the middle and let it go on."""
     gate = asyncio.Event()
     provider.script.next(Fault(hold=gate, hold_after_events=2))
@@ -186,7 +193,7 @@ async def test_hold(provider: DemoProvider) -> None:
 
 
 @pytest.mark.parametrize("wish", ["hang", "hang-stream"])
-async def test_a_caller_that_leaves_is_noticed(provider: DemoProvider, wish: str) -> None:
+async def test_a_caller_that_leaves_is_noticed(provider: ScriptedProvider, wish: str) -> None:
     """When the caller goes away before the answer is complete, the record says so."""
     provider.script.next(wish)
     reader, writer = await asyncio.open_connection(
@@ -202,7 +209,7 @@ async def test_a_caller_that_leaves_is_noticed(provider: DemoProvider, wish: str
     assert not provider.requests[0].when_done.is_set()
 
 
-async def test_a_complete_call_is_not_a_caller_that_left(provider: DemoProvider) -> None:
+async def test_a_complete_call_is_not_a_caller_that_left(provider: ScriptedProvider) -> None:
     """An answer that was read to its end leaves ``when_closed`` unset."""
     await ask(provider, CHAT)
     record = provider.requests[0]
@@ -213,19 +220,19 @@ async def test_a_complete_call_is_not_a_caller_that_left(provider: DemoProvider)
 async def test_closing_lets_go_of_what_hangs() -> None:
     """A provider that closes ends hanging calls at once."""
     async with asyncio.TaskGroup() as group:
-        async with DemoProvider() as provider:
+        async with ScriptedProvider() as provider:
             provider.script.next("hang")
             call = group.create_task(_expect_connection_error(provider))
             await provider.wait_for_requests(1)
         await call
 
 
-async def _expect_connection_error(provider: DemoProvider) -> None:
+async def _expect_connection_error(provider: ScriptedProvider) -> None:
     with pytest.raises(ConnectionError):
         await ask(provider, CHAT)
 
 
-async def test_requests_are_recorded_byte_for_byte(provider: DemoProvider) -> None:
+async def test_requests_are_recorded_byte_for_byte(provider: ScriptedProvider) -> None:
     """Method, path, query, headers and body are kept as they stood on the wire."""
     body = b'{ "model":"gpt-4o",\n "messages": [ ] }'
     request = raw_request(
@@ -243,7 +250,7 @@ async def test_requests_are_recorded_byte_for_byte(provider: DemoProvider) -> No
     assert record.json() == json.loads(body)
 
 
-async def test_script_for_one_model(provider: DemoProvider) -> None:
+async def test_script_for_one_model(provider: ScriptedProvider) -> None:
     """A wish for one model leaves the others alone; a standing wish holds until it is cleared."""
     provider.script.next("503", model="gpt-4o-mini")
     provider.script.always("429", model="claude-demo")
@@ -257,57 +264,10 @@ async def test_script_for_one_model(provider: DemoProvider) -> None:
     assert (await ask(provider, {**CHAT, "model": "claude-demo"})).status == 200
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"\xff": 1}', b'{"a": "\xff"}', b"[" * 100_000])
-async def test_a_body_that_cannot_be_read(provider: DemoProvider, body: bytes) -> None:
-    """A 400, as a real provider would say: its own faults are asked for."""
-    port = int(provider.url.rpartition(":")[2])
-    reply = await exchange(port, raw_request("POST", PATH, body))
-
-    assert (400, "invalid_request_error") == (reply.status, reply.json()["error"]["type"])
-
-
 async def test_keys() -> None:
     """A provider with keys refuses others with 401."""
-    async with DemoProvider(keys=frozenset({"sk-good"})) as provider:
+    async with ScriptedProvider(keys=frozenset({"sk-good"})) as provider:
         good = await ask(provider, CHAT, headers={"authorization": "Bearer sk-good"})
         bad = await ask(provider, CHAT, headers={"authorization": "Bearer sk-bad"})
         by_key = await ask(provider, MESSAGE, "/v1/messages", {**VERSION, "x-api-key": "sk-good"})
     assert (good.status, bad.status, by_key.status) == (200, 401, 200)
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "message"),
-    [
-        (PATH, {"messages": []}, "you must provide a model parameter"),
-        (
-            "/v1/messages",
-            {"model": "claude-demo", "messages": []},
-            "anthropic-version: header is required",
-        ),
-        ("/v1/nowhere", {}, "Unknown request URL: /v1/nowhere"),
-    ],
-)
-async def test_what_a_provider_refuses_by_itself(
-    provider: DemoProvider, path: str, body: dict[str, object], message: str
-) -> None:
-    """What a real provider would refuse is refused here too."""
-    assert (await ask(provider, body, path)).json()["error"]["message"] == message
-
-
-async def test_cached_tokens_of_a_long_prompt(provider: DemoProvider) -> None:
-    """A long prompt is reported as partly cached: inside OpenAI's input tokens, beside
-    Anthropic's.
-    """
-    turns = [{"role": "user", "content": "word " * 4000}]
-    chat = (await ask(provider, {**CHAT, "messages": turns})).json()["usage"]
-    told = (await ask(provider, {**MESSAGE, "messages": turns}, "/v1/messages", VERSION)).json()[
-        "usage"
-    ]
-    assert (chat["prompt_tokens"], chat["prompt_tokens_details"]["cached_tokens"]) == (5000, 2432)
-    assert (told["input_tokens"], told["cache_read_input_tokens"]) == (2568, 2432)
-
-
-@pytest.mark.parametrize("path", ["/openai/v1/chat/completions", "/v1beta/openai/chat/completions"])
-async def test_any_prefix(provider: DemoProvider, path: str) -> None:
-    """The APIs are served under any prefix, as compatible providers have them."""
-    assert (await ask(provider, CHAT, path)).status == 200

@@ -1,0 +1,284 @@
+"""Metrics that count events: one observer for each group, with its metrics declared at its head.
+
+Names, labels, label values and buckets are an API; README.md beside this file lists them all. A
+call finds its series with one look-up in a dict by what tells them apart, and never twice.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from sidecar.domain.call import Operation
+from sidecar.domain.events import (
+    AffinityOperation,
+    AttemptEnded,
+    CallDecided,
+    CallEnded,
+    FailedOver,
+    Listeners,
+    RequestRefused,
+    RouterAsked,
+)
+from sidecar.domain.outcome import Usage
+from sidecar.domain.vocabulary import CallOutcome, TokenKind
+from sidecar.telemetry.families import (
+    CounterFamily,
+    CounterSeries,
+    HistogramFamily,
+    HistogramSeries,
+)
+
+OVERHEAD_BOUNDS_S: Final = (
+    5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1,
+)  # fmt: skip
+ROUTING_BOUNDS_S: Final = (
+    5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5,
+)  # fmt: skip
+FIRST_BYTE_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
+DURATION_BOUNDS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+
+PASSTHROUGH: Final = "passthrough"
+"""The dialect of a call whose bytes are passed on unread."""
+_WITH_USAGE: Final = (Operation.GENERATE, Operation.EMBED)
+
+
+class CallMetrics:
+    """Counts requests of the app, where their time went, and tokens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = CounterFamily(
+            registry,
+            "plano_sidecar_requests",
+            "Requests of the app, by how they ended.",
+            ("dialect", "outcome"),
+        )
+        self._duration = HistogramFamily(
+            registry,
+            "plano_sidecar_request_duration_seconds",
+            "From admission to the last byte of the answer.",
+            ("dialect", "streamed"),
+            DURATION_BOUNDS_S,
+        )
+        self._overhead = HistogramFamily(
+            registry,
+            "plano_sidecar_overhead_seconds",
+            "What the sidecar itself added to a call: its total less all waiting for others.",
+            (),
+            OVERHEAD_BOUNDS_S,
+        ).with_labels()
+        self._tokens = CounterFamily(
+            registry,
+            "plano_sidecar_tokens",
+            "Tokens as the providers counted them, by kind.",
+            ("model", "kind"),
+        )
+        self._usage_missing = CounterFamily(
+            registry,
+            "plano_sidecar_usage_missing",
+            "Answers that did not say how many tokens they took.",
+            ("model",),
+        )
+        self._call_series: dict[
+            tuple[str, CallOutcome, bool], tuple[CounterSeries, HistogramSeries]
+        ] = {}
+        self._token_series: dict[str, tuple[CounterSeries, ...]] = {}
+
+    def listeners(self) -> Listeners:
+        """Hear how calls end, and requests that never became calls."""
+        return {CallEnded: self._call_ended, RequestRefused: self._request_refused}
+
+    def _call_ended(self, event: CallEnded) -> None:
+        outcome, endpoint = event.outcome, event.call.endpoint
+        is_passthrough = endpoint.operation is Operation.PASSTHROUGH
+        dialect = PASSTHROUGH if is_passthrough else endpoint.dialect
+        key = dialect, outcome.result, outcome.streamed
+        series = self._call_series.get(key)
+        if series is None:
+            series = self._call_series[key] = (
+                self._requests.with_labels(dialect, outcome.result),
+                self._duration.with_labels(dialect, "true" if outcome.streamed else "false"),
+            )
+        timing = outcome.timing
+        series[0].value += 1
+        series[1].observe(timing.total_s)
+        self._overhead.observe(timing.overhead_s)
+        served, candidate = outcome.served, outcome.candidate
+        if served is None or candidate is None or endpoint.operation not in _WITH_USAGE:
+            return
+        if served.usage is None:
+            self._usage_missing.with_labels(candidate.metric_model).value += 1
+        else:
+            self._count_tokens(candidate.metric_model, served.usage)
+
+    def _count_tokens(self, model: str, usage: Usage) -> None:
+        series = self._token_series.get(model)
+        if series is None:
+            series = self._token_series[model] = tuple(
+                self._tokens.with_labels(model, kind) for kind in TokenKind
+            )
+        series[0].value += usage.input_tokens or 0
+        series[1].value += usage.output_tokens or 0
+        series[2].value += usage.cached_input_tokens or 0
+        series[3].value += usage.cache_write_tokens or 0
+        series[4].value += usage.reasoning_tokens or 0
+
+    def _request_refused(self, event: RequestRefused) -> None:
+        is_apps = 400 <= event.status < 500
+        result = CallOutcome.CLIENT_ERROR if is_apps else CallOutcome.SIDECAR_ERROR
+        self._requests.with_labels(event.dialect, result).value += 1
+
+
+class RoutingMetrics:
+    """Counts which models were chosen and why, and what the router model contributed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._decisions = CounterFamily(
+            registry,
+            "plano_sidecar_routing_decisions",
+            "Models chosen, and why.",
+            ("source", "route", "model"),
+        )
+        self._duration = HistogramFamily(
+            registry,
+            "plano_sidecar_routing_duration_seconds",
+            "From admission to a finished plan, the store and the router model included.",
+            ("source",),
+            ROUTING_BOUNDS_S,
+        )
+        self._router_requests = CounterFamily(
+            registry,
+            "plano_sidecar_router_requests",
+            "Calls that needed the router model, by what came of it.",
+            ("outcome",),
+        )
+        self._router_duration = HistogramFamily(
+            registry,
+            "plano_sidecar_router_duration_seconds",
+            "How long calls waited for the router model.",
+            (),
+            ROUTING_BOUNDS_S,
+        ).with_labels()
+        self._decision_series: dict[
+            tuple[str, str, str], tuple[CounterSeries, HistogramSeries]
+        ] = {}
+
+    def listeners(self) -> Listeners:
+        """Hear decisions, and what came of asking the router model."""
+        return {CallDecided: self._call_decided, RouterAsked: self._router_asked}
+
+    def _call_decided(self, event: CallDecided) -> None:
+        decision = event.decision
+        key = decision.source, decision.metric_route, decision.candidates[0].metric_model
+        series = self._decision_series.get(key)
+        if series is None:
+            series = self._decision_series[key] = (
+                self._decisions.with_labels(*key),
+                self._duration.with_labels(decision.source),
+            )
+        series[0].value += 1
+        series[1].observe(event.routing_s)
+
+    def _router_asked(self, event: RouterAsked) -> None:
+        self._router_requests.with_labels(event.outcome).value += 1
+        if event.waited_s:
+            # Calls that did not wait say nothing about how long the router model takes.
+            self._router_duration.observe(event.waited_s)
+
+
+class UpstreamMetrics:
+    """Counts attempts at providers, their times, and the steps from one candidate to the next."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = CounterFamily(
+            registry,
+            "plano_sidecar_upstream_attempts",
+            "Tries at providers, by how they ended.",
+            ("provider", "model", "outcome"),
+        )
+        self._first_byte = HistogramFamily(
+            registry,
+            "plano_sidecar_upstream_first_byte_seconds",
+            "From sending to the first bytes of the answer, to those of its body where it has one.",
+            ("provider", "model"),
+            FIRST_BYTE_BOUNDS_S,
+        )
+        self._duration = HistogramFamily(
+            registry,
+            "plano_sidecar_upstream_duration_seconds",
+            "From sending to the end of the answer.",
+            ("provider", "model"),
+            DURATION_BOUNDS_S,
+        )
+        self._failovers = CounterFamily(
+            registry,
+            "plano_sidecar_failovers",
+            "Calls that went on to another candidate.",
+            ("from_model", "to_model", "reason"),
+        )
+        self._attempt_series: dict[
+            tuple[str, str, str], tuple[CounterSeries, HistogramSeries, HistogramSeries]
+        ] = {}
+
+    def listeners(self) -> Listeners:
+        """Hear how attempts end, and failovers."""
+        return {AttemptEnded: self._attempt_ended, FailedOver: self._failed_over}
+
+    def _attempt_ended(self, event: AttemptEnded) -> None:
+        attempt = event.attempt
+        candidate = attempt.candidate
+        key = candidate.provider, candidate.metric_model, attempt.outcome
+        series = self._attempt_series.get(key)
+        if series is None:
+            provider_and_model = key[:2]
+            series = self._attempt_series[key] = (
+                self._attempts.with_labels(*key),
+                self._first_byte.with_labels(*provider_and_model),
+                self._duration.with_labels(*provider_and_model),
+            )
+        series[0].value += 1
+        if attempt.first_byte_s is not None:
+            series[1].observe(attempt.first_byte_s)
+        series[2].observe(attempt.total_s)
+
+    def _failed_over(self, event: FailedOver) -> None:
+        models = event.failed.metric_model, event.following.metric_model
+        self._failovers.with_labels(*models, event.reason).value += 1
+
+
+class AffinityMetrics:
+    """Counts operations on pins, and how long calls waited for them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._operations = CounterFamily(
+            registry,
+            "plano_sidecar_affinity_operations",
+            "What the store was asked, by what came of it.",
+            ("operation", "outcome"),
+        )
+        self._durations = HistogramFamily(
+            registry,
+            "plano_sidecar_affinity_operation_duration_seconds",
+            "How long calls waited for the store.",
+            ("operation",),
+            ROUTING_BOUNDS_S,
+        )
+        self._series: dict[tuple[str, str], tuple[CounterSeries, HistogramSeries]] = {}
+
+    def listeners(self) -> Listeners:
+        """Hear operations on pins."""
+        return {AffinityOperation: self._affinity_operation}
+
+    def _affinity_operation(self, event: AffinityOperation) -> None:
+        key = event.operation, event.outcome
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = (
+                self._operations.with_labels(*key),
+                self._durations.with_labels(event.operation),
+            )
+        series[0].value += 1
+        if event.waited_s:
+            # Operations that no call waited for would hide those that calls waited for.
+            series[1].observe(event.waited_s)

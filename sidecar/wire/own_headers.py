@@ -1,0 +1,113 @@
+"""Header lines that the sidecar itself writes to the app: one function for each kind of response.
+
+A new header of the sidecar's own is added here and nowhere else. What becomes of a provider's
+headers is said by `wire.headers.response_lines`; CORS lines are made by `listener.cors`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote
+
+from sidecar.domain.call import Call
+from sidecar.domain.decision import Candidate, Decision, Source
+from sidecar.domain.errors import MethodNotAllowed, Side, SidecarError, UpgradeNotServed
+
+MAX_RETRY_AFTER_S: Final = 60
+"""The SDKs ignore a longer Retry-After."""
+
+_JSON: Final = b"content-type: application/json\r\n"
+_REQUEST_ID: Final = b"x-request-id: %b\r\n"
+_SERVED: Final = (
+    b"%b" + _REQUEST_ID + b"x-plano-attempts: %d\r\n"
+    b"server-timing: affinity;dur=%b, routing;dur=%b, upstream;dur=%b\r\n"
+)
+_THOUSANDTHS: Final = tuple(b".%03d" % number for number in range(1000))
+_SAFE_IN_NAMES: Final = "".join(chr(code) for code in range(0x20, 0x7F)).replace("%", "")
+
+
+def served_lines(
+    call: Call,
+    decision: Decision,
+    served_by: Candidate,
+    attempts: int,
+    routing_s: float,
+    upstream_s: float,
+) -> bytes:
+    """Lines of a response that a provider gave: who answered and why, and where the time went.
+
+    Args: ``routing_s`` is the time from admission to the decision, ``upstream_s`` the time from the
+    start of the attempt that served to its head.
+    """
+    return _SERVED % (
+        _model_lines(served_by.model_name, decision.route_name, decision.source),
+        call.request_id.encode(),
+        attempts,
+        _milliseconds(decision.affinity_s),
+        _milliseconds(routing_s),
+        _milliseconds(upstream_s),
+    )
+
+
+def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
+    """Lines of an error that the sidecar itself replies with."""
+    lines = [
+        _JSON,
+        _REQUEST_ID % request_id.encode(),
+        b"x-plano-error: %b\r\n" % error.code.encode(),
+    ]
+    if not error.app_may_retry or error.attempts > 1:
+        # The sidecar has tried what there is: an SDK's own retries would multiply that.
+        lines.append(b"x-should-retry: false\r\n")
+    if error.retry_after_s is not None:
+        lines.append(b"retry-after: %d\r\n" % min(error.retry_after_s, MAX_RETRY_AFTER_S))
+    if isinstance(error, MethodNotAllowed):
+        lines.append(b"allow: %b\r\n" % error.allow.encode())
+    if isinstance(error, UpgradeNotServed):
+        lines.append(b"upgrade: HTTP/1.1\r\n")
+    if error.side is Side.UPSTREAM:
+        lines.append(b"x-plano-attempts: %d\r\n" % error.attempts)
+    return lines
+
+
+def probe_lines(request_id: str) -> list[bytes]:
+    """Lines of the empty response to an agent that asks whether its gateway is there."""
+    return [_REQUEST_ID % request_id.encode()]
+
+
+def models_lines(request_id: str) -> list[bytes]:
+    """Lines of the list of models, and of one model's description."""
+    return [_JSON, _REQUEST_ID % request_id.encode()]
+
+
+def decision_lines(request_id: str) -> list[bytes]:
+    """Lines of a decision that was asked for without a call."""
+    return [_JSON, _REQUEST_ID % request_id.encode()]
+
+
+def header_text(text: str) -> str:
+    """Write a name so that it fits into one header line and every client reads it back.
+
+    Printable ASCII stays as it is; every other byte of the name's UTF-8, and ``%``, is
+    percent-encoded, so that no name can end a line (RFC 9110, 5.5).
+    """
+    if text.isascii() and text.isprintable() and "%" not in text:
+        return text
+    return quote(text, safe=_SAFE_IN_NAMES, errors="replace")
+
+
+@lru_cache(maxsize=1024)  # bounded: a wildcard's model names are the clients' to invent
+def _model_lines(model_name: str, route_name: str | None, source: Source) -> bytes:
+    """Who answered and why, made once for all calls of which it is true."""
+    route = "" if route_name is None else f"x-plano-route: {header_text(route_name)}\r\n"
+    model = f"x-plano-model: {header_text(model_name)}\r\n"
+    return f"{model}{route}x-plano-source: {source.value}\r\n".encode()
+
+
+def _milliseconds(seconds: float) -> bytes:
+    """Milliseconds with three decimals. Float formatting takes a third of a microsecond each time;
+    a table of the decimals does not.
+    """
+    microseconds = int(seconds * 1e6 + 0.5)
+    return b"%d%b" % (microseconds // 1000, _THOUSANDTHS[microseconds % 1000])

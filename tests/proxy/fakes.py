@@ -1,0 +1,161 @@
+"""What stands behind the proxy's ports: rooms that do as they are told and write down what they are
+asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sidecar.dialects.registry import dialect_for
+from sidecar.domain.call import Call, DialectName, RawHeaders
+from sidecar.domain.decision import Candidate, Decision
+from sidecar.domain.events import CallDecided, CallEnded, Listeners
+from sidecar.domain.observers import Observers
+from sidecar.domain.outcome import Outcome
+from sidecar.domain.vocabulary import CallOutcome
+from sidecar.proxy import Proxy
+from sidecar.upstream.dispatched import Dispatched
+from tests.support.values import FakeClock
+
+
+def a_candidate(model_name: str) -> Candidate:
+    provider, _, model = model_name.partition("/")
+    return Candidate(provider, model_name, model, model_name, frozenset(DialectName))
+
+
+class FakeReply:
+    """A provider's response: ``whole`` is here already, or else ``script`` is read step by step; an
+    exception in it is raised.
+    """
+
+    def __init__(
+        self, *script: bytes | BaseException, whole: bytes | None = None, status: int = 200
+    ) -> None:
+        self.status = status
+        self.reason = b"OK"
+        self.headers: RawHeaders = [
+            (b"Content-Type", b"text/event-stream" if script else b"application/json")
+        ]
+        self.content_length = None if whole is None else len(whole)
+        self.was_aborted = False
+        self._script, self._whole = list(script), whole
+
+    def read_nowait(self) -> bytes | None:
+        return self._whole
+
+    async def read(self) -> bytes:
+        step = self._script.pop(0) if self._script else b""
+        if isinstance(step, BaseException):
+            raise step
+        return step
+
+    def abort(self) -> None:
+        self.was_aborted = True
+
+
+class FakeDown:
+    """The app's end of a call: keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.body = b""
+        self.status = 0
+        self.end = ""
+
+    def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
+        self.status, self.lines, self.body, self.end = status, headers, body, "whole"
+
+    def start(
+        self, status: int, reason: bytes, headers: list[bytes], content_length: int | None
+    ) -> None:
+        self.status, self.lines = status, headers
+
+    async def write(self, data: bytes) -> None:
+        self.body += data
+
+    def finish(self) -> None:
+        self.end = "finished"
+
+    def end_broken(self, event: bytes) -> None:
+        self.end = "broken"
+
+    def abort(self) -> None:
+        self.end = "aborted"
+
+
+class FakeRooms:
+    """Selection, upstream and an observer in one. Each step takes a tenth of a second.
+
+    Args: ``decision`` and ``dispatched`` are returned, or raised where they are errors;
+        ``is_at_hand`` says whether the decision needs no waiting.
+    """
+
+    def __init__(
+        self,
+        decision: Decision | BaseException,
+        dispatched: Dispatched | BaseException | None = None,
+        *,
+        is_at_hand: bool = True,
+    ) -> None:
+        self.clock = FakeClock(1000.0)
+        self.steps: list[str] = []
+        self.pins: list[tuple[str, tuple[Any, ...]]] = []
+        self.plans: list[tuple[tuple[str, ...], int]] = []
+        self.observed: list[CallOutcome] = []
+        self.decided: list[tuple[Decision, float]] = []
+        self.ended: list[tuple[Decision | None, Outcome]] = []
+        self._decision, self._dispatched, self._is_at_hand = decision, dispatched, is_at_hand
+
+    def proxy(self, *, max_attempts: int = 3) -> Proxy:
+        rooms: Any = self
+        dialects = {name: dialect_for(name) for name in DialectName}
+        return Proxy(rooms, rooms, rooms, dialects, Observers([self]), self.clock, max_attempts)
+
+    # selection.selector
+    def decide_nowait(self, call: Call) -> Decision | None:
+        return self._decide("decide_nowait") if self._is_at_hand else None
+
+    async def decide(self, call: Call) -> Decision:
+        return self._decide("decide")
+
+    def _decide(self, step: str) -> Decision:
+        self._step(step)
+        if isinstance(self._decision, BaseException):
+            raise self._decision
+        return self._decision
+
+    # selection.pin_updater
+    def served(self, call: Call, decision: Decision, *facts: Any) -> None:
+        self.pins.append(("served", facts))
+
+    def unserved(self, call: Call, decision: Decision, *facts: Any) -> None:
+        self.pins.append(("unserved", facts))
+
+    def unanswered(self, call: Call, decision: Decision) -> None:
+        self.pins.append(("unanswered", ()))
+
+    # upstream.dispatch
+    async def dispatch(self, call: Call, plan: Any) -> Dispatched:
+        self._step("dispatch")
+        self.plans.append((tuple(each.model_name for each in plan.candidates), plan.max_attempts))
+        if isinstance(self._dispatched, BaseException):
+            raise self._dispatched
+        assert self._dispatched is not None
+        return self._dispatched
+
+    def observe(
+        self, call: Call, dispatched: Dispatched, result: CallOutcome, *times: float | None
+    ) -> None:
+        self._step("observe")
+        self.observed.append(result)
+
+    # an observer
+    def listeners(self) -> Listeners:
+        return {
+            CallDecided: lambda event: self.decided.append((event.decision, event.routing_s)),
+            CallEnded: lambda event: self.ended.append((event.decision, event.outcome)),
+        }
+
+    def _step(self, name: str) -> None:
+        self.steps.append(name)
+        self.clock.advance(0.1)

@@ -1,0 +1,288 @@
+"""The life of a call: the order of the rooms, what the pin updater hears, and one outcome for every
+end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sidecar.domain.call import BodyFacts, DialectName, Endpoint, Operation
+from sidecar.domain.decision import Decision, Source
+from sidecar.domain.errors import ConnectFailed, ModelNotFound, Overloaded, UpstreamCut
+from sidecar.domain.outcome import Outcome
+from sidecar.domain.vocabulary import CallOutcome
+from sidecar.upstream.dispatched import Dispatched
+from tests.proxy.fakes import FakeDown, FakeReply, FakeRooms, a_candidate
+from tests.support.values import a_call
+
+FIRST, SECOND = a_candidate("openai/gpt-4o"), a_candidate("anthropic/claude")
+DECISION = Decision(
+    Source.ROUTED, (FIRST, SECOND), "code", router_s=0.03, affinity_s=0.02, metric_route="code"
+)
+USAGE = b'{"model":"gpt-4o-2024","usage":{"prompt_tokens":3,"completion_tokens":5}}'
+FAILED: tuple[Any, ...] = ("a failed attempt",)
+
+
+def dispatched(reply: FakeReply, **changes: Any) -> Dispatched:
+    facts: dict[str, Any] = {"attempts": 1, "sent_s": 1000.1, "head_s": 1000.2}
+    return Dispatched(reply, changes.pop("candidate", FIRST), **{**facts, **changes})
+
+
+async def handle(rooms: FakeRooms, **changes: Any) -> tuple[Outcome, FakeDown]:
+    down = FakeDown()
+    return await rooms.proxy().handle(a_call(**changes), down), down
+
+
+async def handle_failing(rooms: FakeRooms, error: type[BaseException]) -> Outcome:
+    """The one outcome that is reported for a call which raises ``error``."""
+    with pytest.raises(error):
+        await rooms.proxy().handle(a_call(), FakeDown())
+    ((_, outcome),) = rooms.ended
+    return outcome
+
+
+@pytest.mark.parametrize("is_at_hand", [True, False])
+async def test_a_call_is_decided_dispatched_and_relayed_in_this_order(is_at_hand):
+    """A decision that is at hand is not waited for."""
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=b"{}")), is_at_hand=is_at_hand)
+
+    outcome, down = await handle(rooms)
+
+    decide = "decide_nowait" if is_at_hand else "decide"
+    assert [decide, "dispatch", "observe"] == rooms.steps
+    assert (200, b"{}", "whole") == (down.status, down.body, down.end)
+    assert [(DECISION, outcome)] == rooms.ended
+    assert [DECISION] == [decision for decision, _ in rooms.decided]
+
+
+async def test_the_app_reads_the_providers_headers_and_the_sidecars_own():
+    """Ours come last."""
+    _, down = await handle(FakeRooms(DECISION, dispatched(FakeReply(whole=b"{}"), attempts=2)))
+
+    text = b"".join(down.lines).decode()
+    assert text.startswith("Content-Type: application/json\r\nx-plano-model: openai/gpt-4o\r\n")
+    assert (
+        "\r\nx-plano-attempts: 2\r\nserver-timing: affinity;dur=20.000, routing;dur=100.000" in text
+    )
+
+
+async def test_the_outcome_says_where_the_time_went_and_what_the_response_said():
+    """Routing until the decision; upstream from the attempt to its head; the first byte's time."""
+    outcome, _ = await handle(FakeRooms(DECISION, dispatched(FakeReply(whole=USAGE))))
+
+    timing, served = outcome.timing, outcome.served
+    assert (CallOutcome.OK, 200, FIRST, len(USAGE)) == (
+        outcome.result,
+        outcome.status,
+        outcome.candidate,
+        outcome.bytes_out,
+    )
+    assert [0.1, 0.02, 0.03, 0.1, 0.2] == [
+        pytest.approx(each)
+        for each in (
+            timing.routing_s,
+            timing.affinity_s,
+            timing.router_s,
+            timing.upstream_s,
+            timing.first_byte_s,
+        )
+    ]
+    assert served is not None
+    assert served.served_model == "gpt-4o-2024"
+
+
+async def test_with_several_attempts_all_of_them_are_time_of_the_providers():
+    """Upstream time begins with the decision then, not with the attempt that served."""
+    rooms = FakeRooms(
+        DECISION, dispatched(FakeReply(whole=b"{}"), attempts=2, sent_s=1005.0, head_s=1006.1)
+    )
+
+    outcome, _ = await handle(rooms)
+
+    assert pytest.approx(6.0) == outcome.timing.upstream_s
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (200, CallOutcome.OK),
+        (399, CallOutcome.OK),
+        (400, CallOutcome.CLIENT_ERROR),
+        (429, CallOutcome.UPSTREAM_ERROR),
+        (499, CallOutcome.CLIENT_ERROR),
+        (500, CallOutcome.UPSTREAM_ERROR),
+    ],
+)
+async def test_a_providers_error_is_the_callers_fault_below_500_but_for_429(status, expected):
+    """It passes through as any response does; only its outcome tells."""
+    outcome, down = await handle(
+        FakeRooms(DECISION, dispatched(FakeReply(whole=b"{}", status=status)))
+    )
+
+    assert (expected, status, status) == (outcome.result, outcome.status, down.status)
+
+
+@pytest.mark.parametrize(
+    ("status", "candidate", "returns_home", "expected"),
+    [
+        (200, FIRST, False, []),
+        (200, SECOND, False, [("served", (SECOND, FAILED))]),
+        (200, FIRST, True, [("served", (FIRST, FAILED))]),
+        (503, FIRST, False, [("unserved", (FAILED,))]),
+        (503, SECOND, True, [("unserved", (FAILED,))]),
+    ],
+)
+async def test_the_pin_updater_hears_what_another_model_than_the_first_did(
+    status, candidate, returns_home, expected
+):
+    """And nothing where the session's own model served, which is what happens all day."""
+    decision = Decision(Source.PINNED, (FIRST, SECOND), returns_home=returns_home)
+    reply = FakeReply(whole=b"{}", status=status)
+    rooms = FakeRooms(decision, dispatched(reply, candidate=candidate, failed=FAILED))
+
+    await handle(rooms)
+
+    assert expected == rooms.pins
+
+
+@pytest.mark.parametrize(
+    ("holds_state", "expected"),
+    [(False, (("openai/gpt-4o", "anthropic/claude"), 3)), (True, (("openai/gpt-4o",), 1))],
+)
+async def test_a_call_that_refers_to_state_of_a_provider_goes_nowhere_else(holds_state, expected):
+    """Another provider would not know what it refers to."""
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=b"{}")))
+
+    await handle(rooms, facts=BodyFacts(holds_provider_state=holds_state))
+
+    assert [expected] == rooms.plans
+
+
+async def test_a_stream_is_relayed_as_it_comes_and_finished():
+    """Its usage is read from its events on the way."""
+    event = b'data: {"model":"m","choices":[],"usage":{"prompt_tokens":1}}\n\n'
+    reply = FakeReply(event, b"data: [DONE]\n\n")
+
+    outcome, down = await handle(FakeRooms(DECISION, dispatched(reply)))
+
+    assert (event + b"data: [DONE]\n\n", "finished") == (down.body, down.end)
+    assert outcome.served is not None
+    assert outcome.served.served_model == "m"
+
+
+async def test_a_stream_that_breaks_is_an_outcome_and_no_error():
+    """The app has its head already: the relay ends it, nothing is raised."""
+    reply = FakeReply(b"data: {}\n\n", UpstreamCut("gone"))
+    rooms = FakeRooms(DECISION, dispatched(reply))
+
+    outcome, down = await handle(rooms)
+
+    assert (CallOutcome.INCOMPLETE, "stream_incomplete", "broken") == (
+        outcome.result,
+        outcome.error_code,
+        down.end,
+    )
+    assert [CallOutcome.INCOMPLETE] == rooms.observed
+
+
+async def test_a_reply_to_head_is_not_waited_for():
+    """It announces a length that never comes."""
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=b"never read")))
+
+    _, down = await handle(rooms, method="HEAD")
+
+    assert (b"", "finished") == (down.body, down.end)
+
+
+async def test_a_passthrough_response_is_not_read():
+    """Its bytes are not ours to understand: no usage, no error event."""
+    endpoint = Endpoint("/v1/files", DialectName.CHAT, Operation.PASSTHROUGH)
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=USAGE)))
+
+    outcome, down = await handle(rooms, endpoint=endpoint)
+
+    assert (None, USAGE) == (outcome.served, down.body)
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "status", "code"),
+    [
+        (ModelNotFound("x"), CallOutcome.CLIENT_ERROR, 404, "model_not_found"),
+        (Overloaded("x"), CallOutcome.SIDECAR_ERROR, 503, "overloaded"),
+        (KeyError("bug"), CallOutcome.SIDECAR_ERROR, 500, "internal"),
+    ],
+)
+async def test_a_call_that_cannot_be_decided_ends_with_its_error(error, result, status, code):
+    """It is raised for rescue to reply with, and reported once; no pin is touched."""
+    rooms = FakeRooms(error)
+
+    outcome = await handle_failing(rooms, type(error))
+
+    assert (result, status, code, None) == (
+        outcome.result,
+        outcome.status,
+        outcome.error_code,
+        outcome.candidate,
+    )
+    assert ([None], []) == ([decision for decision, _ in rooms.ended], rooms.pins)
+
+
+async def test_a_call_that_no_provider_answers_drops_the_pin_that_it_made():
+    """What was waited for after the decision is time of the providers."""
+    rooms = FakeRooms(DECISION, ConnectFailed("x"))
+
+    outcome = await handle_failing(rooms, ConnectFailed)
+
+    assert (CallOutcome.UPSTREAM_ERROR, 503) == (outcome.result, outcome.status)
+    assert pytest.approx(0.1) == outcome.timing.upstream_s
+    assert [("unanswered", ())] == rooms.pins
+
+
+@pytest.mark.parametrize("error", [KeyError("bug"), Overloaded("x")])
+async def test_an_error_that_is_no_providers_fault_moves_no_pin(error):
+    """Also after the decision."""
+    rooms = FakeRooms(DECISION, error)
+
+    outcome = await handle_failing(rooms, type(error))
+
+    assert ([], 0.0) == (rooms.pins, outcome.timing.upstream_s)
+
+
+@pytest.mark.parametrize("is_decided", [False, True])
+async def test_an_app_that_leaves_before_the_response_is_a_cancelled_call(is_decided):
+    """Status 0: it saw none."""
+    gone = asyncio.CancelledError()
+    rooms = FakeRooms(DECISION, gone) if is_decided else FakeRooms(gone)
+
+    outcome = await handle_failing(rooms, asyncio.CancelledError)
+
+    assert (CallOutcome.CANCELLED, 0, None) == (outcome.result, outcome.status, outcome.candidate)
+    assert pytest.approx(0.1 if is_decided else 0.0) == outcome.timing.routing_s
+
+
+async def test_what_an_app_got_before_it_left_is_counted():
+    """The provider bills it."""
+    first = b'data: {"model":"m","choices":[]}\n\n'
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(first, asyncio.CancelledError())))
+
+    outcome = await handle_failing(rooms, asyncio.CancelledError)
+
+    assert (CallOutcome.CANCELLED, 200, FIRST, len(first)) == (
+        outcome.result,
+        outcome.status,
+        outcome.candidate,
+        outcome.bytes_out,
+    )
+    assert [CallOutcome.CANCELLED] == rooms.observed
+
+
+@pytest.mark.parametrize("is_at_hand", [True, False])
+async def test_a_decision_can_be_had_without_a_call(is_at_hand):
+    """Nothing is sent anywhere, and nothing ends."""
+    rooms = FakeRooms(DECISION, is_at_hand=is_at_hand)
+
+    assert DECISION is await rooms.proxy().decide(a_call())
+    assert ([], 1) == (rooms.ended, len(rooms.decided))

@@ -1,0 +1,118 @@
+"""The lines that the sidecar itself writes to the app."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.domain import errors
+from sidecar.domain.decision import Candidate, Decision, Source
+from sidecar.wire.own_headers import (
+    decision_lines,
+    header_text,
+    models_lines,
+    probe_lines,
+    refused_lines,
+    served_lines,
+)
+from tests.support.values import a_call
+
+CANDIDATE = Candidate("openai", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"), [(None, []), ("caf\u00e9", ["x-plano-route: caf%C3%A9"])]
+)
+def test_a_served_response_says_who_answered_why_and_how_long_it_took(route, expected):
+    """The route's line is there only where a route was chosen; times are milliseconds."""
+    decision = Decision(Source.ROUTED, (CANDIDATE,), route, affinity_s=0.0000204)
+
+    lines = served_lines(a_call(), decision, CANDIDATE, 2, 0.0123456, 1.5).decode()
+
+    assert lines.endswith("\r\n")
+    assert [
+        "x-plano-model: openai/gpt-4o",
+        *expected,
+        "x-plano-source: routed",
+        "x-request-id: req-1",
+        "x-plano-attempts: 2",
+        "server-timing: affinity;dur=0.020, routing;dur=12.346, upstream;dur=1500.000",
+    ] == lines.split("\r\n")[:-1]
+
+
+JSON = b"content-type: application/json\r\n"
+ID = b"x-request-id: r\r\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errors.InvalidBody("x"), [b"x-should-retry: false\r\n"]),
+        (errors.Overloaded("x", retry_after_s=1), [b"retry-after: 1\r\n"]),
+        (errors.Draining("x", retry_after_s=900), [b"retry-after: 60\r\n"]),
+        (
+            errors.MethodNotAllowed("x", allow="GET, HEAD"),
+            [b"x-should-retry: false\r\n", b"allow: GET, HEAD\r\n"],
+        ),
+        (
+            errors.UpgradeNotServed("x"),
+            [b"x-should-retry: false\r\n", b"upgrade: HTTP/1.1\r\n"],
+        ),
+        (errors.ConnectFailed("x"), [b"x-plano-attempts: 1\r\n"]),
+    ],
+)
+def test_a_refusal_says_its_code_and_whether_a_retry_can_help(error, expected):
+    """SDKs retry unless they are told not to; a longer Retry-After than 60 s they ignore."""
+    code = b"x-plano-error: %b\r\n" % error.code.encode()
+
+    assert [JSON, ID, code, *expected] == refused_lines(error, "r")
+
+
+def test_what_was_tried_at_several_providers_is_not_retried_by_the_sdk():
+    """Its retries would multiply the sidecar's own."""
+    error = errors.ConnectFailed("x")
+    error.attempts = 3
+
+    assert [b"x-should-retry: false\r\n", b"x-plano-attempts: 3\r\n"] == refused_lines(error, "r")[
+        3:
+    ]
+
+
+def test_replies_of_the_sidecars_own_carry_the_request_id():
+    """A probe has no body, the others have JSON."""
+    assert [[ID], [JSON, ID], [JSON, ID]] == [
+        probe_lines("r"),
+        models_lines("r"),
+        decision_lines("r"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("code generation", "code generation"),
+        ('a/b: c, "d" <e>', 'a/b: c, "d" <e>'),
+        ("r\u00e9sum\u00e9", "r%C3%A9sum%C3%A9"),
+        ("\u7ffb\u8bd1", "%E7%BF%BB%E8%AF%91"),
+        ("50 % off", "50 %25 off"),
+        ("x\r\nset-cookie: a=b", "x%0D%0Aset-cookie: a=b"),
+        ("\x00\x7f\t", "%00%7F%09"),
+        ("\ud800", "?"),
+    ],
+)
+def test_a_name_is_one_line_of_ascii(name, shown):
+    """Whoever decodes the percent signs has the name back; what is no character is a question
+    mark.
+    """
+    assert shown == header_text(name).replace("%3F", "?")
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_name_comes_back(name):
+    """And none holds more than printable ASCII."""
+    shown = header_text(name)
+
+    assert (True, True, name) == (shown.isascii(), shown.isprintable() or not shown, unquote(shown))
