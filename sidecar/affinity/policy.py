@@ -13,7 +13,7 @@ from sidecar.domain.decision import Binding, Candidate, Decision, Source
 HOME_AFTER_S: Final = 5.0
 """A session stays away for at least so long; doubled by each return that failed."""
 HOME_UNTIL_S: Final = 300.0
-"""Providers keep a prompt's cache for about so long: after it the new model's cache is the warmer."""
+"""Providers keep a prompt's cache for about so long; after it the new model's is the warmer."""
 FAILED_RETURNS: Final = 3
 """After so many failed returns a session stays where it is."""
 UNKNOWN_MODEL_GRACE_S: Final = 600.0

@@ -127,7 +127,7 @@ class Binding:
     failed_returns: Final[int]
     """How often the session was tried at home, since it left, and could not be served there."""
     provisional: Final[bool]
-    """Whether the pin was made without the router model's opinion: it holds for the conversation."""
+    """Whether it was made without the router model: it holds until a conversation begins anew."""
 
     def __init__(
         self,

@@ -20,6 +20,15 @@ class Problem(msgspec.Struct, frozen=True):
     request_id: str = ""
 
 
+class StoreSnapshot(msgspec.Struct, frozen=True):
+    """A shared affinity store at the moment of a scrape."""
+
+    near_entries: int
+    shadow_entries: int
+    is_up: bool
+    is_tracking: bool
+
+
 class Dialect(Protocol):
     """How one API writes what the sidecar itself has to say in it."""
 

@@ -40,7 +40,7 @@ class RouterVerdict(msgspec.Struct, frozen=True):
 
     outcome: RouterOutcome
     route_name: str | None = None
-    """A name of a route that the model could choose from; set exactly where ``outcome`` is MATCHED."""
+    """The name of a known route; set exactly where ``outcome`` is MATCHED."""
     text: str | None = None
     """What the model said; None where it said nothing."""
     waited_s: float = 0.0
@@ -79,9 +79,7 @@ def read_completion(body: bytes, known: Collection[str]) -> RouterVerdict:
     except (ValueError, RecursionError):
         choices = []
     text = choices[0].message.content if choices else None
-    return (
-        RouterVerdict(RouterOutcome.UNREADABLE) if text is None else read_answer(text, known)
-    )
+    return RouterVerdict(RouterOutcome.UNREADABLE) if text is None else read_answer(text, known)
 
 
 def read_answer(text: str, known: Collection[str]) -> RouterVerdict:

@@ -1,5 +1,5 @@
-"""Routing preferences: the configured ones, those that a request's body brings for one call, and the
-order in which a route's candidates are tried. Pure.
+"""Routing preferences: the configured ones, those that a request's body brings for one call, and
+the order in which a route's candidates are tried. Pure.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sidecar.routing.answer import NO_ROUTE
 from sidecar.routing.rank import Expected, Ranked, RankInputs, rank
 
 FindEntries = Callable[[str], Sequence[Candidate]]
-"""Returns all entries of a model, of any dialect, by its name (model, entry, alias or bare id); none
-for an unknown name.
+"""Returns all entries of a model, of any dialect, by its name (model, entry, alias or bare id);
+none for an unknown name.
 """
 
 _FIELD: Final = "routing_preferences"

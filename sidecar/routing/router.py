@@ -22,8 +22,10 @@ from sidecar.runtime.breaker import Breaker, BreakerPolicy
 from sidecar.runtime.single_flight import SingleFlight
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
-"""POSTs a chat completion body to the router model in the name of a call, whose ids go along; returns
-status and body of the response. Raises: UpstreamError. Limits the response's size, not its time."""
+"""POSTs a chat completion body to the router model in the name of a call, whose ids go along;
+returns status and body of the response. Raises: UpstreamError. Limits the response's size, not its
+time.
+"""
 
 CONCURRENT: Final = 64
 """Questions to the router model at a time; identical ones count once."""
@@ -124,9 +126,7 @@ class RouteClassifier:
             left_s = min(left_s, call.admitted_s + call.client_timeout_s - now_s)
         return max(0.0, left_s)
 
-    async def _landed(
-        self, flight: asyncio.Future[RouterVerdict], left_s: float
-    ) -> RouterVerdict:
+    async def _landed(self, flight: asyncio.Future[RouterVerdict], left_s: float) -> RouterVerdict:
         """Wait for a question that ends by its own deadline, or for the call's own one if that is
         nearer.
         """

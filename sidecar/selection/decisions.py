@@ -1,4 +1,4 @@
-"""The decisions that can be made from what is at hand: nothing here waits, and nothing is written."""
+"""Decisions made from what is at hand: nothing here waits, and nothing is written."""
 
 from __future__ import annotations
 
@@ -165,7 +165,9 @@ class Decisions:
         """Return whether a call may put its own pin in the place of another call's."""
         return not own.provisional and self._is_open(standing, situation)
 
-    def ranking_of(self, verdict: RouterVerdict, situation: Situation, now_s: float) -> Ranked | None:
+    def ranking_of(
+        self, verdict: RouterVerdict, situation: Situation, now_s: float
+    ) -> Ranked | None:
         """Return the candidates of the route that the router model named, in rank order; None where
         it named none.
 
@@ -176,7 +178,9 @@ class Decisions:
                 return self._routes.ranked(route, situation.call.dialect, now_s)
         return None
 
-    def routed(self, verdict: RouterVerdict, ranked: Ranked | None, situation: Situation) -> Decision:
+    def routed(
+        self, verdict: RouterVerdict, ranked: Ranked | None, situation: Situation
+    ) -> Decision:
         """Return the decision that follows from what the router model said.
 
         Raises: DialectNotServed.
@@ -237,7 +241,9 @@ class Decisions:
         """Return whether a pin may hold where a body brought its own list."""
         if self._routes.are_configured(routes):
             return True
-        return any(pin.model_name == each.model_name for route in routes for each in route.candidates)
+        return any(
+            pin.model_name == each.model_name for route in routes for each in route.candidates
+        )
 
     def _plan_of(self, pin: Binding, call: Call) -> Decision | None:
         """Return what all pins to a model make of calls in a dialect; kept for a few seconds."""

@@ -15,7 +15,7 @@ from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
-from sidecar.domain.decision import Binding, Decision
+from sidecar.domain.decision import Binding, Decision, Route
 from sidecar.domain.errors import SidecarError
 from sidecar.domain.events import AffinityOperation, RouterAsked
 from sidecar.domain.ids import Session
@@ -52,13 +52,18 @@ class _Landing(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What `ModelSelector.look` has seen."""
+    """How a call would be decided, for a person to read."""
 
     decision: Decision
-    verdict: RouterVerdict | None
-    """None where no route is in effect, so that the router model was not asked."""
-    ranked: Ranked | None
+    routes: tuple[Route, ...] = ()
+    """The routes in effect; without any, the router model was not asked."""
+    prompt: str = ""
+    verdict: RouterVerdict | None = None
+    ranked: Ranked | None = None
     """The candidates of the route that the router model named."""
+    prompt_s: float = 0.0
+    """Seconds that it took to select the conversation's turns and to write the prompt."""
+    rank_s: float = 0.0
 
 
 class ModelSelector:
@@ -113,17 +118,25 @@ class ModelSelector:
         Raises: ModelNotFound, DialectNotServed, InvalidRoutingPreferences.
         """
         situation = self._decisions.situation_of(call)
-        if not situation.routes:
-            return Look(self._decisions.requested(situation), None, None)
-        verdict, ranked = await self._classify(situation, 0.0)
+        routes, clock = situation.routes, self._clock
+        if self._classifier is None or not routes:
+            return Look(self._decisions.requested(situation))
+        began_s = clock.monotonic_s()
+        prompt = self._classifier.prompt_of(call, routes)
+        prompt_s = clock.monotonic_s() - began_s
+        verdict = await self._classifier.classify(call, routes)
+        asked_s = clock.monotonic_s()
+        ranked = self._decisions.ranking_of(verdict, situation, asked_s)
+        rank_s = clock.monotonic_s() - asked_s
         pin = None
         if situation.session is not None:
             pin = await self._store.get(situation.session, self._store.budget())
+        decision = None
         if pin is not None and self._decisions.state_of(pin, situation) is PinState.USABLE:
-            kept = self._decisions.pinned(pin, situation)
-            assert kept is not None  # it is usable
-            return Look(kept, verdict, ranked)
-        return Look(self._decisions.routed(verdict, ranked, situation), verdict, ranked)
+            decision = self._decisions.pinned(pin, situation)
+        if decision is None:
+            decision = self._decisions.routed(verdict, ranked, situation)
+        return Look(decision, routes, prompt, verdict, ranked, prompt_s, rank_s)
 
     async def aclose(self) -> None:
         """Give up what is under way."""
@@ -190,7 +203,7 @@ class ModelSelector:
         generation = 1 if seen is None else seen.generation + 1
         own = self._decisions.pin_of(decision, session.lane, generation)
         step = pinning_step(own, seen)
-        if own is None:
+        if step is Step.SERVE_OWN or own is None:
             return _Landing(decision, None)
         standing = seen
         if step is Step.CLAIM:
@@ -209,15 +222,10 @@ class ModelSelector:
         """Ask the router model; whatever it does, there is a decision. The call has spent
         ``waited_s`` of the model's time before.
         """
-        verdict, ranked = await self._classify(situation, waited_s)
-        if RouterAsked in self._observers.heard:
-            self._observers.emit(RouterAsked(verdict.outcome, verdict.waited_s))
-        return self._decisions.routed(verdict, ranked, situation)
-
-    async def _classify(
-        self, situation: Situation, waited_s: float
-    ) -> tuple[RouterVerdict, Ranked | None]:
         assert self._classifier is not None  # else no route would be in effect
         now_s = self._clock.monotonic_s()
         verdict = await self._classifier.classify(situation.call, situation.routes, waited_s)
-        return verdict, self._decisions.ranking_of(verdict, situation, now_s)
+        ranked = self._decisions.ranking_of(verdict, situation, now_s)
+        if RouterAsked in self._observers.heard:
+            self._observers.emit(RouterAsked(verdict.outcome, verdict.waited_s))
+        return self._decisions.routed(verdict, ranked, situation)

@@ -111,8 +111,8 @@ STANDING_STEPS: Final = {
     (Standing.FIRM, False): Step.ADOPT,
     (Standing.FIRM, True): Step.ADOPT,
 }
-"""From the pin that stands, and whether the call may replace a provisional one (its own pin is firm,
-it starts a conversation, and it has not tried yet), to the next step."""
+"""From the pin that stands, and whether the call may replace a provisional one (its own pin is
+firm, it starts a conversation, and it has not tried yet), to the next step."""
 
 
 def first_step(state: PinState, *, is_routable: bool) -> Step:

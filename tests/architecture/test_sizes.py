@@ -24,8 +24,6 @@ TO_BE_PARTED = {
     "sidecar/config/providers.py",
     "sidecar/http1/connection.py",
     "sidecar/listener/handlers.py",
-    "sidecar/selection/selector.py",
-    "sidecar/selection/explain.py:describe",
     "sidecar/upstream/dispatch.py",
     "sidecar/telemetry/decisions.py:__init__",
     "sidecar/telemetry/metrics.py:__init__",
