@@ -77,8 +77,9 @@ endef
 
 # What runs is compiled where a C compiler is at hand, once; the very same is tested. What is tested for coverage is not.
 $(RUN)/.stamp: pyproject.toml deploy/compile_hook.py $(LOCKS)/build.txt $(LOCKS)/compile.txt $(LOCKS)/runtime.txt $(SOURCES)
+	@echo 'Setting up $(RUN) with $(PYTHON), once: packages (half a minute), then the compiled hot path (one to three).'
 	$(call environment,$(RUN),build compile runtime)
-	SIDECAR_COMPILE=auto $(RUN)/bin/python $(PIP) wheel --no-deps --no-build-isolation -w $(RUN)/wheel .
+	SIDECAR_COMPILE=auto $(RUN)/bin/python -m hatchling build -t wheel -d $(RUN)/wheel
 	$(RUN)/bin/python $(PIP) install --no-deps $(RUN)/wheel/*.whl
 	touch $@
 

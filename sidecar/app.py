@@ -24,8 +24,8 @@ from sidecar.build import (
 )
 from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
-from sidecar.dialects.registry import dialect_for
-from sidecar.domain.call import DialectName
+from sidecar.dialects.registry import DIALECTS, DialectRegistry
+from sidecar.domain.call import CHAT
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.observers import Observers
 from sidecar.http1.dialer import Dialer
@@ -54,9 +54,9 @@ from sidecar.selection.explain import Explanation, explain
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
-from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
+from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 
 _log = logging.getLogger("sidecar")
 
@@ -80,7 +80,8 @@ class App:
     stops it gently.
 
     Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY); with
-        ``listens`` false no port is opened, for commands that look into it.
+        ``listens`` false no port is opened, for commands that look into it; ``dialects`` are the
+        APIs that are served.
     """
 
     def __init__(
@@ -89,17 +90,19 @@ class App:
         environ: Mapping[str, str] | None = None,
         *,
         listens: bool = True,
+        dialects: DialectRegistry = DIALECTS,
     ) -> None:
         self._loaded = loaded
         self._environ = environ or {}
         self._listens = listens
+        self._dialects = dialects
         self._config: Config = loaded.config
         self._stack = contextlib.AsyncExitStack()
         self._clock = SystemClock()
         self._latch = Latch()
         self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
         self._tasks = Tasks()
-        self._cluster: ProviderRegistry | None = None
+        self._pools: ConnectionPools | None = None
         self._dispatcher: Dispatcher | None = None
         self._sources: MetricsSources | None = None
         self._routes: Routes | None = None
@@ -122,7 +125,10 @@ class App:
         assert self._selector is not None and self._store is not None  # noqa: PT018 - both are there once started
         if session[0] is not None:
             await self._until_store_is_up(self._store)
-        return await explain(text, session[0], session[1], self._selector, self._clock)
+        endpoint = self._dialects.by_name[CHAT].endpoints[0]
+        return await explain(
+            text, selector=self._selector, clock=self._clock, endpoint=endpoint, session=session
+        )
 
     async def _until_store_is_up(self, store: AffinityStore) -> None:
         """Calls never wait for a store that is still being connected to; a person who asks once
@@ -166,7 +172,7 @@ class App:
 
     def _snapshot(self) -> ScrapeSnapshot:
         now_s, store = self._clock.monotonic_s(), self._store
-        connections = () if self._cluster is None else self._cluster.connections()
+        connections = () if self._pools is None else self._pools.connections()
         statuses = () if self._sources is None else self._sources.statuses(now_s)
         return ScrapeSnapshot(
             self._drain.in_flight,
@@ -178,23 +184,23 @@ class App:
 
     def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> DataHandler:
         config, loaded, clock = self._config, self._loaded, self._clock
-        dialects = {name: dialect_for(name) for name in DialectName}
         models = ModelTable(
             loaded.providers,
             {alias: entry.target for alias, entry in config.model_aliases.items()},
             unknown_uses_default=config.routing.unknown_model == "default",
-            zero_config=loaded.is_zero_config,
+            homes=self._dialects.homes if loaded.is_zero_config else None,
         )
         store = self._store = build_store(config, clock, observers)
         stack.push_async_callback(store.aclose)
         store.start()
         proxies = proxy_rules(self._environ)
         outbox = WriteCoalescer(self._drain.holders)
-        cluster = self._cluster = ProviderRegistry(
-            loaded.providers, make_ssl_context, outbox.write, Dialer(proxies=proxies)
+        pools = self._pools = ConnectionPools(
+            make_ssl_context, outbox.write, Dialer(proxies=proxies)
         )
-        stack.push_async_callback(cluster.aclose)
-        dispatcher = self._dispatcher = Dispatcher(cluster, clock, observers)
+        stack.push_async_callback(pools.aclose)
+        providers = ProviderRegistry(loaded.providers, pools)
+        dispatcher = self._dispatcher = Dispatcher(providers, clock, observers)
         stack.push_async_callback(dispatcher.aclose)
         fetcher = Fetcher(proxies)
         stack.push_async_callback(fetcher.aclose)
@@ -204,7 +210,7 @@ class App:
         for index in range(len(book)):
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
         routes = self._routes = build_routes(loaded, models, book, dispatcher)
-        classifier = build_classifier(loaded, routes, cluster, clock)
+        classifier = build_classifier(loaded, routes, providers, clock)
         if classifier is not None:
             stack.push_async_callback(classifier.aclose)
         may_ask = _never if classifier is None else classifier.may_ask
@@ -213,12 +219,19 @@ class App:
         stack.push_async_callback(selector.aclose)
         follower = PinUpdater(store, clock, self._tasks)
         proxy = Proxy(
-            selector, follower, dispatcher, dialects, observers, clock, config.limits.attempts
+            selector,
+            follower,
+            dispatcher,
+            self._dialects.by_name,
+            observers,
+            clock,
+            config.limits.attempts,
         )
         return DataHandler(
             proxy,
             models,
-            Rescue(dialects),
+            Rescue(self._dialects.by_name),
+            self._dialects,
             self._drain,
             observers,
             clock,

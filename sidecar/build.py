@@ -24,8 +24,8 @@ from sidecar.routing.preferences import RankSources, Routes, configured_routes
 from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
-from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
 from sidecar.wire.header_policy import HeaderPolicy
 
@@ -82,7 +82,7 @@ def build_routes(
 
 
 def build_classifier(
-    loaded: LoadedConfig, routes: Routes, cluster: ProviderRegistry, clock: Clock
+    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, clock: Clock
 ) -> RouteClassifier | None:
     """Asks the router model; None where the config names none."""
     config = loaded.config
@@ -96,7 +96,7 @@ def build_classifier(
         context_tokens=config.routing.router_context_tokens,
         template=config.routing.prompt_template,
     )
-    ask = RouterClient(cluster.links[provider.name], policy.model).ask
+    ask = RouterClient(providers.clients[provider.name], policy.model).ask
     return RouteClassifier(ask, routes.configured, policy, clock.monotonic_s)
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, final
 
+from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
@@ -17,14 +18,14 @@ from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamErr
 from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
-from sidecar.domain.ports import Dialect, Downstream
+from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, relay_nowait
 from sidecar.stream.relayed import Relayed
+from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
-from sidecar.upstream.dispatched import Dispatched
 from sidecar.wire.headers import response_lines
 from sidecar.wire.own_headers import served_lines
 

@@ -4,13 +4,24 @@ speak.
 
 from __future__ import annotations
 
+import enum
 from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 
-_OPENAI_COMPATIBLE: Final = (DialectName.CHAT, DialectName.EMBEDDINGS)
+
+class DialectKey(enum.StrEnum):
+    """The dialects that ``model_providers[].dialects`` may name: those of `dialects.registry`."""
+
+    CHAT = "chat"
+    RESPONSES = "responses"
+    EMBEDDINGS = "embeddings"
+    MESSAGES = "messages"
+
+
+_OPENAI_COMPATIBLE: Final = (CHAT, EMBEDDINGS)
 
 
 class BuiltIn(msgspec.Struct, frozen=True):
@@ -32,12 +43,12 @@ BUILT_IN: Final = {
     "openai": BuiltIn(
         "https://api.openai.com",
         key_variable="OPENAI_API_KEY",
-        dialects=(DialectName.CHAT, DialectName.RESPONSES, DialectName.EMBEDDINGS),
+        dialects=(CHAT, RESPONSES, EMBEDDINGS),
     ),
     "anthropic": BuiltIn(
         "https://api.anthropic.com",
         key_variable="ANTHROPIC_API_KEY",
-        dialects=(DialectName.MESSAGES, DialectName.CHAT),
+        dialects=(MESSAGES, CHAT),
         is_anthropic=True,
     ),
     "gemini": BuiltIn(

@@ -8,15 +8,15 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 
 AZURE_API_VERSION: Final = "api-version=2025-01-01-preview"
 """What plano sends where the base URL's query names no other."""
 
 _ENDS: Final = {
-    DialectName.CHAT: "/chat/completions",
-    DialectName.RESPONSES: "/responses",
-    DialectName.EMBEDDINGS: "/embeddings",
+    CHAT: "/chat/completions",
+    RESPONSES: "/responses",
+    EMBEDDINGS: "/embeddings",
 }
 _AZURE_DEPLOYMENT: Final = "/openai/deployments/{model}"
 _COUNT_TOKENS: Final = "/count_tokens"
@@ -40,7 +40,7 @@ def openai_paths(base: Base) -> tuple[str, dict[DialectName, str]]:
     """
     base_path = base.path or base.built_in_path
     paths = {dialect: base_path + end for dialect, end in _ENDS.items()}
-    paths[DialectName.MESSAGES] = f"{base_path.removesuffix('/v1')}/v1/messages"
+    paths[MESSAGES] = f"{base_path.removesuffix('/v1')}/v1/messages"
     return base_path, paths
 
 
@@ -50,7 +50,7 @@ def anthropic_paths(base: Base) -> tuple[str, dict[DialectName, str]]:
     """
     base_path = f"{base.path.removesuffix('/v1')}/v1"
     paths = {dialect: base_path + end for dialect, end in _ENDS.items()}
-    paths[DialectName.MESSAGES] = f"{base_path}/messages"
+    paths[MESSAGES] = f"{base_path}/messages"
     return base_path, paths
 
 
@@ -65,14 +65,14 @@ def azure_paths(base: Base) -> tuple[str, dict[DialectName, str]]:
     version = f"?{base.query or AZURE_API_VERSION}"
     by_deployment = base.path if base.path not in {"", "/openai"} else _AZURE_DEPLOYMENT
     paths = {dialect: f"{by_deployment}{end}{version}" for dialect, end in _ENDS.items()}
-    paths[DialectName.RESPONSES] = f"/openai/responses{version}"
-    paths[DialectName.MESSAGES] = "/anthropic/v1/messages"
+    paths[RESPONSES] = f"/openai/responses{version}"
+    paths[MESSAGES] = "/anthropic/v1/messages"
     return "/openai/v1", paths
 
 
 def count_tokens_path(paths: dict[DialectName, str]) -> str | None:
     """Where Anthropic's token counter is, at a provider that speaks messages; None at any other."""
-    messages = paths.get(DialectName.MESSAGES)
+    messages = paths.get(MESSAGES)
     if messages is None:
         return None
     path, mark, query = messages.partition("?")

@@ -276,10 +276,13 @@ def _paths(
         base_path, usual = anthropic_paths(base) if known.is_anthropic else openai_paths(base)
     dialects = entry.dialects
     if isinstance(dialects, tuple):
-        return base_path, {dialect: usual[dialect] for dialect in dialects}
+        return base_path, {
+            name: usual[name] for name in (DialectName(key.value) for key in dialects)
+        }
     paths = {dialect: usual[dialect] for dialect in known.dialects}
-    for dialect, own in (dialects or {}).items():
-        paths[dialect] = own.path or usual[dialect]
+    for key, own in (dialects or {}).items():
+        name = DialectName(key.value)
+        paths[name] = own.path or usual[name]
     return base_path, paths
 
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from sidecar.config.conventions import DialectKey
 from sidecar.config.decode import bare
 from sidecar.config.schema import Config
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
-from sidecar.domain.call import DialectName
 
 TABLE_BEGINS: Final = "<!-- config-table -->"
 TABLE_ENDS: Final = "<!-- /config-table -->"
@@ -149,7 +149,7 @@ def json_schema() -> dict[str, Any]:
         "description": "before v0.4.0; now at the top level",
     }
     by_dialect = next(each for each in provider["dialects"]["anyOf"] if each["type"] == "object")
-    by_dialect["propertyNames"] = {"enum": [dialect.value for dialect in DialectName]}
+    by_dialect["propertyNames"] = {"enum": [key.value for key in DialectKey]}
     config["listeners"] = {
         "description": config["listeners"]["description"],
         "anyOf": [config["listeners"], _LEGACY_LISTENERS],

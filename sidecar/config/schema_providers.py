@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from sidecar.config.conventions import DialectKey
 from sidecar.config.secret import Secret
-from sidecar.domain.call import DialectName
 
 Usd = Annotated[float, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -134,7 +134,7 @@ class ModelProvider(Section, frozen=True):
         ),
     ] = msgspec.field(default_factory=dict)
     dialects: Annotated[
-        tuple[DialectName, ...] | dict[DialectName, DialectEntry] | None,
+        tuple[DialectKey, ...] | dict[DialectKey, DialectEntry] | None,
         Meta(
             description="a list replaces the provider's usual dialects; a map adds to them and "
             "may give a dialect its "

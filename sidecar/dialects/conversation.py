@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import RESPONSES, DialectName
 from sidecar.domain.conversation import PromptFacts, Turn
 
 MAX_TURNS: Final = 16
@@ -101,7 +101,7 @@ def prompt_facts(dialect: DialectName, body: bytes) -> PromptFacts:
     Raises: nothing; a body without a readable conversation yields no turns.
     """
     members = _members(body)
-    if dialect is DialectName.RESPONSES:
+    if dialect == RESPONSES:
         said: str | _Raws | None = members.input
     else:
         said = members.messages

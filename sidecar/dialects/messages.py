@@ -1,6 +1,6 @@
-"""What the sidecar itself has to say, in the words of Anthropic's messages API.
+"""Anthropic's messages, and their token counter.
 
-Source: contract.md, "Errors"; https://docs.anthropic.com/en/api/errors.
+Source: https://docs.anthropic.com/en/api/messages, /errors.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import DialectName
-from sidecar.domain.ports import Problem
+from sidecar.dialects.base import Problem
+from sidecar.domain.call import MESSAGES, Endpoint, Operation
 
-_TYPES: Final = {
+_ERROR_TYPES: Final = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
@@ -36,18 +36,25 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     type: str = "error"
 
 
-class AnthropicDialect:
-    """Implements `domain.ports.Dialect` for messages and count_tokens."""
+class Messages:
+    """Implements `dialects.base.Dialect`."""
 
-    name = DialectName.MESSAGES
+    name: Final = MESSAGES
+    endpoints: Final = (
+        Endpoint("/v1/messages", MESSAGES, Operation.GENERATE),
+        Endpoint("/v1/messages/count_tokens", MESSAGES, Operation.COUNT_TOKENS),
+    )
+    sdk_header: Final = "anthropic-version"
+    home_prefix: Final = "anthropic"
 
-    def error_body(self, problem: Problem) -> bytes:
-        """``{"type": "error", "error": {"type", "message"}, "request_id"}``."""
-        kind = _TYPES.get(
-            problem.status, "api_error" if problem.status >= 500 else "invalid_request_error"
-        )
-        return msgspec.json.encode(_ErrorBody(_Error(kind, problem.message), problem.request_id))
+    @staticmethod
+    def error_body(problem: Problem) -> bytes:
+        """Write ``{"type": "error", "error": {"type", "message"}, "request_id"}``."""
+        usual = "api_error" if problem.status >= 500 else "invalid_request_error"
+        error = _Error(_ERROR_TYPES.get(problem.status, usual), problem.message)
+        return msgspec.json.encode(_ErrorBody(error, problem.request_id))
 
-    def error_event(self, problem: Problem) -> bytes:
-        """The same object as the data of an ``error`` event."""
-        return b"event: error\ndata: " + self.error_body(problem) + b"\n\n"
+    @staticmethod
+    def error_event(problem: Problem) -> bytes:
+        """Write the same object as the data of an ``error`` event."""
+        return b"event: error\ndata: " + Messages.error_body(problem) + b"\n\n"

@@ -1,18 +1,15 @@
-"""What the sidecar itself has to say, in the words of OpenAI's APIs: chat, responses, embeddings.
-
-Source: contract.md, "Errors"; the event shapes are those that openai's Python SDK raises as
-    ``APIError``.
-"""
+"""The errors of OpenAI's APIs: what chat, responses and embeddings have in common."""
 
 from __future__ import annotations
 
 import msgspec
 
-from sidecar.domain.call import DialectName
-from sidecar.domain.ports import Problem
+from sidecar.dialects.base import Problem
 
 
-class _Error(msgspec.Struct, frozen=True):
+class OpenAIError(msgspec.Struct, frozen=True):
+    """The ``error`` member of an error response."""
+
     message: str
     type: str
     param: str | None
@@ -20,46 +17,24 @@ class _Error(msgspec.Struct, frozen=True):
 
 
 class _ErrorBody(msgspec.Struct, frozen=True):
-    error: _Error
+    error: OpenAIError
 
 
-class _ResponsesEvent(msgspec.Struct, frozen=True):
-    """Both readings at once: the documented ``error`` event has flat fields, the SDK wants an
-    ``error`` member.
+def openai_error(problem: Problem) -> OpenAIError:
+    """Say a problem in OpenAI's words; the type follows from the status alone."""
+    return OpenAIError(problem.message, _type(problem.status), problem.param, problem.code)
+
+
+def openai_error_body(problem: Problem) -> bytes:
+    """Write ``{"error": {"message", "type", "param", "code"}}``."""
+    return msgspec.json.encode(_ErrorBody(openai_error(problem)))
+
+
+def openai_error_event(problem: Problem) -> bytes:
+    """Write the same object as the data of an event without a name, which openai's SDKs raise as
+    ``APIError``.
     """
-
-    error: _Error
-    code: str
-    message: str
-    param: str | None
-    type: str = "error"
-
-
-class OpenAIDialect:
-    """Implements `domain.ports.Dialect` for one of OpenAI's APIs."""
-
-    def __init__(self, name: DialectName) -> None:
-        self.name = name
-
-    def error_body(self, problem: Problem) -> bytes:
-        """``{"error": {"message", "type", "param", "code"}}``."""
-        return msgspec.json.encode(_ErrorBody(_error(problem)))
-
-    def error_event(self, problem: Problem) -> bytes:
-        """An unnamed data event for chat (and embeddings, which never stream), an ``error`` event
-        for responses.
-        """
-        error = _error(problem)
-        if self.name is not DialectName.RESPONSES:
-            return b"data: " + msgspec.json.encode(_ErrorBody(error)) + b"\n\n"
-        event = _ResponsesEvent(
-            error=error, code=error.code, message=error.message, param=error.param
-        )
-        return b"event: error\ndata: " + msgspec.json.encode(event) + b"\n\n"
-
-
-def _error(problem: Problem) -> _Error:
-    return _Error(problem.message, _type(problem.status), problem.param, problem.code)
+    return b"data: " + openai_error_body(problem) + b"\n\n"
 
 
 def _type(status: int) -> str:

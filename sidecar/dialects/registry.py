@@ -1,75 +1,44 @@
-"""Which dialect writes what, and the list of models that the SDKs of all dialects can read."""
+"""The dialects that are served. A dialect is one module of this room and one row of `DIALECTS`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-import msgspec
-
-from sidecar.dialects.messages import AnthropicDialect
-from sidecar.dialects.openai import OpenAIDialect
-from sidecar.domain.call import DialectName
-from sidecar.domain.ports import Dialect
-
-_DIALECTS: Final[dict[DialectName, Dialect]] = {
-    DialectName.CHAT: OpenAIDialect(DialectName.CHAT),
-    DialectName.RESPONSES: OpenAIDialect(DialectName.RESPONSES),
-    DialectName.EMBEDDINGS: OpenAIDialect(DialectName.EMBEDDINGS),
-    DialectName.MESSAGES: AnthropicDialect(),
-}
+from sidecar.dialects.base import Dialect
+from sidecar.dialects.chat import Chat
+from sidecar.dialects.embeddings import Embeddings
+from sidecar.dialects.messages import Messages
+from sidecar.dialects.responses import Responses
 
 
-class ModelInfo(msgspec.Struct, frozen=True):
-    """A configured model or alias, as ``/v1/models`` lists it."""
+class DialectRegistry:
+    """Finds a dialect by its name, by a path, and by the headers of an unknown path.
 
-    id: str
-    """What an app puts into ``model``."""
-    owned_by: str
-    """The provider prefix."""
-    display_name: str | None = None
-    """None: the id."""
-
-
-class _Model(msgspec.Struct, frozen=True):
-    """OpenAI's fields and Anthropic's. The models' real dates are unknown here, so both are the
-    epoch.
+    The first dialect given is the one in which calls are refused that show none.
     """
 
-    id: str
-    owned_by: str
-    display_name: str
-    object: str = "model"
-    created: int = 0
-    type: str = "model"
-    created_at: str = "1970-01-01T00:00:00Z"
+    def __init__(self, dialects: Iterable[Dialect]) -> None:
+        given = tuple(dialects)
+        self.by_name: Final = {each.name: each for each in given}
+        self.endpoints: Final = {
+            endpoint.path: endpoint for each in given for endpoint in each.endpoints
+        }
+        """The POST paths whose bodies are understood."""
+        self.homes: Final = {each.name: each.home_prefix for each in given}
+        """For each dialect the provider prefix that serves a bare id where no config says."""
+        self._default = given[0]
+        self._by_sdk_header = [(each.sdk_header, each) for each in given if each.sdk_header]
+
+    def of_headers(self, header_values: Callable[[str], Sequence[str]]) -> Dialect:
+        """Tell from its headers which dialect the caller of an unknown path reads.
+
+        Args: ``header_values`` returns the values of the header field of a given name.
+        """
+        for name, dialect in self._by_sdk_header:
+            if header_values(name):
+                return dialect
+        return self._default
 
 
-class _Models(msgspec.Struct, frozen=True):
-    data: list[_Model]
-    first_id: str | None
-    last_id: str | None
-    object: str = "list"
-    has_more: bool = False
-
-
-def dialect_for(name: DialectName) -> Dialect:
-    """The dialect of that name; one object for each, without state."""
-    return _DIALECTS[name]
-
-
-def models_body(models: Sequence[ModelInfo]) -> bytes:
-    """The body of ``GET /v1/models``, in the order given: one page that both SDKs read."""
-    data = [_model(model) for model in models]
-    return msgspec.json.encode(
-        _Models(data, first_id=data[0].id if data else None, last_id=data[-1].id if data else None)
-    )
-
-
-def model_body(model: ModelInfo) -> bytes:
-    """The body of ``GET /v1/models/{id}``."""
-    return msgspec.json.encode(_model(model))
-
-
-def _model(model: ModelInfo) -> _Model:
-    return _Model(model.id, model.owned_by, model.display_name or model.id)
+DIALECTS: Final = DialectRegistry((Chat(), Responses(), Embeddings(), Messages()))

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from sidecar.dialects.bodies import Message, MessageEvent, OpenAiAnswer, Response, ResponseEvent
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import MESSAGES, RESPONSES, DialectName
 from sidecar.domain.outcome import Served, Usage
 
 WHOLE_BYTES: Final = 256 * 1024
@@ -43,9 +43,9 @@ def served_of_answer(dialect: DialectName, body: bytes) -> Served:
     if len(body) > WHOLE_BYTES:
         return served_of_tail(dialect, body[-TAIL_BYTES:])
     try:
-        if dialect is DialectName.MESSAGES:
+        if dialect == MESSAGES:
             return _served_message(_message.decode(body))
-        if dialect is DialectName.RESPONSES:
+        if dialect == RESPONSES:
             return _served_response(_response.decode(body))
         return _served_openai(_openai.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -55,12 +55,12 @@ def served_of_answer(dialect: DialectName, body: bytes) -> Served:
 def served_of_event(dialect: DialectName, data: bytes) -> Served:
     """What the data of one event of a stream says."""
     try:
-        if dialect is DialectName.MESSAGES:
+        if dialect == MESSAGES:
             event = _message_event.decode(data)
             begun = _served_message(event.message) if event.message is not None else NOTHING
             ended = _text(event.delta.stop_reason) if event.delta is not None else None
             return merged(begun, Served(usage=_messages_usage(event.usage), finish=ended))
-        if dialect is DialectName.RESPONSES:
+        if dialect == RESPONSES:
             response = _response_event.decode(data).response
             return NOTHING if response is None else _served_response(response)
         return _served_openai(_openai.decode(data))
@@ -127,9 +127,9 @@ def _served_message(message: Message) -> Served:
 
 
 def _usage_of(dialect: DialectName, usage: object) -> Usage | None:
-    if dialect is DialectName.MESSAGES:
+    if dialect == MESSAGES:
         return _messages_usage(usage)
-    return _responses_usage(usage) if dialect is DialectName.RESPONSES else _openai_usage(usage)
+    return _responses_usage(usage) if dialect == RESPONSES else _openai_usage(usage)
 
 
 def _openai_usage(usage: object) -> Usage | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NewType, final
 
 from sidecar.domain.ids import TraceContext
 
@@ -13,16 +13,13 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 """Header fields as they stood on the wire: order, repetition and the case of names kept."""
 
 
-class DialectName(enum.StrEnum):
-    """The APIs a path can speak. The value is what configs and metrics call it."""
+DialectName = NewType("DialectName", str)
+"""The name of an API, as configs and metrics spell it. Open: a dialect is added by its module."""
 
-    CHAT = "chat"
-    RESPONSES = "responses"
-    EMBEDDINGS = "embeddings"
-    MESSAGES = "messages"
-
-    __hash__ = str.__hash__
-    """A key of dicts on every call; Enum's own hash is a Python function."""
+CHAT: Final = DialectName("chat")
+RESPONSES: Final = DialectName("responses")
+EMBEDDINGS: Final = DialectName("embeddings")
+MESSAGES: Final = DialectName("messages")
 
 
 class Operation(enum.StrEnum):
@@ -56,19 +53,6 @@ class Endpoint:
         self.path = path
         self.dialect = dialect
         self.operation = operation
-
-
-ENDPOINTS: Final = {
-    endpoint.path: endpoint
-    for endpoint in (
-        Endpoint("/v1/chat/completions", DialectName.CHAT, Operation.GENERATE),
-        Endpoint("/v1/responses", DialectName.RESPONSES, Operation.GENERATE),
-        Endpoint("/v1/messages", DialectName.MESSAGES, Operation.GENERATE),
-        Endpoint("/v1/embeddings", DialectName.EMBEDDINGS, Operation.EMBED),
-        Endpoint("/v1/messages/count_tokens", DialectName.MESSAGES, Operation.COUNT_TOKENS),
-    )
-}
-"""The POST paths whose bodies are understood, by path."""
 
 
 @final

@@ -6,18 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from sidecar.domain.call import DialectName, RawHeaders
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """An error as the app will read it, before it is put into a dialect's words."""
-
-    status: int
-    code: str
-    """Ours, from the contract's table; also sent as ``x-plano-error``."""
-    message: str
-    param: str | None = None
-    request_id: str = ""
+from sidecar.domain.call import RawHeaders
 
 
 class StoreSnapshot(msgspec.Struct, frozen=True):
@@ -27,22 +16,6 @@ class StoreSnapshot(msgspec.Struct, frozen=True):
     shadow_entries: int
     is_up: bool
     is_tracking: bool
-
-
-class Dialect(Protocol):
-    """How one API writes what the sidecar itself has to say in it."""
-
-    name: DialectName
-
-    def error_body(self, problem: Problem) -> bytes:
-        """The JSON body of an error reply."""
-        ...
-
-    def error_event(self, problem: Problem) -> bytes:
-        """The server-sent event, blank line included, that tells a started stream's reader that it
-        failed.
-        """
-        ...
 
 
 class Reply(Protocol):

@@ -1,4 +1,4 @@
-"""One timer for all the timeouts of a connection."""
+"""The timeouts of an exchange, over one timer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sidecar.domain.errors import (
     StreamIdleTimeout,
     UpstreamTimeout,
 )
+from sidecar.http1.origin import ExchangeTimeouts
 
 Late = type[UpstreamTimeout]
 
@@ -59,10 +60,10 @@ class Deadline:
         self._at_s = inf
 
     def stop(self) -> None:
-        """For good."""
+        """Nothing will be due again."""
         self._at_s = inf
         self._timer_s = -inf
-        self._on_late = _ignore  # No cycle through the owner is left.
+        self._on_late = _ignore
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -76,5 +77,43 @@ class Deadline:
             self._on_late(self._late)
 
 
+class ExchangeDeadline(Deadline):
+    """The deadline of an exchange: of its response's head, then of each piece of the body, and
+    never beyond that of the whole response.
+    """
+
+    __slots__ = ("_idle_s", "_response_by_s")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_late: Callable[[Late], None]) -> None:
+        super().__init__(loop, on_late)
+        self._idle_s: float | None = None
+        self._response_by_s = inf
+
+    def begin(self, timeouts: ExchangeTimeouts, sent_s: float) -> None:
+        """Bound the head of the response to a request that was sent at ``sent_s``."""
+        self._idle_s = timeouts.idle_s
+        first_byte_s, response_s = timeouts.first_byte_s, timeouts.response_s
+        self._response_by_s = inf if response_s is None else sent_s + response_s
+        if first_byte_s is not None and sent_s + first_byte_s < self._response_by_s:
+            self.move_to(sent_s + first_byte_s, FirstByteTimeout)
+        else:
+            self.move_to(self._response_by_s, ResponseTimeout)
+
+    def expect_piece(self) -> None:
+        """Bound the next piece of the body, which the reader begins to wait for now."""
+        if self._idle_s is not None:
+            idle_by_s = self._loop.time() + self._idle_s
+            if idle_by_s < self._response_by_s:
+                self.move_to(idle_by_s, StreamIdleTimeout)
+            else:
+                self.move_to(self._response_by_s, ResponseTimeout)
+
+    def expect_end(self) -> None:
+        """Bound nothing but the whole response."""
+        self.move_to(self._response_by_s, ResponseTimeout)
+
+
 def _ignore(late: Late) -> None:
-    """Nobody is there any more."""
+    """Replaces the callback after `Deadline.stop`, so that no reference cycle keeps the connection
+    alive.
+    """

@@ -1,167 +1,199 @@
-"""llhttp's callbacks, gathered into a reply."""
+"""llhttp's callbacks, gathered into a response, and the states between them.
+
+| state     | a body piece | the message's end      | another message | what is not HTTP |
+|-----------|--------------|------------------------|-----------------|------------------|
+| HEAD      | refused      | of an interim response |                 | refused          |
+| HEAD_ONLY | refused      | of an interim response |                 | refused          |
+| BODY      | fed          | CLEAN, or else SPENT   |                 | refused          |
+| LAST_BODY | fed          | SPENT                  |                 | refused          |
+| CLEAN     | ignored      |                        | SPENT           | SPENT            |
+| SPENT     | ignored      |                        |                 | SPENT            |
+"""
 
 from __future__ import annotations
 
+import enum
 import re
-from collections.abc import Callable, Iterable
-from typing import Final, NoReturn
+from typing import Any, Final
 
 import httptools
 
-from sidecar.domain.call import RawHeaders
 from sidecar.http1.response import UpstreamResponse
 
 HEAD_BYTES: Final = 64 * 1024
-"""Bytes of an answer's head, interim answers included; also of framing that brings no body
+"""Bytes of a response's head, interim responses included; also of framing that brings no body
 bytes.
 """
 HEADER_FIELDS: Final = 256
 _IDLE_HINT: Final = re.compile(rb"(?:^|[,;\s])timeout=([0-9]{1,6})(?:$|[,;\s])", re.IGNORECASE)
+"""RFC 2068, 19.7.1.1; nginx, Apache and many others send it."""
+
+
+class ParserState(enum.Enum):
+    """Where in a response the parser is."""
+
+    HEAD = enum.auto()
+    """No head has come, but for interim ones."""
+    HEAD_ONLY = enum.auto()
+    """The same, and no body will follow: the request was a HEAD."""
+    BODY = enum.auto()
+    LAST_BODY = enum.auto()
+    """A body after which the connection cannot be used again."""
+    CLEAN = enum.auto()
+    """The response is complete, and the connection may be used again."""
+    SPENT = enum.auto()
+    """The response is complete, and the connection cannot be used again."""
+
+
+# Names of the module are faster to read than members of the class, compiled or not.
+HEAD: Final = ParserState.HEAD
+HEAD_ONLY: Final = ParserState.HEAD_ONLY
+BODY: Final = ParserState.BODY
+LAST_BODY: Final = ParserState.LAST_BODY
+CLEAN: Final = ParserState.CLEAN
+SPENT: Final = ParserState.SPENT
 
 
 class ResponseParser:
-    """Fills one reply after another. Callbacks never raise: what they dislike is left in
-    ``complaint``.
+    """Fills one response after another. Callbacks never raise: what they refuse is left in
+    ``complaint``, with its ``cause``.
     """
 
     def __init__(self) -> None:
+        self.state = SPENT
         self.complaint: str | None = None
-        self.keeps_alive = False
-        """Whether the connection may be used again; valid once the reply is complete."""
-        self.idle_hint_s: int | None = None
-        """How long the provider said that it keeps an idle connection."""
-        self._is_head_request = False
-        self._is_current = False
+        self.cause: Exception | None = None
+        self.overhead_bytes = 0
+        """Bytes of this response that brought none of its body, since some last did."""
+        self._response: UpstreamResponse | None = None
         self._fields: list[tuple[bytes, bytes]] = []
-        self._reason = b""
-        self._reply: UpstreamResponse | None = None
-        llhttp = httptools.HttpResponseParser(self)
-        self.feed: Callable[[bytes | memoryview], None] = llhttp.feed_data
-        """Raises httptools.HttpParserError, httptools.HttpParserUpgrade."""
-        self._status_code = llhttp.get_status_code
-        self._version = llhttp.get_http_version
-        self._should_keep_alive = llhttp.should_keep_alive
+        self._llhttp: Any = httptools.HttpResponseParser(self)
 
-    def begin(self, reply: UpstreamResponse, *, is_head_request: bool) -> None:
-        """The next answer goes into ``reply``."""
-        self._reply = reply
-        self._is_head_request = is_head_request
-        self._reason = b""
-        self.keeps_alive = False
+    def begin(self, response: UpstreamResponse, *, is_head_request: bool) -> None:
+        """Fill ``response`` from now on."""
+        self._response = response
+        self.state = HEAD_ONLY if is_head_request else HEAD
+        self.overhead_bytes = 0
 
     def end(self) -> None:
-        """Let go of the reply."""
-        self._reply = None
+        """Let go of a response that is not complete."""
+        self._response = None
 
     def close(self) -> None:
-        """For good. The callbacks tie this object and llhttp's together; untied, they go without
-        the collector.
+        """Parse nothing any more. The callbacks tie this object and llhttp's together; untied, both
+        go without the garbage collector.
         """
-        self._reply = None
-        self.feed = self._status_code = self._version = self._should_keep_alive = _closed
+        self._response = self._llhttp = None
 
-    def on_parse_error(self, error: Exception) -> None:
-        """Llhttp refused what came: inside an answer that spoils it, behind one only the
-        connection.
-        """
-        self.keeps_alive = False
-        reply = self._reply
-        if self.complaint is None and reply is not None and not reply.is_complete:
-            self.complaint = f"the answer is not HTTP: {error}"
+    def receive(self, data: bytes | memoryview) -> None:
+        """Parse a segment of the response."""
+        response = self._response
+        assert response is not None
+        buffered_bytes, had_head = response.buffered_bytes, response.status != 0
+        try:
+            self._llhttp.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._on_parse_error(error)
+        if had_head and response.buffered_bytes != buffered_bytes:
+            self.overhead_bytes = 0
+            return
+        # The head is bounded, and chunk framing or trailers that never end.
+        self.overhead_bytes = seen_bytes = self.overhead_bytes + len(data)
+        has_head = response.status != 0
+        if seen_bytes > HEAD_BYTES and (
+            had_head or not has_head or response.head_bytes > HEAD_BYTES
+        ):
+            self.complaint = f"more than {HEAD_BYTES} bytes of head or framing"
+        elif has_head and not had_head:
+            self.overhead_bytes = 0
+
+    # llhttp's side
 
     def on_message_begin(self) -> None:
-        """A second answer to one request: the connection is out of step."""
-        self.keeps_alive = False
+        """A second response to one request: the connection is out of step."""
+        if self.state is CLEAN:
+            self.state = SPENT
 
     def on_status(self, reason: bytes) -> None:
         """A part of the reason phrase."""
-        self._reason += reason
+        response = self._response
+        if response is not None and not response.status:
+            response.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field, of the head or of the trailers."""
         self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """A head is whole: an interim one is forgotten, the real one becomes the reply's."""
-        reply = self._reply
-        if reply is None or reply.status:
+        """A head is complete: an interim one is forgotten, the real one becomes the response's."""
+        response = self._response
+        if response is None or response.status:
             return
         fields, self._fields = self._fields, []
-        reason, self._reason = self._reason, b""
-        status = self._status_code()
+        status: int = self._llhttp.get_status_code()
         if status < 200:
+            response.reason = b""
             if status == 101 or status < 100:
                 self.complaint = f"unexpected status {status}"
             return
-        self._read_head(reply, fields)
+        version: str = self._llhttp.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self.complaint = "not HTTP/1.1"
+        self._read_fields(response, fields)
         if self.complaint is not None:
             return
-        reply.headers = fields
-        reply.reason = reason
-        reply.status = status
-        if self._is_head_request:
+        response.headers = fields
+        response.status = status
+        if self.state is HEAD_ONLY:
             # llhttp cannot be told that no body follows, so this connection is not used again.
-            reply.is_complete = True
+            response.is_complete = True
+            self._response, self.state = None, SPENT
+        else:
+            self.state = BODY if version == "1.1" else LAST_BODY
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""
-        reply = self._reply
-        if reply is not None and not reply.is_complete:
-            if not reply.status:
-                self.complaint = self.complaint or "an interim answer with a body"
-            reply.feed(piece)
+        response, state = self._response, self.state
+        if response is None:
+            return
+        if state is BODY or state is LAST_BODY:
+            response.feed(piece)
+        else:
+            self.complaint = self.complaint or "an interim answer with a body"
 
     def on_message_complete(self) -> None:
-        """The answer is whole, or was an interim one."""
-        reply = self._reply
-        self._fields = []  # Trailers end here.
-        if reply is not None and reply.status and not reply.is_complete:
-            reply.is_complete = True
-            self.keeps_alive = self._is_current and self._should_keep_alive()
+        """The response is complete, or was an interim one."""
+        self._fields = []  # trailers end here
+        response, state = self._response, self.state
+        if response is not None and (state is BODY or state is LAST_BODY):
+            response.is_complete = True
+            is_clean = state is BODY and self._llhttp.should_keep_alive()
+            self._response, self.state = None, CLEAN if is_clean else SPENT
 
-    def _read_head(self, reply: UpstreamResponse, fields: list[tuple[bytes, bytes]]) -> None:
+    def _on_parse_error(self, error: Exception) -> None:
+        """Llhttp refused what came: inside a response that spoils it, behind one only the
+        connection.
+        """
+        self.cause = error.with_traceback(None)  # a traceback would keep frames, and the response
+        if self.state is CLEAN or self.state is SPENT:
+            self.state = SPENT
+        elif self.complaint is None:
+            self.complaint = f"the answer is not HTTP: {error}"
+
+    def _read_fields(self, response: UpstreamResponse, fields: list[tuple[bytes, bytes]]) -> None:
         if len(fields) > HEADER_FIELDS:
             self.complaint = f"more than {HEADER_FIELDS} header fields"
-        version = self._version()
-        self._is_current = version == "1.1"
-        if not self._is_current and version != "1.0":
-            self.complaint = "not HTTP/1.1"
         for name, value in fields:
             length = len(name)
             if length == 10 and name.lower() == b"keep-alive":
-                self.idle_hint_s = _idle_hint_s(value)
+                hint = _IDLE_HINT.search(value)
+                response.keep_alive_s = int(hint[1]) if hint is not None else None
             elif length == 14 and name.lower() == b"content-length":
-                reply.content_length = int(value)
+                response.content_length = int(value)
             elif (
                 length == 17
                 and name.lower() == b"transfer-encoding"
-                and not _is_only_chunked(value)
+                and value.strip().lower() != b"chunked"
             ):
                 # A coding that we cannot undo, on a hop that ends here.
                 self.complaint = "a transfer coding other than chunked"
-
-
-def _closed(*_: object) -> NoReturn:
-    raise AssertionError("the connection is closed")
-
-
-def is_chunked(headers: RawHeaders) -> bool:
-    """Whether an accepted answer is chunked."""
-    return any(len(name) == 17 and name.lower() == b"transfer-encoding" for name, _ in headers)
-
-
-def head_bytes(fields: Iterable[tuple[bytes, bytes]]) -> int:
-    """What header fields weighed on the wire."""
-    return sum(len(name) + len(value) + 4 for name, value in fields)
-
-
-def _idle_hint_s(value: bytes) -> int | None:
-    """The ``timeout`` of a Keep-Alive header (RFC 2068, 19.7.1.1), which nginx, Apache and many
-    others send.
-    """
-    match = _IDLE_HINT.search(value)
-    return int(match[1]) if match is not None else None
-
-
-def _is_only_chunked(value: bytes) -> bool:
-    return value.strip().lower() == b"chunked"

@@ -1,4 +1,4 @@
-"""The connections to one provider: kept while idle, watched, and closed together."""
+"""The connections to one upstream: kept while idle, watched, and closed together."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from sidecar.domain.errors import ConnectFailed, Stale
 from sidecar.http1.connection import Connection
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import ExchangeTimeouts, Origin
-from sidecar.http1.ports import Write
 from sidecar.http1.response import UpstreamResponse
-from sidecar.runtime.write_coalescer import write_at_once
+from sidecar.runtime.write_coalescer import Write, write_at_once
 
 READ_BYTES: Final = 64 * 1024
 """Read at once: what a socket usually has ready at most, and four TLS records."""
-
-
 MAX_AGE_S: Final = 300.0
 """A connection used for so long is replaced, so that a name that moved to other addresses is
 followed.
@@ -26,12 +23,81 @@ followed.
 _HINT_MARGIN_S: Final = 1.0
 
 
+class IdleConnections:
+    """Connections that wait for work, the longest idle first; each is closed when its time is
+    over.
+    """
+
+    def __init__(self, keepalive_s: float, max_idle: int) -> None:
+        self._keepalive_s = keepalive_s
+        self._max_idle = max_idle
+        self._idle: list[tuple[Connection, float]] = []
+        """Each with the time, on the loop's clock, since which it is idle."""
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+    def take(self, now_s: float) -> Connection | None:
+        """Take the one that was idle last, so that the others' time can end."""
+        idle = self._idle
+        while idle:
+            connection, since_s = idle.pop()
+            if connection.is_usable and now_s - since_s < self._keepalive_s:
+                return connection
+            connection.abort()
+        return None
+
+    def keep(
+        self,
+        connection: Connection,
+        keep_alive_s: int | None,
+        loop: asyncio.AbstractEventLoop,
+        now_s: float,
+    ) -> None:
+        """Keep a connection, if there is room. ``keep_alive_s`` is how long the upstream says that
+        it keeps an idle one.
+        """
+        idle = self._idle
+        if len(idle) >= self._max_idle:
+            connection.abort()
+            return
+        if keep_alive_s is not None:
+            # We close first: a request sent into the upstream's closing would be lost.
+            self._keepalive_s = min(self._keepalive_s, max(0.0, keep_alive_s - _HINT_MARGIN_S))
+        idle.append((connection, now_s))
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._keepalive_s, self._sweep, loop)
+
+    def discard(self, connection: Connection) -> None:
+        """Forget a connection, if it is here."""
+        for at, (idle, _) in enumerate(self._idle):
+            if idle is connection:
+                del self._idle[at]
+                return
+
+    def stop(self) -> None:
+        """Close no connection any more: their owner does."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close what has been idle for too long; look again when the next one is due."""
+        self._sweeper = None
+        expired_s = loop.time() - self._keepalive_s
+        while self._idle and self._idle[0][1] <= expired_s:
+            self._idle.pop(0)[0].abort()
+        if self._idle:
+            self._sweeper = loop.call_at(self._idle[0][1] + self._keepalive_s, self._sweep, loop)
+
+
 class Pool:
     """As many connections as there are exchanges in flight; the idle ones are used again, the last
     one first.
 
     Args: ``keepalive_s`` is how long an idle connection is kept, which should be less than the
-        provider keeps it.
+        upstream keeps it. ``write`` sends a whole request, at once where none is given.
     """
 
     def __init__(
@@ -52,13 +118,11 @@ class Pool:
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._tls = ssl_context
         self._dialer = dialer or Dialer()
-        self._keepalive_s = keepalive_s
-        self._max_idle = max_idle
         self._is_closed = False
-        self._idle: list[Connection] = []  # The longest idle first.
-        self._live: set[Connection] = set()
+        self._idle = IdleConnections(keepalive_s, max_idle)
+        self._live: dict[Connection, float] = {}
+        """Each with the time, on the loop's clock, at which it was opened."""
         self._unclosed: set[Connection] = set()
-        self._sweeper: asyncio.TimerHandle | None = None
         self._all_closed: asyncio.Future[None] | None = None
         # Kept from the first exchange on: Python 3.11 makes a system call (getpid) to name the
         # running loop.
@@ -82,12 +146,12 @@ class Pool:
         *,
         method: str = "POST",
     ) -> UpstreamResponse:
-        """Send a request and return once the head of the answer is here; whoever gets the reply
-        closes it.
+        """Send a request and return once the head of its response is here. Read the response to its
+        end, or abort it.
 
         Args: ``head`` is complete with its blank line; ``body`` are the bytes that it announces.
-        They may be sent twice: a kept connection that dies before any answer is replaced by a new
-        one, once, within the same timeouts.
+        They may be sent twice: a kept connection that dies before any byte of a response is
+        replaced by a new one, once, within the same timeouts.
         Raises: ConnectFailed, ConnectTimeout, UpstreamReset, UpstreamMalformed, FirstByteTimeout,
             ResponseTimeout.
         """
@@ -95,7 +159,7 @@ class Pool:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         now_s = loop.time()
-        connection = self._take_idle(now_s)
+        connection = self._idle.take(now_s)
         if connection is not None:
             try:
                 return await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
@@ -110,40 +174,27 @@ class Pool:
     async def aclose(self) -> None:
         """Close every connection, those in use too, and wait until their sockets are closed."""
         self._is_closed = True
-        self._stop_sweeper()
+        self._idle.stop()
         for connection in tuple(self._live):
             connection.close("the pool was closed")
         if self._unclosed:
             self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
             await asyncio.shield(self._all_closed)
 
-    def recycle(self, connection: Connection) -> None:
+    def recycle(self, connection: Connection, keep_alive_s: int | None) -> None:
         """Keep a connection whose exchange has ended well."""
         loop = self._loop
         assert loop is not None  # its connection was opened by `send`
         now_s = loop.time()
-        if (
-            self._is_closed
-            or len(self._idle) >= self._max_idle
-            or now_s - connection.opened_s > MAX_AGE_S
-        ):
+        if self._is_closed or now_s - self._live[connection] > MAX_AGE_S:
             connection.abort()
-            return
-        if connection.idle_hint_s is not None:
-            # We close first: a request sent into the provider's closing would be lost.
-            self._keepalive_s = min(
-                self._keepalive_s, max(0.0, connection.idle_hint_s - _HINT_MARGIN_S)
-            )
-        connection.idle_since_s = now_s
-        self._idle.append(connection)
-        if self._sweeper is None:
-            self._sweeper = loop.call_later(self._keepalive_s, self._sweep, loop)
+        else:
+            self._idle.keep(connection, keep_alive_s, loop, now_s)
 
     def discard(self, connection: Connection) -> None:
         """Forget a connection that will not be used again."""
-        self._live.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        self._live.pop(connection, None)
+        self._idle.discard(connection)
 
     def lost(self, connection: Connection) -> None:
         """The connection's socket is closed."""
@@ -151,20 +202,11 @@ class Pool:
         if not self._unclosed and self._all_closed is not None and not self._all_closed.done():
             self._all_closed.set_result(None)
 
-    def _take_idle(self, now_s: float) -> Connection | None:
-        idle = self._idle
-        while idle:
-            connection = idle.pop()
-            if connection.is_usable and now_s - connection.idle_since_s < self._keepalive_s:
-                return connection
-            connection.abort()
-        return None
-
     async def _open(self, loop: asyncio.AbstractEventLoop, connect_s: float) -> Connection:
         if self._is_closed:
             raise ConnectFailed(f"{self.origin.place}: the pool is closed")
-        connection = Connection(self, self.origin.place, loop)
-        self._live.add(connection)
+        connection = Connection(self, loop)
+        self._live[connection] = loop.time()
         await self._dialer.dial(self.origin, self._tls, connection, connect_s=connect_s)
         if not connection.is_usable:
             connection.abort()
@@ -174,19 +216,3 @@ class Pool:
         self._unclosed.add(connection)
         self.opened_total += 1
         return connection
-
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close what has been idle for too long; look again when the next one is due."""
-        self._sweeper = None
-        expired_s = loop.time() - self._keepalive_s
-        while self._idle and self._idle[0].idle_since_s <= expired_s:
-            self._idle[0].abort()
-        if self._idle:
-            self._sweeper = loop.call_at(
-                self._idle[0].idle_since_s + self._keepalive_s, self._sweep, loop
-            )
-
-    def _stop_sweeper(self) -> None:
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None

@@ -1,56 +1,91 @@
-"""A provider's answer while it arrives: the head, then the body as it is read."""
+"""A response while it arrives: its head, then its body as it is read."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
-from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamReset
-from sidecar.http1.ports import Source
 
-HELD_BYTES: Final = 64 * 1024
-"""Body bytes that may wait for the reader before the provider is paused: asyncio's own stream
+BUFFERED_BYTES: Final = 64 * 1024
+"""Body bytes that may wait for the reader before the upstream is paused: asyncio's own stream
 limit.
 """
-HELD_WHOLE_BYTES: Final = 256 * 1024
-"""A body announced to be at most this long is held whole: asyncio reads as much at once anyway."""
+SHORT_BODY_BYTES: Final = 256 * 1024
+"""A body announced to be at most this long never pauses the upstream: asyncio reads as much at once
+anyway.
+"""
 _OK: Final = 200
 
 
-class UpstreamResponse:
-    """One answer, from the sending of the request to the last byte of its body. Implements
+class Source(Protocol):
+    """The connection, as far as its response needs it."""
+
+    def abort(self) -> None:
+        """Drop the connection at once: the rest of the response is not wanted."""
+        ...
+
+    def expect_body(self) -> None:
+        """The reader is about to wait for the body: the idle timeout runs from now."""
+        ...
+
+    def drained(self) -> None:
+        """The reader has taken all that was buffered."""
+        ...
+
+
+class ResponseHead:
+    """What the parser reads from the head of a response. The defaults hold until it is complete."""
+
+    status: int = 0
+    """0 until the head is complete."""
+    reason: bytes = b""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    """As they came, in order."""
+    content_length: int | None = None
+    """As announced; None where the body is chunked or ends with the connection."""
+    keep_alive_s: int | None = None
+    """How long the upstream says that it keeps an idle connection."""
+
+    @property
+    def head_bytes(self) -> int:
+        """What the header fields weighed on the wire."""
+        return sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether the body has no other end than the connection's."""
+        return self.content_length is None and not any(
+            len(name) == 17 and name.lower() == b"transfer-encoding" for name, _ in self.headers
+        )
+
+
+class UpstreamResponse(ResponseHead):
+    """One response, from the sending of its request to the last byte of its body. Implements
     `domain.ports.Reply`.
 
     The connection fills it in and lets go of it once the message is complete; ``source`` is None
     from then on.
     """
 
-    __slots__ = ("status", "reason", "headers", "content_length", "is_complete", "held_bytes",
-                 "source", "failure", "_loop", "_pieces", "_waiter", "__weakref__")  # fmt: skip
-
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
-        self.status = 0
-        """0 until the head is complete."""
-        self.reason = b""
-        self.headers: RawHeaders = ()
-        self.content_length: int | None = None
         self.is_complete = False
-        self.held_bytes = 0
+        self.buffered_bytes = 0
         self.source: Source | None = source
-        self.failure: tuple[type[UpstreamError], str, BaseException | None] | None = None
+        self._failure: tuple[type[UpstreamError], str, BaseException | None] | None = None
         self._loop = loop
         self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
 
     def read_nowait(self) -> bytes | None:
-        """The whole body if all of it has arrived, else None."""
+        """Return the whole body if all of it has arrived, else None."""
         return self._take() if self.is_complete else None
 
     async def begin(self) -> None:
-        """Wait for the body's first bytes under the timeout that ran for the head: some servers
-        send that before they think. A 200 whose body ends without any is as little of an answer as
-        one whose connection ends there.
+        """Wait for the first bytes of the body under the timeout that ran for the head: some
+        servers send the head before they begin to work. A 200 whose body ends without any byte is
+        as little of a response as one whose connection ends there.
 
         Raises: UpstreamReset where nothing came, UpstreamMalformed, FirstByteTimeout,
             ResponseTimeout.
@@ -68,7 +103,7 @@ class UpstreamResponse:
             raise UpstreamReset("the stream ended before its first byte")
 
     async def read(self) -> bytes:
-        """The next bytes of the body, all that have arrived; ``b""`` at its end.
+        """Return the next bytes of the body, all that have arrived; ``b""`` at its end.
 
         Raises: UpstreamCut, UpstreamMalformed, ResponseTimeout, StreamIdleTimeout; what arrived
         before is read first. A cancelled `read` drops the connection.
@@ -86,7 +121,7 @@ class UpstreamResponse:
 
     def abort(self) -> None:
         """Drop the connection at once. Idempotent; nothing happens to the connection of a complete
-        reply.
+        response.
         """
         self._pieces = []
         source = self.source
@@ -94,29 +129,36 @@ class UpstreamResponse:
             self.source = None
             source.abort()
 
+    # The connection's side
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the reader is waiting for the upstream."""
+        return self._waiter is not None and not self._waiter.done()
+
     def feed(self, piece: bytes) -> None:
-        """Body bytes have arrived."""
+        """Take body bytes that have arrived."""
         self._pieces.append(piece)
-        self.held_bytes += len(piece)
+        self.buffered_bytes += len(piece)
 
     def fail(self, kind: type[UpstreamError], message: str, cause: BaseException | None) -> None:
         """Nothing more will come. The error is made when it is raised, so that no traceback keeps
-        this reply alive.
+        this response alive.
         """
-        self.failure = (kind, message, cause)
+        self._failure = (kind, message, cause)
         self.source = None
         self.wake()
 
     def raise_failure(self) -> None:
-        """Raise what the connection reported, or, once it was raised or the reply aborted,
-        UpstreamCut.
+        """Raise what the connection reported, or UpstreamCut once that was raised or the response
+        was aborted.
         """
-        kind, message, cause = self.failure or (UpstreamCut, "the answer was given up", None)
-        self.failure = None
+        kind, message, cause = self._failure or (UpstreamCut, "the answer was given up", None)
+        self._failure = None
         raise kind(message) from cause
 
     async def wait(self) -> None:
-        """Until `wake`. A cancellation drops the connection."""
+        """Wait for the next `wake`. A cancellation drops the connection."""
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
@@ -127,21 +169,16 @@ class UpstreamResponse:
             self._waiter = None
 
     def wake(self) -> None:
-        """Let whoever waits look again."""
+        """Let the waiting reader look again."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether somebody waits for the provider."""
-        return self._waiter is not None and not self._waiter.done()
 
     def _take(self) -> bytes:
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._pieces = []
-        self.held_bytes = 0
+        self.buffered_bytes = 0
         if self.source is not None:
             self.source.drained()
         return data

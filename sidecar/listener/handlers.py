@@ -12,12 +12,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from sidecar.dialects.registry import ModelInfo, model_body, models_body
+from sidecar.dialects.models import ModelInfo, model_body, models_body
+from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.call import (
-    ENDPOINTS,
     BodyFacts,
     Call,
-    DialectName,
     Endpoint,
     InboundHeaders,
     Operation,
@@ -62,12 +61,6 @@ _MODELS: Final = "/v1/models"
 _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 """Nowhere served: a tunnel would go around everything, an echo would tell credentials."""
 _FIRST_VERSION: Final = (1, 0)
-_DECISION_ENDPOINTS: Final = {
-    f"/routing{path}": endpoint
-    for path, endpoint in ENDPOINTS.items()
-    if endpoint.operation is Operation.GENERATE
-}
-"""Katanemo's own name for "which model would it be?"."""
 _CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
 """A dot segment, also as servers read it that take a backslash for a slash, or parameters off a
 segment.
@@ -96,6 +89,7 @@ class DataHandler:
         carrier: ProxyPort,
         models: ModelTable,
         rescue: Rescue,
+        dialects: DialectRegistry,
         drain: Drain,
         observers: Observers,
         clock: Clock,
@@ -106,6 +100,14 @@ class DataHandler:
         self._decide = carrier.decide
         self._models = models
         self._rescue = rescue
+        self._dialects = dialects
+        self._endpoints = dialects.endpoints
+        self._decision_endpoints = {
+            f"/routing{path}": endpoint
+            for path, endpoint in self._endpoints.items()
+            if endpoint.operation is Operation.GENERATE
+        }
+        """Katanemo's own name for "which model would it be?"."""
         self._drain = drain
         self._observers = observers
         self._clock = clock
@@ -119,7 +121,7 @@ class DataHandler:
         admitted_s = self._clock.monotonic_s()
         down = ResponseWriter(request, self._write)
         path, mark, query = request.target.partition("?")
-        endpoint = ENDPOINTS.get(path)
+        endpoint = self._endpoints.get(path)
         request_id = ""
         try:
             headers = read_headers(request.raw_headers, self._policy.headers)
@@ -132,14 +134,16 @@ class DataHandler:
             else:
                 await self._serve_other(arrival, down)
         except Exception as error:  # noqa: BLE001 - every error becomes a reply here
-            self._answer(error, down, endpoint or _DECISION_ENDPOINTS.get(path), request_id)
+            self._answer(error, down, endpoint or self._decision_endpoints.get(path), request_id)
         except asyncio.CancelledError:
             if self._drain.has_ended and not down.is_started:
                 # Not the app left: the grace is spent. It waits for an answer still.
                 ended = Draining(
                     "this sidecar has shut down before the answer came", retry_after_s=1
                 )
-                self._answer(ended, down, endpoint or _DECISION_ENDPOINTS.get(path), request_id)
+                self._answer(
+                    ended, down, endpoint or self._decision_endpoints.get(path), request_id
+                )
             raise
         return down
 
@@ -212,16 +216,17 @@ class DataHandler:
             down.send_whole(204, b"", [], b"")
         elif method in _REFUSED_METHODS:
             _allow(method, path, "GET, HEAD, POST")
-        elif path in ENDPOINTS:
+        elif path in self._endpoints:
             _allow(method, path, "POST")
-        elif path in _DECISION_ENDPOINTS:
+        elif path in self._decision_endpoints:
             _allow(method, path, "POST")
-            await self._carry_call(arrival, _DECISION_ENDPOINTS[path], None, down, self._tell)
+            await self._carry_call(arrival, self._decision_endpoints[path], None, down, self._tell)
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _allow(method, path, "GET, HEAD")
             self._serve_models(arrival, down)
         elif provider is not None:
-            endpoint = Endpoint(path, _stranger_dialect(arrival.request), Operation.PASSTHROUGH)
+            name = self._dialects.of_headers(arrival.request.header_values).name
+            endpoint = Endpoint(path, name, Operation.PASSTHROUGH)
             await self._carry_call(arrival, endpoint, provider, down, self._carry)
         elif path in _PROBES:
             _allow(method, path, "GET, HEAD")
@@ -293,7 +298,10 @@ class DataHandler:
     ) -> None:
         """Reply with the error, or break the connection where the answer had begun already."""
         request_id = request_id or _request_id_of(down.request)
-        dialect = endpoint.dialect if endpoint is not None else _stranger_dialect(down.request)
+        if endpoint is not None:
+            dialect = endpoint.dialect
+        else:
+            dialect = self._dialects.of_headers(down.request.header_values).name
         refusal = self._rescue.refuse(error, dialect, request_id)
         if not down.is_carried and RequestRefused in self._observers.heard:
             self._observers.emit(RequestRefused(dialect, refusal.status, refusal.code))
@@ -318,8 +326,3 @@ def _request_id_of(request: Request) -> str:
         value.encode(errors="surrogateescape") for value in request.header_values("x-request-id")
     ]
     return request_id_of(InboundHeaders(request_ids=values))
-
-
-def _stranger_dialect(request: Request) -> DialectName:
-    """The dialect of errors where no path tells it: Anthropic's SDK always sends its version."""
-    return DialectName.MESSAGES if request.header_values("anthropic-version") else DialectName.CHAT

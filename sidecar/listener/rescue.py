@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from sidecar.dialects.base import Dialect, Problem
 from sidecar.domain.call import DialectName
 from sidecar.domain.errors import (
     BodyTooLarge,
@@ -19,7 +20,6 @@ from sidecar.domain.errors import (
     SidecarError,
     UpgradeNotServed,
 )
-from sidecar.domain.ports import Dialect, Problem
 from sidecar.wire.own_headers import refused_lines
 
 _log = logging.getLogger("sidecar")

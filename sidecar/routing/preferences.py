@@ -185,11 +185,9 @@ def usable_candidates(route: Route, dialect: DialectName) -> tuple[Candidate, ..
     usable = tuple(candidate for candidate in route.candidates if dialect in candidate.dialects)
     if not usable:
         models = ", ".join(dict.fromkeys(candidate.model_name for candidate in route.candidates))
-        spoken = sorted(
-            {name.value for candidate in route.candidates for name in candidate.dialects}
-        )
+        spoken = sorted({name for candidate in route.candidates for name in candidate.dialects})
         raise DialectNotServed(
-            f"no model of route {route.name!r} ({models}) speaks {dialect.value!r}; "
+            f"no model of route {route.name!r} ({models}) speaks {dialect!r}; "
             f"spoken: {', '.join(spoken) or 'nothing'}"
         )
     return usable

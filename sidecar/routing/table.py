@@ -22,20 +22,14 @@ ids.
 _LISTED_AT_MOST: Final = 20
 """Known names that a 404 lists: enough to see a typo, short enough for a log line."""
 
-_ZERO_CONFIG_HOMES: Final = {
-    DialectName.CHAT: "openai",
-    DialectName.RESPONSES: "openai",
-    DialectName.EMBEDDINGS: "openai",
-    DialectName.MESSAGES: "anthropic",
-}
-"""Where a bare id goes when there is no config file and both keys are set."""
-
 
 class ModelTable:
     """All names under which an app may ask for a model.
 
     Source: "Lookup of a requested model" in the contract: alias, entry name, model, bare id,
         undated id, wildcard.
+    Args: ``homes`` says for each dialect which prefix serves a bare id where wildcards of several
+        could; without it none does.
     """
 
     def __init__(
@@ -44,11 +38,11 @@ class ModelTable:
         aliases: Mapping[str, str],
         *,
         unknown_uses_default: bool = False,
-        zero_config: bool = False,
+        homes: Mapping[DialectName, str] | None = None,
     ) -> None:
         served = [provider for provider in providers if not provider.is_router]
         self._unknown_uses_default = unknown_uses_default
-        self._zero_config = zero_config
+        self._homes = homes or {}
         self._wildcards = [provider for provider in served if provider.is_wildcard]
         self._groups = _groups(served)
         self._fallbacks = {
@@ -103,10 +97,10 @@ class ModelTable:
             return resolved.decision
         model_name = resolved.model_name
         spoken = sorted(
-            {name.value for candidate in self._entries(model_name) for name in candidate.dialects}
+            {name for candidate in self._entries(model_name) for name in candidate.dialects}
         )
         raise DialectNotServed(
-            f"model {model_name!r} does not speak {dialect.value!r}; it speaks "
+            f"model {model_name!r} does not speak {dialect!r}; it speaks "
             f"{', '.join(spoken) or 'nothing'}",
             param="model",
         )
@@ -201,8 +195,8 @@ class ModelTable:
         prefixes = list(
             dict.fromkeys(entry.prefix for entry in self._wildcards if dialect in entry.paths)
         )
-        if self._zero_config and _ZERO_CONFIG_HOMES[dialect] in prefixes:
-            prefixes = [_ZERO_CONFIG_HOMES[dialect]]
+        if self._homes.get(dialect) in prefixes:
+            prefixes = [self._homes[dialect]]
         return f"{prefixes[0]}/{model_id}" if len(prefixes) == 1 else None
 
     def _not_found(self, requested_model: str | None) -> ModelNotFound:

@@ -8,10 +8,12 @@ core a quarter of a call's cost. Sent back to back, the first one pays for all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 
 Message = bytes | Sequence[bytes | memoryview]
-"""All of a request or an answer; a long one in pieces, none of which is copied."""
+"""All of a request or a response; a long one in pieces, none of which is copied."""
+Write = Callable[[asyncio.Transport, Message], None]
+"""Sends a whole message: `write_at_once`, or `WriteCoalescer.write`."""
 
 
 def write_at_once(transport: asyncio.Transport, message: Message) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.domain.call import ENDPOINTS, Call, InboundHeaders
+from sidecar.domain.call import Call, Endpoint, InboundHeaders
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
@@ -22,18 +22,24 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 async def explain(
-    text: str, session_id: str | None, tenant: str | None, selector: ModelSelector, clock: Clock
+    text: str,
+    *,
+    selector: ModelSelector,
+    clock: Clock,
+    endpoint: Endpoint,
+    session: tuple[str | None, str | None],
 ) -> Explanation:
     """Decide a chat call of one user message, and send it nowhere.
 
     A pin that the session has is shown; none is made, so that looking at a session in use changes
     nothing for it.
 
+    Args: ``endpoint`` is that of chat completions; ``session`` is (session id, tenant).
     Raises: SidecarError.
     """
-    call = _chat_call(text, clock, session_id, tenant)
+    call = _chat_call(text, clock, endpoint, session)
     look = await selector.look(call)
-    return Explanation(look, session_id, clock.monotonic_s() - call.admitted_s - look.prompt_s)
+    return Explanation(look, session[0], clock.monotonic_s() - call.admitted_s - look.prompt_s)
 
 
 def describe(explained: Explanation) -> str:
@@ -103,11 +109,13 @@ def _number(number: float | None, prefer: str) -> str:
     )
 
 
-def _chat_call(text: str, clock: Clock, session_id: str | None, tenant: str | None) -> Call:
+def _chat_call(
+    text: str, clock: Clock, endpoint: Endpoint, session: tuple[str | None, str | None]
+) -> Call:
     said = text.encode("utf-8", "replace").decode()  # a command line can hold what UTF-8 cannot say
     body = msgspec.json.encode({"messages": [{"role": "user", "content": said}]})
     return Call(
-        endpoint=ENDPOINTS["/v1/chat/completions"],
+        endpoint=endpoint,
         method="POST",
         query="",
         headers=InboundHeaders(),
@@ -116,6 +124,6 @@ def _chat_call(text: str, clock: Clock, session_id: str | None, tenant: str | No
         request_id=mint_request_id(),
         trace=mint_trace_context(),
         admitted_s=clock.monotonic_s(),
-        session_id=session_id,
-        tenant=tenant,
+        session_id=session[0],
+        tenant=session[1],
     )

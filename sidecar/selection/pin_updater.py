@@ -10,7 +10,7 @@ from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.upstream.dispatched import Failed
+from sidecar.upstream.attempts import FailedAttempt
 from sidecar.upstream.failure import PinEffect
 
 
@@ -25,7 +25,7 @@ class PinUpdater:
         self._tasks = tasks
 
     def served(
-        self, call: Call, decision: Decision, served_by: Candidate, failed: Sequence[Failed]
+        self, call: Call, decision: Decision, served_by: Candidate, failed: Sequence[FailedAttempt]
     ) -> None:
         """Move the pin to the candidate that served the call in the place of the first one, so that
         the session follows on all pods.
@@ -41,7 +41,7 @@ class PinUpdater:
             work = self._store.replace(session, standing, pin)
             self._tasks.spawn(work, name="follow the session")
 
-    def unserved(self, decision: Decision, failed: Sequence[Failed]) -> None:
+    def unserved(self, decision: Decision, failed: Sequence[FailedAttempt]) -> None:
         """Drop the pin of a call that no candidate has served, if the call made it and a failure
         says something about the model.
         """
@@ -62,7 +62,7 @@ def next_pin(
     decision: Decision,
     standing: Binding,
     served_by: str,
-    failed: Sequence[Failed],
+    failed: Sequence[FailedAttempt],
     now_unix_s: float,
 ) -> Binding | None:
     """Return the pin of a session whose call another candidate than the first one has served; None
@@ -86,7 +86,7 @@ def is_same_pin(standing: Binding, made: Binding) -> bool:
     return (standing.model_name, standing.generation) == (made.model_name, made.generation)
 
 
-def _says_gone(failed: Sequence[Failed], model_name: str | None) -> bool:
+def _says_gone(failed: Sequence[FailedAttempt], model_name: str | None) -> bool:
     """Return whether a failure says that a model is no place to come back to."""
     return any(
         each.candidate.model_name == model_name and each.failure.pin is PinEffect.MOVES

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from sidecar.dialects.base import Dialect, Problem
 from sidecar.dialects.usage import served_of_answer
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
-from sidecar.domain.ports import Dialect, Downstream, Problem, Reply
+from sidecar.domain.ports import Downstream, Reply
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.relayed import Relayed
 from sidecar.stream.tap import AnswerTap, EventTap

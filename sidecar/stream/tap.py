@@ -15,17 +15,17 @@ from sidecar.dialects.usage import (
     served_of_event,
     served_of_tail,
 )
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 from sidecar.domain.outcome import Served
 
 LINE_BYTES: Final = 1024 * 1024
 """A longer line of an event stream is not looked at; the ones after it are."""
 
 _NEEDLES: Final = {
-    DialectName.CHAT: (b'"usage"', b'"finish_reason"'),
-    DialectName.EMBEDDINGS: (b'"usage"',),
-    DialectName.MESSAGES: (b'"message_start"', b'"message_delta"'),
-    DialectName.RESPONSES: (
+    CHAT: (b'"usage"', b'"finish_reason"'),
+    EMBEDDINGS: (b'"usage"',),
+    MESSAGES: (b'"message_start"', b'"message_delta"'),
+    RESPONSES: (
         b'"response.completed"',
         b'"response.incomplete"',
         b'"response.failed"',
@@ -59,7 +59,7 @@ class EventTap:
         self._needles = _NEEDLES[dialect]
         self._rest = bytearray()
         self._is_skipping = False
-        self._model_tries = _MODEL_WITHIN_EVENTS if dialect is DialectName.CHAT else 0
+        self._model_tries = _MODEL_WITHIN_EVENTS if dialect == CHAT else 0
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes of the stream."""
@@ -102,7 +102,7 @@ class EventTap:
                 self._model_tries = 0
 
     def _is_telling(self, line: bytes) -> bool:
-        nulls = sum(null in line for null in _NULLS) if self._dialect is DialectName.CHAT else 0
+        nulls = sum(null in line for null in _NULLS) if self._dialect == CHAT else 0
         return sum(needle in line for needle in self._needles) > nulls
 
 

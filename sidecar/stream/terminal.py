@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 
 _ENDS: Final = {
-    DialectName.CHAT: (),
-    DialectName.MESSAGES: (b"message_stop",),
-    DialectName.RESPONSES: (b"response.completed", b"response.failed", b"response.incomplete"),
-    DialectName.EMBEDDINGS: (),
+    CHAT: (),
+    MESSAGES: (b"message_stop",),
+    RESPONSES: (b"response.completed", b"response.failed", b"response.incomplete"),
+    EMBEDDINGS: (),
 }
 """The types of last events."""
 _MARKERS: Final = {
     name: tuple(b"event:" + blank + end for end in ends for blank in (b" ", b""))
     for name, ends in _ENDS.items()
-} | {DialectName.CHAT: (b"data: [DONE]", b"data:[DONE]")}
+} | {CHAT: (b"data: [DONE]", b"data:[DONE]")}
 """How the last event of each dialect begins, at the start of a line, where no text of a model can
 stand.
 """
@@ -48,7 +48,7 @@ class TerminalWatch:
         self._members = _MEMBERS[dialect]
         self._tail = b"\n"
         self._has_begun = False
-        self._wants_whole = dialect is DialectName.RESPONSES
+        self._wants_whole = dialect == RESPONSES
         self.is_seen = not self._markers
         """Whether all that an app reads has come: the terminal event has begun, or is whole where
         it brings the answer once more (responses). True from the start for a dialect that has none.

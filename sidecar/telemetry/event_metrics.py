@@ -30,14 +30,16 @@ from sidecar.telemetry.families import (
     HistogramSeries,
 )
 
-OVERHEAD_BOUNDS_S: Final = (
+OVERHEAD_BOUNDS_S: Final[tuple[float, ...]] = (
     5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1,
 )  # fmt: skip
-ROUTING_BOUNDS_S: Final = (
+ROUTING_BOUNDS_S: Final[tuple[float, ...]] = (
     5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5,
 )  # fmt: skip
-FIRST_BYTE_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
-DURATION_BOUNDS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+FIRST_BYTE_BOUNDS_S: Final[tuple[float, ...]] = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
+DURATION_BOUNDS_S: Final[tuple[float, ...]] = (
+    0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600,
+)  # fmt: skip
 
 PASSTHROUGH: Final = "passthrough"
 """The dialect of a call whose bytes are passed on unread."""

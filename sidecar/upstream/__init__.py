@@ -1,1 +1,28 @@
-"""The provider's side: connections, pools, and the walk over a plan's candidates."""
+"""The providers' side of a call: from a decision's candidates to a reply.
+
+Rule: this is the only room that knows provider families at run time, and it knows them by the rows
+of `config.conventions`. `failure`, `error_body`, `cooling` and `latency` decide and do no I/O; time
+is passed to them.
+
+In the order in which a call meets them:
+
+- `dispatch` sends the call to the candidates of its plan, one after the other, until one serves it.
+  Another candidate is tried only before the first byte has gone to the app.
+- `registry` holds a client for each provider entry, and the connection pools that entries share.
+- `client` writes the request of one attempt and knows the timeouts and the pool of one entry.
+- `buffered_reply` reads the beginning of an error reply, which the app may still get.
+- `error_body` reads what providers say in it; `failure` returns what that means for the next
+  candidate, for the one that failed, and for the session's pin.
+- `cooling` orders plans so that candidates which failed lately go last; `latency` keeps how soon
+  each candidate's streams begin, for routes that prefer the fastest.
+- `credential_reload` reads a refused key again from its file.
+- `attempts` holds the values of all this: `Dispatched`, `FailedAttempt`, and the record of a call's
+  failures.
+
+Beside calls: `router_client` asks the router model in the sidecar's own name; `fetch` gets price
+lists and Prometheus queries.
+
+Words: an attempt is one request to one candidate. A cooldown is the time for which a failed
+candidate goes last; an ejection is one of minutes, for what a person has to mend. A call is
+retryable, or curable, where the same call may succeed later.
+"""

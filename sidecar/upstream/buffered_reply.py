@@ -1,5 +1,5 @@
-"""An error answer whose beginning was read to learn what it means, and which the app may still get,
-byte for byte.
+"""An error reply whose beginning was read to learn what it means. The app may still get it, byte
+for byte.
 """
 
 from __future__ import annotations
@@ -10,78 +10,71 @@ from typing import Final
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamError
 from sidecar.domain.ports import Reply
-from sidecar.upstream.failure import READ_AT_MOST
 
-READ_AT_MOST_S: Final = 2.0
-"""An error whose body takes longer is judged by its status: another candidate is waiting to be
-asked.
+READ_AT_MOST: Final = 64 * 1024
+"""Bytes of an error's body that are worth reading to classify it; providers' own errors are below
+4 KiB.
 """
+READ_AT_MOST_S: Final = 2.0
+"""An error whose body takes longer is judged by its status: another candidate waits to be tried."""
 
 
 class BufferedReply:
-    """Implements `domain.ports.Reply`: what was read of the body, then the rest."""
+    """Implements `domain.ports.Reply`: reading it gives what was buffered, then the rest."""
 
     __slots__ = (
         "_failure",
-        "_is_ended",
-        "_pieces",
         "_reply",
+        "beginning",
         "content_length",
         "headers",
+        "is_whole",
         "reason",
         "status",
     )
 
     def __init__(self, reply: Reply) -> None:
+        """Takes over ``reply``, and its body where all of it has arrived."""
         self.status: int = reply.status
         self.reason: bytes = reply.reason
         self.headers: RawHeaders = reply.headers
         self.content_length: int | None = reply.content_length
         self._reply = reply
-        self._pieces: list[bytes] = []
-        self._is_ended = False
         self._failure: UpstreamError | None = None
+        body = reply.read_nowait()
+        self.is_whole = body is not None
+        """Whether `beginning` goes to the body's end."""
+        self.beginning = body or b""
+        """What is buffered and not yet read; of a usual error all of its body."""
 
-    @property
-    def beginning(self) -> bytes:
-        """What was read of the body: all of a usual error."""
-        return b"".join(self._pieces)
-
-    def hold_nowait(self) -> None:
-        """Take the body if all of it is here already."""
-        whole = self._reply.read_nowait()
-        if whole is not None:
-            self._pieces = [whole]
-            self._is_ended = True
-
-    async def hold(self) -> None:
+    async def fill(self) -> None:
         """Read the body's beginning: `READ_AT_MOST` bytes, for at most `READ_AT_MOST_S`."""
+        pieces: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(READ_AT_MOST_S):
-                while not self._is_ended and size < READ_AT_MOST:
+                while not self.is_whole and size < READ_AT_MOST:
                     piece = await self._reply.read()
-                    self._is_ended = not piece
-                    self._pieces.append(piece)
+                    self.is_whole = not piece
+                    pieces.append(piece)
                     size += len(piece)
         except TimeoutError:
-            self._failure = UpstreamError(
-                "the error's body did not arrive"
-            )  # a cancelled read drops the connection
+            # The read that was cancelled has dropped the connection.
+            self._failure = UpstreamError("the error's body did not arrive")
         except UpstreamError as error:
             self._failure = error
+        self.beginning += b"".join(pieces)
 
     def read_nowait(self) -> bytes | None:
         """See `Reply.read_nowait`."""
-        return self.beginning if self._is_ended else None
+        return self.beginning if self.is_whole else None
 
     async def read(self) -> bytes:
         """See `Reply.read`."""
-        if self._pieces:
-            pieces, self._pieces = self._pieces, []
-            if data := b"".join(pieces):
-                return data
-        if self._is_ended:
+        if self.beginning:
+            data, self.beginning = self.beginning, b""
+            return data
+        if self.is_whole:
             return b""
         if self._failure is not None:
             raise self._failure
@@ -89,5 +82,5 @@ class BufferedReply:
 
     def abort(self) -> None:
         """See `Reply.abort`."""
-        self._pieces = []
+        self.beginning = b""
         self._reply.abort()

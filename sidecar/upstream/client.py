@@ -1,13 +1,12 @@
-"""The providers as they can be called: for each its pool, its paths, its timeouts, its fixed header
-lines.
+"""One provider, ready to be called: the request that it is sent for a call, its timeouts and its
+connection pool.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -15,14 +14,10 @@ import msgspec
 
 from sidecar.config.address import is_header_value
 from sidecar.config.providers import Provider, ProviderKind
-from sidecar.config.tls_files import TlsFiles
-from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.call import MESSAGES, Call, Operation
 from sidecar.domain.decision import Candidate
-from sidecar.domain.errors import ConfigError
-from sidecar.http1.dialer import Dialer
-from sidecar.http1.origin import Connections, ExchangeTimeouts, Origin
+from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
-from sidecar.http1.ports import Write
 from sidecar.wire.body import patch_body, pieces_length
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
@@ -31,15 +26,16 @@ _IDENTITY: Final = b"Accept-Encoding: identity\r\n"
 _ANTHROPIC_VERSION: Final = b"anthropic-version: 2023-06-01\r\n"
 """Added where a messages call lacks it; the only version that Anthropic has published."""
 _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
-"""Fields whose values add up, so that the config's stands beside the app's; of all others there can
-be one.
+"""Fields whose values add up, so that the config's line is sent beside the app's. Of every other
+field there can be only one line.
 """
 _OTHER_VERSION: Final = re.compile(r"/v(?!1(?:/|$))\d")
-"""``/v1beta/...``, ``/v2/...``: at a provider whose base is ``/v1beta/openai`` they are not below
-it.
+"""A passthrough path such as ``/v1beta/...`` or ``/v2/...``: it is not below the provider's
+``/v1``, so the base path does not apply to it.
 """
-
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+_LEAST_TIMEOUT_S: Final = 0.001
+"""For an app whose time is up already: a moment. Zero would mean no timeout at all."""
 
 
 class ProviderClient:
@@ -48,96 +44,111 @@ class ProviderClient:
     def __init__(self, provider: Provider, pool: Pool) -> None:
         self.provider = provider
         self.pool = pool
-        self._is_anthropic = provider.kind is ProviderKind.ANTHROPIC
-        self._passthrough_auth = provider.passthrough_auth
-        self._accept_encoding_passthrough = provider.accept_encoding_passthrough
-        self._propagate_trace = provider.propagate_trace
-        self._paths = {name.value: path for name, path in provider.paths.items()}
-        self._own_lines = _own_lines(provider)
-        self._own_names = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
-        """What the config sets goes instead of the app's, or ours, of that name."""
-        self._starts = {
-            name.value: self._start(path)
-            for name, path in provider.paths.items()
-            if "{model}" not in path
-        }
-        self._timeouts = _Timeouts(provider)
+        self._header_lines = HeaderLines(provider)
+        self._starts = _starts(provider)
+        self._stream_timeouts = ExchangeTimeouts(
+            connect_s=provider.timeouts.connect_s,
+            first_byte_s=provider.timeouts.first_byte_s,
+            response_s=None,
+            idle_s=provider.timeouts.stream_idle_s,
+        )
+        self._whole_timeouts = ExchangeTimeouts(
+            connect_s=provider.timeouts.connect_s,
+            first_byte_s=None,
+            response_s=provider.timeouts.response_s,
+            idle_s=None,
+        )
 
     @property
     def own_lines(self) -> tuple[bytes, ...]:
-        """The entry's credential and configured headers."""
-        return self._own_lines
+        """The header lines of the entry's credential and of its configured headers."""
+        return self._header_lines.own
 
-    async def renew_credential(self) -> bool:
-        """Read the files of the entry's key and headers again; whether another credential is sent
-        from now on.
+    async def reload_credential(self) -> bool:
+        """Read the files of the entry's key and headers again.
+
+        Returns: whether they hold another usable credential, which is sent from now on.
         """
-        renewed = await asyncio.to_thread(_renewed, self.provider)
+        renewed = await asyncio.to_thread(_with_secrets_read_again, self.provider)
         if renewed is None:
             return False
         self.provider = renewed
-        self._own_lines = _own_lines(renewed)
+        self._header_lines = HeaderLines(renewed)
         return True
 
-    def timeouts_of(self, *, is_stream: bool) -> ExchangeTimeouts:
-        """The provider's timeouts, for a question of our own."""
-        return self._timeouts.of(is_stream=is_stream, left_s=None)
+    def timeouts(self, *, is_stream: bool, left_s: float | None = None) -> ExchangeTimeouts:
+        """Return the provider's timeouts for a stream or a whole response.
 
-    def timeouts(self, call: Call, *, left_s: float | None) -> ExchangeTimeouts:
-        """The provider's timeouts, shortened by what is left of the app's patience."""
-        return self._timeouts.of(is_stream=call.facts.wants_stream, left_s=left_s)
+        Args: ``left_s`` is how long the app will still wait; it shortens timeouts, and never
+            lengthens one.
+        """
+        timeouts = self._stream_timeouts if is_stream else self._whole_timeouts
+        return timeouts if left_s is None else _shortened(timeouts, max(left_s, _LEAST_TIMEOUT_S))
 
     def request(
         self, call: Call, candidate: Candidate
     ) -> tuple[bytes, Sequence[bytes | memoryview]]:
-        """The head and the body's pieces for one attempt: the app's bytes with only the ``model``
-        value changed.
+        """Return the head and the body's pieces of one attempt. The body is the app's, byte for
+        byte but for the value of ``model``.
         """
-        if call.endpoint.operation is Operation.PASSTHROUGH:
+        operation = call.endpoint.operation
+        if operation is Operation.PASSTHROUGH:
             length = None if not call.body and call.method in _BODILESS else len(call.body)
             return self._head(call, candidate, length), (call.body,) if call.body else ()
         pieces = patch_body(call.body, call.facts, candidate.upstream_model)
         length = pieces_length(pieces)
         start = self._starts.get(call.endpoint.dialect)
-        if start is None or call.query or call.endpoint.operation is Operation.COUNT_TOKENS:
+        if start is None or call.query or operation is Operation.COUNT_TOKENS:
             return self._head(call, candidate, length), pieces
-        return b"%b%bContent-Length: %d\r\n\r\n" % (
-            start,
-            b"".join(self._lines(call)),
-            length,
-        ), pieces
+        lines = b"".join(self._header_lines.for_call(call))
+        return b"%b%bContent-Length: %d\r\n\r\n" % (start, lines, length), pieces
 
     def _head(self, call: Call, candidate: Candidate, length: int | None) -> bytes:
-        host = self.provider.http_host
         return request_head(
-            call.method, self._target(call, candidate), host, self._lines(call), length
+            call.method,
+            self._target(call, candidate),
+            self.provider.http_host,
+            self._header_lines.for_call(call),
+            length,
         )
 
-    def _start(self, path: str) -> bytes:
-        """Request line and Host of a call without a query: the same for every call of a dialect."""
-        return request_head("POST", path, self.provider.http_host, (), None)[:-2]
-
     def _target(self, call: Call, candidate: Candidate) -> str:
+        """Return path and query of an attempt."""
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
-            return _passed(call.endpoint.path, self.provider.base_path) + call.query
+            return _passthrough_path(call.endpoint.path, self.provider.base_path) + call.query
         if operation is Operation.COUNT_TOKENS:
             path = self.provider.count_tokens_path or ""
         else:
-            path = self._paths[call.dialect.value]
+            path = self.provider.paths[call.endpoint.dialect]
         if "{model}" in path:
-            # A wildcard's model is the client's to name: it must not reach another path.
+            # The caller may invent the model behind a wildcard: quoted, it can reach no other path.
             path = path.replace("{model}", quote(candidate.upstream_model, safe=""))
         if call.query and "?" in path:
             return f"{path}&{call.query[1:]}"
         return path + call.query
 
-    def _lines(self, call: Call) -> list[bytes]:
+
+class HeaderLines:
+    r"""The header lines of one provider's requests, each as ``Name: value\r\n``."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.own = _own_lines(provider)
+        """The entry's credential and its configured headers."""
+        self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
+        """Names whose lines, the app's or ours, are dropped: the config sets them."""
+        self._is_anthropic = provider.kind is ProviderKind.ANTHROPIC
+        self._passthrough_auth = provider.passthrough_auth
+        self._accept_encoding_passthrough = provider.accept_encoding_passthrough
+        self._propagate_trace = provider.propagate_trace
+
+    def for_call(self, call: Call) -> list[bytes]:
+        """Return all lines of an attempt but Host and Content-Length."""
         headers = call.headers
         lines = [*headers.common]
         if self._is_anthropic:
             lines += headers.anthropic_family
-            if not headers.has_anthropic_version and call.dialect is DialectName.MESSAGES:
+            if not headers.has_anthropic_version and call.dialect == MESSAGES:
                 lines.append(_ANTHROPIC_VERSION)
         else:
             lines += headers.openai_family
@@ -149,130 +160,23 @@ class ProviderClient:
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace))
-        if self._own_names:
+        if self._replaced:
             lines = [
-                line for line in lines if line[: line.index(b":")].lower() not in self._own_names
+                line for line in lines if line[: line.index(b":")].lower() not in self._replaced
             ]
-        return [*self._own_lines, *lines]
+        return [*self.own, *lines]
 
 
-class _Timeouts:
-    """A provider's timeouts in the two shapes that calls have, made once."""
+def _starts(provider: Provider) -> dict[str, bytes]:
+    """Return, by dialect, the request line and Host that all its calls without a query begin with.
 
-    def __init__(self, provider: Provider) -> None:
-        given = provider.timeouts
-        self._stream = ExchangeTimeouts(
-            connect_s=given.connect_s,
-            first_byte_s=given.first_byte_s,
-            response_s=None,
-            idle_s=given.stream_idle_s,
-        )
-        self._whole = ExchangeTimeouts(
-            connect_s=given.connect_s, first_byte_s=None, response_s=given.response_s, idle_s=None
-        )
-
-    def of(self, *, is_stream: bool, left_s: float | None) -> ExchangeTimeouts:
-        chosen = self._stream if is_stream else self._whole
-        if left_s is None:
-            return chosen
-        left_s = max(left_s, 0.001)
-        return ExchangeTimeouts(
-            connect_s=min(chosen.connect_s, left_s),
-            first_byte_s=None if chosen.first_byte_s is None else min(chosen.first_byte_s, left_s),
-            response_s=None if chosen.response_s is None else min(chosen.response_s, left_s),
-            idle_s=chosen.idle_s,
-        )
-
-
-class ProviderRegistry:
-    """All providers by entry name; entries of one origin share a pool.
-
-    Raises: ConfigError where a provider's certificates or keys cannot be used.
+    A dialect whose path holds the model's name has none.
     """
-
-    def __init__(
-        self,
-        providers: Iterable[Provider],
-        make_tls: Callable[[TlsFiles], ssl.SSLContext],
-        write: Write | None = None,
-        dialer: Dialer | None = None,
-    ) -> None:
-        self.links: dict[str, ProviderClient] = {}
-        self._pools: dict[tuple[Origin, TlsFiles], Pool] = {}
-        self._first_entries: dict[tuple[Origin, TlsFiles], str] = {}
-        self._dialer = dialer or Dialer()
-        contexts: dict[TlsFiles, ssl.SSLContext] = {}
-        for provider in providers:
-            origin = Origin(provider.scheme, provider.host, provider.port, provider.server_name)
-            key = origin, provider.tls_files
-            if key not in self._pools:
-                context = (
-                    _context(provider, contexts, make_tls) if provider.scheme == "https" else None
-                )
-                self._pools[key] = Pool(
-                    origin, ssl_context=context, write=write, dialer=self._dialer
-                )
-                self._first_entries[key] = provider.name
-            self.links[provider.name] = ProviderClient(provider, self._pools[key])
-
-    def connections(self) -> Iterator[Connections]:
-        """What each pool holds now."""
-        for key, pool in self._pools.items():
-            yield Connections(self._first_entries[key], pool.active, pool.idle)
-
-    async def aclose(self) -> None:
-        """Close every pool."""
-        for pool in self._pools.values():
-            await pool.aclose()
-        await self._dialer.aclose()
-
-
-def _context(
-    provider: Provider,
-    contexts: dict[TlsFiles, ssl.SSLContext],
-    make_tls: Callable[[TlsFiles], ssl.SSLContext],
-) -> ssl.SSLContext:
-    """The context for a provider's files, made once for all entries that have the same."""
-    files = provider.tls_files
-    context = contexts.get(files)
-    if context is None:
-        try:
-            context = contexts[files] = make_tls(files)
-        except (OSError, ValueError) as error:
-            reason = (
-                getattr(error, "reason", None)
-                or getattr(error, "strerror", None)
-                or type(error).__name__
-            )
-            raise ConfigError(
-                [f"provider {provider.name}: its tls files cannot be used: {reason}"]
-            ) from error
-    return context
-
-
-def _renewed(provider: Provider) -> Provider | None:
-    """The provider with the secrets that its files hold now; None where they are the same, or
-    cannot be sent.
-    """
-    key = None if provider.access_key is None else provider.access_key.renewed()
-    headers = {name: value.renewed() for name, value in provider.headers}
-    new = [secret for secret in (key, *headers.values()) if secret is not None]
-    if not new or not all(is_header_value(secret.reveal()) for secret in new):
-        return None
-    return msgspec.structs.replace(
-        provider,
-        access_key=key or provider.access_key,
-        headers=tuple((name, headers[name] or value) for name, value in provider.headers),
-    )
-
-
-def _passed(path: str, base_path: str) -> str:
-    """Where a passthrough path is at the provider: ``base_path`` stands for ``/v1``; another
-    version stays itself.
-    """
-    if _OTHER_VERSION.match(path) is not None:
-        return path
-    return base_path + path.removeprefix("/v1")
+    return {
+        name: request_head("POST", path, provider.http_host, (), None)[:-2]
+        for name, path in provider.paths.items()
+        if "{model}" not in path
+    }
 
 
 def _own_lines(provider: Provider) -> tuple[bytes, ...]:
@@ -287,3 +191,38 @@ def _own_lines(provider: Provider) -> tuple[bytes, ...]:
             lines.append(f"Authorization: Bearer {key}\r\n")
     lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
     return tuple(line.encode() for line in lines)
+
+
+def _shortened(timeouts: ExchangeTimeouts, left_s: float) -> ExchangeTimeouts:
+    first_byte_s, response_s = timeouts.first_byte_s, timeouts.response_s
+    return ExchangeTimeouts(
+        connect_s=min(timeouts.connect_s, left_s),
+        first_byte_s=None if first_byte_s is None else min(first_byte_s, left_s),
+        response_s=None if response_s is None else min(response_s, left_s),
+        idle_s=timeouts.idle_s,
+    )
+
+
+def _with_secrets_read_again(provider: Provider) -> Provider | None:
+    """Return the provider with the secrets that its files hold now; None where they are the same
+    as before, or cannot be sent.
+    """
+    key = None if provider.access_key is None else provider.access_key.renewed()
+    headers = {name: value.renewed() for name, value in provider.headers}
+    new = [secret for secret in (key, *headers.values()) if secret is not None]
+    if not new or not all(is_header_value(secret.reveal()) for secret in new):
+        return None
+    return msgspec.structs.replace(
+        provider,
+        access_key=key or provider.access_key,
+        headers=tuple((name, headers[name] or value) for name, value in provider.headers),
+    )
+
+
+def _passthrough_path(path: str, base_path: str) -> str:
+    """Return where a passthrough path is at the provider: below ``base_path``, which takes the
+    place of ``/v1``. A path of another version is sent unchanged.
+    """
+    if _OTHER_VERSION.match(path) is not None:
+        return path
+    return base_path + path.removeprefix("/v1")

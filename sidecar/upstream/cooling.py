@@ -1,9 +1,7 @@
 """Which candidates are better left alone for a while. Pure: time and jitter are passed in.
 
-Kept by entry and model: an entry has one credential. Nothing here refuses a call; a plan is only
-reordered.
-
-Source of the rules: contract.md, "What a failure means" and "Cooling".
+State is kept by provider entry and model, since an entry has one credential. No call is ever
+refused for it; the candidates of a plan are only reordered.
 """
 
 from __future__ import annotations
@@ -13,89 +11,80 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.upstream.failure import Failure, Hold
+from sidecar.upstream.failure import Failure, Penalty
 
 EJECTED_S: Final = 300.0
-"""How long a key, an account or a model that was refused goes last, unless the config is reloaded
-before.
+"""How long an entry whose key, account or model was refused goes last, unless the config is
+reloaded before.
 """
 
 _FIRST_S: Final = 1.0
 _LONGEST_S: Final = 30.0
 _FORGIVEN_S: Final = 60.0
-"""A candidate that has not failed for so long after its time starts again with the shortest."""
+"""A candidate that does not fail for so long after a cooldown starts anew with the shortest one."""
 _KEPT_AT_MOST: Final = 1024
-"""Candidates; a wildcard's model names are the clients' to invent."""
+"""Candidates; a wildcard's model names are the callers' to invent."""
 
 
-class _Held:
-    """A candidate that failed. On the monotonic clock."""
+class Cooldown:
+    """A candidate that failed. Times are on the monotonic clock."""
 
     __slots__ = ("due_s", "failed_s", "is_ejected", "metric_model", "streak")
 
     def __init__(self, now_s: float, metric_model: str) -> None:
         self.metric_model = metric_model
-        """As metrics name the model: a wildcard's are the clients' to invent."""
+        """As metrics name the model: a wildcard's own names are the callers' to invent."""
         self.failed_s = now_s
         self.due_s = now_s
+        """When the candidate is to be used again."""
         self.streak = 0
-        """Failures one after another, at most one for each time that it was let alone."""
+        """Failures one after another. Those that come before `due_s` count as one."""
         self.is_ejected = False
 
 
 class Cooling:
-    """What failures have told, for the life of a config."""
+    """The cooldowns of all candidates that failed lately."""
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         """Args: ``jitter`` is uniform in [0, 1)."""
-        self._held: dict[tuple[str, str], _Held] = {}
+        self.cooldowns: dict[tuple[str, str], Cooldown] = {}
+        """By provider entry and model. Where it is empty, `order` changes nothing and
+        `observe_served` has nothing to learn: a call that finds it empty calls neither.
+        """
         self._jitter = jitter
 
-    def observe(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
-        """An attempt at ``candidate`` failed. Failures that leave candidates alone change
-        nothing.
-        """
-        if failure.hold is Hold.NONE:
+    def observe_failure(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
+        """An attempt at ``candidate`` failed. Without a penalty nothing changes."""
+        if failure.penalty is Penalty.NONE:
             return
-        key = _key_of(candidate)
-        held = self._held.pop(key, None)
-        if held is None or now_s >= held.due_s + _FORGIVEN_S:
-            held = _Held(now_s, candidate.metric_model)
+        key = candidate.provider, candidate.upstream_model
+        cooldown = self.cooldowns.pop(key, None)
+        if cooldown is None or now_s >= cooldown.due_s + _FORGIVEN_S:
+            cooldown = Cooldown(now_s, candidate.metric_model)
         # Calls that were under way together fail together: they count once.
-        if now_s >= held.due_s:
-            held.streak += 1
-            held.is_ejected = False
-        held.failed_s = now_s
-        held.is_ejected = held.is_ejected or failure.hold is Hold.EJECT
-        held.due_s = max(held.due_s, now_s + self._wait_s(failure, held.streak))
-        if len(self._held) >= _KEPT_AT_MOST:
-            del self._held[next(iter(self._held))]
-        self._held[key] = held
+        if now_s >= cooldown.due_s:
+            cooldown.streak += 1
+            cooldown.is_ejected = False
+        cooldown.failed_s = now_s
+        cooldown.is_ejected = cooldown.is_ejected or failure.penalty is Penalty.EJECT
+        cooldown.due_s = max(cooldown.due_s, now_s + self._wait_s(failure, cooldown.streak))
+        if len(self.cooldowns) >= _KEPT_AT_MOST:
+            del self.cooldowns[next(iter(self.cooldowns))]
+        self.cooldowns[key] = cooldown
 
-    def served(self, candidate: Candidate, sent_s: float) -> None:
-        """A call that was sent at ``sent_s`` was served: a candidate that failed before that has
-        recovered.
-        """
-        if not self._held:
-            return
-        key = _key_of(candidate)
-        held = self._held.get(key)
-        if held is not None and sent_s >= held.failed_s:
-            del self._held[key]
-
-    @property
-    def holds_any(self) -> bool:
-        """Whether any candidate has failed lately: where none has, `order` changes nothing."""
-        return bool(self._held)
+    def observe_served(self, candidate: Candidate, sent_s: float) -> None:
+        """A call sent at ``sent_s`` was served: a candidate that failed before has recovered."""
+        key = candidate.provider, candidate.upstream_model
+        cooldown = self.cooldowns.get(key)
+        if cooldown is not None and sent_s >= cooldown.failed_s:
+            del self.cooldowns[key]
 
     def order(self, plan: Plan, now_s: float) -> Plan:
-        """The plan with its cooling and ejected candidates last, the one due soonest first among
-        them.
+        """Return the plan with its cooling and ejected candidates last, the one due soonest first
+        among them.
 
-        Where all are held, that one alone is tried: its answer is the app's.
+        Where all of them cool, only that one is tried: the app gets its reply, whatever it is.
         """
-        if not self._held:
-            return plan
         ready: list[Candidate] = []
         waiting: list[tuple[float, int, Candidate]] = []
         for at, candidate in enumerate(plan.candidates):
@@ -106,45 +95,38 @@ class Cooling:
                 waiting.append((due_s, at, candidate))
         if not waiting:
             return plan
-        waiting.sort(key=lambda held: held[:2])
+        waiting.sort(key=lambda entry: entry[:2])
         candidates = (*ready, *(candidate for _, _, candidate in waiting))
         return Plan(candidates, plan.max_attempts if ready else 1)
 
     def due_s(self, candidate: Candidate, now_s: float) -> float | None:
-        """When a held candidate's time is over, on the monotonic clock; None where it is not
-        held.
+        """Return when the candidate's cooldown ends, on the monotonic clock; None where it does
+        not cool now.
         """
-        held = self._held.get(_key_of(candidate))
-        return None if held is None or now_s >= held.due_s else held.due_s
+        cooldown = self.cooldowns.get((candidate.provider, candidate.upstream_model))
+        return None if cooldown is None or now_s >= cooldown.due_s else cooldown.due_s
 
     def reset_ejections(self, provider: str) -> None:
-        """What an entry was ejected for has been mended."""
-        for key in [
-            key for key, held in self._held.items() if key[0] == provider and held.is_ejected
-        ]:
-            del self._held[key]
+        """End the ejections of an entry: what it was ejected for has been mended."""
+        for key, cooldown in list(self.cooldowns.items()):
+            if key[0] == provider and cooldown.is_ejected:
+                del self.cooldowns[key]
 
     def ejected(self, now_s: float) -> list[tuple[str, str]]:
-        """(entry, model as metrics name it) of what is ejected now, each once: the ``ejected``
-        gauge.
-        """
+        """Return what is ejected now, as (entry, model as metrics name it), each once."""
         # Metrics are rendered in another thread, while calls go on to fail: the copy is one step of
         # the interpreter.
         ejected = (
-            (key[0], held)
-            for key, held in list(self._held.items())
-            if held.is_ejected and now_s < held.due_s
+            (key[0], cooldown.metric_model)
+            for key, cooldown in list(self.cooldowns.items())
+            if cooldown.is_ejected and now_s < cooldown.due_s
         )
-        return list(dict.fromkeys((provider, held.metric_model) for provider, held in ejected))
+        return list(dict.fromkeys(ejected))
 
     def _wait_s(self, failure: Failure, streak: int) -> float:
-        if failure.hold is Hold.EJECT:
+        if failure.penalty is Penalty.EJECT:
             return max(EJECTED_S, failure.retry_after_s or 0.0)
         if failure.retry_after_s is not None:
             return failure.retry_after_s
         # The exponent is bounded so that no streak can overflow it.
         return min(_LONGEST_S, _FIRST_S * 2.0 ** min(streak - 1, 10) * (1.0 + self._jitter()))
-
-
-def _key_of(candidate: Candidate) -> tuple[str, str]:
-    return candidate.provider, candidate.upstream_model

@@ -1,7 +1,5 @@
-"""Keys that a provider refused are read again from their files: secrets are rotated under a running
+"""A key that a provider refused is read again from its file: secrets are rotated under a running
 process.
-
-Source of the rules: contract.md, "What a failure means", our credential.
 """
 
 from __future__ import annotations
@@ -18,57 +16,57 @@ _log: Final = logging.getLogger("sidecar.upstream")
 
 
 class CredentialReloader:
-    """Reads refused keys again, in the background: no call waits for a disk."""
+    """Reads refused keys again in tasks of its own, so that no call waits for a disk."""
 
     def __init__(
         self,
-        links: Mapping[str, ProviderClient],
-        cooling: Callable[[], Cooling],
-        clock_s: Callable[[], float],
+        clients: Mapping[str, ProviderClient],
+        cooling: Cooling,
+        monotonic_s: Callable[[], float],
     ) -> None:
-        """Args: ``clock_s`` is monotonic."""
-        self._links = links
+        self._clients = clients
         self._cooling = cooling
-        self._clock_s = clock_s
+        self._monotonic_s = monotonic_s
         self._tasks = Tasks()
         self._under_way: set[str] = set()
-        self._renewed_s: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._reloaded_s: dict[str, float] = {}
+        self._reported: set[str] = set()
+        """Entries whose file held no other key: logged once, until it holds one."""
 
     def is_outdated(self, provider: str, sent_s: float) -> bool:
-        """Whether a call that was sent then had an older key than the one in use: its refusal says
-        nothing of that.
+        """Return whether a call sent at ``sent_s`` carried an older key than the one in use: its
+        refusal says nothing about the new key.
         """
-        return sent_s < self._renewed_s.get(provider, 0.0)
+        return sent_s < self._reloaded_s.get(provider, 0.0)
 
-    def refused(self, provider: str) -> None:
-        """An entry's key was refused. Where its file holds another by now, that one is used from
-        then on, and the entry is ejected no more.
+    def reload(self, provider: str) -> None:
+        """Read the files of an entry whose key was refused. If they hold another key, use it from
+        then on and end the entry's ejection.
         """
         if provider not in self._under_way:
             self._under_way.add(provider)
-            self._tasks.spawn(self._renew(provider), name="read a refused key again")
+            self._tasks.spawn(self._reload(provider), name="read a refused key again")
 
     async def aclose(self) -> None:
-        """Give up what is under way."""
+        """Cancel what is under way."""
         await self._tasks.aclose()
 
-    async def _renew(self, provider: str) -> None:
+    async def _reload(self, provider: str) -> None:
         try:
-            is_new = await self._links[provider].renew_credential()
+            is_new = await self._clients[provider].reload_credential()
         finally:
             self._under_way.discard(provider)
         if is_new:
-            self._renewed_s[provider] = self._clock_s()
-            self._cooling().reset_ejections(provider)
-            self._told.discard(provider)
+            self._reloaded_s[provider] = self._monotonic_s()
+            self._cooling.reset_ejections(provider)
+            self._reported.discard(provider)
             _log.warning(
                 "provider %s refused its key; its file holds another one, which is used "
                 "from now on",
                 provider,
             )
-        elif provider not in self._told:
-            self._told.add(provider)
+        elif provider not in self._reported:
+            self._reported.add(provider)
             _log.error(
                 "provider %s refused its key, and no other one is known; the entry goes last",
                 provider,

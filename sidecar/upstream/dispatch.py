@@ -1,12 +1,8 @@
-"""The walk over a plan's candidates until one of them serves the call.
-
-Source of the rules: contract.md, "What a failure means" and the last rows of "Errors".
-"""
+"""Sends a call to the candidates of its plan, one after the other, until one of them serves it."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from typing import Final
 
@@ -26,22 +22,17 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import Reply
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
+from sidecar.upstream.attempts import Dispatched, FailureRecord
 from sidecar.upstream.buffered_reply import BufferedReply
-from sidecar.upstream.client import ProviderRegistry
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
-from sidecar.upstream.dispatched import Dispatched, Failed
-from sidecar.upstream.failure import (
-    Failure,
-    classify_answer,
-    classify_error,
-    is_curable,
-)
-from sidecar.upstream.latency import FirstByteAverages
+from sidecar.upstream.failure import Failure, classify_error, classify_reply
+from sidecar.upstream.latency import FAILED_S, FirstByteAverages
+from sidecar.upstream.registry import ProviderRegistry
 
 _log: Final = logging.getLogger("sidecar.upstream")
 
-_ERROR_OUTCOMES: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
+_OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
     (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
     (UpstreamReset, AttemptOutcome.CONNECT_FAILED),
     (UpstreamTimeout, AttemptOutcome.TIMEOUT),
@@ -49,108 +40,58 @@ _ERROR_OUTCOMES: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] =
     (asyncio.CancelledError, AttemptOutcome.CANCELLED),
 )
 
-_OUTCOMES_OF_RESULT: Final = {
+_OUTCOME_OF_RESULT: Final = {
     CallOutcome.INCOMPLETE: AttemptOutcome.CUT,
     CallOutcome.CANCELLED: AttemptOutcome.CANCELLED,
 }
 
 
-class _Walk:
-    """What one call's attempts have come to so far."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.attempts = 0
-        self.failed: list[Failed] = []
-        self.answer: Dispatched | None = None
-        """The error answer that the app gets if no candidate serves."""
-        self.error: UpstreamError | None = None
-        self.is_cured_by_retry = False
-        """Whether `answer` or `error`, whichever came first, may be cured by a retry: no later one
-        may mask it.
-        """
-
-    def keep(self, dispatched: Dispatched) -> None:
-        """An error answer: the first one that a retry could cure goes before all others."""
-        if self.is_cured_by_retry:
-            dispatched.reply.abort()
-            return
-        self.drop()
-        self.answer = dispatched
-        self.is_cured_by_retry = is_curable(dispatched.reply.status)
-
-    def note(self, error: UpstreamError) -> None:
-        """No answer at all."""
-        if not self.is_cured_by_retry:
-            self.drop()
-            self.error = error
-            self.is_cured_by_retry = True
-
-    def drop(self) -> None:
-        """Something better has come."""
-        if self.answer is not None:
-            self.answer.reply.abort()
-        self.answer = self.error = None
-
-    def end(self) -> Dispatched:
-        """What the app gets. Raises: UpstreamError where nobody answered."""
-        if self.answer is not None:
-            return dataclasses.replace(
-                self.answer, attempts=self.attempts, failed=tuple(self.failed)
-            )
-        assert self.error is not None  # each attempt ends in one or the other
-        self.error.attempts = self.attempts
-        raise self.error
-
-
 class Dispatcher:
-    """Sends a call to its plan's candidates, and remembers how they did."""
+    """Sends calls to candidates, and remembers how the candidates did."""
 
-    def __init__(self, cluster: ProviderRegistry, clock: Clock, observers: Observers) -> None:
+    def __init__(self, registry: ProviderRegistry, clock: Clock, observers: Observers) -> None:
         self.cooling = Cooling()
         self.averages = FirstByteAverages()
-        self._links = cluster.links
+        self._clients = registry.clients
         self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
-        self._renewal = CredentialReloader(cluster.links, lambda: self.cooling, clock.monotonic_s)
+        self._reloader = CredentialReloader(registry.clients, self.cooling, clock.monotonic_s)
 
     async def aclose(self) -> None:
-        """Give up what runs beside calls."""
-        await self._renewal.aclose()
+        """Cancel the reading of credentials that runs beside calls."""
+        await self._reloader.aclose()
 
     async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
-        """Send ``call`` to the plan's candidates, one after the other, until one answers with less
-        than 400.
+        """Send ``call`` to the plan's candidates, one after the other, until one replies with a
+        status below 400.
 
-        Returns: that answer, or where none serves the error answer that tells the app most.
-        Raises: UpstreamError subclasses, where nobody answered.
+        Returns: that reply, or where no candidate serves the error reply that tells the app most.
+        Raises: UpstreamError subclasses, where no candidate replied.
         """
-        began_s = self._monotonic_s()
-        meant = plan.candidates[0]
-        if self.cooling.holds_any:
-            plan = self.cooling.order(_in_one_name(plan, meant), began_s)
+        sent_s = self._monotonic_s()
+        intended = plan.candidates[0]
+        if self.cooling.cooldowns:
+            plan = self.cooling.order(_in_own_name(plan, intended), sent_s)
         candidate = plan.candidates[0]
         try:
-            reply = await self._send(call, candidate, began_s)
+            reply = await self._send(call, candidate, sent_s)
         except UpstreamError as error:
-            walk = _Walk(call)
-            self._fail(walk, candidate, error)
+            record = FailureRecord()
+            self._record_error(record, candidate, error)
         else:
-            head_s = self._monotonic_s()
             if reply.status < 400:
-                self.cooling.served(candidate, began_s)
-                return Dispatched(reply, candidate, 1, began_s, head_s)
-            walk = _Walk(call)
-            await self._refuse(
-                walk,
-                Dispatched(reply, candidate, 1, began_s, head_s),
-                is_last=len(plan.candidates) < 2,
+                if self.cooling.cooldowns:
+                    self.cooling.observe_served(candidate, sent_s)
+                return Dispatched(reply, candidate, 1, sent_s, self._monotonic_s())
+            record = FailureRecord()
+            await self._record_reply(
+                call, record, candidate, reply, sent_s, is_last=len(plan.candidates) < 2
             )
-        return await self._walk_on(walk, _in_one_name(plan, meant))
+        return await self._fail_over(call, _in_own_name(plan, intended), record)
 
     def is_cooling(self, candidate: Candidate) -> bool:
-        """Whether a candidate cools, or is ejected, now."""
+        """Return whether a candidate cools, or is ejected, now."""
         return self.cooling.due_s(candidate, self._monotonic_s()) is not None
 
     def observe(
@@ -161,183 +102,183 @@ class Dispatcher:
         now_s: float,
         first_piece_s: float | None = None,
     ) -> None:
-        """The answer that was relayed has ended with ``result``; the first bytes of its body came
-        at ``first_piece_s``: a server that sends its head before it thinks is no faster for it.
+        """Learn from a relayed reply that has ended, and report its attempt.
+
+        Args: ``result`` is how the relay ended; ``first_piece_s`` is when the first bytes of the
+            body came. Some servers send the head before they think, which makes them no faster.
         """
         is_heard = AttemptEnded in self._observers.heard and not dispatched.is_reported
         if not is_heard and not call.facts.wants_stream:
             return
-        first_byte_s = (
-            dispatched.head_s if first_piece_s is None else first_piece_s
-        ) - dispatched.sent_s
+        began_s = dispatched.head_s if first_piece_s is None else first_piece_s
+        first_byte_s = began_s - dispatched.sent_s
         status = dispatched.reply.status
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)
         if not is_heard:
             return
-        outcome = _OUTCOMES_OF_RESULT.get(result) or outcome_of_status(status)
+        outcome = _OUTCOME_OF_RESULT.get(result) or outcome_of_status(status)
         total_s = now_s - dispatched.sent_s
         attempt = Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
         self._observers.emit(AttemptEnded(call, attempt))
 
     async def _send(self, call: Call, candidate: Candidate, now_s: float) -> Reply:
-        link = self._links[candidate.provider]
-        head, pieces = link.request(call, candidate)
+        """Send one attempt and return its reply once the head is here; with a stream that is not
+        an error, once its first bytes are, since until then another candidate may serve.
+        """
+        client = self._clients[candidate.provider]
+        head, pieces = client.request(call, candidate)
+        wants_stream = call.facts.wants_stream
         left_s = (
             None
             if call.client_timeout_s is None
             else call.admitted_s + call.client_timeout_s - now_s
         )
+        timeouts = client.timeouts(is_stream=wants_stream, left_s=left_s)
         try:
-            reply = await link.pool.send(
-                head, pieces, link.timeouts(call, left_s=left_s), method=call.method
-            )
-            if call.facts.wants_stream and reply.status < 400:
-                await (
-                    reply.begin()
-                )  # until then nothing has gone to the app, and another candidate may serve
+            reply = await client.pool.send(head, pieces, timeouts, method=call.method)
+            if wants_stream and reply.status < 400:
+                await reply.begin()
         except (SidecarError, asyncio.CancelledError) as error:
-            self._report(call, candidate, _outcome_of_error(error), self._monotonic_s() - now_s)
+            if AttemptEnded in self._observers.heard:
+                total_s = self._monotonic_s() - now_s
+                attempt = Attempt(candidate, _outcome_of_error(error), None, None, total_s)
+                self._observers.emit(AttemptEnded(call, attempt))
             raise
         return reply
 
-    async def _walk_on(self, walk: _Walk, plan: Plan) -> Dispatched:
+    async def _fail_over(self, call: Call, plan: Plan, record: FailureRecord) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve."""
-        call = walk.call
         left = list(plan.candidates[1:])
+        failed = record.failed
         try:
-            while left and walk.attempts < plan.max_attempts and self._may_go_on(walk):
-                candidate, before = left.pop(0), walk.failed[-1]
-                began_s = self._monotonic_s()
+            while left and len(failed) < plan.max_attempts and self._may_go_on(call, record):
+                candidate, before = left.pop(0), failed[-1]
+                sent_s = self._monotonic_s()
                 if FailedOver in self._observers.heard:
                     reason = before.failure.failure_class
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
-                    reply = await self._send(call, candidate, began_s)
+                    reply = await self._send(call, candidate, sent_s)
                 except UpstreamError as error:
-                    self._fail(walk, candidate, error)
+                    self._record_error(record, candidate, error)
                     continue
-                dispatched = Dispatched(
-                    reply, candidate, walk.attempts + 1, began_s, self._monotonic_s()
-                )
                 if reply.status < 400:
-                    self.cooling.served(candidate, began_s)
-                    walk.drop()
-                    return dataclasses.replace(dispatched, failed=tuple(walk.failed))
-                await self._refuse(
-                    walk, dispatched, is_last=not left or walk.attempts + 1 >= plan.max_attempts
-                )
+                    head_s = self._monotonic_s()
+                    if self.cooling.cooldowns:
+                        self.cooling.observe_served(candidate, sent_s)
+                    record.abort_shown()
+                    attempts = len(failed) + 1
+                    return Dispatched(reply, candidate, attempts, sent_s, head_s, tuple(failed))
+                is_last = not left or len(failed) + 1 >= plan.max_attempts
+                await self._record_reply(call, record, candidate, reply, sent_s, is_last=is_last)
         except BaseException:
-            walk.drop()
+            record.abort_shown()
             raise
-        return walk.end()
+        return record.result()
 
-    def _may_go_on(self, walk: _Walk) -> bool:
-        call = walk.call
-        if (
-            not walk.failed[-1].failure.may_try_next
-            or call.endpoint.operation is Operation.PASSTHROUGH
-        ):
+    def _may_go_on(self, call: Call, record: FailureRecord) -> bool:
+        """Return whether the last failure and the app's timeout allow another attempt."""
+        if not record.failed[-1].failure.may_try_next:
             return False
-        return (
-            call.client_timeout_s is None
-            or self._monotonic_s() < call.admitted_s + call.client_timeout_s
-        )
+        if call.endpoint.operation is Operation.PASSTHROUGH:
+            return False
+        timeout_s = call.client_timeout_s
+        return timeout_s is None or self._monotonic_s() < call.admitted_s + timeout_s
 
-    def _fail(self, walk: _Walk, candidate: Candidate, error: UpstreamError) -> None:
-        """An attempt that brought no answer."""
-        provider = self._links[candidate.provider].provider
+    def _record_error(
+        self, record: FailureRecord, candidate: Candidate, error: UpstreamError
+    ) -> None:
+        """Record an attempt that brought no reply; `_send` has reported it."""
+        provider = self._clients[candidate.provider].provider
         failure = classify_error(
             error, failover_on_response_timeout=provider.failover_on_response_timeout
         )
-        self._hold(candidate, failure)
-        walk.attempts += 1
-        walk.failed.append(Failed(candidate, failure))
-        walk.note(error)
+        self._penalize(candidate, failure)
+        record.add_error(candidate, failure, error)
 
-    async def _refuse(self, walk: _Walk, dispatched: Dispatched, *, is_last: bool) -> None:
-        """An attempt that brought an error: learn what it means, and keep it for the app."""
-        held, candidate = BufferedReply(dispatched.reply), dispatched.candidate
-        held.hold_nowait()
-        if not is_last:
-            await held.hold()
-        failure = classify_answer(
-            held.status,
-            held.beginning,
-            held.headers,
+    async def _record_reply(
+        self,
+        call: Call,
+        record: FailureRecord,
+        candidate: Candidate,
+        reply: Reply,
+        sent_s: float,
+        *,
+        is_last: bool,
+    ) -> None:
+        """Record and report an attempt whose reply is an error.
+
+        Where another candidate may follow, the error's body is waited for to learn what it means.
+        The last one is judged by what has arrived, and goes to the app as it comes.
+        """
+        head_s = self._monotonic_s()
+        buffered = BufferedReply(reply)
+        if not is_last and not buffered.is_whole:
+            await buffered.fill()
+        failure = classify_reply(
+            buffered.status,
+            buffered.beginning,
+            buffered.headers,
             self._clock.unix_s(),
             passthrough_auth=candidate.passthrough_auth,
         )
-        if failure.failure_class is not FailureClass.OUR_CREDENTIAL:
-            self._hold(candidate, failure)
-        elif not self._renewal.is_outdated(candidate.provider, dispatched.sent_s):
-            self._hold(candidate, failure)
-            self._renewal.refused(candidate.provider)
-        walk.attempts += 1
-        walk.failed.append(Failed(candidate, failure))
-        self._report(
-            walk.call,
-            candidate,
-            outcome_of_status(held.status),
-            self._monotonic_s() - dispatched.sent_s,
-            dispatched,
+        is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
+        if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):
+            self._penalize(candidate, failure)
+            if is_our_key:
+                self._reloader.reload(candidate.provider)
+        if AttemptEnded in self._observers.heard:
+            outcome, total_s = outcome_of_status(buffered.status), self._monotonic_s() - sent_s
+            attempt = Attempt(candidate, outcome, buffered.status, head_s - sent_s, total_s)
+            self._observers.emit(AttemptEnded(call, attempt))
+        attempts = len(record.failed) + 1
+        record.add_reply(
+            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_reported=True), failure
         )
-        walk.keep(dataclasses.replace(dispatched, reply=held, is_reported=True))
 
-    def _hold(self, candidate: Candidate, failure: Failure) -> None:
+    def _penalize(self, candidate: Candidate, failure: Failure) -> None:
+        """Let a candidate that failed cool, and count the failure among its first bytes."""
         now_s = self._monotonic_s()
         if failure.needs_alert:
-            place = (
-                candidate.provider,
-                candidate.metric_model,
-            )  # a wildcard's models are the clients' to invent
-            if place not in self.cooling.ejected(now_s):
+            # A wildcard's model names are the callers' to invent: the log names the wildcard.
+            name = candidate.provider, candidate.metric_model
+            if name not in self.cooling.ejected(now_s):
                 _log.error(
                     "provider %s, %s: %s; it goes last for minutes",
-                    *place,
+                    *name,
                     failure.failure_class.value,
                 )
-        self.cooling.observe(candidate, failure, now_s)
+        self.cooling.observe_failure(candidate, failure, now_s)
         if failure.may_try_next:
-            # A refusal in a millisecond must not look fast.
-            self.averages.observe_failure(candidate, now_s)
-
-    def _report(
-        self,
-        call: Call,
-        candidate: Candidate,
-        outcome: AttemptOutcome,
-        total_s: float,
-        dispatched: Dispatched | None = None,
-    ) -> None:
-        if AttemptEnded not in self._observers.heard:
-            return
-        status = first_byte_s = None
-        if dispatched is not None:
-            status, first_byte_s = dispatched.reply.status, dispatched.head_s - dispatched.sent_s
-        attempt = Attempt(candidate, outcome, status, first_byte_s, total_s)
-        self._observers.emit(AttemptEnded(call, attempt))
-
-
-def _outcome_of_error(error: BaseException) -> AttemptOutcome:
-    for kind, outcome in _ERROR_OUTCOMES:
-        if isinstance(error, kind):
-            return outcome
-    return AttemptOutcome.CUT
-
-
-def _in_one_name(plan: Plan, meant: Candidate) -> Plan:
-    """The plan without candidates that would be sent the caller's credential, but for the one that
-    it was ``meant`` for: no other provider gets it, whatever cools or fails.
-    """
-    kept = tuple(each for each in plan.candidates if each is meant or not each.passthrough_auth)
-    return Plan(kept, plan.max_attempts)
+            # A refusal within a millisecond must not look fast.
+            self.averages.observe(candidate, FAILED_S, now_s)
 
 
 def outcome_of_status(status: int) -> AttemptOutcome:
-    """The attempt's outcome as a provider's status tells it."""
+    """Return the outcome of an attempt whose reply ended well, by the reply's status."""
     if status < 400:
         return AttemptOutcome.OK
     if status == 429:
         return AttemptOutcome.RATE_LIMITED
     return AttemptOutcome.SERVER_ERROR if status >= 500 else AttemptOutcome.CLIENT_ERROR
+
+
+def _outcome_of_error(error: BaseException) -> AttemptOutcome:
+    for kind, outcome in _OUTCOME_OF_ERROR:
+        if isinstance(error, kind):
+            return outcome
+    return AttemptOutcome.CUT
+
+
+def _in_own_name(plan: Plan, intended: Candidate) -> Plan:
+    """Return the plan without the candidates that would be sent the caller's credential, but for
+    the one that the call was intended for: no other provider may see that credential.
+    """
+    for each in plan.candidates:
+        if each.passthrough_auth and each is not intended:
+            break
+    else:
+        return plan
+    kept = tuple(each for each in plan.candidates if each is intended or not each.passthrough_auth)
+    return Plan(kept, plan.max_attempts)

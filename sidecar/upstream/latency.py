@@ -1,7 +1,5 @@
-"""How soon each candidate's streams begin: decayed averages, kept by this sidecar for itself. Pure;
+"""How soon each candidate's streams begin: decaying averages of this sidecar's own calls. Pure;
 time is passed in.
-
-Source of the rules: routing.md, "Ranking".
 """
 
 from __future__ import annotations
@@ -16,10 +14,11 @@ FAILED_S: Final = 5.0
 
 _HALF_LIFE_S: Final = 60.0
 _FORGOTTEN_WEIGHT: Final = 1 / 32
-"""Below this an average is forgotten, samples and all, and the candidate is unmeasured again: what
-was slow an hour ago must get its chance. Five samples last seven minutes, a million 25."""
+"""Below this weight an average is forgotten, and the candidate is unmeasured again: one that was
+slow an hour ago must get its chance. Five samples last 7 minutes, a million 25.
+"""
 _KEPT_AT_MOST: Final = 1024
-"""Candidates; a wildcard's model names are the clients' to invent."""
+"""Candidates; a wildcard's model names are the callers' to invent."""
 
 
 class _Average:
@@ -34,7 +33,7 @@ class _Average:
         self.updated_s = now_s
 
     def faded(self, now_s: float) -> float:
-        """What is left of the weight."""
+        """Return what is left of the weight."""
         return self.weight * math.pow(0.5, max(0.0, now_s - self.updated_s) / _HALF_LIFE_S)
 
 
@@ -47,13 +46,13 @@ class FirstByteAverages:
         self._averages: dict[tuple[str, str], _Average] = {}
 
     def observe(self, candidate: Candidate, first_byte_s: float, now_s: float) -> None:
-        """A streamed call's first byte came after ``first_byte_s``. What is no duration is
-        ignored.
+        """A streamed call's first byte came after ``first_byte_s``, or an attempt failed, which
+        counts as `FAILED_S`. A number that is no duration is ignored.
         """
         if not 0.0 <= first_byte_s < math.inf:
             return
-        key = _key_of(candidate)
-        # The newest stands last, so that the first is the one to give up.
+        key = candidate.provider, candidate.upstream_model
+        # The newest goes to the end, so that the first is the one to give up.
         average = self._averages.pop(key, None)
         faded = 0.0 if average is None else average.faded(now_s)
         if average is None or faded < _FORGOTTEN_WEIGHT:
@@ -66,21 +65,11 @@ class FirstByteAverages:
             del self._averages[next(iter(self._averages))]
         self._averages[key] = average
 
-    def observe_failure(self, candidate: Candidate, now_s: float) -> None:
-        """An attempt failed or was shed before its first byte, streamed or not: it counts as 5
-        s.
-        """
-        self.observe(candidate, FAILED_S, now_s)
-
     def expected(self, candidate: Candidate, now_s: float) -> tuple[float, int]:
-        """Expected seconds to first byte, and from how many samples; (NaN, 0) where nothing is
-        known any more.
+        """Return the expected seconds to first byte, and from how many samples; (NaN, 0) where
+        nothing is known.
         """
-        average = self._averages.get(_key_of(candidate))
+        average = self._averages.get((candidate.provider, candidate.upstream_model))
         if average is None or average.faded(now_s) < _FORGOTTEN_WEIGHT:
             return math.nan, 0
         return average.seconds, average.samples
-
-
-def _key_of(candidate: Candidate) -> tuple[str, str]:
-    return candidate.provider, candidate.upstream_model

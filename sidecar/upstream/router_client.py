@@ -1,4 +1,6 @@
-"""A question to a provider in the sidecar's own name: a JSON body there, a whole answer back."""
+"""The router model's provider, asked in the sidecar's own name: a JSON body there, a whole reply
+back.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,15 @@ import dataclasses
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.domain.call import Call, DialectName
+from sidecar.domain.call import CHAT, Call
 from sidecar.domain.errors import UpstreamMalformed
 from sidecar.domain.ids import mint_span_id
 from sidecar.upstream.client import ProviderClient
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 
-_ANSWER_BYTES: Final = 256 * 1024
-"""The router model answers with a line."""
+_REPLY_BYTES: Final = 256 * 1024
+"""The router model replies with a line."""
 _FIXED: Final = (b"Content-Type: application/json\r\n", b"Accept-Encoding: identity\r\n")
 _CREDENTIAL_REFUSED: Final = (401, 403)
 
@@ -22,32 +24,32 @@ _CREDENTIAL_REFUSED: Final = (401, 403)
 class RouterClient:
     """Asks one provider's chat completions."""
 
-    def __init__(self, link: ProviderClient, model: str) -> None:
+    def __init__(self, client: ProviderClient, model: str) -> None:
         """Args: ``model`` is the bare id, for providers that have it in the path."""
-        self._link = link
+        self._client = client
         self._model = model
 
     async def ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
-        """Send ``body`` with the call's request id and a child span of its trace; status and body
-        of the answer.
+        """Send ``body`` with the call's request id and a child span of its trace.
 
-        Raises: UpstreamError subclasses.
+        Returns: status and body of the reply. Raises: UpstreamError subclasses.
         """
-        provider = self._link.provider
-        lines = [*_FIXED, *self._link.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
+        client = self._client
+        provider = client.provider
+        lines = [*_FIXED, *client.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
         if provider.propagate_trace:
             lines.append(trace_lines(dataclasses.replace(call.trace, parent_id=mint_span_id())))
-        path = provider.paths[DialectName.CHAT].replace("{model}", quote(self._model, safe=""))
+        path = provider.paths[CHAT].replace("{model}", quote(self._model, safe=""))
         head = request_head("POST", path, provider.http_host, lines, len(body))
-        reply = await self._link.pool.send(head, [body], self._link.timeouts_of(is_stream=False))
+        reply = await client.pool.send(head, [body], client.timeouts(is_stream=False))
         pieces: list[bytes] = []
         size = 0
         while piece := await reply.read():
             size += len(piece)
-            if size > _ANSWER_BYTES:
+            if size > _REPLY_BYTES:
                 reply.abort()
                 raise UpstreamMalformed("the router model's answer is too long")
             pieces.append(piece)
         if reply.status in _CREDENTIAL_REFUSED:
-            await self._link.renew_credential()  # for the next question
+            await client.reload_credential()  # for the next question
         return reply.status, b"".join(pieces)

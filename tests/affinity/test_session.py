@@ -12,7 +12,7 @@ from sidecar.affinity.session import (
     pattern_of,
     session_of,
 )
-from sidecar.domain.call import ENDPOINTS
+from sidecar.dialects.registry import DIALECTS
 from tests.support.values import a_call
 
 
@@ -141,6 +141,6 @@ def test_patterns_find_what_is_asked_for_and_no_glob_of_a_name(tenant, session, 
 )
 def test_sessions_belong_to_generation_and_token_counts(path, session_id, expected):
     """Embeddings never touch a pin, and a call without a session id stands alone."""
-    call = a_call(endpoint=ENDPOINTS[path], session_id=session_id, tenant="acme")
+    call = a_call(endpoint=DIALECTS.endpoints[path], session_id=session_id, tenant="acme")
 
     assert expected == session_of(call, "openai/gpt-4o")

@@ -22,12 +22,9 @@ TO_BE_PARTED = {
     "sidecar/cli.py",
     "sidecar/cli.py:_parser",
     "sidecar/config/providers.py",
-    "sidecar/http1/connection.py",
     "sidecar/listener/handlers.py",
-    "sidecar/upstream/dispatch.py",
     "sidecar/telemetry/decisions.py:__init__",
     "sidecar/telemetry/metrics.py:__init__",
-    "sidecar/upstream/failure.py",
     "sidecar/wire/headers.py",
     "sidecar/affinity/redis/queries.py",
 }

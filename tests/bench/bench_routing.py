@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from sidecar.dialects.conversation import prompt_facts
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import read_completion
@@ -91,9 +91,7 @@ def completion(seed: random.Random, route: str) -> bytes:
 
 def prepare(form: PromptForm, body: bytes) -> bytes:
     """All that happens between a call's body and the router's request."""
-    return router_request_body(
-        "router", build_prompt(form, prompt_facts(DialectName.CHAT, body).turns)
-    )
+    return router_request_body("router", build_prompt(form, prompt_facts(CHAT, body).turns))
 
 
 def pairs(form: PromptForm) -> tuple[list[float], int]:

@@ -8,12 +8,10 @@ from sidecar.config.address import read_base_url
 from sidecar.config.conventions import BUILT_IN
 from sidecar.config.providers import Provider, ProviderKind, Timeouts, find_router
 from sidecar.config.secret import Secret
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from sidecar.domain.decision import Price
 from tests.config.loading import load, problems, warnings
 
-CHAT, RESPONSES = DialectName.CHAT, DialectName.RESPONSES
-EMBEDDINGS, MESSAGES = DialectName.EMBEDDINGS, DialectName.MESSAGES
 ALL = "dialects: [chat, responses, embeddings, messages]"
 
 
@@ -24,7 +22,7 @@ def provider(entry: str) -> Provider:
 
 def paths(entry: str) -> dict[str, str]:
     """Its paths by dialect."""
-    return {dialect.value: path for dialect, path in provider(entry).paths.items()}
+    return {str(name): path for name, path in provider(entry).paths.items()}
 
 
 @pytest.mark.parametrize(

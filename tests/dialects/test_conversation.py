@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.dialects.conversation import MAX_TURNS, prompt_facts
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 from sidecar.domain.conversation import PromptFacts, Turn
-
-CHAT, RESPONSES, MESSAGES = DialectName.CHAT, DialectName.RESPONSES, DialectName.MESSAGES
 
 
 def turns_of(dialect: DialectName, **body: object) -> list[tuple[str, str]]:
@@ -86,7 +84,7 @@ def test_the_conversation_is_where_the_dialect_has_it():
 
     assert [("user", "m")] == turns_of(CHAT, **both)
     assert [("user", "i")] == turns_of(RESPONSES, **both)
-    assert [] == turns_of(DialectName.EMBEDDINGS, input="i")
+    assert [] == turns_of(EMBEDDINGS, input="i")
 
 
 def test_only_the_newest_turns_are_read():

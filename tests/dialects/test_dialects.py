@@ -10,23 +10,24 @@ import anthropic
 import openai
 import pytest
 
-from sidecar.dialects.registry import ModelInfo, dialect_for, model_body, models_body
-from sidecar.domain.call import DialectName
-from sidecar.domain.ports import Problem
+from sidecar.dialects.base import Problem
+from sidecar.dialects.models import ModelInfo, model_body, models_body
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 
 PROBLEM = Problem(
     status=400, code="invalid_body", message='no "model"', param="model", request_id="req-1"
 )
-OPENAI = [DialectName.CHAT, DialectName.RESPONSES, DialectName.EMBEDDINGS]
+OPENAI = [CHAT, RESPONSES, EMBEDDINGS]
 INCOMPLETE = Problem(
     status=502, code="stream_incomplete", message="the provider ended", request_id="req-1"
 )
 
 
-@pytest.mark.parametrize("name", list(DialectName))
+@pytest.mark.parametrize("name", DIALECTS.by_name)
 def test_a_dialect_knows_its_name(name):
     """One for each name that configs and metrics know."""
-    assert name == dialect_for(name).name
+    assert name == DIALECTS.by_name[name].name
 
 
 @pytest.mark.parametrize("name", OPENAI)
@@ -45,7 +46,7 @@ def test_a_dialect_knows_its_name(name):
 def test_openais_errors_have_type_param_and_our_code(name, status, expected):
     """The type follows from the status alone."""
     problem = Problem(status=status, code="invalid_body", message='no "model"', param="model")
-    assert json.loads(dialect_for(name).error_body(problem)) == {
+    assert json.loads(DIALECTS.by_name[name].error_body(problem)) == {
         "error": {
             "message": 'no "model"',
             "type": expected,
@@ -75,25 +76,27 @@ def test_openais_errors_have_type_param_and_our_code(name, status, expected):
 def test_anthropics_errors_have_a_type_and_the_request_id(status, expected):
     """The contract's table, and what stands for the rest of each hundred."""
     problem = Problem(status=status, code="c", message="m", request_id="req-1")
-    assert json.loads(dialect_for(DialectName.MESSAGES).error_body(problem)) == {
+    assert json.loads(DIALECTS.by_name[MESSAGES].error_body(problem)) == {
         "type": "error",
         "error": {"type": expected, "message": "m"},
         "request_id": "req-1",
     }
 
 
-@pytest.mark.parametrize("name", list(DialectName))
+@pytest.mark.parametrize("name", DIALECTS.by_name)
 def test_an_error_event_is_one_whole_event(name):
     """Whatever the message holds: JSON keeps line ends inside the data line."""
-    event = dialect_for(name).error_event(Problem(status=502, code="c", message="a\n\ndata: b\r\n"))
+    event = DIALECTS.by_name[name].error_event(
+        Problem(status=502, code="c", message="a\n\ndata: b\r\n")
+    )
     assert event.endswith(b"\n\n")
     assert (event.count(b"\n\n"), event.count(b"\r")) == (1, 0)
 
 
-@pytest.mark.parametrize("name", [DialectName.CHAT, DialectName.EMBEDDINGS])
+@pytest.mark.parametrize("name", [CHAT, EMBEDDINGS])
 def test_chats_events_have_no_name(name):
     """The data alone, as in the body of an error."""
-    dialect = dialect_for(name)
+    dialect = DIALECTS.by_name[name]
     assert dialect.error_event(PROBLEM) == b"data: " + dialect.error_body(PROBLEM) + b"\n\n"
 
 
@@ -101,7 +104,7 @@ def test_the_responses_event_has_the_documented_fields_too():
     """For readers that follow the documentation: flat code, message, param beside the SDKs' error
     member.
     """
-    event = dialect_for(DialectName.RESPONSES).error_event(PROBLEM)
+    event = DIALECTS.by_name[RESPONSES].error_event(PROBLEM)
     kind, data = event.decode().strip().split("\n")
     assert kind == "event: error"
     body = json.loads(data.removeprefix("data: "))
@@ -130,18 +133,18 @@ def client_of(module: Any, status: int, kind: str, body: bytes) -> Any:
 
 
 def stream(client: Any, name: DialectName) -> Any:
-    if name is DialectName.CHAT:
+    if name == CHAT:
         return client.chat.completions.create(model="m", messages=[], stream=True)
-    if name is DialectName.RESPONSES:
+    if name == RESPONSES:
         return client.responses.create(model="m", input="x", stream=True)
     return client.messages.create(model="m", messages=[], max_tokens=1, stream=True)
 
 
 STARTS = {
-    DialectName.CHAT: b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[]}\n\n',
-    DialectName.RESPONSES: b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":1,'
+    CHAT: b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[]}\n\n',
+    RESPONSES: b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":1,'
     b'"item_id":"i","output_index":0,"content_index":0,"delta":"a","logprobs":[]}\n\n',
-    DialectName.MESSAGES: b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
+    MESSAGES: b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
 }
 
 
@@ -150,9 +153,9 @@ def test_the_sdk_raises_what_an_error_event_says(name, start):
     """A stream that began well ends in the SDK's own exception with our message and code, not in
     silence.
     """
-    module: Any = anthropic if name is DialectName.MESSAGES else openai
+    module: Any = anthropic if name == MESSAGES else openai
     client = client_of(
-        module, 200, "text/event-stream", start + dialect_for(name).error_event(INCOMPLETE)
+        module, 200, "text/event-stream", start + DIALECTS.by_name[name].error_event(INCOMPLETE)
     )
     seen = []
     with pytest.raises(module.APIError, match="the provider ended") as caught:
@@ -171,8 +174,8 @@ def test_the_sdk_raises_what_an_error_event_says(name, start):
 @pytest.mark.parametrize(("name", "start"), STARTS.items())
 def test_the_sdk_raises_what_an_error_body_says(name, start):
     """The status decides the class, the body is at hand."""
-    module: Any = anthropic if name is DialectName.MESSAGES else openai
-    client = client_of(module, 400, "application/json", dialect_for(name).error_body(PROBLEM))
+    module: Any = anthropic if name == MESSAGES else openai
+    client = client_of(module, 400, "application/json", DIALECTS.by_name[name].error_body(PROBLEM))
     with pytest.raises(module.BadRequestError, match="model") as caught:
         stream(client, name)
     if module is openai:

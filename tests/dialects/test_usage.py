@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.usage import (
     NOTHING,
     TAIL_BYTES,
@@ -18,15 +19,9 @@ from sidecar.dialects.usage import (
     served_of_event,
     served_of_tail,
 )
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 from sidecar.domain.outcome import Served, Usage
 
-CHAT, RESPONSES, MESSAGES, EMBEDDINGS = (
-    DialectName.CHAT,
-    DialectName.RESPONSES,
-    DialectName.MESSAGES,
-    DialectName.EMBEDDINGS,
-)
 CHAT_USAGE = {
     "prompt_tokens": 25,
     "completion_tokens": 48,
@@ -89,7 +84,7 @@ def test_a_whole_answer(case):
     assert expected == served_of_answer(dialect, json.dumps(answer).encode())
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", DIALECTS.by_name)
 @pytest.mark.parametrize(
     "body",
     [
@@ -122,7 +117,7 @@ def test_a_count_that_is_none_is_not_counted(count):
     assert served.served_model == ("12" if count == "12" else None)
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", DIALECTS.by_name)
 def test_usage_that_is_no_object_is_none(dialect):
     """As good as missing."""
     assert served_of_answer(dialect, b'{"usage": [1]}').usage is None
@@ -187,7 +182,7 @@ def test_an_event(case):
     assert expected == served_of_event(dialect, b" " + json.dumps(event).encode())
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", DIALECTS.by_name)
 @pytest.mark.parametrize(
     "data", [b" [DONE]", b"", b"{", b'{"message": 3, "response": 3, "choices": 3}']
 )

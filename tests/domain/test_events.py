@@ -9,7 +9,7 @@ import logging
 import msgspec
 import pytest
 
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.events import (
     AffinityOperation,
@@ -44,7 +44,7 @@ ONE_OF_EACH: list[Event] = [
     CallEnded(CALL, DECISION, Outcome(CallOutcome.OK, 200, Timing(total_s=1.0))),
     RouterAsked(RouterOutcome.MATCHED, 0.1),
     AffinityOperation(PinOperation.GET, PinOutcome.HIT, 0.1),
-    RequestRefused(DialectName.CHAT, 400, "invalid_body"),
+    RequestRefused(CHAT, 400, "invalid_body"),
 ]
 
 

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import ENDPOINTS, DialectName, Operation
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Operation
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.outcome import Timing
 from sidecar.domain.vocabulary import CallOutcome
@@ -72,22 +73,25 @@ def test_a_config_error_lists_every_problem():
 @pytest.mark.parametrize(
     ("path", "dialect", "operation"),
     [
-        ("/v1/chat/completions", DialectName.CHAT, Operation.GENERATE),
-        ("/v1/responses", DialectName.RESPONSES, Operation.GENERATE),
-        ("/v1/messages", DialectName.MESSAGES, Operation.GENERATE),
-        ("/v1/embeddings", DialectName.EMBEDDINGS, Operation.EMBED),
-        ("/v1/messages/count_tokens", DialectName.MESSAGES, Operation.COUNT_TOKENS),
+        ("/v1/chat/completions", CHAT, Operation.GENERATE),
+        ("/v1/responses", RESPONSES, Operation.GENERATE),
+        ("/v1/messages", MESSAGES, Operation.GENERATE),
+        ("/v1/embeddings", EMBEDDINGS, Operation.EMBED),
+        ("/v1/messages/count_tokens", MESSAGES, Operation.COUNT_TOKENS),
     ],
 )
 def test_paths_speak_their_dialect(path, dialect, operation):
     """What the app calls decides what it reads in an error."""
-    assert (dialect, operation) == (ENDPOINTS[path].dialect, ENDPOINTS[path].operation)
-    assert dialect is a_call(endpoint=ENDPOINTS[path]).dialect
+    assert (dialect, operation) == (
+        DIALECTS.endpoints[path].dialect,
+        DIALECTS.endpoints[path].operation,
+    )
+    assert dialect is a_call(endpoint=DIALECTS.endpoints[path]).dialect
 
 
 def test_enums_of_labels_hash_as_their_text():
     """So that a dict keyed by one is found by either."""
-    assert hash("chat") == hash(DialectName.CHAT)
+    assert hash("chat") == hash(CHAT)
     assert hash("ok") == hash(CallOutcome.OK)
 
 

@@ -48,8 +48,8 @@ class _Left:
     """What is open in this process beside the calls of a test: to be the same before and after."""
 
     def __init__(self, app: App) -> None:
-        assert app._cluster is not None
-        (self.pool,) = app._cluster._pools.values()
+        assert app._pools is not None
+        (self.pool,) = app._pools._pools.values()
         self.app = app
         self.before = self.now()
 

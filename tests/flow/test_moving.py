@@ -85,7 +85,7 @@ async def two(
 def warm_up(house: Routed) -> None:
     """As if what cools had cooled long enough."""
     assert house.app._dispatcher is not None
-    house.app._dispatcher.cooling._held.clear()
+    house.app._dispatcher.cooling.cooldowns.clear()
 
 
 async def served_by(house: Routed, **more: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""The lazy timer, on a loop whose clock is turned by hand."""
+"""The lazy timer and the timeouts of an exchange, on a loop whose clock is turned by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from sidecar.domain.errors import (
     StreamIdleTimeout,
     UpstreamTimeout,
 )
-from sidecar.http1.deadline import Deadline
+from sidecar.http1.deadline import Deadline, ExchangeDeadline
+from sidecar.http1.origin import ExchangeTimeouts
 
 INF = float("inf")
 
@@ -134,3 +135,34 @@ def test_lifted_timer_serves_the_next_exchange(loop, late, deadline):
     assert loop.armed == 1
     loop.turn_to(9)
     assert [FirstByteTimeout] == late
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "steps", "expected"),
+    [
+        ((1, 3, 8, 2), (), [(3, FirstByteTimeout)]),
+        ((1, 9, 8, 2), (), [(8, ResponseTimeout)]),
+        ((1, None, 8, 2), (), [(8, ResponseTimeout)]),
+        ((1, None, None, None), (), []),
+        ((1, 3, 8, 2), ("expect_end",), [(8, ResponseTimeout)]),
+        ((1, 3, 8, 2), ("expect_piece",), [(2, StreamIdleTimeout)]),
+        ((1, 3, None, 2), ("expect_piece",), [(2, StreamIdleTimeout)]),
+        ((1, 3, 8, 9), ("expect_piece",), [(8, ResponseTimeout)]),
+        ((1, 3, 8, None), ("expect_piece",), [(3, FirstByteTimeout)]),
+        ((1, None, 8, None), ("expect_piece",), [(8, ResponseTimeout)]),
+        ((1, 3, 8, 2), ("expect_piece", "expect_end"), [(8, ResponseTimeout)]),
+        ((1, 3, None, 2), ("expect_piece", "expect_end"), []),
+    ],
+)
+def test_an_exchange_has_one_deadline_after_another(loop, late, timeouts, steps, expected):
+    """For its head, for each piece of its body, and none of them beyond that of the response."""
+    ends: list[tuple[float, type[UpstreamTimeout]]] = []
+    exchange = ExchangeDeadline(
+        cast("asyncio.AbstractEventLoop", loop), lambda kind: ends.append((loop.now_s, kind))
+    )
+    exchange.begin(ExchangeTimeouts(*timeouts), 0.0)
+    for step in steps:
+        getattr(exchange, step)()
+    loop.turn_to(100)
+
+    assert expected == ends

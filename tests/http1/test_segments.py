@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from sidecar.domain.errors import UpstreamError, UpstreamMalformed
 from sidecar.http1.connection import Connection
-from sidecar.http1.origin import ExchangeTimeouts
-from sidecar.http1.ports import Write
+from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.response import UpstreamResponse
-from sidecar.runtime.write_coalescer import write_at_once
+from sidecar.runtime.write_coalescer import Write, write_at_once
 
 FOREVER = ExchangeTimeouts(connect_s=1)
 
@@ -53,11 +52,12 @@ class Owner:
     """A pool that only counts."""
 
     def __init__(self) -> None:
+        self.origin = Origin("http", "host", 1)
         self.recycled = self.discarded = 0
         self.read_buffer = memoryview(bytearray(1))
         self.write: Write = write_at_once
 
-    def recycle(self, connection: Connection) -> None:
+    def recycle(self, connection: Connection, keep_alive_s: int | None) -> None:
         self.recycled += 1
 
     def discard(self, connection: Connection) -> None:
@@ -71,7 +71,7 @@ class Dialogue:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.owner, self.transport = Owner(), Transport()
-        self.connection = Connection(self.owner, "host:1", loop)
+        self.connection = Connection(self.owner, loop)
         self.connection.connection_made(cast("asyncio.Transport", self.transport))
 
     def exchange(
@@ -86,7 +86,8 @@ class Dialogue:
         sending.send(None)
         for segment in segments:
             if not self.transport.is_aborted and segment:
-                self.connection.receive(segment)
+                self.connection._channel.read_buffer = memoryview(segment)
+                self.connection.buffer_updated(len(segment))
         if not self.transport.is_aborted and not self.owner.recycled:
             self.connection.eof_received()
         reply: UpstreamResponse = _result(sending)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.dialects.registry import dialect_for
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Call, Operation
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.events import Listeners, RequestRefused
@@ -65,11 +65,12 @@ class _House:
         models = self.models = ModelTable(
             [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
         )
-        rescue = Rescue({name: dialect_for(name) for name in DialectName})
+        rescue = Rescue(DIALECTS.by_name)
         self.door = DataHandler(
             self,
             models,
             rescue,
+            DIALECTS,
             self.drain,
             Observers([self.ear]),
             SystemClock(),
@@ -107,11 +108,11 @@ def _parts(request: FakeRequest) -> tuple[int, dict[str, str], bytes]:
 
 
 CALLS = {
-    "/v1/chat/completions": (DialectName.CHAT, Operation.GENERATE),
-    "/v1/responses": (DialectName.RESPONSES, Operation.GENERATE),
-    "/v1/messages": (DialectName.MESSAGES, Operation.GENERATE),
-    "/v1/embeddings": (DialectName.EMBEDDINGS, Operation.EMBED),
-    "/v1/messages/count_tokens": (DialectName.MESSAGES, Operation.COUNT_TOKENS),
+    "/v1/chat/completions": (CHAT, Operation.GENERATE),
+    "/v1/responses": (RESPONSES, Operation.GENERATE),
+    "/v1/messages": (MESSAGES, Operation.GENERATE),
+    "/v1/embeddings": (EMBEDDINGS, Operation.EMBED),
+    "/v1/messages/count_tokens": (MESSAGES, Operation.COUNT_TOKENS),
 }
 
 

@@ -5,15 +5,15 @@ import logging
 
 import pytest
 
-from sidecar.dialects.registry import dialect_for
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, MESSAGES
 from sidecar.listener.rescue import Rescue
 
 
 @pytest.fixture
 def rescue() -> Rescue:
-    return Rescue({name: dialect_for(name) for name in DialectName})
+    return Rescue(DIALECTS.by_name)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def rescue() -> Rescue:
 )
 def test_a_known_error_becomes_its_own_reply(rescue, error, status, code, lines):
     """Status and code are the class's; the lines tell SDKs whether a retry can help."""
-    refusal = rescue.refuse(error, DialectName.CHAT, "req-1")
+    refusal = rescue.refuse(error, CHAT, "req-1")
 
     assert (status, code) == (refusal.status, refusal.code)
     assert set(lines) <= set(refusal.lines)
@@ -50,7 +50,7 @@ def test_a_known_error_becomes_its_own_reply(rescue, error, status, code, lines)
 
 def test_the_body_is_in_the_callers_dialect(rescue):
     """An Anthropic SDK reads Anthropic's shape."""
-    body = json.loads(rescue.refuse(errors.ModelNotFound("no"), DialectName.MESSAGES, "req-1").body)
+    body = json.loads(rescue.refuse(errors.ModelNotFound("no"), MESSAGES, "req-1").body)
 
     assert ("error", "not_found_error", "req-1") == (
         body["type"],
@@ -62,7 +62,7 @@ def test_the_body_is_in_the_callers_dialect(rescue):
 def test_a_bug_is_logged_and_tells_the_app_nothing(rescue, caplog):
     """The app gets the request id to ask with; the cause stands in the log only."""
     with caplog.at_level(logging.ERROR):
-        refusal = rescue.refuse(KeyError("secret-detail"), DialectName.CHAT, "req-9")
+        refusal = rescue.refuse(KeyError("secret-detail"), CHAT, "req-9")
 
     assert (500, "internal") == (refusal.status, refusal.code)
     assert b"secret-detail" not in refusal.body
@@ -75,4 +75,4 @@ def test_a_bug_is_logged_and_tells_the_app_nothing(rescue, caplog):
 )
 def test_the_connection_closes_where_the_request_was_not_read(rescue, error, closes):
     """Behind an unread body nothing else can be parsed."""
-    assert closes == rescue.refuse(error, DialectName.CHAT, "r").closes
+    assert closes == rescue.refuse(error, CHAT, "r").closes

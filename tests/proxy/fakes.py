@@ -6,21 +6,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidecar.dialects.registry import dialect_for
-from sidecar.domain.call import Call, DialectName, RawHeaders
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision
 from sidecar.domain.events import CallDecided, CallEnded, Listeners
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.proxy import Proxy
-from sidecar.upstream.dispatched import Dispatched
+from sidecar.upstream.attempts import Dispatched
 from tests.support.values import FakeClock
 
 
 def a_candidate(model_name: str) -> Candidate:
     provider, _, model = model_name.partition("/")
-    return Candidate(provider, model_name, model, model_name, frozenset(DialectName))
+    return Candidate(provider, model_name, model, model_name, frozenset(DIALECTS.by_name))
 
 
 class FakeReply:
@@ -108,8 +108,9 @@ class FakeRooms:
 
     def proxy(self, *, max_attempts: int = 3) -> Proxy:
         rooms: Any = self
-        dialects = {name: dialect_for(name) for name in DialectName}
-        return Proxy(rooms, rooms, rooms, dialects, Observers([self]), self.clock, max_attempts)
+        return Proxy(
+            rooms, rooms, rooms, DIALECTS.by_name, Observers([self]), self.clock, max_attempts
+        )
 
     # selection.selector
     def decide_nowait(self, call: Call) -> Decision | None:

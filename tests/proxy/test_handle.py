@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from sidecar.domain.call import BodyFacts, DialectName, Endpoint, Operation
+from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.errors import ConnectFailed, ModelNotFound, Overloaded, UpstreamCut
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.upstream.dispatched import Dispatched
+from sidecar.upstream.attempts import Dispatched
 from tests.proxy.fakes import FakeDown, FakeReply, FakeRooms, a_candidate
 from tests.support.values import a_call
 
@@ -199,7 +199,7 @@ async def test_a_reply_to_head_is_not_waited_for():
 
 async def test_a_passthrough_response_is_not_read():
     """Its bytes are not ours to understand: no usage, no error event."""
-    endpoint = Endpoint("/v1/files", DialectName.CHAT, Operation.PASSTHROUGH)
+    endpoint = Endpoint("/v1/files", CHAT, Operation.PASSTHROUGH)
     rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=USAGE)))
 
     outcome, down = await handle(rooms, endpoint=endpoint)

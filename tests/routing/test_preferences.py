@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config.schema_routing import RoutingPreference, SelectionPolicy
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, MESSAGES, RESPONSES, DialectName
 from sidecar.domain.decision import Candidate, Route
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
 from sidecar.routing.preferences import configured_routes, inline_routes, usable_candidates
@@ -21,9 +21,9 @@ def entry(provider: str, model: str, *dialects: DialectName) -> Candidate:
     return Candidate(provider, f"openai/{model}", model, f"openai/{model}", frozenset(dialects))
 
 
-BIG_EAST = entry("east", "big", DialectName.CHAT)
-BIG_WEST = entry("west", "big", DialectName.CHAT, DialectName.RESPONSES)
-SMALL = entry("openai/small", "small", DialectName.MESSAGES)
+BIG_EAST = entry("east", "big", CHAT)
+BIG_WEST = entry("west", "big", CHAT, RESPONSES)
+SMALL = entry("openai/small", "small", MESSAGES)
 ENTRIES = {
     "openai/big": (BIG_EAST, BIG_WEST),
     "east": (BIG_EAST,),
@@ -156,8 +156,8 @@ def test_only_candidates_of_the_callers_dialect_are_usable():
     """In the route's order."""
     route = Route("code", "writing code", (BIG_EAST, SMALL, BIG_WEST))
 
-    assert (BIG_EAST, BIG_WEST) == usable_candidates(route, DialectName.CHAT)
-    assert (BIG_WEST,) == usable_candidates(route, DialectName.RESPONSES)
+    assert (BIG_EAST, BIG_WEST) == usable_candidates(route, CHAT)
+    assert (BIG_WEST,) == usable_candidates(route, RESPONSES)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_only_candidates_of_the_callers_dialect_are_usable():
 def test_a_route_without_a_usable_candidate_says_so(candidates, message):
     """Naming the route's models and the dialect."""
     with pytest.raises(DialectNotServed) as raised:
-        usable_candidates(Route("code", "writing code", candidates), DialectName.MESSAGES)
+        usable_candidates(Route("code", "writing code", candidates), MESSAGES)
 
     assert message == raised.value.message
 

@@ -2,14 +2,13 @@
 
 import pytest
 
-from sidecar.domain.call import DialectName
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.decision import Source
 from sidecar.domain.errors import DialectNotServed, ModelNotFound
 from sidecar.routing.resolved import Listed
 from sidecar.routing.table import ModelTable
 from tests.support.providers import a_provider
-
-CHAT, MESSAGES, RESPONSES = DialectName.CHAT, DialectName.MESSAGES, DialectName.RESPONSES
 
 PROVIDERS = (
     a_provider("openai/gpt-4o-mini", is_default=True),
@@ -168,7 +167,7 @@ def test_zero_config_sends_bare_ids_home(dialect, model_name):
     table = ModelTable(
         [a_provider("groq/*"), a_provider("openai/*"), a_provider("anthropic/*")],
         {},
-        zero_config=True,
+        homes=DIALECTS.homes,
     )
 
     assert model_name == table.resolve("gpt-9", dialect).model_name
@@ -178,7 +177,9 @@ def test_zero_config_with_one_key_sends_bare_ids_there():
     """Only one provider, so there is nothing to choose."""
     assert (
         "groq/x"
-        == ModelTable([a_provider("groq/*")], {}, zero_config=True).resolve("x", CHAT).model_name
+        == ModelTable([a_provider("groq/*")], {}, homes=DIALECTS.homes)
+        .resolve("x", CHAT)
+        .model_name
     )
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.dialects.registry import dialect_for
-from sidecar.domain.call import DialectName
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.errors import StreamIdleTimeout, UpstreamCut
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.relay import Relay, relay_nowait
@@ -70,8 +70,8 @@ class FakeDown:
         self.log.append("abort")
 
 
-async def _relay(reply, down, dialect=DialectName.CHAT):
-    chosen = None if dialect is None else dialect_for(dialect)
+async def _relay(reply, down, dialect=CHAT):
+    chosen = None if dialect is None else DIALECTS.by_name[dialect]
     whole = relay_nowait(reply, [], down, FakeClock(), chosen)
     return whole or await Relay(FakeClock(), chosen, "req-1").run(reply, [], down)
 
@@ -144,7 +144,7 @@ async def test_a_cut_after_the_last_event_is_no_loss():
     assert ("finish", CallOutcome.OK) == (down.log[-1], relayed.result)
 
 
-@pytest.mark.parametrize("dialect", [DialectName.CHAT, DialectName.MESSAGES, DialectName.RESPONSES])
+@pytest.mark.parametrize("dialect", [CHAT, MESSAGES, RESPONSES])
 @pytest.mark.parametrize("error", [UpstreamCut("gone"), StreamIdleTimeout("silent")])
 async def test_a_cut_between_events_is_told_in_an_error_event(dialect, error):
     """At an event boundary the app reads why; the connection still ends broken."""
@@ -161,22 +161,22 @@ async def test_a_cut_between_events_is_told_in_an_error_event(dialect, error):
 @pytest.mark.parametrize(
     ("reply", "dialect"),
     [
-        (FakeReply(b"data: 1\n", UpstreamCut("gone")), DialectName.CHAT),
+        (FakeReply(b"data: 1\n", UpstreamCut("gone")), CHAT),
         (
             FakeReply(
                 b"xyz", UpstreamCut("gone"), headers=((b"content-type", b"application/json"),)
             ),
-            DialectName.CHAT,
+            CHAT,
         ),
         (FakeReply(b"", headers=EVENT_STREAM, content_length=9), None),
         (
             FakeReply(
                 b"x", UpstreamCut("gone"), headers=(*EVENT_STREAM, (b"Content-Encoding", b"gzip"))
             ),
-            DialectName.CHAT,
+            CHAT,
         ),
-        (FakeReply(b"data: 1\n\n", UpstreamCut("gone"), content_length=99), DialectName.CHAT),
-        (FakeReply(b"data: 1\n\n", UpstreamCut("gone"), status=500), DialectName.CHAT),
+        (FakeReply(b"data: 1\n\n", UpstreamCut("gone"), content_length=99), CHAT),
+        (FakeReply(b"data: 1\n\n", UpstreamCut("gone"), status=500), CHAT),
         (FakeReply(b"data: 1\n\n", UpstreamCut("gone")), None),
         (
             FakeReply(
@@ -184,7 +184,7 @@ async def test_a_cut_between_events_is_told_in_an_error_event(dialect, error):
                 UpstreamCut("gone"),
                 headers=(*EVENT_STREAM, (b"x-sixteen-bytes-", b"1")),
             ),
-            DialectName.CHAT,
+            CHAT,
         ),
     ],
     ids=[
@@ -233,7 +233,7 @@ async def test_cancellation_tells_the_app_and_propagates():
 
 async def test_a_cancelled_relay_says_how_far_it_had_come():
     """Its caller is told nothing by return, and the provider bills what it sent."""
-    chat = dialect_for(DialectName.CHAT)
+    chat = DIALECTS.by_name[CHAT]
     relay = Relay(FakeClock(), chat, "req-1")
     with pytest.raises(asyncio.CancelledError):
         await relay.run(

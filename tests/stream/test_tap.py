@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.usage import NOTHING, WHOLE_BYTES, served_of_answer
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.outcome import Served, Usage
 from sidecar.stream.tap import LINE_BYTES, AnswerTap, EventTap
 
-CHAT, RESPONSES, MESSAGES = DialectName.CHAT, DialectName.RESPONSES, DialectName.MESSAGES
 STREAMS = {
     CHAT: (
         (
@@ -114,7 +114,7 @@ def test_a_line_that_comes_byte_by_byte_takes_linear_time():
 )
 def test_junk_says_nothing(junk):
     """And breaks nothing."""
-    for dialect in DialectName:
+    for dialect in DIALECTS.by_name:
         tap = EventTap(dialect)
         tap.feed(junk)
         assert NOTHING == tap.served

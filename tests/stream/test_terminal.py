@@ -6,10 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from sidecar.stream.terminal import TerminalWatch
-
-CHAT, MESSAGES, RESPONSES = DialectName.CHAT, DialectName.MESSAGES, DialectName.RESPONSES
 
 
 def _seen(dialect, *chunks):
@@ -33,7 +31,7 @@ def _seen(dialect, *chunks):
         (RESPONSES, b"\revent:response.failed\r\r", True),
         (RESPONSES, b"event: response.incomplete\n\n", True),
         (RESPONSES, b"event: response.created\ndata: {}\n\n", False),
-        (DialectName.EMBEDDINGS, b"", True),
+        (EMBEDDINGS, b"", True),
     ],
 )
 def test_the_terminal_event_stands_at_the_start_of_a_line(dialect, stream, seen):

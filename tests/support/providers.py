@@ -6,14 +6,14 @@ from typing import Any
 
 from sidecar.config.providers import Provider, ProviderKind, Timeouts
 from sidecar.config.secret import Secret
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 
 _OPENAI_PATHS = {
-    DialectName.CHAT: "/v1/chat/completions",
-    DialectName.RESPONSES: "/v1/responses",
-    DialectName.EMBEDDINGS: "/v1/embeddings",
+    CHAT: "/v1/chat/completions",
+    RESPONSES: "/v1/responses",
+    EMBEDDINGS: "/v1/embeddings",
 }
-_ANTHROPIC_PATHS = {DialectName.MESSAGES: "/v1/messages", DialectName.CHAT: "/v1/chat/completions"}
+_ANTHROPIC_PATHS = {MESSAGES: "/v1/messages", CHAT: "/v1/chat/completions"}
 
 
 def a_provider(model: str, **changes: Any) -> Provider:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidecar.domain.call import ENDPOINTS, BodyFacts, Call, InboundHeaders
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import BodyFacts, Call, InboundHeaders
 from sidecar.domain.ids import TraceContext
 
 TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 0)
@@ -29,7 +30,7 @@ class FakeClock:
 def a_call(**changes: Any) -> Call:
     """A chat call with one message; any field can be given."""
     fields: dict[str, Any] = {
-        "endpoint": ENDPOINTS["/v1/chat/completions"],
+        "endpoint": DIALECTS.endpoints["/v1/chat/completions"],
         "method": "POST",
         "query": "",
         "headers": InboundHeaders(),

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from sidecar.domain.call import DialectName, Endpoint, Operation
+from sidecar.domain.call import MESSAGES, Endpoint, Operation
 from sidecar.domain.events import CallEnded, RequestRefused
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
@@ -84,7 +84,7 @@ def test_passthrough_has_a_label_of_its_own():
 def test_a_refused_request_is_counted_by_whose_fault_it_was(status, outcome):
     """A mistake of the app is not an error of the sidecar."""
     metrics = Metrics(ScrapeSnapshot)
-    Observers(metrics.observers).emit(RequestRefused(DialectName.MESSAGES, status, "code"))
+    Observers(metrics.observers).emit(RequestRefused(MESSAGES, status, "code"))
 
     assert (
         1

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import BodyFacts, DialectName
+from sidecar.domain.call import BodyFacts
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.events import AttemptEnded, Listeners
 from sidecar.domain.observers import Observers
@@ -20,16 +21,16 @@ from sidecar.domain.outcome import Attempt
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.response import UpstreamResponse
-from sidecar.upstream.client import ProviderRegistry
+from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
-from sidecar.upstream.dispatched import Dispatched
+from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from tests.support.providers import a_provider
 from tests.support.values import FakeClock, a_call
 
 PLAN = Plan(
     (
         Candidate(
-            "openai/gpt-4o", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset(DialectName)
+            "openai/gpt-4o", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset(DIALECTS.by_name)
         ),
     ),
     1,
@@ -92,16 +93,15 @@ class _Ear:
 def _dispatcher(
     clock: FakeClock, end: int | BaseException, *observers: Any
 ) -> tuple[Dispatcher, _Pool]:
-    cluster = ProviderRegistry(
-        [a_provider("openai/gpt-4o")], lambda _files: ssl.create_default_context()
-    )
+    pools = ConnectionPools(lambda _files: ssl.create_default_context())
+    registry = ProviderRegistry([a_provider("openai/gpt-4o")], pools)
     pool = _Pool(clock, end)
-    cluster.links["openai/gpt-4o"].pool = pool  # type: ignore[assignment] # as much of one as is used
-    return Dispatcher(cluster, clock, Observers(observers)), pool
+    registry.clients["openai/gpt-4o"].pool = pool  # type: ignore[assignment] # as much of one as is used
+    return Dispatcher(registry, clock, Observers(observers)), pool
 
 
 async def test_the_first_candidate_is_sent_the_call():
-    """Head, body, method and timeouts are those of its link; times are the clock's."""
+    """Head, body, method and timeouts are those of its client; times are the clock's."""
     clock = FakeClock(1000.0)
     dispatcher, pool = _dispatcher(clock, 200)
     dispatched = await dispatcher.dispatch(a_call(), PLAN)
@@ -122,7 +122,7 @@ async def test_the_first_candidate_is_sent_the_call():
     assert ExchangeTimeouts(2, None, 10, None) == timeouts
 
 
-async def test_patience_counts_from_admission():
+async def test_the_apps_timeout_counts_from_admission():
     """Of 4 s, 3 were spent before the attempt began."""
     dispatcher, pool = _dispatcher(FakeClock(1003.0), 200)
     await dispatcher.dispatch(

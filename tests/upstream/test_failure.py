@@ -21,10 +21,10 @@ from sidecar.domain.errors import (
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.failure import (
     Failure,
-    Hold,
+    Penalty,
     PinEffect,
-    classify_answer,
     classify_error,
+    classify_reply,
     is_curable,
     retry_after_s,
 )
@@ -33,16 +33,22 @@ NOW_UNIX_S = 1_700_000_000.0
 """Tue, 14 Nov 2023 22:13:20 GMT."""
 
 ROWS = {
-    "callers": Failure(FailureClass.CALLERS_FAULT, False, Hold.NONE, PinEffect.UNTOUCHED),
-    "length": Failure(FailureClass.TOO_LONG, True, Hold.NONE, PinEffect.MOVES),
-    "key": Failure(FailureClass.OUR_CREDENTIAL, True, Hold.EJECT, PinEffect.AWAY, needs_alert=True),
-    "callers key": Failure(FailureClass.CALLERS_CREDENTIAL, False, Hold.NONE, PinEffect.UNTOUCHED),
-    "quota": Failure(FailureClass.QUOTA, True, Hold.EJECT, PinEffect.AWAY, needs_alert=True),
-    "gone": Failure(FailureClass.MODEL_GONE, True, Hold.EJECT, PinEffect.MOVES, needs_alert=True),
-    "gone for the caller": Failure(FailureClass.MODEL_GONE, True, Hold.NONE, PinEffect.MOVES),
-    "capacity": Failure(FailureClass.CAPACITY, True, Hold.COOL, PinEffect.AWAY),
-    "capacity, too late": Failure(FailureClass.CAPACITY, False, Hold.COOL, PinEffect.AWAY),
-    "policy": Failure(FailureClass.CONTENT_POLICY, False, Hold.NONE, PinEffect.UNTOUCHED),
+    "callers": Failure(FailureClass.CALLERS_FAULT, False, Penalty.NONE, PinEffect.UNTOUCHED),
+    "length": Failure(FailureClass.TOO_LONG, True, Penalty.NONE, PinEffect.MOVES),
+    "key": Failure(
+        FailureClass.OUR_CREDENTIAL, True, Penalty.EJECT, PinEffect.AWAY, needs_alert=True
+    ),
+    "callers key": Failure(
+        FailureClass.CALLERS_CREDENTIAL, False, Penalty.NONE, PinEffect.UNTOUCHED
+    ),
+    "quota": Failure(FailureClass.QUOTA, True, Penalty.EJECT, PinEffect.AWAY, needs_alert=True),
+    "gone": Failure(
+        FailureClass.MODEL_GONE, True, Penalty.EJECT, PinEffect.MOVES, needs_alert=True
+    ),
+    "gone for the caller": Failure(FailureClass.MODEL_GONE, True, Penalty.NONE, PinEffect.MOVES),
+    "capacity": Failure(FailureClass.CAPACITY, True, Penalty.COOL, PinEffect.AWAY),
+    "capacity, too late": Failure(FailureClass.CAPACITY, False, Penalty.COOL, PinEffect.AWAY),
+    "policy": Failure(FailureClass.CONTENT_POLICY, False, Penalty.NONE, PinEffect.UNTOUCHED),
 }
 
 
@@ -68,7 +74,7 @@ def anthropic(kind: str, message: str) -> bytes:
 def classify(
     status: int, body: bytes = b"", *headers: tuple[bytes, bytes], passthrough_auth: bool = False
 ) -> Failure:
-    return classify_answer(status, body, headers, NOW_UNIX_S, passthrough_auth=passthrough_auth)
+    return classify_reply(status, body, headers, NOW_UNIX_S, passthrough_auth=passthrough_auth)
 
 
 OPENAI_LENGTH = openai(
@@ -295,5 +301,5 @@ def test_any_answer_means_something(status, body, retry_after, passthrough_auth)
         passthrough_auth=passthrough_auth,
     )
 
-    is_untouched = failure.hold is Hold.NONE
+    is_untouched = failure.penalty is Penalty.NONE
     assert is_untouched or not passthrough_auth or status >= 500 or status == 408

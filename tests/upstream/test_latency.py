@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.decision import Candidate
-from sidecar.upstream.latency import FirstByteAverages
+from sidecar.upstream.latency import FAILED_S, FirstByteAverages
 
 A = Candidate("a", "openai/a", "a", "openai/a", frozenset())
 B = Candidate("b", "openai/a", "a", "openai/a", frozenset())
@@ -61,7 +61,7 @@ def test_a_failure_counts_as_five_seconds():
     """A hundred refusals in a millisecond look slow."""
     made = averages((0.5, 0.0))
     for _ in range(100):
-        made.observe_failure(A, 0.0)
+        made.observe(A, FAILED_S, 0.0)
 
     assert pytest.approx(((0.5 + 500.0) / 101, 101)) == made.expected(A, 0.0)
 

@@ -7,10 +7,10 @@ import hashlib
 
 import pytest
 
-from sidecar.http1.batches import WRITE_BYTES
+from sidecar.http1.channel import WRITE_BYTES
 from sidecar.http1.connection import Connection
 from sidecar.http1.pool import Pool
-from sidecar.http1.response import HELD_BYTES, HELD_WHOLE_BYTES
+from sidecar.http1.response import BUFFERED_BYTES, SHORT_BODY_BYTES
 from tests.contract.http1.peer import Line, Peer, ask, until, whole
 
 TURN_BYTES = 256 * 1024
@@ -35,22 +35,22 @@ async def test_slow_reader_pauses_the_provider(peer: Peer, pool: Pool):
     reply = await ask(pool)
     connection = reply.source
     assert isinstance(connection, Connection)
-    await until(lambda: connection._is_read_paused)
+    await until(lambda: connection._channel._is_read_paused)
     for _ in range(50):
         await asyncio.sleep(0)
-    assert HELD_BYTES < reply.held_bytes <= HELD_BYTES + TURN_BYTES
+    assert BUFFERED_BYTES < reply.buffered_bytes <= BUFFERED_BYTES + TURN_BYTES
     assert reply.read_nowait() is None
     digest, biggest = hashlib.sha256(), 0
     while piece := await reply.read():
         digest.update(piece)
         biggest = max(biggest, len(piece))
     assert digest.digest() == hashlib.sha256(block * blocks).digest()
-    assert biggest <= HELD_BYTES + TURN_BYTES
+    assert biggest <= BUFFERED_BYTES + TURN_BYTES
     assert (pool.idle, pool.active) == (1, 0)
 
 
-@pytest.mark.parametrize("size", [HELD_BYTES + 1, HELD_WHOLE_BYTES])
-async def test_short_answer_is_held_whole(peer: Peer, pool: Pool, size: int):
+@pytest.mark.parametrize("size", [BUFFERED_BYTES + 1, SHORT_BODY_BYTES])
+async def test_a_short_body_pauses_nobody(peer: Peer, pool: Pool, size: int):
     """An announced body of up to 256 KiB is taken whole, so that its connection is free before it
     is read.
     """
@@ -90,10 +90,10 @@ async def test_slow_provider_pauses_the_writer(peer: Peer, pool: Pool):
     task = asyncio.get_running_loop().create_task(ask(pool, body))
     await until(lambda: pool._live)
     (connection,) = pool._live
-    await until(lambda: connection._is_write_paused)
+    await until(lambda: connection._channel.is_write_paused)
     for _ in range(50):
         await asyncio.sleep(0)
-        transport = connection._transport
+        transport = connection._channel.transport
         assert transport is not None
         assert transport.get_write_buffer_size() <= WRITE_BYTES + HIGH_WATER_BYTES
     may_read.set()

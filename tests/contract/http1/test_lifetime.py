@@ -416,7 +416,10 @@ async def test_closing_the_pool_ends_everything(peer: Peer):
     loop = asyncio.get_running_loop()
     first = await ask(pool)
     assert pool.idle == 1
-    pool._idle[0].idle_since_s = -1e9  # so that the next one is a new connection beside it
+    pool._idle._idle[0] = (
+        pool._idle._idle[0][0],
+        -1e9,
+    )  # so that the next one is a new connection beside it
     del first
     streaming = await ask(pool)
     await streaming.read()
@@ -454,7 +457,7 @@ async def test_replies_leave_no_cycles(peer: Peer, pool: Pool):
             gone = weakref.ref(reply)
             if act == "whole":
                 assert await whole(reply) == b"hello"
-                pool._idle[0].abort()
+                pool._idle._idle[0][0].abort()
             elif act == "abort":
                 reply.abort()
             else:

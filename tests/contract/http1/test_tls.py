@@ -17,7 +17,7 @@ from sidecar.domain.errors import ConnectFailed, UpstreamCut, UpstreamError
 from sidecar.http1.connection import Connection
 from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
-from sidecar.http1.response import HELD_BYTES
+from sidecar.http1.response import BUFFERED_BYTES
 from sidecar.http1.tls import make_ssl_context
 from tests.contract.http1.peer import HELLO, Certificates, Line, Peer, answers, ask, until, whole
 
@@ -212,10 +212,10 @@ async def test_large_answer_with_a_slow_reader(peer: Peer, pool: Pool):
     reply = await ask(pool)
     connection = reply.source
     assert isinstance(connection, Connection)
-    await until(lambda: connection._is_read_paused)
+    await until(lambda: connection._channel._is_read_paused)
     for _ in range(50):
         await asyncio.sleep(0)
-    assert reply.held_bytes <= HELD_BYTES + TURN_BYTES
+    assert reply.buffered_bytes <= BUFFERED_BYTES + TURN_BYTES
     got = 0
     while piece := await reply.read():
         got += len(piece)
@@ -256,7 +256,8 @@ async def test_close_delimited_body_needs_the_farewell(peer: Peer, pool: Pool, h
     connection = reply.source
     if (
         not has_farewell
-        and type(getattr(connection, "_transport", None)).__module__ == "asyncio.sslproto"
+        and isinstance(connection, Connection)
+        and type(connection._channel.transport).__module__ == "asyncio.sslproto"
     ):
         reply.abort()
         pytest.skip("asyncio's own TLS reports both ends alike")

@@ -1,0 +1,95 @@
+"""All providers of a config, and the connection pools that they share."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+
+from sidecar.config.providers import Provider
+from sidecar.config.tls_files import TlsFiles
+from sidecar.domain.errors import ConfigError
+from sidecar.http1.dialer import Dialer
+from sidecar.http1.origin import Connections, Origin
+from sidecar.http1.pool import Pool
+from sidecar.runtime.write_coalescer import Write
+from sidecar.upstream.client import ProviderClient
+
+
+class ConnectionPools:
+    """One pool for each origin and set of TLS files, shared by all provider entries that have both.
+
+    The pools know nothing of keys or models, so they may outlive the config that first needed them.
+    """
+
+    def __init__(
+        self,
+        make_tls: Callable[[TlsFiles], ssl.SSLContext],
+        write: Write | None = None,
+        dialer: Dialer | None = None,
+    ) -> None:
+        """Args: ``make_tls`` loads the files of a provider that is reached by https."""
+        self._make_tls = make_tls
+        self._write = write
+        self._dialer = dialer or Dialer()
+        self._pools: dict[tuple[Origin, TlsFiles], Pool] = {}
+        self._first_entries: dict[tuple[Origin, TlsFiles], str] = {}
+        self._contexts: dict[TlsFiles, ssl.SSLContext] = {}
+
+    def pool_for(self, provider: Provider) -> Pool:
+        """Return the pool of the provider's origin and TLS files; make it if it is the first.
+
+        Raises: ConfigError where the provider's certificates or keys cannot be used.
+        """
+        origin = Origin(provider.scheme, provider.host, provider.port, provider.server_name)
+        key = origin, provider.tls_files
+        pool = self._pools.get(key)
+        if pool is None:
+            context = self._context(provider) if provider.scheme == "https" else None
+            pool = Pool(origin, ssl_context=context, write=self._write, dialer=self._dialer)
+            self._pools[key] = pool
+            self._first_entries[key] = provider.name
+        return pool
+
+    def connections(self) -> Iterator[Connections]:
+        """Count the connections of each pool, under the name of the first entry that needed it."""
+        for key, pool in self._pools.items():
+            yield Connections(self._first_entries[key], pool.active, pool.idle)
+
+    async def aclose(self) -> None:
+        """Close every pool, then the resolver behind them."""
+        for pool in self._pools.values():
+            await pool.aclose()
+        await self._dialer.aclose()
+
+    def _context(self, provider: Provider) -> ssl.SSLContext:
+        """Return the TLS context of the provider's files, loaded once for all that name the same:
+        the system's certificates alone take 20 ms and 3 MB.
+        """
+        files = provider.tls_files
+        context = self._contexts.get(files)
+        if context is None:
+            try:
+                context = self._contexts[files] = self._make_tls(files)
+            except (OSError, ValueError) as error:
+                reason = (
+                    getattr(error, "reason", None)
+                    or getattr(error, "strerror", None)
+                    or type(error).__name__
+                )
+                raise ConfigError(
+                    [f"provider {provider.name}: its tls files cannot be used: {reason}"]
+                ) from error
+        return context
+
+
+class ProviderRegistry:
+    """The client of every provider entry of one config, by entry name.
+
+    Raises: ConfigError as `ConnectionPools.pool_for` does.
+    """
+
+    def __init__(self, providers: Iterable[Provider], pools: ConnectionPools) -> None:
+        self.clients = {
+            provider.name: ProviderClient(provider, pools.pool_for(provider))
+            for provider in providers
+        }

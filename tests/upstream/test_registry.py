@@ -1,0 +1,120 @@
+"""Provider entries share the connection pool of their origin and TLS files."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from sidecar.config.providers import Provider
+from sidecar.config.tls_files import TlsFiles
+from sidecar.domain.errors import ConfigError
+from sidecar.http1.origin import Connections
+from sidecar.http1.pool import Pool
+from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
+from tests.support.providers import a_provider
+
+
+class _Maker:
+    """Makes TLS contexts, and notes for which files."""
+
+    def __init__(self) -> None:
+        self.files: list[TlsFiles] = []
+
+    def __call__(self, files: TlsFiles) -> ssl.SSLContext:
+        self.files.append(files)
+        return ssl.create_default_context()
+
+
+def _pools(*providers: Provider, make_tls: _Maker | None = None) -> list[Pool]:
+    registry = ProviderRegistry(providers, ConnectionPools(make_tls or _Maker()))
+    return [registry.clients[provider.name].pool for provider in providers]
+
+
+def test_entries_of_one_origin_share_a_pool():
+    """Connections are the origin's, keys and models the entry's."""
+    pools = _pools(
+        a_provider("openai/a"),
+        a_provider("openai/b"),
+        a_provider("openai/c", port=2),
+        a_provider("openai/d", scheme="https"),
+    )
+
+    assert pools[0] is pools[1]
+    assert 3 == len({id(pool) for pool in pools})
+
+
+def test_trust_is_loaded_once_and_only_where_it_is_needed():
+    """Reading the system's certificates takes 20 ms and 3 MB."""
+    make_tls = _Maker()
+    _pools(a_provider("openai/a"), make_tls=make_tls)
+    assert 0 == len(make_tls.files)
+
+    _pools(
+        a_provider("openai/a", scheme="https"),
+        a_provider("openai/b", scheme="https", port=2),
+        make_tls=make_tls,
+    )
+    assert 1 == len(make_tls.files)
+
+
+async def test_closing_closes_every_pool():
+    """Nothing can be sent afterwards."""
+    pools = ConnectionPools(_Maker())
+    entries = [a_provider("openai/a"), a_provider("openai/b", port=2)]
+    registry = ProviderRegistry(entries, pools)
+    await pools.aclose()
+
+    assert [True, True] == [client.pool._is_closed for client in registry.clients.values()]
+
+
+def test_entries_with_certificates_of_their_own_have_pools_of_their_own():
+    """A connection that showed one client certificate is not used for another; each pair of files
+    is loaded once.
+    """
+    make_tls, private = _Maker(), TlsFiles(ca_file="ca.pem")
+    pools = _pools(
+        a_provider("openai/a", scheme="https"),
+        a_provider("openai/b", scheme="https", tls_files=private),
+        a_provider("openai/c", scheme="https", tls_files=private),
+        a_provider("openai/d", scheme="https", server_name="other.example"),
+        make_tls=make_tls,
+    )
+
+    assert pools[1] is pools[2]
+    assert 3 == len({id(pool) for pool in pools})
+    assert [TlsFiles(), private] == make_tls.files
+    assert "other.example" == pools[3].origin.server_name
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(2, "No such file"), ssl.SSLError(1, "bad key"), ValueError("x")]
+)
+def test_certificates_that_cannot_be_used_end_the_start_with_the_entry_named(error):
+    """The path and the key stay out of it."""
+
+    def make(_files: TlsFiles) -> ssl.SSLContext:
+        raise error
+
+    with pytest.raises(ConfigError, match="provider openai/a: its tls files cannot be used"):
+        ConnectionPools(make).pool_for(a_provider("openai/a", scheme="https"))
+
+
+def test_connections_are_counted_under_the_first_entry():
+    """Entries that share an address share them."""
+    pools = ConnectionPools(_Maker())
+    for entry in (a_provider("openai/a"), a_provider("openai/b"), a_provider("openai/c", port=2)):
+        pools.pool_for(entry)
+
+    assert [Connections("openai/a", 0, 0), Connections("openai/c", 0, 0)] == list(
+        pools.connections()
+    )
+
+
+def test_the_registry_of_another_config_uses_the_pools_that_are_there():
+    """Connections outlive the config that first needed them."""
+    pools = ConnectionPools(_Maker())
+    before = ProviderRegistry([a_provider("openai/a")], pools)
+    after = ProviderRegistry([a_provider("openai/a", access_key=None)], pools)
+
+    assert before.clients["openai/a"].pool is after.clients["openai/a"].pool
