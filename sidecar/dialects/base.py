@@ -1,12 +1,15 @@
-"""The one interface to an API, and the error that every API can tell in its own words."""
+"""The one interface to an API, and the two values that are said through it."""
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import msgspec
 
-from sidecar.domain.call import DialectName, Endpoint
+from sidecar.domain.call import BodyFacts, DialectName, Endpoint
+from sidecar.domain.conversation import Turn
+from sidecar.domain.outcome import Served, Usage
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -19,6 +22,42 @@ class Problem(msgspec.Struct, frozen=True):
     param: str | None = None
     """The request body's member that is wrong, where one is."""
     request_id: str = ""
+
+
+class StreamRules(msgspec.Struct, frozen=True):
+    """What an event stream of one API looks like, as far as the relay has to know.
+
+    Everything is found in the stream's bytes, since decoding every event would cost more than all
+    the rest of the relay. A model's own text cannot be mistaken for any of it: its quotes and line
+    ends are escaped.
+    """
+
+    last_words: tuple[bytes, ...] = ()
+    """One of these stands in the event that ends a stream; empty for an API that has no such event.
+    """
+    last_event: re.Pattern[bytes] = re.compile(rb"(?!)")
+    """The beginning of the last event, line end before it included; at most 40 bytes. Searched for
+    only where one of ``last_words`` has been seen.
+    """
+    is_last_event_whole: bool = False
+    """Whether the last event counts only once all of it is here, since it brings the response once
+    more. Otherwise it counts from its beginning on; some servers forget the empty line behind it.
+    """
+    telling: tuple[bytes, ...] = ()
+    """One of these stands in each event that says how many tokens, which model, or why it ended."""
+    nulls: tuple[bytes, ...] = ()
+    """The same without a value. An event that has as many of these as of ``telling`` says nothing.
+    """
+    model_within: int = 0
+    """As many first events are searched for the served model, whatever they hold."""
+
+
+def named_last_event(*types: bytes) -> re.Pattern[bytes]:
+    """Match the beginning of an event of one of these types, by its name, or by the ``type`` in its
+    data, for providers that leave the name out.
+    """
+    either = b"|".join(map(re.escape, types))
+    return re.compile(rb'[\r\n]event: ?(?:%b)|"type": ?"(?:%b)"' % (either, either))
 
 
 class Dialect(Protocol):
@@ -45,6 +84,48 @@ class Dialect(Protocol):
     @property
     def home_prefix(self) -> str:
         """The provider prefix that serves a bare model id where no config file says otherwise."""
+        ...
+
+    @property
+    def stream(self) -> StreamRules:
+        """What this API's event streams look like."""
+        ...
+
+    def peek(self, body: bytes) -> BodyFacts:
+        """Read what lookup, routing and `patch` need of a request body.
+
+        Raises: InvalidBody.
+        """
+        ...
+
+    def patch(self, body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
+        """Return the pieces to send: the body with another model's name and without our own fields.
+
+        Args: ``facts`` are what `peek` returned for this very body.
+        """
+        ...
+
+    def turns(self, body: bytes) -> tuple[Turn, ...]:
+        """Read the newest turns of the conversation in a request body, oldest first.
+
+        Raises: nothing; a body without a readable conversation has no turns.
+        """
+        ...
+
+    def served_of_response(self, body: bytes) -> Served:
+        """Read what a whole response says about itself.
+
+        Raises: msgspec.DecodeError, UnicodeDecodeError, RecursionError; `usage.read_response`
+            handles them.
+        """
+        ...
+
+    def served_of_event(self, data: bytes) -> Served:
+        """Read what the data of one event says. Raises: as `served_of_response`."""
+        ...
+
+    def usage_of(self, usage: object) -> Usage | None:
+        """Read a decoded ``usage`` member; None where it is no object."""
         ...
 
     def error_body(self, problem: Problem) -> bytes:

@@ -1,14 +1,41 @@
-"""OpenAI's embeddings, which are never streamed, routed or pinned.
+"""OpenAI's embeddings, which are never routed or pinned and never streamed.
 
 Source: https://platform.openai.com/docs/api-reference/embeddings.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import msgspec
+
+from sidecar.dialects.base import StreamRules
 from sidecar.dialects.openai import openai_error_body, openai_error_event
+from sidecar.dialects.request import REQUEST_BODY
+from sidecar.dialects.usage import UsageMembers, text_of
 from sidecar.domain.call import EMBEDDINGS, Endpoint, Operation
+from sidecar.domain.conversation import Turn
+from sidecar.domain.outcome import Served
+from sidecar.wire.body import patch_body
+
+_USAGE: Final = UsageMembers(
+    "prompt_tokens", "completion_tokens", ("prompt_tokens_details", "cached_tokens")
+)
+
+
+class _Response(msgspec.Struct):
+    """Any member may be of a wrong type; the vectors are skipped over."""
+
+    model: Any = None
+    usage: Any = None
+
+
+_decode: Final = msgspec.json.Decoder(_Response).decode
+
+
+def _served(body: bytes) -> Served:
+    response = _decode(body)
+    return Served(_USAGE.read(response.usage), text_of(response.model), None)
 
 
 class Embeddings:
@@ -18,5 +45,16 @@ class Embeddings:
     endpoints: Final = (Endpoint("/v1/embeddings", EMBEDDINGS, Operation.EMBED),)
     sdk_header: Final = ""
     home_prefix: Final = "openai"
+    stream: Final = StreamRules(telling=(b'"usage"',))
+    peek = staticmethod(REQUEST_BODY.peek)
+    patch = staticmethod(patch_body)
+    served_of_response = staticmethod(_served)
+    served_of_event = staticmethod(_served)
+    usage_of = staticmethod(_USAGE.read)
     error_body = staticmethod(openai_error_body)
     error_event = staticmethod(openai_error_event)
+
+    @staticmethod
+    def turns(body: bytes) -> tuple[Turn, ...]:  # noqa: ARG004 - the protocol's
+        """Return none: a text to be embedded is no conversation."""
+        return ()

@@ -1,17 +1,27 @@
 """Anthropic's messages, and their token counter.
 
-Source: https://docs.anthropic.com/en/api/messages, /errors.
+Source: https://docs.anthropic.com/en/api/messages, /messages-streaming, /errors.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.base import Problem
+from sidecar.dialects.base import Problem, StreamRules, named_last_event
+from sidecar.dialects.request import REQUEST_BODY, turns_of_messages
+from sidecar.dialects.usage import NOTHING, UsageMembers, merged, text_of
 from sidecar.domain.call import MESSAGES, Endpoint, Operation
+from sidecar.domain.outcome import Served
+from sidecar.wire.body import patch_body
 
+_USAGE: Final = UsageMembers(
+    "input_tokens",
+    "output_tokens",
+    ("cache_read_input_tokens",),
+    cache_write_tokens=("cache_creation_input_tokens",),
+)
 _ERROR_TYPES: Final = {
     401: "authentication_error",
     403: "permission_error",
@@ -25,6 +35,22 @@ _ERROR_TYPES: Final = {
 """By status; the rest are ``api_error`` from 500 on and ``invalid_request_error`` below."""
 
 
+class _Message(msgspec.Struct):
+    """A whole response; the same object begins a stream. Any member may be of a wrong type."""
+
+    model: Any = None
+    usage: Any = None
+    stop_reason: Any = None
+
+
+class _Event(msgspec.Struct):
+    """``message_start`` has a message; ``message_delta`` has a delta, and usage beside it."""
+
+    message: _Message | None = None
+    delta: _Message | None = None
+    usage: Any = None
+
+
 class _Error(msgspec.Struct, frozen=True):
     type: str
     message: str
@@ -34,6 +60,14 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     error: _Error
     request_id: str
     type: str = "error"
+
+
+_decode_message: Final = msgspec.json.Decoder(_Message).decode
+_decode_event: Final = msgspec.json.Decoder(_Event).decode
+
+
+def _served(message: _Message) -> Served:
+    return Served(_USAGE.read(message.usage), text_of(message.model), text_of(message.stop_reason))
 
 
 class Messages:
@@ -46,6 +80,28 @@ class Messages:
     )
     sdk_header: Final = "anthropic-version"
     home_prefix: Final = "anthropic"
+    stream: Final = StreamRules(
+        last_words=(b"message_stop",),
+        last_event=named_last_event(b"message_stop"),
+        telling=(b'"message_start"', b'"message_delta"'),
+    )
+    peek = staticmethod(REQUEST_BODY.peek)
+    patch = staticmethod(patch_body)
+    turns = staticmethod(turns_of_messages)
+    usage_of = staticmethod(_USAGE.read)
+
+    @staticmethod
+    def served_of_response(body: bytes) -> Served:
+        """See `Dialect.served_of_response`."""
+        return _served(_decode_message(body))
+
+    @staticmethod
+    def served_of_event(data: bytes) -> Served:
+        """See `Dialect.served_of_event`."""
+        event = _decode_event(data)
+        begun = NOTHING if event.message is None else _served(event.message)
+        ended = None if event.delta is None else text_of(event.delta.stop_reason)
+        return merged(begun, Served(usage=_USAGE.read(event.usage), finish=ended))
 
     @staticmethod
     def error_body(problem: Problem) -> bytes:

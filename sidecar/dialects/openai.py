@@ -1,4 +1,4 @@
-"""The errors of OpenAI's APIs: what chat, responses and embeddings have in common."""
+"""What OpenAI's chat, responses and embeddings have in common: their errors."""
 
 from __future__ import annotations
 

@@ -5,17 +5,46 @@ Source: https://platform.openai.com/docs/api-reference/responses.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.base import Problem
+from sidecar.dialects.base import Problem, StreamRules, named_last_event
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
+from sidecar.dialects.request import REQUEST_BODY, carries_text, decode_leniently, newest_turns
+from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
 from sidecar.domain.call import RESPONSES, Endpoint, Operation
+from sidecar.domain.conversation import Turn
+from sidecar.domain.outcome import Served
+from sidecar.wire.body import patch_body
+
+_USAGE: Final = UsageMembers(
+    "input_tokens",
+    "output_tokens",
+    ("input_tokens_details", "cached_tokens"),
+    reasoning_tokens=("output_tokens_details", "reasoning_tokens"),
+)
+_LAST: Final = (b"response.completed", b"response.failed", b"response.incomplete")
+
+
+class _Request(msgspec.Struct):
+    input: str | list[msgspec.Raw] | None = None
+
+
+class _Response(msgspec.Struct):
+    """Any member may be of a wrong type."""
+
+    model: Any = None
+    usage: Any = None
+    status: Any = None
+
+
+class _Event(msgspec.Struct):
+    response: _Response | None = None
 
 
 class _ErrorEvent(msgspec.Struct, frozen=True):
-    """Both readings at once: the documented ``error`` event has flat fields, the SDK wants an
+    """Two readings at once: the documented ``error`` event has flat fields, the SDK wants an
     ``error`` member.
     """
 
@@ -26,6 +55,15 @@ class _ErrorEvent(msgspec.Struct, frozen=True):
     type: str = "error"
 
 
+_decode_request: Final = msgspec.json.Decoder(_Request).decode
+_decode_response: Final = msgspec.json.Decoder(_Response).decode
+_decode_event: Final = msgspec.json.Decoder(_Event).decode
+
+
+def _served(response: _Response) -> Served:
+    return Served(_USAGE.read(response.usage), text_of(response.model), text_of(response.status))
+
+
 class Responses:
     """Implements `dialects.base.Dialect`."""
 
@@ -33,7 +71,37 @@ class Responses:
     endpoints: Final = (Endpoint("/v1/responses", RESPONSES, Operation.GENERATE),)
     sdk_header: Final = ""
     home_prefix: Final = "openai"
+    stream: Final = StreamRules(
+        last_words=_LAST,
+        last_event=named_last_event(*_LAST),
+        # An SDK hands out the response that stands in the last event.
+        is_last_event_whole=True,
+        telling=tuple(b'"%b"' % each for each in _LAST),
+    )
+    peek = staticmethod(REQUEST_BODY.peek)
+    patch = staticmethod(patch_body)
+    usage_of = staticmethod(_USAGE.read)
     error_body = staticmethod(openai_error_body)
+
+    @staticmethod
+    def turns(body: bytes) -> tuple[Turn, ...]:
+        """See `Dialect.turns`. An ``input`` that is a text is one turn of the user's."""
+        request = decode_leniently(_decode_request, body)
+        said = None if request is None else request.input
+        if isinstance(said, str):
+            return (Turn("user", said),) if carries_text(said) else ()
+        return newest_turns(said or [])
+
+    @staticmethod
+    def served_of_response(body: bytes) -> Served:
+        """See `Dialect.served_of_response`."""
+        return _served(_decode_response(body))
+
+    @staticmethod
+    def served_of_event(data: bytes) -> Served:
+        """See `Dialect.served_of_event`."""
+        response = _decode_event(data).response
+        return NOTHING if response is None else _served(response)
 
     @staticmethod
     def error_event(problem: Problem) -> bytes:

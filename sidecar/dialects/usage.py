@@ -1,89 +1,121 @@
-"""What an answer says about itself: tokens, the model that served it, why it ended. Read leniently,
-never trusted.
+"""Reads what responses say about themselves: tokens, the model that served, why it ended.
 
-Only members that are named here are decoded; texts and vectors are skipped over.
-Source: the OpenAI API reference (chat, responses, embeddings) and Anthropic's (messages,
-    streaming).
+Whatever a provider sends, reading it never fails a call.
+
+What one API's responses look like stands in its own module; here is what all have in common.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, final
 
 import msgspec
 
-from sidecar.dialects.bodies import Message, MessageEvent, OpenAiAnswer, Response, ResponseEvent
-from sidecar.domain.call import MESSAGES, RESPONSES, DialectName
+from sidecar.dialects.base import Dialect
 from sidecar.domain.outcome import Served, Usage
 
 WHOLE_BYTES: Final = 256 * 1024
-"""Answers up to here are read whole; of longer ones only the end, since skipping 50 MB takes 50 ms
-of the loop.
+"""Responses up to here are read whole. Of longer ones only the end is, since skipping 50 MB takes
+50 ms of the loop.
 """
 TAIL_BYTES: Final = 4096
-_TOKENS_AT_MOST: Final = 1 << 48
-_NAME_CHARS: Final = 256
+_MAX_TOKENS: Final = 1 << 48
+_MAX_NAME_CHARS: Final = 256
 
 NOTHING: Final = Served()
+"""What a response or an event says that cannot be read."""
 
-
-_openai: Final = msgspec.json.Decoder(OpenAiAnswer)
-_response: Final = msgspec.json.Decoder(Response)
-_message: Final = msgspec.json.Decoder(Message)
-_response_event: Final = msgspec.json.Decoder(ResponseEvent)
-_message_event: Final = msgspec.json.Decoder(MessageEvent)
 _any: Final = msgspec.json.Decoder(dict[str, Any])
 
+Path = tuple[str, ...]
 
-def served_of_answer(dialect: DialectName, body: bytes) -> Served:
-    """What a whole answer says. An answer that is no JSON, or of other types, says nothing.
+
+@final
+class UsageMembers:
+    """The names of the counts in an API's ``usage`` object."""
+
+    def __init__(
+        self,
+        input_tokens: str,
+        output_tokens: str,
+        cached_input_tokens: Path,
+        cache_write_tokens: Path = (),
+        reasoning_tokens: Path = (),
+    ) -> None:
+        """Args: a path names the objects on the way to a count; an empty one means that the API has
+        no such count.
+        """
+        self._input: Final[Path] = (input_tokens,)
+        self._output: Final[Path] = (output_tokens,)
+        self._cached: Final = cached_input_tokens
+        self._cache_write: Final = cache_write_tokens
+        self._reasoning: Final = reasoning_tokens
+
+    def read(self, usage: object) -> Usage | None:
+        """Read a decoded ``usage`` object; None where it is none."""
+        if not isinstance(usage, dict):
+            return None
+        return Usage(
+            _count(usage, self._input),
+            _count(usage, self._output),
+            _count(usage, self._cached),
+            _count(usage, self._cache_write) if self._cache_write else None,
+            _count(usage, self._reasoning) if self._reasoning else None,
+        )
+
+
+def _count(usage: dict[str, Any], path: Path) -> int | None:
+    """Read a count of tokens; None where there is none."""
+    value: Any = usage
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
+
+
+def text_of(value: object) -> str | None:
+    """Return a text, cut to what a log line bears; None for what is none, or empty."""
+    return value[:_MAX_NAME_CHARS] if isinstance(value, str) and value else None
+
+
+def read_response(dialect: Dialect, body: bytes) -> Served:
+    """Read a whole response. One that is no JSON, or of other types, says nothing.
 
     Of one longer than `WHOLE_BYTES` only a ``usage`` in its last bytes is read.
     """
     if len(body) > WHOLE_BYTES:
-        return served_of_tail(dialect, body[-TAIL_BYTES:])
+        return read_tail(dialect, body[-TAIL_BYTES:])
     try:
-        if dialect == MESSAGES:
-            return _served_message(_message.decode(body))
-        if dialect == RESPONSES:
-            return _served_response(_response.decode(body))
-        return _served_openai(_openai.decode(body))
+        return dialect.served_of_response(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NOTHING
 
 
-def served_of_event(dialect: DialectName, data: bytes) -> Served:
-    """What the data of one event of a stream says."""
+def read_event(dialect: Dialect, data: bytes) -> Served:
+    """Read the data of one event of a stream."""
     try:
-        if dialect == MESSAGES:
-            event = _message_event.decode(data)
-            begun = _served_message(event.message) if event.message is not None else NOTHING
-            ended = _text(event.delta.stop_reason) if event.delta is not None else None
-            return merged(begun, Served(usage=_messages_usage(event.usage), finish=ended))
-        if dialect == RESPONSES:
-            response = _response_event.decode(data).response
-            return NOTHING if response is None else _served_response(response)
-        return _served_openai(_openai.decode(data))
+        return dialect.served_of_event(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NOTHING
 
 
-def served_of_tail(dialect: DialectName, tail: bytes) -> Served:
-    """What the last bytes of an answer say: the last ``usage`` object in them."""
+def read_tail(dialect: Dialect, tail: bytes) -> Served:
+    """Read the last ``usage`` object in the last bytes of a response."""
     at = tail.rfind(b'"usage"')
     end = tail.find(b"}", at)
     while at >= 0 and end >= 0:
         try:
             usage = _any.decode(b"{" + tail[at : end + 1] + b"}")["usage"]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            end = tail.find(b"}", end + 1)  # it holds objects itself
+            end = tail.find(b"}", end + 1)  # the usage object has objects in it
         else:
-            return Served(usage=_usage_of(dialect, usage))
+            return Served(usage=dialect.usage_of(usage))
     return NOTHING
 
 
 def merged(earlier: Served, later: Served) -> Served:
-    """Both together; where both say something, the later one counts, token kind by token kind."""
+    """Join both; where both say something, the later one counts, token kind by token kind."""
     if later is NOTHING:
         return earlier
     if earlier is NOTHING:
@@ -109,72 +141,3 @@ def _merged_usage(earlier: Usage | None, later: Usage | None) -> Usage | None:
 
 def _latest(earlier: int | None, later: int | None) -> int | None:
     return earlier if later is None else later
-
-
-def _served_openai(answer: OpenAiAnswer) -> Served:
-    finish = None
-    for choice in answer.choices:
-        finish = _text(choice.finish_reason) or finish
-    return Served(_openai_usage(answer.usage), _text(answer.model), finish)
-
-
-def _served_response(response: Response) -> Served:
-    return Served(_responses_usage(response.usage), _text(response.model), _text(response.status))
-
-
-def _served_message(message: Message) -> Served:
-    return Served(_messages_usage(message.usage), _text(message.model), _text(message.stop_reason))
-
-
-def _usage_of(dialect: DialectName, usage: object) -> Usage | None:
-    if dialect == MESSAGES:
-        return _messages_usage(usage)
-    return _responses_usage(usage) if dialect == RESPONSES else _openai_usage(usage)
-
-
-def _openai_usage(usage: object) -> Usage | None:
-    if not isinstance(usage, dict):
-        return None
-    return Usage(
-        _count(usage.get("prompt_tokens")),
-        _count(usage.get("completion_tokens")),
-        _detail(usage.get("prompt_tokens_details"), "cached_tokens"),
-        None,
-        _detail(usage.get("completion_tokens_details"), "reasoning_tokens"),
-    )
-
-
-def _responses_usage(usage: object) -> Usage | None:
-    if not isinstance(usage, dict):
-        return None
-    return Usage(
-        _count(usage.get("input_tokens")),
-        _count(usage.get("output_tokens")),
-        _detail(usage.get("input_tokens_details"), "cached_tokens"),
-        None,
-        _detail(usage.get("output_tokens_details"), "reasoning_tokens"),
-    )
-
-
-def _messages_usage(usage: object) -> Usage | None:
-    if not isinstance(usage, dict):
-        return None
-    return Usage(
-        _count(usage.get("input_tokens")),
-        _count(usage.get("output_tokens")),
-        _count(usage.get("cache_read_input_tokens")),
-        _count(usage.get("cache_creation_input_tokens")),
-    )
-
-
-def _detail(details: object, name: str) -> int | None:
-    return _count(details.get(name)) if isinstance(details, dict) else None
-
-
-def _count(value: object) -> int | None:
-    """A count of tokens; None for what is none."""
-    return value if type(value) is int and 0 <= value <= _TOKENS_AT_MOST else None
-
-
-def _text(value: object) -> str | None:
-    return value[:_NAME_CHARS] if isinstance(value, str) and value else None

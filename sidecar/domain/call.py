@@ -60,7 +60,7 @@ class Endpoint:
 class BodyFacts:
     """What one partial decode of a request body told. Offsets are bytes into that very body.
 
-    Source: made by `wire.body.peek_body`; read by lookup, and by `wire.body.patch_body` for each
+    Source: made by `Dialect.peek`; read by lookup, and by `Dialect.patch` for each
         attempt.
     """
 

@@ -10,13 +10,3 @@ class Turn(msgspec.Struct, frozen=True):
 
     role: str
     text: str
-
-
-class PromptFacts(msgspec.Struct, frozen=True):
-    """The part of a conversation that routing reads; made from the body only when routing needs
-    it.
-    """
-
-    turns: tuple[Turn, ...] = ()
-    tool_names: tuple[str, ...] = ()
-    holds_provider_state: bool = False

@@ -44,7 +44,6 @@ from sidecar.listener.rescue import Rescue
 from sidecar.listener.response_writer import ResponseWriter
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain
-from sidecar.wire.body import peek_body
 from sidecar.wire.headers import (
     client_timeout_s_of,
     read_headers,
@@ -198,7 +197,9 @@ class DataHandler:
             query=arrival.query,
             headers=headers,
             body=body,
-            facts=peek_body(body) if provider is None else _NO_FACTS,
+            facts=self._dialects.by_name[endpoint.dialect].peek(body)
+            if provider is None
+            else _NO_FACTS,
             request_id=arrival.request_id,
             trace=trace_context_of(headers.traceparents, headers.tracestates),
             admitted_s=arrival.admitted_s,

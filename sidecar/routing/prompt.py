@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from sidecar.dialects.conversation import MAX_TURNS
+from sidecar.dialects.request import MAX_TURNS
 from sidecar.domain.conversation import Turn
 from sidecar.domain.decision import Route
 

@@ -7,15 +7,13 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.dialects.base import Dialect, Problem
-from sidecar.dialects.usage import served_of_answer
+from sidecar.dialects.usage import read_response
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
 from sidecar.domain.ports import Downstream, Reply
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.relayed import Relayed
-from sidecar.stream.tap import AnswerTap, EventTap
-from sidecar.stream.terminal import TerminalWatch
-from sidecar.wire.sse import SseBoundary
+from sidecar.stream.tap import BodyTap, EventTap
 
 _EVENT_STREAM: Final = b"text/event-stream"
 _PLAIN_CODINGS: Final = frozenset((b"identity", b"none", b""))
@@ -41,7 +39,7 @@ def relay_nowait(
     sent_s = clock.monotonic_s()
     served = None
     if dialect is not None and reply.status < 400:
-        served = served_of_answer(dialect.name, whole)
+        served = read_response(dialect, whole)
     return Relayed(CallOutcome.OK, len(whole), sent_s, first_piece_s=sent_s, served=served)
 
 
@@ -64,13 +62,12 @@ class Relay:
         read one, and a broken connection everywhere else, so that no SDK takes the fragment for the
         whole.
         """
-        events: _Events | None = None
-        tap: EventTap | AnswerTap | None = None
+        events: EventTap | None = None
+        tap: EventTap | BodyTap | None = None
         if self._dialect is not None and _is_plain_event_stream(reply):
-            events = _Events(self._dialect)
-            tap = events.tap
+            tap = events = EventTap(self._dialect)
         elif self._dialect is not None and reply.status < 400:
-            tap = AnswerTap(self._dialect.name)
+            tap = BodyTap(self._dialect)
         down.start(reply.status, reply.reason, lines, reply.content_length)
         sent = _Sent(self._monotonic_s(), tap)
         try:
@@ -81,7 +78,7 @@ class Relay:
             return sent.ended(CallOutcome.CANCELLED)
         except SidecarError as error:
             reply.abort()
-            if events is None or not events.watch.is_seen:
+            if events is None or not events.is_complete:
                 self._end_broken(down, events, error)
                 return sent.ended(CallOutcome.INCOMPLETE, UpstreamCut.code)
             # All that an SDK reads had come; how the connection ended after it is nobody's loss.
@@ -102,7 +99,7 @@ class Relay:
         return sent.ended(CallOutcome.OK)
 
     async def _pump(
-        self, reply: Reply, down: Downstream, events: _Events | None, sent: _Sent
+        self, reply: Reply, down: Downstream, events: EventTap | None, sent: _Sent
     ) -> None:
         """Carry the body's pieces over as they come.
 
@@ -118,38 +115,25 @@ class Relay:
                 break
             if not sent.size:
                 sent.first_piece_s = came_s
-            if events is not None:
-                events.boundary.feed(data)
-                events.watch.feed(data)
             sent.size += len(data)
-            await down.write(data)
-            if sent.tap is not None:
-                sent.tap.feed(data)
-        if events is not None and not events.watch.is_seen:
+            try:
+                await down.write(data)
+            finally:
+                # After the write, so that looking at the bytes delays none of them; also where the
+                # write is cancelled: the bytes are on their way, and an event may have to follow.
+                if sent.tap is not None:
+                    sent.tap.feed(data)
+        if events is not None and not events.is_complete:
             raise UpstreamCut("the provider ended the stream without its last event")
 
-    def _end_broken(self, down: Downstream, events: _Events | None, error: SidecarError) -> None:
+    def _end_broken(self, down: Downstream, events: EventTap | None, error: SidecarError) -> None:
         event = b""
-        if events is not None and events.boundary.at_boundary:
+        if self._dialect is not None and events is not None and events.is_between_events:
             problem = Problem(
                 error.status, UpstreamCut.code, error.message, request_id=self._request_id
             )
-            event = events.dialect.error_event(problem)
+            event = self._dialect.error_event(problem)
         down.end_broken(event)
-
-
-class _Events:
-    """What must be known of an event stream to end it well: where events end, and whether the last
-    one came.
-    """
-
-    __slots__ = ("boundary", "dialect", "tap", "watch")
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self.boundary = SseBoundary()
-        self.watch = TerminalWatch(dialect.name)
-        self.tap = EventTap(dialect.name)
 
 
 class _Sent:
@@ -157,7 +141,7 @@ class _Sent:
 
     __slots__ = ("first_byte_s", "first_piece_s", "size", "tap", "waited_s")
 
-    def __init__(self, first_byte_s: float, tap: EventTap | AnswerTap | None) -> None:
+    def __init__(self, first_byte_s: float, tap: EventTap | BodyTap | None) -> None:
         self.first_byte_s = first_byte_s
         self.first_piece_s: float | None = None
         self.tap = tap

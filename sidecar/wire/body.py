@@ -1,11 +1,9 @@
-"""Request bodies: read the few fields that steer a call, and patch the model's name into the bytes
-as they came.
+"""Request bodies in JSON: read the few members that steer a call, and patch the model's name into
+the bytes as they came.
 
-The messages are never decoded. msgspec checks the whole body's syntax and says how long each
+The conversation is never decoded. msgspec checks the whole body's syntax and says how long each
 top-level value is; the walk over those lengths finds where each member stands. Everything is linear
 in the body's length.
-
-Source of the rules: contract.md, "Errors" (``invalid_body``), and house.md, "The hot path".
 """
 
 from __future__ import annotations
@@ -13,8 +11,8 @@ from __future__ import annotations
 import functools
 import re
 from codecs import utf_8_decode
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, final
 
 import msgspec
 
@@ -31,64 +29,120 @@ _UTF8_STEP_BYTES: Final = 1024 * 1024
 size.
 """
 
-_PROVIDER_STATE: Final = frozenset((b"previous_response_id", b"conversation"))
-"""Members that only the provider which made their value can serve."""
-_STEERING: Final = _PROVIDER_STATE | {b"stream", b"routing_preferences"}
-"""What is read here beside the model's name."""
-_FIELDS: Final = _STEERING | {b"model", b"messages", b"input", b"tools"}
-"""The last three are read by `wire.conversation`: the router model must see what the provider
-will.
-"""
-# What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that
-# we read, group 2 says that the name has escapes; most have neither. Possessive, so that no input
-# backtracks.
-_MEMBER_HEAD: Final = re.compile(
+_MEMBER_HEAD: Final = (
     rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
-    % b"|".join(sorted(_FIELDS)),
-    re.DOTALL,
 )
+"""What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that
+is read, group 2 says that the name has escapes; most members have neither. Possessive, so that no
+input backtracks.
+"""
 _NEXT_COMMA: Final = re.compile(rb"[ \t\r\n]*+,")
 _model_decoder: Final = msgspec.json.Decoder(str | None)
 
 _Place = tuple[int, int, int]
-"""Where a member that we read stands: the end of the member before it (0 for the first), its
+"""Where a member that is read stands: the end of the member before it (0 for the first), its
 value's start and end.
 """
 
 
-def peek_body(body: bytes) -> BodyFacts:
-    """Read what lookup, routing and patching need from a chat, responses, messages, embeddings or
-    count_tokens body.
+@final
+class JsonBody:
+    """Reads request bodies: one JSON object with ``model`` and ``stream`` at its top level."""
 
-    Fields that are not read pass without a look, repeated ones and lone surrogates too.
+    def __init__(self, provider_state: Iterable[bytes], checked: Iterable[bytes]) -> None:
+        """Args: ``provider_state`` are members that only the provider which made their value can
+        serve; ``checked`` are members which must not stand in a body twice.
+        """
+        self._provider_state: Final = frozenset(provider_state)
+        self._steering: Final = self._provider_state | {b"stream", b"routing_preferences"}
+        self._read: Final = self._steering | {b"model"} | frozenset(checked)
+        self._match_head: Final = re.compile(
+            _MEMBER_HEAD % b"|".join(sorted(self._read)), re.DOTALL
+        ).match
 
-    Raises: InvalidBody where the body is not one JSON object in UTF-8, nests too deeply, has too
-    many members, or a field that is read has the wrong type or stands twice (``param`` names it).
-    """
-    if not body.isascii():
-        _check_utf8(body)
-    places: dict[bytes, _Place] = {}
-    position = 0
-    match = _MEMBER_HEAD.match
-    values = top_level_values(body)
-    for raw in values:
-        head = match(body, position)
-        assert head is not None  # the decoder read a member here
-        end = head.end() + len(raw)
-        if head.lastindex is not None:
-            _note(places, head, end)
-        position = end
-    return _facts(body, places, len(values))
+    def peek(self, body: bytes) -> BodyFacts:
+        """Read what lookup, routing and patching need of a request body.
+
+        Members that are not read pass without a look, repeated ones and lone surrogates too.
+
+        Raises: InvalidBody where the body is not one JSON object in UTF-8, nests too deeply, has
+            too many members, or a member that is read has the wrong type or stands there twice
+            (``param`` names it).
+        """
+        if not body.isascii():
+            _check_utf8(body)
+        places: dict[bytes, _Place] = {}
+        position = 0
+        match_head = self._match_head
+        values = top_level_values(body)
+        for raw in values:
+            head = match_head(body, position)
+            assert head is not None  # the decoder read a member here
+            end = head.end() + len(raw)
+            if head.lastindex is not None:
+                self._note(places, head, end)
+            position = end
+        return self._facts(body, places, len(values))
+
+    def _note(self, places: dict[bytes, _Place], head: re.Match[bytes], end: int) -> None:
+        """Remember where a member stands, if it is one that is read.
+
+        Raises: InvalidBody where it stands there for the second time.
+        """
+        name = head[1] or _unescaped(head[0])
+        if name not in self._read:
+            return
+        if name in places:
+            raise InvalidBody(
+                f"{name.decode()!r} stands more than once in the body", param=name.decode()
+            )
+        places[name] = (head.start(), head.end(), end)
+
+    def _facts(self, body: bytes, places: dict[bytes, _Place], members: int) -> BodyFacts:
+        """Check the types of the members that were found, and cut out our own.
+
+        Raises: InvalidBody.
+        """
+        model = places.get(b"model")
+        insert_at = body.index(b"{") + 1
+        if model is not None and self._steering.isdisjoint(places):
+            # The usual case.
+            _, start, end = model
+            return BodyFacts(_model(body[start:end]), False, (start, end), (), insert_at)
+        stream, own = places.get(b"stream"), places.get(b"routing_preferences")
+        return BodyFacts(
+            requested_model=None if model is None else _model(body[model[1] : model[2]]),
+            wants_stream=False if stream is None else _stream(body[stream[1] : stream[2]]),
+            model_span=None if model is None else model[1:],
+            cuts=() if own is None else (_cut(body, own),),
+            insert_at=insert_at,
+            is_empty_object=members == (0 if own is None else 1),
+            routing_preferences=None if own is None else body[own[1] : own[2]],
+            holds_provider_state=self._holds_provider_state(body, places),
+        )
+
+    def _holds_provider_state(self, body: bytes, places: dict[bytes, _Place]) -> bool:
+        """Whether a member that names a provider's own state is there and not null."""
+        for name in self._provider_state:
+            place = places.get(name)
+            if place is not None and body[place[1] : place[2]] != b"null":
+                return True
+        return False
+
+
+peek_body: Final = JsonBody(
+    (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")
+).peek
 
 
 def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
-    """The pieces to send: the body with ``upstream_model`` as its ``model`` and without our own
-    fields.
+    """Return the pieces to send: the body with ``upstream_model`` as its ``model`` and without our
+    own members.
 
     Every other byte is as it came, in its order. A missing ``model`` is inserted right behind the
     opening brace. Large bodies are not copied: their unchanged parts are views.
 
-    Args: ``facts`` are what `peek_body` said about this very body.
+    Args: ``facts`` are what `JsonBody.peek` returned for this very body.
     """
     if facts.model_span is not None and not facts.cuts:
         # The usual case: nothing but the name.
@@ -136,7 +190,7 @@ def _encoded(upstream_model: str) -> bytes:
 
 
 def pieces_length(pieces: Sequence[bytes | memoryview]) -> int:
-    """How many bytes the pieces are together: the Content-Length."""
+    """Count the bytes of all pieces: the Content-Length."""
     return len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
 
 
@@ -156,21 +210,6 @@ def _check_utf8(body: bytes) -> None:
         position += used
 
 
-def _note(places: dict[bytes, _Place], head: re.Match[bytes], end: int) -> None:
-    """Remember where a member stands, if it is one that we read.
-
-    Raises: InvalidBody where it stands there for the second time.
-    """
-    name = head[1] or _unescaped(head[0])
-    if name not in _FIELDS:
-        return
-    if name in places:
-        raise InvalidBody(
-            f"{name.decode()!r} stands more than once in the body", param=name.decode()
-        )
-    places[name] = (head.start(), head.end(), end)
-
-
 def _unescaped(head: bytes) -> bytes:
     """The name in a member's head, escapes resolved; empty where they stand for half a character:
     none of ours does.
@@ -183,38 +222,13 @@ def _unescaped(head: bytes) -> bytes:
         return b""
 
 
-def _facts(body: bytes, places: dict[bytes, _Place], members: int) -> BodyFacts:
-    """Check the types of the fields that were found, and cut out our own.
-
-    Raises: InvalidBody.
-    """
-    model = places.get(b"model")
-    insert_at = body.index(b"{") + 1
-    if model is not None and _STEERING.isdisjoint(places):
-        # The usual case.
-        _, start, end = model
-        return BodyFacts(_model(body[start:end]), False, (start, end), (), insert_at)
-    stream, own = places.get(b"stream"), places.get(b"routing_preferences")
-    return BodyFacts(
-        requested_model=None if model is None else _model(body[model[1] : model[2]]),
-        wants_stream=False if stream is None else _stream(body[stream[1] : stream[2]]),
-        model_span=None if model is None else model[1:],
-        cuts=() if own is None else (_cut(body, own),),
-        insert_at=insert_at,
-        is_empty_object=members == (0 if own is None else 1),
-        routing_preferences=None if own is None else body[own[1] : own[2]],
-        holds_provider_state=not _PROVIDER_STATE.isdisjoint(places) and _is_any_set(body, places),
-    )
-
-
 def _model(value: bytes) -> str | None:
     """The requested model; None where the app leaves the choice to us.
 
     Raises: InvalidBody.
     """
-    if (
-        value.find(b"\\") < 0 and value[:1] == b'"'
-    ):  # `in` first takes the bytes for a number, which costs an error
+    # `in` would first take the bytes for a number, which costs an error.
+    if value.find(b"\\") < 0 and value[:1] == b'"':
         model: str | None = value[1:-1].decode()
         return None if model in ("", "none") else model
     try:
@@ -236,14 +250,6 @@ def _stream(value: bytes) -> bool:
     if value in (b"false", b"null"):
         return False
     raise InvalidBody("'stream' must be true or false", param="stream")
-
-
-def _is_any_set(body: bytes, places: dict[bytes, _Place]) -> bool:
-    """Whether a member that names a provider's own state is there and not null."""
-    return any(
-        body[places[name][1] : places[name][2]] != b"null"
-        for name in _PROVIDER_STATE.intersection(places)
-    )
 
 
 def _cut(body: bytes, place: _Place) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Where server-sent events end, told from the bytes as they pass.
+"""Where server-sent events end.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, 9.2.5: a line ends in LF,
 CRLF or CR, an empty line ends an event.
@@ -8,46 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-_CR: Final = 0x0D
-_LF: Final = 0x0A
+BOUNDARY_BYTES: Final = 4
+"""As many last bytes of a stream say whether an empty line ends it: two CRLF."""
 
 
-class SseBoundary:
-    """Watches a stream of events and knows whether it stands between two of them.
+def ends_event(tail: bytes) -> bool:
+    r"""Tell whether a stream stands between two events: whether an empty line is its end.
 
-    Keeps one number and one flag, never data. A CRLF may be split between chunks: at its CR the
-    line is over, and the LF that follows ends no second one.
+    Args: ``tail`` is the end of the stream, at least `BOUNDARY_BYTES` of it. A stream that has not
+        begun counts as ending in an empty line: start it with ``\n\n``.
     """
-
-    __slots__ = ("_after_cr", "_line_ends")
-
-    def __init__(self) -> None:
-        # since the last byte that was none; the start of a stream is as good as an empty line
-        self._line_ends = 2
-        self._after_cr = False
-
-    @property
-    def at_boundary(self) -> bool:
-        """True while nothing but complete events (and empty lines) has been fed. A comment is part
-        of an event.
-        """
-        return self._line_ends >= 2
-
-    def feed(self, chunk: bytes) -> None:
-        """Look at the next bytes of the stream, in any chunking."""
-        if not chunk:
-            return
-        last = chunk[-1]
-        if last not in (_LF, _CR):
-            self._line_ends = 0
-            self._after_cr = False
-            return
-        tail = chunk[len(chunk.rstrip(b"\r\n")) :]
-        ends = len(tail) - tail.count(b"\r\n")
-        if len(tail) < len(chunk):
-            self._line_ends = ends
-        else:
-            if self._after_cr and chunk[0] == _LF:
-                ends -= 1
-            self._line_ends = min(self._line_ends + ends, 2)
-        self._after_cr = last == _CR
+    line_ends = tail[len(tail.rstrip(b"\r\n")) :]
+    return len(line_ends) - line_ends.count(b"\r\n") >= 2

@@ -14,12 +14,12 @@ from tests.support.routed import Routed, routed
 DEADLINE_MS = 200
 
 
-async def milliseconds(house: Routed, count: int, **more: Any) -> list[float]:
+async def milliseconds(sidecar: Routed, count: int, **more: Any) -> list[float]:
     """How long each of ``count`` calls took, one after the other, each with a text of its own."""
     took = []
     for number in range(count):
         began_s = time.perf_counter()
-        await house.ask(f"text {number}", **more)
+        await sidecar.ask(f"text {number}", **more)
         took.append((time.perf_counter() - began_s) * 1e3)
     return took
 
@@ -31,14 +31,14 @@ def shown(took: list[float]) -> str:
 
 async def main() -> None:
     """Print a table."""
-    async with routed(routing={"router_timeout_ms": DEADLINE_MS}) as house:
+    async with routed(routing={"router_timeout_ms": DEADLINE_MS}) as sidecar:
         print(
-            f"no routing:                   {shown(await milliseconds(house, 300, routing_preferences=[]))}"
+            f"no routing:                   {shown(await milliseconds(sidecar, 300, routing_preferences=[]))}"
         )
-        print(f"routed:                       {shown(await milliseconds(house, 300))}")
-        house.router.script.always("hang")
-        print(f"it hangs, deadline {DEADLINE_MS} ms:    {shown(await milliseconds(house, 5))}")
-        print(f"it hangs, breaker open:       {shown(await milliseconds(house, 300))}")
+        print(f"routed:                       {shown(await milliseconds(sidecar, 300))}")
+        sidecar.router.script.always("hang")
+        print(f"it hangs, deadline {DEADLINE_MS} ms:    {shown(await milliseconds(sidecar, 5))}")
+        print(f"it hangs, breaker open:       {shown(await milliseconds(sidecar, 300))}")
 
 
 if __name__ == "__main__":

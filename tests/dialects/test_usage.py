@@ -15,9 +15,9 @@ from sidecar.dialects.usage import (
     TAIL_BYTES,
     WHOLE_BYTES,
     merged,
-    served_of_answer,
-    served_of_event,
-    served_of_tail,
+    read_event,
+    read_response,
+    read_tail,
 )
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 from sidecar.domain.outcome import Served, Usage
@@ -81,7 +81,7 @@ def test_a_whole_answer(case):
     """Tokens by kind, the model, the reason."""
     dialect, answer, expected = ANSWERS[case]
 
-    assert expected == served_of_answer(dialect, json.dumps(answer).encode())
+    assert expected == read_response(DIALECTS.by_name[dialect], json.dumps(answer).encode())
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.by_name)
@@ -102,8 +102,8 @@ def test_a_whole_answer(case):
 def test_what_is_no_answer_says_nothing(dialect, body):
     """It is somebody else's to complain."""
     assert (None, None) == (
-        served_of_answer(dialect, body).usage,
-        served_of_answer(dialect, body).finish,
+        read_response(DIALECTS.by_name[dialect], body).usage,
+        read_response(DIALECTS.by_name[dialect], body).finish,
     )
 
 
@@ -111,7 +111,9 @@ def test_what_is_no_answer_says_nothing(dialect, body):
 def test_a_count_that_is_none_is_not_counted(count):
     """A hostile number does not reach a counter."""
     usage = {"prompt_tokens": count, "completion_tokens": 3, "prompt_tokens_details": count}
-    served = served_of_answer(CHAT, json.dumps({"usage": usage, "model": count}).encode())
+    served = read_response(
+        DIALECTS.by_name[CHAT], json.dumps({"usage": usage, "model": count}).encode()
+    )
 
     assert Usage(None, 3) == served.usage
     assert served.served_model == ("12" if count == "12" else None)
@@ -120,12 +122,12 @@ def test_a_count_that_is_none_is_not_counted(count):
 @pytest.mark.parametrize("dialect", DIALECTS.by_name)
 def test_usage_that_is_no_object_is_none(dialect):
     """As good as missing."""
-    assert served_of_answer(dialect, b'{"usage": [1]}').usage is None
+    assert read_response(DIALECTS.by_name[dialect], b'{"usage": [1]}').usage is None
 
 
 def test_names_are_cut():
     """They go into logs."""
-    served = served_of_answer(CHAT, json.dumps({"model": "m" * 10_000}).encode())
+    served = read_response(DIALECTS.by_name[CHAT], json.dumps({"model": "m" * 10_000}).encode())
 
     assert "m" * 256 == served.served_model
 
@@ -179,7 +181,7 @@ def test_an_event(case):
     """Each says its part."""
     dialect, event, expected = EVENTS[case]
 
-    assert expected == served_of_event(dialect, b" " + json.dumps(event).encode())
+    assert expected == read_event(DIALECTS.by_name[dialect], b" " + json.dumps(event).encode())
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.by_name)
@@ -188,7 +190,7 @@ def test_an_event(case):
 )
 def test_an_event_that_is_none_says_nothing(dialect, data):
     """[DONE] among them."""
-    assert NOTHING == served_of_event(dialect, data)
+    assert NOTHING == read_event(DIALECTS.by_name[dialect], data)
 
 
 def test_later_events_count_kind_by_kind():
@@ -208,7 +210,7 @@ def test_of_a_long_answer_the_end_is_read(dialect):
     """Vectors are not walked through."""
     usage = {CHAT: CHAT_USAGE, RESPONSES: RESPONSES_USAGE, MESSAGES: MESSAGES_USAGE}[dialect]
     body = json.dumps({"model": "m", "filler": "x" * WHOLE_BYTES, "usage": usage}).encode()
-    served = served_of_answer(dialect, body)
+    served = read_response(DIALECTS.by_name[dialect], body)
 
     assert served.usage is not None
     assert (25, 48, None) == (
@@ -216,7 +218,7 @@ def test_of_a_long_answer_the_end_is_read(dialect):
         served.usage.output_tokens,
         served.served_model,
     )
-    assert served == served_of_tail(dialect, body[-TAIL_BYTES:])
+    assert served == read_tail(DIALECTS.by_name[dialect], body[-TAIL_BYTES:])
 
 
 @pytest.mark.parametrize(
@@ -224,4 +226,4 @@ def test_of_a_long_answer_the_end_is_read(dialect):
 )
 def test_a_tail_without_usage_says_nothing(tail):
     """Or with half of it."""
-    assert served_of_tail(CHAT, tail).usage is None
+    assert read_tail(DIALECTS.by_name[CHAT], tail).usage is None

@@ -37,20 +37,22 @@ async def command(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), errors.decode()
 
 
-async def pin(house: Routed, *sessions: tuple[str | None, str]) -> None:
+async def pin(sidecar: Routed, *sessions: tuple[str | None, str]) -> None:
     """A first call of each (tenant, session)."""
     for tenant, session in sessions:
         headers = {"x-model-affinity": session} | ({} if tenant is None else {"x-org-id": tenant})
-        assert 200 == (await house.ask(SUMMARY, headers=headers)).status
+        assert 200 == (await sidecar.ask(SUMMARY, headers=headers)).status
 
 
-def admin(house: Routed) -> tuple[str, str]:
-    return "--admin", f"http://127.0.0.1:{house.app.ports.admin}"
+def admin(sidecar: Routed) -> tuple[str, str]:
+    return "--admin", f"http://127.0.0.1:{sidecar.app.ports.admin}"
 
 
-async def page(house: Routed, target: str, method: str = "GET", **headers: str) -> tuple[int, Any]:
+async def page(
+    sidecar: Routed, target: str, method: str = "GET", **headers: str
+) -> tuple[int, Any]:
     """(status, JSON; None where it is text)."""
-    reply = await exchange(house.app.ports.admin, raw_request(method, target, headers=headers))
+    reply = await exchange(sidecar.app.ports.admin, raw_request(method, target, headers=headers))
     return reply.status, reply.json() if reply.header(
         "content-type"
     ) == "application/json" else None
@@ -66,16 +68,16 @@ async def test_pins_are_listed_shown_and_dropped_through_the_running_sidecar(sto
         routing = {"session_cache": cache | {"tenant_header": "x-org-id"}}
         async with routed(
             routing=routing, admin={"address": "127.0.0.1", "port": 0, "mutations": True}
-        ) as house:
-            while store == "redis" and not await house.metrics("affinity_store_up"):
+        ) as sidecar:
+            while store == "redis" and not await sidecar.metrics("affinity_store_up"):
                 await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
-            await pin(house, ("acme", "s1"), ("acme", "a b:c~d"), ("zeta", "s1"))
-            listed = await command("list", "--tenant", "acme", *admin(house))
-            whole = await command("list", *admin(house))
-            shown = await command("get", "--tenant", "acme", "a b:c~d", *admin(house))
-            dropped = await command("delete", "--tenant", "acme", "s1", *admin(house))
-            again = await command("delete", "--tenant", "acme", "s1", *admin(house))
-            left = await page(house, "/affinity/?tenant=acme")
+            await pin(sidecar, ("acme", "s1"), ("acme", "a b:c~d"), ("zeta", "s1"))
+            listed = await command("list", "--tenant", "acme", *admin(sidecar))
+            whole = await command("list", *admin(sidecar))
+            shown = await command("get", "--tenant", "acme", "a b:c~d", *admin(sidecar))
+            dropped = await command("delete", "--tenant", "acme", "s1", *admin(sidecar))
+            again = await command("delete", "--tenant", "acme", "s1", *admin(sidecar))
+            left = await page(sidecar, "/affinity/?tenant=acme")
 
     assert [0, 0, 0, 0, 1] == [each[0] for each in (listed, whole, shown, dropped, again)]
     assert (3, 4) == (len(listed[1].splitlines()), len(whole[1].splitlines()))
@@ -98,11 +100,13 @@ async def test_keys_that_are_no_text_spoil_no_list():
             b"plano:affinity:s1",
         ):
             await redis.client.set(key, b'{"model_name": "openai/gpt-4o"}')
-        async with routed(routing={"session_cache": {"type": "redis", "url": redis.url}}) as house:
-            while not await house.metrics("affinity_store_up"):
+        async with routed(
+            routing={"session_cache": {"type": "redis", "url": redis.url}}
+        ) as sidecar:
+            while not await sidecar.metrics("affinity_store_up"):
                 await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
-            status, listed = await page(house, "/affinity/")
-            shown = await command("list", *admin(house))
+            status, listed = await page(sidecar, "/affinity/")
+            shown = await command("list", *admin(sidecar))
 
     assert (200, 0) == (status, shown[0])
     assert {"s1", "\\xff", "\\xed\\xa0\\x80"} == {each["session"] for each in listed["pins"]}
@@ -155,8 +159,8 @@ async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
     file.write_text(json.dumps(config))
     gone = await command("list", "--config", str(file))
     nobody = await command("list", "--admin", f"http://127.0.0.1:{port}")
-    async with routed() as house:
-        data = f"http://127.0.0.1:{house.app.ports.data}"
+    async with routed() as sidecar:
+        data = f"http://127.0.0.1:{sidecar.app.ports.data}"
         strange = [await command("list", "--admin", data)]
         strange += [await command(what, "s1", "--admin", data) for what in ("get", "delete")]
     file.write_text(json.dumps(config | {"routing": {}}))
@@ -177,20 +181,20 @@ async def test_the_pages_are_for_callers_inside_the_pod_and_change_nothing_unask
     """A foreign Host and a web page's Origin are refused; DELETE wants admin.mutations; bad
     questions are 400.
     """
-    async with routed() as house:
-        await pin(house, (None, "s1"))
+    async with routed() as sidecar:
+        await pin(sidecar, (None, "s1"))
         asked = [
-            await page(house, "/affinity/", host="evil.example"),
-            await page(house, "/affinity/", origin="http://localhost"),
-            await page(house, "/affinity/session?session=s1", "DELETE"),
-            await page(house, "/affinity/", "POST"),
-            await page(house, "/affinity/?limit=0"),
-            await page(house, "/affinity/?cursor=x"),
-            await page(house, f"/affinity/?cursor={2**64}"),
-            await page(house, "/affinity/session"),
-            await page(house, "/affinity/session?session=nobody"),
+            await page(sidecar, "/affinity/", host="evil.example"),
+            await page(sidecar, "/affinity/", origin="http://localhost"),
+            await page(sidecar, "/affinity/session?session=s1", "DELETE"),
+            await page(sidecar, "/affinity/", "POST"),
+            await page(sidecar, "/affinity/?limit=0"),
+            await page(sidecar, "/affinity/?cursor=x"),
+            await page(sidecar, f"/affinity/?cursor={2**64}"),
+            await page(sidecar, "/affinity/session"),
+            await page(sidecar, "/affinity/session?session=nobody"),
         ]
-        kept = await page(house, "/affinity/session?session=s1")
+        kept = await page(sidecar, "/affinity/session?session=s1")
 
     assert [403, 403, 403, 405, 400, 400, 400, 400, 404] == [status for status, _ in asked]
     assert (200, GPT) == (kept[0], kept[1]["pins"][0]["model"])
@@ -203,15 +207,17 @@ async def test_a_long_list_comes_in_pages():
             await redis.client.set(
                 f"plano:affinity:t:s{number}", b'{"model_name": "openai/gpt-4o"}'
             )
-        async with routed(routing={"session_cache": {"type": "redis", "url": redis.url}}) as house:
-            while not await house.metrics("affinity_store_up"):
+        async with routed(
+            routing={"session_cache": {"type": "redis", "url": redis.url}}
+        ) as sidecar:
+            while not await sidecar.metrics("affinity_store_up"):
                 await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
             seen: list[str] = []
             cursor: str | None = ""
             pages = 0
             while cursor is not None:
                 _, found = await page(
-                    house, "/affinity/?limit=50" + (f"&cursor={cursor}" if cursor else "")
+                    sidecar, "/affinity/?limit=50" + (f"&cursor={cursor}" if cursor else "")
                 )
                 seen += [each["session"] for each in found["pins"]]
                 cursor, pages = found["cursor"], pages + 1
@@ -230,10 +236,12 @@ async def test_a_session_among_many_like_it_is_found_without_reading_theirs():
                 f"plano:affinity:t:s1{number}", b'{"model_name": "openai/other"}'
             )
         await redis.client.set("plano:affinity:t:s1", b'{"model_name": "openai/gpt-4o"}')
-        async with routed(routing={"session_cache": {"type": "redis", "url": redis.url}}) as house:
-            while not await house.metrics("affinity_store_up"):
+        async with routed(
+            routing={"session_cache": {"type": "redis", "url": redis.url}}
+        ) as sidecar:
+            while not await sidecar.metrics("affinity_store_up"):
                 await asyncio.sleep(0.02)  # sleep: the connection stands in its own time
-            found = await page(house, "/affinity/session?tenant=t&session=s1")
+            found = await page(sidecar, "/affinity/session?tenant=t&session=s1")
             reads = (await redis.client.info("commandstats"))["cmdstat_getrange"]["calls"]
 
     assert (200, [GPT]) == (found[0], [each["model"] for each in found[1]["pins"]])

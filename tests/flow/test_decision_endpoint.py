@@ -21,9 +21,9 @@ REQUESTED = {CHAT: MINI, RESPONSES: MINI, MESSAGES: CODE}
 SHARED = {**PREFERENCES[1], "models": [GPT, MINI, CODE]}
 
 
-async def _decide(house: Routed, path: str, text: str = TEXT, **more: Any) -> Any:
+async def _decide(sidecar: Routed, path: str, text: str = TEXT, **more: Any) -> Any:
     model = {"model": "claude-demo"} if path == MESSAGES else {}
-    return await house.ask(text, f"/routing{path}", **(model | more))
+    return await sidecar.ask(text, f"/routing{path}", **(model | more))
 
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
@@ -32,12 +32,12 @@ async def test_the_whole_answer(path):
     route or a session.
     """
     models = [CODE] if path == MESSAGES else [GPT, MINI] if path == RESPONSES else [GPT, MINI, CODE]
-    async with routed(routing_preferences=[SHARED]) as house:
-        first = await _decide(house, path, headers=SESSION)
-        second = await _decide(house, path, "Xyzzy", headers=SESSION)
-        other = await _decide(house, path, "Xyzzy")
-        off = await _decide(house, path, routing_preferences=[])
-        seen = house.provider.seen
+    async with routed(routing_preferences=[SHARED]) as sidecar:
+        first = await _decide(sidecar, path, headers=SESSION)
+        second = await _decide(sidecar, path, "Xyzzy", headers=SESSION)
+        other = await _decide(sidecar, path, "Xyzzy")
+        off = await _decide(sidecar, path, routing_preferences=[])
+        seen = sidecar.provider.seen
 
     known = {"models": models, "route": "summaries", "trace_id": TRACE_ID, "session_id": "s1"}
     assert {**known, "pinned": False, "source": "routed"} == first.json()
@@ -63,10 +63,10 @@ async def test_the_source_of_every_other_decision():
     """A model that nobody named is the default's; a router model that is down is a fallback. Never
     a sentinel.
     """
-    async with routed() as house:
-        default = (await _decide(house, CHAT, "Xyzzy", model="none")).json()
-        house.router.script.always("500")
-        fallback = (await _decide(house, CHAT)).json()
+    async with routed() as sidecar:
+        default = (await _decide(sidecar, CHAT, "Xyzzy", model="none")).json()
+        sidecar.router.script.always("500")
+        fallback = (await _decide(sidecar, CHAT)).json()
 
     assert ([MINI], None, "default") == tuple(default[key] for key in ("models", "route", "source"))
     assert ([MINI], None, "fallback") == tuple(
@@ -92,12 +92,12 @@ async def test_a_body_is_validated_also_where_the_session_is_pinned(case, path):
     """In the caller's dialect, with the code of the proxied path."""
     body, status, code = BAD[case]
     body = body.replace(b"MODEL", b"claude-demo" if path == MESSAGES else b"gpt-4o")
-    async with routed(routing_preferences=[SHARED]) as house:
-        assert "routed" == (await _decide(house, path, headers=SESSION)).json()["source"]
+    async with routed(routing_preferences=[SHARED]) as sidecar:
+        assert "routed" == (await _decide(sidecar, path, headers=SESSION)).json()["source"]
         refused = await exchange(
-            house.app.ports.data, raw_request("POST", f"/routing{path}", body, SESSION)
+            sidecar.app.ports.data, raw_request("POST", f"/routing{path}", body, SESSION)
         )
-        still = (await _decide(house, path, headers=SESSION)).json()
+        still = (await _decide(sidecar, path, headers=SESSION)).json()
 
     assert (status, code) == (refused.status, refused.header("x-plano-error"))
     assert ("error" if path == MESSAGES else None) == refused.json().get("type")
@@ -109,17 +109,17 @@ async def test_it_releases_nothing():
     """A pin that it made stands for the call that comes after, whatever becomes of that one's first
     attempt.
     """
-    async with routed(routing_preferences=[SHARED]) as house:
-        await _decide(house, CHAT, headers=SESSION)
-        asked = house.router.seen
-        reply = await house.ask("Xyzzy", headers=SESSION)
+    async with routed(routing_preferences=[SHARED]) as sidecar:
+        await _decide(sidecar, CHAT, headers=SESSION)
+        asked = sidecar.router.seen
+        reply = await sidecar.ask("Xyzzy", headers=SESSION)
 
     assert (1, "pinned", GPT) == (
         asked,
         reply.header("x-plano-source"),
         reply.header("x-plano-model"),
     )
-    assert 1 == house.router.seen
+    assert 1 == sidecar.router.seen
 
 
 @pytest.mark.parametrize("session", [{}, {"x-model-affinity": "s1"}])
@@ -127,11 +127,12 @@ async def test_it_releases_nothing():
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
 async def test_the_bodys_list_never_reaches_a_provider(path, given, session):
     """Whatever it holds, and also where a pin decides; every other byte is the app's own."""
-    async with routed(routing_preferences=[SHARED]) as house:
+    async with routed(routing_preferences=[SHARED]) as sidecar:
         replies = [
-            await house.ask(path=path, headers=session, routing_preferences=given) for _ in range(2)
+            await sidecar.ask(path=path, headers=session, routing_preferences=given)
+            for _ in range(2)
         ]
-        bodies = [request.body for request in house.provider.requests]
+        bodies = [request.body for request in sidecar.provider.requests]
 
     assert ([200, 200], 2) == ([reply.status for reply in replies], len(bodies))
     assert [False, False] == [b"routing_preferences" in body or b"null" in body for body in bodies]
@@ -139,10 +140,10 @@ async def test_the_bodys_list_never_reaches_a_provider(path, given, session):
 
 async def test_other_paths_have_no_decision():
     """404 for what is never routed; 405 with Allow for another method."""
-    async with routed() as house:
+    async with routed() as sidecar:
         none = await exchange(
-            house.app.ports.data, json_request("/routing/v1/embeddings", {"model": "gpt-4o"}, {})
+            sidecar.app.ports.data, json_request("/routing/v1/embeddings", {"model": "gpt-4o"}, {})
         )
-        wrong = await exchange(house.app.ports.data, raw_request("GET", f"/routing{CHAT}"))
+        wrong = await exchange(sidecar.app.ports.data, raw_request("GET", f"/routing{CHAT}"))
 
     assert (404, 405, "POST") == (none.status, wrong.status, wrong.header("allow"))

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from sidecar.upstream import cooling
-from tests.support.routed import PREFERENCES, Routed, routed, told
+from tests.support.routed import PREFERENCES, Routed, decision_of, routed
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
 ROUTE: dict[str, Any] = {**PREFERENCES[1], "models": [GPT, MINI]}
@@ -28,12 +28,12 @@ FAILURES = {
 @pytest.mark.parametrize("stream", [False, True])
 async def test_one_model_fails_and_no_call_does(wish, stream):
     """Each is served by the next model; the step is counted with its class."""
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.always(wish, model="gpt-4o")
-        replies = [await house.ask(f"{TEXT} {number}", stream=stream) for number in range(6)]
-        steps = await house.metrics("failovers_total")
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always(wish, model="gpt-4o")
+        replies = [await sidecar.ask(f"{TEXT} {number}", stream=stream) for number in range(6)]
+        steps = await sidecar.metrics("failovers_total")
 
-    assert {(200, "routed", "summaries", MINI)} == {told(reply) for reply in replies}
+    assert {(200, "routed", "summaries", MINI)} == {decision_of(reply) for reply in replies}
     assert all(reply.is_complete for reply in replies)
     assert {(GPT, FAILURES[wish], MINI)} == set(steps)
     assert ("2", "1") == (
@@ -44,12 +44,12 @@ async def test_one_model_fails_and_no_call_does(wish, stream):
 
 async def test_a_stream_that_does_not_begin_in_time_goes_on():
     """`first_byte_s` is for streams; a call that is not streamed waits."""
-    async with routed(routing_preferences=[ROUTE], timeouts={"first_byte_s": 0.2}) as house:
-        house.provider.script.always("hang", model="gpt-4o")
-        reply = await house.ask(TEXT, stream=True)
-        attempts = await house.metrics("upstream_attempts_total")
+    async with routed(routing_preferences=[ROUTE], timeouts={"first_byte_s": 0.2}) as sidecar:
+        sidecar.provider.script.always("hang", model="gpt-4o")
+        reply = await sidecar.ask(TEXT, stream=True)
+        attempts = await sidecar.metrics("upstream_attempts_total")
 
-    assert (200, "routed", "summaries", MINI) == told(reply)
+    assert (200, "routed", "summaries", MINI) == decision_of(reply)
     assert {(GPT, "timeout", GPT): 1, (MINI, "ok", MINI): 1} == attempts
 
 
@@ -57,12 +57,12 @@ async def test_an_answer_that_is_late_is_not_asked_for_twice():
     """The work may have been done, and would be billed twice: 504, and the SDK is told not to try
     again.
     """
-    async with routed(routing_preferences=[ROUTE], timeouts={"response_s": 0.2}) as house:
-        house.provider.script.always("hang", model="gpt-4o")
-        reply = await house.ask(TEXT)
+    async with routed(routing_preferences=[ROUTE], timeouts={"response_s": 0.2}) as sidecar:
+        sidecar.provider.script.always("hang", model="gpt-4o")
+        reply = await sidecar.ask(TEXT)
 
     assert (504, "upstream_timeout") == (reply.status, reply.header("x-plano-error"))
-    assert 1 == house.provider.seen
+    assert 1 == sidecar.provider.seen
 
 
 STAY = {"400": 400, "content_policy_violation": 400}
@@ -71,11 +71,11 @@ STAY = {"400": 400, "content_policy_violation": 400}
 @pytest.mark.parametrize("wish", STAY)
 async def test_the_callers_fault_is_the_callers(wish):
     """No other model is asked, nothing cools, the provider's answer is the app's."""
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.next(wish, model="gpt-4o")
-        refused = await house.ask(TEXT)
-        served = await house.ask(f"{TEXT} again")
-        steps = await house.metrics("failovers_total")
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.next(wish, model="gpt-4o")
+        refused = await sidecar.ask(TEXT)
+        served = await sidecar.ask(f"{TEXT} again")
+        steps = await sidecar.metrics("failovers_total")
 
     assert (STAY[wish], None, "1") == (
         refused.status,
@@ -101,12 +101,12 @@ async def test_both_fail(first, second, status, model):
     """The first answer that a retry could cure, with its Retry-After; else the last that there was
     to give.
     """
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.always(first, model="gpt-4o")
-        house.provider.script.always(second, model="gpt-4o-mini")
-        reply = await house.ask(TEXT)
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always(first, model="gpt-4o")
+        sidecar.provider.script.always(second, model="gpt-4o-mini")
+        reply = await sidecar.ask(TEXT)
         sent = {
-            json.loads(each.body)["model"]: bytes(each.sent) for each in house.provider.requests
+            json.loads(each.body)["model"]: bytes(each.sent) for each in sidecar.provider.requests
         }
 
     assert (status, "2", None) == (
@@ -124,9 +124,9 @@ async def test_both_fail(first, second, status, model):
 
 async def test_nobody_answers():
     """Our own error, with the number of tries, and no invitation to multiply them."""
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.always("reset")
-        reply = await house.ask(TEXT)
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always("reset")
+        reply = await sidecar.ask(TEXT)
 
     assert (503, "upstream_connect_failed", "2", "false") == (
         reply.status,
@@ -138,23 +138,23 @@ async def test_nobody_answers():
 
 async def test_attempts_are_limited():
     """`limits.attempts` counts every candidate."""
-    async with routed(routing_preferences=[ROUTE], limits={"attempts": 1}) as house:
-        house.provider.script.always("500", model="gpt-4o")
-        reply = await house.ask(TEXT)
+    async with routed(routing_preferences=[ROUTE], limits={"attempts": 1}) as sidecar:
+        sidecar.provider.script.always("500", model="gpt-4o")
+        reply = await sidecar.ask(TEXT)
 
-    assert (500, "1", 1) == (reply.status, reply.header("x-plano-attempts"), house.provider.seen)
+    assert (500, "1", 1) == (reply.status, reply.header("x-plano-attempts"), sidecar.provider.seen)
 
 
 async def test_one_model_alone_that_sometimes_refuses_serves_the_rest():
     """Cooling reorders plans and refuses nothing: of twenty calls the one that was refused is the
     app's to retry.
     """
-    async with routed(routing_preferences=[{**ROUTE, "models": [GPT]}]) as house:
+    async with routed(routing_preferences=[{**ROUTE, "models": [GPT]}]) as sidecar:
         replies = []
         for number in range(20):
             if number == 7:
-                house.provider.script.next("429", model="gpt-4o")
-            replies.append(await house.ask(f"{TEXT} {number}"))
+                sidecar.provider.script.next("429", model="gpt-4o")
+            replies.append(await sidecar.ask(f"{TEXT} {number}"))
 
     assert [429] + [200] * 19 == sorted((reply.status for reply in replies), reverse=True)
 
@@ -162,18 +162,18 @@ async def test_one_model_alone_that_sometimes_refuses_serves_the_rest():
 async def test_a_model_that_refuses_fast_does_not_become_fastest():
     """A hundred refusals in a millisecond each are a hundred slow calls."""
     preferences = [{**ROUTE, "models": [MINI, GPT], "selection_policy": {"prefer": "fastest"}}]
-    async with routed(routing_preferences=preferences) as house:
-        assert house.app._routes is not None
-        house.app._routes._roll = lambda: 1.0
-        house.provider.script.always("429", model="gpt-4o-mini")
-        house.provider.script.always("slow delay=0.01", model="gpt-4o")
-        replies = [await house.ask(f"{TEXT} {number}", stream=True) for number in range(100)]
-        assert house.app._dispatcher is not None
-        house.app._dispatcher.cooling = (
+    async with routed(routing_preferences=preferences) as sidecar:
+        assert sidecar.app._routes is not None
+        sidecar.app._routes._roll = lambda: 1.0
+        sidecar.provider.script.always("429", model="gpt-4o-mini")
+        sidecar.provider.script.always("slow delay=0.01", model="gpt-4o")
+        replies = [await sidecar.ask(f"{TEXT} {number}", stream=True) for number in range(100)]
+        assert sidecar.app._dispatcher is not None
+        sidecar.app._dispatcher.cooling = (
             cooling.Cooling()
         )  # that it cools is another test's business
-        house.provider.script.clear()
-        last = await house.ask(TEXT, stream=True)
+        sidecar.provider.script.clear()
+        last = await sidecar.ask(TEXT, stream=True)
 
     assert {(200, GPT)} == {
         (reply.status, reply.header("x-plano-model")) for reply in [*replies, last]
@@ -183,27 +183,29 @@ async def test_a_model_that_refuses_fast_does_not_become_fastest():
 async def test_a_cooling_model_is_asked_again_after_its_time(monkeypatch):
     """It serves again, and is first again."""
     monkeypatch.setattr(cooling, "_FIRST_S", 0.05)
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.next("429", model="gpt-4o")
-        models = [(await house.ask(TEXT)).header("x-plano-model")]
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.next("429", model="gpt-4o")
+        models = [(await sidecar.ask(TEXT)).header("x-plano-model")]
         async with asyncio.timeout(20):
             while models[-1] != GPT:
                 await asyncio.sleep(0.02)  # sleep: cooling is over by the clock
-                models.append((await house.ask(TEXT)).header("x-plano-model"))
+                models.append((await sidecar.ask(TEXT)).header("x-plano-model"))
 
     assert MINI == models[0]
 
 
-def _passthrough(house_url: str) -> list[dict[str, Any]]:
+def _passthrough(provider_url: str) -> list[dict[str, Any]]:
     return [
-        {"model": GPT, "base_url": house_url, "passthrough_auth": True},
-        {"model": MINI, "access_key": "sk-demo", "base_url": house_url, "default": True},
-        {"model": "openai/gpt-5", "base_url": house_url, "passthrough_auth": True},
+        {"model": GPT, "base_url": provider_url, "passthrough_auth": True},
+        {"model": MINI, "access_key": "sk-demo", "base_url": provider_url, "default": True},
+        {"model": "openai/gpt-5", "base_url": provider_url, "passthrough_auth": True},
     ]
 
 
-async def _with_passthrough(house: Routed, credential: str) -> Any:
-    return await house.ask(TEXT, model="gpt-4o", headers={"authorization": f"Bearer {credential}"})
+async def _with_passthrough(sidecar: Routed, credential: str) -> Any:
+    return await sidecar.ask(
+        TEXT, model="gpt-4o", headers={"authorization": f"Bearer {credential}"}
+    )
 
 
 async def test_one_users_bad_key_changes_nothing_for_the_others():
@@ -215,9 +217,9 @@ async def test_one_users_bad_key_changes_nothing_for_the_others():
             *_passthrough(provider.url),
             {"model": "plano/router", "base_url": "http://127.0.0.1:1"},
         ]
-        async with routed(routing_preferences=[], model_providers=entries) as house:
-            bad = [await _with_passthrough(house, "bad") for _ in range(10)]
-            good = await _with_passthrough(house, "good")
+        async with routed(routing_preferences=[], model_providers=entries) as sidecar:
+            bad = [await _with_passthrough(sidecar, "bad") for _ in range(10)]
+            good = await _with_passthrough(sidecar, "good")
             seen = {request.header("authorization") for request in provider.requests}
 
     assert {401} == {reply.status for reply in bad}
@@ -235,9 +237,9 @@ async def test_a_callers_credential_is_not_carried_on():
             *_passthrough(provider.url),
             {"model": "plano/router", "base_url": other.router.url},
         ]
-        async with routed(routing_preferences=[route], model_providers=entries) as house:
+        async with routed(routing_preferences=[route], model_providers=entries) as sidecar:
             provider.script.always("500", model="gpt-4o")
-            reply = await _with_passthrough(house, "mine")
+            reply = await _with_passthrough(sidecar, "mine")
             seen = [
                 (json.loads(each.body)["model"], each.header("authorization"))
                 for each in provider.requests
@@ -259,11 +261,11 @@ async def test_a_callers_credential_stays_where_it_was_meant_for_while_that_cool
             *_passthrough(provider.url),
             {"model": "plano/router", "base_url": other.router.url},
         ]
-        async with routed(routing_preferences=[route], model_providers=entries) as house:
+        async with routed(routing_preferences=[route], model_providers=entries) as sidecar:
             provider.script.next("500 retry-after=60", model="gpt-4o")
-            await _with_passthrough(house, "mine")
+            await _with_passthrough(sidecar, "mine")
             provider.script.next("500", model="gpt-4o-mini")
-            reply = await _with_passthrough(house, "mine")
+            reply = await _with_passthrough(sidecar, "mine")
             seen = [
                 (json.loads(each.body)["model"], each.header("authorization"))
                 for each in provider.requests
@@ -276,11 +278,13 @@ async def test_a_callers_credential_stays_where_it_was_meant_for_while_that_cool
 
 async def test_state_at_a_provider_does_not_go_on():
     """`previous_response_id` means something at one provider only."""
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.always("500", model="gpt-4o")
-        reply = await house.ask("x", "/v1/responses", model="gpt-4o", previous_response_id="resp_1")
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always("500", model="gpt-4o")
+        reply = await sidecar.ask(
+            "x", "/v1/responses", model="gpt-4o", previous_response_id="resp_1"
+        )
 
-    assert (500, 1) == (reply.status, house.provider.seen)
+    assert (500, 1) == (reply.status, sidecar.provider.seen)
 
 
 async def test_fallbacks_of_a_model_without_a_route():
@@ -297,21 +301,21 @@ async def test_fallbacks_of_a_model_without_a_route():
             {"model": GPT, "access_key": "k", "base_url": plain.provider.url},
             {"model": "plano/router", "base_url": plain.router.url},
         ]
-        async with routed(routing_preferences=[], model_providers=entries) as house:
+        async with routed(routing_preferences=[], model_providers=entries) as sidecar:
             plain.provider.script.always("500", model="gpt-4o-mini")
-            reply = await house.ask("Xyzzy")
+            reply = await sidecar.ask("Xyzzy")
 
-    assert (200, "requested", None, GPT) == told(reply)
+    assert (200, "requested", None, GPT) == decision_of(reply)
 
 
 async def test_a_session_follows_to_where_it_was_served():
     """The next call begins there; the pin remembers where it came from."""
     headers = {"x-model-affinity": "s1"}
-    async with routed(routing_preferences=[ROUTE]) as house:
-        first = await house.ask(TEXT, headers=headers)
-        house.provider.script.next("500", model="gpt-4o")
-        second = await house.ask(TEXT, headers=headers)
-        third = await house.ask(TEXT, headers=headers)
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        first = await sidecar.ask(TEXT, headers=headers)
+        sidecar.provider.script.next("500", model="gpt-4o")
+        second = await sidecar.ask(TEXT, headers=headers)
+        third = await sidecar.ask(TEXT, headers=headers)
 
     assert [GPT, MINI, MINI] == [reply.header("x-plano-model") for reply in (first, second, third)]
     assert ["1", "2", "1"] == [reply.header("x-plano-attempts") for reply in (first, second, third)]
@@ -319,10 +323,12 @@ async def test_a_session_follows_to_where_it_was_served():
 
 async def test_the_sdk_sees_no_failure():
     """With its own retries off, the OpenAI SDK gets its answer although the first model is down."""
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.always("529", model="gpt-4o")
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always("529", model="gpt-4o")
         client = openai.AsyncOpenAI(
-            base_url=f"http://127.0.0.1:{house.app.ports.data}/v1", api_key="unused", max_retries=0
+            base_url=f"http://127.0.0.1:{sidecar.app.ports.data}/v1",
+            api_key="unused",
+            max_retries=0,
         )
         async with client:
             answer = await client.chat.completions.create(

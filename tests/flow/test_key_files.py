@@ -27,9 +27,9 @@ def _entries(url: str, key: Path, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-async def _until_served(house: Routed) -> None:
+async def _until_served(sidecar: Routed) -> None:
     async with asyncio.timeout(LIMIT_S):
-        while (await house.ask(model="gpt-4o")).status != 200:
+        while (await sidecar.ask(model="gpt-4o")).status != 200:
             await asyncio.sleep(0.02)  # sleep: the file is read beside the calls
 
 
@@ -41,13 +41,13 @@ async def test_a_rotated_key_is_used_as_soon_as_the_old_one_was_refused(tmp_path
     key.write_text("old\n")
     async with ScriptedProvider(keys=frozenset({"new"})) as provider:
         entries = _entries(provider.url, key)
-        async with routed(**ALONE, model_providers=entries) as house:
-            refused = await house.ask(model="gpt-4o")
-            held = await house.metrics("ejected")
+        async with routed(**ALONE, model_providers=entries) as sidecar:
+            refused = await sidecar.ask(model="gpt-4o")
+            held = await sidecar.metrics("ejected")
             key.write_text("new\n")
-            await _until_served(house)
+            await _until_served(sidecar)
             sent = [request.header("authorization") for request in provider.requests]
-            free = await house.metrics("ejected")
+            free = await sidecar.metrics("ejected")
 
     assert (401, {(GPT, GPT): 1}) == (refused.status, held)
     assert {} == free
@@ -67,12 +67,12 @@ async def test_headers_out_of_files_are_read_again_too(tmp_path):
     extra.write_text("a")
     async with ScriptedProvider(keys=frozenset({"new"})) as provider:
         entries = _entries(provider.url, key, headers={"x-team": f"${{file:{extra}}}"})
-        async with routed(**ALONE, model_providers=entries) as house:
+        async with routed(**ALONE, model_providers=entries) as sidecar:
             key.write_text("new\r\nx-evil: 1")
-            replies = [await house.ask(model="gpt-4o") for _ in range(5)]
+            replies = [await sidecar.ask(model="gpt-4o") for _ in range(5)]
             extra.write_text("b")
             key.write_text("new")
-            await _until_served(house)
+            await _until_served(sidecar)
             last = provider.requests[-1]
             lines = [request.header("x-evil") for request in provider.requests]
 
@@ -91,13 +91,13 @@ async def test_calls_that_left_with_the_old_key_do_not_eject_the_new_one(tmp_pat
         provider.script.always("401 delay=0.2", model="gpt-4o")
         provider.script.next("401", model="gpt-4o")
         entries = _entries(provider.url, key)
-        async with routed(**ALONE, model_providers=entries) as house:
+        async with routed(**ALONE, model_providers=entries) as sidecar:
             key.write_text("new")
             async with asyncio.TaskGroup() as group:
-                late = [group.create_task(house.ask(model="gpt-4o")) for _ in range(4)]
+                late = [group.create_task(sidecar.ask(model="gpt-4o")) for _ in range(4)]
             sent = {request.header("authorization") for request in provider.requests}
             async with asyncio.timeout(LIMIT_S):
-                while await house.metrics("ejected"):
+                while await sidecar.metrics("ejected"):
                     await asyncio.sleep(0.02)  # sleep: the file is read beside the calls
 
     assert ({401}, {"Bearer old"}) == ({task.result().status for task in late}, sent)
@@ -116,11 +116,11 @@ async def test_the_router_models_key_is_read_again(tmp_path):
             ),
             {"model": "plano/router", "access_key": f"${{file:{key}}}", "base_url": router.url},
         ]
-        async with routed(routing_preferences=PREFERENCES[1:], model_providers=entries) as house:
-            first = await house.ask("Make this long text short")
+        async with routed(routing_preferences=PREFERENCES[1:], model_providers=entries) as sidecar:
+            first = await sidecar.ask("Make this long text short")
             key.write_text("new")
-            second = await house.ask("Make this long text short")
-            third = await house.ask("Make this long text short")
+            second = await sidecar.ask("Make this long text short")
+            third = await sidecar.ask("Make this long text short")
 
     assert ["fallback", "fallback", "routed"] == [
         reply.header("x-plano-source") for reply in (first, second, third)

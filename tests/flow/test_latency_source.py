@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.net import free_port
-from tests.support.routed import PREFERENCES, Routed, routed, told
+from tests.support.routed import PREFERENCES, Routed, decision_of, routed
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
 LIMIT_S = 60.0
@@ -52,15 +52,15 @@ async def prometheus(port: int, target_port: int, folder: Path) -> AsyncIterator
         await process.wait()
 
 
-async def _until_told(house: Routed) -> dict[str, float]:
+async def _until_told(sidecar: Routed) -> dict[str, float]:
     """The latencies, once both models have one."""
-    assert house.app._sources is not None
+    assert sidecar.app._sources is not None
     async with asyncio.timeout(LIMIT_S):
-        while len(house.app._sources.latencies_s) < 2:
+        while len(sidecar.app._sources.latencies_s) < 2:
             await asyncio.sleep(
                 0.05
             )  # sleep: Prometheus scrapes, and the sidecar asks, by the clock
-    return dict(house.app._sources.latencies_s)
+    return dict(sidecar.app._sources.latencies_s)
 
 
 async def test_the_fastest_model_is_the_one_that_prometheus_says(tmp_path):
@@ -73,21 +73,21 @@ async def test_the_fastest_model_is_the_one_that_prometheus_says(tmp_path):
         "type": "latency", "provider": "prometheus", "url": f"http://127.0.0.1:{port}", "query": QUERY,
         "refresh_interval": 1,
     }  # fmt: skip
-    async with routed(routing_preferences=preferences, model_metrics_sources=[source]) as house:
-        assert house.app._routes is not None
-        house.app._routes._roll = lambda: 1.0
-        before = await house.ask("Make this long text short")
-        house.provider.script.always("slow delay=0.3", model="gpt-4o")
+    async with routed(routing_preferences=preferences, model_metrics_sources=[source]) as sidecar:
+        assert sidecar.app._routes is not None
+        sidecar.app._routes._roll = lambda: 1.0
+        before = await sidecar.ask("Make this long text short")
+        sidecar.provider.script.always("slow delay=0.3", model="gpt-4o")
         for model in ("gpt-4o", "gpt-4o-mini"):
-            await house.ask("x", model=model, routing_preferences=[])
-        async with prometheus(port, house.app.ports.admin, tmp_path):
-            latencies_s = await _until_told(house)
-            after = await house.ask("Make this long text short")
-            ages = await house.metrics("price_age_seconds")
-        still = await house.ask("Make this long text short")
+            await sidecar.ask("x", model=model, routing_preferences=[])
+        async with prometheus(port, sidecar.app.ports.admin, tmp_path):
+            latencies_s = await _until_told(sidecar)
+            after = await sidecar.ask("Make this long text short")
+            ages = await sidecar.metrics("price_age_seconds")
+        still = await sidecar.ask("Make this long text short")
 
     assert [(200, "routed", "summaries", model) for model in (GPT, MINI, MINI)] == [
-        told(reply) for reply in (before, after, still)
+        decision_of(reply) for reply in (before, after, still)
     ]
     assert latencies_s[MINI] < latencies_s[GPT]
     assert {("prometheus",)} == set(ages)

@@ -18,7 +18,7 @@ from sidecar.affinity.session import make_session
 from sidecar.domain.clock import SystemClock
 from tests.support.faults import Fault
 from tests.support.redis_server import RedisServer, redis_server
-from tests.support.routed import MESSAGES, RESPONSES, Routed, routed, told
+from tests.support.routed import MESSAGES, RESPONSES, Routed, decision_of, routed
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
 SUMMARY = "Make this long text short"
@@ -76,87 +76,87 @@ async def two(
             routed(adapt=adapt, routing=routing) as one,
             routed(adapt=adapt, routing=routing) as other,
         ):
-            for house in (one, other):
-                while not await house.metrics("affinity_store_up"):
+            for sidecar in (one, other):
+                while not await sidecar.metrics("affinity_store_up"):
                     await asyncio.sleep(0.01)  # sleep: the connection stands in its own time
             yield Two(one, other, redis, ahead_s)
 
 
-def warm_up(house: Routed) -> None:
+def warm_up(sidecar: Routed) -> None:
     """As if what cools had cooled long enough."""
-    assert house.app._dispatcher is not None
-    house.app._dispatcher.cooling.cooldowns.clear()
+    assert sidecar.app._dispatcher is not None
+    sidecar.app._dispatcher.cooling.cooldowns.clear()
 
 
-async def served_by(house: Routed, **more: Any) -> str | None:
+async def served_by(sidecar: Routed, **more: Any) -> str | None:
     """The model that answers the session's next call."""
-    status, _, _, model = told(await house.ask(SUMMARY, headers=HEADERS, **more))
+    status, _, _, model = decision_of(await sidecar.ask(SUMMARY, headers=HEADERS, **more))
     assert 200 == status
     return model
 
 
 async def test_a_session_follows_to_where_it_was_served_and_comes_home(monkeypatch):
     """On all pods; home is tried again after some seconds, and is home once it serves."""
-    async with two(monkeypatch) as house:
-        assert GPT == await served_by(house.one)
-        house.one.provider.script.always("529", model="gpt-4o")
-        assert MINI == await served_by(house.one)
-        away = await house.pin_until(model_name=MINI)
+    async with two(monkeypatch) as pair:
+        assert GPT == await served_by(pair.one)
+        pair.one.provider.script.always("529", model="gpt-4o")
+        assert MINI == await served_by(pair.one)
+        away = await pair.pin_until(model_name=MINI)
         assert (GPT, 2) == (away["home"], away["generation"])
-        assert MINI == await served_by(house.other)
-        assert away == await house.pin()
-        house.one.provider.script.clear()
-        house.ahead_s[0] = 6
-        assert GPT == await served_by(house.other)
-        home = await house.pin_until(model_name=GPT)
+        assert MINI == await served_by(pair.other)
+        assert away == await pair.pin()
+        pair.one.provider.script.clear()
+        pair.ahead_s[0] = 6
+        assert GPT == await served_by(pair.other)
+        home = await pair.pin_until(model_name=GPT)
         assert ("home" in home, "away_since" in home) == (False, False)
-        assert GPT == await served_by(house.other)
+        assert GPT == await served_by(pair.other)
 
 
 async def test_a_session_whose_home_is_down_for_long_settles(monkeypatch):
     """Three returns that failed, each later than the one before; then nobody tries any more, and
     all are served.
     """
-    async with two(monkeypatch) as house:
-        await served_by(house.one)
-        for each in (house.one, house.other):
+    async with two(monkeypatch) as pair:
+        await served_by(pair.one)
+        for each in (pair.one, pair.other):
             each.provider.script.always("529", model="gpt-4o")
-        assert MINI == await served_by(house.one)
-        await house.pin_until(model_name=MINI)
-        for number, house.ahead_s[0] in enumerate((6, 12, 24), 1):
-            warm_up(house.other)
-            assert MINI == await served_by(house.other)
-            pin = await house.pin_until(generation=2 + number)
+        assert MINI == await served_by(pair.one)
+        await pair.pin_until(model_name=MINI)
+        for number, pair.ahead_s[0] in enumerate((6, 12, 24), 1):
+            warm_up(pair.other)
+            assert MINI == await served_by(pair.other)
+            pin = await pair.pin_until(generation=2 + number)
             assert (MINI, GPT if number < 3 else None) == (pin["model_name"], pin.get("home"))
-        house.ahead_s[0] = 60
-        warm_up(house.other)
-        seen = house.other.provider.seen
-        assert MINI == await served_by(house.other)
+        pair.ahead_s[0] = 60
+        warm_up(pair.other)
+        seen = pair.other.provider.seen
+        assert MINI == await served_by(pair.other)
 
-        assert 1 == house.other.provider.seen - seen
-        assert pin == await house.pin()
+        assert 1 == pair.other.provider.seen - seen
+        assert pin == await pair.pin()
 
 
 async def test_home_is_not_tried_while_it_cools(monkeypatch):
     """Where that is known: another pod may try."""
-    async with two(monkeypatch) as house:
-        await served_by(house.one)
-        house.one.provider.script.always("429 retry-after=60", model="gpt-4o")
-        await served_by(house.one)
-        await house.pin_until(model_name=MINI)
-        house.ahead_s[0] = 6
-        house.one.provider.script.clear()
-        assert MINI == await served_by(house.one)
-        assert GPT == await served_by(house.other)
+    async with two(monkeypatch) as pair:
+        await served_by(pair.one)
+        pair.one.provider.script.always("429 retry-after=60", model="gpt-4o")
+        await served_by(pair.one)
+        await pair.pin_until(model_name=MINI)
+        pair.ahead_s[0] = 6
+        pair.one.provider.script.clear()
+        assert MINI == await served_by(pair.one)
+        assert GPT == await served_by(pair.other)
 
 
 async def test_a_model_that_is_gone_is_left_for_good(monkeypatch):
     """There is no home to come back to."""
-    async with two(monkeypatch) as house:
-        await served_by(house.one)
-        house.one.provider.script.always("model_not_found", model="gpt-4o")
-        assert MINI == await served_by(house.one)
-        pin = await house.pin_until(model_name=MINI)
+    async with two(monkeypatch) as pair:
+        await served_by(pair.one)
+        pair.one.provider.script.always("model_not_found", model="gpt-4o")
+        assert MINI == await served_by(pair.one)
+        pin = await pair.pin_until(model_name=MINI)
 
     assert "home" not in pin
 
@@ -164,15 +164,15 @@ async def test_a_model_that_is_gone_is_left_for_good(monkeypatch):
 @pytest.mark.parametrize("wish", ["400", "422", "content_policy_violation"])
 async def test_a_fault_of_the_callers_own_moves_nothing(monkeypatch, wish):
     """Not the pin that stood, nor the one that this very call made."""
-    async with two(monkeypatch) as house:
-        house.one.provider.script.always(wish, model="gpt-4o")
-        first = await house.one.ask(SUMMARY, headers=HEADERS)
-        made = await house.pin()
-        second = await house.one.ask(SUMMARY, headers=HEADERS)
+    async with two(monkeypatch) as pair:
+        pair.one.provider.script.always(wish, model="gpt-4o")
+        first = await pair.one.ask(SUMMARY, headers=HEADERS)
+        made = await pair.pin()
+        second = await pair.one.ask(SUMMARY, headers=HEADERS)
 
         assert (400, 400) == (min(first.status, 400), min(second.status, 400))
         assert (GPT, 1) == (made["model_name"], made["generation"])
-        assert made == await house.pin()
+        assert made == await pair.pin()
 
 
 @pytest.mark.parametrize("wish", ["529", "reset", "429"])
@@ -180,68 +180,70 @@ async def test_a_pin_under_which_nobody_served_is_dropped_by_the_call_that_made_
     monkeypatch, wish
 ):
     """The next call chooses anew; a pin that had served before stays."""
-    async with two(monkeypatch) as house:
-        house.one.provider.script.always(wish)
-        reply = await house.one.ask(SUMMARY, headers=HEADERS)
+    async with two(monkeypatch) as pair:
+        pair.one.provider.script.always(wish)
+        reply = await pair.one.ask(SUMMARY, headers=HEADERS)
         assert reply.status >= 400
         async with asyncio.timeout(20):
-            while await house.pin():
+            while await pair.pin():
                 await asyncio.sleep(0.01)  # sleep: it is dropped in a task of its own
-        house.one.provider.script.clear()
-        await served_by(house.other)
-        made = await house.pin()
-        house.one.provider.script.always(wish)
-        reply = await house.one.ask(SUMMARY, headers=HEADERS)
+        pair.one.provider.script.clear()
+        await served_by(pair.other)
+        made = await pair.pin()
+        pair.one.provider.script.always(wish)
+        reply = await pair.one.ask(SUMMARY, headers=HEADERS)
 
         assert reply.status >= 400
-        assert made == await house.pin()
+        assert made == await pair.pin()
 
 
 async def test_a_pin_that_took_anothers_place_in_vain_is_dropped_too(monkeypatch):
     """A conversation that begins anew replaces a provisional pin, and nobody serves it: the next
     call chooses anew.
     """
-    async with two(monkeypatch) as house:
-        house.one.router.script.always("503")
-        assert (200, "fallback", None, MINI) == told(await house.one.ask(SUMMARY, headers=HEADERS))
-        house.one.router.script.clear()
-        house.one.router.script.always("proper")
-        house.one.provider.script.always("529")
-        assert (await house.one.ask(SUMMARY, headers=HEADERS)).status >= 400
+    async with two(monkeypatch) as pair:
+        pair.one.router.script.always("503")
+        assert (200, "fallback", None, MINI) == decision_of(
+            await pair.one.ask(SUMMARY, headers=HEADERS)
+        )
+        pair.one.router.script.clear()
+        pair.one.router.script.always("proper")
+        pair.one.provider.script.always("529")
+        assert (await pair.one.ask(SUMMARY, headers=HEADERS)).status >= 400
         async with asyncio.timeout(5):
-            while await house.pin():
+            while await pair.pin():
                 await asyncio.sleep(0.01)  # sleep: it is dropped in a task of its own
-        house.one.provider.script.clear()
+        pair.one.provider.script.clear()
 
-        assert (200, "routed", "summaries", GPT) == told(
-            await house.other.ask(SUMMARY, headers=HEADERS)
+        assert (200, "routed", "summaries", GPT) == decision_of(
+            await pair.other.ask(SUMMARY, headers=HEADERS)
         )
 
 
 async def test_an_app_that_hangs_up_leaves_the_pin(monkeypatch):
     """Nothing was learned of the model."""
-    async with two(monkeypatch) as house:
-        house.one.provider.script.always("hang", model="gpt-4o")
-        asked = asyncio.get_running_loop().create_task(house.one.ask(SUMMARY, headers=HEADERS))
-        await house.one.provider.wait_for_requests(1)
+    async with two(monkeypatch) as pair:
+        pair.one.provider.script.always("hang", model="gpt-4o")
+        asked = asyncio.get_running_loop().create_task(pair.one.ask(SUMMARY, headers=HEADERS))
+        await pair.one.provider.wait_for_requests(1)
         asked.cancel()
         await asyncio.wait([asked])
-        house.one.provider.script.clear()
-        await house.pin_until(model_name=GPT)
+        pair.one.provider.script.clear()
+        await pair.pin_until(model_name=GPT)
 
-        assert GPT == await served_by(house.other)
+        assert GPT == await served_by(pair.other)
 
 
 async def test_a_session_follows_at_the_first_byte(monkeypatch):
     """Not when a long stream has ended: other pods would go on failing until then."""
-    async with two(monkeypatch) as house:
-        await served_by(house.one)
+    async with two(monkeypatch) as pair:
+        await served_by(pair.one)
         end = asyncio.Event()
-        house.one.provider.script.always("529", model="gpt-4o")
-        house.one.provider.script.always(Fault(hold=end, hold_after_events=1), model="gpt-4o-mini")
+        pair.one.provider.script.always("529", model="gpt-4o")
+        pair.one.provider.script.always(Fault(hold=end, hold_after_events=1), model="gpt-4o-mini")
         async with asyncio.TaskGroup() as group:
-            stream = group.create_task(house.one.ask(SUMMARY, headers=HEADERS, stream=True))
-            await house.pin_until(model_name=MINI)
+            stream = group.create_task(pair.one.ask(SUMMARY, headers=HEADERS, stream=True))
+            await pair.pin_until(model_name=MINI)
             assert not stream.done()
             end.set()
 
@@ -250,21 +252,21 @@ async def test_a_session_follows_at_the_first_byte(monkeypatch):
 
 async def test_a_pin_to_a_strange_model_is_served_around_and_replaced_when_it_is_old(monkeypatch):
     """During a rollout other pods know it; ten minutes later nobody does. Both are counted."""
-    async with two(monkeypatch) as house:
+    async with two(monkeypatch) as pair:
         value = {
             "model_name": "openai/of-tomorrow",
             "requested_model": MINI,
             "bound_at": time.time(),
         }
-        await house.redis.client.set(KEY, json.dumps(value), ex=3600)
-        young = await house.one.ask(SUMMARY, headers=HEADERS)
-        assert value == await house.pin()
-        house.ahead_s[0] = 601
-        old = await house.other.ask(SUMMARY, headers=HEADERS)
-        after = await house.pin()
-        operations = await house.one.metrics("affinity_operations_total")
+        await pair.redis.client.set(KEY, json.dumps(value), ex=3600)
+        young = await pair.one.ask(SUMMARY, headers=HEADERS)
+        assert value == await pair.pin()
+        pair.ahead_s[0] = 601
+        old = await pair.other.ask(SUMMARY, headers=HEADERS)
+        after = await pair.pin()
+        operations = await pair.one.metrics("affinity_operations_total")
 
-    assert [(200, "routed", "summaries", GPT)] * 2 == [told(young), told(old)]
+    assert [(200, "routed", "summaries", GPT)] * 2 == [decision_of(young), decision_of(old)]
     assert (GPT, 1) == (after["model_name"], after["generation"])
     assert 1 == operations["bypass", "unknown_model"]
 
@@ -273,32 +275,32 @@ async def test_a_pin_to_a_strange_model_is_served_around_and_replaced_when_it_is
 async def test_a_pin_that_the_dialect_cannot_use_is_left_as_it_is(monkeypatch, path):
     """Served without it, and counted: neither adopted nor replaced."""
     model = "anthropic/claude-demo" if path == RESPONSES else GPT
-    async with two(monkeypatch) as house:
+    async with two(monkeypatch) as pair:
         value = {"model_name": model, "route_name": None}
-        await house.redis.client.set(KEY, json.dumps(value), ex=3600)
-        reply = await house.one.ask("Write new functions", path, headers=HEADERS)
-        operations = await house.one.metrics("affinity_operations_total")
+        await pair.redis.client.set(KEY, json.dumps(value), ex=3600)
+        reply = await pair.one.ask("Write new functions", path, headers=HEADERS)
+        operations = await pair.one.metrics("affinity_operations_total")
 
-        assert (200, value) == (reply.status, await house.pin())
-        assert model != told(reply)[3]
+        assert (200, value) == (reply.status, await pair.pin())
+        assert model != decision_of(reply)[3]
         assert 1 == operations["bypass", "dialect"]
 
 
 async def test_a_pin_outside_an_inline_list_is_bypassed_for_that_call(monkeypatch):
     """And inside it, it holds; an empty list leaves affinity alone."""
-    async with two(monkeypatch) as house:
-        await served_by(house.one)
-        pin = await house.pin()
+    async with two(monkeypatch) as pair:
+        await served_by(pair.one)
+        pin = await pair.pin()
         other = [{"name": "r", "description": "making long texts short", "models": [MINI]}]
         same = [{"name": "r", "description": "making long texts short", "models": [MINI, GPT]}]
         replies = [
-            told(await house.one.ask(SUMMARY, headers=HEADERS, routing_preferences=given))
+            decision_of(await pair.one.ask(SUMMARY, headers=HEADERS, routing_preferences=given))
             for given in (other, same, [])
         ]
 
         assert ["routed", "pinned", "requested"] == [source for _, source, _, _ in replies]
         assert [MINI, GPT, MINI] == [model for _, _, _, model in replies]
-        assert pin == await house.pin()
+        assert pin == await pair.pin()
 
 
 async def test_a_pin_outside_an_inline_list_that_was_quicker_is_bypassed_too(monkeypatch):
@@ -307,16 +309,16 @@ async def test_a_pin_outside_an_inline_list_that_was_quicker_is_bypassed_too(mon
     async def nothing(*_: object) -> None:
         return None
 
-    async with two(monkeypatch) as house:
-        await served_by(house.one)
-        pin = await house.pin()
+    async with two(monkeypatch) as pair:
+        await served_by(pair.one)
+        pin = await pair.pin()
         given = [{"name": "r", "description": "making long texts short", "models": [MINI]}]
         with monkeypatch.context() as patch:
             patch.setattr(RedisStore, "get", nothing)
-            reply = await house.other.ask(SUMMARY, headers=HEADERS, routing_preferences=given)
+            reply = await pair.other.ask(SUMMARY, headers=HEADERS, routing_preferences=given)
 
-        assert (200, "routed", "r", MINI) == told(reply)
-        assert pin == await house.pin()
+        assert (200, "routed", "r", MINI) == decision_of(reply)
+        assert pin == await pair.pin()
 
 
 async def test_a_model_whose_name_no_value_can_hold_is_not_pinned():
@@ -334,13 +336,13 @@ async def test_a_model_whose_name_no_value_can_hold_is_not_pinned():
             ]
         }
 
-    async with routed(adapt=wild) as house:
+    async with routed(adapt=wild) as sidecar:
         headers = {"x-model-affinity": "s1"}
         replies = [
-            told(await house.ask(SUMMARY, headers=headers, model="wild/" + "m" * length))
+            decision_of(await sidecar.ask(SUMMARY, headers=headers, model="wild/" + "m" * length))
             for length in (600, 600, 5000)
         ]
-        operations = await house.metrics("affinity_operations_total")
+        operations = await sidecar.metrics("affinity_operations_total")
 
     assert [(200, "routed", "summaries", GPT)] * 3 == replies
     assert {("get", "miss"): 3} == operations
@@ -348,59 +350,61 @@ async def test_a_model_whose_name_no_value_can_hold_is_not_pinned():
 
 async def test_off_stands_alone_and_a_missing_tenant_is_counted(monkeypatch):
     """Neither reads nor writes a pin."""
-    async with two(monkeypatch) as house:
-        off = await house.one.ask(SUMMARY, headers=HEADERS | {"x-model-affinity": "off"})
-        nobody = await house.one.ask(SUMMARY, headers={"x-model-affinity": "s1"})
-        operations = await house.one.metrics("affinity_operations_total")
+    async with two(monkeypatch) as pair:
+        off = await pair.one.ask(SUMMARY, headers=HEADERS | {"x-model-affinity": "off"})
+        nobody = await pair.one.ask(SUMMARY, headers={"x-model-affinity": "s1"})
+        operations = await pair.one.metrics("affinity_operations_total")
 
-        assert [(200, "routed", "summaries", GPT)] * 2 == [told(off), told(nobody)]
-        assert [] == await house.redis.key_names()
+        assert [(200, "routed", "summaries", GPT)] * 2 == [decision_of(off), decision_of(nobody)]
+        assert [] == await pair.redis.key_names()
         assert {("bypass", "no_tenant"): 1} == operations
 
 
 async def test_a_router_that_was_down_is_asked_again_by_a_conversation_that_begins(monkeypatch):
     """A fallback holds for the conversation it was made in, and gives way to a real decision."""
-    async with two(monkeypatch) as house:
-        house.one.router.script.always("503")
-        assert (200, "fallback", None, MINI) == told(await house.one.ask(SUMMARY, headers=HEADERS))
-        assert (await house.pin())["provisional"]
-        house.one.router.script.clear()
-        house.one.router.script.always("proper")
+    async with two(monkeypatch) as pair:
+        pair.one.router.script.always("503")
+        assert (200, "fallback", None, MINI) == decision_of(
+            await pair.one.ask(SUMMARY, headers=HEADERS)
+        )
+        assert (await pair.pin())["provisional"]
+        pair.one.router.script.clear()
+        pair.one.router.script.always("proper")
         going_on = [
             {"role": "user", "content": SUMMARY},
             {"role": "assistant", "content": "Short."},
             {"role": "user", "content": "Again"},
         ]
-        for each in (house.one, house.other):
-            assert (200, "pinned", None, MINI) == told(
+        for each in (pair.one, pair.other):
+            assert (200, "pinned", None, MINI) == decision_of(
                 await each.ask(headers=HEADERS, messages=going_on)
             )
-        assert (200, "routed", "summaries", GPT) == told(
-            await house.other.ask(SUMMARY, headers=HEADERS)
+        assert (200, "routed", "summaries", GPT) == decision_of(
+            await pair.other.ask(SUMMARY, headers=HEADERS)
         )
-        pin = await house.pin_until(model_name=GPT)
+        pin = await pair.pin_until(model_name=GPT)
         assert "provisional" not in pin
-        assert (200, "pinned", "summaries", GPT) == told(
-            await house.one.ask(headers=HEADERS, messages=going_on)
+        assert (200, "pinned", "summaries", GPT) == decision_of(
+            await pair.one.ask(headers=HEADERS, messages=going_on)
         )
 
 
 async def test_while_the_router_is_left_alone_a_provisional_pin_is_as_good_as_any(monkeypatch):
     """Its breaker is open: no call of the session is decided anew, until a probe may ask."""
-    async with two(monkeypatch) as house:
-        house.one.router.script.always("503")
+    async with two(monkeypatch) as pair:
+        pair.one.router.script.always("503")
         for number in range(5):
-            await house.one.ask(
+            await pair.one.ask(
                 f"{SUMMARY} {number}", headers=HEADERS | {"x-model-affinity": f"other-{number}"}
             )
-        await house.one.ask(SUMMARY, headers=HEADERS)
-        asked = house.one.router.seen
-        before = await house.one.metrics("router_requests_total")
-        replies = {told(await house.one.ask(SUMMARY, headers=HEADERS)) for _ in range(20)}
-        after = await house.one.metrics("router_requests_total")
+        await pair.one.ask(SUMMARY, headers=HEADERS)
+        asked = pair.one.router.seen
+        before = await pair.one.metrics("router_requests_total")
+        replies = {decision_of(await pair.one.ask(SUMMARY, headers=HEADERS)) for _ in range(20)}
+        after = await pair.one.metrics("router_requests_total")
 
     assert {(200, "pinned", None, MINI)} >= replies - {(200, "fallback", None, MINI)}
-    assert house.one.router.seen - asked <= 2  # a probe a second
+    assert pair.one.router.seen - asked <= 2  # a probe a second
     assert sum(after.values()) - sum(before.values()) <= 2
 
 
@@ -430,33 +434,33 @@ async def test_counting_tokens_moves_no_pin_and_brings_nobody_home(monkeypatch):
     session belongs.
     """
     counting = "/v1/messages/count_tokens"
-    async with two(monkeypatch, two_of_messages) as house:
+    async with two(monkeypatch, two_of_messages) as pair:
         more: dict[str, Any] = {"model": "b", "headers": HEADERS}
-        assert "anthropic/a" == told(await house.one.ask(SUMMARY, MESSAGES, **more))[3]
-        pin = await house.pin()
-        house.one.provider.script.always("429", model="a")
-        assert "anthropic/b" == told(await house.one.ask(SUMMARY, counting, **more))[3]
-        assert pin == await house.settled_pin()
-        assert "anthropic/b" == told(await house.one.ask(SUMMARY, MESSAGES, **more))[3]
-        away = await house.pin_until(model_name="anthropic/b")
-        house.ahead_s[0] = 6
-        assert "anthropic/b" == told(await house.other.ask(SUMMARY, counting, **more))[3]
-        assert away == await house.settled_pin()
-        assert "anthropic/a" == told(await house.other.ask(SUMMARY, MESSAGES, **more))[3]
+        assert "anthropic/a" == decision_of(await pair.one.ask(SUMMARY, MESSAGES, **more))[3]
+        pin = await pair.pin()
+        pair.one.provider.script.always("429", model="a")
+        assert "anthropic/b" == decision_of(await pair.one.ask(SUMMARY, counting, **more))[3]
+        assert pin == await pair.settled_pin()
+        assert "anthropic/b" == decision_of(await pair.one.ask(SUMMARY, MESSAGES, **more))[3]
+        away = await pair.pin_until(model_name="anthropic/b")
+        pair.ahead_s[0] = 6
+        assert "anthropic/b" == decision_of(await pair.other.ask(SUMMARY, counting, **more))[3]
+        assert away == await pair.settled_pin()
+        assert "anthropic/a" == decision_of(await pair.other.ask(SUMMARY, MESSAGES, **more))[3]
 
 
 async def test_what_one_provider_holds_is_not_looked_for_at_home(monkeypatch):
     """The answer that a call goes on from was given where the session is now: home has never seen
     it.
     """
-    async with two(monkeypatch, two_of_messages) as house:
+    async with two(monkeypatch, two_of_messages) as pair:
         more: dict[str, Any] = {"model": "b", "headers": HEADERS}
-        assert "anthropic/a" == told(await house.one.ask(SUMMARY, RESPONSES, **more))[3]
-        house.one.provider.script.always("529", model="a")
-        assert "anthropic/b" == told(await house.one.ask(SUMMARY, RESPONSES, **more))[3]
-        await house.pin_until(model_name="anthropic/b")
-        house.ahead_s[0] = 6
-        going_on = await house.other.ask(SUMMARY, RESPONSES, previous_response_id="resp_1", **more)
+        assert "anthropic/a" == decision_of(await pair.one.ask(SUMMARY, RESPONSES, **more))[3]
+        pair.one.provider.script.always("529", model="a")
+        assert "anthropic/b" == decision_of(await pair.one.ask(SUMMARY, RESPONSES, **more))[3]
+        await pair.pin_until(model_name="anthropic/b")
+        pair.ahead_s[0] = 6
+        going_on = await pair.other.ask(SUMMARY, RESPONSES, previous_response_id="resp_1", **more)
 
-        assert (200, "pinned", "r", "anthropic/b") == told(going_on)
-        assert "anthropic/a" == told(await house.other.ask(SUMMARY, RESPONSES, **more))[3]
+        assert (200, "pinned", "r", "anthropic/b") == decision_of(going_on)
+        assert "anthropic/a" == decision_of(await pair.other.ask(SUMMARY, RESPONSES, **more))[3]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.support.redis_server import redis_server
-from tests.support.routed import PREFERENCES, Routed, routed, told
+from tests.support.routed import PREFERENCES, Routed, decision_of, routed
 
 SESSIONS, BOUNCES = 1000, 4
 NEW, OLD = "openai/gpt-5-demo", "openai/gpt-4o"
@@ -41,15 +41,17 @@ async def both(redis_url: str) -> AsyncIterator[tuple[Routed, Routed]]:
         functools.partial(config_of, redis_url, is_new=is_new) for is_new in (True, False)
     )
     async with routed(adapt=new_config) as new, routed(adapt=old_config) as old:
-        for house in (new, old):
-            while not await house.metrics("affinity_store_up"):
+        for sidecar in (new, old):
+            while not await sidecar.metrics("affinity_store_up"):
                 await asyncio.sleep(0.01)  # sleep: the connection stands in its own time
         yield new, old
 
 
-async def bounce(house: Routed, session: str) -> tuple[int, str | None, str | None]:
+async def bounce(sidecar: Routed, session: str) -> tuple[int, str | None, str | None]:
     """One call of a session: (status, source, model)."""
-    status, source, _, model = told(await house.ask(SUMMARY, headers={"x-model-affinity": session}))
+    status, source, _, model = decision_of(
+        await sidecar.ask(SUMMARY, headers={"x-model-affinity": session})
+    )
     return status, source, model
 
 

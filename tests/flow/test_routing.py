@@ -18,9 +18,9 @@ from tests.support.routed import (
     MESSAGES,
     PREFERENCES,
     RESPONSES,
+    decision_of,
     routed,
     together,
-    told,
 )
 from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
 
@@ -32,16 +32,16 @@ async def test_kinds_of_work_go_to_their_models():
     """The route's first model serves; what fits nowhere goes to the requested model; the answer
     says why.
     """
-    async with routed() as house:
-        code = await house.ask("Write new functions and boilerplate")
-        summary = await house.ask("Make this long text short")
-        other = await house.ask("Xyzzy")
-        decisions = await house.metrics("routing_decisions_total")
-        asked = await house.metrics("router_requests_total")
+    async with routed() as sidecar:
+        code = await sidecar.ask("Write new functions and boilerplate")
+        summary = await sidecar.ask("Make this long text short")
+        other = await sidecar.ask("Xyzzy")
+        decisions = await sidecar.metrics("routing_decisions_total")
+        asked = await sidecar.metrics("router_requests_total")
 
-    assert (200, "routed", "code generation", CODE) == told(code)
-    assert (200, "routed", "summaries", SUMMARY) == told(summary)
-    assert (200, "requested", None, MINI) == told(other)
+    assert (200, "routed", "code generation", CODE) == decision_of(code)
+    assert (200, "routed", "summaries", SUMMARY) == decision_of(summary)
+    assert (200, "requested", None, MINI) == decision_of(other)
     assert {
         (CODE, "code generation", "routed"): 1,
         (SUMMARY, "summaries", "routed"): 1,
@@ -71,32 +71,32 @@ UNREADABLE = ["", "summaries", "no idea", '{"route": 7}', "[]", "\x00"]
 @pytest.mark.parametrize("case", ACCEPTED)
 async def test_accepted_answers(case):
     """Small models are not exact."""
-    async with routed() as house:
-        house.router.text = ACCEPTED[case]
+    async with routed() as sidecar:
+        sidecar.router.text = ACCEPTED[case]
 
-        assert (200, "routed", "summaries", SUMMARY) == told(await house.ask())
-        assert {("matched",): 1} == await house.metrics("router_requests_total")
+        assert (200, "routed", "summaries", SUMMARY) == decision_of(await sidecar.ask())
+        assert {("matched",): 1} == await sidecar.metrics("router_requests_total")
 
 
 @pytest.mark.parametrize("case", NO_ROUTE)
 async def test_answers_that_name_no_route(case):
     """The requested model serves, and that is what it is called."""
     text, outcome = NO_ROUTE[case]
-    async with routed() as house:
-        house.router.text = text
+    async with routed() as sidecar:
+        sidecar.router.text = text
 
-        assert (200, "requested", None, MINI) == told(await house.ask())
-        assert {(outcome,): 1} == await house.metrics("router_requests_total")
+        assert (200, "requested", None, MINI) == decision_of(await sidecar.ask())
+        assert {(outcome,): 1} == await sidecar.metrics("router_requests_total")
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
 async def test_unreadable_answers_fall_back(text):
     """To the requested model, counted."""
-    async with routed() as house:
-        house.router.text = text
+    async with routed() as sidecar:
+        sidecar.router.text = text
 
-        assert (200, "fallback", None, MINI) == told(await house.ask())
-        assert {("unreadable",): 1} == await house.metrics("router_requests_total")
+        assert (200, "fallback", None, MINI) == decision_of(await sidecar.ask())
+        assert {("unreadable",): 1} == await sidecar.metrics("router_requests_total")
 
 
 FAILURES = {
@@ -111,18 +111,18 @@ async def test_a_router_model_that_fails_fails_no_call(wish):
     """Every one is served by the model that it asked for, or the default; each failure is counted
     by its reason.
     """
-    async with routed(routing={"router_timeout_ms": 200}) as house:
-        house.router.script.always(wish)
+    async with routed(routing={"router_timeout_ms": 200}) as sidecar:
+        sidecar.router.script.always(wish)
         replies = [
-            await house.ask(f"text {number}", path)
+            await sidecar.ask(f"text {number}", path)
             for number, path in enumerate((CHAT, RESPONSES, MESSAGES))
         ]
-        replies.append(await house.ask("text", model="none"))
-        asked = await house.metrics("router_requests_total")
+        replies.append(await sidecar.ask("text", model="none"))
+        asked = await sidecar.metrics("router_requests_total")
 
-    assert [(200, "fallback", None, MINI)] * 2 == [told(reply) for reply in replies[:2]]
-    assert (200, "fallback", None, CODE) == told(replies[2])
-    assert (200, "fallback", None, MINI) == told(replies[3])
+    assert [(200, "fallback", None, MINI)] * 2 == [decision_of(reply) for reply in replies[:2]]
+    assert (200, "fallback", None, CODE) == decision_of(replies[2])
+    assert (200, "fallback", None, MINI) == decision_of(replies[3])
     assert {(FAILURES[wish],): 4} == asked
 
 
@@ -130,39 +130,39 @@ async def test_once_the_breaker_is_open_nobody_waits():
     """After five failures the router model is asked once a second at most, by nobody who waits for
     it.
     """
-    async with routed(routing={"router_timeout_ms": 100}) as house:
-        house.router.script.always("hang")
+    async with routed(routing={"router_timeout_ms": 100}) as sidecar:
+        sidecar.router.script.always("hang")
         for number in range(5):
-            await house.ask(f"text {number}")
-        replies = [await house.ask(f"text {number}") for number in range(50)]
-        asked = await house.metrics("router_requests_total")
-        seen = house.router.seen
-        house.router.script.clear()
+            await sidecar.ask(f"text {number}")
+        replies = [await sidecar.ask(f"text {number}") for number in range(50)]
+        asked = await sidecar.metrics("router_requests_total")
+        seen = sidecar.router.seen
+        sidecar.router.script.clear()
         async with asyncio.timeout(30):
-            while told(await house.ask("Make this long text short"))[1] != "routed":
+            while decision_of(await sidecar.ask("Make this long text short"))[1] != "routed":
                 await asyncio.sleep(0.05)  # sleep: a probe is due every second
 
-    assert {(200, "fallback", None, MINI)} == {told(reply) for reply in replies}
+    assert {(200, "fallback", None, MINI)} == {decision_of(reply) for reply in replies}
     assert {("timeout",): 5, ("breaker_open",): 50} == asked
     assert seen <= 6
 
 
 async def test_a_router_model_that_is_not_there_fails_no_call():
     """Connection refused."""
-    async with routed() as house:
-        await house.router.aclose()
+    async with routed() as sidecar:
+        await sidecar.router.aclose()
 
-        assert (200, "fallback", None, MINI) == told(await house.ask())
+        assert (200, "fallback", None, MINI) == decision_of(await sidecar.ask())
 
 
 async def test_identical_prompts_in_flight_share_one_question():
     """A burst of one conversation is one question; a caller that leaves ends it for nobody."""
-    async with routed() as house:
-        house.router.script.always("slow delay=0.2")
-        replies = await together(*(house.ask("Make this long text short") for _ in range(10)))
+    async with routed() as sidecar:
+        sidecar.router.script.always("slow delay=0.2")
+        replies = await together(*(sidecar.ask("Make this long text short") for _ in range(10)))
 
-    assert {(200, "routed", "summaries", SUMMARY)} == {told(reply) for reply in replies}
-    assert 1 == house.router.seen
+    assert {(200, "routed", "summaries", SUMMARY)} == {decision_of(reply) for reply in replies}
+    assert 1 == sidecar.router.seen
 
 
 async def test_what_the_router_model_is_sent():
@@ -177,9 +177,9 @@ async def test_what_the_router_model_is_sent():
         "authorization": "Bearer sk-app",
         "x-model-affinity": "s1",
     }
-    async with routed() as house:
-        await house.ask("Make this short", headers=headers)
-        (sent,) = house.router.requests
+    async with routed() as sidecar:
+        await sidecar.ask("Make this short", headers=headers)
+        (sent,) = sidecar.router.requests
     body = json.loads(sent.body)
 
     assert ["user"] == [message["role"] for message in body["messages"]]
@@ -216,8 +216,8 @@ async def test_a_router_model_that_rejects_trace_context_is_sent_none():
                 "model_aliases": {},
                 "passthrough": [],
             }
-            async with routed(**config, **adapt(provider.url)) as house:
-                await house.ask("Make this long text short", headers={"x-request-id": "r1"})
+            async with routed(**config, **adapt(provider.url)) as sidecar:
+                await sidecar.ask("Make this long text short", headers={"x-request-id": "r1"})
         (sent,) = router.requests
 
     assert (None, "r1") == (sent.header("traceparent"), sent.header("x-request-id"))
@@ -235,16 +235,16 @@ INJECTIONS = [
 @pytest.mark.parametrize("text", INJECTIONS)
 async def test_user_text_stays_inside_its_tags(text):
     """No text closes them, and no answer that it provokes leads out of the config."""
-    async with routed() as house:
-        house.router.text = '{"route": "mine"}'
-        reply = await house.ask(text)
-        (sent,) = house.router.requests
+    async with routed() as sidecar:
+        sidecar.router.text = '{"route": "mine"}'
+        reply = await sidecar.ask(text)
+        (sent,) = sidecar.router.requests
     prompt = json.loads(sent.body)["messages"][0]["content"]
 
     assert [1, 1, 1, 1] == [
         prompt.count(tag) for tag in ("<routes>", "</routes>", "<conversation>", "</conversation>")
     ]
-    assert (200, "requested", None, MINI) == told(reply)
+    assert (200, "requested", None, MINI) == decision_of(reply)
 
 
 INLINE = [{"name": "poems", "description": "writing poems", "models": ["openai/gpt-4o"]}]
@@ -256,14 +256,14 @@ async def test_a_body_may_bring_its_own_list(path):
     label.
     """
     models = [CODE] if path == MESSAGES else [GPT]
-    async with routed() as house:
-        reply = await house.ask(
+    async with routed() as sidecar:
+        reply = await sidecar.ask(
             "writing poems", path, routing_preferences=[{**INLINE[0], "models": models}]
         )
-        decisions = await house.metrics("routing_decisions_total")
-        (sent,) = house.provider.requests
+        decisions = await sidecar.metrics("routing_decisions_total")
+        (sent,) = sidecar.provider.requests
 
-    assert (200, "routed", "poems", models[0]) == told(reply)
+    assert (200, "routed", "poems", models[0]) == decision_of(reply)
     assert b"routing_preferences" not in sent.body
     assert {(models[0], "other", "routed"): 1} == decisions
 
@@ -273,12 +273,14 @@ async def test_a_routes_name_is_one_line_of_ascii():
     the contract's form.
     """
     name = "r\u00e9sum\u00e9s, 50 % off \u7ffb\u8bd1"
-    async with routed() as house:
-        reply = await house.ask("writing poems", routing_preferences=[{**INLINE[0], "name": name}])
-        told_too = await house.ask(
+    async with routed() as sidecar:
+        reply = await sidecar.ask(
+            "writing poems", routing_preferences=[{**INLINE[0], "name": name}]
+        )
+        told_too = await sidecar.ask(
             "writing poems", "/routing" + CHAT, routing_preferences=[{**INLINE[0], "name": name}]
         )
-        bad = await house.ask(routing_preferences=[{**INLINE[0], "name": "x\r\nset-cookie: a=b"}])
+        bad = await sidecar.ask(routing_preferences=[{**INLINE[0], "name": "x\r\nset-cookie: a=b"}])
 
     shown = reply.header("x-plano-route") or ""
     assert ("routed", name, True) == (
@@ -296,16 +298,18 @@ async def test_a_routes_name_is_one_line_of_ascii():
 
 async def test_an_empty_list_turns_routing_off_for_the_call():
     """The router model is not asked, and no pin is made."""
-    async with routed() as house:
+    async with routed() as sidecar:
         headers = {"x-model-affinity": "s1"}
-        off = await house.ask("Make this long text short", routing_preferences=[], headers=headers)
-        on = await house.ask("Make this long text short", headers=headers)
+        off = await sidecar.ask(
+            "Make this long text short", routing_preferences=[], headers=headers
+        )
+        on = await sidecar.ask("Make this long text short", headers=headers)
 
     assert [(200, "requested", None, MINI), (200, "routed", "summaries", SUMMARY)] == [
-        told(off),
-        told(on),
+        decision_of(off),
+        decision_of(on),
     ]
-    assert 1 == house.router.seen
+    assert 1 == sidecar.router.seen
 
 
 @pytest.mark.parametrize(
@@ -321,26 +325,28 @@ async def test_an_empty_list_turns_routing_off_for_the_call():
 @pytest.mark.parametrize("prefix", ["", "/routing"])
 async def test_a_list_that_cannot_be_used_is_an_error_with_its_place(preferences, param, prefix):
     """400, nothing sent anywhere."""
-    async with routed() as house:
-        reply = await house.ask(path=prefix + CHAT, routing_preferences=preferences)
+    async with routed() as sidecar:
+        reply = await sidecar.ask(path=prefix + CHAT, routing_preferences=preferences)
 
     assert (400, "invalid_routing_preferences") == (reply.status, reply.header("x-plano-error"))
     assert param == reply.json()["error"]["param"]
-    assert (0, 0) == (house.router.seen, house.provider.seen)
+    assert (0, 0) == (sidecar.router.seen, sidecar.provider.seen)
 
 
 async def test_state_at_a_provider_is_not_routed():
     """Only the one that made it can serve it; embeddings and token counts are not routed either."""
-    async with routed() as house:
-        held = await house.ask(
+    async with routed() as sidecar:
+        held = await sidecar.ask(
             "Make this long text short", RESPONSES, previous_response_id="resp_1", model="gpt-4o"
         )
-        embedded = await house.ask("x", "/v1/embeddings", model="text-embedding-3-small", input="x")
-        counted = await house.ask("x", "/v1/messages/count_tokens", model="claude-demo")
+        embedded = await sidecar.ask(
+            "x", "/v1/embeddings", model="text-embedding-3-small", input="x"
+        )
+        counted = await sidecar.ask("x", "/v1/messages/count_tokens", model="claude-demo")
 
-    assert (200, "requested", None, GPT) == told(held)
+    assert (200, "requested", None, GPT) == decision_of(held)
     assert [200, 200] == [embedded.status, counted.status]
-    assert 0 == house.router.seen
+    assert 0 == sidecar.router.seen
 
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
@@ -350,18 +356,18 @@ async def test_the_decision_endpoint_says_what_a_call_would_get(path):
     """
     wanted: dict[str, Any] = {"headers": {"x-model-affinity": "s1"}}
     text = "Write new functions and boilerplate"
-    async with routed() as house:
+    async with routed() as sidecar:
         first = (
-            await house.ask(
+            await sidecar.ask(
                 text,
                 f"/routing{path}",
                 model="gpt-4o" if path != MESSAGES else "claude-demo",
                 **wanted,
             )
         ).json()
-        assert 0 == house.provider.seen
+        assert 0 == sidecar.provider.seen
         second = (
-            await house.ask(
+            await sidecar.ask(
                 "Xyzzy",
                 f"/routing{path}",
                 model="gpt-4o" if path != MESSAGES else "claude-demo",
@@ -378,20 +384,20 @@ async def test_the_decision_endpoint_says_what_a_call_would_get(path):
         second[key] for key in ("models", "route", "pinned", "source")
     )
     assert 32 == len(first["trace_id"])
-    assert 1 == house.router.seen
+    assert 1 == sidecar.router.seen
 
 
 async def test_a_session_keeps_the_model_that_was_chosen_first():
     """A burst of first calls agrees; later ones do not ask."""
-    async with routed() as house:
+    async with routed() as sidecar:
         headers = {"x-model-affinity": "s1"}
         burst = await together(
-            *(house.ask(f"Make this short {number}", headers=headers) for number in range(8))
+            *(sidecar.ask(f"Make this short {number}", headers=headers) for number in range(8))
         )
-        later = await house.ask("Write new functions and boilerplate", headers=headers)
+        later = await sidecar.ask("Write new functions and boilerplate", headers=headers)
 
-    models = {told(reply)[3] for reply in [*burst, later]}
-    assert ({SUMMARY}, "pinned") == (models, told(later)[1])
+    models = {decision_of(reply)[3] for reply in [*burst, later]}
+    assert ({SUMMARY}, "pinned") == (models, decision_of(later)[1])
 
 
 async def test_a_fallback_is_pinned_until_the_conversation_begins_anew():
@@ -402,24 +408,24 @@ async def test_a_fallback_is_pinned_until_the_conversation_begins_anew():
         {"role": "assistant", "content": "b"},
         {"role": "user", "content": "Make this short"},
     ]
-    async with routed() as house:
-        house.router.script.next("500")
-        fallback = await house.ask("Make this short", headers=headers)
-        held = await house.ask(messages=going_on, headers=headers)
-        fresh = await house.ask("Make this short", headers=headers)
+    async with routed() as sidecar:
+        sidecar.router.script.next("500")
+        fallback = await sidecar.ask("Make this short", headers=headers)
+        held = await sidecar.ask(messages=going_on, headers=headers)
+        fresh = await sidecar.ask("Make this short", headers=headers)
 
     assert [(200, "fallback", None, MINI), (200, "pinned", None, MINI)] == [
-        told(fallback),
-        told(held),
+        decision_of(fallback),
+        decision_of(held),
     ]
-    assert "routed" == told(fresh)[1]
+    assert "routed" == decision_of(fresh)[1]
 
 
 async def test_a_route_that_nobody_can_serve_in_the_dialect_says_so():
     """The error names the dialect, the route and its models."""
     preferences = [{**PREFERENCES[0], "models": [CODE]}]
-    async with routed(routing_preferences=preferences) as house:
-        reply = await house.ask("Write new functions and boilerplate", RESPONSES, model="gpt-4o")
+    async with routed(routing_preferences=preferences) as sidecar:
+        reply = await sidecar.ask("Write new functions and boilerplate", RESPONSES, model="gpt-4o")
 
     assert (400, "dialect_not_served") == (reply.status, reply.header("x-plano-error"))
     assert all(
@@ -433,21 +439,21 @@ async def test_a_route_serves_where_the_requested_model_does_not_speak_the_diale
     call to a route's model all the same.
     """
     more: dict[str, Any] = {"model": "gpt-4o-mini", "headers": {"x-model-affinity": "s1"}}
-    async with routed() as house:
-        code = await house.ask("Write new functions and boilerplate", MESSAGES, **more)
-        pinned = await house.ask("Xyzzy", MESSAGES, **more)
-        other = await house.ask("Xyzzy", MESSAGES, model="gpt-4o-mini")
-        counted = await house.ask("Xyzzy", "/v1/messages/count_tokens", model="gpt-4o-mini")
-        house.router.text = "nonsense"
-        failed = await house.ask("Xyzzy", MESSAGES, model="gpt-4o-mini")
+    async with routed() as sidecar:
+        code = await sidecar.ask("Write new functions and boilerplate", MESSAGES, **more)
+        pinned = await sidecar.ask("Xyzzy", MESSAGES, **more)
+        other = await sidecar.ask("Xyzzy", MESSAGES, model="gpt-4o-mini")
+        counted = await sidecar.ask("Xyzzy", "/v1/messages/count_tokens", model="gpt-4o-mini")
+        sidecar.router.text = "nonsense"
+        failed = await sidecar.ask("Xyzzy", MESSAGES, model="gpt-4o-mini")
 
-    assert (200, "routed", "code generation", CODE) == told(code)
-    assert (200, "pinned", "code generation", CODE) == told(pinned)
+    assert (200, "routed", "code generation", CODE) == decision_of(code)
+    assert (200, "pinned", "code generation", CODE) == decision_of(pinned)
     assert [(400, "dialect_not_served")] * 2 == [
         (each.status, each.header("x-plano-error")) for each in (other, counted)
     ]
     assert "'openai/gpt-4o-mini' does not speak 'messages'" in other.json()["error"]["message"]
-    assert (200, "fallback", None, CODE) == told(failed)
+    assert (200, "fallback", None, CODE) == decision_of(failed)
 
 
 @pytest.mark.parametrize(
@@ -459,28 +465,28 @@ async def test_prices_order_a_route(prefer, expected):
     """
     preferences = [{**PREFERENCES[1], "selection_policy": {"prefer": prefer}}]
     prices = {GPT: {"input": 5, "output": 15}, MINI: {"input": 0.15, "output": 0.6}}
-    async with routed(prices, routing_preferences=preferences) as house:
-        assert house.app._routes is not None
-        house.app._routes._roll = lambda: 1.0  # nothing is explored
-        reply = await house.ask("Make this long text short")
+    async with routed(prices, routing_preferences=preferences) as sidecar:
+        assert sidecar.app._routes is not None
+        sidecar.app._routes._roll = lambda: 1.0  # nothing is explored
+        reply = await sidecar.ask("Make this long text short")
 
-    assert (200, "routed", "summaries", expected) == told(reply)
+    assert (200, "routed", "summaries", expected) == decision_of(reply)
 
 
 async def test_first_calls_of_a_session_that_come_together_ask_once():
     """Whatever they say: the first one's answer is the session's."""
     headers = {"x-model-affinity": "s1"}
-    async with routed() as house:
-        house.router.script.always("slow delay=0.1")
+    async with routed() as sidecar:
+        sidecar.router.script.always("slow delay=0.1")
         texts = [
             "Make this short",
             *(f"Write new functions and boilerplate {number}" for number in range(7)),
         ]
-        burst = await together(*(house.ask(text, headers=headers) for text in texts))
+        burst = await together(*(sidecar.ask(text, headers=headers) for text in texts))
 
-    assert 1 == len({told(reply)[3] for reply in burst})
-    assert ["pinned"] * 7 + ["routed"] == sorted(str(told(reply)[1]) for reply in burst)
-    assert 1 == house.router.seen
+    assert 1 == len({decision_of(reply)[3] for reply in burst})
+    assert ["pinned"] * 7 + ["routed"] == sorted(str(decision_of(reply)[1]) for reply in burst)
+    assert 1 == sidecar.router.seen
 
 
 async def test_a_first_call_whose_app_leaves_has_asked_for_the_others_too():
@@ -488,26 +494,26 @@ async def test_a_first_call_whose_app_leaves_has_asked_for_the_others_too():
     it.
     """
     headers = {"x-model-affinity": "s1"}
-    async with routed() as house:
-        house.router.script.always("slow delay=0.2")
-        _, writer = await asyncio.open_connection("127.0.0.1", house.app.ports.data)
+    async with routed() as sidecar:
+        sidecar.router.script.always("slow delay=0.2")
+        _, writer = await asyncio.open_connection("127.0.0.1", sidecar.app.ports.data)
         body = {
             "model": "gpt-4o-mini",
             "messages": [{"role": "user", "content": "Make this short"}],
         }
         writer.write(json_request(CHAT, body, headers))
-        await house.router.wait_for_requests(1)
+        await sidecar.router.wait_for_requests(1)
         waiting = asyncio.TaskGroup()
         async with waiting as group:
             later = group.create_task(
-                house.ask("Make this long text short, please", headers=headers)
+                sidecar.ask("Make this long text short, please", headers=headers)
             )
             await asyncio.sleep(0.05)  # sleep: the second call is to wait for the first
             writer.transport.abort()
 
-        asked = house.router.seen
+        asked = sidecar.router.seen
 
-    assert (200, "pinned", "summaries", SUMMARY) == told(later.result())
+    assert (200, "pinned", "summaries", SUMMARY) == decision_of(later.result())
     assert 1 == asked
 
 
@@ -517,14 +523,14 @@ async def test_what_a_call_waits_for_anothers_question_counts_against_its_own():
     """
     headers = {"x-model-affinity": "s1"}
     text = "Write new functions and boilerplate"
-    async with routed(routing={"router_timeout_ms": 1600}) as house:
-        house.router.script.always("slow delay=1")
+    async with routed(routing={"router_timeout_ms": 1600}) as sidecar:
+        sidecar.router.script.always("slow delay=1")
         async with asyncio.TaskGroup() as group:
-            first = group.create_task(house.ask(text, headers=headers))
-            await house.router.wait_for_requests(1)
-            second = group.create_task(house.ask(text + "!", RESPONSES, headers=headers))
-        asked = await house.metrics("router_requests_total")
+            first = group.create_task(sidecar.ask(text, headers=headers))
+            await sidecar.router.wait_for_requests(1)
+            second = group.create_task(sidecar.ask(text + "!", RESPONSES, headers=headers))
+        asked = await sidecar.metrics("router_requests_total")
 
-    assert (200, "routed", "code generation", CODE) == told(first.result())
-    assert (200, "fallback", None, MINI) == told(second.result())
+    assert (200, "routed", "code generation", CODE) == decision_of(first.result())
+    assert (200, "fallback", None, MINI) == decision_of(second.result())
     assert {("matched",): 1, ("timeout",): 1} == asked

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.dialects.registry import DIALECTS
-from sidecar.dialects.usage import NOTHING, WHOLE_BYTES, served_of_answer
+from sidecar.dialects.usage import NOTHING, WHOLE_BYTES, read_response
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.outcome import Served, Usage
-from sidecar.stream.tap import LINE_BYTES, AnswerTap, EventTap
+from sidecar.stream.tap import LINE_BYTES, BodyTap, EventTap
+from sidecar.wire.sse import ends_event
 
 STREAMS = {
     CHAT: (
@@ -54,7 +55,7 @@ STREAMS = {
 def test_a_stream_in_chunks_of_any_size(dialect, size):
     """The same facts each time."""
     stream, expected = STREAMS[dialect]
-    tap = EventTap(dialect)
+    tap = EventTap(DIALECTS.by_name[dialect])
     for start in range(0, len(stream), size):
         tap.feed(stream[start : start + size])
 
@@ -65,7 +66,7 @@ def test_a_stream_in_chunks_of_any_size(dialect, size):
 def test_a_stream_cut_anywhere(dialect, cuts):
     """Inside lines, between CR and LF, in the middle of a character."""
     stream, expected = STREAMS[dialect]
-    tap = EventTap(dialect)
+    tap = EventTap(DIALECTS.by_name[dialect])
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     for start, end in itertools.pairwise(edges):
         tap.feed(stream[start:end])
@@ -76,7 +77,7 @@ def test_a_stream_cut_anywhere(dialect, cuts):
 def test_lines_may_end_in_cr_alone():
     """The standard has three line ends."""
     stream, expected = STREAMS[RESPONSES]
-    tap = EventTap(RESPONSES)
+    tap = EventTap(DIALECTS.by_name[RESPONSES])
     tap.feed(stream.replace(b"\n", b"\r"))
 
     assert expected == tap.served
@@ -85,11 +86,11 @@ def test_lines_may_end_in_cr_alone():
 @pytest.mark.parametrize("size", [1 << 16, 10 << 20])
 def test_a_line_of_50_mb_is_given_up_and_the_next_one_read(size):
     """Little is held meanwhile."""
-    tap, most = EventTap(CHAT), 0
+    tap, most = EventTap(DIALECTS.by_name[CHAT]), 0
     line = b'data: {"model":"' + b"x" * (50 << 20) + b'"}\n\n'
     for start in range(0, len(line), size):
         tap.feed(line[start : start + size])
-        most = max(most, sys.getsizeof(tap._rest))
+        most = max(most, sys.getsizeof(tap._line))
     assert NOTHING == Served(tap.served.usage)
     tap.feed(STREAMS[CHAT][0])
 
@@ -101,11 +102,11 @@ def test_a_line_that_comes_byte_by_byte_takes_linear_time():
     """No byte is copied again for each one that follows: a quadratic tap would need minutes for
     this.
     """
-    tap = EventTap(CHAT)
+    tap = EventTap(DIALECTS.by_name[CHAT])
     for _ in range(LINE_BYTES):
         tap.feed(b"x")
 
-    assert LINE_BYTES == len(tap._rest)
+    assert LINE_BYTES == len(tap._line)
 
 
 @pytest.mark.parametrize(
@@ -115,18 +116,36 @@ def test_a_line_that_comes_byte_by_byte_takes_linear_time():
 def test_junk_says_nothing(junk):
     """And breaks nothing."""
     for dialect in DIALECTS.by_name:
-        tap = EventTap(dialect)
+        tap = EventTap(DIALECTS.by_name[dialect])
         tap.feed(junk)
         assert NOTHING == tap.served
 
 
 def test_a_model_that_comes_later_is_read():
     """Azure begins with an event whose model is empty."""
-    tap = EventTap(CHAT)
+    tap = EventTap(DIALECTS.by_name[CHAT])
     tap.feed(b'data: {"model":"","choices":[]}\n\n')
     tap.feed(b'data: {"model":"gpt-4o","choices":[]}\n\n')
 
     assert "gpt-4o" == tap.served.served_model
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"\r", b"\n", b"\r\n", b"data: [DONE]", b"data: x", b"\r\n\r\n", b"\n\n", b""]
+        ),
+        max_size=14,
+    ),
+    st.sampled_from([*DIALECTS.by_name.values()]),
+)
+def test_an_event_may_follow_where_nothing_but_whole_events_has_come(chunks, dialect):
+    """That is a property of the bytes so far, not of how they came; also behind the last event."""
+    tap = EventTap(dialect)
+    for chunk in chunks:
+        tap.feed(chunk)
+
+    assert ends_event(b"\n\n" + b"".join(chunks)) is tap.is_between_events
 
 
 @pytest.mark.parametrize("filler", [0, WHOLE_BYTES, 20 * WHOLE_BYTES])
@@ -136,10 +155,10 @@ def test_an_answer_in_pieces(filler, size):
     body = json.dumps(
         {"model": "m", "x": "y" * filler, "usage": {"prompt_tokens": 4, "completion_tokens": 5}}
     ).encode()
-    tap = AnswerTap(CHAT)
+    tap = BodyTap(DIALECTS.by_name[CHAT])
     for start in range(0, len(body), size):
         tap.feed(body[start : start + size])
 
-    assert served_of_answer(CHAT, body) == tap.served
+    assert read_response(DIALECTS.by_name[CHAT], body) == tap.served
     assert Usage(4, 5) == tap.served.usage
-    assert len(tap._held) <= WHOLE_BYTES
+    assert len(tap._kept) <= WHOLE_BYTES

@@ -1,6 +1,4 @@
-"""A sidecar with three kinds of work, for tests: a router model whose answers are given, and what a
-scrape says.
-"""
+"""A sidecar in this process that routes: its provider, its router model, and what a scrape says."""
 
 from __future__ import annotations
 
@@ -35,15 +33,15 @@ PREFERENCES: list[dict[str, Any]] = [
 
 
 class Routed(NamedTuple):
-    """A running house."""
+    """A running sidecar, its provider and its router model."""
 
     app: App
     provider: ScriptedProvider
     router: ScriptedRouterModel
 
     async def ask(self, text: str = "Write a function", path: str = CHAT, **more: Any) -> RawReply:
-        """One call whose newest user message is ``text``; ``headers`` and body members can be
-        given.
+        """Make one call whose newest user message is ``text``; ``more`` are ``headers`` and body
+        members.
         """
         headers = more.pop("headers", {})
         body: dict[str, Any] = {"model": "gpt-4o-mini", "max_tokens": 9}
@@ -57,7 +55,7 @@ class Routed(NamedTuple):
         return await exchange(self.app.ports.data, json_request(path, body | more, headers))
 
     async def metrics(self, name: str) -> dict[tuple[str, ...], float]:
-        """Label values in the order of their names -> value, zeros left out."""
+        """Scrape a metric. Returns: label values in the order of their names -> value, without zeros."""
         body = (await exchange(self.app.ports.admin, raw_request("GET", "/metrics"))).body.decode()
         return {
             tuple(value for _, value in sorted(sample.labels.items())): sample.value
@@ -73,8 +71,10 @@ async def routed(
     adapt: Callable[[str], dict[str, Any]] | None = None,
     **overrides: Any,
 ) -> AsyncIterator[Routed]:
-    """Provider, router model and sidecar; ``prices`` by model, ``overrides`` replace keys of the
-    config, and so does what ``adapt`` makes of the provider's URL.
+    """Start a provider, a router model and a sidecar.
+
+    Args: ``prices`` by model; ``overrides`` replace keys of the config, and so does what ``adapt``
+        makes of the provider's URL.
     """
     async with ScriptedProvider() as provider, ScriptedRouterModel() as router:
         config = sidecar_config(provider.url)
@@ -96,13 +96,13 @@ async def routed(
                 yield Routed(app, provider, router)
 
 
-def told(reply: RawReply) -> tuple[int, str | None, str | None, str | None]:
-    """(status, source, route, model) of an answer."""
+def decision_of(reply: RawReply) -> tuple[int, str | None, str | None, str | None]:
+    """Return a response's status, and what the sidecar says of it: source, route and model."""
     names = ("x-plano-source", "x-plano-route", "x-plano-model")
     source, route, model = (reply.header(name) for name in names)
     return reply.status, source, route, model
 
 
 async def together(*calls: Any) -> list[RawReply]:
-    """The answers to calls that are made at the same time."""
+    """Make calls at the same time. Returns: their responses, in the order of the calls."""
     return list(await asyncio.gather(*calls))

@@ -6,14 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.wire.sse import SseBoundary
-
-
-def at_boundary(*chunks: bytes) -> bool:
-    boundary = SseBoundary()
-    for chunk in chunks:
-        boundary.feed(chunk)
-    return boundary.at_boundary
+from sidecar.wire.sse import BOUNDARY_BYTES, ends_event
 
 
 @pytest.mark.parametrize(
@@ -43,11 +36,11 @@ def at_boundary(*chunks: bytes) -> bool:
     ],
 )
 def test_a_boundary_is_where_an_empty_line_ended_the_last_event(stream, expected):
-    """With any of the three line ends, in one piece, byte by byte, and in halves."""
-    assert expected is at_boundary(stream)
-    assert expected is at_boundary(*(bytes([byte]) for byte in stream))
+    """With any of the three line ends, told from as few bytes as are promised."""
+    started = b"\n\n" + stream
+
     assert {expected} == {
-        at_boundary(stream[:cut], b"", stream[cut:]) for cut in range(len(stream) + 1)
+        ends_event(started[-kept:]) for kept in range(BOUNDARY_BYTES, BOUNDARY_BYTES + 40)
     }
 
 
@@ -65,16 +58,8 @@ def reference(stream: bytes) -> bool:
         max_size=14,
     )
 )
-def test_any_chunking_gives_the_same_answer(chunks):
-    """The answer is a property of the bytes so far, not of how they came."""
-    assert reference(b"".join(chunks)) is at_boundary(*chunks)
+def test_a_few_bytes_say_the_same_as_the_whole_stream(pieces):
+    """However long the stream is, and wherever its end begins."""
+    stream = b"".join(pieces)
 
-
-def test_it_keeps_no_data():
-    """Two small values, however much was fed."""
-    boundary = SseBoundary()
-    boundary.feed(b"x" * 1_000_000 + b"\n\n")
-    assert {name: getattr(boundary, name) for name in boundary.__slots__} == {
-        "_line_ends": 2,
-        "_after_cr": False,
-    }
+    assert reference(stream) is ends_event((b"\n\n" + stream)[-BOUNDARY_BYTES:])

@@ -1,7 +1,7 @@
 """10,000 sessions, 8 concurrent first calls each over 4 sidecars and one Redis. Prints; exits with
 1 for a disagreement.
 
-python -m tests.bench.bench_agreement [SESSIONS]
+python -m tests.bench.bench_concurrent_first_calls [SESSIONS]
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import asyncio
 import sys
 import time
 
-from tests.support.agreement import AT_ONCE, PROCESSES, agree, fleet
+from tests.support.fleet import AT_ONCE, PROCESSES, measure_agreement, running_fleet
 
 
 async def main(sessions: int) -> int:
     """Run it. Returns: the exit status."""
-    async with fleet() as house:
+    async with running_fleet() as fleet:
         began_s = time.monotonic()
-        came = await agree(house, sessions)
+        came = await measure_agreement(fleet, sessions)
         took_s = time.monotonic() - began_s
     calls = sessions * (AT_ONCE + PROCESSES)
     print(

@@ -60,9 +60,9 @@ def _adapt(url: str) -> dict[str, Any]:
     }
 
 
-async def _families(house: Routed) -> dict[str, list[dict[str, str]]]:
+async def _families(sidecar: Routed) -> dict[str, list[dict[str, str]]]:
     """Metric -> the labels of its samples; fails where two samples are one series."""
-    body = (await exchange(house.app.ports.admin, raw_request("GET", "/metrics"))).body.decode()
+    body = (await exchange(sidecar.app.ports.admin, raw_request("GET", "/metrics"))).body.decode()
     found: dict[str, list[dict[str, str]]] = {}
     for family in text_string_to_metric_families(body):
         series = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in family.samples]
@@ -76,7 +76,7 @@ async def _families(house: Routed) -> dict[str, list[dict[str, str]]]:
 
 async def test_no_label_grows_by_what_clients_send():
     """Route names of their own, models of a wildcard, sessions, tenants, answers of every kind."""
-    async with routed(adapt=_adapt, routing_preferences=PREFERENCES) as house:
+    async with routed(adapt=_adapt, routing_preferences=PREFERENCES) as sidecar:
         for number in range(12):
             mine = [
                 {
@@ -86,17 +86,17 @@ async def test_no_label_grows_by_what_clients_send():
                 }
             ]
             headers = {"x-model-affinity": f"s{number}", "x-request-id": f"r{number}"}
-            house.provider.script.next(
+            sidecar.provider.script.next(
                 ("401", "402", "model_not_found", "429", "500", "400")[number % 6]
             )
-            await house.ask("writing poems", routing_preferences=mine, headers=headers)
-            await house.ask("Xyzzy", model=f"groq/n{number}", headers=headers)
-            house.router.text = None if number % 3 else f'{{"route": "theirs {number}"}}'
-            await house.ask(
+            await sidecar.ask("writing poems", routing_preferences=mine, headers=headers)
+            await sidecar.ask("Xyzzy", model=f"groq/n{number}", headers=headers)
+            sidecar.router.text = None if number % 3 else f'{{"route": "theirs {number}"}}'
+            await sidecar.ask(
                 f"Make this long text short {number}", headers={"x-model-affinity": f"t{number}"}
             )
-            await house.ask("x", model=f"unknown-{number}", path=CHAT)
-        families = await _families(house)
+            await sidecar.ask("x", model=f"unknown-{number}", path=CHAT)
+        families = await _families(sidecar)
 
     strange = {
         (name, label, value)

@@ -1,5 +1,5 @@
-"""Several sidecars, one Redis, many sessions whose first calls come at once: do all get the same
-model?
+"""A fleet: several sidecar processes before one Redis; and a measure of whether calls that begin a
+session through all of them at once get the same model.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ PROCESSES, AT_ONCE = 4, 8
 MODELS = ("openai/gpt-4o", "openai/gpt-4o-mini", "openai/m3", "openai/m4")
 
 
-class FickleRouter(ScriptedRouterModel):
-    """Says something else each time it is asked: who does not share a pin disagrees."""
+class InconsistentRouterModel(ScriptedRouterModel):
+    """Says another route each time it is asked, so that a call that does not use the session's pin
+    goes to another model.
+    """
 
     def complete(self, request: DemoRequest) -> DemoCompletion:
         return DemoCompletion((json.dumps({"route": f"route {self.seen % len(MODELS)}"}),))
@@ -36,7 +38,7 @@ class Fleet(NamedTuple):
 
     sidecars: list[SidecarProcess]
     provider: ScriptedProvider
-    router: FickleRouter
+    router: InconsistentRouterModel
     redis: RedisServer
 
 
@@ -65,11 +67,11 @@ def shared_config(
 
 
 @contextlib.asynccontextmanager
-async def fleet(processes: int = PROCESSES, **overrides: Any) -> AsyncIterator[Fleet]:
-    """A fleet that is ready."""
+async def running_fleet(processes: int = PROCESSES, **overrides: Any) -> AsyncIterator[Fleet]:
+    """Start a fleet and wait until every sidecar is ready."""
     async with (
         ScriptedProvider(record=4) as provider,
-        FickleRouter(record=4) as router,
+        InconsistentRouterModel(record=4) as router,
         redis_server() as redis,
     ):
         with tempfile.TemporaryDirectory() as work:
@@ -88,15 +90,15 @@ async def fleet(processes: int = PROCESSES, **overrides: Any) -> AsyncIterator[F
                     await sidecar.terminate()
 
 
-class Line:
-    """A kept connection of one app to one sidecar."""
+class AppConnection:
+    """One app's keep-alive connection to one sidecar."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def decide(self, session: str, text: str) -> str:
-        """The model that a session's call would get."""
+        """Return the model that a call of the session is sent to."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -117,16 +119,18 @@ class Line:
 
 
 class Agreement(NamedTuple):
-    """What came of it."""
+    """What `measure_agreement` found."""
 
     disagreements: int
     router_calls: int
     models: collections.Counter[str]
 
 
-async def agree(house: Fleet, sessions: int, *, sessions_at_once: int = 16) -> Agreement:
-    """``AT_ONCE`` concurrent first calls of each session, spread over all processes; then one more
-    through each.
+async def measure_agreement(
+    fleet: Fleet, sessions: int, *, sessions_at_once: int = 16
+) -> Agreement:
+    """Make ``AT_ONCE`` concurrent first calls of each session, spread over all processes, then one
+    more through each process; count the sessions' models.
     """
     models: collections.Counter[str] = collections.Counter()
     disagreements = 0
@@ -134,22 +138,27 @@ async def agree(house: Fleet, sessions: int, *, sessions_at_once: int = 16) -> A
 
     async def work() -> None:
         nonlocal disagreements
-        lines = [
-            Line(house.sidecars[number % len(house.sidecars)].data_port)
+        connections = [
+            AppConnection(fleet.sidecars[number % len(fleet.sidecars)].data_port)
             for number in range(AT_ONCE)
         ]
         for number in left:
             session = f"session-{number}"
-            first = await asyncio.gather(*(line.decide(session, session) for line in lines))
+            first = await asyncio.gather(
+                *(connection.decide(session, session) for connection in connections)
+            )
             later = await asyncio.gather(
-                *(line.decide(session, "later") for line in lines[: len(house.sidecars)])
+                *(
+                    connection.decide(session, "later")
+                    for connection in connections[: len(fleet.sidecars)]
+                )
             )
             disagreements += len({*first, *later}) - 1
             models[first[0]] += 1
-        for line in lines:
-            line.close()
+        for connection in connections:
+            connection.close()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(sessions_at_once):
             group.create_task(work())
-    return Agreement(disagreements, house.router.seen, models)
+    return Agreement(disagreements, fleet.router.seen, models)

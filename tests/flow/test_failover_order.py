@@ -29,10 +29,10 @@ def _grouped(url: str) -> dict[str, Any]:
     }
 
 
-def _keys(house: Routed) -> list[str]:
+def _keys(sidecar: Routed) -> list[str]:
     return [
         (request.header("authorization") or "").removeprefix("Bearer ")
-        for request in house.provider.requests
+        for request in sidecar.provider.requests
     ]
 
 
@@ -48,13 +48,13 @@ async def test_a_group_is_tried_before_the_next_model(attempts, tried, status):
     """Entry by entry, in the order of the config; every entry counts as an attempt."""
     async with routed(
         adapt=_grouped, routing_preferences=[ROUTE], limits={"attempts": attempts}
-    ) as house:
-        house.provider.script.always("503", model="gpt-4o")
-        reply = await house.ask(TEXT)
-        steps = await house.metrics("failovers_total")
+    ) as sidecar:
+        sidecar.provider.script.always("503", model="gpt-4o")
+        reply = await sidecar.ask(TEXT)
+        steps = await sidecar.metrics("failovers_total")
 
     assert (tried, status, str(len(tried))) == (
-        _keys(house),
+        _keys(sidecar),
         reply.status,
         reply.header("x-plano-attempts"),
     )
@@ -63,26 +63,28 @@ async def test_a_group_is_tried_before_the_next_model(attempts, tried, status):
 
 async def test_an_entry_that_cools_leaves_its_group_in_place():
     """The rest of the group still stands before the next model; the one that cools comes last."""
-    async with routed(adapt=_grouped, routing_preferences=[ROUTE], limits={"attempts": 4}) as house:
-        house.provider.script.next("503 retry-after=60", model="gpt-4o")
-        await house.ask(TEXT)
-        house.provider.script.always("503")
-        await house.ask(TEXT)
+    async with routed(
+        adapt=_grouped, routing_preferences=[ROUTE], limits={"attempts": 4}
+    ) as sidecar:
+        sidecar.provider.script.next("503 retry-after=60", model="gpt-4o")
+        await sidecar.ask(TEXT)
+        sidecar.provider.script.always("503")
+        await sidecar.ask(TEXT)
 
-    assert ["east", "west", "west", "north", "mini", "east"] == _keys(house)
+    assert ["east", "west", "west", "north", "mini", "east"] == _keys(sidecar)
 
 
 async def test_where_all_cool_the_one_due_soonest_is_asked_once():
     """And what it says is the app's: its status, its Retry-After, or its answer."""
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.always("429 retry-after=200", model="gpt-4o")
-        house.provider.script.always("429 retry-after=90", model="gpt-4o-mini")
-        await house.ask(TEXT)
-        seen = house.provider.seen
-        refused = await house.ask(TEXT)
-        tries = house.provider.seen - seen
-        house.provider.script.clear()
-        served = await house.ask(TEXT)
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always("429 retry-after=200", model="gpt-4o")
+        sidecar.provider.script.always("429 retry-after=90", model="gpt-4o-mini")
+        await sidecar.ask(TEXT)
+        seen = sidecar.provider.seen
+        refused = await sidecar.ask(TEXT)
+        tries = sidecar.provider.seen - seen
+        sidecar.provider.script.clear()
+        served = await sidecar.ask(TEXT)
 
     assert (429, "90", MINI, "1", 1) == (
         refused.status,
@@ -106,9 +108,9 @@ async def _beside(url: str, **more: Any) -> tuple[Any, dict[tuple[str, ...], flo
             ]
         }
 
-    async with routed(adapt=adapt, routing_preferences=[ROUTE]) as house:
-        reply = await house.ask(TEXT, stream=True)
-        return reply, await house.metrics("failovers_total")
+    async with routed(adapt=adapt, routing_preferences=[ROUTE]) as sidecar:
+        reply = await sidecar.ask(TEXT, stream=True)
+        return reply, await sidecar.metrics("failovers_total")
 
 
 SERVED: Any = ({(GPT, "capacity", MINI): 1.0}, 200, MINI, "2")
@@ -152,10 +154,10 @@ async def test_a_head_alone_is_no_answer(wish, outcome):
     """Some servers send it before they think. Until the body begins nothing has gone to the app,
     and the next one serves.
     """
-    async with routed(routing_preferences=[ROUTE], timeouts={"first_byte_s": 0.3}) as house:
-        house.provider.script.always(wish, model="gpt-4o")
-        reply = await house.ask(TEXT, stream=True)
-        attempts = await house.metrics("upstream_attempts_total")
+    async with routed(routing_preferences=[ROUTE], timeouts={"first_byte_s": 0.3}) as sidecar:
+        sidecar.provider.script.always(wish, model="gpt-4o")
+        reply = await sidecar.ask(TEXT, stream=True)
+        attempts = await sidecar.metrics("upstream_attempts_total")
 
     assert (200, MINI, "2", True) == (
         reply.status,
@@ -168,11 +170,11 @@ async def test_a_head_alone_is_no_answer(wish, outcome):
 
 async def test_after_the_first_byte_nobody_else_is_asked():
     """Half an answer cannot be taken back: the stream ends broken, and one provider was asked."""
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.always("reset-stream after=2", model="gpt-4o")
-        reply = await house.ask(TEXT, stream=True)
-        steps = await house.metrics("failovers_total")
-        attempts = await house.metrics("upstream_attempts_total")
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always("reset-stream after=2", model="gpt-4o")
+        reply = await sidecar.ask(TEXT, stream=True)
+        steps = await sidecar.metrics("failovers_total")
+        attempts = await sidecar.metrics("upstream_attempts_total")
 
     assert (200, GPT, "1", False) == (
         reply.status,
@@ -180,14 +182,14 @@ async def test_after_the_first_byte_nobody_else_is_asked():
         reply.header("x-plano-attempts"),
         b"[DONE]" in reply.body,
     )
-    assert ({}, {(GPT, "cut", GPT): 1}, 1) == (steps, attempts, house.provider.seen)
+    assert ({}, {(GPT, "cut", GPT): 1}, 1) == (steps, attempts, sidecar.provider.seen)
 
 
 async def test_an_app_without_patience_is_not_walked_for():
     """When its time is over nobody else is asked."""
-    async with routed(routing_preferences=[ROUTE]) as house:
-        house.provider.script.always("hang")
-        reply = await house.ask(TEXT, stream=True, headers={"x-plano-timeout-ms": "150"})
-        seen = house.provider.seen
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always("hang")
+        reply = await sidecar.ask(TEXT, stream=True, headers={"x-plano-timeout-ms": "150"})
+        seen = sidecar.provider.seen
 
     assert (504, "upstream_timeout", 1) == (reply.status, reply.header("x-plano-error"), seen)

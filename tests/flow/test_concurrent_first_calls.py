@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.agreement import PROCESSES, agree, fleet
+from tests.support.fleet import PROCESSES, measure_agreement, running_fleet
 
 SESSIONS = 300
 
@@ -11,9 +11,9 @@ async def test_four_sidecars_agree_on_every_session():
     """No session gets two models, although the router model says something else each time; each
     process asks it once at most for a session.
     """
-    async with fleet() as house:
-        came = await agree(house, SESSIONS)
-        keys = await house.redis.client.dbsize()
+    async with running_fleet() as fleet:
+        came = await measure_agreement(fleet, SESSIONS)
+        keys = await fleet.redis.client.dbsize()
 
     assert (0, SESSIONS) == (came.disagreements, keys)
     assert came.router_calls <= PROCESSES * SESSIONS

@@ -14,7 +14,7 @@ import pytest
 from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
 from tests.support.redis_server import RedisServer, redis_server
-from tests.support.routed import Routed, routed, told
+from tests.support.routed import Routed, decision_of, routed
 
 CALLS_PER_S = 200
 TEXT = "Make this long text short"
@@ -49,11 +49,11 @@ async def shared() -> AsyncIterator[Shared]:
             yield Shared(one, other, redis)
 
 
-async def back(*houses: Routed) -> None:
+async def back(*sidecars: Routed) -> None:
     """Until every sidecar asks Redis, and has written back what it pinned meanwhile."""
     async with asyncio.timeout(20):
-        for house in houses:
-            while not await house.metrics("affinity_store_up") or await house.metrics(
+        for sidecar in sidecars:
+            while not await sidecar.metrics("affinity_store_up") or await sidecar.metrics(
                 "affinity_shadow_entries"
             ):
                 await asyncio.sleep(0.02)  # sleep: a connection is tried once a second
@@ -123,13 +123,13 @@ class Load:
     phase.
     """
 
-    def __init__(self, houses: tuple[Routed, Routed]) -> None:
+    def __init__(self, sidecars: tuple[Routed, Routed]) -> None:
         self.phase = "before"
         self.models: dict[str, set[str | None]] = collections.defaultdict(set)
         """By session."""
         self.statuses: collections.Counter[tuple[str, int]] = collections.Counter()
         self.slowest_s: dict[str, float] = collections.defaultdict(float)
-        self._houses = houses
+        self._sidecars = sidecars
         self._number = 0
         self._is_over = False
         self._calls: set[asyncio.Task[None]] = set()
@@ -163,17 +163,17 @@ class Load:
         began_s = time.monotonic()
         # A session's calls come through one sidecar here: nobody can agree over a Redis that is
         # gone.
-        house = self._houses[number // 8 % 2]
+        sidecar = self._sidecars[number // 8 % 2]
         text = (TEXT, OTHER_TEXT)[number % 2]
-        status, _, _, model = told(
-            await house.ask(text, headers={"x-model-affinity": session, "x-org-id": "acme"})
+        status, _, _, model = decision_of(
+            await sidecar.ask(text, headers={"x-model-affinity": session, "x-org-id": "acme"})
         )
         self.slowest_s[phase] = max(self.slowest_s[phase], time.monotonic() - began_s)
         self.statuses[phase, status] += 1
         self.models[session].add(model)
 
 
-async def _elsewhere(house: Shared, load: Load) -> dict[str, set[str | None]]:
+async def _elsewhere(pair: Shared, load: Load) -> dict[str, set[str | None]]:
     """What each session's next calls through the other sidecar add to its models.
 
     Pins of before the outage are used where they are known first: that confirms them in a Redis
@@ -181,11 +181,11 @@ async def _elsewhere(house: Shared, load: Load) -> dict[str, set[str | None]]:
     """
     for session, models in load.models.items():
         phase, _, number = session.rpartition("-")
-        own, other = [(house.one, house.other)[(int(number) + at) % 2] for at in (0, 1)]
+        own, other = [(pair.one, pair.other)[(int(number) + at) % 2] for at in (0, 1)]
         headers = {"x-model-affinity": session, "x-org-id": "acme"}
         for each in (own, other) if phase == "before" else (other,):
             models |= {
-                told(await each.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)
+                decision_of(await each.ask(text, headers=headers))[3] for text in (TEXT, OTHER_TEXT)
             }
     return load.models
 
@@ -196,27 +196,27 @@ async def test_no_call_fails_and_all_agree_afterwards(outage):
     meanwhile is everybody's once Redis is back. The times are printed.
     """
     begin, end = OUTAGES[outage]
-    async with shared() as house:
-        load = Load((house.one, house.other))
+    async with shared() as pair:
+        load = Load((pair.one, pair.other))
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run())
             await load.sessions(15)
             load.phase = "meanwhile"
-            await begin(house.redis)
+            await begin(pair.redis)
             await load.sessions(50)
-            await end(house.redis)
+            await end(pair.redis)
             load.phase = "after"
             began_s = time.monotonic()
-            await back(house.one, house.other)
+            await back(pair.one, pair.other)
             back_s = time.monotonic() - began_s
             await load.sessions(15)
             load.end()
         calls = sum(load.statuses.values())
-        models = await _elsewhere(house, load)
+        models = await _elsewhere(pair, load)
         operations = [
-            await each.metrics("affinity_operations_total") for each in (house.one, house.other)
+            await each.metrics("affinity_operations_total") for each in (pair.one, pair.other)
         ]
-        router = [await each.metrics("router_requests_total") for each in (house.one, house.other)]
+        router = [await each.metrics("router_requests_total") for each in (pair.one, pair.other)]
 
     failed = sum(
         count
@@ -246,18 +246,18 @@ async def test_no_call_fails_and_all_agree_afterwards(outage):
 
 async def test_a_redis_that_flaps():
     """Every second, while calls run: none fails, and in the end all agree."""
-    async with shared() as house:
-        load = Load((house.one, house.other))
+    async with shared() as pair:
+        load = Load((pair.one, pair.other))
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run())
             for _ in range(3):
-                house.redis.kill()
+                pair.redis.kill()
                 await asyncio.sleep(0.5)  # sleep: it flaps
-                await house.redis.start()
+                await pair.redis.start()
                 await asyncio.sleep(0.5)  # sleep: it flaps
-            await back(house.one, house.other)
+            await back(pair.one, pair.other)
             load.end()
-        models = await _elsewhere(house, load)
+        models = await _elsewhere(pair, load)
 
     assert {200} == {status for _, status in load.statuses}
     assert {} == {session: each for session, each in models.items() if len(each) != 1}
@@ -270,15 +270,15 @@ async def test_a_redis_that_is_down_at_start():
     async with redis_server() as redis:
         redis.kill()
         cache = {"type": "redis", "url": redis.url}
-        async with routed(routing={"session_cache": cache}) as house:
+        async with routed(routing={"session_cache": cache}) as sidecar:
             headers = {"x-model-affinity": "s1"}
-            first = await house.ask(TEXT, headers=headers)
-            second = await house.ask("Xyzzy", headers=headers)
+            first = await sidecar.ask(TEXT, headers=headers)
+            second = await sidecar.ask("Xyzzy", headers=headers)
             await redis.start()
-            await back(house)
+            await back(sidecar)
             value = await redis.client.get(make_session("s1", None).key)
 
-    assert ["routed", "pinned"] == [told(reply)[1] for reply in (first, second)]
+    assert ["routed", "pinned"] == [decision_of(reply)[1] for reply in (first, second)]
     assert isinstance(value, bytes)
     binding = decode(value)
     assert binding is not None
@@ -287,14 +287,14 @@ async def test_a_redis_that_is_down_at_start():
 
 async def test_tenants_are_kept_apart_and_a_missing_one_is_served_unpinned():
     """The header names the tenant; without it there is no session, and no key."""
-    async with shared() as house:
+    async with shared() as pair:
         for tenant in ("acme", "zeta"):
-            await house.one.ask(TEXT, headers={"x-model-affinity": "s1", "x-org-id": tenant})
-        nobody = await house.one.ask(TEXT, headers={"x-model-affinity": "s1"})
-        twice = await house.one.ask(
+            await pair.one.ask(TEXT, headers={"x-model-affinity": "s1", "x-org-id": tenant})
+        nobody = await pair.one.ask(TEXT, headers={"x-model-affinity": "s1"})
+        twice = await pair.one.ask(
             TEXT, headers={"x-model-affinity": "s1", "x-org-id": "a\r\nx-org-id: b"}
         )
-        keys = await house.redis.key_names()
+        keys = await pair.redis.key_names()
 
     assert ["plano:affinity:acme:s1", "plano:affinity:zeta:s1"] == keys
     assert (200, 400) == (nobody.status, twice.status)
@@ -307,13 +307,13 @@ async def test_agents_keep_their_main_loop_on_one_model():
     What the main loop says would go to two models if nothing were pinned, and to another one than
     the side calls.
     """
-    async with shared() as house:
+    async with shared() as pair:
         headers = {"x-claude-code-session-id": "c1", "x-org-id": "acme"}
         main: set[str | None] = set()
         side: set[str | None] = set()
         counts: set[str | None] = set()
         for number in range(5):
-            both = (house.one, house.other)
+            both = (pair.one, pair.other)
             texts = [OTHER_TEXT if n % 2 or not number else TEXT for n in range(4)]
             asked = [
                 both[n % 2].ask(f"{text} {n}", model="gpt-4o-mini", headers=headers)
@@ -324,22 +324,22 @@ async def test_agents_keep_their_main_loop_on_one_model():
                 for n in range(2)
             ]
             replies = await asyncio.gather(*asked)
-            main |= {told(reply)[3] for reply in replies[:4]}
-            side |= {told(reply)[3] for reply in replies[4:]}
-            counted = await house.one.ask(
+            main |= {decision_of(reply)[3] for reply in replies[:4]}
+            side |= {decision_of(reply)[3] for reply in replies[4:]}
+            counted = await pair.one.ask(
                 TEXT, "/v1/messages/count_tokens", model="gpt-4o-mini", headers=headers
             )
-            counts.add(told(counted)[3])
-            embedded = await house.one.ask(
+            counts.add(decision_of(counted)[3])
+            embedded = await pair.one.ask(
                 "x", "/v1/embeddings", model="text-embedding-3-small", headers=headers
             )
             assert [200, 200] == [counted.status, embedded.status]
-        alone = told(
-            await house.one.ask(
+        alone = decision_of(
+            await pair.one.ask(
                 TEXT, model="gpt-4o-mini", headers={"x-model-affinity": "off", **headers}
             )
         )
-        keys = await house.redis.key_names()
+        keys = await pair.redis.key_names()
 
     assert ({"anthropic/claude-demo"}, {"anthropic/claude-demo"}, {GPT}) == (main, counts, side)
     assert (200, "routed", "summaries", GPT) == alone

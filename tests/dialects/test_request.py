@@ -1,4 +1,4 @@
-"""What `prompt_facts` reads of a conversation, and that nothing in a body can make it fail."""
+"""Which turns of a conversation are read, and that nothing in a body can make reading fail."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.dialects.conversation import MAX_TURNS, prompt_facts
+from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.request import MAX_TURNS
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
-from sidecar.domain.conversation import PromptFacts, Turn
+from sidecar.domain.conversation import Turn
 
 
 def turns_of(dialect: DialectName, **body: object) -> list[tuple[str, str]]:
     """The turns of a body with these members."""
-    return [
-        (turn.role, turn.text) for turn in prompt_facts(dialect, json.dumps(body).encode()).turns
-    ]
+    turns = DIALECTS.by_name[dialect].turns(json.dumps(body).encode())
+    return [(turn.role, turn.text) for turn in turns]
 
 
 def says(role: str, content: object) -> dict[str, object]:
@@ -174,36 +174,7 @@ def test_half_characters_are_replaced(content, text):
     """
     body = b'{"messages":[{"role":"user","content":' + content + b"}]}"
 
-    assert (Turn("user", text),) == prompt_facts(CHAT, body).turns
-
-
-@pytest.mark.parametrize(
-    "tools",
-    [
-        [{"type": "function", "function": {"name": "read"}}, {"type": "function", "name": "write"}, {"name": "run", "input_schema": {}}],
-        [{"name": "read"}, 3, {"function": {}}, {"function": None}, {"type": "web_search"}, {"name": "write"}, {"name": 3}, {"name": "run"}],
-    ],
-)  # fmt: skip
-def test_tools_are_known_by_name(tools):
-    """All three dialects' shapes; a tool without a name is none."""
-    assert ("read", "write", "run") == prompt_facts(
-        CHAT, json.dumps({"tools": tools}).encode()
-    ).tool_names
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b'{"previous_response_id":"r"}', True),
-        (b'{"conversation":{"id":"c"}}', True),
-        (b'{"conversation":"c","tools":3}', True),
-        (b'{"previous_response_id":null,"conversation":null}', False),
-        (b"{}", False),
-    ],
-)
-def test_state_that_a_provider_holds_is_seen(body, expected):
-    """Null holds nothing."""
-    assert expected == prompt_facts(RESPONSES, body).holds_provider_state
+    assert (Turn("user", text),) == DIALECTS.by_name[CHAT].turns(body)
 
 
 DEEP = b'{"messages":[{"role":"user","content":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
@@ -214,7 +185,7 @@ DEEP = b'{"messages":[{"role":"user","content":' + b"[" * 100_000 + b"]" * 100_0
 )
 def test_what_is_no_body_has_no_conversation(body):
     """Never an error: reading prompts is optional."""
-    assert PromptFacts() == prompt_facts(CHAT, body)
+    assert {()} == {dialect.turns(body) for dialect in DIALECTS.by_name.values()}
 
 
 JSON = st.recursive(
@@ -234,19 +205,18 @@ MESSAGE = st.fixed_dictionaries(
 @given(st.sampled_from([CHAT, RESPONSES, MESSAGES]), st.lists(MESSAGE | JSON) | JSON, JSON)
 def test_any_json_is_read_without_an_error(dialect, messages, tools):
     """Turns are few, of the two roles, and carry text, whatever the body holds."""
-    facts = prompt_facts(
-        dialect, json.dumps({"messages": messages, "input": messages, "tools": tools}).encode()
-    )
+    body = json.dumps({"messages": messages, "input": messages, "tools": tools}).encode()
+    turns = DIALECTS.by_name[dialect].turns(body)
 
-    assert len(facts.turns) <= MAX_TURNS
-    assert [
-        turn for turn in facts.turns if turn.role in ("user", "assistant") and turn.text.strip()
-    ] == [*facts.turns]
+    assert len(turns) <= MAX_TURNS
+    assert [turn for turn in turns if turn.role in ("user", "assistant") and turn.text.strip()] == [
+        *turns
+    ]
 
 
 @given(st.binary())
 def test_any_bytes_are_read_without_an_error(data):
     """As above, below the level of JSON."""
-    assert isinstance(
-        prompt_facts(CHAT, b'{"messages":[{"role":"user","content":"' + data + b'"}]}'), PromptFacts
-    )
+    body = b'{"messages":[{"role":"user","content":"' + data + b'"}]}'
+
+    assert isinstance(DIALECTS.by_name[CHAT].turns(body), tuple)

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
-from sidecar.stream.terminal import TerminalWatch
+from sidecar.stream.tap import EventTap
 
 
 def _seen(dialect, *chunks):
-    watch = TerminalWatch(dialect)
+    tap = EventTap(DIALECTS.by_name[dialect])
     for chunk in chunks:
-        watch.feed(chunk)
-    return watch.is_seen
+        tap.feed(chunk)
+    return tap.is_complete
 
 
 @pytest.mark.parametrize(
@@ -54,10 +55,10 @@ def test_any_chunking_sees_the_same(cuts, ending):
 
 def test_little_is_kept():
     """A stream of any length costs a few bytes."""
-    watch = TerminalWatch(CHAT)
-    watch.feed(b"x" * 1_000_000)
+    tap = EventTap(DIALECTS.by_name[CHAT])
+    tap.feed(b"x" * 1_000_000 + b"\n")
 
-    assert len(watch._tail) == 40
+    assert (40, 0) == (len(tap._tail), len(tap._line))
 
 
 @pytest.mark.parametrize("blank", [b"", b" "])
