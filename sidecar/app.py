@@ -29,7 +29,7 @@ from sidecar.domain.call import CHAT
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.observers import Observers
 from sidecar.http1.dialer import Dialer
-from sidecar.http1.tls import make_ssl_context
+from sidecar.http1.origin import make_ssl_context
 from sidecar.listener.admin import Admin
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.pins import PinPages

@@ -1,5 +1,5 @@
-"""What no single key can tell: names that must be known, be unique, or need something else to stand
-in the file.
+"""What no single key can show to be wrong: names that must be known or unique, keys that need
+another key.
 """
 
 from __future__ import annotations
@@ -10,25 +10,22 @@ from collections.abc import Iterable
 from typing import Final
 
 from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
+from sidecar.config.checks_routing import check_routing
+from sidecar.config.conventions import FAMILIES, family_of
 from sidecar.config.providers import names_of
-from sidecar.config.redis_url import RedisAddress, names_several_servers, read_redis_url
 from sidecar.config.report import Path, Report, did_you_mean, spell
 from sidecar.config.schema import Config
-from sidecar.config.schema_routing import MetricsSource, RedisTls, SessionCache
-from sidecar.config.tls_files import unreadable
 
 _PROVIDERS: Final = ("model_providers",)
+_ROUTER_FAMILIES: Final = frozenset(name for name, row in FAMILIES.items() if row.is_router)
 _CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
 _STAY_HERE: Final = frozenset({"cookie", "x-model-affinity"})
-"""With ``x-plano-*`` and the tenant: what is the pod's own business."""
+"""With ``x-plano-*`` and the tenant's header: what never leaves the pod."""
 _CODINGS: Final = frozenset({"accept-encoding", "content-encoding"})
 _NO_MODEL: Final = frozenset({"", "none"})
-"""What in a body's ``model`` means that the app names none."""
+"""Values of ``model`` in a request that mean the default model."""
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
 """As browsers write it: scheme and host in lower case, no path (RFC 6454, 6.2)."""
-_NO_ROUTE: Final = "other"
-"""What the router model answers where nothing fits."""
-_PLACEHOLDERS: Final = ("{routes}", "{conversation}")
 
 
 def check(config: Config, report: Report) -> None:
@@ -37,11 +34,10 @@ def check(config: Config, report: Report) -> None:
     _check_defaults(config, report)
     if report.is_complete(_PROVIDERS):
         _check_references(config, report)
-    _check_preferences(config, report)
-    _check_sources(config, report)
+        _check_passthrough(config, report)
+    check_routing(config, report)
     _check_listeners(config, report)
     _check_headers(config, report)
-    _check_session_cache(config, report)
     _check_the_rest(config, report)
 
 
@@ -76,7 +72,7 @@ def _check_defaults(config: Config, report: Report) -> None:
         key = (*at, "default")
         if entry.is_default and entry.model.endswith("/*"):
             report.problem(key, "a wildcard cannot be the default: it is no one model")
-        elif entry.is_default and entry.model.startswith("plano/"):
+        elif entry.is_default and family_of(entry.model) in _ROUTER_FAMILIES:
             report.problem(key, "a router model cannot be the default")
         elif entry.is_default and first is not None:
             report.problem(key, f"there are two defaults; the other is {spell(first)}")
@@ -94,7 +90,10 @@ def _check_references(config: Config, report: Report) -> None:
         if name not in known and not is_wild:
             guess = did_you_mean(name, known)
             report.problem(path, f"{report.quoted(path)} is not a configured model{guess}")
-    prefixes = {entry.model.partition("/")[0] for entry in config.model_providers}
+
+
+def _check_passthrough(config: Config, report: Report) -> None:
+    prefixes = {family_of(entry.model) for entry in config.model_providers}
     providers = prefixes | {entry.name or entry.model for entry in config.model_providers}
     seen: set[str] = set()
     for at, item in report.entries(("passthrough",), config.passthrough):
@@ -111,7 +110,7 @@ def _check_references(config: Config, report: Report) -> None:
 
 
 def _references(config: Config, report: Report) -> Iterable[tuple[Path, str]]:
-    """Every place that names a model, with the name."""
+    """Return every place that names a model, with the name."""
     for alias, target in config.model_aliases.items():
         yield ("model_aliases", alias, "target"), target.target
     for at, preference in report.entries(("routing_preferences",), config.routing_preferences):
@@ -120,71 +119,6 @@ def _references(config: Config, report: Report) -> Iterable[tuple[Path, str]]:
         yield from report.entries((*at, "fallbacks"), entry.fallbacks)
     if config.overrides.llm_routing_model is not None:
         yield ("overrides", "llm_routing_model"), config.overrides.llm_routing_model
-
-
-def _check_preferences(config: Config, report: Report) -> None:
-    names: set[str] = set()
-    priced = {
-        name
-        for entry in config.model_providers
-        if entry.price is not None
-        for name in names_of(entry)
-    }
-    has_cost_source = any(source.type == "cost" for source in config.model_metrics_sources)
-    for at, preference in report.entries(("routing_preferences",), config.routing_preferences):
-        if preference.name in names:
-            report.problem(
-                (*at, "name"), f"two preferences are named {report.quoted((*at, 'name'))}"
-            )
-        if not preference.name.isprintable():
-            report.problem(
-                (*at, "name"), "holds a control character; the name stands in a response header"
-            )
-        if preference.name == _NO_ROUTE:
-            report.problem(
-                (*at, "name"), f"{_NO_ROUTE!r} is what the router model answers where nothing fits"
-            )
-        names.add(preference.name)
-        wants_price = preference.selection_policy.prefer == "cheapest"
-        if wants_price and not has_cost_source and priced.isdisjoint(preference.models):
-            report.problem(
-                (*at, "selection_policy", "prefer"),
-                "'cheapest' needs a price on one of its models, or a source of type cost "
-                "in model_metrics_sources",
-            )
-    if config.routing_preferences and config.overrides.llm_routing_model is None:
-        report.warn(
-            ("routing_preferences",),
-            "without overrides.llm_routing_model nothing can be matched: every call "
-            "uses the model that it requests",
-        )
-    template = config.routing.prompt_template
-    if template is not None and any(placeholder not in template for placeholder in _PLACEHOLDERS):
-        report.problem(("routing", "prompt_template"), f"must hold {' and '.join(_PLACEHOLDERS)}")
-
-
-def _check_sources(config: Config, report: Report) -> None:
-    seen: set[str] = set()
-    for at, source in report.entries(("model_metrics_sources",), config.model_metrics_sources):
-        if source.type in seen:
-            report.problem(at, f"there is a source of type {source.type} already")
-        seen.add(source.type)
-        needs = _needs_of(source)
-        if needs is not None:
-            report.problem(at, needs)
-
-
-def _needs_of(source: MetricsSource) -> str | None:
-    is_prometheus = source.provider == "prometheus"
-    if source.url is not None and not is_http_url(source.url):
-        return "its url must be one of http:// or https://, without blanks"
-    if is_prometheus != (source.type == "latency"):
-        return "prometheus tells latency; digitalocean, models.dev and file tell cost"
-    if is_prometheus and (source.url is None or source.query is None):
-        return "prometheus needs url and query"
-    if source.provider == "file" and source.path is None:
-        return "file needs path"
-    return None
 
 
 def _check_listeners(config: Config, report: Report) -> None:
@@ -240,7 +174,7 @@ def _check_headers(config: Config, report: Report) -> None:
 
 
 def _why_not_sent(name: str, tenant_header: str) -> str | None:
-    """Why a header cannot go to providers, by its lower-case name."""
+    """Return why a header, named in lower case, cannot go to providers; None where it can."""
     if name in MANAGED_HEADERS or name.startswith("proxy-"):
         return "belongs to the connection and cannot be sent on"
     if name in _CREDENTIALS:
@@ -250,41 +184,6 @@ def _why_not_sent(name: str, tenant_header: str) -> str | None:
     if name in _CODINGS:
         return "cannot be sent on; see accept_encoding of a provider"
     return None
-
-
-def _check_session_cache(config: Config, report: Report) -> None:
-    cache = config.routing.session_cache
-    here = ("routing", "session_cache")
-    if cache.type == "redis" and not cache.url:
-        report.problem(here, "type redis needs url")
-    elif cache.url is not None and names_several_servers(cache.url.reveal()):
-        report.warn(
-            (*here, "url"),
-            "Sentinel and ProviderRegistry are not built yet: pins are kept in "
-            "memory, each sidecar its own",
-        )
-    elif cache.url is not None:
-        _check_redis(cache, read_redis_url(cache.url.reveal()), here, report)
-    if (cache.tls.cert_file is None) != (cache.tls.key_file is None):
-        report.problem((*here, "tls"), "cert_file and key_file need each other")
-
-
-def _check_redis(
-    cache: SessionCache, address: RedisAddress | str, here: Path, report: Report
-) -> None:
-    if isinstance(address, str):
-        report.problem((*here, "url"), address)
-    elif address.is_tls:
-        for key in unreadable(cache.tls):
-            # No problem: a sidecar starts and serves without Redis.
-            report.warn(
-                (*here, "tls", key),
-                "names no file that can be read: until it does, pins are kept in memory",
-            )
-    elif cache.tls != RedisTls():
-        report.problem(
-            (*here, "tls"), "is for rediss://; with redis:// the password would go in the clear"
-        )
 
 
 def _check_the_rest(config: Config, report: Report) -> None:

@@ -1,15 +1,35 @@
-"""The provider prefixes whose address is known: where they serve, under which path, and what they
-speak.
+"""All that is known about provider families: a row each. Pure.
+
+A family is what stands before the slash of a model, such as ``openai``. Its row says where the
+provider is, under which paths it serves which dialects, how it wants a key, and which of the app's
+headers it understands. Everybody who needs such a fact reads it from the row: a new family is a new
+row, and another way to carry a key is a new `CredentialStyle` in its row.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
+
+AZURE_API_VERSION: Final = "api-version=2025-01-01-preview"
+"""What plano sends where the query of the base URL names no other version."""
+
+ROUTER_DIALECT: Final = CHAT
+"""In what the router model is asked, whichever provider serves it."""
+
+_ENDS: Final = {
+    CHAT: "/chat/completions",
+    RESPONSES: "/responses",
+    EMBEDDINGS: "/embeddings",
+}
+"""How the paths of OpenAI's dialects end, at OpenAI and at compatible providers."""
+
+_AZURE_DEPLOYMENT: Final = "/openai/deployments/{model}"
 
 
 class DialectKey(enum.StrEnum):
@@ -21,58 +41,170 @@ class DialectKey(enum.StrEnum):
     MESSAGES = "messages"
 
 
-_OPENAI_COMPATIBLE: Final = (CHAT, EMBEDDINGS)
+class HeaderFamily(enum.StrEnum):
+    """Which of the app's own headers a provider understands, and gets."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
 
 
-class BuiltIn(msgspec.Struct, frozen=True):
-    """What is known about a prefix."""
+class CredentialStyle(msgspec.Struct, frozen=True):
+    """The header that carries an entry's key."""
 
-    origin: str | None
+    header: str
+    before_key: str = ""
+
+    def line(self, key: str) -> str:
+        r"""Return the header line, line end included."""
+        return f"{self.header}: {self.before_key}{key}\r\n"
+
+
+BEARER: Final = CredentialStyle("Authorization", "Bearer ")
+X_API_KEY: Final = CredentialStyle("x-api-key")
+API_KEY: Final = CredentialStyle("api-key")
+
+
+class Paths(msgspec.Struct, frozen=True):
+    """Where a provider serves what."""
+
+    base: str
+    """What takes the place of ``/v1`` in a passthrough path."""
+    by_dialect: dict[DialectName, str]
+    """Full paths, with a query at Azure; may hold ``{model}``."""
+
+    @property
+    def count_tokens(self) -> str | None:
+        """Anthropic's token counter: below the path of messages, where messages are served."""
+        messages = self.by_dialect.get(MESSAGES)
+        if messages is None:
+            return None
+        path, mark, query = messages.partition("?")
+        return f"{path}/count_tokens{mark}{query}"
+
+
+def openai_paths(base_path: str, _query: str = "") -> Paths:
+    """Return the paths below ``base_path``; ``/v1/messages`` follows it, but never ``/v1/v1``."""
+    paths = {dialect: base_path + end for dialect, end in _ENDS.items()}
+    paths[MESSAGES] = f"{base_path.removesuffix('/v1')}/v1/messages"
+    return Paths(base_path, paths)
+
+
+def anthropic_paths(base_path: str, _query: str = "") -> Paths:
+    """As `openai_paths`, but a base URL ends before the ``/v1`` that every path begins with."""
+    return openai_paths(f"{base_path.removesuffix('/v1')}/v1")
+
+
+def azure_paths(base_path: str, query: str = "") -> Paths:
+    """As `openai_paths`, but by deployment and with an API version, unless the base URL is Azure's
+    newer ``/openai/v1``.
+
+    Source: https://learn.microsoft.com/azure/ai-services/openai/reference
+    """
+    if base_path.endswith("/v1"):
+        return openai_paths(base_path)
+    version = f"?{query or AZURE_API_VERSION}"
+    by_deployment = base_path if base_path not in {"", "/openai"} else _AZURE_DEPLOYMENT
+    paths = {dialect: f"{by_deployment}{end}{version}" for dialect, end in _ENDS.items()}
+    paths[RESPONSES] = f"/openai/responses{version}"
+    paths[MESSAGES] = "/anthropic/v1/messages"
+    return Paths("/openai/v1", paths)
+
+
+class Conventions(msgspec.Struct, frozen=True):
+    """One family's row."""
+
+    origin: str | None = None
     """``https://host``; None where only the operator knows it."""
     base_path: str = "/v1"
-    """What stands before ``/chat/completions``."""
+    """What applies where a base URL has no path."""
     key_variable: str | None = None
-    """The environment variable that the provider's own documentation uses; read with no config file
-    only.
+    """The environment variable that the provider's own documentation uses. It is read only where
+    there is no config file.
     """
-    dialects: tuple[DialectName, ...] = _OPENAI_COMPATIBLE
-    is_anthropic: bool = False
+    dialects: tuple[DialectName, ...] = (CHAT, EMBEDDINGS)
+    """What an entry speaks that does not say it."""
+    paths: Callable[[str, str], Paths] = openai_paths
+    """Makes the paths from a base path and the query of a base URL."""
+    credential: CredentialStyle = BEARER
+    header_family: HeaderFamily = HeaderFamily.OPENAI
+    version_lines: dict[DialectName, str] = {}
+    r"""A header line, ``\r\n`` included, for calls of a dialect in which the app named no version
+    of the API.
+    """
+    is_router: bool = False
+    """Whether its models are router models, which no app may ask for."""
+    is_host: bool = False
+    """Whether it serves other families' interfaces in its own way: by its own paths, base URLs with
+    a query, and its own credential style, unless the interface is Anthropic's.
+    """
+
+    def speaking(self, interface: Conventions) -> Conventions:
+        """Return the row of an entry of this family that names an interface: what is spoken is the
+        interface's, the address stays this family's.
+        """
+        if not self.is_host:
+            return msgspec.structs.replace(interface, origin=self.origin)
+        is_own = interface.credential is BEARER
+        return msgspec.structs.replace(
+            interface,
+            origin=self.origin,
+            base_path=self.base_path,
+            paths=self.paths,
+            credential=self.credential if is_own else interface.credential,
+        )
 
 
-BUILT_IN: Final = {
-    "openai": BuiltIn(
+def _compatible(origin: str, base_path: str, key_variable: str) -> Conventions:
+    """Return the row of a provider that speaks OpenAI's API in OpenAI's way."""
+    return Conventions(origin, base_path, key_variable)
+
+
+FAMILIES: Final = {
+    "openai": Conventions(
         "https://api.openai.com",
         key_variable="OPENAI_API_KEY",
         dialects=(CHAT, RESPONSES, EMBEDDINGS),
     ),
-    "anthropic": BuiltIn(
+    "anthropic": Conventions(
         "https://api.anthropic.com",
         key_variable="ANTHROPIC_API_KEY",
         dialects=(MESSAGES, CHAT),
-        is_anthropic=True,
+        paths=anthropic_paths,
+        credential=X_API_KEY,
+        header_family=HeaderFamily.ANTHROPIC,
+        # The only version that Anthropic has published. Its OpenAI-compatible path knows none.
+        version_lines={MESSAGES: "anthropic-version: 2023-06-01\r\n"},
     ),
-    "gemini": BuiltIn(
+    "gemini": _compatible(
         "https://generativelanguage.googleapis.com", "/v1beta/openai", "GEMINI_API_KEY"
     ),
-    "groq": BuiltIn("https://api.groq.com", "/openai/v1", "GROQ_API_KEY"),
-    "mistral": BuiltIn("https://api.mistral.ai", "/v1", "MISTRAL_API_KEY"),
-    "deepseek": BuiltIn("https://api.deepseek.com", "/v1", "DEEPSEEK_API_KEY"),
-    "xai": BuiltIn("https://api.x.ai", "/v1", "XAI_API_KEY"),
-    "together_ai": BuiltIn("https://api.together.xyz", "/v1", "TOGETHER_API_KEY"),
-    "openrouter": BuiltIn("https://openrouter.ai", "/api/v1", "OPENROUTER_API_KEY"),
-    "perplexity": BuiltIn("https://api.perplexity.ai", "", "PERPLEXITY_API_KEY"),
-    "moonshotai": BuiltIn("https://api.moonshot.ai", "/v1", "MOONSHOT_API_KEY"),
-    "zhipu": BuiltIn("https://open.bigmodel.cn", "/api/paas/v4", "ZHIPU_API_KEY"),
-    "qwen": BuiltIn(
+    "groq": _compatible("https://api.groq.com", "/openai/v1", "GROQ_API_KEY"),
+    "mistral": _compatible("https://api.mistral.ai", "/v1", "MISTRAL_API_KEY"),
+    "deepseek": _compatible("https://api.deepseek.com", "/v1", "DEEPSEEK_API_KEY"),
+    "xai": _compatible("https://api.x.ai", "/v1", "XAI_API_KEY"),
+    "together_ai": _compatible("https://api.together.xyz", "/v1", "TOGETHER_API_KEY"),
+    "openrouter": _compatible("https://openrouter.ai", "/api/v1", "OPENROUTER_API_KEY"),
+    "perplexity": _compatible("https://api.perplexity.ai", "", "PERPLEXITY_API_KEY"),
+    "moonshotai": _compatible("https://api.moonshot.ai", "/v1", "MOONSHOT_API_KEY"),
+    "zhipu": _compatible("https://open.bigmodel.cn", "/api/paas/v4", "ZHIPU_API_KEY"),
+    "qwen": _compatible(
         "https://dashscope-intl.aliyuncs.com", "/compatible-mode/v1", "DASHSCOPE_API_KEY"
     ),
-    "fireworks": BuiltIn("https://api.fireworks.ai", "/inference/v1", "FIREWORKS_API_KEY"),
-    "cerebras": BuiltIn("https://api.cerebras.ai", "/v1", "CEREBRAS_API_KEY"),
-    "digitalocean": BuiltIn("https://inference.do-ai.run", "/v1", "DIGITALOCEAN_API_KEY"),
-    "vercel": BuiltIn("https://ai-gateway.vercel.sh", "/v1", "AI_GATEWAY_API_KEY"),
-    "ollama": BuiltIn(None),
-    "vllm": BuiltIn(None),
-    "azure_openai": BuiltIn(None),
-    "plano": BuiltIn(None),
+    "fireworks": _compatible("https://api.fireworks.ai", "/inference/v1", "FIREWORKS_API_KEY"),
+    "cerebras": _compatible("https://api.cerebras.ai", "/v1", "CEREBRAS_API_KEY"),
+    "digitalocean": _compatible("https://inference.do-ai.run", "/v1", "DIGITALOCEAN_API_KEY"),
+    "vercel": _compatible("https://ai-gateway.vercel.sh", "/v1", "AI_GATEWAY_API_KEY"),
+    "ollama": Conventions(),
+    "vllm": Conventions(),
+    "azure_openai": Conventions(base_path="", paths=azure_paths, credential=API_KEY, is_host=True),
+    "plano": Conventions(is_router=True),
 }
-"""By prefix. Source: the providers' API references."""
+"""By the prefix of a model. Source: the providers' API references."""
+
+UNKNOWN: Final = Conventions()
+"""For an interface that has no row: OpenAI's API, at an address that only the operator knows."""
+
+
+def family_of(model: str) -> str:
+    """Return the part of a model's name before its first slash."""
+    return model.partition("/")[0]

@@ -13,7 +13,7 @@ import msgspec
 from sidecar.config import yaml_nodes
 from sidecar.config.address import is_header_value
 from sidecar.config.checks import check
-from sidecar.config.conventions import BUILT_IN
+from sidecar.config.conventions import FAMILIES
 from sidecar.config.decode import BAD, Decoder
 from sidecar.config.expand import Expander, read_text
 from sidecar.config.migrate import migrate
@@ -79,9 +79,9 @@ def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
     Raises: ConfigError where no key is found.
     """
     variables = {
-        prefix: known.key_variable
-        for prefix, known in BUILT_IN.items()
-        if known.key_variable is not None
+        prefix: family.key_variable
+        for prefix, family in FAMILIES.items()
+        if family.key_variable is not None
     }
     found = {
         prefix: environ[variable] for prefix, variable in variables.items() if environ.get(variable)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import enum
-
 import msgspec
 
 from sidecar.config.address import (
@@ -14,8 +12,7 @@ from sidecar.config.address import (
     is_host_header,
     read_base_url,
 )
-from sidecar.config.conventions import BUILT_IN, BuiltIn
-from sidecar.config.paths import Base, anthropic_paths, azure_paths, count_tokens_path, openai_paths
+from sidecar.config.conventions import FAMILIES, UNKNOWN, Conventions, Paths, family_of
 from sidecar.config.report import Path, Report, did_you_mean
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
@@ -25,11 +22,18 @@ from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Price
 
 
-class ProviderKind(enum.StrEnum):
-    """Whose header family and credential style a provider has."""
+class Server(msgspec.Struct, frozen=True):
+    """Where a provider is, and how it is reached."""
 
-    OPENAI = "openai"
-    ANTHROPIC = "anthropic"
+    scheme: str
+    host: str
+    """Without brackets."""
+    port: int
+    http_host: str
+    """The Host header's value."""
+    tls_files: TlsFiles = TlsFiles()
+    server_name: str | None = None
+    """For SNI and verification, where it is not ``host``."""
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -51,40 +55,32 @@ class Provider(msgspec.Struct, frozen=True):
     prefix: str
     model_id: str
     """What goes into the body, ``*`` for a wildcard."""
-    kind: ProviderKind
-    scheme: str
-    host: str
-    """Without brackets."""
-    port: int
-    http_host: str
-    """The Host header's value."""
-    paths: dict[DialectName, str]
-    """The full path of each dialect that it speaks natively, with a query at Azure; may hold
-    ``{model}``.
-    """
-    count_tokens_path: str | None
-    base_path: str
-    """What stands in for ``/v1`` in a passthrough path."""
+    server: Server
+    paths: Paths
+    """Of the dialects that the entry speaks."""
+    conventions: Conventions
     access_key: Secret | None
+    """What is sent; None with ``passthrough_auth``."""
     passthrough_auth: bool
     headers: tuple[tuple[str, Secret], ...]
     propagate_trace: bool
     accept_encoding_passthrough: bool
     timeouts: Timeouts
-    is_default: bool
-    is_wildcard: bool
     price: Price | None
     fallbacks: tuple[str, ...]
     failover_on_response_timeout: bool
+    is_default: bool
     is_router: bool
-    """The router model: not a model for apps."""
-    tls_files: TlsFiles = TlsFiles()
-    server_name: str | None = None
-    """For SNI and verification, where it is not ``host``."""
+    """Whether it is the router model, which is no model for apps."""
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it serves any model of its prefix."""
+        return self.model_id == "*"
 
 
 def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
-    """Every usable entry in config order; what is wrong with the others is in ``report``.
+    """Return every usable entry in config order. What is wrong with the others is in ``report``.
 
     An ``optional`` entry without its key is left out with a warning.
     """
@@ -94,7 +90,7 @@ def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
     for at, entry in report.entries(("model_providers",), config.model_providers):
         if _is_left_out(entry, at, report):
             continue
-        is_router = entry.model.startswith("plano/") or (
+        is_router = _family(entry).is_router or (
             router in names_of(entry) and not entry.is_default and used.isdisjoint(names_of(entry))
         )
         provider = _resolve(entry, at, report, config.timeouts, is_router=is_router)
@@ -104,8 +100,8 @@ def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
 
 
 def names_of(entry: ModelProvider) -> set[str]:
-    """Every name by which other keys may mean the entry's model: name, model, bare id. A wildcard
-    is no one model.
+    """Return every name by which other keys may mean the entry's model: name, model, bare id. A
+    wildcard has none, since it is no one model.
     """
     if entry.model.endswith("/*"):
         return set()
@@ -113,10 +109,9 @@ def names_of(entry: ModelProvider) -> set[str]:
 
 
 def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | None:
-    """The entry that serves ``overrides.llm_routing_model``, a wildcard last; None if none is named
-    or it is left out.
+    """Return the entry that serves ``overrides.llm_routing_model``, a wildcard last.
 
-    The router model's bare id is what follows the first slash of that key.
+    Returns: None if no router model is named, or its entry is left out.
     """
     wanted = config.overrides.llm_routing_model or ""
     named = (
@@ -130,9 +125,13 @@ def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | N
     return next(named, None) or next(covering, None)
 
 
+def _family(entry: ModelProvider) -> Conventions:
+    return FAMILIES.get(family_of(entry.model), UNKNOWN)
+
+
 def _used_names(config: Config) -> set[str]:
-    """What aliases, preferences and fallbacks name: models for apps, even if one of them is also
-    the router.
+    """Return what aliases, preferences and fallbacks name: models for apps, even if one of them is
+    also the router.
     """
     names = {alias.target for alias in config.model_aliases.values()}
     names.update(name for preference in config.routing_preferences for name in preference.models)
@@ -147,7 +146,7 @@ def _is_left_out(entry: ModelProvider, at: Path, report: Report) -> bool:
         return True
     if entry.access_key is not None and not entry.access_key:
         report.problem((*at, "access_key"), "is empty")
-    elif has_no_key and entry.base_url is None and entry.model.partition("/")[0] in BUILT_IN:
+    elif has_no_key and entry.base_url is None and family_of(entry.model) in FAMILIES:
         report.warn(at, "has no access_key: the provider will refuse its calls")
     if entry.passthrough_auth and entry.access_key:
         report.warn(
@@ -160,84 +159,83 @@ def _is_left_out(entry: ModelProvider, at: Path, report: Report) -> bool:
 def _resolve(
     entry: ModelProvider, at: Path, report: Report, timeouts: TimeoutSettings, *, is_router: bool
 ) -> Provider | None:
-    prefix, _, model_id = entry.model.partition("/")
-    known = _conventions(entry, prefix, at, report)
-    address = _address(entry, known, at, report)
-    _check_headers(entry, known, at, report)
-    if known is None or address is None:
+    conventions = _conventions(entry, at, report)
+    address = _address(entry, conventions, at, report)
+    _check_headers(entry, conventions, at, report)
+    if conventions is None or address is None:
         return None
-    base_path, paths = _paths(entry, prefix, known, address)
+    prefix, _, model_id = entry.model.partition("/")
     return Provider(
         name=entry.name or entry.model,
         model=entry.model,
         prefix=prefix,
         model_id=model_id,
-        kind=ProviderKind.ANTHROPIC if known.is_anthropic else ProviderKind.OPENAI,
-        scheme=address.scheme,
-        host=address.host,
-        port=address.port,
-        http_host=entry.http_host or address.host_header,
-        paths=paths,
-        count_tokens_path=count_tokens_path(paths),
-        base_path=base_path,
+        server=Server(
+            scheme=address.scheme,
+            host=address.host,
+            port=address.port,
+            http_host=entry.http_host or address.host_header,
+            tls_files=tls_files_of(entry.tls, (*at, "tls"), report),
+            server_name=entry.tls.server_name,
+        ),
+        paths=_paths(entry, conventions, address),
+        conventions=conventions,
         access_key=None if entry.passthrough_auth else entry.access_key,
         passthrough_auth=entry.passthrough_auth,
         headers=tuple(entry.headers.items()),
         propagate_trace=entry.propagate_trace,
         accept_encoding_passthrough=entry.accept_encoding == "passthrough",
         timeouts=_timeouts(entry, timeouts),
-        is_default=entry.is_default,
-        is_wildcard=model_id == "*",
         price=_price(entry),
         fallbacks=entry.fallbacks,
         failover_on_response_timeout=entry.failover_on_response_timeout,
+        is_default=entry.is_default,
         is_router=is_router,
-        tls_files=tls_files_of(entry.tls, (*at, "tls"), report),
-        server_name=entry.tls.server_name,
     )
 
 
-def _conventions(entry: ModelProvider, prefix: str, at: Path, report: Report) -> BuiltIn | None:
-    """What is known about the entry's prefix, or about the interface that it names."""
-    known = BUILT_IN.get(prefix)
+def _conventions(entry: ModelProvider, at: Path, report: Report) -> Conventions | None:
+    """Return the row of the entry's family, or of the interface that it names; None, reported, for
+    an unknown family without an interface.
+    """
+    prefix = family_of(entry.model)
     if entry.provider_interface is not None:
-        interface = BUILT_IN.get(entry.provider_interface, BuiltIn(None))
-        # The interface says what is spoken; the address stays the prefix's own.
-        return msgspec.structs.replace(interface, origin=None if known is None else known.origin)
-    if known is None:
-        guess = did_you_mean(prefix, BUILT_IN)
+        interface = FAMILIES.get(entry.provider_interface, UNKNOWN)
+        return FAMILIES.get(prefix, UNKNOWN).speaking(interface)
+    if prefix not in FAMILIES:
+        guess = did_you_mean(prefix, FAMILIES)
         report.problem(
             (*at, "model"),
             f"the prefix of {report.quoted((*at, 'model'))} is not built in: "
             f"it needs base_url and provider_interface{guess}",
         )
-    return known
+    return FAMILIES.get(prefix)
 
 
 def _address(
-    entry: ModelProvider, known: BuiltIn | None, at: Path, report: Report
+    entry: ModelProvider, conventions: Conventions | None, at: Path, report: Report
 ) -> Address | None:
-    url = entry.base_url or (known.origin if known is not None else None)
+    url = entry.base_url or (conventions.origin if conventions is not None else None)
     if url is None:
-        if known is not None:
+        if conventions is not None:
             report.problem(at, "needs base_url: the address of this provider is not built in")
         return None
     address = read_base_url(url)
     if isinstance(address, str):
         report.problem((*at, "base_url"), address)
         return None
-    if address.query and not entry.model.startswith("azure_openai/"):
+    if address.query and not _family(entry).is_host:
         report.problem((*at, "base_url"), "must not hold a query")
     return address
 
 
-def _check_headers(entry: ModelProvider, known: BuiltIn | None, at: Path, report: Report) -> None:
+def _check_headers(
+    entry: ModelProvider, conventions: Conventions | None, at: Path, report: Report
+) -> None:
     """Report what would break the head of a request. Values are never quoted."""
-    taken = (
-        {_credential_header(entry, known)}
-        if entry.access_key and not entry.passthrough_auth
-        else set()
-    )
+    taken: set[str] = set()
+    if entry.access_key and not entry.passthrough_auth:
+        taken.add((conventions or UNKNOWN).credential.header.lower())
     if entry.access_key is not None and not is_header_value(entry.access_key.reveal()):
         report.problem(
             (*at, "access_key"), "holds a line break, a control character or blanks around it"
@@ -259,31 +257,20 @@ def _check_headers(entry: ModelProvider, known: BuiltIn | None, at: Path, report
             report.problem(here, "holds a line break, a control character or blanks around it")
 
 
-def _credential_header(entry: ModelProvider, known: BuiltIn | None) -> str:
-    """The header, in lower case, that carries the entry's key."""
-    if known is not None and known.is_anthropic:
-        return "x-api-key"
-    return "api-key" if entry.model.startswith("azure_openai/") else "authorization"
-
-
-def _paths(
-    entry: ModelProvider, prefix: str, known: BuiltIn, address: Address
-) -> tuple[str, dict[DialectName, str]]:
-    base = Base(address.path, address.query, known.base_path)
-    if prefix == "azure_openai":
-        base_path, usual = azure_paths(base)
-    else:
-        base_path, usual = anthropic_paths(base) if known.is_anthropic else openai_paths(base)
+def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> Paths:
+    usual = conventions.paths(address.path or conventions.base_path, address.query)
     dialects = entry.dialects
+    paths: dict[DialectName, str]
     if isinstance(dialects, tuple):
-        return base_path, {
-            name: usual[name] for name in (DialectName(key.value) for key in dialects)
+        paths = {
+            name: usual.by_dialect[name] for name in (DialectName(key.value) for key in dialects)
         }
-    paths = {dialect: usual[dialect] for dialect in known.dialects}
-    for key, own in (dialects or {}).items():
-        name = DialectName(key.value)
-        paths[name] = own.path or usual[name]
-    return base_path, paths
+    else:
+        paths = {dialect: usual.by_dialect[dialect] for dialect in conventions.dialects}
+        for key, own in (dialects or {}).items():
+            name = DialectName(key.value)
+            paths[name] = own.path or usual.by_dialect[name]
+    return Paths(usual.base, paths)
 
 
 def _timeouts(entry: ModelProvider, defaults: TimeoutSettings) -> Timeouts:

@@ -34,6 +34,8 @@ class Operation(enum.StrEnum):
     PASSTHROUGH = "passthrough"
     """The rest of a provider's API, bytes untouched."""
 
+    __hash__ = str.__hash__
+
 
 @final
 @dataclass(init=False, unsafe_hash=True)

@@ -1,7 +1,8 @@
-"""Every error that the sidecar raises: whose side it is on, which status it becomes, whether trying
-on can help.
+"""Every error that the sidecar raises, each with its side, its HTTP status, its code, and whether
+another candidate may serve the call instead.
 
-`listener.rescue` is the only reader of ``status``. Messages are for the app's developer: they name
+Rooms translate foreign errors into these once, at their border, with ``raise ... from``;
+`listener.rescue` alone turns them into responses. Messages are for the app's developer: they name
 what was wrong and never repeat a credential or a prompt.
 """
 
@@ -12,7 +13,7 @@ from typing import ClassVar
 
 
 class Side(enum.StrEnum):
-    """Who has to mend it."""
+    """Who has to act: the app's developer, the sidecar's operator, or the provider."""
 
     DOWNSTREAM = "downstream"
     SIDECAR = "sidecar"
@@ -20,30 +21,30 @@ class Side(enum.StrEnum):
 
 
 class SidecarError(Exception):
-    """Base of all. Raise one of the classes below.
-
-    Class attributes: ``side``; ``status`` (HTTP); ``code`` (the contract's, sent as
-    ``x-plano-error``); ``proxy_error`` (an RFC 9209 error type, for logs); ``retryable`` (another
-    candidate may serve the call).
-    """
+    """Base of all errors of a call. Raise one of the classes below, not this one."""
 
     side: ClassVar[Side] = Side.SIDECAR
     status: ClassVar[int] = 500
+    """The HTTP status of the response."""
     code: ClassVar[str] = "internal"
-    proxy_error: ClassVar[str] = "proxy_internal_error"
+    """The error's name in the response body and in ``x-plano-error``."""
     retryable: ClassVar[bool] = False
+    """Whether another candidate may serve the call."""
     app_may_retry: ClassVar[bool] = False
-    """Whether the same call can succeed later; decides ``x-should-retry``."""
+    """Whether the same call can succeed later; sent as ``x-should-retry``."""
 
     def __init__(
         self, message: str, *, param: str | None = None, retry_after_s: int | None = None
     ) -> None:
+        """Args: ``param`` names the place in the request body that is wrong; ``retry_after_s`` is
+        sent as ``retry-after``.
+        """
         super().__init__(message)
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
         self.attempts = 1
-        """How many candidates were tried; of interest where ``side`` is upstream."""
+        """How many candidates were tried; set by `upstream.dispatch`."""
 
 
 class DownstreamError(SidecarError):
@@ -51,19 +52,18 @@ class DownstreamError(SidecarError):
 
     side = Side.DOWNSTREAM
     status = 400
-    proxy_error = "http_request_error"
 
 
 class InvalidBody(DownstreamError):
-    """Not JSON, not an object, not UTF-8, too deep, or a field that we read has the wrong type or
-    stands twice.
+    """The body is not JSON, not an object, not UTF-8 or nested too deeply, or a field that the
+    sidecar reads has a wrong type or occurs twice.
     """
 
     code = "invalid_body"
 
 
 class InvalidRoutingPreferences(DownstreamError):
-    """The inline ``routing_preferences`` cannot be used; ``param`` names the place."""
+    """The ``routing_preferences`` in the body cannot be used; ``param`` names the place."""
 
     code = "invalid_routing_preferences"
 
@@ -75,7 +75,7 @@ class InvalidHeader(DownstreamError):
 
 
 class MalformedRequest(DownstreamError):
-    """The bytes were not HTTP as RFC 9112 has it."""
+    """The request's bytes are not HTTP/1.1 as RFC 9112 defines it."""
 
     code = "invalid_request"
 
@@ -120,18 +120,17 @@ class ModelNotFound(DownstreamError):
 
     status = 404
     code = "model_not_found"
-    proxy_error = "destination_not_found"
 
 
 class PathNotFound(DownstreamError):
-    """No such path."""
+    """The path is not served."""
 
     status = 404
     code = "path_not_found"
 
 
 class MethodNotAllowed(DownstreamError):
-    """The path exists, the method does not. ``allow`` lists the ones that do."""
+    """The path is served, but not with this method. ``allow`` lists the methods that are."""
 
     status = 405
     code = "method_not_allowed"
@@ -149,14 +148,14 @@ class UpgradeNotServed(DownstreamError):
 
 
 class OriginRefused(DownstreamError):
-    """A web page called the pod's model port."""
+    """A web page of an origin that is not allowed called the data port."""
 
     status = 403
     code = "origin_refused"
 
 
 class LocalError(SidecarError):
-    """The sidecar refuses for reasons of its own."""
+    """The sidecar refuses the call because of its own state."""
 
     status = 503
     app_may_retry = True
@@ -166,24 +165,22 @@ class Overloaded(LocalError):
     """The limit of calls in flight, or of buffered bytes, is reached."""
 
     code = "overloaded"
-    proxy_error = "connection_limit_reached"
 
 
 class Draining(LocalError):
-    """The last seconds of a shutdown."""
+    """The sidecar is in the last seconds of its shutdown."""
 
     code = "draining"
-    proxy_error = "destination_unavailable"
 
 
 class InternalFault(SidecarError):
-    """Our bug."""
+    """A bug of the sidecar."""
 
     app_may_retry = True
 
 
 class UpstreamError(SidecarError):
-    """A provider could not be reached, or did not answer as it should."""
+    """A provider could not be reached, or its response is unusable."""
 
     side = Side.UPSTREAM
     status = 502
@@ -196,89 +193,74 @@ class NoHealthyUpstream(UpstreamError):
 
     status = 503
     code = "no_healthy_upstream"
-    proxy_error = "destination_unavailable"
     retryable = False
 
 
 class ConnectFailed(UpstreamError):
-    """No connection: refused, unreachable, unknown name, TLS not trusted, or gone before its first
-    byte.
-    """
+    """No connection came about: refused, unreachable, unknown name, or TLS not trusted."""
 
     status = 503
     code = "upstream_connect_failed"
-    proxy_error = "connection_refused"
 
 
 class ConnectTimeout(ConnectFailed):
-    """TCP and TLS together took longer than ``connect_s``: the call never left, so it counts as not
-    connected.
-    """
-
-    proxy_error = "connection_timeout"
+    """TCP and TLS together took longer than ``timeouts.connect_s``. The request was not sent."""
 
 
 class UpstreamTimeout(UpstreamError):
-    """The provider accepted the call and then let a timeout pass.
+    """The provider accepted the request and then let a timeout pass.
 
-    Not retryable by itself: `upstream.dispatch` knows which timeout it was and whether it would be
-    billed twice.
+    A second attempt may be billed a second time: `upstream.failure` decides by subclass and config.
     """
 
     status = 504
     code = "upstream_timeout"
-    proxy_error = "http_response_timeout"
 
 
 class FirstByteTimeout(UpstreamTimeout):
-    """Nothing came within ``first_byte_s`` (streams)."""
+    """A stream's first byte did not come within ``timeouts.first_byte_s``."""
 
 
 class ResponseTimeout(UpstreamTimeout):
-    """The answer was not complete within ``response_s`` (calls that are not streamed)."""
+    """A response that is not streamed was not complete within ``timeouts.response_s``."""
 
     retryable = False
 
 
 class StreamIdleTimeout(UpstreamTimeout):
-    """A started stream fell silent for ``stream_idle_s``."""
+    """A started stream was silent for ``timeouts.stream_idle_s``."""
 
     retryable = False
 
 
 class UpstreamMalformed(UpstreamError):
-    """What came back was not HTTP as RFC 9112 has it, or broke a limit."""
+    """The response is not HTTP/1.1 as RFC 9112 defines it, or exceeds a limit."""
 
     code = "upstream_malformed"
-    proxy_error = "http_protocol_error"
 
 
 class UpstreamReset(UpstreamError):
-    """The provider closed the connection before the head of its answer was complete."""
+    """The provider closed the connection before the head of its response was complete."""
 
     status = 503
     code = "upstream_connect_failed"
-    proxy_error = "connection_terminated"
 
 
 class Stale(UpstreamReset):
-    """A kept connection died before the first byte of the answer: the provider most likely never
-    saw the request.
+    """A reused connection was closed before the first byte of the response. The provider most
+    likely never saw the request.
     """
 
 
 class UpstreamCut(UpstreamError):
-    """The provider closed the connection inside the body of its answer."""
+    """The provider closed the connection inside the body of its response."""
 
     code = "stream_incomplete"
-    proxy_error = "http_response_incomplete"
     retryable = False
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. ``problems`` lists all that is wrong with it, one line
-    each.
-    """
+    """The configuration cannot be used. ``problems`` has one line for each thing that is wrong."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

@@ -1,1 +1,25 @@
-"""An HTTP/1.1 client that knows nothing of language models."""
+"""An HTTP/1.1 client for calls that stream: one public door, `Pool.send`.
+
+Rule: this room knows no word of what it carries. It could be published as it is: it imports the
+errors that it raises and the mechanisms of `runtime`, and nothing else of the package.
+
+Words: an *upstream* is the server at an `Origin`. An *exchange* is one request and its response. A
+*response* is what comes on the wire; whoever gets it holds the connection until its last byte, or
+until `abort`. A connection is *kept* once it has carried an exchange, and *stale* if the upstream
+closed it meanwhile: only then is a request sent a second time.
+
+The flow of a request, in the order in which it meets the modules:
+
+    pool            takes the connection that was idle last, or opens one; sends again, once, where
+                    a kept one was stale
+      dialer        name (resolver), proxy (proxy_rules) and its tunnel, TCP raced over all
+                    addresses, TLS (origin)
+      connection    one exchange at a time, and what its end means
+        channel     the bytes out and in, each at the pace of the slower side
+        parser      llhttp's callbacks, gathered by a table of states
+        deadline    connect, first byte, silence, whole response: one lazy timer for the last three
+    response        the head, then the body as it is read; the reader may be slow, or go away
+
+Errors are those of `domain.errors` whose side is upstream. Each is made where it is raised, so that
+no traceback keeps a response alive.
+"""

@@ -32,15 +32,15 @@ class Owner(Protocol):
     write: Write
     """Sends a whole request, at once or together with others."""
 
-    def recycle(self, connection: Connection, keep_alive_s: int | None) -> None:
+    def recycle(self, connection: UpstreamConnection, keep_alive_s: int | None) -> None:
         """The exchange is over and the connection clean."""
         ...
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: UpstreamConnection) -> None:
         """The connection will not be used again; its transport is about to close."""
         ...
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
         """The transport has closed."""
         ...
 
@@ -61,7 +61,7 @@ KEPT: Final = Phase.KEPT
 DEAD: Final = Phase.DEAD
 
 
-class Connection(asyncio.BufferedProtocol):
+class UpstreamConnection(asyncio.BufferedProtocol):
     """Protocol of one transport: the parser reads, one lazy timer watches, the pool owns."""
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:

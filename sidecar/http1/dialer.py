@@ -11,9 +11,9 @@ from typing import Final
 import aiohappyeyeballs
 
 from sidecar.domain.errors import ConnectFailed, ConnectTimeout
-from sidecar.http1.connection import Connection
+from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.origin import Origin
-from sidecar.http1.proxy_rules import Proxy, ProxyRules
+from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
 from sidecar.http1.resolver import Resolver
 
 _ATTEMPT_DELAY_S: Final = 0.25
@@ -27,7 +27,7 @@ class ProxyRefused(OSError):
 
 
 class Dialer:
-    """Connects. Shared by all pools, so that a name is looked up once for all providers behind
+    """Connects. Shared by all pools, so that a name is looked up once for all upstreams behind
     it.
     """
 
@@ -39,7 +39,7 @@ class Dialer:
         self,
         origin: Origin,
         tls: ssl.SSLContext | None,
-        connection: Connection,
+        connection: UpstreamConnection,
         *,
         connect_s: float,
     ) -> None:
@@ -62,11 +62,11 @@ class Dialer:
             raise
 
     async def aclose(self) -> None:
-        """Give lookups up."""
+        """Cancel the lookups under way."""
         await self._resolver.aclose()
 
     async def _connect(
-        self, origin: Origin, tls: ssl.SSLContext | None, connection: Connection
+        self, origin: Origin, tls: ssl.SSLContext | None, connection: UpstreamConnection
     ) -> None:
         loop = asyncio.get_running_loop()
         # Plain HTTP goes directly: a tunnel to port 80 is what proxies refuse, and another form of
@@ -87,7 +87,7 @@ class Dialer:
         )
         is_handed_over = False
 
-        def take_over() -> Connection:
+        def take_over() -> UpstreamConnection:
             nonlocal is_handed_over
             is_handed_over = True  # From here on the transport closes the socket.
             return connection
@@ -111,16 +111,14 @@ class Dialer:
         )
 
 
-async def _open_tunnel(sock: socket.socket, proxy: Proxy, origin: Origin) -> None:
+async def _open_tunnel(sock: socket.socket, proxy: ForwardProxy, origin: Origin) -> None:
     """CONNECT: RFC 9110, 9.3.6. The socket is the origin's on return.
 
     Raises: ProxyRefused.
     """
     loop = asyncio.get_running_loop()
     credential = (
-        ""
-        if proxy.authorization is None
-        else f"Proxy-Authorization: {proxy.authorization.reveal()}\r\n"
+        "" if proxy.authorization is None else f"Proxy-Authorization: {proxy.authorization}\r\n"
     )
     request = f"CONNECT {origin.place} HTTP/1.1\r\nHost: {origin.place}\r\n{credential}\r\n"
     await loop.sock_sendall(sock, request.encode("latin-1"))

@@ -1,7 +1,8 @@
-"""Where a provider is, how long it may take, and how many connections it has."""
+"""Where an upstream is, how long an exchange with it may take, and how TLS trusts it."""
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -9,7 +10,7 @@ from typing import Final, final
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Origin:
-    """Where a provider is."""
+    """Where an upstream is."""
 
     scheme: Final[str]
     host: Final[str]
@@ -43,9 +44,9 @@ class ExchangeTimeouts:
     connect_s: Final[float]
     """Name, TCP and TLS together."""
     first_byte_s: Final[float | None]
-    """From sending to the end of the answer's head."""
+    """From sending to the end of the response's head."""
     response_s: Final[float | None]
-    """From sending to the answer's last byte."""
+    """From sending to the response's last byte."""
     idle_s: Final[float | None]
     """A read of the body that brings nothing."""
 
@@ -62,22 +63,22 @@ class ExchangeTimeouts:
         self.idle_s = idle_s
 
 
-@final
-@dataclass(init=False, unsafe_hash=True)
-class Connections:
-    """The connections that one pool holds."""
+def make_ssl_context(
+    ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None
+) -> ssl.SSLContext:
+    """Make a client context: TLS 1.2 or later, certificate and host name verified, HTTP/1.1 by
+    ALPN.
 
-    provider: Final[str]
-    """The first entry that uses the pool."""
-    active: Final[int]
-    idle: Final[int]
-
-    def __init__(
-        self,
-        provider: str,
-        active: int,
-        idle: int,
-    ) -> None:
-        self.provider = provider
-        self.active = active
-        self.idle = idle
+    Args: ``ca_file`` is a PEM bundle that is trusted instead of the system's; without it OpenSSL's
+    default places count, which ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` move. ``cert_file`` and
+    ``key_file`` are shown to an upstream that asks for a client certificate; one file may hold
+    both.
+    Raises: OSError (ssl.SSLError too) if a file cannot be used.
+    """
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if cert_file is not None:
+        # Without a password of our own OpenSSL would ask the terminal for one, and wait.
+        context.load_cert_chain(cert_file, key_file, password="")
+    return context

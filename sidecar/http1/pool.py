@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sidecar.domain.errors import ConnectFailed, Stale
-from sidecar.http1.connection import Connection
+from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.response import UpstreamResponse
@@ -31,14 +31,14 @@ class IdleConnections:
     def __init__(self, keepalive_s: float, max_idle: int) -> None:
         self._keepalive_s = keepalive_s
         self._max_idle = max_idle
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle: list[tuple[UpstreamConnection, float]] = []
         """Each with the time, on the loop's clock, since which it is idle."""
         self._sweeper: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._idle)
 
-    def take(self, now_s: float) -> Connection | None:
+    def take(self, now_s: float) -> UpstreamConnection | None:
         """Take the one that was idle last, so that the others' time can end."""
         idle = self._idle
         while idle:
@@ -50,7 +50,7 @@ class IdleConnections:
 
     def keep(
         self,
-        connection: Connection,
+        connection: UpstreamConnection,
         keep_alive_s: int | None,
         loop: asyncio.AbstractEventLoop,
         now_s: float,
@@ -69,7 +69,7 @@ class IdleConnections:
         if self._sweeper is None:
             self._sweeper = loop.call_later(self._keepalive_s, self._sweep, loop)
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: UpstreamConnection) -> None:
         """Forget a connection, if it is here."""
         for at, (idle, _) in enumerate(self._idle):
             if idle is connection:
@@ -120,9 +120,9 @@ class Pool:
         self._dialer = dialer or Dialer()
         self._is_closed = False
         self._idle = IdleConnections(keepalive_s, max_idle)
-        self._live: dict[Connection, float] = {}
+        self._live: dict[UpstreamConnection, float] = {}
         """Each with the time, on the loop's clock, at which it was opened."""
-        self._unclosed: set[Connection] = set()
+        self._unclosed: set[UpstreamConnection] = set()
         self._all_closed: asyncio.Future[None] | None = None
         # Kept from the first exchange on: Python 3.11 makes a system call (getpid) to name the
         # running loop.
@@ -181,7 +181,7 @@ class Pool:
             self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
             await asyncio.shield(self._all_closed)
 
-    def recycle(self, connection: Connection, keep_alive_s: int | None) -> None:
+    def recycle(self, connection: UpstreamConnection, keep_alive_s: int | None) -> None:
         """Keep a connection whose exchange has ended well."""
         loop = self._loop
         assert loop is not None  # its connection was opened by `send`
@@ -191,21 +191,21 @@ class Pool:
         else:
             self._idle.keep(connection, keep_alive_s, loop, now_s)
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: UpstreamConnection) -> None:
         """Forget a connection that will not be used again."""
         self._live.pop(connection, None)
         self._idle.discard(connection)
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
         """The connection's socket is closed."""
         self._unclosed.discard(connection)
         if not self._unclosed and self._all_closed is not None and not self._all_closed.done():
             self._all_closed.set_result(None)
 
-    async def _open(self, loop: asyncio.AbstractEventLoop, connect_s: float) -> Connection:
+    async def _open(self, loop: asyncio.AbstractEventLoop, connect_s: float) -> UpstreamConnection:
         if self._is_closed:
             raise ConnectFailed(f"{self.origin.place}: the pool is closed")
-        connection = Connection(self, loop)
+        connection = UpstreamConnection(self, loop)
         self._live[connection] = loop.time()
         await self._dialer.dial(self.origin, self._tls, connection, connect_s=connect_s)
         if not connection.is_usable:

@@ -1,7 +1,7 @@
-"""Which proxy, if any, stands between us and a host: the environment's rules. Pure.
+"""Which forward proxy, if any, a host is reached through: the environment's rules. Pure.
 
-Source: there is no standard; this is what curl and Go agree on, with Go's CIDR blocks and loopback
-    exception.
+There is no standard. These are the rules that curl and Go agree on, with Go's CIDR blocks and
+loopback exception.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from sidecar.config.secret import Secret
-
 _USUAL_PORT: Final = 80
 
 
-class Proxy(msgspec.Struct, frozen=True):
+class ForwardProxy(msgspec.Struct, frozen=True):
     """A forward proxy."""
 
     host: str
     port: int
-    authorization: Secret | None = None
-    """The value of Proxy-Authorization."""
+    authorization: str | None = None
+    """The value of Proxy-Authorization: a secret, which printing the proxy does not show."""
 
     @property
     def place(self) -> str:
         """``host:port``, as errors name it."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __repr__(self) -> str:
+        return f"ForwardProxy({self.place})"
 
 
 class ProxyRules(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class ProxyRules(msgspec.Struct, frozen=True):
     lower wins.
     """
 
-    by_scheme: Mapping[str, Proxy] = {}
+    by_scheme: Mapping[str, ForwardProxy] = {}
     exceptions: tuple[str, ...] = ()
     """The members of ``NO_PROXY``, in lower case."""
 
@@ -57,7 +58,7 @@ class ProxyRules(msgspec.Struct, frozen=True):
         exceptions = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
         return cls(proxies, tuple(exceptions.lower().replace(",", " ").split()))
 
-    def proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
+    def proxy_for(self, scheme: str, host: str, port: int) -> ForwardProxy | None:
         """The proxy for a host, None where it is called directly. Loopback always is."""
         proxy = self.by_scheme.get(scheme)
         if proxy is None or _is_loopback(host):
@@ -66,7 +67,7 @@ class ProxyRules(msgspec.Struct, frozen=True):
         return None if any(_matches(rule, name, port) for rule in self.exceptions) else proxy
 
 
-def _proxy(name: str, value: str) -> Proxy:
+def _proxy(name: str, value: str) -> ForwardProxy:
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         port = parts.port
@@ -74,15 +75,15 @@ def _proxy(name: str, value: str) -> Proxy:
         raise ValueError(f"{name} is no URL") from None
     if parts.scheme != "http":
         raise ValueError(
-            f"{name}: only http:// proxies are supported (TLS to the provider goes through them)"
+            f"{name}: only http:// proxies are supported (TLS to the upstream goes through them)"
         )
     if not parts.hostname:
         raise ValueError(f"{name} names no host")
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        authorization = Secret(f"Basic {base64.b64encode(pair).decode()}")
-    return Proxy(parts.hostname, port or _USUAL_PORT, authorization)
+        authorization = f"Basic {base64.b64encode(pair).decode()}"
+    return ForwardProxy(parts.hostname, port or _USUAL_PORT, authorization)
 
 
 def _matches(rule: str, host: str, port: int) -> bool:

@@ -19,7 +19,7 @@ anyway.
 _OK: Final = 200
 
 
-class Source(Protocol):
+class ResponseSource(Protocol):
     """The connection, as far as its response needs it."""
 
     def abort(self) -> None:
@@ -69,10 +69,10 @@ class UpstreamResponse(ResponseHead):
     from then on.
     """
 
-    def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, source: ResponseSource, loop: asyncio.AbstractEventLoop) -> None:
         self.is_complete = False
         self.buffered_bytes = 0
-        self.source: Source | None = source
+        self.source: ResponseSource | None = source
         self._failure: tuple[type[UpstreamError], str, BaseException | None] | None = None
         self._loop = loop
         self._pieces: list[bytes] = []

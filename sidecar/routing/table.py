@@ -193,7 +193,9 @@ class ModelTable:
         if model_id == "*" or model_id.endswith("/*"):
             return None
         prefixes = list(
-            dict.fromkeys(entry.prefix for entry in self._wildcards if dialect in entry.paths)
+            dict.fromkeys(
+                entry.prefix for entry in self._wildcards if dialect in entry.paths.by_dialect
+            )
         )
         if self._homes.get(dialect) in prefixes:
             prefixes = [self._homes[dialect]]
@@ -246,7 +248,7 @@ def _candidate(provider: Provider, model_id: str) -> Candidate:
         model_name=f"{provider.prefix}/{model_id}",
         upstream_model=model_id,
         metric_model=provider.model,
-        dialects=frozenset(provider.paths),
+        dialects=frozenset(provider.paths.by_dialect),
         passthrough_auth=provider.passthrough_auth,
         price=provider.price,
     )

@@ -21,8 +21,8 @@ REFUSE_BEFORE_END_S = 5.0
 
 
 def fast_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The fastest loop that is installed: uvloop, with aiofastnet's transports and TLS on it; None
-    for asyncio's own.
+    """Return the fastest loop that is installed: uvloop, with aiofastnet's transports and TLS on
+    it. None stands for asyncio's own.
 
     Both come with the ``[fast]`` extra; either alone is used too.
     """
@@ -39,8 +39,8 @@ def fast_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 class Latch:
-    """Readiness: true once released, false again for good once a drain began. Nothing remote is
-    part of it.
+    """Readiness: true once released, false again for good once a drain began. It depends on
+    nothing remote.
     """
 
     def __init__(self) -> None:
@@ -53,17 +53,17 @@ class Latch:
         return self._released and not self._draining
 
     def release(self) -> None:
-        """Config is loaded and the listeners accept."""
+        """Be ready: config is loaded and the listeners accept."""
         self._released = True
 
     def drain(self) -> None:
-        """The process is going away."""
+        """Be ready no more: the process is going away."""
         self._draining = True
 
 
 class Tasks:
-    """Owner of background tasks: each has a name, is kept until it ends, and is cancelled at the
-    end.
+    """Owns background tasks. Each has a name, is referenced until it ends, and is cancelled by
+    `aclose`.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Tasks:
             _log.error("task %s failed", task.get_name(), exc_info=error)
 
     async def aclose(self) -> None:
-        """Cancel what still runs and wait for it."""
+        """Cancel every task that still runs, and wait until it has ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -105,7 +105,7 @@ class Drain:
 
     @property
     def holders(self) -> AbstractSet[asyncio.Task[Any]]:
-        """The tasks that hold a permit now; the set lives, it is no copy."""
+        """The tasks that hold a permit now: the live set, no copy."""
         return self._holders
 
     @property
@@ -114,8 +114,8 @@ class Drain:
         return len(self._holders)
 
     def admit(self, holder: asyncio.Task[Any]) -> None:
-        """Give a permit to the task that carries a call; it must `release` it when the stream has
-        ended.
+        """Give a permit to the task that serves a call. The task must `release` it when the stream
+        has ended.
 
         Raises: Draining, Overloaded.
         """
@@ -139,9 +139,9 @@ class Drain:
         """Keep serving until nothing has been in flight for ``quiet_s``, or until the grace is
         spent.
 
-        The last `REFUSE_BEFORE_END_S` of the grace refuse new calls. Calls that are still in flight
-        at the end are cancelled: each relay then tells its app, in the app's dialect, that the
-        stream is incomplete.
+        In the last `REFUSE_BEFORE_END_S` of the grace new calls are refused. Calls that are in
+        flight at its end are cancelled; the task of each can still tell its app that the stream is
+        incomplete.
         """
         began_s = self._clock.monotonic_s()
         self._last_admitted_s = max(self._last_admitted_s, began_s)

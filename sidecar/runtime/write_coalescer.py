@@ -17,7 +17,7 @@ Write = Callable[[asyncio.Transport, Message], None]
 
 
 def write_at_once(transport: asyncio.Transport, message: Message) -> None:
-    """Hand a message to the transport."""
+    """Hand a message to the transport now."""
     if isinstance(message, bytes):
         transport.write(message)
     else:
@@ -25,21 +25,23 @@ def write_at_once(transport: asyncio.Transport, message: Message) -> None:
 
 
 class WriteCoalescer:
-    """Holds whole messages until the turn ends. For messages that nothing follows in the same turn:
-    a transport that is written to directly, or closed, before the turn ends would be ahead of what
-    waits here.
+    """Buffers whole messages until the turn of the loop ends.
+
+    Only for a message that is the last one of its transport in that turn: what is written directly,
+    or a close, would overtake the message that waits here.
     """
 
     __slots__ = ("_in_flight", "_loop", "_waiting")
 
     def __init__(self, in_flight: Sized) -> None:
+        """Args: ``in_flight`` is the live collection of the calls in flight."""
         self._in_flight = in_flight
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[asyncio.Transport, Message]] = []
 
     def write(self, transport: asyncio.Transport, message: Message) -> None:
-        """Send it at the end of this turn; at once where only one call is in flight and nothing can
-        be saved.
+        """Send a message at the end of this turn, or at once where a single call is in flight and
+        nothing can be saved.
         """
         if len(self._in_flight) < 2:
             write_at_once(transport, message)

@@ -43,7 +43,6 @@ DURATION_BOUNDS_S: Final[tuple[float, ...]] = (
 
 PASSTHROUGH: Final = "passthrough"
 """The dialect of a call whose bytes are passed on unread."""
-_WITH_USAGE: Final = (Operation.GENERATE, Operation.EMBED)
 
 
 class CallMetrics:
@@ -59,7 +58,7 @@ class CallMetrics:
         self._duration = HistogramFamily(
             registry,
             "plano_sidecar_request_duration_seconds",
-            "From admission to the last byte of the answer.",
+            "From admission to the last byte of the response.",
             ("dialect", "streamed"),
             DURATION_BOUNDS_S,
         )
@@ -79,11 +78,11 @@ class CallMetrics:
         self._usage_missing = CounterFamily(
             registry,
             "plano_sidecar_usage_missing",
-            "Answers that did not say how many tokens they took.",
+            "Responses that did not say how many tokens they took.",
             ("model",),
         )
         self._call_series: dict[
-            tuple[str, CallOutcome, bool], tuple[CounterSeries, HistogramSeries]
+            tuple[Operation, str, CallOutcome, bool], tuple[CounterSeries, HistogramSeries, bool]
         ] = {}
         self._token_series: dict[str, tuple[CounterSeries, ...]] = {}
 
@@ -93,21 +92,22 @@ class CallMetrics:
 
     def _call_ended(self, event: CallEnded) -> None:
         outcome, endpoint = event.outcome, event.call.endpoint
-        is_passthrough = endpoint.operation is Operation.PASSTHROUGH
-        dialect = PASSTHROUGH if is_passthrough else endpoint.dialect
-        key = dialect, outcome.result, outcome.streamed
+        key = endpoint.operation, endpoint.dialect, outcome.result, outcome.streamed
         series = self._call_series.get(key)
         if series is None:
+            is_passthrough = endpoint.operation is Operation.PASSTHROUGH
+            dialect = PASSTHROUGH if is_passthrough else endpoint.dialect
             series = self._call_series[key] = (
                 self._requests.with_labels(dialect, outcome.result),
                 self._duration.with_labels(dialect, "true" if outcome.streamed else "false"),
+                endpoint.operation in (Operation.GENERATE, Operation.EMBED),
             )
-        timing = outcome.timing
-        series[0].value += 1
-        series[1].observe(timing.total_s)
+        requests, duration, has_usage = series
+        timing, served, candidate = outcome.timing, outcome.served, outcome.candidate
+        requests.value += 1
+        duration.observe(timing.total_s)
         self._overhead.observe(timing.overhead_s)
-        served, candidate = outcome.served, outcome.candidate
-        if served is None or candidate is None or endpoint.operation not in _WITH_USAGE:
+        if not has_usage or served is None or candidate is None:
             return
         if served.usage is None:
             self._usage_missing.with_labels(candidate.metric_model).value += 1
@@ -139,13 +139,13 @@ class RoutingMetrics:
         self._decisions = CounterFamily(
             registry,
             "plano_sidecar_routing_decisions",
-            "Models chosen, and why.",
+            "Models chosen for calls, by why.",
             ("source", "route", "model"),
         )
         self._duration = HistogramFamily(
             registry,
             "plano_sidecar_routing_duration_seconds",
-            "From admission to a finished plan, the store and the router model included.",
+            "From admission to the chosen model, Redis and the router model included.",
             ("source",),
             ROUTING_BOUNDS_S,
         )
@@ -196,20 +196,20 @@ class UpstreamMetrics:
         self._attempts = CounterFamily(
             registry,
             "plano_sidecar_upstream_attempts",
-            "Tries at providers, by how they ended.",
+            "Attempts at providers, by how they ended.",
             ("provider", "model", "outcome"),
         )
         self._first_byte = HistogramFamily(
             registry,
             "plano_sidecar_upstream_first_byte_seconds",
-            "From sending to the first bytes of the answer, to those of its body where it has one.",
+            "From sending to the first byte of the response's body, or of its head without a body.",
             ("provider", "model"),
             FIRST_BYTE_BOUNDS_S,
         )
         self._duration = HistogramFamily(
             registry,
             "plano_sidecar_upstream_duration_seconds",
-            "From sending to the end of the answer.",
+            "From sending to the end of the response.",
             ("provider", "model"),
             DURATION_BOUNDS_S,
         )
@@ -256,13 +256,13 @@ class AffinityMetrics:
         self._operations = CounterFamily(
             registry,
             "plano_sidecar_affinity_operations",
-            "What the store was asked, by what came of it.",
+            "Operations on pins, by what came of them.",
             ("operation", "outcome"),
         )
         self._durations = HistogramFamily(
             registry,
             "plano_sidecar_affinity_operation_duration_seconds",
-            "How long calls waited for the store.",
+            "How long calls waited for the affinity store.",
             ("operation",),
             ROUTING_BOUNDS_S,
         )

@@ -60,13 +60,13 @@ def _store_gauge(name: str, documentation: str, read: Callable[[StoreSnapshot], 
 _GAUGES: Final = (
     _Gauge(
         "plano_sidecar_in_flight",
-        "Calls admitted whose answer has not ended.",
+        "Calls admitted whose response has not ended.",
         (),
         lambda now: [((), now.in_flight)],
     ),
     _Gauge(
         "plano_sidecar_upstream_connections",
-        "Connections to providers; entries that share an address count under the first.",
+        "Connections to providers; entries that share an address count under the first one.",
         ("provider", "state"),
         lambda now: [
             ((provider, state), count)
@@ -76,13 +76,13 @@ _GAUGES: Final = (
     ),
     _Gauge(
         "plano_sidecar_ejected",
-        "Candidates that go last until somebody mends them.",
+        "Candidates that go last for minutes, or until an operator mends them.",
         ("provider", "model"),
         lambda now: [(place, 1) for place in now.ejected],
     ),
     _Gauge(
         "plano_sidecar_price_age_seconds",
-        "Since a source's numbers were last read.",
+        "Time since a source's prices or latencies were last read.",
         ("source",),
         lambda now: [((source,), age_s) for source, age_s in now.price_ages_s],
     ),
@@ -90,18 +90,22 @@ _GAUGES: Final = (
 _STORE_GAUGES: Final = (
     _store_gauge(
         "near_entries",
-        "Pins that were read from the store and are kept here.",
+        "Pins that were read from Redis and are kept in this process. Only with Redis.",
         lambda store: store.near_entries,
     ),
     _store_gauge(
         "shadow_entries",
-        "Pins that were made while the store was gone.",
+        "Pins made while Redis was away, to be written back. Only with Redis.",
         lambda store: store.shadow_entries,
     ),
-    _store_gauge("store_up", "Whether the store is asked.", lambda store: store.is_up),
+    _store_gauge(
+        "store_up",
+        "1 while Redis is asked, 0 while it is left alone. Only with Redis.",
+        lambda store: store.is_up,
+    ),
     _store_gauge(
         "tracking_up",
-        "Whether the store tells of foreign writes.",
+        "1 while Redis tells this process when others change pins. Only with Redis.",
         lambda store: store.is_tracking,
     ),
 )

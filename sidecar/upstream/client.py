@@ -13,8 +13,9 @@ from urllib.parse import quote
 import msgspec
 
 from sidecar.config.address import is_header_value
-from sidecar.config.providers import Provider, ProviderKind
-from sidecar.domain.call import MESSAGES, Call, Operation
+from sidecar.config.conventions import HeaderFamily
+from sidecar.config.providers import Provider
+from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
@@ -23,8 +24,6 @@ from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 
 _IDENTITY: Final = b"Accept-Encoding: identity\r\n"
-_ANTHROPIC_VERSION: Final = b"anthropic-version: 2023-06-01\r\n"
-"""Added where a messages call lacks it; the only version that Anthropic has published."""
 _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
 """Fields whose values add up, so that the config's line is sent beside the app's. Of every other
 field there can be only one line.
@@ -107,7 +106,7 @@ class ProviderClient:
         return request_head(
             call.method,
             self._target(call, candidate),
-            self.provider.http_host,
+            self.provider.server.http_host,
             self._header_lines.for_call(call),
             length,
         )
@@ -116,11 +115,11 @@ class ProviderClient:
         """Return path and query of an attempt."""
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
-            return _passthrough_path(call.endpoint.path, self.provider.base_path) + call.query
+            return _passthrough_path(call.endpoint.path, self.provider.paths.base) + call.query
         if operation is Operation.COUNT_TOKENS:
-            path = self.provider.count_tokens_path or ""
+            path = self.provider.paths.count_tokens or ""
         else:
-            path = self.provider.paths[call.endpoint.dialect]
+            path = self.provider.paths.by_dialect[call.endpoint.dialect]
         if "{model}" in path:
             # The caller may invent the model behind a wildcard: quoted, it can reach no other path.
             path = path.replace("{model}", quote(candidate.upstream_model, safe=""))
@@ -137,7 +136,11 @@ class HeaderLines:
         """The entry's credential and its configured headers."""
         self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """Names whose lines, the app's or ours, are dropped: the config sets them."""
-        self._is_anthropic = provider.kind is ProviderKind.ANTHROPIC
+        conventions = provider.conventions
+        self._is_anthropic = conventions.header_family is HeaderFamily.ANTHROPIC
+        self._version_lines = {
+            name: line.encode() for name, line in conventions.version_lines.items()
+        }
         self._passthrough_auth = provider.passthrough_auth
         self._accept_encoding_passthrough = provider.accept_encoding_passthrough
         self._propagate_trace = provider.propagate_trace
@@ -148,8 +151,10 @@ class HeaderLines:
         lines = [*headers.common]
         if self._is_anthropic:
             lines += headers.anthropic_family
-            if not headers.has_anthropic_version and call.dialect == MESSAGES:
-                lines.append(_ANTHROPIC_VERSION)
+            if not headers.has_anthropic_version:
+                version = self._version_lines.get(call.endpoint.dialect)
+                if version is not None:
+                    lines.append(version)
         else:
             lines += headers.openai_family
         if self._passthrough_auth:
@@ -173,8 +178,8 @@ def _starts(provider: Provider) -> dict[str, bytes]:
     A dialect whose path holds the model's name has none.
     """
     return {
-        name: request_head("POST", path, provider.http_host, (), None)[:-2]
-        for name, path in provider.paths.items()
+        name: request_head("POST", path, provider.server.http_host, (), None)[:-2]
+        for name, path in provider.paths.by_dialect.items()
         if "{model}" not in path
     }
 
@@ -182,13 +187,7 @@ def _starts(provider: Provider) -> dict[str, bytes]:
 def _own_lines(provider: Provider) -> tuple[bytes, ...]:
     lines = []
     if provider.access_key is not None and not provider.passthrough_auth:
-        key = provider.access_key.reveal()
-        if provider.kind is ProviderKind.ANTHROPIC:
-            lines.append(f"x-api-key: {key}\r\n")
-        elif provider.prefix == "azure_openai":
-            lines.append(f"api-key: {key}\r\n")
-        else:
-            lines.append(f"Authorization: Bearer {key}\r\n")
+        lines.append(provider.conventions.credential.line(provider.access_key.reveal()))
     lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
     return tuple(line.encode() for line in lines)
 

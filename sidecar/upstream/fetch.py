@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from sidecar.http1.proxy_rules import Proxy, ProxyRules
+from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
 
 _TIMEOUT_S: Final = 10.0
 _BODY_BYTES: Final = 32 * 1024 * 1024
@@ -40,7 +40,7 @@ class Fetcher:
         place = None if proxy is None else f"http://{proxy.place}"
         credential = None
         if proxy is not None and proxy.authorization is not None:
-            credential = {"Proxy-Authorization": proxy.authorization.reveal()}
+            credential = {"Proxy-Authorization": proxy.authorization}
         async with self._session.get(
             url, allow_redirects=False, proxy=place, proxy_headers=credential
         ) as answer:
@@ -66,7 +66,7 @@ class Fetcher:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _proxy_for(self, url: str) -> Proxy | None:
+    def _proxy_for(self, url: str) -> ForwardProxy | None:
         parts = urlsplit(url)
         port = parts.port or _USUAL_PORTS.get(parts.scheme, 0)
         return self._proxies.proxy_for(parts.scheme, parts.hostname or "", port)

@@ -8,6 +8,7 @@ import math
 from typing import Final
 
 from sidecar.domain.decision import Candidate
+from sidecar.runtime.bounded import BoundedMap
 
 FAILED_S: Final = 5.0
 """What a failed or shed attempt counts as, so that a refusal in a millisecond never looks fast."""
@@ -43,7 +44,7 @@ class FirstByteAverages:
     """
 
     def __init__(self) -> None:
-        self._averages: dict[tuple[str, str], _Average] = {}
+        self._averages: BoundedMap[tuple[str, str], _Average] = BoundedMap(_KEPT_AT_MOST)
 
     def observe(self, candidate: Candidate, first_byte_s: float, now_s: float) -> None:
         """A streamed call's first byte came after ``first_byte_s``, or an attempt failed, which
@@ -52,8 +53,7 @@ class FirstByteAverages:
         if not 0.0 <= first_byte_s < math.inf:
             return
         key = candidate.provider, candidate.upstream_model
-        # The newest goes to the end, so that the first is the one to give up.
-        average = self._averages.pop(key, None)
+        average = self._averages.get(key)
         faded = 0.0 if average is None else average.faded(now_s)
         if average is None or faded < _FORGOTTEN_WEIGHT:
             average, faded = _Average(now_s), 0.0
@@ -61,9 +61,7 @@ class FirstByteAverages:
         average.weight = faded + 1.0
         average.samples += 1
         average.updated_s = max(average.updated_s, now_s)
-        if len(self._averages) >= _KEPT_AT_MOST:
-            del self._averages[next(iter(self._averages))]
-        self._averages[key] = average
+        self._averages.add(key, average)
 
     def expected(self, candidate: Candidate, now_s: float) -> tuple[float, int]:
         """Return the expected seconds to first byte, and from how many samples; (NaN, 0) where

@@ -5,14 +5,25 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
+
 from sidecar.config.providers import Provider
 from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.dialer import Dialer
-from sidecar.http1.origin import Connections, Origin
+from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
 from sidecar.runtime.write_coalescer import Write
 from sidecar.upstream.client import ProviderClient
+
+
+class Connections(msgspec.Struct, frozen=True):
+    """The connections that one pool holds."""
+
+    provider: str
+    """The first entry that uses the pool."""
+    active: int
+    idle: int
 
 
 class ConnectionPools:
@@ -23,11 +34,11 @@ class ConnectionPools:
 
     def __init__(
         self,
-        make_tls: Callable[[TlsFiles], ssl.SSLContext],
+        make_tls: Callable[[str | None, str | None, str | None], ssl.SSLContext],
         write: Write | None = None,
         dialer: Dialer | None = None,
     ) -> None:
-        """Args: ``make_tls`` loads the files of a provider that is reached by https."""
+        """Args: ``make_tls`` loads a provider's CA, certificate and key files, for https."""
         self._make_tls = make_tls
         self._write = write
         self._dialer = dialer or Dialer()
@@ -40,11 +51,12 @@ class ConnectionPools:
 
         Raises: ConfigError where the provider's certificates or keys cannot be used.
         """
-        origin = Origin(provider.scheme, provider.host, provider.port, provider.server_name)
-        key = origin, provider.tls_files
+        server = provider.server
+        origin = Origin(server.scheme, server.host, server.port, server.server_name)
+        key = origin, server.tls_files
         pool = self._pools.get(key)
         if pool is None:
-            context = self._context(provider) if provider.scheme == "https" else None
+            context = self._context(provider) if server.scheme == "https" else None
             pool = Pool(origin, ssl_context=context, write=self._write, dialer=self._dialer)
             self._pools[key] = pool
             self._first_entries[key] = provider.name
@@ -65,11 +77,13 @@ class ConnectionPools:
         """Return the TLS context of the provider's files, loaded once for all that name the same:
         the system's certificates alone take 20 ms and 3 MB.
         """
-        files = provider.tls_files
+        files = provider.server.tls_files
         context = self._contexts.get(files)
         if context is None:
             try:
-                context = self._contexts[files] = self._make_tls(files)
+                context = self._contexts[files] = self._make_tls(
+                    files.ca_file, files.cert_file, files.key_file
+                )
             except (OSError, ValueError) as error:
                 reason = (
                     getattr(error, "reason", None)

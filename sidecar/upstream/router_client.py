@@ -8,7 +8,8 @@ import dataclasses
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.domain.call import CHAT, Call
+from sidecar.config.conventions import ROUTER_DIALECT
+from sidecar.domain.call import Call
 from sidecar.domain.errors import UpstreamMalformed
 from sidecar.domain.ids import mint_span_id
 from sidecar.upstream.client import ProviderClient
@@ -22,12 +23,13 @@ _CREDENTIAL_REFUSED: Final = (401, 403)
 
 
 class RouterClient:
-    """Asks one provider's chat completions."""
+    """Asks one provider in `ROUTER_DIALECT`."""
 
     def __init__(self, client: ProviderClient, model: str) -> None:
         """Args: ``model`` is the bare id, for providers that have it in the path."""
         self._client = client
-        self._model = model
+        path = client.provider.paths.by_dialect[ROUTER_DIALECT]
+        self._path = path.replace("{model}", quote(model, safe=""))
 
     async def ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
         """Send ``body`` with the call's request id and a child span of its trace.
@@ -39,8 +41,7 @@ class RouterClient:
         lines = [*_FIXED, *client.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
         if provider.propagate_trace:
             lines.append(trace_lines(dataclasses.replace(call.trace, parent_id=mint_span_id())))
-        path = provider.paths[CHAT].replace("{model}", quote(self._model, safe=""))
-        head = request_head("POST", path, provider.http_host, lines, len(body))
+        head = request_head("POST", self._path, provider.server.http_host, lines, len(body))
         reply = await client.pool.send(head, [body], client.timeouts(is_stream=False))
         pieces: list[bytes] = []
         size = 0

@@ -12,12 +12,11 @@ from __future__ import annotations
 import enum
 import re
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final
 
 from sidecar.domain.errors import InvalidHeader
+from sidecar.runtime.bounded import BoundedMap
 from sidecar.wire.header_policy import AFFINITY_HEADER, HeaderPolicy, Treatment
-
-_Answer = TypeVar("_Answer")
 
 _MAX_CACHED_NAMES: Final = 512
 _MAX_CACHED_NAME_BYTES: Final = 64
@@ -86,13 +85,13 @@ something else.
 """
 
 
-class RequestNames(dict[bytes, tuple[str, str, str]]):
+class RequestNames(BoundedMap[bytes, tuple[str, str, str]]):
     """Header names as spelled -> (line, fact, key) of their `Treatment`, under one policy. Filled
     as names come.
     """
 
     def __init__(self, policy: HeaderPolicy) -> None:
-        super().__init__()
+        super().__init__(_MAX_CACHED_NAMES)
         listed = tuple(name.lower() for name in policy.session_headers)
         self.session_names = listed if AFFINITY_HEADER in listed else (AFFINITY_HEADER, *listed)
         self._tenant_name = policy.tenant_header.lower() if policy.tenant_header else None
@@ -104,7 +103,8 @@ class RequestNames(dict[bytes, tuple[str, str, str]]):
             raise InvalidHeader("a header's name holds characters that no name may hold")
         treatment = self.treatment(name.decode().lower())
         answer = (treatment.line, treatment.fact, treatment.key)
-        _keep(self, name, answer)
+        if len(name) <= _MAX_CACHED_NAME_BYTES:
+            self.add(name, answer)
         return answer
 
     def treatment(self, name: str) -> Treatment:
@@ -161,8 +161,11 @@ _PASSAGES: Final = {
 }
 
 
-class ResponseNames(dict[bytes, Passage]):
+class ResponseNames(BoundedMap[bytes, Passage]):
     """Response header names as spelled -> what becomes of them. Filled as names come."""
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_CACHED_NAMES)
 
     def __missing__(self, name: bytes) -> Passage:
         lower = name.decode("latin-1").lower()
@@ -170,7 +173,8 @@ class ResponseNames(dict[bytes, Passage]):
         if passage is None:
             ours = lower.startswith("x-plano-")
             passage = Passage.DROP if ours or _is_hop_by_hop(lower) else Passage.PASS
-        _keep(self, name, passage)
+        if len(name) <= _MAX_CACHED_NAME_BYTES:
+            self.add(name, passage)
         return passage
 
 
@@ -184,14 +188,3 @@ def request_names(policy: HeaderPolicy) -> RequestNames:
 
 def _is_hop_by_hop(name: str) -> bool:
     return name in _HOP_BY_HOP or name.startswith("proxy-")
-
-
-def _keep(names: dict[bytes, _Answer], name: bytes, answer: _Answer) -> None:
-    """Remember an answer. A full memory starts anew, so that made-up names cannot keep the real
-    ones out for long.
-    """
-    if len(name) > _MAX_CACHED_NAME_BYTES:
-        return
-    if len(names) >= _MAX_CACHED_NAMES:
-        names.clear()
-    names[name] = answer

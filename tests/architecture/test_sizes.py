@@ -21,7 +21,6 @@ TO_BE_PARTED = {
     "sidecar/app.py:_build_door",
     "sidecar/cli.py",
     "sidecar/cli.py:_parser",
-    "sidecar/config/providers.py",
     "sidecar/listener/handlers.py",
     "sidecar/telemetry/decisions.py:__init__",
     "sidecar/telemetry/metrics.py:__init__",

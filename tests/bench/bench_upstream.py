@@ -24,10 +24,8 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import cast
 
-from sidecar.config.tls_files import TlsFiles
-from sidecar.http1.origin import ExchangeTimeouts, Origin
+from sidecar.http1.origin import ExchangeTimeouts, Origin, make_ssl_context
 from sidecar.http1.pool import Pool
-from sidecar.http1.tls import make_ssl_context
 
 TIMEOUTS = ExchangeTimeouts(connect_s=5, first_byte_s=30, response_s=60, idle_s=30)
 
@@ -232,7 +230,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         pem = make_certificate(folder) if options.tls else None
-        tls = make_ssl_context(TlsFiles(f"{pem}.crt")) if pem else None
+        tls = make_ssl_context(f"{pem}.crt") if pem else None
         ours, theirs = multiprocessing.Pipe()
         server = multiprocessing.Process(
             target=serve, args=(theirs, len(head) + options.request, answer, pem)

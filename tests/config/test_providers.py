@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sidecar.config.address import read_base_url
-from sidecar.config.conventions import BUILT_IN
-from sidecar.config.providers import Provider, ProviderKind, Timeouts, find_router
+from sidecar.config.conventions import FAMILIES, Paths
+from sidecar.config.providers import Provider, Server, Timeouts, find_router
 from sidecar.config.secret import Secret
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from sidecar.domain.decision import Price
@@ -22,7 +23,7 @@ def provider(entry: str) -> Provider:
 
 def paths(entry: str) -> dict[str, str]:
     """Its paths by dialect."""
-    return {str(name): path for name, path in provider(entry).paths.items()}
+    return {str(name): path for name, path in provider(entry).paths.by_dialect.items()}
 
 
 @pytest.mark.parametrize(
@@ -66,19 +67,19 @@ def test_built_in_prefixes(prefix, url, chat, base_path):
     """Every prefix of the contract with an address of its own is served there, over TLS."""
     found = provider(f"model: {prefix}/m, access_key: k")
     assert (url, 443, chat, base_path) == (
-        f"{found.scheme}://{found.http_host}",
-        found.port,
-        found.paths[CHAT],
-        found.base_path,
+        f"{found.server.scheme}://{found.server.http_host}",
+        found.server.port,
+        found.paths.by_dialect[CHAT],
+        found.paths.base,
     )
 
 
 def test_no_prefix_is_untested():
     """The table above is the whole of the built-in one, but for those that need a base URL."""
     assert {"ollama", "vllm", "azure_openai", "plano"} == {
-        name for name, known in BUILT_IN.items() if known.origin is None
+        name for name, known in FAMILIES.items() if known.origin is None
     }
-    assert sum(known.origin is not None for known in BUILT_IN.values()) == 17
+    assert sum(known.origin is not None for known in FAMILIES.values()) == 17
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_usual_dialects(prefix, expected):
     chat, embeddings.
     """
     assert expected == tuple(
-        provider(f"model: {prefix}/m, access_key: k, base_url: 'http://h'").paths
+        provider(f"model: {prefix}/m, access_key: k, base_url: 'http://h'").paths.by_dialect
     )
 
 
@@ -136,7 +137,11 @@ def test_base_url(entry, expected):
     never /v1/v1.
     """
     found = provider(f"{entry}, access_key: k, {ALL}")
-    assert expected == (found.paths[CHAT], found.paths[MESSAGES], found.base_path)
+    assert expected == (
+        found.paths.by_dialect[CHAT],
+        found.paths.by_dialect[MESSAGES],
+        found.paths.base,
+    )
 
 
 def test_azure_responses():
@@ -173,7 +178,7 @@ def test_count_tokens_path(dialects, expected):
     """The token counter stands behind the messages path, where there is one."""
     assert (
         expected
-        == provider(f"model: openai/m, access_key: k, dialects: {dialects}").count_tokens_path
+        == provider(f"model: openai/m, access_key: k, dialects: {dialects}").paths.count_tokens
     )
 
 
@@ -203,12 +208,13 @@ def test_every_field():
         "price: {input: 1, output: 2, cached_input: 0.5}, default: true, failover_on_response_timeout: true"
     )
     assert Provider(
-        name="n", model="deepseek/a/b", prefix="deepseek", model_id="a/b", kind=ProviderKind.ANTHROPIC,
-        scheme="http", host="h.example", port=8080, http_host="x:1",
-        paths={MESSAGES: "/v1/messages", CHAT: "/v1/chat/completions"}, count_tokens_path="/v1/messages/count_tokens",
-        base_path="/v1", access_key=Secret("k"), passthrough_auth=False, headers=(("X-A", Secret("v")),),
+        name="n", model="deepseek/a/b", prefix="deepseek", model_id="a/b",
+        server=Server(scheme="http", host="h.example", port=8080, http_host="x:1"),
+        paths=Paths("/v1", {MESSAGES: "/v1/messages", CHAT: "/v1/chat/completions"}),
+        conventions=msgspec.structs.replace(FAMILIES["anthropic"], origin="https://api.deepseek.com"),
+        access_key=Secret("k"), passthrough_auth=False, headers=(("X-A", Secret("v")),),
         propagate_trace=False, accept_encoding_passthrough=True, timeouts=Timeouts(1.0, 2.0, 3.0, 4.0),
-        is_default=True, is_wildcard=False, price=Price(1.0, 2.0, 0.5), fallbacks=(),
+        is_default=True, price=Price(1.0, 2.0, 0.5), fallbacks=(),
         failover_on_response_timeout=True, is_router=False,
     ) == found  # fmt: skip
 

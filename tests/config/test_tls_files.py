@@ -19,16 +19,16 @@ def test_files_that_can_be_read_are_the_providers(tmp_path: Path):
 
     assert (
         TlsFiles(f"{tmp_path}/ca.pem", f"{tmp_path}/c.pem", f"{tmp_path}/k.pem")
-        == provider.tls_files
+        == provider.server.tls_files
     )
-    assert "x.example" == provider.server_name
+    assert "x.example" == provider.server.server_name
 
 
 def test_without_the_key_nothing_is_changed():
     """The system's trust, the URL's name."""
     (provider,) = load(ENTRY.format(tls="")).providers
 
-    assert (TlsFiles(), None) == (provider.tls_files, provider.server_name)
+    assert (TlsFiles(), None) == (provider.server.tls_files, provider.server.server_name)
 
 
 def test_files_that_cannot_be_read_are_problems_each(tmp_path: Path):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.config.conventions import BUILT_IN
+from sidecar.config.conventions import FAMILIES
 from sidecar.config.load import load_config
 from sidecar.config.secret import Secret
 from sidecar.domain.errors import ConfigError
 
-VARIABLES = {prefix: known.key_variable for prefix, known in BUILT_IN.items() if known.key_variable}
+VARIABLES = {prefix: known.key_variable for prefix, known in FAMILIES.items() if known.key_variable}
 
 
 def test_two_keys():
@@ -33,7 +33,7 @@ def test_every_built_in_provider_has_a_variable(prefix, variable):
     assert [f"{prefix}/*"] == [
         provider.model for provider in load_config(None, {variable: "k"}).providers
     ]
-    assert None is not BUILT_IN[prefix].origin
+    assert None is not FAMILIES[prefix].origin
 
 
 def test_no_key():

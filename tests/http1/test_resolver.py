@@ -101,12 +101,12 @@ async def test_a_slow_name_server_is_not_waited_for(names, resolver, monkeypatch
     """
     await resolver.addresses("a.example", 443)
     monkeypatch.setattr(room, "FRESH_S", 0.0)
-    monkeypatch.setattr(room, "_PATIENCE_S", 0.001)
+    monkeypatch.setattr(room, "_REFRESH_TIMEOUT_S", 0.001)
     names.gate.clear()
     names.answer = [at("10.0.0.2")]
     assert [at("10.0.0.1")] == await resolver.addresses("a.example", 443)
     names.gate.set()
-    monkeypatch.setattr(room, "_PATIENCE_S", 5.0)
+    monkeypatch.setattr(room, "_REFRESH_TIMEOUT_S", 5.0)
 
     assert [at("10.0.0.2")] == await resolver.addresses("a.example", 443)
     assert 2 == len(names.asked)

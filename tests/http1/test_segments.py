@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.errors import UpstreamError, UpstreamMalformed
-from sidecar.http1.connection import Connection
+from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.response import UpstreamResponse
 from sidecar.runtime.write_coalescer import Write, write_at_once
@@ -57,13 +57,13 @@ class Owner:
         self.read_buffer = memoryview(bytearray(1))
         self.write: Write = write_at_once
 
-    def recycle(self, connection: Connection, keep_alive_s: int | None) -> None:
+    def recycle(self, connection: UpstreamConnection, keep_alive_s: int | None) -> None:
         self.recycled += 1
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: UpstreamConnection) -> None:
         self.discarded += 1
 
-    def lost(self, connection: Connection) -> None: ...
+    def lost(self, connection: UpstreamConnection) -> None: ...
 
 
 class Dialogue:
@@ -71,7 +71,7 @@ class Dialogue:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.owner, self.transport = Owner(), Transport()
-        self.connection = Connection(self.owner, loop)
+        self.connection = UpstreamConnection(self.owner, loop)
         self.connection.connection_made(cast("asyncio.Transport", self.transport))
 
     def exchange(

@@ -33,10 +33,10 @@ async def test_a_lone_call_is_sent_at_once():
 async def test_writes_of_one_turn_go_out_at_its_end_in_order():
     """Nothing leaves while the turn lasts, and then everything does, as it came."""
     log: list[bytes] = []
-    outbox = WriteCoalescer({"one", "another"})
+    coalescer = WriteCoalescer({"one", "another"})
     transport = _Transport(log)
     for message in (b"1", (b"2", memoryview(b"3")), b"4"):
-        outbox.write(transport, message)
+        coalescer.write(transport, message)
 
     assert [] == log
     await asyncio.sleep(0)
@@ -46,9 +46,9 @@ async def test_writes_of_one_turn_go_out_at_its_end_in_order():
 async def test_a_transport_that_closed_meanwhile_is_left_alone():
     """Writing to it would only earn a warning."""
     log: list[bytes] = []
-    outbox = WriteCoalescer({"one", "another"})
-    outbox.write(_Transport(log, closing=True), b"x")
-    outbox.write(_Transport(log), b"y")
+    coalescer = WriteCoalescer({"one", "another"})
+    coalescer.write(_Transport(log, closing=True), b"x")
+    coalescer.write(_Transport(log), b"y")
     await asyncio.sleep(0)
 
     assert [b"y"] == log

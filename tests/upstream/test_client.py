@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.providers import ProviderKind, Timeouts
+from sidecar.config.conventions import FAMILIES
+from sidecar.config.providers import Timeouts
 from sidecar.config.secret import Secret
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import (
     CHAT,
+    MESSAGES,
     BodyFacts,
     Call,
     Endpoint,
@@ -34,7 +36,7 @@ AZURE_CHAT = "/openai/deployments/{model}/chat/completions?api-version=2025-01-0
 
 def _client(model: str = "openai/gpt-4o", **changes: Any) -> ProviderClient:
     provider = a_provider(model, **changes)
-    return ProviderClient(provider, Pool(Origin(provider.scheme, provider.host, provider.port)))
+    return ProviderClient(provider, Pool(Origin("http", "127.0.0.1", 1)))
 
 
 def _candidate(upstream_model: str = "gpt-4o") -> Candidate:
@@ -123,7 +125,7 @@ def test_every_dialect_has_its_path_and_keeps_the_query(path, model, target, que
 )
 def test_a_deployment_stands_in_the_path_and_queries_are_merged(model, query, target):
     """A wildcard's model is the client's to name, and reaches no other path by it."""
-    client = _client("azure_openai/*", paths={CHAT: AZURE_CHAT})
+    client = _client("azure_openai/*", by_dialect={CHAT: AZURE_CHAT})
 
     assert f"POST {target} HTTP/1.1" == _sent(client, _call(query=query), model)[0]
 
@@ -137,7 +139,7 @@ def test_azure_has_its_own_header_for_the_key():
 
 def test_a_query_without_a_path_of_its_own_for_count_tokens_stays_merged():
     """A provider whose messages path has a query has one for the counter too."""
-    client = _client("anthropic/claude", count_tokens_path="/v1/messages/count_tokens?v=1")
+    client = _client("anthropic/claude", by_dialect={MESSAGES: "/v1/messages?v=1"})
     target = _sent(client, _call("/v1/messages/count_tokens", query="?beta=true"))[0]
 
     assert "POST /v1/messages/count_tokens?v=1&beta=true HTTP/1.1" == target
@@ -253,10 +255,10 @@ COMMON = ["Accept: x", "baggage: b=1", "x-request-id: req-1", TRACEPARENT]
             },
             ["X-Own: own", "OpenAI-Beta: o", "Accept-Encoding: br"],
         ),
-        # A compatible server behind an interface of its own: the kind decides, not the prefix.
+        # A compatible server behind an interface of its own: the row decides, not the prefix.
         (
             "vllm/llama",
-            {"kind": ProviderKind.ANTHROPIC},
+            {"conventions": FAMILIES["anthropic"]},
             [
                 "x-api-key: sk-provider",
                 "anthropic-beta: a",
@@ -266,8 +268,8 @@ COMMON = ["Accept: x", "baggage: b=1", "x-request-id: req-1", TRACEPARENT]
         ),
     ],
 )
-def test_header_lines_follow_the_providers_kind_and_options(model, changes, own):
-    """Its family, its key or the caller's, its own headers; never another kind's, and no account
+def test_header_lines_follow_the_providers_conventions_and_options(model, changes, own):
+    """Its family, its key or the caller's, its own headers; never another family's, and no account
     without the caller's key.
     """
     lines = _sent(_client(model, **changes), _call(headers=HEADERS))[1]

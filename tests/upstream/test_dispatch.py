@@ -93,7 +93,7 @@ class _Ear:
 def _dispatcher(
     clock: FakeClock, end: int | BaseException, *observers: Any
 ) -> tuple[Dispatcher, _Pool]:
-    pools = ConnectionPools(lambda _files: ssl.create_default_context())
+    pools = ConnectionPools(lambda *_files: ssl.create_default_context())
     registry = ProviderRegistry([a_provider("openai/gpt-4o")], pools)
     pool = _Pool(clock, end)
     registry.clients["openai/gpt-4o"].pool = pool  # type: ignore[assignment] # as much of one as is used

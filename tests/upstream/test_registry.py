@@ -9,9 +9,8 @@ import pytest
 from sidecar.config.providers import Provider
 from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.errors import ConfigError
-from sidecar.http1.origin import Connections
 from sidecar.http1.pool import Pool
-from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
+from sidecar.upstream.registry import ConnectionPools, Connections, ProviderRegistry
 from tests.support.providers import a_provider
 
 
@@ -21,7 +20,10 @@ class _Maker:
     def __init__(self) -> None:
         self.files: list[TlsFiles] = []
 
-    def __call__(self, files: TlsFiles) -> ssl.SSLContext:
+    def __call__(
+        self, ca_file: str | None, cert_file: str | None, key_file: str | None
+    ) -> ssl.SSLContext:
+        files = TlsFiles(ca_file, cert_file, key_file)
         self.files.append(files)
         return ssl.create_default_context()
 
@@ -93,7 +95,7 @@ def test_entries_with_certificates_of_their_own_have_pools_of_their_own():
 def test_certificates_that_cannot_be_used_end_the_start_with_the_entry_named(error):
     """The path and the key stay out of it."""
 
-    def make(_files: TlsFiles) -> ssl.SSLContext:
+    def make(*_files: str | None) -> ssl.SSLContext:
         raise error
 
     with pytest.raises(ConfigError, match="provider openai/a: its tls files cannot be used"):

@@ -8,7 +8,7 @@ import hashlib
 import pytest
 
 from sidecar.http1.channel import WRITE_BYTES
-from sidecar.http1.connection import Connection
+from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.pool import Pool
 from sidecar.http1.response import BUFFERED_BYTES, SHORT_BODY_BYTES
 from tests.contract.http1.peer import Line, Peer, ask, until, whole
@@ -34,7 +34,7 @@ async def test_slow_reader_pauses_the_provider(peer: Peer, pool: Pool):
     peer.follows(script)
     reply = await ask(pool)
     connection = reply.source
-    assert isinstance(connection, Connection)
+    assert isinstance(connection, UpstreamConnection)
     await until(lambda: connection._channel._is_read_paused)
     for _ in range(50):
         await asyncio.sleep(0)

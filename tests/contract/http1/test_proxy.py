@@ -10,13 +10,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.errors import ConnectFailed
 from sidecar.http1.dialer import Dialer
-from sidecar.http1.origin import Origin
+from sidecar.http1.origin import Origin, make_ssl_context
 from sidecar.http1.pool import Pool
 from sidecar.http1.proxy_rules import ProxyRules
-from sidecar.http1.tls import make_ssl_context
 from tests.contract.http1.peer import HELLO, Certificates, Peer, answers, ask, whole
 from tests.contract.http1.test_tls import server_tls
 
@@ -86,7 +84,7 @@ async def tunnelled(
         origin = Origin("https", "other.example", 443)
         pool = Pool(
             origin,
-            ssl_context=make_ssl_context(TlsFiles(certificates.ca)),
+            ssl_context=make_ssl_context(certificates.ca),
             dialer=Dialer(proxies=rules),
         )
         try:

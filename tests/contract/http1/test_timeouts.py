@@ -13,9 +13,8 @@ from sidecar.domain.errors import (
     StreamIdleTimeout,
     UpstreamTimeout,
 )
-from sidecar.http1.origin import ExchangeTimeouts, Origin
+from sidecar.http1.origin import ExchangeTimeouts, Origin, make_ssl_context
 from sidecar.http1.pool import Pool
-from sidecar.http1.tls import make_ssl_context
 from tests.contract.http1.peer import HELLO, Line, Peer, answers, ask, whole
 
 LONG_S, SHORT_S = 30.0, 0.03

@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from sidecar.config.tls_files import TlsFiles
 from sidecar.domain.errors import ConnectFailed, UpstreamCut, UpstreamError
-from sidecar.http1.connection import Connection
-from sidecar.http1.origin import Origin
+from sidecar.http1.connection import UpstreamConnection
+from sidecar.http1.origin import Origin, make_ssl_context
 from sidecar.http1.pool import Pool
 from sidecar.http1.response import BUFFERED_BYTES
-from sidecar.http1.tls import make_ssl_context
 from tests.contract.http1.peer import HELLO, Certificates, Line, Peer, answers, ask, until, whole
 
 TURN_BYTES = 256 * 1024
@@ -41,7 +39,7 @@ async def peer(certificates: Certificates) -> AsyncIterator[Peer]:
 
 @pytest_asyncio.fixture
 async def pool(peer: Peer, certificates: Certificates) -> AsyncIterator[Pool]:
-    pool = Pool(peer.origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+    pool = Pool(peer.origin, ssl_context=make_ssl_context(certificates.ca))
     yield pool
     await pool.aclose()
 
@@ -93,7 +91,7 @@ async def test_wrong_name_is_refused(certificates: Certificates, server_name: st
     async with Peer(server_tls(certificates.other)) as peer:
         peer.follows(answers(HELLO))
         origin = Origin("https", "127.0.0.1", peer.port, server_name)
-        await refused(Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca))))
+        await refused(Pool(origin, ssl_context=make_ssl_context(certificates.ca)))
 
 
 async def test_server_name_is_what_is_verified(certificates: Certificates):
@@ -101,7 +99,7 @@ async def test_server_name_is_what_is_verified(certificates: Certificates):
     async with Peer(server_tls(certificates.other)) as peer:
         peer.follows(answers(HELLO))
         origin = Origin("https", "127.0.0.1", peer.port, "other.example")
-        pool = Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+        pool = Pool(origin, ssl_context=make_ssl_context(certificates.ca))
         assert await whole(await ask(pool)) == b"hello"
         await pool.aclose()
 
@@ -116,7 +114,7 @@ async def test_provider_without_tls_is_refused(certificates: Certificates):
     async with Peer() as peer:
         peer.follows(script)
         origin = Origin("https", "127.0.0.1", peer.port)
-        await refused(Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca))))
+        await refused(Pool(origin, ssl_context=make_ssl_context(certificates.ca)))
 
 
 async def refused(pool: Pool) -> None:
@@ -187,7 +185,7 @@ async def test_cancelled_handshake_leaves_nothing(
     peer.follows(answers(HELLO))
     origin = Origin("https", host, peer.port)
     for turns in range(0, 90, 3 if host == "localhost" else 9):
-        pool = Pool(origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+        pool = Pool(origin, ssl_context=make_ssl_context(certificates.ca))
         task = asyncio.get_running_loop().create_task(ask(pool))
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -211,7 +209,7 @@ async def test_large_answer_with_a_slow_reader(peer: Peer, pool: Pool):
     peer.follows(script)
     reply = await ask(pool)
     connection = reply.source
-    assert isinstance(connection, Connection)
+    assert isinstance(connection, UpstreamConnection)
     await until(lambda: connection._channel._is_read_paused)
     for _ in range(50):
         await asyncio.sleep(0)
@@ -256,7 +254,7 @@ async def test_close_delimited_body_needs_the_farewell(peer: Peer, pool: Pool, h
     connection = reply.source
     if (
         not has_farewell
-        and isinstance(connection, Connection)
+        and isinstance(connection, UpstreamConnection)
         and type(connection._channel.transport).__module__ == "asyncio.sslproto"
     ):
         reply.abort()
@@ -279,12 +277,11 @@ async def test_client_certificate_is_shown_to_who_asks(certificates: Certificate
     context.load_verify_locations(certificates.ca)
     async with Peer(context) as peer:
         peer.follows(answers(HELLO))
-        files = TlsFiles(certificates.ca, certificates.other)
-        pool = Pool(peer.origin, ssl_context=make_ssl_context(files))
+        pool = Pool(peer.origin, ssl_context=make_ssl_context(certificates.ca, certificates.other))
         assert await whole(await ask(pool)) == b"hello"
         await pool.aclose()
 
-        bare = Pool(peer.origin, ssl_context=make_ssl_context(TlsFiles(certificates.ca)))
+        bare = Pool(peer.origin, ssl_context=make_ssl_context(certificates.ca))
         with pytest.raises(
             UpstreamError
         ):  # TLS 1.3 says so only after the client has begun to write
@@ -302,6 +299,4 @@ def test_encrypted_key_is_an_error_and_no_prompt(certificates: Certificates, tmp
         capture_output=True,
     )
     with pytest.raises(ssl.SSLError):
-        make_ssl_context(
-            TlsFiles(cert_file=certificates.good.replace(".pem", ".crt"), key_file=str(key))
-        )
+        make_ssl_context(cert_file=certificates.good.replace(".pem", ".crt"), key_file=str(key))
