@@ -198,7 +198,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _schema(_: argparse.Namespace) -> int:
-    from sidecar.config.reference import json_schema
+    from sidecar.config.json_schema import json_schema
 
     print(json.dumps(json_schema(), indent=2))
     return OK

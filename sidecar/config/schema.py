@@ -1,7 +1,7 @@
 """Every key of the config, as frozen structs: one per room, a unit in every name.
 
 A YAML key that plano already taught its users keeps its name; the Python name adds the unit. The
-published table and JSON Schema are made from these structs (`sidecar.config.reference`).
+table in this room's README and the JSON Schema are made from these structs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Time as a value that is passed in, so that rules about time can be tested without waiting."""
+"""Where rooms read the time. It is passed in, so that tests of rules about time need not wait."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where a room reads the time. Rules take ``now_s`` as an argument; only I/O modules hold a
-    clock.
-    """
+    """Tells the time. Only modules that do I/O hold one; rules take ``now_s`` as an argument."""
 
     def monotonic_s(self) -> float:
-        """Seconds on a clock that never goes back; for durations and deadlines."""
+        """Return seconds on a clock that never goes back; for durations and deadlines."""
         ...
 
     def unix_s(self) -> float:
-        """Seconds since 1970-01-01 UTC; only for what other processes read."""
+        """Return seconds since 1970-01-01 UTC; only for values that other processes read."""
         ...
 
 
 class SystemClock:
-    """The machine's own clocks. ``monotonic_s`` is the clock that asyncio's stdlib loop uses for
-    its timers.
-    """
+    """Reads the machine's clocks. ``monotonic_s`` is the clock of asyncio's own timers."""
 
     monotonic_s = staticmethod(time.monotonic)
     unix_s = staticmethod(time.time)

@@ -12,7 +12,7 @@ from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Usage:
-    """Tokens as the provider counted them; None means that it did not say, 0 that it said zero."""
+    """Tokens as the provider counted them. None: the provider did not say; 0: it said zero."""
 
     input_tokens: Final[int | None]
     output_tokens: Final[int | None]
@@ -38,15 +38,15 @@ class Usage:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Served:
-    """What an answer said about itself."""
+    """What a response said about itself."""
 
     usage: Final[Usage | None]
-    """None where it did not say."""
+    """None where the response did not say."""
     served_model: Final[str | None]
-    """The provider's own name for the model that answered."""
+    """The provider's own name for the model that served the call."""
     finish: Final[str | None]
-    """Why it ended, in the provider's word: ``stop``, ``tool_calls``, ``end_turn``, ``completed``,
-    ...
+    """Why the model stopped, in the provider's word: ``stop``, ``tool_calls``, ``end_turn``,
+    ``completed``, ...
     """
 
     def __init__(
@@ -63,14 +63,16 @@ class Served:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Timing:
-    """Where the time of one call went. Durations in seconds on the monotonic clock."""
+    """Where the time of one call went, in seconds on the monotonic clock."""
 
     total_s: Final[float]
     """From admission to the last byte, or to the moment the app left."""
     routing_s: Final[float]
-    """From admission to a finished plan, Redis and the router model included."""
+    """From admission to the decision, waiting for Redis and the router model included."""
     affinity_s: Final[float]
+    """Spent waiting for Redis."""
     router_s: Final[float]
+    """Spent waiting for the router model."""
     upstream_s: Final[float]
     """Spent waiting for providers, over all attempts."""
     first_byte_s: Final[float | None]
@@ -94,8 +96,8 @@ class Timing:
 
     @property
     def overhead_s(self) -> float:
-        """What the sidecar itself added: the total less waiting for Redis, the router model and
-        providers.
+        """Return what the sidecar itself added: the total less waiting for Redis, the router model
+        and providers.
         """
         return max(0.0, self.total_s - self.affinity_s - self.router_s - self.upstream_s)
 
@@ -103,14 +105,18 @@ class Timing:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Attempt:
-    """One try at one candidate."""
+    """One request to one candidate."""
 
     candidate: Final[Candidate]
     outcome: Final[AttemptOutcome]
     status: Final[int | None]
-    """The provider's status, None where no head arrived."""
+    """The provider's status; None where no head arrived."""
     first_byte_s: Final[float | None]
+    """From sending to the first byte of the body, or of the head where no body was read; None
+    where nothing arrived.
+    """
     total_s: Final[float]
+    """From sending to the end of the response, or to the error."""
 
     def __init__(
         self,
@@ -130,21 +136,23 @@ class Attempt:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Outcome:
-    """How a call ended, for observers."""
+    """How a call ended."""
 
     result: Final[CallOutcome]
     status: Final[int]
-    """What the app saw; 0 if it left before a head was sent."""
+    """The HTTP status that the app got; 0 if the app left before a head was sent."""
     timing: Final[Timing]
     streamed: Final[bool]
     served: Final[Served | None]
-    """What the answer said about itself; None where nothing was to be read: no answer, an error, a
-    passthrough.
+    """What the response said about itself; None where nothing was read from it: no response, an
+    error, a passthrough.
     """
     candidate: Final[Candidate | None]
-    """Who answered; None where nobody did."""
+    """The candidate whose response the app got; None where there was none."""
     error_code: Final[str | None]
+    """The ``code`` of the error's class in `domain.errors`; None where there was no error."""
     bytes_out: Final[int]
+    """Bytes of the body that were sent to the app."""
 
     def __init__(
         self,

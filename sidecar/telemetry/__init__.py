@@ -1,1 +1,21 @@
-"""What operators read. Observers only: no other room imports this one but the composition root."""
+"""What operators read about calls.
+
+Rule: this room listens and never steers. Only app.py and build.py import it; every other room
+reports facts as events (`domain.events`) and does not know who hears them.
+
+- `event_metrics`: observers of events, in four groups: calls, routing, upstream, affinity. Each
+  declares its counters and histograms, and counts.
+- `families`: counters and histograms that are cheap to count with, and that the Prometheus client
+  library exposes.
+- `metrics`: `Metrics`, the door of the room: it has the observers, reads all gauges from one
+  `ScrapeSnapshot` at each scrape, and renders the page.
+
+README.md lists every metric with its labels, their values and its buckets. It is written by
+``python -m tests.support.metrics_reference`` from a registry in which everything has happened, and
+a test compares the two.
+
+Words: a family is all that has one metric's name; a series is one set of its label values. Labels
+have closed vocabularies: enums of `domain.vocabulary`, and names from the config. Whatever clients
+can invent, such as models of a wildcard entry or routes of a request's own list, is counted under
+``prefix/*`` and ``other``. No label holds a tenant, a session, a user or a key.
+"""

@@ -7,12 +7,13 @@ import msgspec
 import pytest
 import yaml
 
-from sidecar.config.reference import config_reference, json_schema
+from sidecar.config.json_schema import json_schema
 from sidecar.config.schema import Config
 from sidecar.config.unsupported import NOT_BUILT_YET, NOT_SERVED
 from tests.config.loading import ONE_PROVIDER
 from tests.config.test_load import CONTRACT
 from tests.config.test_migrate import LIFTED
+from tests.support.config_reference import README, config_table, family_table, with_tables
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
@@ -70,7 +71,7 @@ def test_schema_rejects(text):
 
 
 def keys_of_table() -> list[str]:
-    return [line.split("`")[1] for line in config_reference().splitlines()[2:]]
+    return [line.split("`")[1] for line in config_table().splitlines()[2:]]
 
 
 def test_table_holds_every_key():
@@ -85,7 +86,7 @@ def test_table_holds_every_key():
     assert {field.encode_name for field in msgspec.structs.fields(Config)} == {
         key for key in keys if "." not in key
     }
-    assert all(line.rstrip("| ").count(" | ") >= 4 for line in config_reference().splitlines()[2:])
+    assert all(line.rstrip("| ").count(" | ") >= 4 for line in config_table().splitlines()[2:])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,28 @@ def test_table_holds_every_key():
 )
 def test_rows(row):
     """Type, unit, default and meaning come from the struct."""
-    assert row in config_reference().splitlines()
+    assert row in config_table().splitlines()
+
+
+def test_the_rooms_readme_is_current():
+    """What is published is what the structs and rows say; `python -m tests.support.config_reference`
+    writes it.
+    """
+    text = README.read_text(encoding="utf-8")
+
+    assert with_tables(text) == text
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| `anthropic` | `https://api.anthropic.com/v1` | messages, chat | `x-api-key` | `ANTHROPIC_API_KEY` |",
+        "| `azure_openai` | `base_url` is needed | chat, embeddings | `api-key` |  |",
+    ],
+)
+def test_families(row):
+    """Address, dialects and credential come from the family's row."""
+    assert row in family_table().splitlines()
 
 
 def test_tables_of_unserved_keys_name_real_keys():

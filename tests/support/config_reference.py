@@ -1,0 +1,145 @@
+"""The tables of `sidecar/config/README.md`, made from the schema's structs and the families' rows.
+
+``python -m tests.support.config_reference`` writes them into it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import inspect
+
+from sidecar.config.conventions import FAMILIES
+from sidecar.config.decode import bare
+from sidecar.config.schema import Config
+
+README: Final = Path(__file__).parents[2] / "sidecar" / "config" / "README.md"
+_UNITS: Final = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_tokens": "tokens", "_percent": "%"}
+_PRICE_PREFIX: Final = "usd_per_mtok_"
+
+
+def with_tables(text: str) -> str:
+    """Return the README's text with both tables as they should be now."""
+    for name, table in (("families", family_table()), ("keys", config_table())):
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->\n)", re.DOTALL)
+        assert len(mark.findall(text)) == 1, name
+        text = mark.sub(lambda found, table=table: found[1] + table + found[2], text)  # type: ignore[misc]
+    return text
+
+
+def family_table() -> str:
+    """Return every provider family, a row each."""
+    head = ("prefix", "address", "dialects", "key goes into", "key variable")
+    return _table(
+        head,
+        (
+            (
+                f"`{prefix}`",
+                f"`{row.origin}{row.base_path}`" if row.origin else "`base_url` is needed",
+                ", ".join(row.dialects),
+                f"`{row.credential.header}`",
+                f"`{row.key_variable}`" if row.key_variable else "",
+            )
+            for prefix, row in FAMILIES.items()
+        ),
+    )
+
+
+def config_table() -> str:
+    """Return every key of the config, a row each, in the order of the schema."""
+    head = ("key", "type", "unit", "default", "meaning")
+    return _table(head, _rows(inspect.type_info(Config), ""))
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _rows(kind: inspect.Type, prefix: str) -> Iterator[tuple[str, str, str, str, str]]:
+    """(key, type, unit, default, meaning) of each field of a struct, and behind it those of the
+    structs inside.
+    """
+    assert isinstance(kind, inspect.StructType)
+    for field in kind.fields:
+        assert isinstance(field.type, inspect.Metadata)
+        meaning = (field.type.extra_json_schema or {})["description"]
+        key = f"{prefix}{field.encode_name}"
+        yield f"`{key}`", _type_name(field.type), _unit(field.name), _default(field), meaning
+        for suffix, inner in _inside(field.type):
+            yield from _rows(inner, f"{key}{suffix}.")
+
+
+def _inside(kind: inspect.Type) -> Iterator[tuple[str, inspect.StructType]]:
+    """The structs that a field holds, each with what follows the key in their paths."""
+    kind = bare(kind)
+    if isinstance(kind, inspect.StructType):
+        yield "", kind
+    elif isinstance(kind, inspect.VarTupleType):
+        yield from (("[]" + suffix, inner) for suffix, inner in _inside(kind.item_type))
+    elif isinstance(kind, inspect.DictType):
+        yield from ((".NAME" + suffix, inner) for suffix, inner in _inside(kind.value_type))
+    elif isinstance(kind, inspect.UnionType):
+        for choice in kind.types:
+            yield from _inside(choice)
+
+
+def _type_name(kind: inspect.Type) -> str:
+    kind = bare(kind)
+    if isinstance(kind, inspect.UnionType):
+        return " or ".join(
+            _type_name(each) for each in kind.types if not isinstance(each, inspect.NoneType)
+        )
+    if isinstance(kind, inspect.LiteralType):
+        return ", ".join(f"`{value}`" for value in kind.values)
+    if isinstance(kind, inspect.EnumType):
+        return ", ".join(f"`{value.value}`" for value in kind.cls)
+    if isinstance(kind, inspect.VarTupleType):
+        return f"list of {_type_name(kind.item_type)}"
+    if isinstance(kind, inspect.DictType):
+        return f"map of {_type_name(kind.value_type)}"
+    return _NAMES[type(kind)]
+
+
+_NAMES: Final[dict[type[inspect.Type], str]] = {
+    inspect.AnyType: "any",
+    inspect.StructType: "mapping",
+    inspect.StrType: "text",
+    inspect.CustomType: "secret",
+    inspect.BoolType: "bool",
+    inspect.IntType: "int",
+    inspect.FloatType: "number",
+}
+
+
+def _unit(name: str) -> str:
+    """The unit that a Python name carries: every name that has one ends or begins with it."""
+    if name.startswith(_PRICE_PREFIX):
+        return "USD per million tokens"
+    return next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), "")
+
+
+def _default(field: inspect.Field) -> str:
+    if field.required:
+        return "required"
+    if isinstance(bare(field.type), inspect.StructType) or field.default is None:
+        return ""
+    if field.default is msgspec.NODEFAULT:
+        return "`{}`"
+    value = msgspec.to_builtins(field.default)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
