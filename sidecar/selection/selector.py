@@ -150,7 +150,7 @@ class ModelSelector:
         step = if_routable if situation.is_routable else otherwise
         if bypass is not None:
             self._observers.emit(_BYPASSES[bypass])
-        if step is Step.USE_PIN and pin is not None:
+        if step is Step.SERVE_PINNED and pin is not None:
             kept = self._decisions.pinned(pin, situation)
             assert kept is not None  # it is usable
             return kept

@@ -14,18 +14,24 @@ from sidecar.domain.vocabulary import PinOutcome
 
 
 class Step(enum.StrEnum):
-    """What the selector does next."""
+    """What the selector does next. Values are the words of the page's tables."""
 
-    SERVE_REQUESTED = "serve the requested model"
-    READ_PIN = "read the pin from the store"
-    USE_PIN = "serve the pinned model"
-    ASK = "ask the router model"
-    ASK_AND_CLAIM = "ask the router model, then claim"
-    ASK_AND_REPLACE = "ask the router model, then replace"
-    CLAIM = "claim the pin"
-    REPLACE = "replace the pin"
-    ADOPT = "adopt the pin that stands"
-    SERVE_OWN = "serve the own decision"
+    SERVE_REQUESTED = "serve requested"
+    """Serve the requested model, or its fallbacks."""
+    READ_PIN = "read pin"
+    """Ask the shared store for the session's pin."""
+    SERVE_PINNED = "serve pinned"
+    ASK = "ask"
+    """Ask the router model; make no pin."""
+    ASK_AND_CLAIM = "ask, claim"
+    ASK_AND_REPLACE = "ask, replace"
+    """Ask the router model; its route takes the place of the pin that was seen."""
+    CLAIM = "claim"
+    REPLACE = "replace"
+    ADOPT = "adopt"
+    """Serve the pin that stands, if it is of use to this call; else the own decision."""
+    SERVE_OWN = "serve own"
+    """Serve what the router model said."""
 
 
 class PinState(enum.StrEnum):
@@ -33,14 +39,15 @@ class PinState(enum.StrEnum):
 
     NO_SESSION = "no session"
     UNREAD = "not at hand"
-    """The near cache does not have it; the store may."""
+    """The near cache does not have it; the shared store may."""
     NONE = "none"
     USABLE = "usable"
-    PROVISIONAL = "provisional, at a conversation's start"
-    """Made while the router model could not be asked; now it can be."""
+    PROVISIONAL = "provisional, may be replaced"
+    """It was made while the router model could not be asked; now it can, and a conversation
+    begins."""
     OFF_LIST = "not on the call's own list"
-    OTHER_DIALECT = "does not speak the dialect"
-    UNKNOWN_MODEL = "unknown model, new"
+    OTHER_DIALECT = "speaks another dialect"
+    UNKNOWN_MODEL = "unknown model, young"
     """Other pods may know the model: a rollout is under way."""
     OUTDATED = "unknown model, old"
 
@@ -61,7 +68,7 @@ FIRST_STEPS: Final = {
     PinState.NO_SESSION: First(Step.ASK, Step.SERVE_REQUESTED),
     PinState.UNREAD: First(Step.READ_PIN, Step.READ_PIN),
     PinState.NONE: First(Step.ASK_AND_CLAIM, Step.SERVE_REQUESTED),
-    PinState.USABLE: First(Step.USE_PIN, Step.USE_PIN),
+    PinState.USABLE: First(Step.SERVE_PINNED, Step.SERVE_PINNED),
     PinState.PROVISIONAL: First(Step.ASK_AND_REPLACE, Step.SERVE_REQUESTED),
     PinState.OFF_LIST: First(Step.ASK, Step.SERVE_REQUESTED, PinOutcome.INLINE_LIST),
     PinState.OTHER_DIALECT: First(Step.ASK, Step.SERVE_REQUESTED, PinOutcome.DIALECT),
