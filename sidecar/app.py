@@ -10,12 +10,18 @@ import gc
 import logging
 import signal
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import msgspec
 
-from sidecar.affinity.memory import MemoryStore
-from sidecar.build import build_classifier, build_router, build_store, listener_policy, proxy_rules
+from sidecar.affinity.store import AffinityStore
+from sidecar.build import (
+    build_classifier,
+    build_routes,
+    build_store,
+    listener_policy,
+    proxy_rules,
+)
 from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
@@ -38,21 +44,19 @@ from sidecar.listener.server import (
     raise_file_limit,
 )
 from sidecar.proxy import Proxy
-from sidecar.routing.classifier import RouteClassifier
+from sidecar.routing.preferences import Routes
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
 from sidecar.runtime.write_coalescer import WriteCoalescer
+from sidecar.selection.decisions import Decisions
 from sidecar.selection.explain import Explanation, explain
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, StoreSnapshot
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
-
-if TYPE_CHECKING:
-    from sidecar.affinity.redis.store import RedisStore
 
 _log = logging.getLogger("sidecar")
 
@@ -61,7 +65,7 @@ _FILES_BESIDE_CALLS = 256
 _SHUTDOWN_S = 1.0
 """How long handlers may take to notice that they were cancelled."""
 
-_STORE_TRIES, _STORE_TRY_S = 100, 0.02
+_STORE_WAIT_S = 2.0
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -101,9 +105,9 @@ class App:
         self._pools: ConnectionPools | None = None
         self._dispatcher: Dispatcher | None = None
         self._sources: MetricsSources | None = None
-        self._chooser: RouteClassifier | None = None
-        self._decider: ModelSelector | None = None
-        self._store: MemoryStore | RedisStore | None = None
+        self._routes: Routes | None = None
+        self._selector: ModelSelector | None = None
+        self._store: AffinityStore | None = None
         self.ports = Ports(0, 0)
 
     async def __aenter__(self) -> Self:
@@ -118,27 +122,23 @@ class App:
 
     async def explain(self, text: str, session: tuple[str | None, str | None]) -> Explanation:
         """Why a conversation goes to which model. See `sidecar.selection.explain`."""
-        assert self._decider is not None and self._chooser is not None  # noqa: PT018 - both are there once started
-        if session[0] is not None and not isinstance(self._store, MemoryStore):
-            await self._until_store_is_up()
+        assert self._selector is not None and self._store is not None  # noqa: PT018 - both are there once started
+        if session[0] is not None:
+            await self._until_store_is_up(self._store)
+        endpoint = self._dialects.by_name[CHAT].endpoints[0]
         return await explain(
-            text,
-            decider=self._decider,
-            chooser=self._chooser,
-            clock=self._clock,
-            endpoint=self._dialects.by_name[CHAT].endpoints[0],
-            session=session,
+            text, selector=self._selector, clock=self._clock, endpoint=endpoint, session=session
         )
 
-    async def _until_store_is_up(self) -> None:
+    async def _until_store_is_up(self, store: AffinityStore) -> None:
         """Calls never wait for a store that is still being connected to; a person who asks once
         does, for a moment.
         """
-        for _ in range(_STORE_TRIES):
-            if self._store is None or isinstance(self._store, MemoryStore) or self._store.is_up:
-                return
-            await asyncio.sleep(_STORE_TRY_S)
-        _log.warning("the affinity store cannot be reached: pins are not shown")
+        try:
+            async with asyncio.timeout(_STORE_WAIT_S):
+                await store.wait_until_up()
+        except TimeoutError:
+            _log.warning("the affinity store cannot be reached: pins are not shown")
 
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent."""
@@ -161,7 +161,7 @@ class App:
         if not self._listens:
             return
         assert self._store is not None
-        pins = PinPages(self._store, may_change=self._config.admin.mutations)
+        pins = PinPages(self._store.pins, may_change=self._config.admin.mutations)
         admin = Admin(self._latch, metrics.render, is_loopback, pins)
         await self._listen(stack, door, admin)
         # What lives now lives for good: the collector need not look at it again.
@@ -179,11 +179,7 @@ class App:
             [(each.provider, each.active, each.idle) for each in connections],
             () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s),
             [(status.provider, status.age_s) for status in statuses],
-            None
-            if store is None or isinstance(store, MemoryStore)
-            else StoreSnapshot(
-                store.near_entries, store.shadow_entries, store.is_up, store.is_tracking
-            ),
+            None if store is None else store.snapshot(),
         )
 
     def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> DataHandler:
@@ -196,8 +192,7 @@ class App:
         )
         store = self._store = build_store(config, clock, observers)
         stack.push_async_callback(store.aclose)
-        if not isinstance(store, MemoryStore):
-            store.start()
+        store.start()
         proxies = proxy_rules(self._environ)
         outbox = WriteCoalescer(self._drain.holders)
         pools = self._pools = ConnectionPools(
@@ -214,15 +209,17 @@ class App:
         )
         for index in range(len(book)):
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
-        router = build_router(stack, loaded, providers, clock)
-        chooser = self._chooser = build_classifier(config, router, models, book, dispatcher)
-        decider = self._decider = ModelSelector(
-            models, chooser, store, clock, observers, dispatcher.is_cooling
-        )
-        stack.push_async_callback(decider.aclose)
-        follower = PinUpdater(models, store, clock, self._tasks)
+        routes = self._routes = build_routes(loaded, models, book, dispatcher)
+        classifier = build_classifier(loaded, routes, providers, clock)
+        if classifier is not None:
+            stack.push_async_callback(classifier.aclose)
+        may_ask = _never if classifier is None else classifier.may_ask
+        decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask)
+        selector = self._selector = ModelSelector(decisions, classifier, store, clock, observers)
+        stack.push_async_callback(selector.aclose)
+        follower = PinUpdater(store, clock, self._tasks)
         proxy = Proxy(
-            decider,
+            selector,
             follower,
             dispatcher,
             self._dialects.by_name,
@@ -262,6 +259,11 @@ class App:
         for listening in (*data_sockets, *admin_sockets):
             await listening.start_serving()
         self.ports = Ports(port_of(data_sockets[0]), port_of(admin_sockets[0]))
+
+
+def _never(_now_s: float) -> bool:
+    """Without a router model there is nothing to ask."""
+    return False
 
 
 def _close_all(servers: list[asyncio.Server]) -> None:

@@ -4,12 +4,11 @@ this.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from sidecar.affinity.memory import MemoryStore
+from sidecar.affinity.store import AffinityStore
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
 from sidecar.config.redis_url import names_several_servers
@@ -21,9 +20,8 @@ from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.policy import ListenerPolicy
-from sidecar.routing.classifier import ClassifierPolicy, RankSources, RouteClassifier
-from sidecar.routing.preferences import configured_routes
-from sidecar.routing.router import Router
+from sidecar.routing.preferences import RankSources, Routes, configured_routes
+from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
 from sidecar.upstream.dispatch import Dispatcher
@@ -31,11 +29,8 @@ from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
 from sidecar.wire.header_policy import HeaderPolicy
 
-if TYPE_CHECKING:
-    from sidecar.affinity.redis.store import RedisStore
 
-
-def build_store(config: Config, clock: Clock, observers: Observers) -> MemoryStore | RedisStore:
+def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:
     """The affinity store that the config names; one in Redis still has to be started.
 
     Raises: ConfigError where the Redis client is not installed.
@@ -73,40 +68,36 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> MemorySto
     )
 
 
-def build_router(
-    stack: contextlib.AsyncExitStack,
-    loaded: LoadedConfig,
-    providers: ProviderRegistry,
-    clock: Clock,
-) -> Router | None:
-    """Who asks the router model; None where the config names none."""
+def build_routes(
+    loaded: LoadedConfig, models: ModelTable, book: MetricsSources, dispatcher: Dispatcher
+) -> Routes:
+    """The configured routes, in effect where the config names a router model."""
+    config = loaded.config
+    return Routes(
+        configured_routes(config.routing_preferences, models.entries_of),
+        models.entries_of,
+        RankSources(lambda: book.prices, lambda: book.latencies_s, dispatcher.averages.expected),
+        is_routed=find_router(config, loaded.providers) is not None,
+    )
+
+
+def build_classifier(
+    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, clock: Clock
+) -> RouteClassifier | None:
+    """Asks the router model; None where the config names none."""
     config = loaded.config
     provider = find_router(config, loaded.providers)
     if provider is None:
         return None
     wanted = config.overrides.llm_routing_model or ""
-    model = wanted.partition("/")[2] if provider.is_wildcard else provider.model_id
-    ask = RouterClient(providers.clients[provider.name], model).ask
-    router = Router(ask, model, config.routing.router_timeout_ms / 1e3, clock.monotonic_s)
-    stack.push_async_callback(router.aclose)
-    return router
-
-
-def build_classifier(
-    config: Config,
-    router: Router | None,
-    models: ModelTable,
-    book: MetricsSources,
-    dispatcher: Dispatcher,
-) -> RouteClassifier:
-    """Routes, router model and numbers."""
-    return RouteClassifier(
-        configured_routes(config.routing_preferences, models.entries_of),
-        router,
-        models.entries_of,
-        RankSources(lambda: book.prices, lambda: book.latencies_s, dispatcher.averages.expected),
-        ClassifierPolicy(config.routing.router_context_tokens, config.routing.prompt_template),
+    policy = RouterPolicy(
+        model=wanted.partition("/")[2] if provider.is_wildcard else provider.model_id,
+        deadline_s=config.routing.router_timeout_ms / 1e3,
+        context_tokens=config.routing.router_context_tokens,
+        template=config.routing.prompt_template,
     )
+    ask = RouterClient(providers.clients[provider.name], policy.model).ask
+    return RouteClassifier(ask, routes.configured, policy, clock.monotonic_s)
 
 
 def listener_policy(config: Config) -> ListenerPolicy:

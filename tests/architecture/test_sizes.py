@@ -22,8 +22,6 @@ TO_BE_PARTED = {
     "sidecar/cli.py",
     "sidecar/cli.py:_parser",
     "sidecar/listener/handlers.py",
-    "sidecar/selection/selector.py",
-    "sidecar/selection/explain.py:describe",
     "sidecar/telemetry/decisions.py:__init__",
     "sidecar/telemetry/metrics.py:__init__",
     "sidecar/wire/headers.py",

@@ -466,8 +466,8 @@ async def test_prices_order_a_route(prefer, expected):
     preferences = [{**PREFERENCES[1], "selection_policy": {"prefer": prefer}}]
     prices = {GPT: {"input": 5, "output": 15}, MINI: {"input": 0.15, "output": 0.6}}
     async with routed(prices, routing_preferences=preferences) as sidecar:
-        assert sidecar.app._chooser is not None
-        sidecar.app._chooser._roll = lambda: 1.0  # nothing is explored
+        assert sidecar.app._routes is not None
+        sidecar.app._routes._roll = lambda: 1.0  # nothing is explored
         reply = await sidecar.ask("Make this long text short")
 
     assert (200, "routed", "summaries", expected) == decision_of(reply)

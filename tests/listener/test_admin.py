@@ -19,7 +19,9 @@ class _Door:
 
     def __init__(self, *, is_loopback: bool = True, may_change: bool = False) -> None:
         self.latch = Latch()
-        pins = PinPages(MemoryStore(SystemClock(), ttl_s=60, max_entries=9), may_change=may_change)
+        pins = PinPages(
+            MemoryStore(SystemClock(), ttl_s=60, max_entries=9).pins, may_change=may_change
+        )
         render = lambda accept: (f"for {accept}".encode(), "text/x")  # noqa: E731
         self._admin = Admin(self.latch, render, lambda _: is_loopback, pins)
 

@@ -6,22 +6,23 @@ Source: affinity.md. Nothing here raises for an outage; no call waits longer tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from sidecar.affinity.call_budget import CallBudget, PerOperationBudget
 from sidecar.affinity.near_cache import is_of_lane
-from sidecar.affinity.redis.browse import PinBrowser
+from sidecar.affinity.redis.browse import RedisPins
 from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.queries import PinQueries, StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
-from sidecar.affinity.store import Page, Pin
+from sidecar.affinity.store import PinBrowser
 from sidecar.affinity.value import encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.events import AffinityOperation
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
+from sidecar.domain.ports import StoreSnapshot
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.runtime.lifecycle import Tasks
 
@@ -47,38 +48,33 @@ class RedisStore:
         self._redis = PinQueries(make_link, policy, clock, observers)
         self._near = self._redis.near
         self._write_back = WriteBack(self._near, self._redis.restore)
-        self._pages = PinBrowser(self._redis.link.submit)
+        self.is_shared = True
+        self.pins: PinBrowser = RedisPins(self._redis.link.submit, self._near.forget)
 
     def start(self) -> None:
-        """Connect in the background; a Redis that is down fails no start."""
+        """See `AffinityStore.start`."""
         self._redis.link.start()
         self._tasks.spawn(
             self._write_back.keep_on(lambda: not self._near.is_alone), name="write pins back"
         )
 
-    async def wait_until_up(self) -> None:
-        """Until Redis is asked."""
-        await self._redis.edges.is_asked.wait()
-
     @property
     def is_up(self) -> bool:
-        """Whether Redis is asked at all."""
+        """See `AffinityStore.is_up`."""
         return not self._near.is_alone
 
-    @property
-    def is_tracking(self) -> bool:
-        """Whether the near cache is told of foreign writes."""
-        return self._redis.link.is_up and self._redis.link.is_tracking
+    async def wait_until_up(self) -> None:
+        """See `AffinityStore.wait_until_up`."""
+        await self._redis.edges.is_asked.wait()
 
-    @property
-    def near_entries(self) -> int:
-        """Entries that were read from or written to Redis."""
-        return len(self._near) - self._near.dirty_entries
-
-    @property
-    def shadow_entries(self) -> int:
-        """Entries that were made while Redis was gone."""
-        return self._near.dirty_entries
+    def snapshot(self) -> StoreSnapshot:
+        """See `AffinityStore.snapshot`."""
+        return StoreSnapshot(
+            near_entries=len(self._near) - self._near.dirty_entries,
+            shadow_entries=self._near.dirty_entries,
+            is_up=self.is_up,
+            is_tracking=self._redis.link.is_up and self._redis.link.is_tracking,
+        )
 
     def budget(self) -> CallBudget:
         """See `AffinityStore.budget`."""
@@ -98,9 +94,10 @@ class RedisStore:
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """See `AffinityStore.get`."""
-        binding = self.get_nowait(session)
-        if binding is not None:
-            return binding
+        return self.get_nowait(session) or await self.read(session, budget)
+
+    async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
+        """See `AffinityStore.read`."""
         budget = budget or self.budget()
         key, held = self._near.place(session)
         if self._near.is_alone or budget.is_spent:
@@ -199,20 +196,6 @@ class RedisStore:
         if told is not None:
             outcome = PinOutcome.RELEASED if told[0] is None else PinOutcome.LOST
             self._redis.report(PinOperation.RELEASE, outcome, began_s)
-
-    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
-        """See `AffinityStore.page`."""
-        return await self._pages.page(tenant, cursor, limit)
-
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """See `AffinityStore.of_session`."""
-        return await self._pages.of_session(tenant, session_id)
-
-    async def drop(self, keys: Sequence[str]) -> int:
-        """See `AffinityStore.drop`."""
-        for key in keys:
-            self._near.forget(key)
-        return await self._pages.drop(keys)
 
     async def aclose(self) -> None:
         """Let go of the connection."""
