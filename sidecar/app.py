@@ -22,10 +22,10 @@ from sidecar.build import (
     listener_policy,
     proxy_rules,
 )
+from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
-from sidecar.domain.call import CHAT
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.observers import Observers
 from sidecar.http1.dialer import Dialer
@@ -125,9 +125,9 @@ class App:
         assert self._selector is not None and self._store is not None  # noqa: PT018 - both are there once started
         if session[0] is not None:
             await self._until_store_is_up(self._store)
-        endpoint = self._dialects.by_name[CHAT].endpoints[0]
+        dialect = self._dialects.by_name[ROUTER_DIALECT]
         return await explain(
-            text, selector=self._selector, clock=self._clock, endpoint=endpoint, session=session
+            text, selector=self._selector, clock=self._clock, dialect=dialect, session=session
         )
 
     async def _until_store_is_up(self, store: AffinityStore) -> None:
@@ -210,11 +210,13 @@ class App:
         for index in range(len(book)):
             self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
         routes = self._routes = build_routes(loaded, models, book, dispatcher)
-        classifier = build_classifier(loaded, routes, providers, clock)
+        classifier = build_classifier(loaded, routes, providers, clock, self._dialects)
         if classifier is not None:
             stack.push_async_callback(classifier.aclose)
         may_ask = _never if classifier is None else classifier.may_ask
-        decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask)
+        decisions = Decisions(
+            models, routes, clock, dispatcher.is_cooling, may_ask, self._dialects.turns_of
+        )
         selector = self._selector = ModelSelector(decisions, classifier, store, clock, observers)
         stack.push_async_callback(selector.aclose)
         follower = PinUpdater(store, clock, self._tasks)

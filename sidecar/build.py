@@ -13,6 +13,7 @@ from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
 from sidecar.config.redis_url import names_several_servers
 from sidecar.config.schema import Config
+from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
@@ -82,7 +83,11 @@ def build_routes(
 
 
 def build_classifier(
-    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, clock: Clock
+    loaded: LoadedConfig,
+    routes: Routes,
+    providers: ProviderRegistry,
+    clock: Clock,
+    dialects: DialectRegistry,
 ) -> RouteClassifier | None:
     """Asks the router model; None where the config names none."""
     config = loaded.config
@@ -97,7 +102,7 @@ def build_classifier(
         template=config.routing.prompt_template,
     )
     ask = RouterClient(providers.clients[provider.name], policy.model).ask
-    return RouteClassifier(ask, routes.configured, policy, clock.monotonic_s)
+    return RouteClassifier(ask, routes.configured, policy, clock.monotonic_s, dialects.turns_of)
 
 
 def listener_policy(config: Config) -> ListenerPolicy:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
-from sidecar.domain.call import BodyFacts, DialectName, Endpoint
+from sidecar.domain.call import BodyFacts, Call, DialectName, Endpoint
 from sidecar.domain.outcome import Served, Usage
 
 
@@ -29,6 +30,10 @@ class Turn(msgspec.Struct, frozen=True):
     role: str
     """``user`` or ``assistant``."""
     text: str
+
+
+TurnsOf = Callable[[Call], tuple[Turn, ...]]
+"""Reads the newest turns of a call's conversation, oldest first."""
 
 
 class StreamRules(msgspec.Struct, frozen=True):

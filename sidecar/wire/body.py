@@ -130,11 +130,6 @@ class JsonBody:
         return False
 
 
-peek_body: Final = JsonBody(
-    (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")
-).peek
-
-
 def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
     """Return the pieces to send: the body with ``upstream_model`` as its ``model`` and without our
     own members.

@@ -1,4 +1,4 @@
-"""What `peek_body` reads, and what it refuses."""
+"""What `JsonBody.peek` reads, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import pytest
 
 from sidecar.domain.call import BodyFacts
 from sidecar.domain.errors import InvalidBody
-from sidecar.wire.body import peek_body
+from sidecar.wire.body import JsonBody
+
+peek_body = JsonBody(
+    (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")
+).peek
 
 PAD = b'{"messages": ["' + b"x" * 70_000 + b'"], '
 
