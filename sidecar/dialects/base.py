@@ -45,7 +45,7 @@ class StreamRules(msgspec.Struct, frozen=True):
     """
 
     last_words: tuple[bytes, ...] = ()
-    """One of these stands in the event that ends a stream; empty for an API that has no such event.
+    """The event that ends a stream contains one of these; empty for an API without such an event.
     """
     last_event: re.Pattern[bytes] = re.compile(rb"(?!)")
     """The beginning of the last event, line end before it included; at most 40 bytes. Searched for
@@ -56,7 +56,7 @@ class StreamRules(msgspec.Struct, frozen=True):
     more. Otherwise it counts from its beginning on; some servers forget the empty line behind it.
     """
     telling: tuple[bytes, ...] = ()
-    """One of these stands in each event that says how many tokens, which model, or why it ended."""
+    """Each event that says how many tokens, which model, or why it ended contains one of these."""
     nulls: tuple[bytes, ...] = ()
     """The same without a value. An event that has as many of these as of ``telling`` says nothing.
     """

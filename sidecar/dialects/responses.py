@@ -73,7 +73,7 @@ class Responses:
     stream: Final = StreamRules(
         last_words=_LAST,
         last_event=named_last_event(*_LAST),
-        # An SDK hands out the response that stands in the last event.
+        # Its SDK hands out the response that the last event holds.
         is_last_event_whole=True,
         telling=tuple(b'"%b"' % each for each in _LAST),
     )

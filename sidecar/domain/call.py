@@ -60,10 +60,9 @@ class Endpoint:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class BodyFacts:
-    """What one partial decode of a request body told. Offsets are bytes into that very body.
+    """What a dialect's partial decode of a request body found. Offsets count its bytes.
 
-    Source: made by `Dialect.peek`; read by lookup, and by `Dialect.patch` for each
-        attempt.
+    Source: made by `Dialect.peek`; read by lookup, and by `Dialect.patch` for each attempt.
     """
 
     requested_model: Final[str | None]
@@ -86,8 +85,8 @@ class BodyFacts:
     routing_preferences: Final[bytes | None]
     """The raw inline list, None where the key is missing."""
     holds_provider_state: Final[bool]
-    """The body names ``previous_response_id`` or ``conversation``: only the provider that made it
-    can serve it.
+    """The body refers to state that a provider keeps (``previous_response_id``,
+    ``conversation``): no other provider can serve the call.
     """
 
     def __init__(

@@ -35,12 +35,12 @@ def test_lines_may_end_in_cr_alone():
 
 @pytest.mark.parametrize("size", [1 << 16, 10 << 20])
 def test_a_line_of_50_mb_is_given_up_and_the_next_one_read(size):
-    """Little is held meanwhile."""
+    """Little is kept meanwhile."""
     tap, most = EventTap(DIALECTS.by_name[CHAT]), 0
     line = b'data: {"model":"' + b"x" * (50 << 20) + b'"}\n\n'
     for start in range(0, len(line), size):
         tap.feed(line[start : start + size])
-        most = max(most, sys.getsizeof(tap._line))
+        most = max(most, sys.getsizeof(tap._lines._rest))
     assert NOTHING == Served(tap.served.usage)
     tap.feed(STREAMS[CHAT][0])
 
@@ -56,7 +56,7 @@ def test_a_line_that_comes_byte_by_byte_takes_linear_time():
     for _ in range(LINE_BYTES):
         tap.feed(b"x")
 
-    assert LINE_BYTES == len(tap._line)
+    assert LINE_BYTES == len(tap._lines._rest)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_an_event_may_follow_where_nothing_but_whole_events_has_come(chunks, dia
 
 @pytest.mark.parametrize("filler", [0, WHOLE_BYTES, 20 * WHOLE_BYTES])
 @pytest.mark.parametrize("size", [999, 100_000])
-def test_an_answer_in_pieces(filler, size):
-    """As if it had come at once, and little is held of a long one."""
+def test_a_body_in_pieces(filler, size):
+    """As if it had come at once, and little is kept of a long one."""
     body = json.dumps(
         {"model": "m", "x": "y" * filler, "usage": {"prompt_tokens": 4, "completion_tokens": 5}}
     ).encode()
