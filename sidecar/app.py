@@ -199,7 +199,7 @@ class App:
             make_ssl_context, outbox.write, Dialer(proxies=proxies)
         )
         stack.push_async_callback(pools.aclose)
-        providers = ProviderRegistry(loaded.providers, pools)
+        providers = ProviderRegistry(loaded.providers, pools, self._dialects.by_name)
         dispatcher = self._dispatcher = Dispatcher(providers, clock, observers)
         stack.push_async_callback(dispatcher.aclose)
         fetcher = Fetcher(proxies)

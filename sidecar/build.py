@@ -27,7 +27,7 @@ from sidecar.routing.table import ModelTable
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
-from sidecar.wire.header_policy import HeaderPolicy
+from sidecar.wire.header_names import HeaderPolicy
 
 
 def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.domain.call import Call, Endpoint, InboundHeaders
+from sidecar.domain.call import Call, Endpoint
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
@@ -118,7 +118,7 @@ def _chat_call(
         endpoint=endpoint,
         method="POST",
         query="",
-        headers=InboundHeaders(),
+        headers={},
         body=body,
         facts=peek_body(body),
         request_id=mint_request_id(),

@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
 from sidecar.config.address import is_header_value
-from sidecar.config.conventions import HeaderFamily
 from sidecar.config.providers import Provider
-from sidecar.domain.call import Call, Operation
+from sidecar.dialects.base import Dialect
+from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
-from sidecar.wire.body import patch_body, pieces_length
+from sidecar.wire.body import pieces_length
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 
@@ -40,9 +40,12 @@ _LEAST_TIMEOUT_S: Final = 0.001
 class ProviderClient:
     """One provider entry, ready to be called."""
 
-    def __init__(self, provider: Provider, pool: Pool) -> None:
+    def __init__(
+        self, provider: Provider, pool: Pool, dialects: Mapping[DialectName, Dialect]
+    ) -> None:
         self.provider = provider
         self.pool = pool
+        self._dialects = dialects
         self._header_lines = HeaderLines(provider)
         self._starts = _starts(provider)
         self._stream_timeouts = ExchangeTimeouts(
@@ -94,7 +97,8 @@ class ProviderClient:
         if operation is Operation.PASSTHROUGH:
             length = None if not call.body and call.method in _BODILESS else len(call.body)
             return self._head(call, candidate, length), (call.body,) if call.body else ()
-        pieces = patch_body(call.body, call.facts, candidate.upstream_model)
+        dialect = self._dialects[call.endpoint.dialect]
+        pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)
         length = pieces_length(pieces)
         start = self._starts.get(call.endpoint.dialect)
         if start is None or call.query or operation is Operation.COUNT_TOKENS:
@@ -137,7 +141,8 @@ class HeaderLines:
         self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """Names whose lines, the app's or ours, are dropped: the config sets them."""
         conventions = provider.conventions
-        self._is_anthropic = conventions.header_family is HeaderFamily.ANTHROPIC
+        self._family = conventions.header_family.value
+        """The group of the app's header lines that providers of this family may see."""
         self._version_lines = {
             name: line.encode() for name, line in conventions.version_lines.items()
         }
@@ -147,21 +152,17 @@ class HeaderLines:
 
     def for_call(self, call: Call) -> list[bytes]:
         """Return all lines of an attempt but Host and Content-Length."""
-        headers = call.headers
-        lines = [*headers.common]
-        if self._is_anthropic:
-            lines += headers.anthropic_family
-            if not headers.has_anthropic_version:
-                version = self._version_lines.get(call.endpoint.dialect)
-                if version is not None:
-                    lines.append(version)
-        else:
-            lines += headers.openai_family
+        headers, family = call.headers, self._family
+        lines = [*headers.get("common", ()), *headers.get(family, ())]
+        version = self._version_lines.get(call.endpoint.dialect)
+        if version is not None and not _has_line_of_name(lines, version):
+            lines.append(version)
         if self._passthrough_auth:
-            lines += headers.credentials
-            lines += headers.anthropic_account if self._is_anthropic else headers.openai_account
-        lines += headers.accept_encoding if self._accept_encoding_passthrough else (_IDENTITY,)
-        lines += headers.baggage
+            lines += headers.get("credentials", ())
+            lines += headers.get(f"{family}_account", ())
+        passed = headers.get("accept_encoding", ())
+        lines += passed if self._accept_encoding_passthrough else (_IDENTITY,)
+        lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace))
@@ -170,6 +171,12 @@ class HeaderLines:
                 line for line in lines if line[: line.index(b":")].lower() not in self._replaced
             ]
         return [*self.own, *lines]
+
+
+def _has_line_of_name(lines: list[bytes], line: bytes) -> bool:
+    """Whether there is a line of the same header name as another line's."""
+    name = line[: line.index(b":") + 1].lower()
+    return any(each[: len(name)].lower() == name for each in lines)
 
 
 def _starts(provider: Provider) -> dict[str, bytes]:

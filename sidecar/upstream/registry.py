@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
 from sidecar.config.providers import Provider
 from sidecar.config.tls_files import TlsFiles
+from sidecar.dialects.base import Dialect
+from sidecar.domain.call import DialectName
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import Origin
@@ -102,8 +104,13 @@ class ProviderRegistry:
     Raises: ConfigError as `ConnectionPools.pool_for` does.
     """
 
-    def __init__(self, providers: Iterable[Provider], pools: ConnectionPools) -> None:
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        pools: ConnectionPools,
+        dialects: Mapping[DialectName, Dialect],
+    ) -> None:
         self.clients = {
-            provider.name: ProviderClient(provider, pools.pool_for(provider))
+            provider.name: ProviderClient(provider, pools.pool_for(provider), dialects)
             for provider in providers
         }

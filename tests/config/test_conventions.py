@@ -42,7 +42,8 @@ def toy(monkeypatch):
 def test_a_row_is_all_that_a_new_family_needs(toy):
     """Its address, its path and its way to carry a key are those of the row, on the wire too."""
     (provider,) = load("model_providers: [{model: toy/m, access_key: k}]").providers
-    client = ProviderClient(provider, Pool(Origin("https", provider.server.host, 443)))
+    pool = Pool(Origin("https", provider.server.host, 443))
+    client = ProviderClient(provider, pool, DIALECTS.by_name)
     body = b'{"model":"toy/m"}'
     head, _ = client.request(a_call(body=body, facts=peek_body(body)), _candidate())
 

@@ -94,7 +94,7 @@ def _dispatcher(
     clock: FakeClock, end: int | BaseException, *observers: Any
 ) -> tuple[Dispatcher, _Pool]:
     pools = ConnectionPools(lambda *_files: ssl.create_default_context())
-    registry = ProviderRegistry([a_provider("openai/gpt-4o")], pools)
+    registry = ProviderRegistry([a_provider("openai/gpt-4o")], pools, DIALECTS.by_name)
     pool = _Pool(clock, end)
     registry.clients["openai/gpt-4o"].pool = pool  # type: ignore[assignment] # as much of one as is used
     return Dispatcher(registry, clock, Observers(observers)), pool

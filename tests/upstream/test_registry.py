@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.config.providers import Provider
 from sidecar.config.tls_files import TlsFiles
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.pool import Pool
 from sidecar.upstream.registry import ConnectionPools, Connections, ProviderRegistry
@@ -29,7 +30,7 @@ class _Maker:
 
 
 def _pools(*providers: Provider, make_tls: _Maker | None = None) -> list[Pool]:
-    registry = ProviderRegistry(providers, ConnectionPools(make_tls or _Maker()))
+    registry = ProviderRegistry(providers, ConnectionPools(make_tls or _Maker()), DIALECTS.by_name)
     return [registry.clients[provider.name].pool for provider in providers]
 
 
@@ -64,7 +65,7 @@ async def test_closing_closes_every_pool():
     """Nothing can be sent afterwards."""
     pools = ConnectionPools(_Maker())
     entries = [a_provider("openai/a"), a_provider("openai/b", port=2)]
-    registry = ProviderRegistry(entries, pools)
+    registry = ProviderRegistry(entries, pools, DIALECTS.by_name)
     await pools.aclose()
 
     assert [True, True] == [client.pool._is_closed for client in registry.clients.values()]
@@ -116,7 +117,7 @@ def test_connections_are_counted_under_the_first_entry():
 def test_the_registry_of_another_config_uses_the_pools_that_are_there():
     """Connections outlive the config that first needed them."""
     pools = ConnectionPools(_Maker())
-    before = ProviderRegistry([a_provider("openai/a")], pools)
-    after = ProviderRegistry([a_provider("openai/a", access_key=None)], pools)
+    before = ProviderRegistry([a_provider("openai/a")], pools, DIALECTS.by_name)
+    after = ProviderRegistry([a_provider("openai/a", access_key=None)], pools, DIALECTS.by_name)
 
     assert before.clients["openai/a"].pool is after.clients["openai/a"].pool
