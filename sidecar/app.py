@@ -1,5 +1,5 @@
-"""The composition root: builds every object once, in order, on one exit stack. Nobody else
-constructs.
+"""What lives as long as the process, and the generation of its config that serves at the moment:
+start, swap, drain, stop.
 """
 
 from __future__ import annotations
@@ -9,54 +9,19 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 import msgspec
 
-from sidecar.affinity.store import AffinityStore
-from sidecar.build import (
-    build_classifier,
-    build_routes,
-    build_store,
-    listener_policy,
-    proxy_rules,
-)
+from sidecar.build import Generation, build_foundation, build_generation, build_servers
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
-from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
-from sidecar.domain.clock import SystemClock
-from sidecar.domain.observers import Observers
-from sidecar.http1.dialer import Dialer
-from sidecar.http1.origin import make_ssl_context
-from sidecar.listener.admin import Admin
-from sidecar.listener.handlers import DataHandler
-from sidecar.listener.pins import PinPages
-from sidecar.listener.rescue import Rescue
-from sidecar.listener.server import (
-    DataServer,
-    assert_c_parser,
-    bind,
-    is_loopback,
-    make_admin_server,
-    port_of,
-    raise_file_limit,
-)
-from sidecar.proxy import Proxy
-from sidecar.routing.preferences import Routes
-from sidecar.routing.sources import MetricsSources
-from sidecar.routing.table import ModelTable
-from sidecar.runtime.lifecycle import Drain, Latch, Tasks
-from sidecar.runtime.write_coalescer import WriteCoalescer
-from sidecar.selection.decisions import Decisions
+from sidecar.domain.errors import ConfigError
+from sidecar.listener.server import DataServer, assert_c_parser, bind, port_of, raise_file_limit
+from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.explain import Explanation, explain
-from sidecar.selection.pin_updater import PinUpdater
-from sidecar.selection.selector import ModelSelector
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
-from sidecar.upstream.dispatch import Dispatcher
-from sidecar.upstream.fetch import Fetcher
-from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 
 _log = logging.getLogger("sidecar")
 
@@ -82,6 +47,7 @@ class App:
     Args: ``environ`` says which proxies stand before providers (HTTPS_PROXY, NO_PROXY); with
         ``listens`` false no port is opened, for commands that look into it; ``dialects`` are the
         APIs that are served.
+    Raises: ConfigError where the config, or ``environ``, asks for what this machine lacks.
     """
 
     def __init__(
@@ -92,23 +58,22 @@ class App:
         listens: bool = True,
         dialects: DialectRegistry = DIALECTS,
     ) -> None:
-        self._loaded = loaded
-        self._environ = environ or {}
-        self._listens = listens
-        self._dialects = dialects
-        self._config: Config = loaded.config
-        self._stack = contextlib.AsyncExitStack()
-        self._clock = SystemClock()
-        self._latch = Latch()
-        self._drain = Drain(self._clock, in_flight_limit=self._config.limits.in_flight)
-        self._tasks = Tasks()
-        self._pools: ConnectionPools | None = None
-        self._dispatcher: Dispatcher | None = None
-        self._sources: MetricsSources | None = None
-        self._routes: Routes | None = None
-        self._selector: ModelSelector | None = None
-        self._store: AffinityStore | None = None
         self.ports = Ports(0, 0)
+        self._loaded = loaded
+        self._listens = listens
+        self.foundation = build_foundation(
+            loaded.config, environ or {}, dialects, self._source_ages_s
+        )
+        self._generations: list[Generation] = []
+        """Those that still serve a call, in the order in which they came; the last one serves new
+        calls."""
+        self._data_server: DataServer | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def generation(self) -> Generation:
+        """The one that serves new calls; there is one once the app has started."""
+        return self._generations[-1]
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
@@ -117,155 +82,132 @@ class App:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._drain.end()
+        await self.foundation.drain.end()
         await self._stack.aclose()
 
-    async def explain(self, text: str, session: tuple[str | None, str | None]) -> Explanation:
-        """Why a conversation goes to which model. See `sidecar.selection.explain`."""
-        assert self._selector is not None and self._store is not None  # noqa: PT018 - both are there once started
-        if session[0] is not None:
-            await self._until_store_is_up(self._store)
-        dialect = self._dialects.by_name[ROUTER_DIALECT]
-        return await explain(
-            text, selector=self._selector, clock=self._clock, dialect=dialect, session=session
-        )
+    def swap(self, loaded: LoadedConfig) -> None:
+        """Serve new calls by another config. Calls in flight end by the config they began with;
+        once the last of them has ended, what that config made is closed.
 
-    async def _until_store_is_up(self, store: AffinityStore) -> None:
-        """Calls never wait for a store that is still being connected to; a person who asks once
-        does, for a moment.
+        Ports, the affinity store, the connections to origins that both configs name, cooling and
+        averages stay; so do the limits of calls and bytes and all that is said of the listeners,
+        the admin port, the store and the drain: those of the first config hold.
+        Raises: ConfigError; then the config in effect stays in effect.
         """
+        foundation = self.foundation
         try:
-            async with asyncio.timeout(_STORE_WAIT_S):
-                await store.wait_until_up()
-        except TimeoutError:
-            _log.warning("the affinity store cannot be reached: pins are not shown")
+            generation = build_generation(loaded, foundation)
+        except ConfigError:
+            foundation.tasks.spawn(self._close_unused_pools(), name="close unused pools")
+            raise
+        old = self.generation
+        self._generations.append(generation)
+        if self._data_server is not None:
+            handler = generation.handler
+            self._data_server.swap(handler.handle, handler.handle_parse_error)
+        # An operator has looked after the config: what was refused for its key may serve again.
+        for provider in loaded.providers:
+            foundation.cooling.reset_ejections(provider.name)
+        last_call_ended = foundation.drain.watch()
+        foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
 
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent."""
-        self._latch.drain()
-        await self._drain.run(
-            quiet_s=self._config.drain.quiet_s, grace_s=self._config.drain.grace_s
+        times = self._loaded.config.drain
+        self.foundation.latch.drain()
+        await self.foundation.drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
+
+    async def explain(self, text: str, session: tuple[str | None, str | None]) -> Explanation:
+        """Return why a conversation goes to which model, as `sidecar.selection.explain` finds out.
+
+        Args: ``session`` is (session id, tenant). Raises: SidecarError.
+        """
+        if session[0] is not None:
+            await self._until_store_is_up()
+        generation, foundation = self.generation, self.foundation
+        return await explain(
+            text,
+            selector=generation.selector,
+            clock=foundation.clock,
+            dialect=foundation.dialects.by_name[ROUTER_DIALECT],
+            session=session,
         )
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         assert_c_parser()
-        wanted = 2 * self._config.limits.in_flight + _FILES_BESIDE_CALLS
+        self._raise_file_limit()
+        foundation = self.foundation
+        for close in (
+            foundation.tasks.aclose,
+            foundation.store.aclose,
+            foundation.pools.aclose,
+            foundation.fetcher.aclose,
+            self._close_generations,
+        ):
+            stack.push_async_callback(close)
+        foundation.store.start()
+        self._generations.append(build_generation(self._loaded, foundation))
+        if not self._listens:
+            return
+        await self._listen(stack)
+        # What lives now lives for good: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 10, 10)
+        foundation.latch.release()
+
+    async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
+        config = self._loaded.config
+        data_server, admin_server = build_servers(self.generation, self.foundation)
+        for server in (admin_server, data_server):
+            stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
+            stack.callback(server.pre_shutdown)  # idle connections would be waited for
+        listener, admin = config.listeners[0], config.admin
+        data_sockets = await bind(data_server, listener.addresses, listener.port, "the data port")
+        stack.callback(_close_all, data_sockets)
+        admin_sockets = await bind(admin_server, admin.addresses, admin.port, "the admin port")
+        stack.callback(_close_all, admin_sockets)
+        for listening in (*data_sockets, *admin_sockets):
+            await listening.start_serving()
+        self._data_server = data_server
+        self.ports = Ports(port_of(data_sockets[0]), port_of(admin_sockets[0]))
+
+    def _raise_file_limit(self) -> None:
+        wanted = 2 * self._loaded.config.limits.in_flight + _FILES_BESIDE_CALLS
         files = raise_file_limit(wanted)
         if 0 <= files < wanted:  # -1 is no limit
             _log.warning(
                 "only %d files may be open: limits.in_flight needs up to %d", files, wanted
             )
-        stack.push_async_callback(self._tasks.aclose)
-        metrics = Metrics(self._snapshot)
-        door = self._build_door(stack, Observers(metrics.observers))
-        if not self._listens:
-            return
-        assert self._store is not None
-        pins = PinPages(self._store.pins, may_change=self._config.admin.mutations)
-        admin = Admin(self._latch, metrics.render, is_loopback, pins)
-        await self._listen(stack, door, admin)
-        # What lives now lives for good: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 10, 10)
-        self._latch.release()
 
-    def _snapshot(self) -> ScrapeSnapshot:
-        now_s, store = self._clock.monotonic_s(), self._store
-        connections = () if self._pools is None else self._pools.connections()
-        statuses = () if self._sources is None else self._sources.statuses(now_s)
-        return ScrapeSnapshot(
-            self._drain.in_flight,
-            [(each.provider, each.active, each.idle) for each in connections],
-            () if self._dispatcher is None else self._dispatcher.cooling.ejected(now_s),
-            [(status.provider, status.age_s) for status in statuses],
-            None if store is None else store.snapshot(),
+    async def _retire(self, generation: Generation, last_call_ended: asyncio.Future[None]) -> None:
+        await last_call_ended
+        await generation.aclose()
+        self._generations.remove(generation)
+        await self._close_unused_pools()
+
+    async def _close_unused_pools(self) -> None:
+        await self.foundation.pools.close_all_but(
+            provider for each in self._generations for provider in each.loaded.providers
         )
 
-    def _build_door(self, stack: contextlib.AsyncExitStack, observers: Observers) -> DataHandler:
-        config, loaded, clock = self._config, self._loaded, self._clock
-        models = ModelTable(
-            loaded.providers,
-            {alias: entry.target for alias, entry in config.model_aliases.items()},
-            unknown_uses_default=config.routing.unknown_model == "default",
-            homes=self._dialects.homes if loaded.is_zero_config else None,
-        )
-        store = self._store = build_store(config, clock, observers)
-        stack.push_async_callback(store.aclose)
-        store.start()
-        proxies = proxy_rules(self._environ)
-        outbox = WriteCoalescer(self._drain.holders)
-        pools = self._pools = ConnectionPools(
-            make_ssl_context, outbox.write, Dialer(proxies=proxies)
-        )
-        stack.push_async_callback(pools.aclose)
-        providers = ProviderRegistry(loaded.providers, pools, self._dialects.by_name)
-        dispatcher = self._dispatcher = Dispatcher(providers, clock, observers)
-        stack.push_async_callback(dispatcher.aclose)
-        fetcher = Fetcher(proxies)
-        stack.push_async_callback(fetcher.aclose)
-        book = self._sources = MetricsSources(
-            config.model_metrics_sources, fetcher.fetch, clock.monotonic_s
-        )
-        for index in range(len(book)):
-            self._tasks.spawn(book.keep_fresh(index), name=f"source {index}")
-        routes = self._routes = build_routes(loaded, models, book, dispatcher)
-        classifier = build_classifier(loaded, routes, providers, clock, self._dialects)
-        if classifier is not None:
-            stack.push_async_callback(classifier.aclose)
-        may_ask = _never if classifier is None else classifier.may_ask
-        decisions = Decisions(
-            models, routes, clock, dispatcher.is_cooling, may_ask, self._dialects.turns_of
-        )
-        selector = self._selector = ModelSelector(decisions, classifier, store, clock, observers)
-        stack.push_async_callback(selector.aclose)
-        follower = PinUpdater(store, clock, self._tasks)
-        proxy = Proxy(
-            selector,
-            follower,
-            dispatcher,
-            self._dialects.by_name,
-            observers,
-            clock,
-            config.limits.attempts,
-        )
-        return DataHandler(
-            proxy,
-            models,
-            Rescue(self._dialects.by_name),
-            self._dialects,
-            self._drain,
-            observers,
-            clock,
-            listener_policy(config),
-            outbox.write,
-        )
+    async def _close_generations(self) -> None:
+        for generation in reversed(self._generations):
+            await generation.aclose()
 
-    async def _listen(
-        self, stack: contextlib.AsyncExitStack, door: DataHandler, admin: Admin
-    ) -> None:
-        listener = self._config.listeners[0]
-        data_server = DataServer(
-            door.handle, door.handle_parse_error, head_s=self._config.timeouts.request_header_s
-        )
-        admin_server = make_admin_server(admin.handle)
-        for server in (admin_server, data_server):
-            stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
-            stack.callback(server.pre_shutdown)  # idle connections would be waited for
-        data_sockets = await bind(data_server, listener.addresses, listener.port, "the data port")
-        stack.callback(_close_all, data_sockets)
-        admin_sockets = await bind(
-            admin_server, self._config.admin.addresses, self._config.admin.port, "the admin port"
-        )
-        stack.callback(_close_all, admin_sockets)
-        for listening in (*data_sockets, *admin_sockets):
-            await listening.start_serving()
-        self.ports = Ports(port_of(data_sockets[0]), port_of(admin_sockets[0]))
+    async def _until_store_is_up(self) -> None:
+        """Wait for the store a moment. Calls never do; a person who asks once may."""
+        try:
+            async with asyncio.timeout(_STORE_WAIT_S):
+                await self.foundation.store.wait_until_up()
+        except TimeoutError:
+            _log.warning("the affinity store cannot be reached: pins are not shown")
 
-
-def _never(_now_s: float) -> bool:
-    """Without a router model there is nothing to ask."""
-    return False
+    def _source_ages_s(self, now_s: float) -> Sequence[tuple[str, float]]:
+        if not self._generations:
+            return ()
+        statuses = self.generation.sources.statuses(now_s)
+        return [(status.provider, status.age_s) for status in statuses]
 
 
 def _close_all(servers: list[asyncio.Server]) -> None:

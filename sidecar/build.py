@@ -1,11 +1,17 @@
-"""Rooms of several pieces, put together for the composition root (`sidecar.app`), which alone calls
-this.
+"""Builds what the process needs: the only module that constructs services.
+
+`build_foundation` makes what lives as long as the process. `build_generation` makes what one config
+decides, on that foundation; a changed config makes the next generation and leaves the foundation
+alone. `sidecar.app` holds both, and starts, swaps and ends them.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+from aiohttp import web
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.store import AffinityStore
@@ -14,31 +20,192 @@ from sidecar.config.providers import find_router
 from sidecar.config.redis_url import names_several_servers
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DialectRegistry
-from sidecar.domain.clock import Clock
+from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
+from sidecar.http1.dialer import Dialer
+from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
+from sidecar.listener.admin import Admin
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
+from sidecar.listener.handlers import DataHandler
+from sidecar.listener.pins import PinPages
 from sidecar.listener.policy import ListenerPolicy
+from sidecar.listener.rescue import Rescue
+from sidecar.listener.server import DataServer, is_loopback, make_admin_server
+from sidecar.proxy import Proxy
 from sidecar.routing.preferences import RankSources, Routes, configured_routes
 from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
+from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.write_coalescer import Write, WriteCoalescer
+from sidecar.selection.decisions import Decisions
+from sidecar.selection.pin_updater import PinUpdater
+from sidecar.selection.selector import ModelSelector
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.dispatch import Dispatcher
-from sidecar.upstream.registry import ProviderRegistry
+from sidecar.upstream.fetch import Fetcher
+from sidecar.upstream.latency import FirstByteAverages
+from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
-from sidecar.wire.header_policy import HeaderPolicy
+from sidecar.wire.header_names import HeaderPolicy
+
+
+class Foundation(msgspec.Struct, frozen=True):
+    """What lives as long as the process, and every generation uses."""
+
+    clock: Clock
+    latch: Latch
+    drain: Drain
+    tasks: Tasks
+    """Owner of what runs beside calls and may outlive a generation, such as a pin's update."""
+    dialects: DialectRegistry
+    metrics: Metrics
+    observers: Observers
+    store: AffinityStore
+    write: Write
+    """Sends whole messages, those of one turn of the loop together."""
+    pools: ConnectionPools
+    """By origin and TLS files: a new generation finds the connections that the old one opened."""
+    fetcher: Fetcher
+    cooling: Cooling
+    averages: FirstByteAverages
+    body_memory: BodyMemory
+
+
+class Generation(msgspec.Struct, frozen=True):
+    """What one config makes. It owns no connection and no port."""
+
+    loaded: LoadedConfig
+    handler: DataHandler
+    selector: ModelSelector
+    routes: Routes
+    sources: MetricsSources
+    closes: tuple[Callable[[], Awaitable[None]], ...]
+    """In the order in which they are to be called."""
+
+    async def aclose(self) -> None:
+        """End what still runs. For a generation whose last call has ended. Idempotent."""
+        for close in self.closes:
+            await close()
+
+
+def build_foundation(
+    config: Config,
+    environ: Mapping[str, str],
+    dialects: DialectRegistry,
+    source_ages_s: Callable[[float], Sequence[tuple[str, float]]],
+) -> Foundation:
+    """Make what outlives every config. Nothing is opened, and no task runs yet.
+
+    Args: ``environ`` says which proxies stand before providers; ``source_ages_s`` returns, for a
+        moment on the monotonic clock, each source in effect and the age of its numbers.
+    Raises: ConfigError where a proxy's URL cannot be used, or the Redis client is not installed.
+    """
+    clock = SystemClock()
+    drain = Drain(clock, in_flight_limit=config.limits.in_flight)
+    write = WriteCoalescer(drain.holders).write
+    proxies = proxy_rules(environ)
+    pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies))
+    cooling = Cooling()
+
+    def snapshot() -> ScrapeSnapshot:
+        now_s = clock.monotonic_s()
+        return ScrapeSnapshot(
+            drain.in_flight,
+            [(each.provider, each.active, each.idle) for each in pools.connections()],
+            cooling.ejected(now_s),
+            source_ages_s(now_s),
+            store.snapshot(),
+        )
+
+    metrics = Metrics(snapshot)
+    observers = Observers(metrics.observers)
+    store = build_store(config, clock, observers)
+    return Foundation(
+        clock=clock,
+        latch=Latch(),
+        drain=drain,
+        tasks=Tasks(),
+        dialects=dialects,
+        metrics=metrics,
+        observers=observers,
+        store=store,
+        write=write,
+        pools=pools,
+        fetcher=Fetcher(proxies),
+        cooling=cooling,
+        averages=FirstByteAverages(),
+        body_memory=BodyMemory(config.limits.buffered_bytes),
+    )
+
+
+def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation:
+    """Make what one config decides. The sources' tasks begin at once; the rest waits for calls.
+
+    Raises: ConfigError where the files of a provider's TLS cannot be used; nothing is left running.
+    """
+    config, clock, dialects = loaded.config, foundation.clock, foundation.dialects
+    observers, store = foundation.observers, foundation.store
+    models = ModelTable(
+        loaded.providers,
+        {alias: entry.target for alias, entry in config.model_aliases.items()},
+        unknown_uses_default=config.routing.unknown_model == "default",
+        homes=dialects.homes if loaded.is_zero_config else None,
+    )
+    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name)
+    dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
+    sources = MetricsSources(
+        config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s
+    )
+    routes = build_routes(loaded, models, sources, foundation.averages)
+    classifier = build_classifier(loaded, routes, providers, foundation)
+    may_ask = None if classifier is None else classifier.may_ask
+    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects.turns_of)
+    selector = ModelSelector(decisions, classifier, store, clock, observers)
+    pin_updater = PinUpdater(store, clock, foundation.tasks)
+    attempts = config.limits.attempts
+    proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
+    handler = DataHandler(
+        proxy,
+        models,
+        Rescue(dialects.by_name),
+        dialects,
+        foundation.drain,
+        observers,
+        clock,
+        listener_policy(config, foundation.body_memory),
+        foundation.write,
+    )
+    tasks = Tasks()
+    for index in range(len(sources)):
+        tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
+    router_closes = () if classifier is None else (classifier.aclose,)
+    closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
+    return Generation(loaded, handler, selector, routes, sources, closes)
+
+
+def build_servers(generation: Generation, foundation: Foundation) -> tuple[DataServer, web.Server]:
+    """Make the servers of the data port and of the admin port; neither listens yet."""
+    config, handler = generation.loaded.config, generation.handler
+    pins = PinPages(foundation.store.pins, may_change=config.admin.mutations)
+    admin = Admin(foundation.latch, foundation.metrics.render, is_loopback, pins)
+    data_server = DataServer(
+        handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
+    )
+    return data_server, make_admin_server(admin.handle)
 
 
 def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:
-    """The affinity store that the config names; one in Redis still has to be started.
+    """Make the affinity store that the config names; one in Redis still has to be started.
 
     Raises: ConfigError where the Redis client is not installed.
     """
     routing = config.routing
-    cache = routing.session_cache
-    is_sliding = routing.session_ttl_mode == "sliding"
+    cache, is_sliding = routing.session_cache, routing.session_ttl_mode == "sliding"
     if cache.type == "memory" or cache.url is None or names_several_servers(cache.url.reveal()):
         return MemoryStore(
             clock,
@@ -70,26 +237,22 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
 
 
 def build_routes(
-    loaded: LoadedConfig, models: ModelTable, book: MetricsSources, dispatcher: Dispatcher
+    loaded: LoadedConfig, models: ModelTable, sources: MetricsSources, averages: FirstByteAverages
 ) -> Routes:
-    """The configured routes, in effect where the config names a router model."""
+    """Make the configured routes and the numbers that rank their models."""
     config = loaded.config
     return Routes(
         configured_routes(config.routing_preferences, models.entries_of),
         models.entries_of,
-        RankSources(lambda: book.prices, lambda: book.latencies_s, dispatcher.averages.expected),
+        RankSources(lambda: sources.prices, lambda: sources.latencies_s, averages.expected),
         is_routed=find_router(config, loaded.providers) is not None,
     )
 
 
 def build_classifier(
-    loaded: LoadedConfig,
-    routes: Routes,
-    providers: ProviderRegistry,
-    clock: Clock,
-    dialects: DialectRegistry,
+    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, foundation: Foundation
 ) -> RouteClassifier | None:
-    """Asks the router model; None where the config names none."""
+    """Make what asks the router model; None where the config names no router model."""
     config = loaded.config
     provider = find_router(config, loaded.providers)
     if provider is None:
@@ -102,11 +265,17 @@ def build_classifier(
         template=config.routing.prompt_template,
     )
     ask = RouterClient(providers.clients[provider.name], policy.model).ask
-    return RouteClassifier(ask, routes.configured, policy, clock.monotonic_s, dialects.turns_of)
+    return RouteClassifier(
+        ask,
+        routes.configured,
+        policy,
+        foundation.clock.monotonic_s,
+        foundation.dialects.turns_of,
+    )
 
 
-def listener_policy(config: Config) -> ListenerPolicy:
-    """What the data port lets in."""
+def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
+    """Return what the data port lets in."""
     cache = config.routing.session_cache
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
     return ListenerPolicy(
@@ -115,11 +284,7 @@ def listener_policy(config: Config) -> ListenerPolicy:
             tenant_header=cache.tenant_header.lower() if cache.tenant_header else None,
             propagate=frozenset(name.lower() for name in config.propagate),
         ),
-        intake=BodyReader(
-            BodyMemory(config.limits.buffered_bytes),
-            config.limits.body_bytes,
-            config.timeouts.request_body_s,
-        ),
+        intake=BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
@@ -127,7 +292,7 @@ def listener_policy(config: Config) -> ListenerPolicy:
 
 
 def proxy_rules(environ: Mapping[str, str]) -> ProxyRules:
-    """Which proxies stand before providers. Raises: ConfigError."""
+    """Return which proxies stand before providers. Raises: ConfigError."""
     try:
         return ProxyRules.from_environment(environ)
     except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NewType, final
 
@@ -11,6 +11,17 @@ from sidecar.domain.ids import TraceContext
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 """Header fields as they stood on the wire: order, repetition and the case of names kept."""
+
+InboundLines = Mapping[str, Sequence[bytes]]
+r"""The app's header lines that may go to a provider, ``Name: value\r\n`` with the app's own
+spelling, by groups; a group without a line is absent.
+
+``common``: any provider: content and accept headers, user-agent, idempotency-key, x-stainless-*,
+and what the config's ``propagate`` names. ``openai``, ``anthropic``: providers of that header
+family. ``openai_account``, ``anthropic_account``, ``credentials``: such providers with
+``passthrough_auth``. ``accept_encoding``: providers with ``accept_encoding: passthrough``.
+``baggage``: any provider, where ``propagate`` allows it.
+"""
 
 
 DialectName = NewType("DialectName", str)
@@ -112,88 +123,6 @@ class BodyFacts:
 
 @final
 @dataclass(init=False, unsafe_hash=True)
-class InboundHeaders:
-    r"""The app's header fields, walked once and sorted by what becomes of them.
-
-    Source: made by `wire.headers.read_headers`. Lines are ``Name: value\r\n`` with the app's own
-        spelling.
-    """
-
-    common: Final[Sequence[bytes]]
-    """Lines for any provider: content and accept headers, user-agent, idempotency-key,
-    x-stainless-*, ``propagate``.
-    """
-    openai_family: Final[Sequence[bytes]]
-    """Lines for OpenAI and compatible providers only."""
-    anthropic_family: Final[Sequence[bytes]]
-    """Lines for Anthropic only."""
-    openai_account: Final[Sequence[bytes]]
-    """``openai-organization`` and ``openai-project``: only with ``passthrough_auth``."""
-    anthropic_account: Final[Sequence[bytes]]
-    """``anthropic-workspace-id``: only with ``passthrough_auth``."""
-    credentials: Final[Sequence[bytes]]
-    """``authorization`` and ``x-api-key`` lines: only with ``passthrough_auth``."""
-    accept_encoding: Final[Sequence[bytes]]
-    """For providers with ``accept_encoding: passthrough``."""
-    baggage: Final[Sequence[bytes]]
-    """Only where ``propagate`` allows it."""
-    has_anthropic_version: Final[bool]
-    content_encoding: Final[bytes]
-    """The request body's coding, lower case; empty for identity."""
-    request_ids: Final[Sequence[bytes]]
-    traceparents: Final[Sequence[bytes]]
-    tracestates: Final[Sequence[bytes]]
-    sessions: Final[Sequence[tuple[str, bytes]]]
-    """(lower-case name, value) of every header in ``routing.session_headers`` that is present."""
-    tenants: Final[Sequence[bytes]]
-    patience: Final[Sequence[tuple[str, bytes]]]
-    """(lower-case name, value) of the headers by which an app says how long it will wait."""
-    has_origin: Final[bool]
-    is_upgrade: Final[bool]
-
-    def __init__(
-        self,
-        common: Sequence[bytes] = (),
-        openai_family: Sequence[bytes] = (),
-        anthropic_family: Sequence[bytes] = (),
-        openai_account: Sequence[bytes] = (),
-        anthropic_account: Sequence[bytes] = (),
-        credentials: Sequence[bytes] = (),
-        accept_encoding: Sequence[bytes] = (),
-        baggage: Sequence[bytes] = (),
-        has_anthropic_version: bool = False,
-        content_encoding: bytes = b"",
-        request_ids: Sequence[bytes] = (),
-        traceparents: Sequence[bytes] = (),
-        tracestates: Sequence[bytes] = (),
-        sessions: Sequence[tuple[str, bytes]] = (),
-        tenants: Sequence[bytes] = (),
-        patience: Sequence[tuple[str, bytes]] = (),
-        has_origin: bool = False,
-        is_upgrade: bool = False,
-    ) -> None:
-        self.common = common
-        self.openai_family = openai_family
-        self.anthropic_family = anthropic_family
-        self.openai_account = openai_account
-        self.anthropic_account = anthropic_account
-        self.credentials = credentials
-        self.accept_encoding = accept_encoding
-        self.baggage = baggage
-        self.has_anthropic_version = has_anthropic_version
-        self.content_encoding = content_encoding
-        self.request_ids = request_ids
-        self.traceparents = traceparents
-        self.tracestates = tracestates
-        self.sessions = sessions
-        self.tenants = tenants
-        self.patience = patience
-        self.has_origin = has_origin
-        self.is_upgrade = is_upgrade
-
-
-@final
-@dataclass(init=False, unsafe_hash=True)
 class Call:
     """One call of the app, as facts. The body is bytes and is never changed.
 
@@ -204,7 +133,7 @@ class Call:
     method: Final[str]
     query: Final[str]
     """With its question mark, or empty; carried on as it came."""
-    headers: Final[InboundHeaders]
+    headers: Final[InboundLines]
     body: Final[bytes]
     facts: Final[BodyFacts]
     request_id: Final[str]
@@ -223,7 +152,7 @@ class Call:
         endpoint: Endpoint,
         method: str,
         query: str,
-        headers: InboundHeaders,
+        headers: InboundLines,
         body: bytes,
         facts: BodyFacts,
         request_id: str,

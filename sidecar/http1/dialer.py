@@ -130,9 +130,7 @@ async def _open_tunnel(sock: socket.socket, proxy: ForwardProxy, origin: Origin)
         if not data:
             raise ProxyRefused(f"the proxy {proxy.place} closed the connection")
         head += data
-    start, _, _ = head.partition(b"\r\n")
-    version, _, rest = start.partition(b" ")
-    status = int(rest[:3]) if rest[:3].isdigit() and version in (b"HTTP/1.1", b"HTTP/1.0") else 0
+    status = _status_of(head)
     if status == _PROXY_AUTHENTICATION_REQUIRED:
         raise ProxyRefused(
             f"the proxy {proxy.place} wants other credentials (407): see HTTPS_PROXY"
@@ -142,6 +140,13 @@ async def _open_tunnel(sock: socket.socket, proxy: ForwardProxy, origin: Origin)
     if not head.endswith(b"\r\n\r\n"):
         # Behind a tunnel's head only the origin could speak, and in TLS the client speaks first.
         raise ProxyRefused(f"the proxy {proxy.place} answered nonsense")
+
+
+def _status_of(head: bytes) -> int:
+    """Return the status of a response's head, 0 where it is not HTTP/1."""
+    version, _, rest = head.partition(b"\r\n")[0].partition(b" ")
+    is_http = version in (b"HTTP/1.1", b"HTTP/1.0") and rest[:3].isdigit()
+    return int(rest[:3]) if is_http else 0
 
 
 def _is_address(host: str) -> bool:

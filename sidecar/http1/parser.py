@@ -186,8 +186,7 @@ class ResponseParser:
         for name, value in fields:
             length = len(name)
             if length == 10 and name.lower() == b"keep-alive":
-                hint = _IDLE_HINT.search(value)
-                response.keep_alive_s = int(hint[1]) if hint is not None else None
+                response.keep_alive_s = _keep_alive_s(value)
             elif length == 14 and name.lower() == b"content-length":
                 response.content_length = int(value)
             elif (
@@ -197,3 +196,8 @@ class ResponseParser:
             ):
                 # A coding that we cannot undo, on a hop that ends here.
                 self.complaint = "a transfer coding other than chunked"
+
+
+def _keep_alive_s(value: bytes) -> int | None:
+    hint = _IDLE_HINT.search(value)
+    return int(hint[1]) if hint is not None else None

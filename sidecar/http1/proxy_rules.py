@@ -89,23 +89,29 @@ def _proxy(name: str, value: str) -> ForwardProxy:
 def _matches(rule: str, host: str, port: int) -> bool:
     if rule == "*":
         return True
-    pattern, has_port, wanted_port = rule.rpartition(":")
-    if has_port and wanted_port.isdigit() and (":" not in pattern or pattern.endswith("]")):
-        if int(wanted_port) != port:
-            return False
-        rule = pattern
-    rule = rule.strip("[]")
+    pattern, rule_port = _parted(rule)
+    if rule_port is not None and rule_port != port:
+        return False
+    pattern = pattern.strip("[]")
     address = _address(host)
     if address is not None:
         try:
-            return address in ipaddress.ip_network(rule, strict=False)
+            return address in ipaddress.ip_network(pattern, strict=False)
         except ValueError:
             return False
-    suffix = rule.removeprefix("*").strip(".")
+    suffix = pattern.removeprefix("*").strip(".")
     if not suffix:
         return False
-    is_itself = host == suffix and not rule.startswith((".", "*"))
+    is_itself = host == suffix and not pattern.startswith((".", "*"))
     return is_itself or host.endswith(f".{suffix}")
+
+
+def _parted(rule: str) -> tuple[str, int | None]:
+    """Part a rule from its port. An IPv6 address has one only behind brackets."""
+    pattern, _, port = rule.rpartition(":")
+    if port.isdecimal() and pattern and (":" not in pattern or pattern.endswith("]")):
+        return pattern, int(port)
+    return rule, None
 
 
 def _is_loopback(host: str) -> bool:

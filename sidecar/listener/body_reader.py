@@ -8,7 +8,6 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from sidecar.domain.call import InboundHeaders
 from sidecar.domain.errors import (
     BodyTooLarge,
     DownstreamError,
@@ -34,14 +33,15 @@ class BodyReader:
         self.body_bytes = body_bytes
         self.body_s = body_s
 
-    def read_nowait(self, request: Request, headers: InboundHeaders) -> bytes | None:
+    def read_nowait(self, request: Request, content_encoding: bytes) -> bytes | None:
         """The body if all of it came with the head, as it mostly does; None where it must be waited
         for.
 
-        Whoever gets it gives its length back to the budget.
+        Whoever gets it gives its length back to the budget. Args: ``content_encoding`` is empty
+        where the body is not compressed.
         Raises: UnsupportedEncoding, BodyTooLarge.
         """
-        if headers.content_encoding:
+        if content_encoding:
             raise UnsupportedEncoding(
                 "the request body must not be compressed: send it with content-encoding identity"
             )

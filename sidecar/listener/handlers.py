@@ -18,7 +18,6 @@ from sidecar.domain.call import (
     BodyFacts,
     Call,
     Endpoint,
-    InboundHeaders,
     Operation,
 )
 from sidecar.domain.clock import Clock
@@ -44,14 +43,15 @@ from sidecar.listener.rescue import Rescue
 from sidecar.listener.response_writer import ResponseWriter
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain
-from sidecar.wire.headers import (
+from sidecar.wire.own_headers import decision_lines, models_lines, probe_lines
+from sidecar.wire.request_headers import (
+    RequestHeaders,
     client_timeout_s_of,
     read_headers,
     request_id_of,
     session_id_of,
     tenant_of,
 )
-from sidecar.wire.own_headers import decision_lines, models_lines, probe_lines
 from sidecar.wire.trace_context import trace_context_of
 
 _PROBES: Final = frozenset({"/", "/api/hello"})
@@ -124,7 +124,7 @@ class DataHandler:
         request_id = ""
         try:
             headers = read_headers(request.raw_headers, self._policy.headers)
-            request_id = request_id_of(headers)
+            request_id = request_id_of(headers.request_ids)
             if headers.has_origin or headers.is_upgrade or not request.keep_alive:
                 self._check(request, headers, down)
             arrival = RequestHead(request, path, mark + query, headers, request_id, admitted_s)
@@ -168,7 +168,7 @@ class DataHandler:
         held_bytes = 0
         intake = self._policy.intake
         try:
-            body = intake.read_nowait(arrival.request, arrival.headers)
+            body = intake.read_nowait(arrival.request, arrival.headers.content_encoding)
             if body is None:
                 body = await intake.read(arrival.request)
             held_bytes = len(body)
@@ -187,7 +187,7 @@ class DataHandler:
         if tenant is None and headers.tenants:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
-        if tenant is None and policy.headers.tenant_header is not None:
+        if tenant is None and policy.headers.tenant_name is not None:
             if session_id is not None:
                 self._observers.emit(_NO_TENANT)
             session_id = None  # an unknown tenant's sessions must not share the keys of nobody's
@@ -195,7 +195,7 @@ class DataHandler:
             endpoint=endpoint,
             method=arrival.request.method,
             query=arrival.query,
-            headers=headers,
+            headers=headers.lines,
             body=body,
             facts=self._dialects.by_name[endpoint.dialect].peek(body)
             if provider is None
@@ -205,7 +205,7 @@ class DataHandler:
             admitted_s=arrival.admitted_s,
             session_id=session_id,
             tenant=tenant,
-            client_timeout_s=client_timeout_s_of(headers) if headers.patience else None,
+            client_timeout_s=client_timeout_s_of(headers) if headers.client_timeouts else None,
             passthrough_provider=provider,
         )
 
@@ -276,7 +276,7 @@ class DataHandler:
                 return provider
         return None
 
-    def _check(self, request: Request, headers: InboundHeaders, down: ResponseWriter) -> None:
+    def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:
         """Refuse web pages of no allowed origin, WebSockets, and heads without a version.
 
         Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
@@ -326,4 +326,4 @@ def _request_id_of(request: Request) -> str:
     values = [
         value.encode(errors="surrogateescape") for value in request.header_values("x-request-id")
     ]
-    return request_id_of(InboundHeaders(request_ids=values))
+    return request_id_of(values)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
-from sidecar.domain.call import InboundHeaders
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.request import Request
-from sidecar.wire.header_policy import HeaderPolicy
+from sidecar.wire.header_names import HeaderPolicy
+from sidecar.wire.request_headers import RequestHeaders
 
 
 @final
@@ -48,7 +48,7 @@ class RequestHead:
     path: Final[str]
     query: Final[str]
     """With its question mark, or empty."""
-    headers: Final[InboundHeaders]
+    headers: Final[RequestHeaders]
     request_id: Final[str]
     admitted_s: Final[float]
 
@@ -57,7 +57,7 @@ class RequestHead:
         request: Request,
         path: str,
         query: str,
-        headers: InboundHeaders,
+        headers: RequestHeaders,
         request_id: str,
         admitted_s: float,
     ) -> None:

@@ -151,6 +151,16 @@ class DataServer(web.Server):
         assert isinstance(connection, _PlainConnection)
         return await connection.serve(self._handler, request)
 
+    def swap(self, handler: Handler, on_parse_error: ParseErrorHandler) -> None:
+        """Let another handler serve all requests that come from now on, on open connections too."""
+        self._handler = handler
+        self._on_parse_error = on_parse_error
+        for connection in self.connections:
+            if isinstance(connection, TimedConnection):
+                connection.on_parse_error = on_parse_error
+            if isinstance(connection, Connection):
+                connection.handler = handler
+
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""
         kind = _PlainConnection if self._is_plain else Connection

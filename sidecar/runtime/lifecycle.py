@@ -98,6 +98,8 @@ class Drain:
         self._clock = clock
         self._limit = in_flight_limit
         self._holders: set[asyncio.Task[Any]] = set()
+        self._watches: list[tuple[set[asyncio.Task[Any]], asyncio.Future[None]]] = []
+        """Holders whose release is still waited for, and who waits."""
         self._refusing = False
         self.has_ended = False
         """Whether the calls that were still in flight have been cancelled."""
@@ -134,6 +136,26 @@ class Drain:
     def release(self, holder: asyncio.Task[Any]) -> None:
         """Give the permit back. Idempotent."""
         self._holders.discard(holder)
+        if self._watches:
+            self._report_release(holder)
+
+    def watch(self) -> asyncio.Future[None]:
+        """Return a future that is done once each permit held now was given back, whatever is
+        admitted meanwhile, to the same tasks too.
+        """
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._holders:
+            self._watches.append((set(self._holders), ended))
+        else:
+            ended.set_result(None)
+        return ended
+
+    def _report_release(self, holder: asyncio.Task[Any]) -> None:
+        for left, ended in self._watches:
+            left.discard(holder)
+            if not left and not ended.done():
+                ended.set_result(None)
+        self._watches = [watch for watch in self._watches if watch[0]]
 
     async def run(self, *, quiet_s: float, grace_s: float) -> None:
         """Keep serving until nothing has been in flight for ``quiet_s``, or until the grace is

@@ -64,8 +64,8 @@ class Decisions:
     """Makes decisions from facts.
 
     Args: ``is_cooling`` tells whether a candidate is left alone for the moment; ``may_ask`` whether
-        the router model would be asked at a time (monotonic seconds); ``turns_of`` reads a call's
-        conversation.
+        the router model would be asked at a time (monotonic seconds), None: there is none;
+        ``turns_of`` reads a call's conversation.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Decisions:
         routes: Routes,
         clock: Clock,
         is_cooling: Callable[[Candidate], bool],
-        may_ask: Callable[[float], bool],
+        may_ask: Callable[[float], bool] | None,
         turns_of: TurnsOf,
     ) -> None:
         self._models = models
@@ -236,8 +236,8 @@ class Decisions:
         call = situation.call
         if not pin.provisional or call.endpoint.operation is not Operation.GENERATE:
             return False
-        if not self._may_ask(call.admitted_s):
-            return False  # its opinion would be missed once more
+        if self._may_ask is None or not self._may_ask(call.admitted_s):
+            return False  # the router model's opinion would be missed once more
         return all(turn.role != "assistant" for turn in self._turns_of(call))
 
     def _is_listed(self, pin: Binding, routes: tuple[Route, ...]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sidecar.dialects.base import Dialect
-from sidecar.domain.call import Call, InboundHeaders
+from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
@@ -118,7 +118,7 @@ def _chat_call(
         endpoint=dialect.endpoints[0],
         method="POST",
         query="",
-        headers=InboundHeaders(),
+        headers={},
         body=body,
         facts=dialect.peek(body),
         request_id=mint_request_id(),

@@ -13,7 +13,6 @@ from urllib.parse import quote
 import msgspec
 
 from sidecar.config.address import is_header_value
-from sidecar.config.conventions import HeaderFamily
 from sidecar.config.providers import Provider
 from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
@@ -142,7 +141,8 @@ class HeaderLines:
         self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """Names whose lines, the app's or ours, are dropped: the config sets them."""
         conventions = provider.conventions
-        self._is_anthropic = conventions.header_family is HeaderFamily.ANTHROPIC
+        self._family = conventions.header_family.value
+        """The group of the app's header lines that providers of this family may see."""
         self._version_lines = {
             name: line.encode() for name, line in conventions.version_lines.items()
         }
@@ -152,21 +152,17 @@ class HeaderLines:
 
     def for_call(self, call: Call) -> list[bytes]:
         """Return all lines of an attempt but Host and Content-Length."""
-        headers = call.headers
-        lines = [*headers.common]
-        if self._is_anthropic:
-            lines += headers.anthropic_family
-            if not headers.has_anthropic_version:
-                version = self._version_lines.get(call.endpoint.dialect)
-                if version is not None:
-                    lines.append(version)
-        else:
-            lines += headers.openai_family
+        headers, family = call.headers, self._family
+        lines = [*headers.get("common", ()), *headers.get(family, ())]
+        version = self._version_lines.get(call.endpoint.dialect)
+        if version is not None and not _has_line_of_name(lines, version):
+            lines.append(version)
         if self._passthrough_auth:
-            lines += headers.credentials
-            lines += headers.anthropic_account if self._is_anthropic else headers.openai_account
-        lines += headers.accept_encoding if self._accept_encoding_passthrough else (_IDENTITY,)
-        lines += headers.baggage
+            lines += headers.get("credentials", ())
+            lines += headers.get(f"{family}_account", ())
+        passed = headers.get("accept_encoding", ())
+        lines += passed if self._accept_encoding_passthrough else (_IDENTITY,)
+        lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace))
@@ -175,6 +171,12 @@ class HeaderLines:
                 line for line in lines if line[: line.index(b":")].lower() not in self._replaced
             ]
         return [*self.own, *lines]
+
+
+def _has_line_of_name(lines: list[bytes], line: bytes) -> bool:
+    """Whether there is a line of the same header name as another line's."""
+    name = line[: line.index(b":") + 1].lower()
+    return any(each[: len(name)].lower() == name for each in lines)
 
 
 def _starts(provider: Provider) -> dict[str, bytes]:

@@ -49,9 +49,19 @@ _OUTCOME_OF_RESULT: Final = {
 class Dispatcher:
     """Sends calls to candidates, and remembers how the candidates did."""
 
-    def __init__(self, registry: ProviderRegistry, clock: Clock, observers: Observers) -> None:
-        self.cooling = Cooling()
-        self.averages = FirstByteAverages()
+    def __init__(
+        self,
+        registry: ProviderRegistry,
+        clock: Clock,
+        observers: Observers,
+        cooling: Cooling,
+        averages: FirstByteAverages,
+    ) -> None:
+        """Args: ``cooling`` and ``averages`` may be shared with the dispatcher of another config:
+        what was learnt of a candidate stays true when the config changes.
+        """
+        self.cooling = cooling
+        self.averages = averages
         self._clients = registry.clients
         self._clock = clock
         self._monotonic_s = clock.monotonic_s

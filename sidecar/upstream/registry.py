@@ -53,12 +53,10 @@ class ConnectionPools:
 
         Raises: ConfigError where the provider's certificates or keys cannot be used.
         """
-        server = provider.server
-        origin = Origin(server.scheme, server.host, server.port, server.server_name)
-        key = origin, server.tls_files
+        key = origin, _ = _pool_key(provider)
         pool = self._pools.get(key)
         if pool is None:
-            context = self._context(provider) if server.scheme == "https" else None
+            context = self._context(provider) if provider.server.scheme == "https" else None
             pool = Pool(origin, ssl_context=context, write=self._write, dialer=self._dialer)
             self._pools[key] = pool
             self._first_entries[key] = provider.name
@@ -68,6 +66,18 @@ class ConnectionPools:
         """Count the connections of each pool, under the name of the first entry that needed it."""
         for key, pool in self._pools.items():
             yield Connections(self._first_entries[key], pool.active, pool.idle)
+
+    async def close_all_but(self, providers: Iterable[Provider]) -> None:
+        """Close the pools, and let go of the TLS contexts, that none of ``providers`` needs."""
+        needed = {_pool_key(provider) for provider in providers}
+        unused = [key for key in self._pools if key not in needed]
+        pools = [self._pools.pop(key) for key in unused]
+        for key in unused:
+            del self._first_entries[key]
+        for files in set(self._contexts) - {files for _, files in needed}:
+            del self._contexts[files]
+        for pool in pools:
+            await pool.aclose()
 
     async def aclose(self) -> None:
         """Close every pool, then the resolver behind them."""
@@ -96,6 +106,12 @@ class ConnectionPools:
                     [f"provider {provider.name}: its tls files cannot be used: {reason}"]
                 ) from error
         return context
+
+
+def _pool_key(provider: Provider) -> tuple[Origin, TlsFiles]:
+    server = provider.server
+    origin = Origin(server.scheme, server.host, server.port, server.server_name)
+    return origin, server.tls_files
 
 
 class ProviderRegistry:

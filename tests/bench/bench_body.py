@@ -11,8 +11,9 @@ from functools import partial
 
 from sidecar.dialects.request import REQUEST_BODY
 from sidecar.wire.body import patch_body
-from sidecar.wire.header_policy import HeaderPolicy
-from sidecar.wire.headers import read_headers, request_head, response_lines, session_id_of
+from sidecar.wire.header_names import HeaderPolicy
+from sidecar.wire.headers import request_head, response_lines
+from sidecar.wire.request_headers import read_headers, session_id_of
 from sidecar.wire.trace_context import trace_context_of, trace_lines
 
 REQUEST = [
@@ -108,7 +109,7 @@ def main() -> None:
     )
     print(f"trace_lines                    {microseconds(lambda: trace_lines(trace)):9.1f} us")
     print(
-        f"request_head                   {microseconds(lambda: request_head('POST', '/v1/x', 'h', headers.common, 9)):9.1f} us"
+        f"request_head                   {microseconds(lambda: request_head('POST', '/v1/x', 'h', headers.lines['common'], 9)):9.1f} us"
     )
     print(
         f"response_lines {len(RESPONSE):>9} lines {microseconds(lambda: response_lines(RESPONSE)):9.1f} us"

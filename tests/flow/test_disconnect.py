@@ -48,14 +48,13 @@ class _Left:
     """What is open in this process beside the calls of a test: to be the same before and after."""
 
     def __init__(self, app: App) -> None:
-        assert app._pools is not None
-        (self.pool,) = app._pools._pools.values()
+        (self.pool,) = app.foundation.pools._pools.values()
         self.app = app
         self.before = self.now()
 
     def now(self) -> tuple[int, int, int, int, int]:
         """Tasks, sockets, permits, connections at work, connections kept."""
-        held = self.app._drain.in_flight, self.pool.active, self.pool.idle
+        held = self.app.foundation.drain.in_flight, self.pool.active, self.pool.idle
         return len(asyncio.all_tasks()), _open_sockets(), *held
 
     async def settled(self) -> tuple[int, int, int, int, int]:

@@ -44,7 +44,8 @@ async def test_one_model_fails_and_no_call_does(wish, stream):
 
 async def test_a_stream_that_does_not_begin_in_time_goes_on():
     """`first_byte_s` is for streams; a call that is not streamed waits."""
-    async with routed(routing_preferences=[ROUTE], timeouts={"first_byte_s": 0.2}) as sidecar:
+    impatient = {GPT: {"timeouts": {"first_byte_s": 0.2}}}
+    async with routed(impatient, routing_preferences=[ROUTE]) as sidecar:
         sidecar.provider.script.always("hang", model="gpt-4o")
         reply = await sidecar.ask(TEXT, stream=True)
         attempts = await sidecar.metrics("upstream_attempts_total")
@@ -163,15 +164,11 @@ async def test_a_model_that_refuses_fast_does_not_become_fastest():
     """A hundred refusals in a millisecond each are a hundred slow calls."""
     preferences = [{**ROUTE, "models": [MINI, GPT], "selection_policy": {"prefer": "fastest"}}]
     async with routed(routing_preferences=preferences) as sidecar:
-        assert sidecar.app._routes is not None
-        sidecar.app._routes._roll = lambda: 1.0
+        sidecar.app.generation.routes._roll = lambda: 1.0
         sidecar.provider.script.always("429", model="gpt-4o-mini")
         sidecar.provider.script.always("slow delay=0.01", model="gpt-4o")
         replies = [await sidecar.ask(f"{TEXT} {number}", stream=True) for number in range(100)]
-        assert sidecar.app._dispatcher is not None
-        sidecar.app._dispatcher.cooling = (
-            cooling.Cooling()
-        )  # that it cools is another test's business
+        sidecar.app.foundation.cooling.cooldowns.clear()  # that it cools is another test's business
         sidecar.provider.script.clear()
         last = await sidecar.ask(TEXT, stream=True)
 

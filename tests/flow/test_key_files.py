@@ -8,6 +8,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from tests.support.faults import Fault
 from tests.support.routed import PREFERENCES, Routed, routed
 from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
 
@@ -88,19 +89,24 @@ async def test_calls_that_left_with_the_old_key_do_not_eject_the_new_one(tmp_pat
     key = tmp_path / "key"
     key.write_text("old")
     async with ScriptedProvider() as provider:
-        provider.script.always("401 delay=0.2", model="gpt-4o")
-        provider.script.next("401", model="gpt-4o")
+        early, late = asyncio.Event(), asyncio.Event()
+        provider.script.always(Fault(status=401, hold=late), model="gpt-4o")
+        provider.script.next(Fault(status=401, hold=early), model="gpt-4o")
         entries = _entries(provider.url, key)
         async with routed(**ALONE, model_providers=entries) as sidecar:
             key.write_text("new")
             async with asyncio.TaskGroup() as group:
-                late = [group.create_task(sidecar.ask(model="gpt-4o")) for _ in range(4)]
+                burst = [group.create_task(sidecar.ask(model="gpt-4o")) for _ in range(4)]
+                await provider.wait_for_requests(4)
+                early.set()
+                await asyncio.wait(burst, return_when=asyncio.FIRST_COMPLETED)
+                late.set()
             sent = {request.header("authorization") for request in provider.requests}
             async with asyncio.timeout(LIMIT_S):
                 while await sidecar.metrics("ejected"):
                     await asyncio.sleep(0.02)  # sleep: the file is read beside the calls
 
-    assert ({401}, {"Bearer old"}) == ({task.result().status for task in late}, sent)
+    assert ({401}, {"Bearer old"}) == ({task.result().status for task in burst}, sent)
 
 
 async def test_the_router_models_key_is_read_again(tmp_path):

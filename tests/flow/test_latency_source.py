@@ -54,13 +54,12 @@ async def prometheus(port: int, target_port: int, folder: Path) -> AsyncIterator
 
 async def _until_told(sidecar: Routed) -> dict[str, float]:
     """The latencies, once both models have one."""
-    assert sidecar.app._sources is not None
     async with asyncio.timeout(LIMIT_S):
-        while len(sidecar.app._sources.latencies_s) < 2:
+        while len(sidecar.app.generation.sources.latencies_s) < 2:
             await asyncio.sleep(
                 0.05
             )  # sleep: Prometheus scrapes, and the sidecar asks, by the clock
-    return dict(sidecar.app._sources.latencies_s)
+    return dict(sidecar.app.generation.sources.latencies_s)
 
 
 async def test_the_fastest_model_is_the_one_that_prometheus_says(tmp_path):
@@ -74,8 +73,7 @@ async def test_the_fastest_model_is_the_one_that_prometheus_says(tmp_path):
         "refresh_interval": 1,
     }  # fmt: skip
     async with routed(routing_preferences=preferences, model_metrics_sources=[source]) as sidecar:
-        assert sidecar.app._routes is not None
-        sidecar.app._routes._roll = lambda: 1.0
+        sidecar.app.generation.routes._roll = lambda: 1.0
         before = await sidecar.ask("Make this long text short")
         sidecar.provider.script.always("slow delay=0.3", model="gpt-4o")
         for model in ("gpt-4o", "gpt-4o-mini"):

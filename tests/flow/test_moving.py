@@ -84,8 +84,7 @@ async def two(
 
 def warm_up(sidecar: Routed) -> None:
     """As if what cools had cooled long enough."""
-    assert sidecar.app._dispatcher is not None
-    sidecar.app._dispatcher.cooling.cooldowns.clear()
+    sidecar.app.foundation.cooling.cooldowns.clear()
 
 
 async def served_by(sidecar: Routed, **more: Any) -> str | None:

@@ -172,7 +172,7 @@ async def test_an_app_that_leaves_in_mid_stream_is_billed_for_what_came(tmp_path
         )
         await reader.readuntil(b": ping")
         writer.transport.abort()
-        while app._drain.in_flight:
+        while app.foundation.drain.in_flight:
             await asyncio.sleep(
                 0.01
             )  # sleep: nobody is told when a call that was cancelled has ended

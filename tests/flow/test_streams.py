@@ -153,7 +153,7 @@ async def ask_and_break(
     Without that, a sidecar that sees events and death in one read could rightly answer with an
     error status.
     """
-    gate, model = asyncio.Event(), failing.model_of(path, "slow")
+    gate, model = asyncio.Event(), failing.model_of(path, "idle")
     fault = msgspec.structs.replace(parse_fault(wish), hold=gate, hold_after_events=3)
     provider.script.next(fault, model=model)
     reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
@@ -228,7 +228,7 @@ async def test_the_sdks_raise(
     kind: str,
 ) -> None:
     """Whatever way a stream dies, the SDK raises; it never ends as if all were well."""
-    model = failing.model_of(path, "slow")
+    model = failing.model_of(path, "idle")
     shared_provider.script.next(wish, model=model)
     async with open_sdks(failing_sidecar.data_url, kind) as sdks:
         method: Any = {

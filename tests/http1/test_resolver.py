@@ -1,4 +1,4 @@
-"""Names: asked once, kept for seconds, outlived by an outage of the name server."""
+"""Names: looked up once, kept for seconds, outlived by an outage of the name server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def at(address: str) -> AddressInfo:
 
 
 class NameServer:
-    """Answers with what a test says; counts who asks."""
+    """Finds what a test says; remembers each lookup."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
@@ -47,7 +47,7 @@ async def resolver(names: NameServer) -> AsyncIterator[Resolver]:
     await made.aclose()
 
 
-async def test_an_answer_is_kept(names, resolver):
+async def test_addresses_are_kept(names, resolver):
     """The second connection costs no lookup; another port is another question."""
     assert [at("10.0.0.1")] == await resolver.addresses("a.example", 443)
     assert [at("10.0.0.1")] == await resolver.addresses("a.example", 443)
@@ -56,7 +56,7 @@ async def test_an_answer_is_kept(names, resolver):
     assert [("a.example", 443), ("a.example", 80)] == names.asked
 
 
-async def test_a_change_is_followed_once_the_answer_is_old(names, resolver, monkeypatch):
+async def test_a_change_is_followed_once_the_addresses_are_old(names, resolver, monkeypatch):
     """After seconds, not minutes."""
     await resolver.addresses("a.example", 443)
     names.answer = [at("10.0.0.2")]
@@ -65,7 +65,7 @@ async def test_a_change_is_followed_once_the_answer_is_old(names, resolver, monk
     assert [at("10.0.0.2")] == await resolver.addresses("a.example", 443)
 
 
-async def test_who_asks_together_asks_once(names, resolver):
+async def test_callers_that_ask_together_share_a_lookup(names, resolver):
     """A burst of first connections is one lookup, and one caller's leaving ends it for nobody
     else.
     """
@@ -85,7 +85,7 @@ async def test_who_asks_together_asks_once(names, resolver):
 
 @pytest.mark.parametrize("answer", [socket.gaierror(-3, "try again"), TimeoutError(), []])
 async def test_a_failing_name_server_is_outlived(names, resolver, monkeypatch, answer):
-    """The last good answer serves on; the server is asked again by the next connection."""
+    """The last addresses serve on; the server is asked again by the next connection."""
     await resolver.addresses("a.example", 443)
     monkeypatch.setattr(room, "FRESH_S", 0.0)
     names.answer = answer
@@ -96,7 +96,7 @@ async def test_a_failing_name_server_is_outlived(names, resolver, monkeypatch, a
 
 
 async def test_a_slow_name_server_is_not_waited_for(names, resolver, monkeypatch):
-    """Where an older answer is at hand; the lookup goes on and its answer is there for the next
+    """Where older addresses are at hand; the lookup goes on and its result is there for the next
     connection.
     """
     await resolver.addresses("a.example", 443)
@@ -120,7 +120,7 @@ async def test_a_name_that_was_never_known_is_an_error(names, resolver, answer):
         await resolver.addresses("a.example", 443)
 
 
-async def test_an_answer_that_is_too_old_is_forgotten(names, resolver, monkeypatch):
+async def test_addresses_that_are_too_old_are_forgotten(names, resolver, monkeypatch):
     """An hour without a name server is not an outage any more."""
     await resolver.addresses("a.example", 443)
     monkeypatch.setattr(room, "FRESH_S", 0.0)
@@ -142,7 +142,7 @@ async def test_the_system_knows_localhost():
 async def test_a_name_that_nobody_knows_fails_its_callers_and_is_no_incident(
     names, resolver, caplog
 ):
-    """Every caller is told; the log is not filled with tracebacks of a misspelt host."""
+    """Every caller gets the error; the log is not filled with tracebacks of a misspelt host."""
     names.answer = socket.gaierror(-2, "Name or service not known")
     for _ in range(2):
         with pytest.raises(socket.gaierror, match="not known"):

@@ -1,4 +1,4 @@
-"""However an answer is cut into segments, it is the same answer. No socket, no running loop."""
+"""However a response is cut into segments, it is the same response. No socket, no running loop."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def answers(draw: st.DrawFn) -> tuple[bytes, int, list[tuple[bytes, bytes]], byt
 
 
 @given(answers(), st.data())
-def test_any_segmentation_gives_the_same_answer(answer, data):
+def test_any_segmentation_gives_the_same_response(answer, data):
     """Status, reason, fields, body and the fate of the connection do not depend on where segments
     end.
     """
@@ -171,8 +171,8 @@ def test_any_segmentation_gives_the_same_answer(answer, data):
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6))
-def test_arbitrary_bytes_end_in_an_answer_or_an_upstream_error(segments):
-    """Whatever a provider sends, nothing but the documented errors comes out, and a broken
+def test_arbitrary_bytes_end_in_a_response_or_an_upstream_error(segments):
+    """Whatever an upstream sends, nothing but the documented errors comes out, and a broken
     connection is never kept.
     """
     with dialogue() as line:
@@ -183,7 +183,7 @@ def test_arbitrary_bytes_end_in_an_answer_or_an_upstream_error(segments):
 
 
 @given(answers(), st.data())
-def test_damaged_answers_end_in_an_answer_or_an_upstream_error(answer, data):
+def test_damaged_responses_end_in_a_response_or_an_upstream_error(answer, data):
     """One byte changed or lost at the end: still only documented ends."""
     said = bytearray(answer[0])
     said[data.draw(st.integers(0, len(said) - 1))] = data.draw(st.integers(0, 255))
@@ -258,7 +258,7 @@ def test_request_goes_out_as_given(size):
 
 @pytest.mark.parametrize(("unsent_bytes", "is_kept"), [(0, True), (1, False)])
 def test_a_connection_that_still_holds_some_of_its_request_is_not_kept(unsent_bytes, is_kept):
-    """The provider answered before it had read all: what is left would stand before the next
+    """The upstream answered before it had read all: what is left would stand before the next
     request.
     """
     with dialogue() as line:

@@ -11,13 +11,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from sidecar.domain import errors
-from sidecar.domain.call import InboundHeaders
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader, parse_error_of
 from tests.listener.fakes import FakeRequest
 
 LIMIT_BYTES = 8
-NONE = InboundHeaders()
+NONE = b""
 
 
 def an_intake(*, body_s: float = 30.0, budget_bytes: int = 100) -> BodyReader:
@@ -50,7 +49,7 @@ async def test_a_compressed_body_is_refused_before_it_is_read(body):
     """It could not be read, and must not be forwarded unread."""
     request = FakeRequest(body=body)
     with pytest.raises(errors.UnsupportedEncoding):
-        an_intake().read_nowait(request, InboundHeaders(content_encoding=b"gzip"))
+        an_intake().read_nowait(request, b"gzip")
 
 
 async def test_a_body_over_the_limit_is_refused_though_it_is_here():

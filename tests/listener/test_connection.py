@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.web_protocol import RequestHandler
 
-from sidecar.domain.call import InboundHeaders
 from sidecar.domain.errors import BodyTooLarge, ConfigError, HeadersTooLarge, MalformedRequest
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader, parse_error_of
@@ -61,7 +60,7 @@ class Echo:
         self.reading.set()
         try:
             intake = BodyReader(BodyMemory(2 * LIMIT_BYTES), LIMIT_BYTES, 30)
-            body = intake.read_nowait(request, InboundHeaders())
+            body = intake.read_nowait(request, b"")
             if body is None:
                 body = await intake.read(request)
         except (BodyTooLarge, MalformedRequest) as error:

@@ -29,7 +29,7 @@ from sidecar.listener.policy import ListenerPolicy
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain
-from sidecar.wire.header_policy import HeaderPolicy
+from sidecar.wire.header_names import HeaderPolicy
 from tests.listener.fakes import FakeRequest
 from tests.support.providers import a_provider
 

@@ -121,3 +121,27 @@ async def test_closing_cancels_and_awaits_every_task():
     await tasks.aclose()
 
     assert task.cancelled()
+
+
+async def test_a_watch_ends_with_the_last_permit_that_was_held_at_its_start():
+    """Permits given later do not count, not even one to the same task."""
+    drain, holder = Drain(SystemClock(), in_flight_limit=2), _this_task()
+    drain.admit(holder)
+    watch = drain.watch()
+    seen = [watch.done()]
+    drain.release(holder)
+    drain.admit(holder)
+    seen.append(watch.done())
+    drain.release(holder)
+
+    assert [False, True, True] == [*seen, drain.watch().done()]
+
+
+async def test_a_release_that_ends_a_watch_nobody_waits_for_is_one_like_any():
+    """Who waited has been cancelled."""
+    drain, holder = Drain(SystemClock(), in_flight_limit=1), _this_task()
+    drain.admit(holder)
+    drain.watch().cancel()
+    drain.release(holder)
+
+    assert 0 == drain.in_flight

@@ -17,13 +17,14 @@ GENERATING_PATHS = (CHAT, RESPONSES, MESSAGES)
 
 
 def failing_config(provider_url: str) -> dict[str, Any]:
-    """For each provider: models whose port is closed, that are slow, that talk nonsense, and one
+    """For each provider: models whose port is closed, that do not begin in time, that
+    fall silent, that talk nonsense, and one
     for each error status.
 
-    The demo provider fails them by its script: see `model_of`.
+    The scripted provider fails them by its script; `model_of` names the models.
     """
     closed_url = f"http://127.0.0.1:{closed_port()}"
-    short = {"first_byte_s": SHORT_S, "response_s": SHORT_S, "stream_idle_s": SHORT_S}
+    short = {"first_byte_s": SHORT_S, "response_s": SHORT_S}
     config = sidecar_config(provider_url, limits={"body_bytes": BODY_LIMIT_BYTES})
     for prefix in ("openai", "anthropic"):
         config["model_providers"] += [
@@ -33,6 +34,12 @@ def failing_config(provider_url: str) -> dict[str, Any]:
                 "access_key": "sk-demo",
                 "base_url": provider_url,
                 "timeouts": short,
+            },
+            {
+                "model": f"{prefix}/{prefix}-idle",
+                "access_key": "sk-demo",
+                "base_url": provider_url,
+                "timeouts": {"stream_idle_s": SHORT_S},
             },
             *(
                 {

@@ -85,11 +85,23 @@ class RedisServer:
         await self.wait()
 
     async def restart_slowly(self) -> None:
-        """End it and start it on what it held: for some seconds it answers LOADING."""
+        """End it and start it on what it held: it answers LOADING until `finish_loading`, for a
+        minute at most.
+        """
         await self.client.mset({f"ballast:{number}": b"x" * 100 for number in range(3000)})
         await self.client.save()
         self.kill()
-        self._run("--key-load-delay", "600", "--loading-process-events-interval-bytes", "1024")
+        self._run("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024")
+
+    async def finish_loading(self) -> None:
+        """Load the rest at once, and wait until it answers."""
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(redis_asyncio.RedisError, OSError):
+                    await self.client.config_set("key-load-delay", "0")
+                    break
+                await asyncio.sleep(0.02)  # sleep: a server that starts says nothing
+        await self.wait()
 
     def _run(self, *more: str) -> None:
         self.process = subprocess.Popen(

@@ -54,6 +54,12 @@ class Routed(NamedTuple):
             body["model"] = "claude-demo"
         return await exchange(self.app.ports.data, json_request(path, body | more, headers))
 
+    async def wait_for_calls(self, count: int) -> None:
+        """Wait until so many calls are under way."""
+        async with asyncio.timeout(20):
+            while await self.metrics("in_flight") != {(): count}:
+                await asyncio.sleep(0.005)  # sleep: sockets become readable in the kernel's time
+
     async def metrics(self, name: str) -> dict[tuple[str, ...], float]:
         """Scrape a metric. Returns: label values in the order of their names -> value, without zeros."""
         body = (await exchange(self.app.ports.admin, raw_request("GET", "/metrics"))).body.decode()
@@ -67,20 +73,19 @@ class Routed(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def routed(
-    prices: dict[str, Any] | None = None,
+    entries: dict[str, dict[str, Any]] | None = None,
     adapt: Callable[[str], dict[str, Any]] | None = None,
     **overrides: Any,
 ) -> AsyncIterator[Routed]:
     """Start a provider, a router model and a sidecar.
 
-    Args: ``prices`` by model; ``overrides`` replace keys of the config, and so does what ``adapt``
-        makes of the provider's URL.
+    Args: ``entries`` are members of the provider entries, by model; ``overrides`` replace keys of
+        the config, and so does what ``adapt`` makes of the provider's URL.
     """
     async with ScriptedProvider() as provider, ScriptedRouterModel() as router:
         config = sidecar_config(provider.url)
         for entry in config["model_providers"]:
-            if prices and entry["model"] in prices:
-                entry["price"] = prices[entry["model"]]
+            entry.update((entries or {}).get(entry["model"], {}))
         config |= (
             {} if adapt is None else {"model_aliases": {}, "passthrough": [], **adapt(provider.url)}
         )

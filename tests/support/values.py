@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import BodyFacts, Call, InboundHeaders
+from sidecar.domain.call import BodyFacts, Call
 from sidecar.domain.ids import TraceContext
 
 TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 0)
@@ -33,7 +33,7 @@ def a_call(**changes: Any) -> Call:
         "endpoint": DIALECTS.endpoints["/v1/chat/completions"],
         "method": "POST",
         "query": "",
-        "headers": InboundHeaders(),
+        "headers": {},
         "body": b'{"model":"gpt-4o","messages":[]}',
         "facts": BodyFacts(requested_model="gpt-4o", model_span=(9, 17), insert_at=1),
         "request_id": "req-1",

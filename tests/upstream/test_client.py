@@ -19,7 +19,6 @@ from sidecar.domain.call import (
     BodyFacts,
     Call,
     Endpoint,
-    InboundHeaders,
     Operation,
 )
 from sidecar.domain.decision import Candidate
@@ -193,17 +192,16 @@ def test_a_passthrough_body_is_announced_where_its_method_has_one(method, body, 
     assert (length, body) == ([line for line in lines if line.startswith("Content-Length")], sent)
 
 
-HEADERS = InboundHeaders(
-    common=[b"Accept: x\r\n"],
-    openai_family=[b"OpenAI-Beta: o\r\n"],
-    anthropic_family=[b"anthropic-beta: a\r\n", b"anthropic-version: 2042-01-01\r\n"],
-    openai_account=[b"openai-organization: org\r\n"],
-    anthropic_account=[b"anthropic-workspace-id: ws\r\n"],
-    credentials=[b"Authorization: Bearer mine\r\n"],
-    accept_encoding=[b"Accept-Encoding: br\r\n"],
-    baggage=[b"baggage: b=1\r\n"],
-    has_anthropic_version=True,
-)
+HEADERS = {
+    "common": [b"Accept: x\r\n"],
+    "openai": [b"OpenAI-Beta: o\r\n"],
+    "anthropic": [b"anthropic-beta: a\r\n", b"anthropic-version: 2042-01-01\r\n"],
+    "openai_account": [b"openai-organization: org\r\n"],
+    "anthropic_account": [b"anthropic-workspace-id: ws\r\n"],
+    "credentials": [b"Authorization: Bearer mine\r\n"],
+    "accept_encoding": [b"Accept-Encoding: br\r\n"],
+    "baggage": [b"baggage: b=1\r\n"],
+}
 COMMON = ["Accept: x", "baggage: b=1", "x-request-id: req-1", TRACEPARENT]
 
 

@@ -22,7 +22,9 @@ from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.response import UpstreamResponse
 from sidecar.upstream.attempts import Dispatched
+from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from tests.support.providers import a_provider
 from tests.support.values import FakeClock, a_call
@@ -97,7 +99,7 @@ def _dispatcher(
     registry = ProviderRegistry([a_provider("openai/gpt-4o")], pools, DIALECTS.by_name)
     pool = _Pool(clock, end)
     registry.clients["openai/gpt-4o"].pool = pool  # type: ignore[assignment] # as much of one as is used
-    return Dispatcher(registry, clock, Observers(observers)), pool
+    return Dispatcher(registry, clock, Observers(observers), Cooling(), FirstByteAverages()), pool
 
 
 async def test_the_first_candidate_is_sent_the_call():

@@ -36,7 +36,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest_asyncio.fixture
 async def peer() -> AsyncIterator[Peer]:
-    """A provider of scripted bytes."""
+    """An upstream of scripted bytes."""
     async with Peer() as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""A provider that says exactly the bytes of its script, and the dialogue's other half in short
+"""An upstream that says exactly the bytes of its script, and the dialogue's other half in short
 words.
 """
 

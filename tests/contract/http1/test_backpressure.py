@@ -19,8 +19,8 @@ HIGH_WATER_BYTES = 64 * 1024
 """What a transport holds before it pauses its protocol."""
 
 
-async def test_slow_reader_pauses_the_provider(peer: Peer, pool: Pool):
-    """An answer that nobody reads stops at the bound, and goes on without loss when it is read."""
+async def test_slow_reader_pauses_the_upstream(peer: Peer, pool: Pool):
+    """A response that nobody reads stops at the bound, and goes on without loss when it is read."""
     block = bytes(range(256)) * 256
     blocks = 400
 
@@ -67,8 +67,8 @@ async def test_a_short_body_pauses_nobody(peer: Peer, pool: Pool, size: int):
     assert reply.read_nowait() == b"x" * size
 
 
-async def test_slow_provider_pauses_the_writer(peer: Peer, pool: Pool):
-    """A request that the provider does not read waits in slices, and arrives without loss when it
+async def test_slow_upstream_pauses_the_writer(peer: Peer, pool: Pool):
+    """A request that the upstream does not read waits in batches, and arrives without loss when it
     does.
     """
     may_read = asyncio.Event()

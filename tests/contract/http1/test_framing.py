@@ -1,4 +1,4 @@
-"""Where an answer begins and ends."""
+"""Where a response begins and ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.contract.http1.peer import HELLO, Peer, answers, answers_and_closes, 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-async def test_answer_is_handed_over_as_received(peer: Peer, pool: Pool):
+async def test_a_response_is_handed_over_as_received(peer: Peer, pool: Pool):
     """Status, reason and header fields arrive as they stood on the wire: case, order, repetition
     and bytes.
     """
@@ -41,7 +41,7 @@ async def test_answer_is_handed_over_as_received(peer: Peer, pool: Pool):
     assert await whole(reply) == b"no"
 
 
-async def test_answer_in_one_segment_is_whole_at_once(peer: Peer, pool: Pool):
+async def test_a_response_in_one_segment_is_whole_at_once(peer: Peer, pool: Pool):
     """Head and body of one segment need no second wait, and the connection is back before anybody
     reads.
     """
@@ -70,7 +70,7 @@ async def test_answer_in_one_segment_is_whole_at_once(peer: Peer, pool: Pool):
     ],
 )
 async def test_clean_end_keeps_the_connection(peer: Peer, pool: Pool, said: bytes, body: bytes):
-    """An answer that ends by its own framing leaves a connection that serves the next exchange."""
+    """A response that ends by its own framing leaves a connection that serves the next exchange."""
     peer.follows(answers(said, HELLO))
 
     first = await ask(pool)
@@ -93,7 +93,7 @@ async def test_clean_end_keeps_the_connection(peer: Peer, pool: Pool, said: byte
     ],
 )
 async def test_doubtful_end_closes_the_connection(peer: Peer, pool: Pool, said: bytes):
-    """A complete answer is delivered, but a connection that says close, is HTTP/1.0 or babbles on
+    """A complete response is delivered, but a connection that says close, is HTTP/1.0 or babbles on
     is not used again.
     """
     peer.follows(answers(said))
@@ -141,8 +141,8 @@ async def test_close_delimited_body_that_is_reset_is_cut(peer: Peer, pool: Pool)
 @pytest.mark.parametrize(
     "said", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]
 )
-async def test_answer_to_head_has_no_body(peer: Peer, pool: Pool, said: bytes):
-    """The announced length of an answer to HEAD is not waited for; the connection is not trusted
+async def test_a_response_to_head_has_no_body(peer: Peer, pool: Pool, said: bytes):
+    """The announced length of a response to HEAD is not waited for; the connection is not trusted
     any further.
     """
     peer.follows(answers(said))
@@ -255,7 +255,7 @@ async def test_nonsense_in_the_body_is_malformed(peer: Peer, pool: Pool, said: b
     "said", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 100 Continue\r\n\r\n"]
 )
 async def test_close_before_the_head_is_a_reset(peer: Peer, pool: Pool, said: bytes):
-    """A new connection that closes before its answer's head is whole is an UpstreamReset, and
+    """A new connection that closes before its response's head is whole is an UpstreamReset, and
     nothing is tried again.
     """
     peer.follows(answers_and_closes(said))
@@ -283,7 +283,7 @@ async def test_a_stream_without_a_byte_never_began(peer: Peer, pool: Pool, said:
         await (await ask(pool)).begin()
 
 
-async def test_a_status_that_has_no_body_is_an_answer(peer: Peer, pool: Pool):
+async def test_a_status_that_has_no_body_is_a_response(peer: Peer, pool: Pool):
     """A 204 is whole with its head."""
     peer.follows(answers(b"HTTP/1.1 204 No Content\r\n\r\n"))
 
@@ -301,7 +301,7 @@ async def test_a_status_that_has_no_body_is_an_answer(peer: Peer, pool: Pool):
     ],
 )
 async def test_one_byte_at_a_time(peer: Peer, pool: Pool, said: bytes):
-    """How an answer is cut into segments changes nothing."""
+    """How a response is cut into segments changes nothing."""
 
     async def script(line):
         await line.hear()

@@ -78,7 +78,7 @@ async def test_idle_connections_expire(peer: Peer):
         (b"", True),
     ],
 )
-async def test_a_provider_may_say_how_long_it_keeps_connections(
+async def test_an_upstream_may_say_how_long_it_keeps_connections(
     peer: Peer, pool: Pool, hint: bytes, is_kept: bool
 ):
     """We close a second before it does; what cannot be read is no hint."""
@@ -111,7 +111,7 @@ async def test_no_more_than_max_idle_are_kept(peer: Peer):
 
 @pytest.mark.parametrize("is_reset", [False, True])
 async def test_connection_closed_while_idle_is_dropped(peer: Peer, pool: Pool, is_reset: bool):
-    """A provider may close an idle connection at any time; the next request simply opens
+    """An upstream may close an idle connection at any time; the next request simply opens
     another.
     """
 
@@ -129,7 +129,7 @@ async def test_connection_closed_while_idle_is_dropped(peer: Peer, pool: Pool, i
 
 
 async def test_bytes_on_an_idle_connection_drop_it(peer: Peer, pool: Pool):
-    """An answer that nobody asked for must not become the answer to the next request."""
+    """A response that nobody asked for must not become the response to the next request."""
     is_idle = asyncio.Event()
 
     async def script(line: Line):
@@ -149,7 +149,7 @@ async def test_bytes_on_an_idle_connection_drop_it(peer: Peer, pool: Pool):
 @pytest.mark.parametrize("is_reset", [False, True])
 @pytest.mark.parametrize("size", [0, 1000, 500_000])
 async def test_stale_connection_is_replaced_once(peer: Peer, pool: Pool, is_reset: bool, size: int):
-    """A kept connection that dies on a request before any answer costs a second connection, not the
+    """A kept connection that dies on a request before any response costs a second connection, not the
     call: the request is sent again as it was, once, on a connection that was not kept.
     """
     heard: list[int] = []
@@ -209,7 +209,7 @@ async def test_replacement_that_dies_is_a_reset(peer: Peer, pool: Pool):
 
 
 async def test_stale_connection_that_began_to_answer_is_not_replaced(peer: Peer, pool: Pool):
-    """One byte of an answer shows that the provider has seen the request: it is not sent twice."""
+    """One byte of a response shows that the upstream has seen the request: it is not sent twice."""
     peer.follows(answers_and_closes(HELLO, b"H"))
     await whole(await ask(pool))
     with pytest.raises(UpstreamReset):
@@ -267,7 +267,7 @@ async def test_name_is_resolved(peer: Peer):
 @pytest.mark.parametrize("is_kept", [False, True])
 async def test_cancelled_send_closes_the_connection(peer: Peer, pool: Pool, is_kept: bool):
     """A caller that goes while it waits for the head takes the connection with it, so that the
-    provider stops.
+    upstream stops.
     """
     was_heard = asyncio.Event()
 
@@ -309,7 +309,7 @@ async def test_cancelled_read_closes_the_connection(peer: Peer, pool: Pool):
 
 
 async def test_cancelled_write_closes_the_connection(peer: Peer, pool: Pool):
-    """A caller that goes while a provider does not read its request takes the connection with
+    """A caller that goes while an upstream does not read its request takes the connection with
     it.
     """
     was_called, may_read = asyncio.Event(), asyncio.Event()
@@ -345,8 +345,8 @@ async def test_closed_coroutine_closes_the_connection(peer: Peer, pool: Pool):
     await peer.done()
 
 
-async def test_cancellation_after_the_answer_spares_the_kept_connection(peer: Peer, pool: Pool):
-    """If the answer was complete in the very turn of the cancellation, the connection is idle
+async def test_cancellation_after_the_response_spares_the_kept_connection(peer: Peer, pool: Pool):
+    """If the response was complete in the very turn of the cancellation, the connection is idle
     already and stays so.
     """
     peer.follows(answers(HELLO, HELLO))
@@ -378,7 +378,7 @@ async def test_cancelled_connect_leaves_nothing(peer: Peer):
 
 
 async def test_abort_closes_at_once_and_again_does_nothing(peer: Peer, pool: Pool):
-    """`abort` ends the exchange for the provider; what was held is gone, and nothing waits or
+    """`abort` ends the exchange for the upstream; what was held is gone, and nothing waits or
     raises.
     """
     peer.follows(answers(ENDLESS))
@@ -393,7 +393,7 @@ async def test_abort_closes_at_once_and_again_does_nothing(peer: Peer, pool: Poo
 
 
 async def test_abort_of_a_complete_reply_spares_the_connection(peer: Peer, pool: Pool):
-    """The connection of a complete answer is not the reply's any more."""
+    """The connection of a complete response is not the reply's any more."""
     peer.follows(answers(HELLO, HELLO))
     (await ask(pool)).abort()
     assert await whole(await ask(pool)) == b"hello"
@@ -472,8 +472,8 @@ async def test_replies_leave_no_cycles(peer: Peer, pool: Pool):
         gc.enable()
 
 
-async def test_early_answer_is_delivered(peer: Peer, pool: Pool):
-    """A provider that refuses a request before it has read it is heard, and the connection is not
+async def test_early_response_is_delivered(peer: Peer, pool: Pool):
+    """An upstream that refuses a request before it has read it is heard, and the connection is not
     used again.
     """
 
@@ -489,7 +489,7 @@ async def test_early_answer_is_delivered(peer: Peer, pool: Pool):
 
 
 async def test_many_exchanges_at_once(peer: Peer, pool: Pool):
-    """Answers never cross: each exchange has a connection of its own until it ends."""
+    """Responses never cross: each exchange has a connection of its own until it ends."""
 
     async def echo(line: Line):
         while heard := await line.hear():
@@ -509,7 +509,7 @@ async def test_many_exchanges_at_once(peer: Peer, pool: Pool):
 
 
 async def test_callers_that_come_and_go(peer: Peer, pool: Pool):
-    """Hundreds of callers, some of whom leave at any moment: the others get their own answers, and
+    """Hundreds of callers, some of whom leave at any moment: the others get their own responses, and
     nothing leaks.
     """
 

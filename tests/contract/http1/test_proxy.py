@@ -74,7 +74,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def tunnelled(
     certificates: Certificates, answer: bytes, *, user: str = ""
 ) -> AsyncIterator[tuple[Peer, TunnelProxy, Pool]]:
-    """A provider whose name only the proxy knows, the proxy, and a pool that goes through it."""
+    """An upstream whose name only the proxy knows, the proxy, and a pool that goes through it."""
     async with Peer(server_tls(certificates.other)) as peer:
         peer.follows(answers(HELLO, HELLO))
         proxy = TunnelProxy(peer.port, answer)
@@ -151,7 +151,7 @@ async def test_bytes_behind_the_proxys_head_are_nonsense(certificates: Certifica
             await ask(pool)
 
 
-async def test_plain_providers_and_exceptions_go_directly(peer: Peer):
+async def test_plain_upstreams_and_exceptions_go_directly(peer: Peer):
     """No proxy listens there: it would be noticed."""
     peer.follows(answers(HELLO))
     rules = ProxyRules.from_environment(

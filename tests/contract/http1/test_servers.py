@@ -178,7 +178,7 @@ async def server_pool(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
 
 
 async def test_exchanges_share_a_connection(server_pool: Pool):
-    """Small, large, empty and chunked answers follow each other on one connection, whole and in
+    """Small, large, empty and chunked responses follow each other on one connection, whole and in
     order.
     """
     pool = server_pool
@@ -196,7 +196,7 @@ async def test_exchanges_share_a_connection(server_pool: Pool):
 
 
 async def test_head(server_pool: Pool):
-    """An answer to HEAD is complete with its head, and the next exchange is sound."""
+    """A response to HEAD is complete with its head, and the next exchange is sound."""
     reply = await ask(server_pool, method="HEAD", path="/small")
     assert (reply.status, reply.read_nowait()) == (200, b"")
     assert await whole(await ask(server_pool, method="GET", path="/small")) == b"hello"
@@ -226,7 +226,7 @@ async def test_server_that_closes(server_pool: Pool):
 
 
 async def test_nonsense_is_answered(server_pool: Pool):
-    """What the server says to a request that it cannot read is an answer like another."""
+    """What the server says to a request that it cannot read is a response like another."""
     reply = await server_pool.send(
         b"GET /small HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", (), PATIENT, method="GET"
     )

@@ -47,7 +47,7 @@ async def test_no_head_in_time(
     peer: Peer, pool: Pool, said: bytes, limits: ExchangeTimeouts, late: type[UpstreamTimeout]
 ):
     """Until the head is whole the earlier of first byte and response counts; the connection is
-    closed, the caller told which provider it was.
+    closed, the caller told which upstream it was.
     """
     peer.follows(answers(said))
     with pytest.raises(UpstreamTimeout, match=f"^127.0.0.1:{peer.port}: ") as raised:
@@ -57,7 +57,7 @@ async def test_no_head_in_time(
     await peer.done()
 
 
-async def test_provider_that_does_not_read_is_late_too(peer: Peer, pool: Pool):
+async def test_upstream_that_does_not_read_is_late_too(peer: Peer, pool: Pool):
     """A request that cannot be written out counts against the first byte."""
     ended = asyncio.Event()
 
@@ -97,7 +97,7 @@ async def test_body_stalls(
 
 
 async def test_response_timeout_runs_while_nobody_reads(peer: Peer, pool: Pool):
-    """The total is the provider's, whoever waits: the connection goes, and the reader learns
+    """The total is the upstream's, whoever waits: the connection goes, and the reader learns
     why.
     """
     peer.follows(answers(STARTED + CHUNK))
@@ -108,8 +108,8 @@ async def test_response_timeout_runs_while_nobody_reads(peer: Peer, pool: Pool):
         await reply.read()
 
 
-async def test_slow_reader_is_not_a_silent_provider(peer: Peer, pool: Pool):
-    """The idle timeout counts only while somebody waits for the provider."""
+async def test_slow_reader_is_not_a_silent_upstream(peer: Peer, pool: Pool):
+    """The idle timeout counts only while somebody waits for the upstream."""
     go_on, end = asyncio.Event(), asyncio.Event()
 
     async def script(line: Line):
@@ -185,7 +185,7 @@ async def test_a_request_that_is_sent_again_has_no_more_time(peer: Peer, pool: P
 
 
 async def test_connect_timeout_covers_tls():
-    """A provider that accepts and then says nothing to our TLS is a ConnectTimeout, and sees us
+    """An upstream that accepts and then says nothing to our TLS is a ConnectTimeout, and sees us
     go.
     """
     heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

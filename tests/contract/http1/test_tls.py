@@ -44,8 +44,8 @@ async def pool(peer: Peer, certificates: Certificates) -> AsyncIterator[Pool]:
     await pool.aclose()
 
 
-async def test_trusted_provider_serves(peer: Peer, pool: Pool):
-    """With its CA in ``ca_file`` a provider serves one exchange after the other, and ALPN settles
+async def test_trusted_upstream_serves(peer: Peer, pool: Pool):
+    """With its CA in ``ca_file`` an upstream serves one exchange after the other, and ALPN settles
     on HTTP/1.1.
     """
     protocols: list[str | None] = []
@@ -74,7 +74,7 @@ async def test_ssl_cert_file_is_honoured(
     await pool.aclose()
 
 
-async def test_untrusted_provider_is_refused(peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path):
+async def test_untrusted_upstream_is_refused(peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path):
     """A certificate by an unknown CA is ConnectFailed, with OpenSSL's reason."""
     (tmp_path / "none.pem").write_text("")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
@@ -104,7 +104,7 @@ async def test_server_name_is_what_is_verified(certificates: Certificates):
         await pool.aclose()
 
 
-async def test_provider_without_tls_is_refused(certificates: Certificates):
+async def test_upstream_without_tls_is_refused(certificates: Certificates):
     """Plain HTTP where TLS was to be is ConnectFailed."""
 
     async def script(line: Line):
@@ -127,8 +127,8 @@ async def refused(pool: Pool) -> None:
     await pool.aclose()
 
 
-async def test_abort_stops_a_provider_that_writes(peer: Peer, pool: Pool):
-    """The socket closes at once, without a farewell that waits for the provider: its next writes
+async def test_abort_stops_an_upstream_that_writes(peer: Peer, pool: Pool):
+    """The socket closes at once, without a farewell that waits for the upstream: its next writes
     fail.
     """
 
@@ -148,15 +148,15 @@ async def test_abort_stops_a_provider_that_writes(peer: Peer, pool: Pool):
     await peer.done()
 
 
-async def test_abort_reaches_a_provider_that_is_silent(peer: Peer, pool: Pool):
-    """A provider that generates without writing sees the end of the connection."""
+async def test_abort_reaches_an_upstream_that_is_silent(peer: Peer, pool: Pool):
+    """An upstream that generates without writing sees the end of the connection."""
     peer.follows(answers(ENDLESS))
     reply = await ask(pool)
     reply.abort()
     await peer.done()
 
 
-async def test_cancelled_send_reaches_the_provider(peer: Peer, pool: Pool):
+async def test_cancelled_send_reaches_the_upstream(peer: Peer, pool: Pool):
     """Cancellation is an abort, over TLS too."""
     was_heard = asyncio.Event()
 
@@ -221,7 +221,7 @@ async def test_large_answer_with_a_slow_reader(peer: Peer, pool: Pool):
     assert (got, pool.idle) == (8_000_000, 1)
 
 
-async def test_idle_connection_closed_by_the_provider_is_dropped(peer: Peer, pool: Pool):
+async def test_idle_connection_closed_by_the_upstream_is_dropped(peer: Peer, pool: Pool):
     """A TLS farewell on an idle connection takes it out of the pool."""
 
     async def script(line: Line):
@@ -269,7 +269,7 @@ async def test_close_delimited_body_needs_the_farewell(peer: Peer, pool: Pool, h
 
 
 async def test_client_certificate_is_shown_to_who_asks(certificates: Certificates):
-    """A provider that wants one gets it; without it the handshake fails, and the reason names
+    """An upstream that wants one gets it; without it the handshake fails, and the reason names
     TLS.
     """
     context = server_tls(certificates.good)

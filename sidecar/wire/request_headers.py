@@ -1,0 +1,236 @@
+"""The head of the app's request: its header fields walked once, sorted by what becomes of them, and
+what is read from them.
+
+Source: RFC 9110, 7.6.1 (Connection) and 5.5 (field values).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, final
+
+from sidecar.domain.call import InboundLines, RawHeaders
+from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
+from sidecar.domain.ids import is_request_id, mint_request_id
+from sidecar.wire.header_names import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
+
+_MAX_ID_BYTES: Final = 4096
+"""Of a session or tenant header; how long a key may get is said by `affinity.session`."""
+_MAX_VALUES_BYTES: Final = 64 * 1024
+_BLANKS: Final = b" \t"
+_SAFE_IN_VALUES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+_VALUE: Final = itemgetter(1)
+_NUMBER: Final = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{0,12})?")
+_SECONDS_PER_UNIT: Final = {
+    "x-plano-timeout-ms": 0.001,
+    "x-stainless-timeout": 1.0,
+    "x-stainless-read-timeout": 1.0,
+}
+_PLAIN_CODINGS: Final = frozenset((b"", b"identity", b"chunked"))
+"""What leaves a body as it is once aiohttp's parser has taken the framing off."""
+
+
+@final
+@dataclass(init=False, unsafe_hash=True)
+class RequestHeaders:
+    """The app's header fields, sorted. Made by `read_headers`."""
+
+    lines: Final[InboundLines]
+    """What may go on to a provider."""
+    request_ids: Final[Sequence[bytes]]
+    traceparents: Final[Sequence[bytes]]
+    tracestates: Final[Sequence[bytes]]
+    sessions: Final[Sequence[tuple[str, bytes]]]
+    """(lower-case name, value) of every header in ``routing.session_headers`` that is present."""
+    tenants: Final[Sequence[bytes]]
+    client_timeouts: Final[Sequence[tuple[str, bytes]]]
+    """(lower-case name, value) of the headers by which an app says how long it will wait."""
+    content_encoding: Final[bytes]
+    """The request body's coding, lower case; empty for identity."""
+    has_origin: Final[bool]
+    is_upgrade: Final[bool]
+    """Whether the app wants a WebSocket."""
+
+    def __init__(
+        self,
+        lines: InboundLines,
+        facts: dict[str, list[Any]],
+        content_encoding: bytes = b"",
+        *,
+        has_origin: bool = False,
+        is_upgrade: bool = False,
+    ) -> None:
+        """Args: ``facts`` has the values of the other fields, by their names, where there are
+        any.
+        """
+        self.lines = lines
+        self.request_ids = facts.get("request_ids", ())
+        self.traceparents = facts.get("traceparents", ())
+        self.tracestates = facts.get("tracestates", ())
+        self.sessions = facts.get("sessions", ())
+        self.tenants = facts.get("tenants", ())
+        self.client_timeouts = facts.get("client_timeouts", ())
+        self.content_encoding = content_encoding
+        self.has_origin = has_origin
+        self.is_upgrade = is_upgrade
+
+
+def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
+    """Sort the app's header fields by what becomes of them. Lines keep the app's spelling and
+    order.
+
+    Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in
+    a value, a name that is no token, or a Connection header that names a field which is not the
+    connection's.
+    """
+    lines, facts = _sorted(raw, policy)
+    values = b"".join(map(_VALUE, raw))
+    if values.translate(None, _SAFE_IN_VALUES):
+        raise InvalidHeader("a header's value holds a control character")
+    if len(values) > _MAX_VALUES_BYTES:
+        raise HeadersTooLarge(f"the request's headers are over {_MAX_VALUES_BYTES} bytes")
+    special = facts.pop("special", None)
+    if special is None:
+        return RequestHeaders(lines, facts)
+    listed: set[bytes] = set()
+    for name, value in special:
+        if name == "connection":
+            listed |= tokens_of(value)
+    for token in listed:
+        name = token.decode("latin-1")
+        if not policy.may_be_dropped(name):
+            raise InvalidHeader(f"the Connection header names {name!r}, which it may not remove")
+    if listed:
+        kept = [(name, value) for name, value in raw if name.lower() not in listed]
+        lines, facts = _sorted(kept, policy)
+        facts.pop("special", None)
+    names = {name for name, _ in special}
+    return RequestHeaders(
+        lines,
+        facts,
+        _content_encoding(special),
+        has_origin="origin" in names,
+        is_upgrade=b"upgrade" in listed and _is_websocket(special),
+    )
+
+
+def session_id_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
+    """Return the session that the app names, or None if the call stands alone.
+
+    The first header of the policy that is present counts. ``off`` in `AFFINITY_HEADER` means None,
+    whatever the others say.
+
+    Raises: InvalidHeader where that header stands twice with different values, is not UTF-8, or is
+        too long.
+    """
+    if not headers.sessions:
+        return None
+    if len(headers.sessions) == 1:
+        name, value = headers.sessions[0]
+        session_id = _single(name, (value,))
+        return (
+            None
+            if session_id is not None and name == AFFINITY_HEADER and session_id.lower() == "off"
+            else session_id
+        )
+    for wanted in policy.session_names:
+        session_id = _single(wanted, [value for name, value in headers.sessions if name == wanted])
+        if session_id is not None:
+            return None if wanted == AFFINITY_HEADER and session_id.lower() == "off" else session_id
+    return None
+
+
+def tenant_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
+    """Return the tenant that the app names; None where the header is absent, empty or not
+    configured.
+
+    Raises: InvalidHeader as `session_id_of` does.
+    """
+    return _single(policy.tenant_name or "", headers.tenants) if headers.tenants else None
+
+
+def client_timeout_s_of(headers: RequestHeaders) -> float | None:
+    """Return how long the app says it will wait, in seconds: the least that its headers say, None
+    where they say nothing. Nonsense and zero are ignored.
+    """
+    least: float | None = None
+    for name, value in headers.client_timeouts:
+        text = value.strip(_BLANKS)
+        if _NUMBER.fullmatch(text) is None:
+            continue
+        seconds = float(text) * _SECONDS_PER_UNIT[name]
+        if seconds > 0 and (least is None or seconds < least):
+            least = seconds
+    return least
+
+
+def request_id_of(values: Sequence[bytes]) -> str:
+    """Return the app's request id byte for byte where it sent exactly one that may be kept, else a
+    new one.
+    """
+    if len(values) == 1 and is_request_id(values[0]):
+        return values[0].decode()
+    return mint_request_id()
+
+
+def _sorted(
+    raw: RawHeaders, policy: HeaderPolicy
+) -> tuple[dict[str, list[bytes]], dict[str, list[Any]]]:
+    """Lines by their group, and values by the field of RequestHeaders that takes them; those that
+    need a second look as ``special``.
+    """
+    lines: dict[str, list[bytes]] = {}
+    facts: dict[str, list[Any]] = {}
+    for name, value in raw:
+        group, fact, key = policy[name]
+        if group:
+            line = name + b": " + value + b"\r\n"
+            if group in lines:
+                lines[group].append(line)
+            else:
+                lines[group] = [line]
+        if fact and not (key == "connection" and value in PLAIN_CONNECTIONS):
+            read = (key, value) if key else value
+            if fact in facts:
+                facts[fact].append(read)
+            else:
+                facts[fact] = [read]
+    return lines, facts
+
+
+def _content_encoding(special: Sequence[tuple[str, bytes]]) -> bytes:
+    """All codings of the body but those that leave it as it is."""
+    codings: list[bytes] = []
+    for name, value in special:
+        if name in ("content-encoding", "transfer-encoding"):
+            codings += [coding.strip(_BLANKS) for coding in value.lower().split(b",")]
+    return b", ".join([coding for coding in codings if coding not in _PLAIN_CODINGS])
+
+
+def _is_websocket(special: Sequence[tuple[str, bytes]]) -> bool:
+    return any(name == "upgrade" and b"websocket" in tokens_of(value) for name, value in special)
+
+
+def _single(name: str, values: Sequence[bytes]) -> str | None:
+    """Return the one value that a header has, trimmed; None where it has none.
+
+    Raises: InvalidHeader.
+    """
+    if len(values) == 1:
+        text = values[0].strip(_BLANKS)
+    else:
+        distinct = {text for value in values if (text := value.strip(_BLANKS))}
+        if len(distinct) > 1:
+            raise InvalidHeader(f"{name} was sent with different values", param=name)
+        text = distinct.pop() if distinct else b""
+    if not text:
+        return None
+    if len(text) > _MAX_ID_BYTES:
+        raise InvalidHeader(f"{name} is longer than {_MAX_ID_BYTES} bytes", param=name)
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidHeader(f"{name} is not UTF-8", param=name) from error

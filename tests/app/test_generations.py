@@ -1,0 +1,246 @@
+"""A config is swapped under calls in flight: they end by the old one, new ones use the new one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from sidecar.app import App
+from sidecar.build import build_foundation, build_generation
+from sidecar.config.load import LoadedConfig, load_config
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.errors import ConfigError
+from sidecar.runtime.lifecycle import Tasks
+from tests.support.faults import Fault
+from tests.support.net import RawReply, exchange, raw_request, read_reply
+from tests.support.scripted_provider import ScriptedProvider
+
+CHAT = "/v1/chat/completions"
+ONE, OTHER = "openai/gpt-4o", "openai/gpt-4o-mini"
+
+
+def _config(*entries: tuple[str, str], alias: str, **more: Any) -> dict[str, Any]:
+    """Args: ``entries`` are (model, base_url); ``alias`` is what the model name ``fast`` means."""
+    return {
+        "version": "v0.4.0",
+        "listeners": [{"type": "model", "name": "llm", "address": "127.0.0.1", "port": 0}],
+        "admin": {"address": "127.0.0.1", "port": 0},
+        "model_providers": [
+            {"model": model, "access_key": "sk-demo", "base_url": url, "default": model == ONE}
+            for model, url in entries
+        ],
+        "model_aliases": {"fast": {"target": alias.removeprefix("openai/")}},
+        **more,
+    }
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a config as from a file."""
+
+    def load(config: dict[str, Any]) -> LoadedConfig:
+        file = tmp_path / "sidecar.yaml"
+        file.write_text(json.dumps(config))
+        return load_config(file, {})
+
+    return load
+
+
+async def _ask(app: App, model: str = "fast") -> RawReply:
+    return await exchange(app.ports.data, _request(model))
+
+
+def _request(model: str = "fast", *, close: bool = True) -> bytes:
+    body = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
+    return raw_request("POST", CHAT, json.dumps(body).encode(), close=close)
+
+
+@contextlib.asynccontextmanager
+async def _connected(app: App) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _until_retired(app: App) -> None:
+    async with asyncio.timeout(20):
+        while len(app._generations) > 1:
+            await asyncio.sleep(0)
+
+
+async def test_a_call_in_flight_ends_by_the_config_it_began_with(load):
+    """The old generation is closed when its last call has ended, not before; a call that begins
+    after the swap is served by the new one at once.
+    """
+    async with ScriptedProvider() as provider:
+        entries = (ONE, provider.url), (OTHER, provider.url)
+        async with App(load(_config(*entries, alias=ONE))) as app:
+            hold = asyncio.Event()
+            provider.script.next(Fault(hold=hold), model="gpt-4o")
+            old_call = Tasks().spawn(_ask(app), name="old call")
+            await provider.wait_for_requests(1)
+            old = app.generation
+            app.swap(load(_config(*entries, alias=OTHER)))
+            new_reply = await _ask(app)
+
+            assert [old, app.generation] == app._generations
+            hold.set()
+            old_reply = await old_call
+            await _until_retired(app)
+            last_reply = await _ask(app)
+
+    assert [(200, ONE), (200, OTHER), (200, OTHER)] == [
+        (reply.status, reply.header("x-plano-model"))
+        for reply in (old_reply, new_reply, last_reply)
+    ]
+
+
+async def test_a_kept_connection_of_the_app_meets_the_new_config(load):
+    """It is not closed, and its next request is one by the new config."""
+    async with ScriptedProvider() as provider:
+        entries = (ONE, provider.url), (OTHER, provider.url)
+        async with App(load(_config(*entries, alias=ONE))) as app:
+            models = []
+            async with _connected(app) as (reader, writer):
+                for alias in (OTHER, ONE, OTHER):
+                    writer.write(_request(close=False))
+                    models.append((await read_reply(reader)).header("x-plano-model"))
+                    app.swap(load(_config(*entries, alias=alias)))
+
+    assert [ONE, OTHER, ONE] == models
+
+
+async def test_a_connection_that_is_busy_all_the_time_holds_no_generation(load):
+    """Its next call is one of the new generation, though the same task carries it."""
+    async with ScriptedProvider() as provider:
+        entries = (ONE, provider.url), (OTHER, provider.url)
+        async with App(load(_config(*entries, alias=ONE))) as app:
+            first, second = asyncio.Event(), asyncio.Event()
+            provider.script.next(Fault(hold=first), model="gpt-4o")
+            provider.script.next(Fault(hold=second), model="gpt-4o-mini")
+            async with _connected(app) as (reader, writer):
+                writer.write(_request(close=False))
+                await provider.wait_for_requests(1)
+                app.swap(load(_config(*entries, alias=OTHER)))
+                writer.write(_request(close=False))
+                first.set()
+                await provider.wait_for_requests(2)
+                await _until_retired(app)
+
+                assert 1 == app.foundation.drain.in_flight
+                second.set()
+                replies = [await read_reply(reader), await read_reply(reader)]
+
+    assert [ONE, OTHER] == [reply.header("x-plano-model") for reply in replies]
+
+
+async def test_connections_outlive_the_config_where_the_origin_stays(load):
+    """The pool of an origin that both configs name is the same; that of another one is closed once
+    no generation needs it.
+    """
+    async with ScriptedProvider() as stays, ScriptedProvider() as goes, ScriptedProvider() as comes:
+        before = _config((ONE, stays.url), (OTHER, goes.url), alias=ONE)
+        async with App(load(before)) as app:
+            await _ask(app, "gpt-4o")
+            await _ask(app, "gpt-4o-mini")
+            kept, left = app.foundation.pools._pools.values()
+            app.swap(load(_config((ONE, stays.url), (OTHER, comes.url), alias=ONE)))
+            await _until_retired(app)
+            await _ask(app, "gpt-4o")
+            await _ask(app, "gpt-4o-mini")
+
+            now_kept, new = app.foundation.pools._pools.values()
+            assert kept is now_kept
+            assert new is not left
+            assert [1, 0, 1] == [pool.idle for pool in (kept, left, new)]
+
+
+async def test_a_config_that_cannot_be_built_changes_nothing(load, tmp_path):
+    """Its problem is raised, and the old config serves on."""
+    authority = tmp_path / "ca.pem"
+    authority.write_text("no certificate")
+    async with ScriptedProvider() as provider:
+        good = _config((ONE, provider.url), alias=ONE)
+        bad = _config((ONE, "http://127.0.0.1:1"), (OTHER, "https://127.0.0.1:2"), alias=OTHER)
+        bad["model_providers"][1]["tls"] = {"ca_file": str(authority)}
+        async with App(load(good)) as app:
+            generation = app.generation
+            with pytest.raises(ConfigError, match="tls files"):
+                app.swap(load(bad))
+            reply = await _ask(app)
+
+            assert [generation] == app._generations
+            assert 1 == len(app.foundation.pools._pools)
+    assert (200, ONE) == (reply.status, reply.header("x-plano-model"))
+
+
+async def test_what_was_learnt_of_candidates_outlives_the_config(load):
+    """But for ejections: an operator has looked after the keys."""
+    async with ScriptedProvider() as provider:
+        entries = (ONE, provider.url), (OTHER, provider.url)
+        async with App(load(_config(*entries, alias=ONE))) as app:
+            provider.script.next("401", model="gpt-4o")
+            provider.script.next("429", model="gpt-4o-mini")
+            await _ask(app, "gpt-4o")
+            await _ask(app, "gpt-4o-mini")
+            before = {model for _, model in app.foundation.cooling.cooldowns}
+            app.swap(load(_config(*entries, alias=OTHER)))
+
+            assert {"gpt-4o", "gpt-4o-mini"} == before
+            assert {"gpt-4o-mini"} == {model for _, model in app.foundation.cooling.cooldowns}
+
+
+async def test_ports_and_readiness_stay(load):
+    """Neither kubelet nor an app sees the swap."""
+    async with ScriptedProvider() as provider:
+        loaded = load(_config((ONE, provider.url), alias=ONE))
+        async with App(loaded) as app:
+            ports = app.ports
+            app.swap(loaded)
+            ready = await exchange(app.ports.admin, raw_request("GET", "/readyz"))
+
+            assert (ports, 200) == (app.ports, ready.status)
+
+
+async def test_what_a_generation_runs_ends_with_it(load):
+    """Its price sources are read by tasks of its own; closing twice is closing once."""
+    before = asyncio.all_tasks()
+    sources = [{"type": "cost", "provider": "models.dev", "refresh_interval": 3600}]
+    config = _config((ONE, "http://127.0.0.1:1"), alias=ONE, model_metrics_sources=sources)
+    loaded = load(config)
+    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda _: ())
+    generation = build_generation(loaded, foundation)
+
+    assert ["source 0"] == [task.get_name() for task in asyncio.all_tasks() - before]
+    await generation.aclose()
+    await generation.aclose()
+    assert before == asyncio.all_tasks()
+    assert 0.0 == foundation.metrics.registry.get_sample_value("plano_sidecar_in_flight")
+
+
+async def test_an_app_that_does_not_listen_explains_and_has_no_ports(load):
+    """As `plano-sidecar route` uses it; nothing is left running."""
+    before = asyncio.all_tasks()
+    async with App(load(_config((ONE, "http://127.0.0.1:1"), alias=ONE)), listens=False) as app:
+        explanation = await app.explain("hello", ("session-1", None))
+        ports = app.ports
+
+    assert (0, 0) == (ports.data, ports.admin)
+    assert ONE == explanation.look.decision.candidates[0].model_name
+    assert before == asyncio.all_tasks()
+
+
+def test_proxies_that_cannot_be_used_are_a_config_error(load):
+    """Before anything is opened."""
+    loaded = load(_config((ONE, "http://127.0.0.1:1"), alias=ONE))
+
+    with pytest.raises(ConfigError, match="environment"):
+        App(loaded, {"HTTPS_PROXY": "socks5://127.0.0.1:1"})
