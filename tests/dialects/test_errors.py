@@ -7,14 +7,17 @@ import json
 import pytest
 
 from sidecar.dialects.base import Problem
-from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
+from sidecar.dialects.chat import Chat
+from sidecar.dialects.embeddings import Embeddings
+from sidecar.dialects.messages import Messages
+from sidecar.dialects.openai import OpenAIError, openai_error
+from sidecar.dialects.responses import Responses
 
-OPENAI = [CHAT, RESPONSES, EMBEDDINGS]
+OPENAI = [Chat(), Responses(), Embeddings()]
 PROBLEM = Problem(400, "invalid_body", 'no "model"', "model", "req-1")
 
 
-@pytest.mark.parametrize("name", OPENAI)
+@pytest.mark.parametrize("dialect", OPENAI)
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -27,10 +30,10 @@ PROBLEM = Problem(400, "invalid_body", 'no "model"', "model", "req-1")
         (504, "server_error"),
     ],
 )
-def test_openais_errors_have_type_param_and_our_code(name, status, expected):
+def test_openais_errors_have_type_param_and_our_code(dialect, status, expected):
     """The type follows from the status alone."""
     problem = Problem(status=status, code="invalid_body", message='no "model"', param="model")
-    assert json.loads(DIALECTS.by_name[name].error_body(problem)) == {
+    assert json.loads(dialect.error_body(problem)) == {
         "error": {
             "message": 'no "model"',
             "type": expected,
@@ -58,19 +61,18 @@ def test_openais_errors_have_type_param_and_our_code(name, status, expected):
     + [(status, "invalid_request_error") for status in (405, 408, 415, 426, 431)],
 )
 def test_anthropics_errors_have_a_type_and_the_request_id(status, expected):
-    """The contract's table, and what stands for the rest of each hundred."""
+    """The documented types by status, and one for the rest of each hundred."""
     problem = Problem(status=status, code="c", message="m", request_id="req-1")
-    assert json.loads(DIALECTS.by_name[MESSAGES].error_body(problem)) == {
+    assert json.loads(Messages().error_body(problem)) == {
         "type": "error",
         "error": {"type": expected, "message": "m"},
         "request_id": "req-1",
     }
 
 
-@pytest.mark.parametrize("name", [CHAT, EMBEDDINGS])
-def test_chats_events_have_no_name(name):
+@pytest.mark.parametrize("dialect", [Chat(), Embeddings()])
+def test_chats_events_have_no_name(dialect):
     """The data alone, as in the body of an error."""
-    dialect = DIALECTS.by_name[name]
     assert dialect.error_event(PROBLEM) == b"data: " + dialect.error_body(PROBLEM) + b"\n\n"
 
 
@@ -78,7 +80,7 @@ def test_the_responses_event_has_the_documented_fields_too():
     """For readers that follow the documentation: flat code, message, param beside the SDKs' error
     member.
     """
-    event = DIALECTS.by_name[RESPONSES].error_event(PROBLEM)
+    event = Responses().error_event(PROBLEM)
     kind, data = event.decode().strip().split("\n")
     assert kind == "event: error"
     body = json.loads(data.removeprefix("data: "))
@@ -88,3 +90,10 @@ def test_the_responses_event_has_the_documented_fields_too():
         "message": 'no "model"',
         "param": "model",
     }.items() <= body.items()
+
+
+def test_an_error_of_openais_apis_is_one_value():
+    """That bodies and events are made from."""
+    expected = OpenAIError('no "model"', "invalid_request_error", "model", "invalid_body")
+
+    assert expected == openai_error(PROBLEM)
