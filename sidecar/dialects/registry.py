@@ -32,7 +32,7 @@ class DialectRegistry:
         self._by_sdk_header = [(each.sdk_header, each) for each in given if each.sdk_header]
 
     def turns_of(self, call: Call) -> tuple[Turn, ...]:
-        """Read the newest turns of a call's conversation. See `Dialect.turns`."""
+        """Read the newest turns of a call's conversation."""
         return self.by_name[call.endpoint.dialect].turns(call.body)
 
     def of_headers(self, header_values: Callable[[str], Sequence[str]]) -> Dialect:

@@ -84,7 +84,7 @@ class Responses:
 
     @staticmethod
     def turns(body: bytes) -> tuple[Turn, ...]:
-        """See `Dialect.turns`. An ``input`` that is a text is one turn of the user's."""
+        """Read ``input``: items, or a text, which is one turn of the user's. Raises: nothing."""
         request = decode_leniently(_decode_request, body)
         said = None if request is None else request.input
         if isinstance(said, str):
@@ -93,12 +93,12 @@ class Responses:
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:
-        """See `Dialect.served_of_response`."""
+        """Read what a response says about itself. Raises: as `Dialect.served_of_response`."""
         return _served(_decode_response(body))
 
     @staticmethod
     def served_of_event(data: bytes) -> Served:
-        """See `Dialect.served_of_event`."""
+        """Read the response that an event holds; one without a response says nothing."""
         response = _decode_event(data).response
         return NOTHING if response is None else _served(response)
 
