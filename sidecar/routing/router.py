@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -37,6 +38,8 @@ _BREAKER_OPEN: Final = RouterVerdict(RouterOutcome.BREAKER_OPEN)
 _BUSY: Final = RouterVerdict(RouterOutcome.BUSY)
 _TIMEOUT: Final = RouterVerdict(RouterOutcome.TIMEOUT)
 _HTTP_ERROR: Final = RouterVerdict(RouterOutcome.HTTP_ERROR)
+
+_NAME_OF: Final = attrgetter("name")
 
 _log: Final = logging.getLogger("sidecar.router")
 
@@ -97,7 +100,7 @@ class RouteClassifier:
         is_open = self._breaker.is_open
         if is_open and self._breaker.is_shut(began_s):
             return _BREAKER_OPEN  # the prompt need not be written
-        prompt, known = self.prompt_of(call, routes), tuple([route.name for route in routes])
+        prompt, known = self.prompt_of(call, routes), tuple(map(_NAME_OF, routes))
         question = (prompt, *known)
         flight = self._flights.get(question)
         if flight is None:

@@ -118,9 +118,10 @@ class Decisions:
 
     def state_of(self, pin: Binding, situation: Situation) -> PinState:
         """Return what a session's pin means to a call."""
-        if self._is_open(pin, situation):
+        if pin.provisional and self._is_open(situation):
             return PinState.PROVISIONAL
-        if not self._is_listed(pin, situation.routes):
+        is_own_list = situation.routes is not self._routes.configured
+        if is_own_list and not _is_listed(pin, situation.routes):
             return PinState.OFF_LIST
         if self._plan_of(pin, situation.call) is not None:
             return PinState.USABLE
@@ -158,7 +159,10 @@ class Decisions:
         """Return the decision of a pin that another call has just made; None where it is of no use
         to this call.
         """
-        return self.pinned(pin, situation) if self._is_listed(pin, situation.routes) else None
+        is_own_list = situation.routes is not self._routes.configured
+        if is_own_list and not _is_listed(pin, situation.routes):
+            return None
+        return self.pinned(pin, situation)
 
     def claimed(self, decision: Decision, pin: Binding, session: Session) -> Decision:
         """Return a call's own decision once its pin stands."""
@@ -166,7 +170,7 @@ class Decisions:
 
     def may_replace(self, own: Binding, standing: Binding, situation: Situation) -> bool:
         """Return whether a call may put its own pin in the place of another call's."""
-        return not own.provisional and self._is_open(standing, situation)
+        return standing.provisional and not own.provisional and self._is_open(situation)
 
     def ranking_of(
         self, verdict: RouterVerdict, situation: Situation, now_s: float
@@ -229,24 +233,16 @@ class Decisions:
         )
         return tuple(listed) or self.requested(situation).candidates
 
-    def _is_open(self, pin: Binding, situation: Situation) -> bool:
+    def _is_open(self, situation: Situation) -> bool:
         """Return whether a provisional pin may be replaced: the router model can be asked now, and
         the conversation begins.
         """
         call = situation.call
-        if not pin.provisional or call.endpoint.operation is not Operation.GENERATE:
+        if call.endpoint.operation is not Operation.GENERATE:
             return False
         if self._may_ask is None or not self._may_ask(call.admitted_s):
             return False  # the router model's opinion would be missed once more
         return all(turn.role != "assistant" for turn in self._turns_of(call))
-
-    def _is_listed(self, pin: Binding, routes: tuple[Route, ...]) -> bool:
-        """Return whether a pin may hold where a body brought its own list."""
-        if self._routes.are_configured(routes):
-            return True
-        return any(
-            pin.model_name == each.model_name for route in routes for each in route.candidates
-        )
 
     def _plan_of(self, pin: Binding, call: Call) -> Decision | None:
         """Return what all pins to a model make of calls in a dialect; kept for a few seconds."""
@@ -265,6 +261,11 @@ class Decisions:
         plan = keep_binding(pin, usable, followers)
         self._plans.add(key, (plan, call.admitted_s + _PLAN_KEPT_S))
         return plan
+
+
+def _is_listed(pin: Binding, routes: tuple[Route, ...]) -> bool:
+    """Return whether a body's own list names a pin's model."""
+    return any(pin.model_name == each.model_name for route in routes for each in route.candidates)
 
 
 def _may_go_home(call: Call) -> bool:

@@ -20,7 +20,6 @@ TO_BE_PARTED = {
     "sidecar/cli.py:_parser",
     "sidecar/telemetry/decisions.py:__init__",
     "sidecar/telemetry/metrics.py:__init__",
-    "sidecar/affinity/redis/queries.py",
 }
 """Grown by lines of 100 columns; each goes when its room is put in order."""
 
