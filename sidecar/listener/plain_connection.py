@@ -33,7 +33,7 @@ class TimedConnection(RequestHandler):
     """Which task serves requests one after the other; None where each has its own."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A new connection, told to read in pieces that malloc keeps at hand."""
+        """Make the transport read in pieces that malloc keeps at hand."""
         self.task = None
         self._head_timer: asyncio.TimerHandle | None = None
         if hasattr(transport, "max_size"):

@@ -54,7 +54,7 @@ class _Ear:
 
 
 class _House:
-    """A door with a proxy behind it that says yes and remembers."""
+    """A handler with a proxy behind it that says yes and remembers."""
 
     def __init__(
         self, *, fail: BaseException | None = None, in_flight: int = 10, **policy: Any
