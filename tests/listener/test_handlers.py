@@ -134,7 +134,7 @@ async def test_a_post_to_a_data_path_becomes_a_call(path):
 
 
 async def test_what_the_headers_say_stands_in_the_call():
-    """Session, tenant, patience, request id."""
+    """Session, tenant, timeout, request id."""
     house = _House()
     headers = {
         "x_model_affinity": " s1 ",
