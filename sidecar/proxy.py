@@ -121,7 +121,7 @@ class Proxy:
             self._pin_updater.served(call, decision, dispatched.candidate, dispatched.failed)
 
     def _dialect_of(self, call: Call) -> Dialect | None:
-        """The dialect in which the response can be read; None where the bytes are not ours to."""
+        """Return the dialect in which the response is read; None where a path is passed through."""
         is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
         return None if is_foreign else self._dialects[call.dialect]
 
