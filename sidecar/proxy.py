@@ -22,8 +22,7 @@ from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.stream.relay import Relay, relay_nowait
-from sidecar.stream.relayed import Relayed
+from sidecar.stream.relay import Relay, Relayed, relay_nowait
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.wire.headers import response_lines
@@ -65,7 +64,8 @@ class Proxy:
         """
         progress = _Progress(call)
         try:
-            decision = self._selector.decide_nowait(call) or await self._selector.decide(call)
+            found = self._selector.decide_nowait(call)
+            decision = found if isinstance(found, Decision) else await self._selector.decide(found)
             progress.decision, progress.decided_s = decision, self._monotonic_s()
             routing_s = progress.decided_s - call.admitted_s
             if CallDecided in self._observers.heard:
@@ -100,7 +100,8 @@ class Proxy:
 
         Raises: SidecarError.
         """
-        decision = self._selector.decide_nowait(call) or await self._selector.decide(call)
+        found = self._selector.decide_nowait(call)
+        decision = found if isinstance(found, Decision) else await self._selector.decide(found)
         if CallDecided in self._observers.heard:
             routing_s = self._monotonic_s() - call.admitted_s
             self._observers.emit(CallDecided(call, decision, routing_s))
@@ -115,12 +116,12 @@ class Proxy:
     def _update_pin(self, call: Call, decision: Decision, dispatched: Dispatched) -> None:
         """Tell the pin updater who served the call, or that no candidate did."""
         if dispatched.reply.status >= 400:
-            self._pin_updater.unserved(call, decision, dispatched.failed)
+            self._pin_updater.unserved(decision, dispatched.failed)
         elif dispatched.candidate is not decision.candidates[0] or decision.returns_home:
             self._pin_updater.served(call, decision, dispatched.candidate, dispatched.failed)
 
     def _dialect_of(self, call: Call) -> Dialect | None:
-        """The dialect in which the response can be read; None where the bytes are not ours to."""
+        """Return the dialect in which the response is read; None where a path is passed through."""
         is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
         return None if is_foreign else self._dialects[call.dialect]
 
@@ -146,7 +147,7 @@ class Proxy:
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
         """The app gets an error of the sidecar's own."""
         if progress.decision is not None and isinstance(error, UpstreamError):
-            self._pin_updater.unanswered(progress.call, progress.decision)
+            self._pin_updater.unreached(progress.decision)
         known = error if isinstance(error, SidecarError) else InternalFault("internal")
         self._end(progress, progress.refused(known, self._monotonic_s()))
 

@@ -1,4 +1,4 @@
-"""The admin port's pages of pins: for people inside the pod, and for `plano-sidecar affinity`."""
+"""The admin port's pages of pins, for people inside the pod and for `plano-sidecar affinity`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from sidecar.affinity.store import AffinityStore, Pin, StoreUnreachable
+from sidecar.affinity.store import Pin, PinBrowser, StoreUnreachable
 
 LIST_PATH: Final = "/affinity/"
 SESSION_PATH: Final = "/affinity/session"
 _PAGE: Final = 100
 _PAGE_AT_MOST: Final = 1000
 _CURSOR_AT_MOST: Final = 2**64 - 1
-"""Of SCAN; a longer one is none that a page gave."""
+"""The largest cursor of Redis' SCAN: no page gives a larger one."""
 
 
 def pin_facts(pin: Pin) -> dict[str, Any]:
-    """A pin as JSON has it."""
+    """Return a pin as the pages' JSON shows it."""
     binding = pin.binding
     return {
         "key": pin.key,
@@ -38,15 +38,15 @@ def pin_facts(pin: Pin) -> dict[str, Any]:
 
 
 class PinPages:
-    """Shows pins, and drops those of a session where the config lets it."""
+    """Shows pins, and drops those of a session where ``admin.mutations`` allows it."""
 
-    def __init__(self, store: AffinityStore, *, may_change: bool) -> None:
-        self._store = store
+    def __init__(self, pins: PinBrowser, *, may_change: bool) -> None:
+        self._pins = pins
         self._may_change = may_change
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
-        """``GET /affinity/?tenant=&cursor=&limit=``, ``GET`` and ``DELETE
-        /affinity/session?tenant=&session=``.
+        """Serve ``GET /affinity/?tenant=&cursor=&limit=``, and ``GET`` and ``DELETE
+        /affinity/session?tenant=&session=``. 503 where the store cannot be reached.
         """
         try:
             if request.path == SESSION_PATH:
@@ -64,7 +64,7 @@ class PinPages:
             return _refusal(400, f"limit must be 1 to {_PAGE_AT_MOST}")
         if cursor is not None and not (_is_count(cursor) and int(cursor) <= _CURSOR_AT_MOST):
             return _refusal(400, "cursor must be one that an earlier page gave")
-        page = await self._store.page(query.get("tenant"), cursor, int(limit))
+        page = await self._pins.page(query.get("tenant"), cursor, int(limit))
         return _json(200, {"pins": [pin_facts(pin) for pin in page.pins], "cursor": page.cursor})
 
     async def _session(self, request: web.BaseRequest) -> web.Response:
@@ -75,16 +75,16 @@ class PinPages:
             return _refusal(405, "GET and DELETE only", "GET, HEAD, DELETE")
         if request.method == "DELETE" and not self._may_change:
             return _refusal(403, "the config does not allow changes here: admin.mutations is false")
-        pins = await self._store.of_session(tenant, session_id)
+        pins = await self._pins.of_session(tenant, session_id)
         if not pins:
             return _json(404, {"error": "no pin of this session", "pins": []})
         if request.method == "DELETE":
-            return _json(200, {"deleted": await self._store.drop([pin.key for pin in pins])})
+            return _json(200, {"deleted": await self._pins.drop(tenant, session_id)})
         return _json(200, {"pins": [pin_facts(pin) for pin in pins]})
 
 
 def _shown(name: str | None) -> str | None:
-    """A name as JSON can have it: anybody who writes to Redis may have put bytes in a key that are
+    """Return a name as JSON can hold it: whoever writes to Redis can put bytes into a key that are
     no text.
     """
     return name and name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -101,7 +101,7 @@ def _json(status: int, facts: object) -> web.Response:
 
 
 def _refusal(status: int, why: str, allow: str = "") -> web.Response:
-    answer = _json(status, {"error": why})
+    response = _json(status, {"error": why})
     if allow:
-        answer.headers["Allow"] = allow
-    return answer
+        response.headers["Allow"] = allow
+    return response
