@@ -22,8 +22,7 @@ from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.stream.relay import Relay, relay_nowait
-from sidecar.stream.relayed import Relayed
+from sidecar.stream.relay import Relay, Relayed, relay_nowait
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.wire.headers import response_lines
