@@ -9,9 +9,9 @@ import ast
 from tests.architecture.tree import ROOT, Function, dotted, functions, modules
 
 MODULE_LINES, FUNCTION_LINES, PARAMETERS = 300, 40, 6
-MOST_FUNCTIONS_LINES = 17
-"""Nine functions of ten are at most so long, their ``def`` line counted."""
-ATTRIBUTES, LARGE_SERVICES = 7, 12
+MOST_FUNCTIONS_LINES = 18
+"""Nine functions of ten are at most so long, their signature counted, their docstring not."""
+ATTRIBUTES, LARGE_SERVICES = 7, 15
 """A service with more attributes is two services, and there are at most so many of them still."""
 
 EXCEPTIONS = {
@@ -41,6 +41,10 @@ def _lines(function: Function) -> int:
     return (function.end_lineno or 0) - first.lineno + 1
 
 
+def _signature_lines(function: Function) -> int:
+    return function.body[0].lineno - function.lineno
+
+
 def _attributes(service: ast.ClassDef) -> set[str]:
     """What an instance holds: annotated members, and what ``__init__`` assigns."""
     held = {
@@ -63,7 +67,8 @@ def _is_value(each: ast.ClassDef) -> bool:
     """Structs, enums, named tuples and dataclasses hold fields: that is what they are for."""
     kinds = " ".join(map(ast.unparse, (*each.bases, *each.decorator_list)))
     return any(
-        kind in kinds for kind in ("Struct", "Section", "NamedTuple", "Enum", "dataclass", "Protocol")
+        kind in kinds
+        for kind in ("Struct", "Section", "NamedTuple", "Enum", "dataclass", "Protocol")
     )
 
 
@@ -126,7 +131,11 @@ def test_functions_take_at_most_six_parameters():
 
 def test_most_functions_are_short():
     """One that needs no scrolling and no second reading is the rule, not the exception."""
-    sizes = sorted(_lines(each) + 1 for tree in modules().values() for each in functions(tree))
+    sizes = sorted(
+        _lines(each) + _signature_lines(each)
+        for tree in modules().values()
+        for each in functions(tree)
+    )
 
     assert sizes[round(0.9 * (len(sizes) - 1))] <= MOST_FUNCTIONS_LINES
 
