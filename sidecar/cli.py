@@ -285,6 +285,8 @@ def _affinity(arguments: argparse.Namespace) -> int:
 
 
 def _version(_: argparse.Namespace) -> int:
+    from sidecar.listener.server import listener_path
+
     print(f"plano-sidecar {__version__}{' (hot path compiled)' if is_compiled() else ''}")
     print(f"python {platform.python_version()}")
     for name in (
@@ -300,6 +302,7 @@ def _version(_: argparse.Namespace) -> int:
             print(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             print(f"{name} not installed")
+    print(f"listener path {listener_path()}")
     return OK
 
 

@@ -1,4 +1,4 @@
-"""When something that keeps failing is left alone for a while. Pure; time is passed in."""
+"""When to leave something alone that keeps failing. Pure; time is passed in."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody should wait for the operation."""
+        """Whether callers should do without the operation."""
         policy = self._policy
         is_failing = self._window.has_failed(policy.share)
         if is_failing and self._failures_in_a_row + 1 >= policy.failures_in_a_row:
