@@ -7,7 +7,6 @@ from collections.abc import Iterable
 PENDING: dict[str, set[str]] = {
     "citations": {
         "sidecar/affinity/",
-        "sidecar/domain/",
         "sidecar/routing/",
         "sidecar/selection/",
         "tests/routing/",
@@ -26,23 +25,18 @@ PENDING: dict[str, set[str]] = {
     },
     "modules without a test of their room": {
         "sidecar/affinity/",
-        "sidecar/build.py",
         "sidecar/commands/",
         "sidecar/config/",
-        "sidecar/demo/",
         "sidecar/dialects/",
         "sidecar/domain/",
         "sidecar/listener/",
         "sidecar/routing/",
         "sidecar/selection/",
         "sidecar/stream/",
-        "sidecar/upstream/",
         "sidecar/wire/",
     },
     "old names": {
         "sidecar/affinity/",
-        "sidecar/app.py",
-        "sidecar/listener/",
         "sidecar/routing/",
         "sidecar/selection/",
         "sidecar/stream/",
@@ -50,13 +44,10 @@ PENDING: dict[str, set[str]] = {
     "rooms without a page": {
         "sidecar/affinity/",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/dialects/",
-        "sidecar/listener/",
         "sidecar/routing/",
         "sidecar/selection/",
         "sidecar/stream/",
-        "sidecar/wire/",
     },
     "short docstrings": {
         "sidecar/affinity/",

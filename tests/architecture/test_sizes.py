@@ -11,7 +11,7 @@ from tests.architecture.tree import ROOT, Function, dotted, functions, modules
 MODULE_LINES, FUNCTION_LINES, PARAMETERS = 300, 40, 6
 MOST_FUNCTIONS_LINES = 18
 """Nine functions of ten are at most so long, their signature counted, their docstring not."""
-ATTRIBUTES, LARGE_SERVICES = 7, 15
+ATTRIBUTES, LARGE_SERVICES = 7, 14
 """A service with more attributes is two services, and there are at most so many of them still."""
 
 EXCEPTIONS = {
@@ -24,8 +24,6 @@ TO_BE_PARTED = {
     "sidecar/cli.py:_parser",
     "sidecar/selection/selector.py",
     "sidecar/selection/explain.py:describe",
-    "sidecar/telemetry/decisions.py:__init__",
-    "sidecar/telemetry/metrics.py:__init__",
     "sidecar/affinity/redis/queries.py",
 }
 """Grown by lines of 100 columns; each goes when its room is put in order."""
