@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 PENDING: dict[str, set[str]] = {
-    "citations": {
-        "sidecar/affinity/",
-        "sidecar/routing/",
-        "sidecar/selection/",
-        "tests/routing/",
-    },
     "class names that stand twice": {
-        "sidecar/affinity/",
         "sidecar/config/",
         "sidecar/listener/",
     },
@@ -21,41 +14,30 @@ PENDING: dict[str, set[str]] = {
         "sidecar/commands/",
         "sidecar/dialects/",
         "sidecar/listener/",
-        "sidecar/upstream/",
     },
     "modules without a test of their room": {
         "sidecar/affinity/",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/dialects/",
         "sidecar/domain/",
         "sidecar/listener/",
-        "sidecar/routing/",
-        "sidecar/selection/",
         "sidecar/stream/",
         "sidecar/wire/",
     },
     "old names": {
-        "sidecar/affinity/",
         "sidecar/routing/",
-        "sidecar/selection/",
         "sidecar/stream/",
     },
     "rooms without a page": {
-        "sidecar/affinity/",
         "sidecar/commands/",
         "sidecar/dialects/",
-        "sidecar/routing/",
-        "sidecar/selection/",
         "sidecar/stream/",
     },
     "short docstrings": {
         "sidecar/affinity/",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/dialects/",
         "sidecar/listener/",
-        "sidecar/upstream/",
     },
 }
 """Rule -> modules, or rooms with a slash at the end."""

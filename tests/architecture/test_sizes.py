@@ -9,9 +9,9 @@ import ast
 from tests.architecture.tree import ROOT, Function, dotted, functions, modules
 
 MODULE_LINES, FUNCTION_LINES, PARAMETERS = 300, 40, 6
-MOST_FUNCTIONS_LINES = 18
+MOST_FUNCTIONS_LINES = 17
 """Nine functions of ten are at most so long, their signature counted, their docstring not."""
-ATTRIBUTES, LARGE_SERVICES = 7, 14
+ATTRIBUTES, LARGE_SERVICES = 7, 12
 """A service with more attributes is two services, and there are at most so many of them still."""
 
 EXCEPTIONS = {
