@@ -21,7 +21,7 @@ class Request(Protocol):
 
     @property
     def method(self) -> str:
-        """As sent."""
+        """The method, as it was sent."""
         ...
 
     @property

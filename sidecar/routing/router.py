@@ -158,8 +158,8 @@ class RouteClassifier:
             verdict = _HTTP_ERROR
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
-        told = self._breaker.failed if verdict.is_fallback else self._breaker.served
-        told(self._monotonic_s())
+        record = self._breaker.failed if verdict.is_fallback else self._breaker.served
+        record(self._monotonic_s())
         return verdict
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:

@@ -6,38 +6,31 @@ from collections.abc import Iterable
 
 PENDING: dict[str, set[str]] = {
     "class names that stand twice": {
-        "sidecar/config/",
-        "sidecar/listener/",
-    },
-    "docstrings that send elsewhere": {
-        "sidecar/affinity/",
-        "sidecar/commands/",
-        "sidecar/dialects/",
-        "sidecar/listener/",
+        "sidecar/config/conventions.py",
+        "sidecar/listener/paths.py",
     },
     "modules without a test of their room": {
-        "sidecar/affinity/",
-        "sidecar/commands/",
+        "sidecar/affinity/redis/browse.py",
+        "sidecar/affinity/redis/health.py",
+        "sidecar/affinity/redis/pipeline.py",
+        "sidecar/affinity/redis/scripts.py",
+        "sidecar/affinity/redis/write_back.py",
+        "sidecar/commands/affinity.py",
         "sidecar/dialects/",
-        "sidecar/domain/",
-        "sidecar/listener/",
+        "sidecar/domain/conversation.py",
+        "sidecar/domain/ports.py",
+        "sidecar/listener/cors.py",
+        "sidecar/listener/fast_request.py",
         "sidecar/stream/",
         "sidecar/wire/",
     },
     "old names": {
-        "sidecar/routing/",
         "sidecar/stream/",
     },
     "rooms without a page": {
-        "sidecar/commands/",
+        "sidecar/commands/__init__.py",
         "sidecar/dialects/",
-        "sidecar/stream/",
-    },
-    "short docstrings": {
-        "sidecar/affinity/",
-        "sidecar/commands/",
-        "sidecar/dialects/",
-        "sidecar/listener/",
+        "sidecar/stream/__init__.py",
     },
 }
 """Rule -> modules, or rooms with a slash at the end."""
