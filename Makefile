@@ -21,7 +21,7 @@ TEST := .venv-test
 COMPILED := .venv-compiled
 CHART := .venv-chart
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
-PURE := $(addprefix tests/,affinity config dialects domain http1 proxy routing runtime selection stream telemetry upstream wire)
+PURE := $(addprefix tests/,affinity config contract/dialects dialects domain http1 proxy routing runtime selection stream telemetry upstream wire)
 SOURCES := $(shell find sidecar -name '*.py')
 
 .PHONY: run test lint pure integration coverage compiled chart bench lock clean

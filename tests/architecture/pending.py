@@ -16,21 +16,10 @@ PENDING: dict[str, set[str]] = {
         "sidecar/affinity/redis/scripts.py",
         "sidecar/affinity/redis/write_back.py",
         "sidecar/commands/affinity.py",
-        "sidecar/dialects/",
-        "sidecar/domain/conversation.py",
         "sidecar/domain/ports.py",
-        "sidecar/listener/cors.py",
-        "sidecar/listener/fast_request.py",
-        "sidecar/stream/",
-        "sidecar/wire/",
-    },
-    "old names": {
-        "sidecar/stream/",
     },
     "rooms without a page": {
         "sidecar/commands/__init__.py",
-        "sidecar/dialects/",
-        "sidecar/stream/__init__.py",
     },
 }
 """Rule -> modules, or rooms with a slash at the end."""
