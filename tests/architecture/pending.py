@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 PENDING: dict[str, set[str]] = {
+    "modules without a test of their room": {
+        "sidecar/affinity/redis/write_back.py",
+        "sidecar/commands/affinity.py",
+        "sidecar/domain/ports.py",
+    },
     "rooms without a page": {
         "sidecar/commands/__init__.py",
     },
