@@ -9,22 +9,18 @@ PENDING: dict[str, set[str]] = {
         "sidecar/domain/",
     },
     "class names that stand twice": {
-        "sidecar/config/",
         "sidecar/listener/",
     },
     "docstrings that send elsewhere": {
         "sidecar/commands/",
         "sidecar/listener/",
-        "sidecar/upstream/",
     },
     "modules without a test of their room": {
         "sidecar/build.py",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/demo/",
         "sidecar/domain/",
         "sidecar/listener/",
-        "sidecar/upstream/",
         "sidecar/wire/",
     },
     "old names": {
@@ -33,15 +29,12 @@ PENDING: dict[str, set[str]] = {
     },
     "rooms without a page": {
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/listener/",
         "sidecar/wire/",
     },
     "short docstrings": {
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/listener/",
-        "sidecar/upstream/",
     },
 }
 """Rule -> modules, or rooms with a slash at the end."""
