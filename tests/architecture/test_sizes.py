@@ -17,8 +17,6 @@ EXCEPTIONS = {
 """``path:function`` -> why it may have more than six parameters."""
 
 TO_BE_PARTED = {
-    "sidecar/cli.py",
-    "sidecar/cli.py:_parser",
     "sidecar/listener/handlers.py",
     "sidecar/selection/selector.py",
     "sidecar/selection/explain.py:describe",
