@@ -15,6 +15,7 @@ from math import inf
 from sidecar.affinity.value import encode
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import Session
+from sidecar.runtime.bounded import BoundedMap
 
 
 def is_of_lane(binding: Binding, session: Session) -> bool:
@@ -71,7 +72,7 @@ class NearCache:
         self._max_entries = max_entries
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._vacant: dict[str, int] = {}
+        self._vacant: BoundedMap[str, int] = BoundedMap(max_entries)
         """Plain keys under which Redis has nothing, and the epoch in which it said so; it tells if
         that changes.
         """
@@ -194,9 +195,7 @@ class NearCache:
         then a lane that has its pin under its own key, since another came first and is silent now,
         need not ask.
         """
-        if len(self._vacant) >= self._max_entries:
-            self._vacant.clear()
-        self._vacant[key] = self.epoch
+        self._vacant.add(key, self.epoch)
 
     def forget_all(self) -> None:
         """Know only what was made while Redis was gone."""

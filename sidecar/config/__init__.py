@@ -1,3 +1,23 @@
-"""What the operator wrote: schema, loading, and providers with their defaults filled in. Pure but
-for reading files.
+"""What the operator wrote: read, checked, and completed with defaults.
+
+Rule: all problems at once, each with its file, line and path; no I/O but named files. A message may
+repeat what is written in the file, and never what it expands to, which may be a secret.
+
+The way of a file, in order:
+
+- `yaml_nodes` reads the text into nodes that know their lines; `scalars` types plain values.
+- `migrate` rewrites plano's older spellings.
+- `decode` turns nodes into the structs of `schema`, `schema_providers` and `schema_routing`;
+  `expand` replaces references such as ``$VAR`` and ``${file:...}``; `unsupported` names keys that
+  are refused or do nothing; `secret` keeps values that must not be shown.
+- `providers` completes each provider entry by its family's row in `conventions`, with `address`
+  and `tls_files` for where it is and how it is trusted.
+- `checks` and `checks_routing` report what no single key can show; `redis_url` reads a Redis URL.
+- `load` does all of this, or makes a config from the provider keys in the environment.
+
+`report` collects problems and warnings with their places. `json_schema` is for editors.
+README.md of this room lists every key and every provider family.
+
+Words: an entry is an item of ``model_providers``; a family is what its model's prefix names; an
+interface is the family whose API an entry of an unknown prefix speaks.
 """

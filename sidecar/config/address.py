@@ -1,4 +1,4 @@
-"""What may stand in a provider's URL and headers, read and checked. Pure."""
+"""Reads and checks what a provider's URL and headers may hold. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MANAGED_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization",
      "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )  # fmt: skip
-"""What the HTTP client itself writes, or what means one connection only (RFC 9110, 7.6.1)."""
+"""Headers that the HTTP client writes, or that belong to one connection (RFC 9110, 7.6.1)."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -47,8 +47,8 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def read_base_url(url: str) -> Address | str:
-    """A base URL's address, or the sentence that says what is wrong with it; never quoting it, it
-    may hold a secret.
+    """Return a base URL's address, or a sentence that says what is wrong with it. The sentence
+    never quotes the URL, which may hold a secret.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -74,8 +74,8 @@ def read_base_url(url: str) -> Address | str:
 
 
 def is_http_url(text: str) -> bool:
-    """Whether a text is an ``http`` or ``https`` URL with a host; a user and a password may stand
-    before it.
+    """Return whether a text is an ``http`` or ``https`` URL with a host; a user and a password may
+    precede the host.
     """
     try:
         parts = urllib.parse.urlsplit(text)
@@ -86,17 +86,17 @@ def is_http_url(text: str) -> bool:
 
 
 def is_host_header(text: str) -> bool:
-    """Whether a text may be the value of a Host header."""
+    """Return whether a text may be the value of a Host header."""
     return _HOST_HEADER.fullmatch(text) is not None
 
 
 def is_header_name(text: str) -> bool:
-    """Whether a text may name a header."""
+    """Return whether a text may name a header."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def is_header_value(text: str) -> bool:
-    """Whether a text may be a header's value as it stands: one line, no control characters, no
-    blanks around it.
+    """Return whether a text may be a header's value: one line, no control characters, no blanks
+    around it.
     """
     return _FIELD_VALUE.fullmatch(text) is not None and text == text.strip()

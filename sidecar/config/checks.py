@@ -46,18 +46,18 @@ def _check_names(config: Config, report: Report) -> None:
     models = {entry.model for entry in config.model_providers}
     for at, entry in report.entries(_PROVIDERS, config.model_providers):
         name = entry.name or entry.model
-        key: Path = (*at, "model" if entry.name is None else "name")
+        is_own = entry.name is not None
+        key: Path = (*at, "name" if is_own else "model")
+        fault = None
         if name in first:
-            advice = "; entries of one model need names of their own" if entry.name is None else ""
-            report.problem(
-                key, f"name {report.quoted(key)} is taken by {spell(first[name])}{advice}"
-            )
+            advice = "" if is_own else "; entries of one model need names of their own"
+            fault = f"is taken by {spell(first[name])}{advice}"
         elif name in models and name != entry.model:
-            report.problem(key, f"name {report.quoted(key)} is another entry's model")
+            fault = "is another entry's model"
         elif name in _NO_MODEL:
-            report.problem(
-                key, f"name {report.quoted(key)} cannot be asked for: it means the default"
-            )
+            fault = "cannot be asked for: it means the default"
+        if fault is not None:
+            report.problem(key, f"name {report.quoted(key)} {fault}")
         first.setdefault(name, at)
     for alias in _NO_MODEL.intersection(config.model_aliases):
         report.problem(
@@ -126,14 +126,9 @@ def _check_listeners(config: Config, report: Report) -> None:
     for at, _ in listeners[1:]:
         report.problem(at, "only one model listener is served")
     admin = config.admin
-    for path, addresses in (
-        (("admin",), admin.addresses),
-        *((at, each.addresses) for at, each in listeners),
-    ):
-        for address in addresses:
-            if not _is_ip_address(address):
-                report.problem((*path, "address"), "must be an IP address or localhost")
+    _check_addresses(("admin",), admin.addresses, report)
     for at, each in listeners:
+        _check_addresses(at, each.addresses, report)
         for path, origin in report.entries((*at, "allow_origins"), each.allow_origins):
             if not _ORIGIN.fullmatch(origin):
                 report.problem(
@@ -141,6 +136,12 @@ def _check_listeners(config: Config, report: Report) -> None:
                 )
         if each.port == admin.port != 0 and _overlap(set(each.addresses), set(admin.addresses)):
             report.problem((*at, "port"), "is the admin port as well")
+
+
+def _check_addresses(at: Path, addresses: Iterable[str], report: Report) -> None:
+    for address in addresses:
+        if not _is_ip_address(address):
+            report.problem((*at, "address"), "must be an IP address or localhost")
 
 
 def _is_ip_address(text: str) -> bool:

@@ -1,9 +1,8 @@
 """All that is known about provider families: a row each. Pure.
 
-A family is what stands before the slash of a model, such as ``openai``. Its row says where the
-provider is, under which paths it serves which dialects, how it wants a key, and which of the app's
-headers it understands. Everybody who needs such a fact reads it from the row: a new family is a new
-row, and another way to carry a key is a new `CredentialStyle` in its row.
+A family is named before the slash of a model, such as ``openai``. Its row says where the provider
+is, under which paths it serves which dialects, how it wants a key, and which of the app's headers
+it understands. A new family is a new row; another way to carry a key is a `CredentialStyle` in it.
 """
 
 from __future__ import annotations

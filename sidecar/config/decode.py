@@ -1,4 +1,4 @@
-"""Nodes to structs, key by key, so that every problem is found in one reading."""
+"""Decodes nodes into the schema's structs, key by key, so that one reading finds every problem."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sidecar.config.unsupported import why_refused
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 BAD: Final = object()
-"""Stands for a value that cannot be used; what is wrong with it has been reported."""
+"""Given in place of a value that cannot be used. Why it cannot has been reported."""
 
 _PATTERN_SAYS: Final = {
     MODEL_PATTERN: "must be provider/model, or provider/* for all of a provider's models",
@@ -28,9 +28,7 @@ _CONTAINERS: Final = (inspect.StructType, inspect.DictType, inspect.VarTupleType
 
 
 class Decoder:
-    """Reads one document into the schema's structs. A key that cannot be used keeps its default and
-    is reported.
-    """
+    """Decodes one document. A key whose value cannot be used is reported and keeps its default."""
 
     def __init__(self, expander: Expander, report: Report) -> None:
         self._expander = expander
@@ -50,34 +48,43 @@ class Decoder:
         }
 
     def read(self, node: Node, kind: inspect.Type, path: Path = ()) -> Any:  # noqa: ANN401 - as many types as the schema has
-        """The value of ``node`` as the schema's ``kind``, or `BAD`. Raises: nothing."""
+        """Return the value of ``node`` as the schema's ``kind``, or `BAD`. Raises: nothing."""
         kind = bare(kind)
         if isinstance(kind, inspect.AnyType):
-            # Plano's and not served: nothing in it is read, so nothing in it can be wrong or leak.
+            # A key of plano's that is not served is not read, so it can neither be wrong nor leak.
             return None
         return self._readers[type(kind)](node, kind, path)
 
     def _struct(self, node: Node, kind: inspect.StructType, path: Path) -> Any:  # noqa: ANN401
         if not isinstance(node, Mapping):
             return self._expected("a mapping", path)
+        values = self._fields(node, kind, path)
+        given = {entry.key for entry in node.entries}
+        required = [field for field in kind.fields if field.required]
+        for field in required:
+            if field.encode_name not in given:
+                self._report.problem(path, f"needs {field.encode_name}")
+        if any(field.name not in values for field in required):
+            return BAD
+        return kind.cls(**values)
+
+    def _fields(self, node: Mapping, kind: inspect.StructType, path: Path) -> dict[str, Any]:
+        """Return the usable values of a struct's fields, by Python name. A key without a value is
+        left out where that means the default.
+        """
         fields = {field.encode_name: field for field in kind.fields}
         values: dict[str, Any] = {}
         for entry in node.entries:
             here = (*path, entry.key)
             self._note(here, entry.line, entry.value)
-            field = fields.pop(entry.key, None)
+            field = fields.get(entry.key)
             if field is None:
-                known = [each.encode_name for each in kind.fields]
-                self._unknown(here, entry.key, known)
+                self._unknown(here, entry.key, list(fields))
             elif not (_is_null(entry.value) and _may_be_null(field)):
-                values[field.name] = self.read(entry.value, field.type, here)
-        for key, field in fields.items():
-            if field.required:
-                self._report.problem(path, f"needs {key}")
-                values[field.name] = BAD
-        if any(values.get(field.name) is BAD for field in kind.fields if field.required):
-            return BAD
-        return kind.cls(**{name: value for name, value in values.items() if value is not BAD})
+                value = self.read(entry.value, field.type, here)
+                if value is not BAD:
+                    values[field.name] = value
+        return values
 
     def _dict(self, node: Node, kind: inspect.DictType, path: Path) -> Any:  # noqa: ANN401
         if not isinstance(node, Mapping):
@@ -191,7 +198,7 @@ class Decoder:
         return self._bad(path, f"expected {' or '.join(choices)}{did_you_mean(text, choices)}")
 
     def _text(self, node: Node, path: Path) -> Expanded | None:
-        """A scalar's text after expansion, or None once it has been reported why there is none."""
+        """Return a scalar's text after expansion; None, with a problem reported, if it has none."""
         if not isinstance(node, Scalar):
             self._expected("text", path)
             return None
@@ -209,16 +216,16 @@ class Decoder:
         return expanded
 
     def _typed(self, node: Node, parse: Callable[[str], Any], path: Path) -> Any:  # noqa: ANN401
-        """A scalar by the core schema: None where it is something else, `BAD` where that is
-        reported already.
+        """Return a scalar's value by the core schema: None where it is of another type, `BAD` where
+        a problem has been reported already.
         """
         if not isinstance(node, Scalar):
             return None
         expanded = self._expand(node, path)
         if expanded is None:
             return BAD
-        # What is quoted is text, unless the quotes are around a reference: many quote those out of
-        # habit.
+        # A quoted value is text, unless the quotes are around a reference, which many people quote
+        # out of habit.
         return parse(expanded.text) if node.is_plain or expanded.is_changed else None
 
     def _expand(self, node: Scalar, path: Path) -> Expanded | None:
@@ -254,7 +261,7 @@ class Decoder:
 
 
 def bare(kind: inspect.Type) -> inspect.Type:
-    """A type without the metadata around it."""
+    """Return a type without the metadata around it."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     return kind
@@ -265,8 +272,8 @@ def _is_null(node: Node) -> bool:
 
 
 def _may_be_null(field: inspect.Field) -> bool:
-    """Whether a key without a value means the default: a section whose keys are all commented out,
-    an optional key.
+    """Return whether a key without a value means the default, as for a section whose keys are all
+    commented out, or for an optional key.
     """
     return not field.required and isinstance(
         bare(field.type), (*_CONTAINERS, inspect.UnionType, inspect.AnyType)

@@ -15,7 +15,7 @@ import msgspec
 _REFERENCE: Final = re.compile(
     r"\$(?:\$|\{(?P<braced>[^{}]*)\}|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|(?P<open>\{))"
 )
-"""A dollar sign before anything else is a dollar sign: descriptions hold prices."""
+"""A dollar sign before anything else means itself: descriptions hold prices."""
 _BRACED: Final = re.compile(
     r"file:(?P<file>.+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL
 )
@@ -35,16 +35,14 @@ class Expanded(msgspec.Struct, frozen=True):
     """Whether anything was expanded: then its type follows from what its key needs."""
     is_from_file: bool = False
     problems: tuple[str, ...] = ()
-    """What could not be expanded. No value is ever repeated, only the names that are written in the
-    file.
-    """
+    """What could not be expanded. They repeat names that the file holds, and never a value."""
 
 
 class Expander:
-    """Looks references up, and keeps the files that it read for whoever watches them."""
+    """Looks references up, and keeps the names of the files that it read, for a reload to watch."""
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
-        """``folder`` is where relative paths begin: the config file's own."""
+        """Args: ``folder`` is where relative paths begin, the config file's own."""
         self._environ = environ
         self._folder = folder
         self.files: dict[Path, None] = {}
@@ -73,8 +71,8 @@ class Expander:
         return Expanded(expanded, references > 0, is_from_file, tuple(problems))
 
     def read_again(self, text: str) -> str | None:
-        """What ``text`` expands to now: files may have changed. None where one cannot be read any
-        more.
+        """Return what ``text`` expands to now, since files may have changed; None where one cannot
+        be read any more.
         """
         expanded = self.expand(text)
         return None if expanded.problems else expanded.text
@@ -105,7 +103,7 @@ class Expander:
 
 
 def read_text(path: Path, at_most_bytes: int) -> str:
-    """A file's text.
+    """Return a file's text.
 
     Raises: ValueError with a sentence that goes on after the file's name, and with none of the
         file's content.

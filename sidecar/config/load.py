@@ -1,6 +1,4 @@
-"""From a file and an environment to a config that can be used, or to everything that is wrong with
-it.
-"""
+"""From a file and an environment to a config that can be used, or to all of its problems."""
 
 from __future__ import annotations
 
@@ -41,11 +39,9 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     warnings: list[str]
     """One line each, ``FILE:LINE: path: message``."""
     files: tuple[Path, ...] = ()
-    """The file itself and those that it names by ``${file:...}``: what a reload has to watch."""
+    """The file itself and those that it names by ``${file:...}``: a reload watches them."""
     is_zero_config: bool = False
-    """Made from the environment alone: then bare model ids go to OpenAI, those of messages to
-    Anthropic.
-    """
+    """Whether it was made from the environment alone: then each dialect has a home for bare ids."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
@@ -73,38 +69,29 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
 
 
 def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
-    """A wildcard entry for every built-in provider whose key is in the environment; everything else
-    at its default.
+    """Return a config with a wildcard entry for every provider family whose key is in the
+    environment, and everything else at its default.
 
     Raises: ConfigError where no key is found.
     """
     variables = {
-        prefix: family.key_variable
-        for prefix, family in FAMILIES.items()
-        if family.key_variable is not None
+        row.key_variable: prefix for prefix, row in FAMILIES.items() if row.key_variable is not None
     }
-    found = {
-        prefix: environ[variable] for prefix, variable in variables.items() if environ.get(variable)
-    }
-    unusable = [variables[prefix] for prefix, key in found.items() if not is_header_value(key)]
-    if unusable:
-        raise ConfigError(
-            [
-                f"environment variable {name} holds a line break, a control character or blanks"
-                for name in unusable
-            ]
-        )
+    found = {variable: key for variable in variables if (key := environ.get(variable))}
     if not found:
-        raise ConfigError(
-            [
-                (
-                    f"no config file and no provider key: give --config FILE or set one of "
-                    f"{', '.join(variables.values())}"
-                )
-            ]
-        )
+        names = ", ".join(variables)
+        problem = f"no config file and no provider key: give --config FILE or set one of {names}"
+        raise ConfigError([problem])
+    unusable = [
+        f"environment variable {variable} holds a line break, a control character or blanks"
+        for variable, key in found.items()
+        if not is_header_value(key)
+    ]
+    if unusable:
+        raise ConfigError(unusable)
     entries = tuple(
-        ModelProvider(model=f"{prefix}/*", access_key=Secret(key)) for prefix, key in found.items()
+        ModelProvider(model=f"{variables[variable]}/*", access_key=Secret(key))
+        for variable, key in found.items()
     )
     config = Config(model_providers=entries)
     report = Report(_ENVIRONMENT)
@@ -116,7 +103,9 @@ def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
 def _with_reachable_passthrough(
     config: Config, providers: tuple[Provider, ...], report: Report
 ) -> Config:
-    """The config without passthrough paths whose provider was left out or is a router model."""
+    """Return the config without passthrough paths whose provider was left out or is a router
+    model, with a warning for each.
+    """
     reachable = {
         name for each in providers if not each.is_router for name in (each.name, each.prefix)
     }
@@ -130,7 +119,8 @@ def _with_reachable_passthrough(
 
 
 def _read_root(path: Path, report: Report) -> yaml_nodes.Mapping:
-    """The file's mapping. What is wrong with keys is reported; what ends the reading is raised.
+    """Return the file's mapping. Problems of single keys are reported; what ends the reading is
+    raised.
 
     Raises: ConfigError.
     """
@@ -158,7 +148,7 @@ def _read_root(path: Path, report: Report) -> yaml_nodes.Mapping:
 def _without_missing_optional_keys(
     root: yaml_nodes.Mapping, expander: Expander
 ) -> yaml_nodes.Mapping:
-    """The document with an empty ``access_key`` in every optional entry whose key cannot be
+    """Return the document with an empty ``access_key`` in every optional entry whose key cannot be
     expanded.
     """
     providers = root.get("model_providers")

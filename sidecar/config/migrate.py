@@ -1,4 +1,4 @@
-"""Plano's older spellings, rewritten in the tree of nodes before it is read. Lines stay those of
+"""Rewrites plano's older spellings in the tree of nodes before it is decoded. Lines stay those of
 the file.
 """
 
@@ -17,7 +17,7 @@ _EGRESS: Final = "egress_traffic"
 
 
 def migrate(root: Mapping, report: Report) -> Mapping:
-    """The document as the newest version writes it.
+    """Return the document as the newest version writes it.
 
     ``llm_providers`` becomes ``model_providers``; a listeners mapping becomes a list; preferences
     under a provider go to the top level. Source: plano's config_generator, whose merging rules
@@ -63,7 +63,7 @@ def _listed_listeners(root: Mapping, report: Report) -> Mapping:
 
 
 def _model_listener(egress: Node) -> Node:
-    """``egress_traffic`` as an item of the list; its message format was always OpenAI's."""
+    """Return ``egress_traffic`` as an item of the list. Its message format was always OpenAI's."""
     if not isinstance(egress, Mapping):
         return egress
     kept = tuple(entry for entry in egress.entries if entry.key not in {"message_format", "name"})
@@ -105,10 +105,10 @@ def _lift_preferences(root: Mapping, report: Report) -> Mapping:
 
 
 class _Lifted:
-    """Preferences gathered from under providers: one of a name, its models in the order of their
-    providers.
+    """Preferences gathered from under providers: one for each name, with its models in the order of
+    their providers.
 
-    One that stands at the top level wins; of several descriptions the first.
+    A preference of the same name at the top level wins; of several descriptions the first counts.
     """
 
     def __init__(self, top: Entry | None, report: Report) -> None:
@@ -131,8 +131,11 @@ class _Lifted:
         if model.value.text.endswith("/*"):
             self._report.problem(path, "a wildcard cannot have preferences: they need one model")
             return
+        self._add_items(path, inline.items, model.value)
+
+    def _add_items(self, path: Path, items: tuple[Node, ...], model: Scalar) -> None:
         seen: set[str] = set()
-        for index, item in enumerate(inline.items):
+        for index, item in enumerate(items):
             name = _name_of(item)
             if name is None or not isinstance(item, Mapping):
                 self._report.problem(
@@ -143,11 +146,11 @@ class _Lifted:
                     (*path, index), f"two preferences are named {quote(name)}", line=item.line
                 )
             elif name not in self._taken:
-                self._models.setdefault(name, (item, []))[1].append(model.value)
+                self._models.setdefault(name, (item, []))[1].append(model)
             seen.add(name or "")
 
     def into(self, root: Mapping) -> Mapping:
-        """The document with what was gathered behind what stands at its top level."""
+        """Return the document with the gathered preferences after those at its top level."""
         if not self._models:
             return root
         for item, models in self._models.values():

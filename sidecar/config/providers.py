@@ -144,6 +144,12 @@ def _is_left_out(entry: ModelProvider, at: Path, report: Report) -> bool:
     if has_no_key and entry.optional and (entry.access_key is not None or entry.base_url is None):
         report.warn(at, "is left out: it is optional and its access_key is missing")
         return True
+    _check_credential(entry, at, report)
+    return False
+
+
+def _check_credential(entry: ModelProvider, at: Path, report: Report) -> None:
+    has_no_key = not entry.access_key and not entry.passthrough_auth
     if entry.access_key is not None and not entry.access_key:
         report.problem((*at, "access_key"), "is empty")
     elif has_no_key and entry.base_url is None and family_of(entry.model) in FAMILIES:
@@ -153,7 +159,6 @@ def _is_left_out(entry: ModelProvider, at: Path, report: Report) -> bool:
             (*at, "passthrough_auth"),
             "the caller's credential is forwarded, so access_key is not used",
         )
-    return False
 
 
 def _resolve(
@@ -242,14 +247,18 @@ def _check_headers(
         )
     if entry.http_host is not None and not is_host_header(entry.http_host):
         report.problem((*at, "http_host"), "must be host or host:port")
+    _check_own_headers(entry, taken, (*at, "headers"), report)
+
+
+def _check_own_headers(entry: ModelProvider, taken: set[str], at: Path, report: Report) -> None:
+    """Args: ``taken`` are header names, in lower case, that the request has already."""
     for name, value in entry.headers.items():
-        here = (*at, "headers", name)
+        here = (*at, name)
         if not is_header_name(name):
             report.problem(here, "is not a valid header name")
         elif name.lower() in MANAGED_HEADERS:
-            report.problem(
-                here, "cannot be set: it belongs to the connection (for Host use http_host)"
-            )
+            why = "it belongs to the connection (for Host use http_host)"
+            report.problem(here, f"cannot be set: {why}")
         elif name.lower() in taken:
             report.problem(here, "stands there already: by access_key, or in another case")
         taken.add(name.lower())
@@ -284,10 +293,7 @@ def _timeouts(entry: ModelProvider, defaults: TimeoutSettings) -> Timeouts:
 
 
 def _price(entry: ModelProvider) -> Price | None:
-    if entry.price is None:
+    own = entry.price
+    if own is None:
         return None
-    return Price(
-        usd_per_mtok_in=entry.price.usd_per_mtok_in,
-        usd_per_mtok_out=entry.price.usd_per_mtok_out,
-        usd_per_mtok_cached_in=entry.price.usd_per_mtok_cached_in,
-    )
+    return Price(own.usd_per_mtok_in, own.usd_per_mtok_out, own.usd_per_mtok_cached_in)

@@ -1,4 +1,4 @@
-"""Where a Redis server is: ``session_cache.url``, taken apart. Pure."""
+"""Reads ``session_cache.url``, which says where a Redis server is. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ESCAPE: Final = (
 
 
 class RedisAddress(msgspec.Struct, frozen=True):
-    """One server, and who may come to it."""
+    """One server, and the user who may use it."""
 
     host: str
     port: int
@@ -33,15 +33,13 @@ class RedisAddress(msgspec.Struct, frozen=True):
 
 
 def names_several_servers(url: str) -> bool:
-    """Whether a URL is one of Sentinel's or of a Cluster's, which are not taken apart
-    here.
-    """
+    """Return whether a URL names a Sentinel or a Cluster, which `read_redis_url` does not read."""
     return _SEVERAL_SERVERS.fullmatch(url) is not None
 
 
 def read_redis_url(url: str) -> RedisAddress | str:
-    """The server of a URL, or the sentence that says what is wrong with it, which never quotes it:
-    passwords.
+    """Return the server of a URL, or a sentence that says what is wrong with it. The sentence never
+    quotes the URL, which may hold a password.
     """
     if _SEVERAL_HOSTS.match(url):
         return "names several servers: redis+sentinel:// and redis+cluster:// do that"

@@ -18,9 +18,7 @@ T = TypeVar("T")
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a value stands, and its text before expansion: the only text of it that a message may
-    repeat.
-    """
+    """The line of a value, and its text before expansion, which alone a message may repeat."""
 
     line: int
     written: str | None = None
@@ -55,7 +53,7 @@ class Report:
         return self._places.keys()
 
     def note_place(self, path: Path, place: Place) -> None:
-        """Remember where ``path`` stands."""
+        """Remember the place of ``path``."""
         self._places[path] = place
 
     def note_kept(self, path: Path, indices: Sequence[int], *, of: int) -> None:
@@ -77,22 +75,22 @@ class Report:
             yield (*path, kept[position] if position < len(kept) else position), item
 
     def problem(self, path: Path, message: str, *, line: int | None = None) -> None:
-        """Something that keeps the config from being used."""
+        """Report something that keeps the config from being used."""
         self._problems.append(self._located(path, message, line))
 
     def warn(self, path: Path, message: str) -> None:
-        """Something that the operator should know."""
+        """Report something that the operator should know."""
         self._warnings.append(self._located(path, message, None))
 
     def line_of(self, path: Path) -> int:
-        """The line of ``path``, or of the nearest thing around it that stands in the file."""
+        """Return the line of ``path``, or of the nearest thing around it that is in the file."""
         while path and path not in self._places:
             path = path[:-1]
         place = self._places.get(path)
         return 1 if place is None else place.line
 
     def quoted(self, path: Path) -> str:
-        """What is written at ``path``, in quotes."""
+        """Return what is written at ``path``, in quotes."""
         place = self._places.get(path)
         return quote("" if place is None else place.written or "")
 
@@ -103,7 +101,7 @@ class Report:
 
 
 def spell(path: Path) -> str:
-    """A path for people: ``model_providers[0].access_key``. One line, whatever the keys hold."""
+    """Return a path in one line for people: ``model_providers[0].access_key``."""
     parts: list[str] = []
     for key in path:
         if isinstance(key, int):
@@ -116,12 +114,12 @@ def spell(path: Path) -> str:
 
 
 def quote(text: str) -> str:
-    """A text from the file in quotes, in one line and not at full length if it is long."""
+    """Return a text from the file in quotes, in one line, and shortened if it is long."""
     return repr(text if len(text) <= _QUOTED_AT_MOST else text[: _QUOTED_AT_MOST - 3] + "...")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the nearest known word, or nothing where none is near."""
+    """Return ``; did you mean 'x'?`` for the nearest known word, or nothing where none is near."""
     near = difflib.get_close_matches(word[:_QUOTED_AT_MOST], list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

@@ -1,4 +1,4 @@
-"""How a plain YAML scalar looks to the core schema of YAML 1.2: no ``yes``, no ``1:30``, no dates.
+"""Types plain YAML scalars by the core schema of YAML 1.2: no ``yes``, no ``1:30``, no dates.
 
 Source: https://yaml.org/spec/1.2.2/#103-core-schema
 """
@@ -25,18 +25,18 @@ _NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 def is_null(text: str) -> bool:
-    """Whether a plain scalar says that there is no value."""
+    """Return whether a plain scalar means that there is no value."""
     return text in _NULL
 
 
 def to_bool(text: str) -> bool | None:
-    """True or false, None for any other text."""
+    """Return true or false; None for any other text."""
     return _BOOL.get(text)
 
 
 def to_int(text: str) -> int | None:
-    """A whole number of at most 18 digits, decimal, ``0o`` octal or ``0x`` hexadecimal; None for
-    any other text.
+    """Return a whole number of at most 18 digits, decimal, ``0o`` octal or ``0x`` hexadecimal; None
+    for any other text.
     """
     if _INT.fullmatch(text):
         return int(text)
@@ -48,7 +48,7 @@ def to_int(text: str) -> int | None:
 
 
 def to_float(text: str) -> float | None:
-    """A finite number; None for any other text, infinities and NaN included."""
+    """Return a finite number; None for any other text, infinities and NaN included."""
     whole = to_int(text)
     if whole is not None:
         return float(whole)
@@ -59,6 +59,6 @@ def to_float(text: str) -> float | None:
 
 
 def is_text(text: str) -> bool:
-    """Whether a plain scalar is text: neither null nor a boolean nor any number."""
+    """Return whether a plain scalar is text: neither null nor a boolean nor any number."""
     is_number = _FLOAT.fullmatch(text) or _NOT_FINITE.fullmatch(text) or to_int(text) is not None
     return not (is_null(text) or text in _BOOL or is_number)

@@ -1,4 +1,4 @@
-"""Every key of the config, as frozen structs: one per room, a unit in every name.
+"""Every key of the config, as frozen structs, with a unit in every name.
 
 A YAML key that plano already taught its users keeps its name; the Python name adds the unit. The
 table in this room's README and the JSON Schema are made from these structs.
@@ -173,7 +173,7 @@ class Passthrough(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """The whole file. Only the composition root sees it; each room gets its own struct."""
+    """The whole file. `app` and `build` alone see it; other rooms get what concerns them."""
 
     model_providers: Annotated[
         tuple[ModelProvider, ...],

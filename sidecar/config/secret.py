@@ -1,4 +1,4 @@
-"""Values that must not be shown, and the view of a config that shows none of them."""
+"""Values that must not be shown, and a view of a config that shows none of them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,17 @@ class Secret:
     __slots__ = ("_read_again", "_text")
 
     def __init__(self, text: str, read_again: Callable[[], str | None] | None = None) -> None:
-        """Args: ``read_again`` looks up once more where the text came from, a file; None from it:
-        it cannot be read.
-        """
+        """Args: ``read_again`` reads the text anew from its file, and returns None if it cannot."""
         self._text = text
         self._read_again = read_again
 
     def reveal(self) -> str:
-        """The text itself: for a header or a password prompt, never for a message."""
+        """Return the text itself: for a header or a password prompt, never for a message."""
         return self._text
 
     def renewed(self) -> Secret | None:
-        """The secret that stands in its file now; None where that is the same, or nothing usable,
-        or there is no file.
+        """Return the secret that its file holds now; None where that is the same, or unusable, or
+        there is no file.
 
         Reads the disk: not for the loop's thread.
         """
@@ -62,8 +60,8 @@ class Secret:
 
 
 class FileText(str):
-    """A text that came, wholly or in part, out of ``${file:...}``: most mounted files are secrets,
-    so it is masked.
+    """A text that came, wholly or in part, out of ``${file:...}``. Most mounted files are secrets:
+    it is masked.
     """
 
     __slots__ = ()
@@ -73,7 +71,7 @@ class FileText(str):
 
 
 def redacted(config: msgspec.Struct) -> dict[str, Any]:
-    """A config as plain JSON values under its YAML keys, for people to look at.
+    """Return a config as plain JSON values under its YAML keys, for people to look at.
 
     Masked are: every `Secret` (keys, passwords, header values, Redis URLs), every text out of a
     file, and the user info and query of every URL.

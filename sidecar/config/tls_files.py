@@ -1,4 +1,4 @@
-"""PEM files of a provider or of Redis: named in the config, looked at when it is checked, loaded at
+"""PEM files of a provider or of Redis. They are looked for when a config is checked, and loaded at
 start.
 """
 
@@ -23,7 +23,7 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
 
 def tls_files_of(tls: ProviderTls, at: Path, report: Report) -> TlsFiles:
-    """The files that an entry names; those that cannot be read are reported."""
+    """Return the files that an entry names, and report those that cannot be read."""
     for key in unreadable(tls):
         report.problem((*at, key), "names no file that can be read")
     if tls.key_file is not None and tls.cert_file is None:
@@ -34,7 +34,7 @@ def tls_files_of(tls: ProviderTls, at: Path, report: Report) -> TlsFiles:
 
 
 def unreadable(tls: ProviderTls | RedisTls) -> list[str]:
-    """The keys whose file cannot be read."""
+    """Return the keys whose file cannot be read."""
     files = {key: getattr(tls, key) for key in ("ca_file", "cert_file", "key_file")}
     return [
         key

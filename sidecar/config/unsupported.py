@@ -1,5 +1,5 @@
-"""Keys that load but do nothing, and keys that are refused: a table each, so that a later change
-deletes lines.
+"""Keys that load and do nothing, and keys that are refused: a table each. A key that comes to be
+served loses its line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REFUSED: Final = {
     "listeners[].input_filters": _AGENTS,
     "listeners[].output_filters": _AGENTS,
 }
-"""Plano's keys that a sidecar would be wrong to accept: the operator counts on what they do."""
+"""Plano's keys that cannot be accepted, since an operator counts on what they do."""
 
 NOT_SERVED: Final = {
     "ratelimits": "is accepted but not served",
@@ -56,26 +56,24 @@ NOT_SERVED: Final = {
     "tracing.span_attributes": "is accepted but not served",
     "tracing.exporters": "is accepted but not served",
 }
-"""Plano's keys without which a call is still served as it should be."""
+"""Plano's keys that may be ignored: without them a call is still served as it should be."""
 
 NOT_BUILT_YET: Final = {
     "tracing.random_sampling": "is not built yet: no span is made",
     "tracing.otlp_endpoint": "is not built yet: no span is made",
     "access_log": "is not built yet: no access log is written",
 }
-"""Keys of this project whose room does not stand yet."""
+"""Keys of this project that are not built yet."""
 
 
 def why_refused(path: Path, value: str | None = None) -> str | None:
-    """Why a key, or one value of it, is refused by name; None where it is not."""
+    """Return why a key, or one value of it, is refused by name; None where it is not."""
     pattern = _pattern(path)
     return REFUSED.get(pattern if value is None else f"{pattern}={value}")
 
 
 def warn_of_unserved(report: Report) -> None:
-    """Warn of every key that does nothing, once for each kind of key, at the first place where it
-    stands.
-    """
+    """Warn of every key that does nothing, once for each kind of key, at its first place."""
     seen: set[str] = set()
     for path in report.given:
         pattern = _pattern(path)

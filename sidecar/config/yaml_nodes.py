@@ -1,24 +1,24 @@
-"""YAML text to a tree of nodes that know their lines. Nothing is typed here, and nothing is
+"""Reads YAML text into a tree of nodes that know their lines. Nothing is typed here, and nothing is
 expanded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 import yaml
 
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml where PyYAML was built with it: its parser does not recurse, so that depth is ours to
-bound.
-"""
+_SafeLoader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML was built with it."""
 
 _NODES_AT_MOST: Final = 50_000
 """After aliases are followed. A large config has some hundreds; a billion laughs has a billion."""
 _DEPTH_AT_MOST: Final = 32
-_TEXT_TAGS: Final = frozenset({"tag:yaml.org,2002:str", "!"})
+_PLAIN: Final = "plain"
+_NO_TAG: Final = "none"
+"""Tags that `_Loader` gives to what has none in the file."""
+_TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "<<"
 
 
@@ -28,7 +28,7 @@ class Scalar(msgspec.Struct, frozen=True):
     line: int
     text: str
     is_plain: bool
-    """Neither quoted nor tagged: its type follows from how it looks."""
+    """Whether it is neither quoted nor tagged, so that its type follows from how it looks."""
     size: int = 1
 
 
@@ -49,23 +49,23 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Mapping(msgspec.Struct, frozen=True):
-    """A mapping in file order; every key stands once."""
+    """A mapping in file order, every key once."""
 
     line: int
     entries: tuple[Entry, ...]
     size: int = 1
 
     def get(self, key: str) -> Entry | None:
-        """The entry of ``key``, None if it is not there."""
+        """Return the entry of ``key``, None if it is not there."""
         return next((entry for entry in self.entries if entry.key == key), None)
 
     def without(self, key: str) -> Mapping:
-        """The mapping but for ``key``."""
+        """Return the mapping without ``key``."""
         return Mapping(self.line, tuple(entry for entry in self.entries if entry.key != key))
 
     def with_value(self, key: str, value: Node) -> Mapping:
-        """The mapping with another value under ``key``: in its place if it is there, else at the
-        end.
+        """Return the mapping with another value under ``key``: in its place if it is there, else
+        at the end.
         """
         old = self.get(key)
         if old is None:
@@ -78,7 +78,7 @@ Node = Scalar | Sequence | Mapping
 
 
 class Unreadable(Exception):
-    """The text is not one YAML document; ``line`` says where reading stopped."""
+    """The text is not one YAML document. ``line`` is where reading stopped."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -87,7 +87,7 @@ class Unreadable(Exception):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """What was read, and what is wrong with it that did not keep the rest from being read."""
+    """What was read, and the problems that did not keep the rest from being read."""
 
     root: Node | None
     """None for an empty document."""
@@ -100,112 +100,110 @@ def read_document(text: str) -> Document:
 
     Raises: Unreadable.
     """
-    composer = _Composer(iter(yaml.parse(text, Loader=_LOADER)))
     try:
-        root = composer.document()
+        root = _Loader(text).get_single_node()
+    except yaml.composer.ComposerError as error:
+        raise Unreadable(_line_of(error.problem_mark), _composer_says(error)) from error
     except yaml.MarkedYAMLError as error:
         raise Unreadable(_line_of(error.problem_mark), f"not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise Unreadable(1, "not YAML: it holds control characters") from error
-    return Document(root, tuple(composer.problems))
+    converter = _Converter()
+    converted = None if root is None else converter.node(root, 0)
+    return Document(converted, tuple(converter.problems))
 
 
-class _Composer:
-    """Events to nodes. PyYAML's own composer keeps no duplicate keys' lines and bounds neither
-    depth nor aliases.
-    """
+class _Loader(_SafeLoader):  # type: ignore[misc]
+    """PyYAML's composer, which bounds no depth and gives YAML 1.1's types to plain scalars."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
-        self._events = events
-        self._anchors: dict[str, Node | None] = {}
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def resolve(self, kind: type, _value: str | None, implicit: Any) -> str:  # noqa: ANN401
+        """Return the tag of a node that has none in the file."""
+        return _PLAIN if kind is yaml.ScalarNode and implicit[0] else _NO_TAG
+
+    def descend_resolver(self, parent: yaml.Node | None, _index: object) -> None:
+        """Called before a node is composed, from a stack frame for each level of nesting.
+
+        A value inside the deepest collection is one level more, and what `_Converter` reports
+        exactly is another one.
+        """
+        self._depth += 1
+        if self._depth > _DEPTH_AT_MOST + 2:
+            raise _too_deep(parent)
+
+    def ascend_resolver(self) -> None:
+        """Called once a node is composed."""
+        self._depth -= 1
+
+
+class _Converter:
+    """Turns PyYAML's nodes into ours. An alias is the very node of its anchor, read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Node | None] = {}
+        """By PyYAML's node; None while the node is being read."""
         self.problems: list[tuple[int, str]] = []
 
-    def document(self) -> Node | None:
-        root: Node | None = None
-        next(self._events)
-        for event in self._events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                if root is not None:
-                    raise Unreadable(
-                        _line_of(event.start_mark),
-                        "a second document begins here; only one is read",
-                    )
-                root = self._node(next(self._events), 0)
-        return root
-
-    def _node(self, event: Any, depth: int) -> Node:  # noqa: ANN401 - PyYAML's events have no useful common type
-        line = _line_of(event.start_mark)
-        if isinstance(event, yaml.AliasEvent):
-            return self._aliased(event.anchor, line)
-        if event.anchor is not None:
-            # Known but not yet read: an alias inside refers to what it is part of.
-            self._anchors[event.anchor] = None
-        node: Node
-        if isinstance(event, yaml.ScalarEvent):
-            node = self._scalar(event, line)
-        elif depth == _DEPTH_AT_MOST:
-            raise Unreadable(line, f"nested deeper than {_DEPTH_AT_MOST} levels")
-        elif isinstance(event, yaml.SequenceStartEvent):
-            node = self._sequence(line, depth)
-        else:
-            node = self._mapping(line, depth)
+    def node(self, given: yaml.Node, depth: int) -> Node:
+        """Raises: Unreadable."""
+        line = _line_of(given.start_mark)
+        if id(given) in self._known:
+            known = self._known[id(given)]
+            if known is None:
+                raise Unreadable(line, "an alias refers to what it is part of")
+            return known
+        self._known[id(given)] = None
+        is_scalar = isinstance(given, yaml.ScalarNode)
+        if given.tag not in (_PLAIN, _NO_TAG) and not (is_scalar and given.tag == _TEXT_TAG):
+            self.problems.append((line, "tags are not used here"))
+        node = (
+            Scalar(line, given.value, is_plain=given.tag == _PLAIN)
+            if is_scalar
+            else self._collection(given, line, depth)
+        )
         if node.size > _NODES_AT_MOST:
             raise Unreadable(
                 line, f"holds more than {_NODES_AT_MOST} values once aliases are followed"
             )
-        if not isinstance(node, Scalar) and event.tag is not None:
-            self.problems.append((line, "tags are not used here"))
-        if event.anchor is not None:
-            self._anchors[event.anchor] = node
+        self._known[id(given)] = node
         return node
 
-    def _aliased(self, anchor: str | None, line: int) -> Node:
-        node = self._anchors.get(anchor or "")
-        if node is None:
-            what = (
-                "refers to what it is part of"
-                if anchor in self._anchors
-                else "has no anchor before it"
-            )
-            raise Unreadable(line, f"an alias {what}")
-        return node
+    def _collection(self, given: yaml.Node, line: int, depth: int) -> Sequence | Mapping:
+        if depth == _DEPTH_AT_MOST:
+            raise _too_deep(given)
+        if isinstance(given, yaml.MappingNode):
+            return self._mapping(given, line, depth)
+        items = tuple(self.node(item, depth + 1) for item in given.value)
+        return Sequence(line, items, 1 + sum(item.size for item in items))
 
-    def _scalar(self, event: Any, line: int) -> Scalar:  # noqa: ANN401
-        if event.tag is not None and event.tag not in _TEXT_TAGS:
-            self.problems.append((line, "tags are not used here"))
-        return Scalar(line, event.value, is_plain=event.implicit[0] and event.tag is None)
-
-    def _sequence(self, line: int, depth: int) -> Sequence:
-        items = []
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._node(event, depth + 1))
-        return Sequence(line, tuple(items), 1 + sum(item.size for item in items))
-
-    def _mapping(self, line: int, depth: int) -> Mapping:
+    def _mapping(self, given: yaml.Node, line: int, depth: int) -> Mapping:
         entries: dict[str, Entry] = {}
         merged: dict[str, Entry] = {}
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key = self._node(event, depth + 1)
-            value = self._node(next(self._events), depth + 1)
+        for given_key, given_value in given.value:
+            key = self.node(given_key, depth + 1)
+            value = self.node(given_value, depth + 1)
+            key_line = _line_of(given_key.start_mark)
             if not isinstance(key, Scalar):
-                self.problems.append((key.line, "a key must be a single value"))
+                self.problems.append((key_line, "a key must be a single value"))
             elif key.text == _MERGE and key.is_plain:
-                self._merge(value, key.line, merged)
+                self._merge(value, key_line, merged)
             elif key.text in entries:
                 first = entries[key.text].line
                 self.problems.append(
-                    (key.line, f"key {key.text[:80]!r} stands twice; first on line {first}")
+                    (key_line, f"key {key.text[:80]!r} stands twice; first on line {first}")
                 )
             else:
-                entries[key.text] = Entry(key.text, key.line, value)
-        every = (
-            *entries.values(),
-            *(entry for name, entry in merged.items() if name not in entries),
-        )
-        return Mapping(line, every, 1 + sum(entry.value.size for entry in every))
+                entries[key.text] = Entry(key.text, key_line, value)
+        for name, entry in merged.items():
+            entries.setdefault(name, entry)  # the mapping's own keys go before merged ones
+        size = 1 + sum(entry.value.size for entry in entries.values())
+        return Mapping(line, tuple(entries.values()), size)
 
     def _merge(self, value: Node, line: int, merged: dict[str, Entry]) -> None:
-        """Take in a merge key's mapping, or the mappings of its list; of two with one key the
+        """Take in a merge key's mapping, or the mappings of its list. Of two with one key the
         earlier counts.
         """
         for source in value.items if isinstance(value, Sequence) else (value,):
@@ -214,6 +212,20 @@ class _Composer:
                 return
             for entry in source.entries:
                 merged.setdefault(entry.key, entry)
+
+
+def _composer_says(error: yaml.composer.ComposerError) -> str:
+    """Return our sentence for one of the three things that PyYAML's composer refuses."""
+    if error.context is None:
+        return "an alias has no anchor before it"
+    if "document" in error.context:
+        return "a second document begins here; only one is read"
+    return "an anchor is defined twice"
+
+
+def _too_deep(given: yaml.Node | None) -> Unreadable:
+    line = 1 if given is None else _line_of(given.start_mark)
+    return Unreadable(line, f"nested deeper than {_DEPTH_AT_MOST} levels")
 
 
 def _line_of(mark: Any) -> int:  # noqa: ANN401 - libyaml's and PyYAML's marks have no common type

@@ -1,9 +1,6 @@
-"""Price lists and latency queries: from the bytes that others answer to numbers by configured
-model. Pure.
+"""Reads price lists and latency queries of others into numbers by configured model. Pure.
 
 A missing price is missing, never free. Units: USD per million tokens, seconds.
-
-Source of the rules: routing.md, "Ranking".
 """
 
 from __future__ import annotations
@@ -25,8 +22,8 @@ _T = TypeVar("_T")
 
 
 class SourceUnreadable(Exception):
-    """The answer is not what this kind of source answers. The message is for a log and holds
-    nothing of the answer.
+    """The document is not what this kind of source gives. The message is for a log and holds
+    nothing of the document.
     """
 
 
@@ -86,14 +83,14 @@ class _Vector(msgspec.Struct, rename="camel"):
     result: list[msgspec.Raw]
 
 
-class _PrometheusAnswer(msgspec.Struct):
+class _PrometheusResponse(msgspec.Struct):
     status: str
     data: _Vector | None = None
 
 
 def read_digitalocean(data: bytes, aliases: Mapping[str, str]) -> Prices:
-    """Prices of DigitalOcean's model catalog (``GET /v2/gen-ai/models/catalog``), by ``model_id``
-    and by ``digitalocean/model_id``.
+    """Return the prices of DigitalOcean's catalog (``GET /v2/gen-ai/models/catalog``), by
+    ``model_id`` and by ``digitalocean/model_id``.
 
     Args: ``aliases`` rename catalog keys to configured models.
     Raises: SourceUnreadable.
@@ -118,8 +115,7 @@ def read_digitalocean(data: bytes, aliases: Mapping[str, str]) -> Prices:
 
 
 def read_models_dev(data: bytes, aliases: Mapping[str, str]) -> Prices:
-    """Prices of models.dev (``GET /api.json``), by ``provider/model`` in its own spelling of
-    providers.
+    """Return the prices of models.dev (``GET /api.json``), by ``provider/model`` as it spells them.
 
     Args: ``aliases`` rename catalog keys to configured models.
     Raises: SourceUnreadable.
@@ -139,10 +135,10 @@ def read_models_dev(data: bytes, aliases: Mapping[str, str]) -> Prices:
 
 
 def read_price_file(data: bytes, aliases: Mapping[str, str]) -> Prices:
-    """Prices of our own file: a JSON object from model to ``{"input": 3.0, "output": 15.0,
-    "cached_input": 0.3}``.
+    """Return the prices of an operator's file: a JSON object from model to ``{"input": 3.0,
+    "output": 15.0, "cached_input": 0.3}``.
 
-    Unlike a catalog it is the operator's own: one bad entry makes the whole file unreadable.
+    Unlike in a catalog, one bad entry makes the whole file unreadable: its owner can mend it.
 
     Raises: SourceUnreadable.
     """
@@ -155,21 +151,24 @@ def read_price_file(data: bytes, aliases: Mapping[str, str]) -> Prices:
 
 
 def read_prometheus(data: bytes, aliases: Mapping[str, str]) -> Seconds:
-    """Seconds of a Prometheus instant vector (``GET /api/v1/query``), by its label ``model_name``.
+    """Return the seconds of a Prometheus instant vector (``GET /api/v1/query``), by its label
+    ``model_name``.
 
     NaN, infinite and negative values are missing; of several series of one model the slowest
-    counts. An empty vector is an answer: nobody was called lately.
+    counts. The vector may be empty: then no model was called lately.
 
     Raises: SourceUnreadable.
     """
-    answer = _decoded(data, _PrometheusAnswer)
-    if answer.status != "success" or answer.data is None or answer.data.result_type != "vector":
+    response = _decoded(data, _PrometheusResponse)
+    vector = response.data
+    if response.status != "success" or vector is None or vector.result_type != "vector":
         raise SourceUnreadable("the query did not answer with an instant vector")
     seconds: dict[str, float] = {}
-    for raw in answer.data.result:
+    for raw in vector.result:
         sample = _entry(raw, _Sample)
-        name = "" if sample is None else sample.metric.get("model_name", "")
-        value = None if sample is None else _number(sample.value[1])
+        if sample is None:
+            continue
+        name, value = sample.metric.get("model_name", ""), _number(sample.value[1])
         if name and value is not None:
             name = aliases.get(name, name)
             seconds[name] = max(value, seconds.get(name, 0.0))
@@ -184,8 +183,8 @@ def _decoded(data: bytes, shape: type[_T]) -> _T:
 
 
 def _entry(raw: msgspec.Raw, shape: type[_T]) -> _T | None:
-    """One entry of a catalog; None where it has another shape: the rest of the catalog still
-    counts.
+    """Return one entry of a catalog; None where it has another shape, since the rest of the catalog
+    still counts.
     """
     try:
         return msgspec.json.decode(raw, type=shape)
@@ -194,7 +193,7 @@ def _entry(raw: msgspec.Raw, shape: type[_T]) -> _T | None:
 
 
 def _number(amount: _Amount, factor: float = 1.0) -> float | None:
-    """A finite number that is not negative, else None."""
+    """Return a finite number that is not negative, else None."""
     try:
         number = math.nan if amount is None else float(amount) * factor
     except ValueError:
@@ -208,12 +207,12 @@ def _price(
     usd_per_mtok_out: float | None,
     usd_per_mtok_cached_in: float | None,
 ) -> Price | None:
-    """A price that says something, else None."""
+    """Return a price that names input or output, else None."""
     if usd_per_mtok_in is None and usd_per_mtok_out is None:
         return None
     return Price(usd_per_mtok_in, usd_per_mtok_out, usd_per_mtok_cached_in)
 
 
 def _renamed(prices: dict[str, Price], aliases: Mapping[str, str]) -> Prices:
-    """The prices under their own keys and, before those, under the models that the aliases name."""
+    """Return the prices under their own keys and under the models that the aliases name."""
     return prices | {model: prices[key] for key, model in aliases.items() if key in prices}

@@ -1,8 +1,6 @@
 """The router model's prompt: which turns it holds, and how routes and turns are written so that no
 text can pass for anything else. Pure; the same routes and turns give the same bytes in every
 process.
-
-Source of the rules: routing.md, "What the router model sees".
 """
 
 from __future__ import annotations
@@ -20,9 +18,7 @@ from sidecar.domain.decision import Route
 _TOKEN_BYTES: Final = 4
 """Plano's estimate; counted in bytes of the prompt, escapes included."""
 _LEAST_USER_BYTES: Final = 256
-"""What the newest user message keeps where the routes alone spend the budget: it is never
-dropped.
-"""
+"""What the newest user message keeps where the routes alone spend the budget."""
 _HEAD_SHARE: Final = 0.6
 _ELLIPSIS: Final = "\u2026".encode()
 
@@ -62,13 +58,13 @@ _CHARACTER: Final = re.compile(
 
 
 class PromptForm(msgspec.Struct, frozen=True):
-    """All of a prompt but the conversation, made once for a set of routes."""
+    """A prompt without its conversation, made once for a set of routes."""
 
     pieces: tuple[bytes, ...]
-    """What stands around the conversation: before it, and after each place where it goes."""
+    """The text before the conversation, and after each place where it goes."""
     room_bytes: int
-    """What the conversation may take at each of those places; below zero where the rest overflows
-    the budget.
+    """What the conversation may take at each of those places; below zero where the routes alone
+    are over the budget.
     """
 
 
@@ -101,7 +97,7 @@ def prompt_form(
 
 
 def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
-    """The prompt for a conversation: at most the budget long, if the routes leave 256 bytes of it.
+    """Return the prompt for a conversation: at most the budget long, if the routes leave 256 bytes.
 
     The last 16 turns, newest kept first; the newest user turn comes before all others and is never
     dropped. A user turn that overflows keeps its first 60 % and last 40 % of what is left, joined
@@ -114,7 +110,7 @@ def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
 
 
 def router_request_body(router_model: str, prompt: str) -> bytes:
-    """The chat completion request that asks the router model: one user message, nothing streamed.
+    """Return the chat completion request for the router model: one user message, not streamed.
 
     Args: ``router_model`` is the bare id that its provider knows.
     """
@@ -130,7 +126,7 @@ def router_request_body(router_model: str, prompt: str) -> bytes:
 
 
 def _selected(turns: Sequence[Turn], room_bytes: int) -> list[bytes]:
-    """The turns that are kept, as JSON objects, oldest first."""
+    """Return the turns that are kept, as JSON objects, oldest first."""
     newest = next((at for at in range(len(turns) - 1, -1, -1) if turns[at].role == "user"), None)
     left = room_bytes - len(b"[]")
     kept: dict[int, bytes] = {}
@@ -149,8 +145,8 @@ def _selected(turns: Sequence[Turn], room_bytes: int) -> list[bytes]:
 
 
 def _fitted(turn: Turn, room_bytes: int) -> bytes:
-    """The turn as a JSON object of at most ``room_bytes``; empty where it is not a user's and does
-    not fit, or where too little is left for any of it.
+    """Return the turn as a JSON object of at most ``room_bytes``; empty where it is not a user's
+    and does not fit, or where too little is left for any of it.
     """
     start, end = b'{"role":%b,"content":"' % _quoted(turn.role), b'"}'
     room_bytes -= len(start) + len(end)
@@ -173,19 +169,19 @@ def _fitted(turn: Turn, room_bytes: int) -> bytes:
 
 
 def _head(text: str, room_bytes: int) -> bytes:
-    """The first whole characters of ``text`` that take at most ``room_bytes`` of a JSON string."""
+    """Return the first whole characters of ``text`` that take at most ``room_bytes`` in JSON."""
     content = _quoted(text[:room_bytes])[1:-1]
     return content[: _whole(content, room_bytes)]
 
 
 def _tail(text: str, room_bytes: int) -> bytes:
-    """The last whole characters of ``text`` that take at most ``room_bytes`` of a JSON string; at
+    """Return the last whole characters of ``text`` that take at most ``room_bytes`` in JSON; at
     least one byte.
     """
     content = _quoted(text[-room_bytes:])[1:-1]
     surplus = max(0, len(content) - room_bytes)
     start = _whole(content, surplus)
-    if start < surplus:  # a character stands across the cut: out with it
+    if start < surplus:  # a character that spans the cut is left out
         character = _CHARACTER.match(content, start)
         assert character is not None  # JSON text is made of characters
         start = character.end()
@@ -193,14 +189,14 @@ def _tail(text: str, room_bytes: int) -> bytes:
 
 
 def _whole(content: bytes, end: int) -> int:
-    """Where the last whole character before ``end`` ends."""
+    """Return where the last whole character before ``end`` ends."""
     characters = _CHARACTERS.match(content, 0, end)
     assert characters is not None  # none at all match as well
     return characters.end()
 
 
 def _quoted(text: str) -> bytes:
-    """A JSON string that holds no ``<``, so that it can close no tag; lone surrogates become
+    """Return a JSON string without any ``<``, so that it can close no tag. Lone surrogates become
     question marks.
     """
     try:

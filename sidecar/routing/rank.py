@@ -1,9 +1,7 @@
 """The order in which a route's candidates are tried, by price or by speed. Pure.
 
-Models are ranked, not entries: the entries of a group stay together in the order of the config, and
-the group's number is that of its first entry which has one.
-
-Source of the rules: routing.md, "Ranking".
+Models are ranked, not entries: the entries of a model stay together in the order of the config, and
+the model's number is that of its first entry which has one.
 """
 
 from __future__ import annotations
@@ -17,21 +15,21 @@ import msgspec
 from sidecar.domain.decision import Candidate, Price
 
 Expected = Callable[[Candidate], tuple[float, int]]
-"""Own expectation of a candidate: seconds to first byte, and from how many samples."""
+"""What this sidecar expects of a candidate: seconds to first byte, and from how many samples."""
 
 _MEASURED_SAMPLES: Final = 5
 _GAIN: Final = 0.1
-"""How much faster a model must be to be tried before one that is written before it: noise reorders
+"""How much faster a model must be to go before one that is written before it: noise reorders
 nothing.
 """
 _EXPLORED_SHARE: Final = 1 / 20
-"""Of calls, for models that are not measured: nobody would ever learn that they are fast."""
+"""Of calls, which go to unmeasured models: otherwise a fast one would never be found out."""
 
 _Entries = tuple[Candidate, ...]
 
 
 def unknown(_candidate: Candidate) -> tuple[float, int]:
-    """Expects nothing of any candidate."""
+    """Return that nothing is known of a candidate, as an `Expected` without measurements."""
     return math.nan, 0
 
 
@@ -56,14 +54,14 @@ class Ranked(msgspec.Struct, frozen=True):
     seconds; None: unknown.
     """
     is_exploring: bool = False
-    """Whether the first one stands there only to be measured."""
+    """Whether the first one goes first only to be measured."""
 
 
 def rank(
     candidates: Sequence[Candidate], prefer: str, numbers: RankInputs, roll: float = 1.0
 ) -> Ranked:
-    """Order a route's candidates by its policy. Ties and missing numbers keep the written order,
-    missing ones last.
+    """Return a route's candidates ordered by its policy. Ties keep the written order; a model
+    without a number goes last.
 
     Args: ``prefer`` is ``cheapest``, ``fastest`` or ``none``; ``roll`` is uniform in [0, 1): below
         a twentieth it gives ``fastest`` an unmeasured model to explore; 1.0 never does.
@@ -74,7 +72,7 @@ def rank(
     groups = list(models.values())
     if prefer == "cheapest":
         known = [
-            _first(blended_usd_per_mtok(entry, numbers.prices) for entry in group)
+            _first_known(blended_usd_per_mtok(entry, numbers.prices) for entry in group)
             for group in groups
         ]
         return _ranked(groups, known, _ascending(known))
@@ -84,10 +82,8 @@ def rank(
 
 
 def blended_usd_per_mtok(candidate: Candidate, prices: Mapping[str, Price]) -> float | None:
-    """Input plus output price in USD per million tokens: the candidate's own, else the cost
-    source's.
-
-    Returns: None unless one of them knows both; a missing price is unknown, never free.
+    """Return input plus output price in USD per million tokens: the candidate's own, else the cost
+    source's; None unless one of them knows both. A missing price is unknown, never free.
     """
     for price in (candidate.price, prices.get(candidate.model_name)):
         if (
@@ -102,10 +98,12 @@ def blended_usd_per_mtok(candidate: Candidate, prices: Mapping[str, Price]) -> f
 
 
 def _by_speed(groups: list[_Entries], numbers: RankInputs, roll: float) -> Ranked:
-    told = [_usable(numbers.latencies_s.get(group[0].model_name)) for group in groups]
-    if any(seconds is not None for seconds in told):
-        return _ranked(groups, told, _by_gain(told))
-    measured = [_first(_measured(numbers.expected(entry)) for entry in group) for group in groups]
+    reported = [_usable(numbers.latencies_s.get(group[0].model_name)) for group in groups]
+    if any(seconds is not None for seconds in reported):
+        return _ranked(groups, reported, _by_gain(reported))
+    measured = [
+        _first_known(_measured(numbers.expected(entry)) for entry in group) for group in groups
+    ]
     order = _by_gain(measured)
     unmeasured = [at for at in order[1:] if measured[at] is None]
     if not unmeasured or roll >= _EXPLORED_SHARE:
@@ -117,15 +115,15 @@ def _by_speed(groups: list[_Entries], numbers: RankInputs, roll: float) -> Ranke
 
 
 def _ascending(known: list[float | None]) -> list[int]:
-    """Positions by number; sorting is stable, so that equals keep their order."""
+    """Return positions by number; sorting is stable, so equals keep their order."""
     return sorted(
         range(len(known)), key=lambda at: math.inf if (number := known[at]) is None else number
     )
 
 
 def _by_gain(known: list[float | None]) -> list[int]:
-    """Positions by number, where one goes before another that is written before it only for a gain
-    of 10 %.
+    """Return positions by number, where one goes before another that is written before it only
+    for a gain of 10 %.
     """
     left = [(number, at) for at, number in enumerate(known) if number is not None]
     order: list[int] = []
@@ -157,9 +155,9 @@ def _measured(expected: tuple[float, int]) -> float | None:
 
 
 def _usable(seconds: float | None) -> float | None:
-    """A duration, or None: a source that divides by no traffic says NaN."""
+    """Return a duration, or None: a source that divides by no traffic says NaN."""
     return seconds if seconds is not None and 0.0 <= seconds < math.inf else None
 
 
-def _first(numbers: Iterable[float | None]) -> float | None:
+def _first_known(numbers: Iterable[float | None]) -> float | None:
     return next((number for number in numbers if number is not None), None)

@@ -1,8 +1,6 @@
-"""Prices and latencies that others know, read again and again in the background. No call ever waits
-for them.
+"""Prices and latencies from outside, read again and again beside calls, none of which waits for it.
 
-Source of the rules: routing.md, "Ranking". How bytes are fetched is the composition root's
-business.
+How bytes are fetched is passed in.
 """
 
 from __future__ import annotations
@@ -32,12 +30,12 @@ on anything else.
 """
 
 RETRY_S: Final = 60.0
-"""After a failure, where the source's own interval is not shorter: also one that is read once must
-have been read.
+"""How long after a failure a source is read again, where its own interval is not shorter. A source
+without an interval is retried as well, until it was read once.
 """
 
 _FILE_BYTES: Final = 32 * 1024 * 1024
-"""As much as `Fetch` lets through."""
+"""The same bound as a fetched document has."""
 _DIGITALOCEAN_URL: Final = "https://api.digitalocean.com/v2/gen-ai/models/catalog?limit=200"
 _MODELS_DEV_URL: Final = "https://models.dev/api.json"
 
@@ -51,7 +49,7 @@ class SourceStatus(msgspec.Struct, frozen=True):
     """``cost`` or ``latency``."""
     provider: str
     age_s: float
-    """Since its numbers were last read; since it was first wanted where they never were."""
+    """Since its numbers were last read, or since the start if they never were."""
     is_loaded: bool
     """Whether it was ever read."""
     failures: int
@@ -59,7 +57,7 @@ class SourceStatus(msgspec.Struct, frozen=True):
 
 
 class _State:
-    """What one source told last."""
+    """The last good numbers of one source."""
 
     def __init__(self, source: MetricsSource, now_s: float) -> None:
         self.source = source
@@ -95,7 +93,7 @@ class MetricsSources:
         return len(self._states)
 
     def statuses(self, now_s: float) -> list[SourceStatus]:
-        """Every source, in the config's order: ages for the metric, failures for the pages."""
+        """Return the status of every source, in the config's order."""
         return [
             SourceStatus(
                 type=state.source.type,
@@ -115,7 +113,7 @@ class MetricsSources:
         state = self._states[index]
         source = state.source
         try:
-            await _learn(state, await self._read(source))
+            await _keep_numbers(state, await self._read(source))
         except Exception as error:  # noqa: BLE001 - numbers are optional: whatever fails, calls go on
             state.failures += 1
             if state.failures == 1:
@@ -158,8 +156,8 @@ class MetricsSources:
 
 
 def source_url(source: MetricsSource) -> str:
-    """What is fetched for a source other than ``file``: the provider's own address where the config
-    names none.
+    """Return the URL of a source other than ``file``: the provider's own where the config names
+    none.
     """
     if source.provider == "prometheus":
         base = (source.url or "").rstrip("/")
@@ -170,7 +168,7 @@ def source_url(source: MetricsSource) -> str:
 
 
 def _read_file(path: Path) -> bytes:
-    """Raises: SourceUnreadable, OSError."""
+    """Return a file's bytes. Raises: SourceUnreadable, OSError."""
     if not path.is_file():  # a pipe would never end
         raise SourceUnreadable("there is no such file")
     with path.open("rb") as file:
@@ -180,9 +178,9 @@ def _read_file(path: Path) -> bytes:
     return data
 
 
-async def _learn(state: _State, data: bytes) -> None:
-    """Take the numbers that a source told, read in a thread: models.dev's 2 MB take 20 ms, in which
-    calls would wait.
+async def _keep_numbers(state: _State, data: bytes) -> None:
+    """Decode a source's document in a thread and keep its numbers. Models.dev's 2 MB take 20 ms, in
+    which calls would wait.
 
     Raises: SourceUnreadable.
     """

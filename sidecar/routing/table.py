@@ -1,13 +1,12 @@
-"""From the model that an app asks for to the configured entries that serve it. Pure; built once
-from the config.
-"""
+"""From the model that an app asks for to the configured entries that serve it. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from sidecar.config.conventions import family_of
 from sidecar.config.providers import Provider
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Decision, Source
@@ -23,163 +22,59 @@ _LISTED_AT_MOST: Final = 20
 """Known names that a 404 lists: enough to see a typo, short enough for a log line."""
 
 
-class ModelTable:
-    """All names under which an app may ask for a model.
+class ModelNames:
+    """Which configured model a name means, and the entries behind it.
 
-    Source: "Lookup of a requested model" in the contract: alias, entry name, model, bare id,
-        undated id, wildcard.
-    Args: ``homes`` says for each dialect which prefix serves a bare id where wildcards of several
-        could; without it none does.
+    A configured model is named by alias, entry name, model or bare id. A wildcard's models are
+    whatever follows its prefix; the callers invent them.
     """
 
     def __init__(
         self,
         providers: Sequence[Provider],
         aliases: Mapping[str, str],
-        *,
-        unknown_uses_default: bool = False,
-        homes: Mapping[DialectName, str] | None = None,
+        homes: Mapping[DialectName, str],
     ) -> None:
-        served = [provider for provider in providers if not provider.is_router]
-        self._unknown_uses_default = unknown_uses_default
-        self._homes = homes or {}
-        self._wildcards = [provider for provider in served if provider.is_wildcard]
-        self._groups = _groups(served)
-        self._fallbacks = {
-            name: p.fallbacks for p in reversed(served) for name in (p.model, p.name)
-        }
-        self._default = next((provider.name for provider in served if provider.is_default), None)
-        names = _names(served)
+        self._wildcards = [provider for provider in providers if provider.is_wildcard]
+        self._groups = _groups(providers)
+        self._homes = homes
+        names = _names(providers)
         targets = {alias: names.get(target, target) for alias, target in aliases.items()}
-        self._names = {alias: group for alias, group in targets.items() if self._entries(group)}
-        self._gone = aliases.keys() - self._names.keys()
+        usable = {alias: target for alias, target in targets.items() if self.entries(target)}
+        self._gone = aliases.keys() - usable.keys()
         """Aliases of optional entries that are left out. They name nothing, not even a wildcard's
         model.
         """
-        self._names.update(
-            {name: group for name, group in names.items() if name not in self._names}
-        )
-        self.listed = tuple(
-            self._list(served, [alias for alias in aliases if alias in self._names])
-        )
-        self._passthrough = {p.prefix: _candidate(p, p.model_id) for p in reversed(served)}
-        self._passthrough.update({p.name: _candidate(p, p.model_id) for p in served})
-        self._known: dict[tuple[str, DialectName], Resolved] = {}
-        self._known_candidates: dict[tuple[str, DialectName], tuple[Candidate, ...]] = {}
+        self._names = {**names, **usable}
+        """Model name by any configured name; an alias goes before a name of the same spelling."""
 
-    def _list(self, served: Iterable[Provider], aliases: Iterable[str]) -> Iterable[Listed]:
-        for name in dict.fromkeys(provider.model for provider in served):
-            yield Listed(name=name, owner=name.partition("/")[0])
-        for alias in aliases:
-            yield Listed(name=alias, owner=self.entries_of(alias)[0].model_name.partition("/")[0])
+    def configured(self, name: str) -> str | None:
+        """Return the model that a configured name means; None for any other name."""
+        return self._names.get(name)
 
-    def resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
-        """The entries that serve a requested model to a caller of ``dialect``; none where it does
-        not speak that.
+    def is_grouped(self, model_name: str) -> bool:
+        """Return whether a model is configured itself, and not only covered by a wildcard."""
+        return model_name in self._groups
 
-        Raises: ModelNotFound.
+    def entries(self, model_name: str) -> tuple[Candidate, ...]:
+        """Return the entries that serve a model, in config order; wildcards where it has none."""
+        return self._groups.get(model_name) or self._by_wildcard(model_name)
+
+    def find(self, requested_model: str, dialect: DialectName) -> str | None:
+        """Return the model that an app's name means: by any configured name, by the name without
+        its date, or by a wildcard. None where it means none.
         """
-        known = self._known.get((requested_model or "", dialect))
-        if known is not None:
-            return known
-        resolved = self._resolve(requested_model, dialect)
-        # A wildcard's names are the client's to invent: only configured names are remembered.
-        if requested_model is None or requested_model in self._names:
-            self._known[requested_model or "", dialect] = resolved
-        return resolved
-
-    def requested(self, resolved: Resolved, dialect: DialectName) -> Decision:
-        """The decision where nothing but the requested model and its fallbacks comes into question.
-
-        Raises: DialectNotServed.
-        """
-        if resolved.decision.candidates:
-            return resolved.decision
-        model_name = resolved.model_name
-        spoken = sorted(
-            {name for candidate in self._entries(model_name) for name in candidate.dialects}
-        )
-        raise DialectNotServed(
-            f"model {model_name!r} does not speak {dialect!r}; it speaks "
-            f"{', '.join(spoken) or 'nothing'}",
-            param="model",
-        )
-
-    def candidates_of(self, model_name: str, dialect: DialectName) -> tuple[Candidate, ...]:
-        """The entries of a pinned or listed model that speak ``dialect``; empty if it is not
-        configured here.
-        """
-        known = self._known_candidates.get((model_name, dialect))
-        if known is not None:
-            return known
-        entries = self._entries(model_name)
-        candidates = tuple(candidate for candidate in entries if dialect in candidate.dialects)
-        if model_name in self._groups:
-            self._known_candidates[model_name, dialect] = candidates
-        return candidates
-
-    def entries_of(self, name: str) -> tuple[Candidate, ...]:
-        """All entries behind a model's name, alias or bare id, of any dialect; empty if it is
-        unknown.
-        """
-        group = self._names.get(name, name)
-        return self._entries(group)
-
-    def describe(self, name: str) -> Listed:
-        """A model or alias as ``GET /v1/models/{id}`` shows it.
-
-        Raises: ModelNotFound.
-        """
-        found = next((listed for listed in self.listed if listed.name == name), None)
-        if found is None and (name in self._names or self._by_wildcard(name)):
-            (first, *_) = self._entries(self._names.get(name, name))
-            found = Listed(name=name, owner=first.model_name.partition("/")[0])
-        if found is None:
-            raise self._not_found(name)
-        return found
-
-    def passthrough(self, provider: str) -> Candidate:
-        """The entry that a ``passthrough`` path names: by entry name, else the first one of that
-        prefix.
-
-        Raises: KeyError for a name that no entry has; the config was checked for that.
-        """
-        return self._passthrough[provider]
-
-    def _resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
-        source = Source.REQUESTED
-        if requested_model is None:
-            model_name, source = self._default, Source.DEFAULT
-        else:
-            model_name = self._find(requested_model, dialect)
-            if model_name is None and self._unknown_uses_default:
-                model_name, source = self._default, Source.DEFAULT
-        if model_name is None:
-            raise self._not_found(requested_model)
-        usable = self.candidates_of(model_name, dialect)
-        following = tuple(
-            candidate
-            for fallback in self._fallbacks.get(model_name, ())
-            for candidate in self.entries_of(fallback)
-            if dialect in candidate.dialects
-        )
-        return Resolved(model_name, Decision(source, tuple(dict.fromkeys((*usable, *following)))))
-
-    def _find(self, requested_model: str, dialect: DialectName) -> str | None:
         found = self._names.get(requested_model)
         if found is not None:
             return found
         if requested_model in self._gone or not requested_model.isprintable():
-            return None  # a wildcard's names stand in header lines
+            return None  # the name of a wildcard's model is sent in header lines
         dated = _DATED.fullmatch(requested_model)
         if dated is not None and dated[1] in self._names:
             return self._names[dated[1]]
         if self._by_wildcard(requested_model):
             return requested_model
         return self._bare_by_wildcard(requested_model, dialect)
-
-    def _entries(self, group: str) -> tuple[Candidate, ...]:
-        return self._groups.get(group) or self._by_wildcard(group)
 
     def _by_wildcard(self, model_name: str) -> tuple[Candidate, ...]:
         prefix, slash, model_id = model_name.partition("/")
@@ -190,16 +85,134 @@ class ModelTable:
         )
 
     def _bare_by_wildcard(self, model_id: str, dialect: DialectName) -> str | None:
+        """Return the model of a bare id where wildcards of one prefix alone can serve it, or those
+        of the dialect's home.
+        """
         if model_id == "*" or model_id.endswith("/*"):
             return None
-        prefixes = list(
-            dict.fromkeys(
-                entry.prefix for entry in self._wildcards if dialect in entry.paths.by_dialect
-            )
-        )
+        speaking = [each for each in self._wildcards if dialect in each.paths.by_dialect]
+        prefixes = list(dict.fromkeys(entry.prefix for entry in speaking))
         if self._homes.get(dialect) in prefixes:
             prefixes = [self._homes[dialect]]
         return f"{prefixes[0]}/{model_id}" if len(prefixes) == 1 else None
+
+
+class ModelTable:
+    """All names under which an app may ask for a model, and what serves it."""
+
+    def __init__(
+        self,
+        providers: Sequence[Provider],
+        aliases: Mapping[str, str],
+        *,
+        unknown_uses_default: bool = False,
+        homes: Mapping[DialectName, str] | None = None,
+    ) -> None:
+        """Args: ``homes`` says for each dialect which prefix serves a bare id where wildcards of
+        several could; without it none does.
+        """
+        usable = [provider for provider in providers if not provider.is_router]
+        self._names = ModelNames(usable, aliases, homes or {})
+        self._default = next((provider.name for provider in usable if provider.is_default), None)
+        self._unknown_default = self._default if unknown_uses_default else None
+        """What serves a model that is not configured."""
+        self._fallbacks = _fallbacks(usable)
+        self._passthrough = _passthrough(usable)
+        self.listed = (*_listed_models(usable), *_listed_aliases(aliases, self._names))
+        """What ``GET /v1/models`` shows: models in config order, then aliases."""
+        self._known: dict[tuple[str, DialectName], Resolved] = {}
+        self._known_candidates: dict[tuple[str, DialectName], tuple[Candidate, ...]] = {}
+
+    def resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
+        """Return the entries that serve a requested model to a caller of ``dialect``; none where
+        the model does not speak that.
+
+        Raises: ModelNotFound.
+        """
+        known = self._known.get((requested_model or "", dialect))
+        if known is not None:
+            return known
+        resolved = self._resolve(requested_model, dialect)
+        # The names of a wildcard's models are the callers' to invent: they are not remembered.
+        if requested_model is None or self._names.configured(requested_model) is not None:
+            self._known[requested_model or "", dialect] = resolved
+        return resolved
+
+    def requested(self, resolved: Resolved, dialect: DialectName) -> Decision:
+        """Return the decision where only the requested model and its fallbacks are considered.
+
+        Raises: DialectNotServed.
+        """
+        if resolved.decision.candidates:
+            return resolved.decision
+        model_name = resolved.model_name
+        spoken = sorted(
+            {name for candidate in self._names.entries(model_name) for name in candidate.dialects}
+        )
+        raise DialectNotServed(
+            f"model {model_name!r} does not speak {dialect!r}; it speaks "
+            f"{', '.join(spoken) or 'nothing'}",
+            param="model",
+        )
+
+    def candidates_of(self, model_name: str, dialect: DialectName) -> tuple[Candidate, ...]:
+        """Return the entries of a pinned or listed model that speak ``dialect``; none if it is not
+        configured here.
+        """
+        known = self._known_candidates.get((model_name, dialect))
+        if known is not None:
+            return known
+        entries = self._names.entries(model_name)
+        candidates = tuple(candidate for candidate in entries if dialect in candidate.dialects)
+        if self._names.is_grouped(model_name):
+            self._known_candidates[model_name, dialect] = candidates
+        return candidates
+
+    def entries_of(self, name: str) -> tuple[Candidate, ...]:
+        """Return all entries behind a model's name, alias or bare id, of any dialect; none if it is
+        unknown.
+        """
+        return self._names.entries(self._names.configured(name) or name)
+
+    def describe(self, name: str) -> Listed:
+        """Return a model or alias as ``GET /v1/models/{id}`` shows it.
+
+        Raises: ModelNotFound.
+        """
+        found = next((listed for listed in self.listed if listed.name == name), None)
+        if found is None:
+            entries = self.entries_of(name)
+            if not entries:
+                raise self._not_found(name)
+            found = Listed(name=name, owner=family_of(entries[0].model_name))
+        return found
+
+    def passthrough(self, provider: str) -> Candidate:
+        """Return the entry that a ``passthrough`` path names: by entry name, else the first one of
+        that prefix.
+
+        Raises: KeyError for a name that no entry has; the config was checked for that.
+        """
+        return self._passthrough[provider]
+
+    def _resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
+        source = Source.REQUESTED
+        if requested_model is None:
+            model_name, source = self._default, Source.DEFAULT
+        else:
+            model_name = self._names.find(requested_model, dialect)
+            if model_name is None:
+                model_name, source = self._unknown_default, Source.DEFAULT
+        if model_name is None:
+            raise self._not_found(requested_model)
+        following = tuple(
+            candidate
+            for fallback in self._fallbacks.get(model_name, ())
+            for candidate in self.entries_of(fallback)
+            if dialect in candidate.dialects
+        )
+        usable = self.candidates_of(model_name, dialect)
+        return Resolved(model_name, Decision(source, tuple(dict.fromkeys((*usable, *following)))))
 
     def _not_found(self, requested_model: str | None) -> ModelNotFound:
         if requested_model is None:
@@ -215,7 +228,32 @@ class ModelTable:
         )
 
 
+def _listed_models(providers: Iterable[Provider]) -> Iterator[Listed]:
+    for name in dict.fromkeys(provider.model for provider in providers):
+        yield Listed(name=name, owner=family_of(name))
+
+
+def _listed_aliases(aliases: Iterable[str], names: ModelNames) -> Iterator[Listed]:
+    for alias in aliases:
+        model_name = names.configured(alias)
+        if model_name is not None:
+            owner = family_of(names.entries(model_name)[0].model_name)
+            yield Listed(name=alias, owner=owner)
+
+
+def _fallbacks(providers: Sequence[Provider]) -> dict[str, tuple[str, ...]]:
+    """Return each model's fallbacks; of several entries of one model the first one's count."""
+    return {name: p.fallbacks for p in reversed(providers) for name in (p.model, p.name)}
+
+
+def _passthrough(providers: Sequence[Provider]) -> dict[str, Candidate]:
+    """Return the entry that a passthrough path may name, by prefix and by entry name."""
+    by_prefix = {each.prefix: _candidate(each, each.model_id) for each in reversed(providers)}
+    return {**by_prefix, **{each.name: _candidate(each, each.model_id) for each in providers}}
+
+
 def _groups(providers: Iterable[Provider]) -> dict[str, tuple[Candidate, ...]]:
+    """Return the entries of each configured model, and of each entry with a name of its own."""
     groups: dict[str, tuple[Candidate, ...]] = {}
     for provider in providers:
         if not provider.is_wildcard:
@@ -231,6 +269,7 @@ def _groups(providers: Iterable[Provider]) -> dict[str, tuple[Candidate, ...]]:
 
 
 def _names(providers: Iterable[Provider]) -> dict[str, str]:
+    """Return the model that each name means: entry names go first, then models, then bare ids."""
     names: dict[str, str] = {}
     concrete = [provider for provider in providers if not provider.is_wildcard]
     for provider in concrete:

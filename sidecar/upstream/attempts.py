@@ -86,7 +86,8 @@ class FailureRecord:
         if self._is_curable:
             dispatched.reply.abort()
             return
-        self.abort_shown()
+        if self._shown is not None:
+            self.abort_shown()
         self._shown = dispatched
         self._is_curable = is_curable(dispatched.reply.status)
 

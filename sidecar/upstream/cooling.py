@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.domain.decision import Candidate, Plan
+from sidecar.runtime.bounded import BoundedMap
 from sidecar.upstream.failure import Failure, Penalty
 
 EJECTED_S: Final = 300.0
@@ -47,7 +48,7 @@ class Cooling:
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         """Args: ``jitter`` is uniform in [0, 1)."""
-        self.cooldowns: dict[tuple[str, str], Cooldown] = {}
+        self.cooldowns: BoundedMap[tuple[str, str], Cooldown] = BoundedMap(_KEPT_AT_MOST)
         """By provider entry and model. Where it is empty, `order` changes nothing and
         `observe_served` has nothing to learn: a call that finds it empty calls neither.
         """
@@ -58,7 +59,7 @@ class Cooling:
         if failure.penalty is Penalty.NONE:
             return
         key = candidate.provider, candidate.upstream_model
-        cooldown = self.cooldowns.pop(key, None)
+        cooldown = self.cooldowns.get(key)
         if cooldown is None or now_s >= cooldown.due_s + _FORGIVEN_S:
             cooldown = Cooldown(now_s, candidate.metric_model)
         # Calls that were under way together fail together: they count once.
@@ -68,9 +69,7 @@ class Cooling:
         cooldown.failed_s = now_s
         cooldown.is_ejected = cooldown.is_ejected or failure.penalty is Penalty.EJECT
         cooldown.due_s = max(cooldown.due_s, now_s + self._wait_s(failure, cooldown.streak))
-        if len(self.cooldowns) >= _KEPT_AT_MOST:
-            del self.cooldowns[next(iter(self.cooldowns))]
-        self.cooldowns[key] = cooldown
+        self.cooldowns.add(key, cooldown)
 
     def observe_served(self, candidate: Candidate, sent_s: float) -> None:
         """A call sent at ``sent_s`` was served: a candidate that failed before has recovered."""

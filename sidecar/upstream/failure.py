@@ -19,6 +19,7 @@ from sidecar.upstream import error_body
 from sidecar.upstream.error_body import ErrorBody, read_error_body
 
 _RETRY_AFTER_AT_MOST_S: Final = 300.0
+_RETRY_AFTER_LENGTHS: Final = (len(b"retry-after"), len(b"retry-after-ms"))
 _NUMBER: Final = re.compile(rb"\d{1,12}(?:\.\d{0,12})?")
 _TOO_LONG_STATUSES: Final = frozenset((400, 413, 422))
 
@@ -132,16 +133,15 @@ def retry_after_s(headers: RawHeaders, now_unix_s: float) -> float | None:
     ``retry-after-ms`` (OpenAI, Azure) goes before ``retry-after`` in seconds or as an HTTP date. Of
     several headers of one name the first counts.
     """
-    in_ms = in_s = None
+    found: dict[bytes, bytes] = {}
     for name, value in headers:
-        if len(name) == 11 and in_s is None and name.lower() == b"retry-after":
-            in_s = value.strip()
-        elif len(name) == 14 and in_ms is None and name.lower() == b"retry-after-ms":
-            in_ms = value.strip()
+        if len(name) in _RETRY_AFTER_LENGTHS:
+            found.setdefault(name.lower(), value.strip())
+    in_s, in_ms = found.get(b"retry-after", b""), found.get(b"retry-after-ms", b"")
     wait_s = None
-    if in_ms is not None and _NUMBER.fullmatch(in_ms):
+    if _NUMBER.fullmatch(in_ms):
         wait_s = float(in_ms) / 1e3
-    elif in_s is not None:
+    elif in_s:
         wait_s = float(in_s) if _NUMBER.fullmatch(in_s) else _seconds_until(in_s, now_unix_s)
     return min(wait_s, _RETRY_AFTER_AT_MOST_S) if wait_s is not None and wait_s > 0 else None
 

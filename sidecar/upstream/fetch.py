@@ -1,4 +1,4 @@
-"""Small documents from elsewhere, off the hot path: price lists, Prometheus."""
+"""Fetches documents from elsewhere, beside calls: price lists, Prometheus queries."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ _USUAL_PORTS: Final = {"https": 443, "http": 80}
 
 
 class FetchFailed(Exception):
-    """There is no document. The message is fit for a log: it holds no URL, which may hold a
-    password.
-    """
+    """There is no document. The message may be logged: it has no URL, which may hold a password."""
 
 
 class Fetcher:
@@ -28,7 +26,7 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, url: str) -> bytes:
-        """The body of the URL's 2xx answer, within 10 s and 32 MiB.
+        """Return the body of the URL's 2xx response, within 10 s and 32 MiB.
 
         Raises: FetchFailed, aiohttp.ClientError, TimeoutError.
         """
@@ -38,17 +36,24 @@ class Fetcher:
             )
         proxy = self._proxy_for(url)
         place = None if proxy is None else f"http://{proxy.place}"
-        credential = None
+        credential: dict[str, str] = {}
         if proxy is not None and proxy.authorization is not None:
-            credential = {"Proxy-Authorization": proxy.authorization}
+            credential["Proxy-Authorization"] = proxy.authorization
+        # The proxy reads its credential in the CONNECT for https, and in the request itself for
+        # http, where aiohttp leaves `proxy_headers` out.
+        is_tunnel = url.startswith("https:")
         async with self._session.get(
-            url, allow_redirects=False, proxy=place, proxy_headers=credential
-        ) as answer:
-            if not 200 <= answer.status < 300:
-                raise FetchFailed(f"status {answer.status}")
+            url,
+            allow_redirects=False,
+            proxy=place,
+            proxy_headers=credential,
+            headers={} if is_tunnel else credential,
+        ) as response:
+            if not 200 <= response.status < 300:
+                raise FetchFailed(f"status {response.status}")
             pieces: list[bytes] = []
             size = 0
-            async for piece in answer.content.iter_any():
+            async for piece in response.content.iter_any():
                 size += len(piece)
                 if size > _BODY_BYTES:
                     raise FetchFailed(f"it is longer than {_BODY_BYTES} bytes")

@@ -66,15 +66,15 @@ def test_known_models(target):
 @pytest.mark.parametrize("target", ["openai/b", "groq/", "groq/*", "*", "fast"])
 def test_unknown_models(target):
     """Anything else is not, another alias included: aliases do not chain."""
-    told = problems(f"{TWO}model_aliases: {{fast: {{target: '{target}'}}}}")
+    reported = problems(f"{TWO}model_aliases: {{fast: {{target: '{target}'}}}}")
     assert [
         each.startswith(f"4: model_aliases.fast.target: '{target}' is not a configured model")
-        for each in told
+        for each in reported
     ] == [True]
 
 
 def test_indices_are_those_of_the_file():
-    """An unusable entry does not shift the places that are told for the ones behind it."""
+    """An unusable entry does not shift the places that are reported for the ones behind it."""
     text = (
         "model_providers: [x, {model: openai/a, access_key: k}, {model: openai/a, access_key: k}]"
     )
@@ -245,10 +245,10 @@ def test_whatever_is_never_sent_is_told():
     """A name that `propagate` could not send is refused here, but for what is sent anyway."""
     sent_anyway = {"traceparent", "tracestate", "x-request-id"}
     names = sorted(_NEVER_PROPAGATED - sent_anyway)
-    told = problems(f"{TWO}propagate: [{', '.join(names)}]")
+    reported = problems(f"{TWO}propagate: [{', '.join(names)}]")
 
     assert [f"4: propagate[{index}]: {name!r}" for index, name in enumerate(names)] == [
-        " ".join(each.split(" ")[:3]) for each in told
+        " ".join(each.split(" ")[:3]) for each in reported
     ]
 
 
@@ -263,10 +263,10 @@ def test_whatever_is_never_sent_is_told():
     ],
 )  # fmt: skip
 def test_redis(cache, expected):
-    """What would only be seen once the sidecar runs is told before."""
-    told = problems(f"{TWO}routing: {{session_cache: {{type: redis, {cache}}}}}")
+    """What would only be seen once the sidecar runs is reported before."""
+    reported = problems(f"{TWO}routing: {{session_cache: {{type: redis, {cache}}}}}")
 
-    assert [f"4: routing.session_cache.{each}" for each in expected] == told
+    assert [f"4: routing.session_cache.{each}" for each in expected] == reported
 
 
 def test_a_certificate_for_redis_that_is_not_there():
@@ -279,7 +279,7 @@ def test_a_certificate_for_redis_that_is_not_there():
 
 
 def test_body_that_never_fits():
-    """A body limit above what may be buffered is told."""
+    """A body limit above what may be buffered is reported."""
     expected = [
         "2: limits.body_bytes: is above buffered_bytes: a body between the two can never be admitted"
     ]

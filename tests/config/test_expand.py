@@ -1,4 +1,4 @@
-"""References are expanded once, in one pass, and nothing of what they hold is told."""
+"""References are expanded once, in one pass, and no message shows what they hold."""
 
 from __future__ import annotations
 

@@ -130,5 +130,5 @@ def test_families(row):
 
 
 def test_tables_of_unserved_keys_name_real_keys():
-    """A key that is told to do nothing is a key of the schema."""
+    """A key that is listed as doing nothing is a key of the schema."""
     assert set() == {*NOT_SERVED, *NOT_BUILT_YET} - set(keys_of_table())

@@ -76,10 +76,10 @@ def test_contract_example_loads():
 
 def test_unbuilt_rooms_warn():
     """A key whose room does not stand yet loads with one warning, at its line."""
-    told = warnings(CONTRACT, OPENAI_API_KEY="sk-1", ANTHROPIC="sk-2", REDIS="pw")
-    assert "39: tracing.random_sampling: is not built yet: no span is made" in told
-    assert "39: tracing.otlp_endpoint: is not built yet: no span is made" in told
-    assert sorted(told, key=lambda line: int(line.split(":")[0])) == told
+    reported = warnings(CONTRACT, OPENAI_API_KEY="sk-1", ANTHROPIC="sk-2", REDIS="pw")
+    assert "39: tracing.random_sampling: is not built yet: no span is made" in reported
+    assert "39: tracing.otlp_endpoint: is not built yet: no span is made" in reported
+    assert sorted(reported, key=lambda line: int(line.split(":")[0])) == reported
 
 
 def test_smallest_config():
@@ -214,7 +214,7 @@ def test_too_large():
     ],
 )
 def test_single_values(line, expected):
-    """Each wrong value is told in words, at its path."""
+    """Each wrong value is reported in words, at its path."""
     assert expected == problems(ONE_PROVIDER + line)
 
 
@@ -260,7 +260,7 @@ access_log: {mode: $M}
 
 
 def test_errors_quote_the_file_and_not_the_environment():
-    """A value from the environment or a file is told by its reference only."""
+    """A value from the environment or a file is reported by its reference only."""
     text = """
 model_providers:
   - {model: openai/a, access_key: $S, name: $S}
@@ -271,9 +271,9 @@ model_aliases: {a: {target: $S}}
 routing: {session_cache: {type: $S, url: $S}}
 propagate: [$S]
 """
-    told = "\n".join(problems(text, S="sk-VERY secret"))
-    assert "VERY" not in told
-    assert "4: model_providers[1].name: name '$S' is taken by model_providers[0]" in told
+    reported = "\n".join(problems(text, S="sk-VERY secret"))
+    assert "VERY" not in reported
+    assert "4: model_providers[1].name: name '$S' is taken by model_providers[0]" in reported
 
 
 def test_optional_entry_whose_key_is_missing():

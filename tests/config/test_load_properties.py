@@ -57,12 +57,12 @@ def outcome(text: str) -> str:
     try:
         loaded = load(text.encode("utf-8", "surrogatepass"), S=SECRET)
     except ConfigError as error:
-        told = error.problems
+        reported = error.problems
     else:
-        told = [*loaded.warnings, repr(loaded.providers)]
-    assert told
-    assert [line for line in told if "\n" in line] == []
-    return "\n".join(told)
+        reported = [*loaded.warnings, repr(loaded.providers)]
+    assert reported
+    assert [line for line in reported if "\n" in line] == []
+    return "\n".join(reported)
 
 
 @settings(max_examples=200, deadline=None)
@@ -77,8 +77,8 @@ def test_any_text(text):
 def test_any_document(document):
     """No document raises anything else, and no message repeats what a reference expanded to."""
     text = yaml.safe_dump(document)
-    told = outcome(text)
-    assert "Zq7" not in told.replace(f"name='{SECRET}'", "")
+    reported = outcome(text)
+    assert "Zq7" not in reported.replace(f"name='{SECRET}'", "")
 
 
 @settings(max_examples=60, deadline=None)

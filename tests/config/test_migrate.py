@@ -95,12 +95,12 @@ def test_newest_version_ignores_them_loudly(version):
     ],
 )  # fmt: skip
 def test_lifted_problems(entry, expected):
-    """What cannot be lifted is told at its own line."""
+    """What cannot be lifted is reported at its own line."""
     assert expected == problems(f"version: v0.3.0\nmodel_providers:\n  - {entry}\n")
 
 
 def test_version_that_is_no_text():
-    """A version that cannot be read lifts nothing and is told."""
+    """A version that cannot be read lifts nothing and is reported."""
     text = "version: [v0.3.0]\nmodel_providers: [{model: openai/a, access_key: k, routing_preferences: [x]}]\n"
     assert problems(text) == ["1: version: expected text"]
 

@@ -183,7 +183,7 @@ def test_count_tokens_path(dialects, expected):
 
 
 def test_dialect_problems():
-    """A misspelt dialect is told, in a list and in a map."""
+    """A misspelt dialect is reported, in a list and in a map."""
     expected = "expected chat or responses or embeddings or messages"
     head = "model_providers: [{model: openai/m, access_key: k, dialects: "
     assert [f"1: model_providers[0].dialects[0]: {expected}; did you mean 'messages'?"] == problems(
@@ -263,7 +263,7 @@ def test_addresses(url, expected):
     ],
 )
 def test_base_url_problems(url, message):
-    """A base URL that cannot be used is told without being quoted: it may hold a secret."""
+    """A base URL that cannot be used is reported without being quoted: it may hold a secret."""
     text = f"model_providers: [{{model: openai/m, access_key: k, base_url: '{url}'}}]"
     assert [f"1: model_providers[0].base_url: {message}"] == problems(text)
 
@@ -303,7 +303,7 @@ def test_base_url_problems(url, message):
     ],
 )  # fmt: skip
 def test_entry_problems(entry, expected):
-    """An entry that cannot be called is told at its line, without any value."""
+    """An entry that cannot be called is reported at its line, without any value."""
     assert expected == problems(f"model_providers: [{{{entry}}}]")
 
 

@@ -1,4 +1,4 @@
-"""A Redis URL says where, which database, and who; what it cannot say is told without repeating
+"""A Redis URL says where, which database, and who; what it cannot say is reported without repeating
 it.
 """
 

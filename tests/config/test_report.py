@@ -1,4 +1,4 @@
-"""Problems are told in one line each, with the nearest place that is known."""
+"""Problems are reported in one line each, with the nearest place that is known."""
 
 from __future__ import annotations
 

@@ -84,13 +84,13 @@ def test_a_secret_out_of_a_file_can_be_read_again(tmp_path):
     from_file, plain = (entry.access_key for entry in config.model_providers)
     assert from_file is not None
     assert plain is not None
-    told = [from_file.renewed(), plain.renewed()]
+    reported = [from_file.renewed(), plain.renewed()]
     file.write_text("new\n")
     renewed = from_file.renewed()
     file.unlink()
     gone = from_file.renewed()
 
-    assert [None, None, Secret("sk-new"), None] == [*told, renewed, gone]
+    assert [None, None, Secret("sk-new"), None] == [*reported, renewed, gone]
     file.write_text("newer")
     assert renewed is not None
     assert Secret("sk-newer") == renewed.renewed()

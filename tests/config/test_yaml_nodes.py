@@ -85,20 +85,21 @@ def test_quoted_is_not_plain():
     ],
 )
 def test_reports_and_goes_on(text, expected):
-    """What is wrong with one key is told with its line, and the rest is read all the same."""
+    """What is wrong with one key is reported with its line, and the rest is read all the same."""
     assert expected == list(read_document(text).problems)
 
 
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: [1\nb: 2", 2, "not YAML: did not find expected ',' or ']'"),
         ("a: *x", 1, "an alias has no anchor before it"),
-        ("a: &x\n  - *x", 2, "an alias refers to what it is part of"),
+        ("a: &x\n  - *x", 1, "an alias refers to what it is part of"),
+        ("a: &x 1\nb: &x 2", 2, "an anchor is defined twice"),
         ("a: 1\n---\nb: 2", 2, "a second document begins here; only one is read"),
         ("a: \x07", 1, "not YAML: it holds control characters"),
         ("[" * 33 + "]" * 33, 1, "nested deeper than 32 levels"),
-        ("[" * 200_000, 1, "nested deeper than 32 levels"),
+        ("[" * 34 + "]" * 34, 1, "nested deeper than 32 levels"),
+        ("- " * 34 + "x", 1, "nested deeper than 32 levels"),
     ],
 )
 def test_unreadable(text, line, message):
@@ -106,6 +107,26 @@ def test_unreadable(text, line, message):
     with pytest.raises(Unreadable) as caught:
         read_document(text)
     assert (line, message) == (caught.value.line, caught.value.message)
+
+
+def test_what_is_not_yaml_is_told_in_the_parsers_words():
+    """They differ between libyaml, PyYAML and their versions; the line and the beginning do not."""
+    with pytest.raises(Unreadable, match=r"^not YAML: .*expected") as caught:
+        read_document("a: [1\nb: 2")
+    assert 2 == caught.value.line
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "- " * 200_000, "{a: " * 200_000, "[" * 500])
+def test_any_depth_ends_the_reading_and_not_the_process(text):
+    """Libyaml bounds what it looks at as well, in words of its own."""
+    with pytest.raises(Unreadable, match=r"nested deeper than 32 levels|^not YAML: ") as caught:
+        read_document(text)
+    assert 1 == caught.value.line
+
+
+def test_a_value_may_stand_in_the_deepest_list():
+    """It is the nesting of lists and mappings that is bounded."""
+    assert () == read_document("[" * 32 + "x" + "]" * 32).problems
 
 
 def test_billion_laughs():

@@ -47,7 +47,7 @@ def test_no_key():
 
 
 def test_unusable_key():
-    """A key that cannot stand in a header is told by its variable, not by its value."""
+    """A key that cannot stand in a header is reported by its variable, not by its value."""
     with pytest.raises(ConfigError) as caught:
         load_config(None, {"OPENAI_API_KEY": "sk\n", "GROQ_API_KEY": "k"})
     assert caught.value.problems == [

@@ -1,6 +1,4 @@
-"""An attempt at a provider: what is sent, how long it may take, and what observers are told of its
-end.
-"""
+"""An attempt at a provider: what is sent, how long it may take, and what is reported of its end."""
 
 from __future__ import annotations
 

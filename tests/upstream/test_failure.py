@@ -230,6 +230,7 @@ def test_the_wait_that_a_provider_asks_for_is_kept():
     [
         ([], None),
         ([(b"retry-after", b"20")], 20.0),
+        ([(b"date", b"20"), (b"content-type", b"3"), (b"x-retry-afte", b"5")], None),
         ([(b"Retry-After", b" 0.5 ")], 0.5),
         ([(b"retry-after", b"301")], 300.0),
         ([(b"retry-after", b"999999999999")], 300.0),

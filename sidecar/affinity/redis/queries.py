@@ -26,6 +26,7 @@ from sidecar.domain.events import AffinityOperation
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
+from sidecar.runtime.single_flight import SingleFlight
 
 _UNTRACKED_S: Final = 1.0
 """How long an entry is believed where the server does not track."""
@@ -79,7 +80,7 @@ class PinQueries:
         self._policy = policy
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
-        self._lookups: dict[str, asyncio.Future[Any]] = {}
+        self._lookups: SingleFlight[str, Any] = SingleFlight("redis lookup")
         self.edges = StoreHealth(self.near, clock.monotonic_s)
         self.link: RedisLink = make_link(
             on_up=lambda: self.edges.came_up(is_tracking=self.link.is_tracking),
@@ -116,10 +117,7 @@ class PinQueries:
             ("GETRANGE", lane, 0, 4095),
             ("PTTL", lane),
         ]
-        flight = self.link.submit(reads, take)
-        self._lookups[session.lane_key] = flight
-        flight.add_done_callback(lambda _: self._lookups.pop(session.lane_key, None))
-        return flight
+        return self._lookups.start(session.lane_key, self.link.submit(reads, take))
 
     async def seen(self, session: Session, seen: Binding, budget: CallBudget) -> tuple[str, bytes]:
         """Where ``seen`` stands, and in which bytes: another writer may have put it in other

@@ -1,0 +1,115 @@
+"""Of a call's failed attempts the app sees the first that it could cure by trying again later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sidecar.domain.decision import Candidate
+from sidecar.domain.errors import ConnectFailed, UpstreamReset
+from sidecar.domain.vocabulary import FailureClass
+from sidecar.upstream.attempts import Dispatched, FailedAttempt, FailureRecord
+from sidecar.upstream.failure import Failure, Penalty, PinEffect
+
+A, B, C = (Candidate(name, "openai/m", "m", "openai/m", frozenset()) for name in "abc")
+FAILURE = Failure(FailureClass.CAPACITY, True, Penalty.COOL, PinEffect.AWAY)
+
+
+class _Reply:
+    """A reply of which only the status and its end matter here."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def _dispatched(candidate: Candidate, status: int) -> tuple[Dispatched, _Reply]:
+    reply: Any = _Reply(status)
+    return Dispatched(reply, candidate, 1, 0.0, 0.5), reply
+
+
+def _record(*statuses: int) -> tuple[FailureRecord, list[Any]]:
+    record, replies = FailureRecord(), []
+    for candidate, status in zip((A, B, C), statuses, strict=False):
+        dispatched, reply = _dispatched(candidate, status)
+        record.add_reply(dispatched, FAILURE)
+        replies.append(reply)
+    return record, replies
+
+
+@pytest.mark.parametrize(
+    ("statuses", "shown"),
+    [
+        ((401,), 0),
+        ((401, 404), 1),
+        ((401, 503, 429), 1),
+        ((503, 401, 429), 0),
+    ],
+)
+def test_the_first_curable_error_is_shown_or_else_the_last(statuses, shown):
+    """All other replies are closed, so that no provider goes on for nothing."""
+    record, replies = _record(*statuses)
+    dispatched = record.result()
+
+    assert replies[shown] is dispatched.reply
+    assert [each is not replies[shown] for each in replies] == [each.is_aborted for each in replies]
+
+
+def test_what_is_shown_names_all_failed_attempts():
+    """Their number, and each candidate with its failure, in order."""
+    record, _ = _record(503, 401)
+
+    assert (2, (FailedAttempt(A, FAILURE), FailedAttempt(B, FAILURE))) == (
+        record.result().attempts,
+        record.result().failed,
+    )
+
+
+def test_no_reply_at_all_is_raised_with_the_number_of_attempts():
+    """The first error counts, since a retry may cure each of them."""
+    record, first = FailureRecord(), ConnectFailed("refused")
+    record.add_error(A, FAILURE, first)
+    record.add_error(B, FAILURE, UpstreamReset("gone"))
+    with pytest.raises(ConnectFailed) as caught:
+        record.result()
+
+    assert caught.value is first
+    assert 2 == first.attempts
+
+
+def test_an_error_goes_before_a_reply_that_no_retry_cures():
+    """And a reply that came before it and is curable goes before the error."""
+    record, replies = _record(401)
+    record.add_error(B, FAILURE, ConnectFailed("refused"))
+    with pytest.raises(ConnectFailed):
+        record.result()
+    assert replies[0].is_aborted
+
+    record, replies = _record(503)
+    record.add_error(B, FAILURE, ConnectFailed("refused"))
+    assert replies[0] is record.result().reply
+
+
+def test_a_reply_after_a_curable_error_is_closed():
+    """The error is what the app sees."""
+    record = FailureRecord()
+    record.add_error(A, FAILURE, ConnectFailed("refused"))
+    dispatched, reply = _dispatched(B, 401)
+    record.add_reply(dispatched, FAILURE)
+
+    assert reply.is_aborted
+    with pytest.raises(ConnectFailed):
+        record.result()
+
+
+def test_a_served_call_closes_what_was_kept():
+    """Whatever that was; once more does nothing."""
+    record, replies = _record(503)
+    record.abort_shown()
+    record.abort_shown()
+
+    assert replies[0].is_aborted

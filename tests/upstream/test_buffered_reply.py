@@ -1,0 +1,111 @@
+"""An error whose beginning was read reaches the app byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sidecar.domain.errors import UpstreamCut, UpstreamError
+from sidecar.upstream import buffered_reply
+from sidecar.upstream.buffered_reply import READ_AT_MOST, BufferedReply
+
+
+class _Reply:
+    """A reply whose body comes in pieces, the last of which may be an error."""
+
+    status, reason, headers, content_length = 503, b"Busy", ((b"a", b"b"),), None
+
+    def __init__(self, *pieces: bytes | UpstreamError, whole: bytes | None = None) -> None:
+        self._pieces = list(pieces)
+        self._whole = whole
+        self.is_aborted = False
+
+    def read_nowait(self) -> bytes | None:
+        return self._whole
+
+    async def read(self) -> bytes:
+        if not self._pieces:
+            await asyncio.get_running_loop().create_future()
+        piece = self._pieces.pop(0)
+        if isinstance(piece, UpstreamError):
+            raise piece
+        return piece
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def _buffered(*pieces: Any, whole: bytes | None = None) -> tuple[BufferedReply, _Reply]:
+    reply: Any = _Reply(*pieces, whole=whole)
+    return BufferedReply(reply), reply
+
+
+async def _rest(reply: BufferedReply) -> bytes:
+    pieces = []
+    while piece := await reply.read():
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def test_a_body_that_is_here_is_taken_at_once():
+    """Nothing is waited for, and it can be read either way."""
+    buffered, _ = _buffered(whole=b"all")
+
+    assert (True, b"all", b"all") == (buffered.is_whole, buffered.beginning, buffered.read_nowait())
+    assert (b"all", b"") == (await buffered.read(), await buffered.read())
+    assert (503, b"Busy", ((b"a", b"b"),), None) == (
+        buffered.status,
+        buffered.reason,
+        buffered.headers,
+        buffered.content_length,
+    )
+
+
+async def test_a_body_in_pieces_is_read_to_its_end():
+    """Then it is whole."""
+    buffered, _ = _buffered(b"a", b"b", b"")
+    assert (False, None) == (buffered.is_whole, buffered.read_nowait())
+    await buffered.fill()
+
+    assert (b"ab", b"ab") == (buffered.beginning, buffered.read_nowait())
+
+
+async def test_of_a_long_body_only_the_beginning_is_waited_for():
+    """The rest is read from the provider as the app reads it."""
+    long = b"x" * READ_AT_MOST
+    buffered, _ = _buffered(long, b"tail", b"")
+    await buffered.fill()
+
+    assert (False, long) == (buffered.is_whole, buffered.beginning)
+    assert long + b"tail" == await _rest(buffered)
+
+
+async def test_a_slow_body_is_given_up(monkeypatch):
+    """Another candidate waits to be tried; an app that is shown this error sees it break."""
+    monkeypatch.setattr(buffered_reply, "READ_AT_MOST_S", 0.01)
+    buffered, _ = _buffered(b"begins")
+    await buffered.fill()
+
+    assert b"begins" == await buffered.read()
+    with pytest.raises(UpstreamError, match="did not arrive"):
+        await buffered.read()
+
+
+async def test_a_body_that_breaks_breaks_where_it_did():
+    """What came before is read first."""
+    buffered, _ = _buffered(b"begins", UpstreamCut("cut"))
+    await buffered.fill()
+
+    assert b"begins" == await buffered.read()
+    with pytest.raises(UpstreamCut):
+        await buffered.read()
+
+
+def test_aborting_drops_what_was_buffered_and_the_connection():
+    """Nobody will read it."""
+    buffered, reply = _buffered(whole=b"all")
+    buffered.abort()
+
+    assert (b"", True) == (buffered.beginning, reply.is_aborted)

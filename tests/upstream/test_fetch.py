@@ -1,0 +1,75 @@
+"""Small documents are fetched whole, within bounds, or not at all."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from sidecar.http1.proxy_rules import ProxyRules
+from sidecar.upstream import fetch
+from sidecar.upstream.fetch import Fetcher, FetchFailed
+
+
+async def _served(request: web.Request) -> web.Response:
+    if request.path == "/gone":
+        return web.Response(status=404)
+    if request.path == "/moved":
+        raise web.HTTPFound("/document")
+    return web.Response(body=b"document")
+
+
+@pytest.fixture
+async def server():
+    """Serves a document, and errors."""
+    app = web.Application()
+    app.router.add_get("/{any:.*}", _served)
+    async with TestServer(app) as running:
+        yield running
+
+
+async def test_a_document_is_returned_whole(server):
+    """Over one session, opened at first use."""
+    async with Fetcher(ProxyRules.from_environment({})) as fetcher:
+        first = await fetcher.fetch(str(server.make_url("/document")))
+        second = await fetcher.fetch(str(server.make_url("/document")))
+
+    assert (b"document", b"document") == (first, second)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/gone", 404), ("/moved", 302)])
+async def test_any_other_status_is_no_document(server, path, status):
+    """Redirects are not followed: a config names the place."""
+    async with Fetcher(ProxyRules.from_environment({})) as fetcher:
+        with pytest.raises(FetchFailed, match=f"status {status}"):
+            await fetcher.fetch(str(server.make_url(path)))
+
+
+async def test_a_document_beyond_the_bound_is_given_up(server, monkeypatch):
+    """A price list is megabytes, not memory without end."""
+    monkeypatch.setattr(fetch, "_BODY_BYTES", 7)
+    async with Fetcher(ProxyRules.from_environment({})) as fetcher:
+        with pytest.raises(FetchFailed, match="longer than 7 bytes"):
+            await fetcher.fetch(str(server.make_url("/document")))
+
+
+async def test_a_proxy_of_the_environment_is_used_with_its_credential():
+    """It is asked for the whole URL."""
+    seen: list[tuple[str, str | None]] = []
+
+    async def proxied(request: web.Request) -> web.Response:
+        seen.append((str(request.url), request.headers.get("Proxy-Authorization")))
+        return web.Response(body=b"through the proxy")
+
+    app = web.Application()
+    app.router.add_get("/{any:.*}", proxied)
+    async with TestServer(app) as proxy:
+        rules = ProxyRules.from_environment({"http_proxy": f"http://u:p@127.0.0.1:{proxy.port}"})
+        async with Fetcher(rules) as fetcher:
+            document = await fetcher.fetch("http://prices.example/list")
+
+    credential = "Basic " + base64.b64encode(b"u:p").decode()
+    assert b"through the proxy" == document
+    assert [("http://prices.example/list", credential)] == seen

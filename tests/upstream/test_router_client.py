@@ -1,0 +1,101 @@
+"""The router model is asked in the sidecar's own name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.errors import UpstreamMalformed
+from sidecar.http1.origin import ExchangeTimeouts
+from sidecar.upstream.client import ProviderClient
+from sidecar.upstream.router_client import RouterClient
+from tests.support.providers import a_provider
+from tests.support.values import TRACE, a_call
+
+
+class _Reply:
+    def __init__(self, status: int, pieces: list[bytes]) -> None:
+        self.status = status
+        self._pieces = [*pieces, b""]
+        self.is_aborted = False
+
+    async def read(self) -> bytes:
+        return self._pieces.pop(0)
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class _Pool:
+    """Gives one reply, and keeps what was sent."""
+
+    def __init__(self, status: int = 200, pieces: Sequence[bytes] = (b"{", b"}")) -> None:
+        self.reply = _Reply(status, list(pieces))
+        self.sent: list[tuple[str, bytes, ExchangeTimeouts]] = []
+
+    async def send(self, head: bytes, body: list[bytes], timeouts: ExchangeTimeouts) -> _Reply:
+        self.sent.append((head.decode(), b"".join(body), timeouts))
+        return self.reply
+
+
+def _router(pool: Any, model: str = "plano/R", **changes: Any) -> tuple[RouterClient, Any]:
+    client = ProviderClient(a_provider(model, **changes), pool, DIALECTS.by_name)
+    return RouterClient(client, model.partition("/")[2]), client
+
+
+async def test_the_question_is_sent_with_our_key_and_a_span_of_its_own():
+    """The app's request id and trace go with it, the app's headers do not."""
+    pool = _Pool()
+    router, _ = _router(pool)
+    result = await router.ask(b"{}", a_call())
+    ((head, body, timeouts),) = pool.sent
+    first, *lines = head.split("\r\n")[:-2]
+
+    assert (200, b"{}") == result
+    assert ("POST /v1/chat/completions HTTP/1.1", b"{}") == (first, body)
+    assert "Authorization: Bearer sk-provider" in lines
+    assert "x-request-id: req-1" in lines
+    (traceparent,) = [line for line in lines if line.startswith("traceparent: ")]
+    assert TRACE.trace_id in traceparent
+    assert TRACE.parent_id not in traceparent
+    assert ExchangeTimeouts(2, None, 10, None) == timeouts
+
+
+async def test_a_model_in_the_path_is_quoted_and_trace_headers_can_be_left_out():
+    """As for calls of apps."""
+    pool = _Pool()
+    path = {"chat": "/deployments/{model}/chat"}
+    router, _ = _router(pool, "azure_openai/a b", by_dialect=path, propagate_trace=False)
+    await router.ask(b"{}", a_call())
+
+    assert pool.sent[0][0].startswith("POST /deployments/a%20b/chat HTTP/1.1\r\n")
+    assert "traceparent" not in pool.sent[0][0]
+
+
+async def test_a_reply_without_end_is_given_up():
+    """A router model replies with a line."""
+    pool = _Pool(pieces=[b"x" * 100_000] * 3)
+    router, _ = _router(pool)
+    with pytest.raises(UpstreamMalformed):
+        await router.ask(b"{}", a_call())
+
+    assert pool.reply.is_aborted
+
+
+@pytest.mark.parametrize(("status", "reads"), [(200, 0), (401, 1), (403, 1), (500, 0)])
+async def test_a_refused_key_is_read_again_for_the_next_question(status, reads, monkeypatch):
+    """The status goes to the router as it came."""
+    read = []
+
+    async def reload_credential(_client: ProviderClient) -> bool:
+        read.append(1)
+        return True
+
+    monkeypatch.setattr(ProviderClient, "reload_credential", reload_credential)
+    router, _ = _router(_Pool(status))
+
+    assert status == (await router.ask(b"{}", a_call()))[0]
+    assert reads == len(read)
