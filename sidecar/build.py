@@ -27,13 +27,15 @@ from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.admin import Admin
+from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
+from sidecar.listener.own_replies import OwnReplies
+from sidecar.listener.paths import Paths
 from sidecar.listener.pins import PinPages
-from sidecar.listener.policy import ListenerPolicy
 from sidecar.listener.rescue import Rescue
-from sidecar.listener.server import DataServer, is_loopback, make_admin_server
+from sidecar.listener.server import DataServer, is_loopback, listener_path, make_admin_server
 from sidecar.proxy import Proxy
 from sidecar.routing.classifier import ClassifierPolicy, RankSources, RouteClassifier
 from sidecar.routing.preferences import configured_routes
@@ -125,7 +127,7 @@ def build_foundation(
             _store_snapshot(store),
         )
 
-    metrics = Metrics(snapshot)
+    metrics = Metrics(snapshot, listener_path())
     observers = Observers(metrics.observers)
     store = build_store(config, clock, observers)
     return Foundation(
@@ -170,15 +172,13 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     pin_updater = PinUpdater(models, store, clock, foundation.tasks)
     attempts = config.limits.attempts
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
+    policy = listener_policy(config, foundation.body_memory)
     handler = DataHandler(
         proxy,
-        models,
-        Rescue(dialects.by_name),
-        dialects,
-        foundation.drain,
-        observers,
-        clock,
-        listener_policy(config, foundation.body_memory),
+        OwnReplies(proxy.decide, models),
+        Admission(foundation.drain, dialects, observers, clock, policy),
+        Rescue(dialects, observers),
+        Paths(dialects.endpoints, policy.passthrough),
         foundation.write,
     )
     tasks = Tasks()
@@ -274,11 +274,11 @@ def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
     return ListenerPolicy(
         headers=HeaderPolicy(
-            session_headers=tuple(name.lower() for name in config.routing.session_headers),
-            tenant_header=cache.tenant_header.lower() if cache.tenant_header else None,
-            propagate=frozenset(name.lower() for name in config.propagate),
+            tuple(config.routing.session_headers), cache.tenant_header, frozenset(config.propagate)
         ),
-        intake=BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
+        body_reader=BodyReader(
+            body_memory, config.limits.body_bytes, config.timeouts.request_body_s
+        ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),

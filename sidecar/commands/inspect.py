@@ -65,6 +65,8 @@ async def _route(arguments: argparse.Namespace) -> int:
 
 def version(_: argparse.Namespace) -> int:
     """Print the versions of the sidecar and of what it stands on, one a line."""
+    from sidecar.listener.server import listener_path
+
     print(f"plano-sidecar {__version__}{' (hot path compiled)' if _is_compiled() else ''}")
     print(f"python {platform.python_version()}")
     for name in _PACKAGES:
@@ -72,6 +74,7 @@ def version(_: argparse.Namespace) -> int:
             print(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             print(f"{name} not installed")
+    print(f"listener path {listener_path()}")
     print(f"loop {_loop()}")
     return OK
 

@@ -1,4 +1,4 @@
-"""A call as the app made it."""
+"""A call as the app made it, read once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MESSAGES: Final = DialectName("messages")
 
 
 class Operation(enum.StrEnum):
-    """What a call wants done, which decides whether it is routed and pinned."""
+    """What is done with a call, which decides whether it is routed and pinned."""
 
     GENERATE = "generate"
     """Chat, responses, messages: routed, pinned, streamed."""
@@ -51,7 +51,7 @@ class Operation(enum.StrEnum):
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Endpoint:
-    """A data path: where the app calls, what it speaks there, and what it wants."""
+    """A path of the data port: its dialect, and what is done with its calls."""
 
     path: Final[str]
     dialect: Final[DialectName]
@@ -71,7 +71,7 @@ class Endpoint:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class BodyFacts:
-    """What one partial decode of a request body told. Offsets are bytes into that very body.
+    """What one partial decode of a request body yields. Offsets are bytes into that very body.
 
     Source: made by `Dialect.peek`; read by lookup, and by `Dialect.patch` for each
         attempt.
@@ -85,20 +85,18 @@ class BodyFacts:
     missing.
     """
     cuts: Final[tuple[tuple[int, int], ...]]
-    """Spans of our own fields (``routing_preferences``), each with one neighbouring comma,
-    ascending.
+    """Spans of the sidecar's own fields (``routing_preferences``), each with one neighbouring
+    comma, ascending.
     """
     insert_at: Final[int]
     """Offset right behind the opening brace, where a missing ``model`` is inserted."""
     is_empty_object: Final[bool]
-    """Whether nothing is left but braces once ``cuts`` are made: then an inserted member needs no
-    comma.
-    """
+    """Whether ``cuts`` leave only braces: an inserted member then needs no comma."""
     routing_preferences: Final[bytes | None]
-    """The raw inline list, None where the key is missing."""
+    """The raw JSON of the body's own list; None where the key is missing."""
     holds_provider_state: Final[bool]
-    """The body names ``previous_response_id`` or ``conversation``: only the provider that made it
-    can serve it.
+    """Whether the body names ``previous_response_id`` or ``conversation``, which only the provider
+    that made it can serve.
     """
 
     def __init__(
@@ -133,18 +131,20 @@ class Call:
     endpoint: Final[Endpoint]
     method: Final[str]
     query: Final[str]
-    """With its question mark, or empty; carried on as it came."""
+    """With its question mark, or empty; sent on as it came."""
     headers: Final[InboundLines]
     body: Final[bytes]
     facts: Final[BodyFacts]
     request_id: Final[str]
     trace: Final[TraceContext]
     admitted_s: Final[float]
-    """Monotonic clock."""
+    """When the call was admitted, on the monotonic clock."""
     session_id: Final[str | None]
+    """As the app sent it; None for a call without a session."""
     tenant: Final[str | None]
+    """As the app sent it, or as the config fixes it; None without tenants."""
     client_timeout_s: Final[float | None]
-    """How long the app said it will wait, from ``admitted_s``; None if it did not say."""
+    """How long the app will wait, in seconds from ``admitted_s``; None if it did not say."""
     passthrough_provider: Final[str | None]
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
 
@@ -180,5 +180,5 @@ class Call:
 
     @property
     def dialect(self) -> DialectName:
-        """What the app speaks and what errors must be written in."""
+        """Return the dialect of the request, in which errors are written too."""
         return self.endpoint.dialect

@@ -21,14 +21,14 @@ _FLAGS: Final = ("00", "01", "02", "03")
 
 
 def is_request_id(value: bytes) -> bool:
-    """Whether an incoming ``x-request-id`` may be kept byte for byte: 1 to 128 unreserved
-    characters.
+    """Return whether an incoming ``x-request-id`` may be kept byte for byte: 1 to 128 characters
+    of letters, digits and ``._~:/+=@-``.
     """
     return 0 < len(value) <= _REQUEST_ID_BYTES and not value.translate(None, _REQUEST_ID_ALPHABET)
 
 
 def mint_request_id() -> str:
-    """A new UUIDv4 in its usual text form."""
+    """Return a new UUIDv4 in its usual text form."""
     bits = (_random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62)) | (0x4 << 76) | (0x2 << 62)
     text = f"{bits:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
@@ -45,17 +45,17 @@ class TraceContext:
     trace_id: Final[str]
     """32 lower-case hex digits, not all zero."""
     parent_id: Final[str]
-    """16 lower-case hex digits, not all zero: the caller's span where it was received, ours where
-    it was minted.
+    """16 lower-case hex digits, not all zero: the app's span where the context was received, a span
+    of the sidecar's own where it was minted here.
     """
     flags: Final[int]
     """Only the bits that level 2 defines: ``FLAG_SAMPLED``, ``FLAG_RANDOM_TRACE_ID``."""
     tracestate: Final[str]
-    """The combined list members, at most 32, without blanks around them; empty if there were
+    """The combined list members, at most 32, without blanks around them; empty if the app sent
     none.
     """
     received: Final[bool]
-    """True where the app sent it, False where it was minted here."""
+    """Whether the app sent the context; else it was minted here."""
 
     def __init__(
         self,
@@ -73,13 +73,13 @@ class TraceContext:
 
     @property
     def traceparent(self) -> str:
-        """The header's value, as version 00."""
+        """Return the value of the header ``traceparent``, as version 00."""
         return f"00-{self.trace_id}-{self.parent_id}-{_FLAGS[self.flags]}"
 
 
 def mint_trace_context() -> TraceContext:
-    """A new trace. Its id is random but the random flag stays off with tracing off: contract.md
-    asks for flags 00.
+    """Return a new trace whose flags are 00: it is not sampled, and does not claim that its id is
+    random, although it is.
     """
     return TraceContext(
         trace_id=f"{_random.getrandbits(128) or 1:032x}",
@@ -89,7 +89,7 @@ def mint_trace_context() -> TraceContext:
 
 
 def mint_span_id() -> str:
-    """A new span id: 16 lower-case hex digits, never all zero."""
+    """Return a new span id: 16 lower-case hex digits, never all zero."""
     return f"{_random.getrandbits(64) or 1:016x}"
 
 

@@ -1,4 +1,4 @@
-"""The ports through which a call's rooms meet, and what is said through them."""
+"""The two ends of a call, as the rooms between them see them: provider and app."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from sidecar.domain.call import RawHeaders
 
 
 class Reply(Protocol):
-    """A provider's answer whose head has arrived. Whoever holds it closes it: `read` to its end, or
-    `abort`.
+    """Reads a provider's response whose head has arrived. Its holder must close it: by `read` to
+    its end, or by `abort`.
     """
 
     status: int
     reason: bytes
     headers: RawHeaders
     content_length: int | None
-    """As announced; None where the answer is chunked or ends with the connection."""
+    """As announced, in bytes; None where the body is chunked or ends with the connection."""
 
     def read_nowait(self) -> bytes | None:
-        """The whole body if all of it has arrived, else None. Once taken, the reply is closed."""
+        """Return the whole body and close the reply, if all of it has arrived; else None."""
         ...
 
     async def read(self) -> bytes:
-        """The next bytes of the body, as they came; ``b""`` once it is complete, and the reply is
-        closed then.
+        """Return the next bytes of the body, as they came; ``b""`` once the body is complete, which
+        closes the reply.
 
-        Raises: UpstreamError subclasses where the provider dies, stalls or answers nonsense.
+        Raises: UpstreamError subclasses where the provider dies, stalls or does not send HTTP.
         """
         ...
 
@@ -38,18 +38,20 @@ class Reply(Protocol):
 
 
 class Downstream(Protocol):
-    """The app's end of a call."""
+    """Writes the response to the app."""
 
     def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
-        r"""Answer at once: head lines (``Name: value\r\n``, no framing headers) and a complete
-        body.
+        r"""Send head and complete body at once.
+
+        Args: ``headers`` are lines (``Name: value\r\n``) without framing headers, here and in
+            `start`.
         """
         ...
 
     def start(
         self, status: int, reason: bytes, headers: list[bytes], content_length: int | None
     ) -> None:
-        """Send the head; the body follows by `write`. With None the body is chunked."""
+        """Send the head; the body follows by `write`. Without a length the body is chunked."""
         ...
 
     async def write(self, data: bytes) -> None:
@@ -60,15 +62,15 @@ class Downstream(Protocol):
         ...
 
     def finish(self) -> None:
-        """The body is complete."""
+        """End the body, which is complete."""
         ...
 
     def end_broken(self, event: bytes) -> None:
-        """Send a last event (may be empty), then close without finishing: the app's client must see
-        a broken transfer. Does nothing if the app is gone.
+        """Send a last event, which may be empty, and close the connection without ending the body,
+        so that the app's client sees a broken transfer. Does nothing if the app is gone.
         """
         ...
 
     def abort(self) -> None:
-        """Close at once, without flushing."""
+        """Close the connection at once, without flushing."""
         ...

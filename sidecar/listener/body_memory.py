@@ -1,6 +1,4 @@
-"""How many bytes of request bodies the process holds, all calls together:
-`limits.buffered_bytes`.
-"""
+"""The memory that request bodies take, all calls together: ``limits.buffered_bytes``."""
 
 from __future__ import annotations
 
@@ -11,32 +9,32 @@ from typing import Final
 from sidecar.domain.errors import Overloaded
 
 WAIT_AT_MOST_S: Final = 5.0
-"""How long a body waits for room, its socket not being read, before its call is refused."""
+"""How long a body waits for memory, while its socket is not read, before its call is refused."""
 
 
 class BodyMemory:
-    """Room for bodies. Taken before a body is read, given back once its call has ended. First come,
-    first served.
+    """Memory for request bodies: taken before a body is read, given back once its call has ended.
+    First come, first served.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self.held_bytes = 0
+        self.buffered_bytes = 0
 
     def take_nowait(self, size: int) -> bool:
-        """Take room for ``size`` bytes if it is there and nobody waits for it; return whether it
-        was.
+        """Take ``size`` bytes if they are free and no other body waits; return whether they were
+        taken.
         """
-        if self._waiting or self.held_bytes + size > self._limit_bytes:
+        if self._waiting or self.buffered_bytes + size > self._limit_bytes:
             return False
-        self.held_bytes += size
+        self.buffered_bytes += size
         return True
 
     async def take(self, size: int) -> None:
-        """Take room for ``size`` bytes, waiting for it.
+        """Take ``size`` bytes, waiting for them.
 
-        Raises: Overloaded after `WAIT_AT_MOST_S`; at once for what will never fit.
+        Raises: Overloaded after `WAIT_AT_MOST_S`, and at once for a size that never fits.
         """
         if self.take_nowait(size):
             return
@@ -49,7 +47,7 @@ class BodyMemory:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self.give_back(size)  # it was granted in the moment in which it was given up
+                self.give_back(size)  # granted in the very turn in which the wait was given up
             else:
                 self._waiting.remove((size, turn))
                 self._grant()
@@ -58,15 +56,15 @@ class BodyMemory:
             raise
 
     def give_back(self, size: int) -> None:
-        """The bytes are not held any more."""
-        self.held_bytes -= size
+        """Give ``size`` bytes back, and let the bodies go on that fit now."""
+        self.buffered_bytes -= size
         if self._waiting:
             self._grant()
 
     def _grant(self) -> None:
-        while self._waiting and self.held_bytes + self._waiting[0][0] <= self._limit_bytes:
+        while self._waiting and self.buffered_bytes + self._waiting[0][0] <= self._limit_bytes:
             size, turn = self._waiting.popleft()
-            self.held_bytes += size
+            self.buffered_bytes += size
             turn.set_result(None)
 
     def _overloaded(self) -> Overloaded:

@@ -1,4 +1,4 @@
-"""Reading a request's body: whole, within its limits of size and time, as it came."""
+"""Reads the body of a request, whole and as it came, within its limits of size and time."""
 
 from __future__ import annotations
 
@@ -23,22 +23,21 @@ _INTERIM_SINCE: Final = (1, 1)
 
 
 class BodyReader:
-    """What a body may cost."""
+    """Reads request bodies within the limits of the config."""
 
-    def __init__(self, budget: BodyMemory, body_bytes: int, body_s: float) -> None:
-        """Args: ``body_bytes`` is the longest body that is read; ``body_s`` how long its reading
-        may take, waiting for room not counted.
+    def __init__(self, memory: BodyMemory, body_bytes: int, body_s: float) -> None:
+        """Args: ``body_bytes`` is the longest body that is read; ``body_s`` is how long the app may
+        take to send it, not counting the wait for memory.
         """
-        self.budget = budget
+        self.memory = memory
         self.body_bytes = body_bytes
         self.body_s = body_s
 
     def read_nowait(self, request: Request, content_encoding: bytes) -> bytes | None:
-        """The body if all of it came with the head, as it mostly does; None where it must be waited
-        for.
+        """Return the body if all of it came with the head, as most do; None where it must be waited
+        for. The caller gives its length back to `memory`.
 
-        Whoever gets it gives its length back to the budget. Args: ``content_encoding`` is empty
-        where the body is not compressed.
+        Args: ``content_encoding`` is empty where the body is not compressed.
         Raises: UnsupportedEncoding, BodyTooLarge.
         """
         if content_encoding:
@@ -48,16 +47,16 @@ class BodyReader:
         size = request.content.total_bytes
         if size > self.body_bytes:
             raise self._too_large()
-        if not self.budget.take_nowait(size):
+        if not self.memory.take_nowait(size):
             return None
         body = request.take_body()
         if body is None:
-            self.budget.give_back(size)
+            self.memory.give_back(size)
         return body
 
     async def read(self, request: Request) -> bytes:
-        """The whole body, waiting for room and for the app. Whoever gets it gives its length back
-        to the budget.
+        """Return the whole body, waiting for memory and for the app. The caller gives its length
+        back to `memory`.
 
         Raises: BodyTooLarge, MalformedRequest, RequestTimeout, Overloaded; ConnectionError if the
             app left.
@@ -66,18 +65,18 @@ class BodyReader:
         length = int(announced[0]) if announced else None
         if length is not None and length > self.body_bytes:
             raise self._too_large()
-        held = _Held(self.budget)
+        reservation = _Reservation(self.memory)
         try:
-            # Where the length is known its room is taken at once: half-read bodies never wait for
-            # each other.
-            await held.grow_to(length or 0)
+            # Where the length is known, all memory is taken at once, so that half-read bodies never
+            # wait for each other.
+            await reservation.grow_to(length or 0)
             _continue(request)
-            return await self._gather(request, held)
+            return await self._gather(request, reservation)
         except BaseException:
-            held.give_back()
+            reservation.give_back()
             raise
 
-    async def _gather(self, request: Request, held: _Held) -> bytes:
+    async def _gather(self, request: Request, reservation: _Reservation) -> bytes:
         pieces: list[bytes] = []
         size = 0
         left_s = self.body_s
@@ -93,8 +92,8 @@ class BodyReader:
                 size += len(piece)
                 if size > self.body_bytes:
                     raise self._too_large()
-                if size > held.size:
-                    await held.grow_to(size)
+                if size > reservation.size:
+                    await reservation.grow_to(size)
                 pieces.append(piece)
         except TimeoutError as error:
             raise RequestTimeout(
@@ -109,25 +108,25 @@ class BodyReader:
         )
 
 
-class _Held:
-    """Room that one body has taken so far."""
+class _Reservation:
+    """The memory that one body has taken so far."""
 
-    def __init__(self, budget: BodyMemory) -> None:
-        self._budget = budget
+    def __init__(self, memory: BodyMemory) -> None:
+        self._memory = memory
         self.size = 0
 
     async def grow_to(self, size: int) -> None:
-        await self._budget.take(size - self.size)
+        await self._memory.take(size - self.size)
         self.size = size
 
     def give_back(self) -> None:
-        self._budget.give_back(self.size)
+        self._memory.give_back(self.size)
         self.size = 0
 
 
 def parse_error_of(error: BaseException | None) -> DownstreamError:
-    """What aiohttp's parser complained of, in our words: its own repeat the bytes, credentials
-    included.
+    """Return the error for what aiohttp's parser refused. Its own words are not used: they repeat
+    the bytes, credentials included.
     """
     if isinstance(error, TimeoutError):
         return RequestTimeout("the request's head did not arrive in time")
@@ -137,7 +136,7 @@ def parse_error_of(error: BaseException | None) -> DownstreamError:
 
 
 def _continue(request: Request) -> None:
-    """Tell an app that asked before it sends to go on. HTTP/1.0 knows no interim answer (RFC 9110,
+    """Tell an app that waits for it to send its body. HTTP/1.0 knows no interim response (RFC 9110,
     10.1.1).
     """
     if request.version < _INTERIM_SINCE or request.transport is None:

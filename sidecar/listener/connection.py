@@ -1,99 +1,92 @@
-"""One connection of the data port, below aiohttp's public surface.
+"""One connection of the data port, below aiohttp's public surface: the one module that uses private
+names of aiohttp's.
 
 aiohttp parses; what it builds around each request (a task, a request object with two multidicts, a
 response writer, an empty second parse after each body) costs more than all that the sidecar does
 with a call. `Connection.start` runs the handler in the connection's own task instead, and
-`FastRequest.take_body` takes a body that came with its head. What this relies on is named in
-`RELIED_ON`; where an aiohttp release lacks a name, `is_supported` is false and `listener.server`
-uses aiohttp's own loop. `tests/listener/test_connection.py` fails when that happens.
+`Connection.take_buffered` takes a body that came with its head. What this relies on is listed in
+`RELIED_ON`: aiohttp has it from 3.14.4 on. Where a release lacks a name, `missing_names` says
+which, and `listener.server` uses `plain_connection.PlainConnection`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from collections import deque
+from typing import Any, Final
 
-from aiohttp import StreamReader, web
-from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
+from aiohttp import StreamReader, web, web_protocol
+from aiohttp.web_protocol import RequestHandler
 
-from sidecar.listener.fast_request import FastRequest
-from sidecar.listener.request import Answer, Handler, ParseErrorHandler
+from sidecar.listener.fast_request import NO_HEAD, FastRequest
+from sidecar.listener.plain_connection import TimedConnection
+from sidecar.listener.request import Finished
 
-RELIED_ON: Final = frozenset({
+RELIED_ON: Final = frozenset({  # of RequestHandler
     "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close",
     "_handler_waiter", "_keepalive", "_keepalive_handle", "_keepalive_timeout", "_loop",
     "_manager", "_messages", "_msg_queue_resume_size", "_next_keepalive_close_time", "_parser",
     "_paused", "_process_keepalive", "_request_in_progress", "_resume_reading_if_drained",
     "_task_handler", "_upgraded", "_waiter",
 })  # fmt: skip
-_READ_BYTES: Final = 64 * 1024
-"""asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps
-and unmaps so much anew each time, which costs 10 us a request. Below 128 KiB it comes from the
-heap."""
 _DISCARD_AT_MOST_S: Final = 5.0
 """How long the rest of a refused body is read, so that a reset does not overtake the refusal."""
+_ERROR_INFO: Final[Any] = getattr(web_protocol, "_ErrInfo", None)
+"""What the parser's errors come as, among the messages."""
 
 
-def is_supported() -> bool:
-    """Whether this release of aiohttp has all that `Connection.start` relies on."""
-    known = set(dir(RequestHandler))
-    return known >= RELIED_ON and hasattr(StreamReader, "_read_nowait_chunk")
-
-
-class TimedConnection(RequestHandler):
-    """A connection of aiohttp's that gives an app only so long for the head of a request."""
-
-    __slots__ = ("_head_timer", "head_s", "on_parse_error")
-
-    head_s: float
-    on_parse_error: ParseErrorHandler
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A new connection, told to read in pieces that malloc keeps at hand."""
-        self._head_timer: asyncio.TimerHandle | None = None
-        if hasattr(transport, "max_size"):
-            transport.max_size = _READ_BYTES
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """The app is gone."""
-        self.stop_head_timer()
-        super().connection_lost(exc)
-
-    def start_head_timer(self) -> None:
-        """A head has begun, and is not complete."""
-        if self._head_timer is None:
-            self._head_timer = asyncio.get_running_loop().call_later(
-                self.head_s, self._head_is_late
-            )
-
-    def stop_head_timer(self) -> None:
-        """The head is complete, or nobody waits for it any more."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _head_is_late(self) -> None:
-        self._head_timer = None
-        if self._current_request is not None:
-            self.start_head_timer()  # it came behind a request that is not answered yet
-        elif self.transport is not None:
-            self.on_parse_error(FastRequest(ERROR, EMPTY_PAYLOAD, self), TimeoutError())
-            self.force_close()
+def missing_names() -> list[str]:
+    """Return the private names that the installed release of aiohttp lacks, sorted."""
+    missing = RELIED_ON - set(dir(RequestHandler))
+    if not hasattr(StreamReader, "_buffer"):
+        missing |= {"StreamReader._buffer"}
+    if _ERROR_INFO is None:
+        missing |= {"_ErrInfo"}
+    return sorted(missing)
 
 
 class Connection(TimedConnection):
     """A connection whose requests are handled one after the other in its own task."""
 
-    __slots__ = ("handler",)
+    __slots__ = ("pending",)
 
-    handler: Handler
+    pending: deque[Any]
+    """Parsed requests that wait for their turn."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `TimedConnection.connection_made`."""
+        self.pending = self._messages
+        super().connection_made(transport)
+
+    @property
+    def has_request(self) -> bool:
+        """See `TimedConnection.has_request`."""
+        return self._current_request is not None
+
+    async def drain(self) -> None:
+        """See `Request.drain`."""
+        await self._drain_helper()
+
+    def take_buffered(self, payload: StreamReader) -> bytes:
+        """Take the whole body of a payload that is complete.
+
+        Reading it the public way asks the parser for more each time, which costs a parse of
+        nothing.
+        """
+        pieces = getattr(payload, "_buffer", None)  # unset in the one that stands for no body
+        if not pieces:
+            rest: bytes = payload.read_nowait()
+            return rest
+        body: bytes = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return body
 
     def data_received(self, data: bytes) -> None:
-        """Parse. aiohttp forgets the body that an error falls into: whoever reads it would wait
-        till the app leaves.
+        """Parse what came.
+
+        aiohttp forgets the body in which a parse error happens: its reader would wait until the app
+        leaves, so that body is ended here.
         """
         current = self._current_request
         is_between = current is None or current.content.is_eof()
@@ -101,11 +94,11 @@ class Connection(TimedConnection):
         if self._messages:
             if self._head_timer is not None:
                 self.stop_head_timer()
-            if isinstance(self._messages[-1][0], _ErrInfo):
+            if isinstance(self._messages[-1][0], _ERROR_INFO):
                 self._break_bodies()
         elif data and is_between:
-            # aiohttp gives nothing to parse where a body was read. What ended a body is timed from
-            # its next piece on.
+            # aiohttp calls with no data after a body was read. Bytes behind a body are timed from
+            # their second piece on: the first one may have held the body's end.
             self.start_head_timer()
 
     def _break_bodies(self) -> None:
@@ -119,20 +112,21 @@ class Connection(TimedConnection):
 
     async def start(self) -> None:
         """Serve requests until the connection ends. Cancelled by aiohttp when the app goes away."""
+        self.task = asyncio.current_task()
         try:
             while not self._force_close:
                 if not self._messages or self._paused:
                     await self._next_message()
-                message, payload = self._messages.popleft()
+                message, payload = self.pending.popleft()
                 self._message_taken()
                 problem = None
-                if isinstance(message, _ErrInfo):
-                    problem, message = message, ERROR
+                if isinstance(message, _ERROR_INFO):
+                    problem, message = message, NO_HEAD
                 request = FastRequest(message, payload, self)
                 self._current_request = request  # type: ignore[assignment]
                 self._request_in_progress = True
                 try:
-                    answer: Answer = (
+                    response: Finished = (
                         await self.handler(request)
                         if problem is None
                         else self.on_parse_error(request, problem.exc)
@@ -141,7 +135,7 @@ class Connection(TimedConnection):
                     self._request_in_progress = False
                     if self._handler_waiter is not None:
                         self._tell_waiter()
-                self._keepalive = answer.keep_alive
+                self._keepalive = response.keep_alive
                 if not payload.is_eof():
                     self._keepalive = False
                     await self._discard(payload)
@@ -154,13 +148,13 @@ class Connection(TimedConnection):
                         self._next_keepalive_close_time, self._process_keepalive
                     )
         finally:
-            self._current_request = self._task_handler = None  # both lead back here
+            self._current_request = self._task_handler = self.task = None  # all lead back here
             if self.transport is not None:
                 self.transport.close()
 
     async def _next_message(self) -> None:
         if self._paused:
-            # An app that sends on without reading would have its answers pile up here.
+            # An app that sends on without reading would have its responses pile up here.
             await self._drain_helper()
         if self._messages:
             return
@@ -180,13 +174,12 @@ class Connection(TimedConnection):
             self._manager.requests_count += 1
 
     def _tell_waiter(self) -> None:
-        """Aiohttp's shutdown waits for the handler."""
+        """Wake aiohttp's shutdown, which waits for the handler."""
         if self._handler_waiter is not None and not self._handler_waiter.done():
             self._handler_waiter.set_result(None)
 
     async def _discard(self, payload: StreamReader) -> None:
-        # OSError: an app that is gone already is no longer connected, which `write_eof` tells; also
-        # what took too long.
+        # OSError: `write_eof` raises it where the app is gone already, and TimeoutError is one.
         with contextlib.suppress(OSError, web.RequestPayloadError):
             if self.transport is not None and self.transport.can_write_eof():
                 self.transport.write_eof()

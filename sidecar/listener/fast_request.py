@@ -1,82 +1,70 @@
-"""A request on what aiohttp's parser hands over; `connection` makes it, and says what that relies
-on.
-"""
+"""A request on what aiohttp's parser hands over, without a request object of aiohttp's."""
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
+
+NO_HEAD: Final = SimpleNamespace(
+    method="UNKNOWN",
+    path="/",
+    version=(1, 0),
+    headers=None,
+    raw_headers=(),
+    should_close=True,
+)
+"""Stands for the head of a request whose bytes could not be parsed, or did not come in time."""
 
 
 class FastRequest:
-    """Implements `request.Request` on what aiohttp's parser hands over, without a request object of
-    aiohttp's.
-    """
+    """Implements `request.Request`."""
 
     # aiohttp's own are `Any`: in C or not, as it was built, and mypyc would insist on what mypy
     # sees.
-    def __init__(self, message: Any, payload: Any, protocol: Any) -> None:
-        """Args: a ``RawRequestMessage``, its ``StreamReader``, and the ``RequestHandler`` of its
-        connection.
+    def __init__(self, message: Any, payload: Any, connection: Any) -> None:
+        """Args: a ``RawRequestMessage`` or `NO_HEAD`, its ``StreamReader``, and the
+        `connection.Connection` on which it came.
         """
         self._message = message
-        self._protocol = protocol
+        self._connection = connection
         self.content: Any = payload
         self.keep_alive: bool = not message.should_close
         self.method: str = message.method
         self.raw_headers: Any = message.raw_headers
         target: str = message.path
         self.target: str = target if target[:1] == "/" else _origin_form(message)
-        self.transport: Any = protocol.transport
-
-    @property
-    def version(self) -> tuple[int, int]:
-        """See `Request.version`."""
-        version: tuple[int, int] = self._message.version
-        return version
-
-    @property
-    def task(self) -> Any:
-        """See `Request.task`. Kept by the connection: in Python 3.11 asking asyncio costs a system
-        call.
-        """
-        return self._protocol._task_handler  # noqa: SLF001
+        self.task: Any = connection.task
+        """Kept by the connection: in Python 3.11 asking asyncio costs a system call."""
+        self.transport: Any = connection.transport
+        self.version: tuple[int, int] = message.version
 
     @property
     def is_last_sent(self) -> bool:
         """See `Request.is_last_sent`."""
-        return not self._protocol._messages and bool(self.content.is_eof())  # noqa: SLF001
+        return not self._connection.pending and bool(self.content.is_eof())
 
     @property
     def is_write_paused(self) -> bool:
         """See `Request.is_write_paused`."""
-        return bool(self._protocol.writing_paused)
+        return bool(self._connection.writing_paused)
 
     def header_values(self, name: str) -> list[str]:
         """See `Request.header_values`."""
-        # The message that aiohttp makes of a parse error has no multidict.
         return list(self._message.headers.getall(name, ())) if self._message.headers else []
 
     def take_body(self) -> bytes | None:
         """See `Request.take_body`."""
-        payload = self.content
-        if not payload.is_eof():
+        if not self.content.is_eof():
             return None
-        pieces: Any = getattr(payload, "_buffer", None)
-        if not pieces:
-            rest: bytes = payload.read_nowait()
-            return rest
-        # Reading the stream's way asks the parser for more each time, which costs a parse of
-        # nothing.
-        body: bytes = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        body: bytes = self._connection.take_buffered(self.content)
         return body
 
     async def drain(self) -> None:
         """See `Request.drain`."""
-        await self._protocol._drain_helper()  # noqa: SLF001 - what aiohttp's own writer calls
+        await self._connection.drain()
 
     def _cancel(self, exc: BaseException) -> None:
-        """aiohttp: the connection is gone."""
+        """Called by aiohttp when the connection is gone, as it would call its own request."""
         self.content.set_exception(exc)
 
 

@@ -38,8 +38,8 @@ class ResponseWriter:
         self._page_lines: list[bytes] = []
         self.is_started = False
         """Whether a head was sent, after which only the connection can say that something broke."""
-        self.is_carried = False
-        """Whether the call reached the proxy, which then reports how it ended."""
+        self.is_call = False
+        """Whether the request became a call, whose end the proxy reports."""
 
     @property
     def keep_alive(self) -> bool:

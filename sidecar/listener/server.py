@@ -9,15 +9,20 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+import aiohttp
 from aiohttp import http_parser, web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import ConfigError
-from sidecar.listener.connection import Connection, TimedConnection, is_supported
-from sidecar.listener.request import Handler, ParseErrorHandler, PlainRequest
+from sidecar.listener.connection import Connection, missing_names
+from sidecar.listener.plain_connection import PlainConnection, TimedConnection
+from sidecar.listener.request import Handler, ParseErrorHandler
 
+FAST: Final = "fast"
+"""`connection.Connection`: requests are served in the connection's own task."""
+PLAIN: Final = "plain"
+"""`plain_connection.PlainConnection`: aiohttp's own loop, with a task for each call."""
 KEEPALIVE_S: Final = 600.0
 """Longer than an app's HTTP client keeps idle connections (5 to 300 s), so that the app closes
 first.
@@ -30,6 +35,7 @@ MAX_FIELD_BYTES: Final = 65_536
 READ_BUFFER_BYTES: Final = 65_536
 BACKLOG: Final = 1024
 
+_log: Final = logging.getLogger("sidecar")
 _silent: Final = logging.getLogger("sidecar.listener.aiohttp")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
@@ -69,67 +75,18 @@ def assert_c_parser() -> None:
         )
 
 
-class _Written(web.StreamResponse):
-    """What aiohttp's own loop gets for an answer that was written to the transport already."""
-
-    def __init__(self, *, keeps_alive: bool) -> None:
-        super().__init__()
-        self._keeps_alive = keeps_alive
-
-    @property
-    def keep_alive(self) -> bool:
-        return self._keeps_alive
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        pass
-
-
-class _PlainConnection(TimedConnection):
-    """aiohttp's own loop, with the hook through which its parse errors pass."""
-
-    __slots__ = ("_is_serving",)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._is_serving = False
-        super().connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._is_serving:
-            self.start_head_timer()
-
-    async def serve(self, handler: Handler, request: web.BaseRequest) -> web.StreamResponse:
-        """Run the handler; the head of its request is here."""
-        self._is_serving = True
-        self.stop_head_timer()
-        plain = PlainRequest(request)
-        if plain.is_write_paused:
-            await plain.drain()  # see `Connection._next_message`
-        answer = await handler(plain)
-        self._is_serving = (
-            not answer.keep_alive
-        )  # else what still comes is the rest of a body that nobody wants
-        return _Written(keeps_alive=answer.keep_alive)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,  # noqa: ARG002 - aiohttp's signature
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002
-    ) -> web.StreamResponse:
-        self.stop_head_timer()
-        answer = self.on_parse_error(PlainRequest(request), exc)
-        return _Written(keeps_alive=answer.keep_alive)
+def listener_path() -> str:
+    """Return which code serves connections: `FAST` where aiohttp has what it relies on, else
+    `PLAIN`.
+    """
+    return PLAIN if missing_names() else FAST
 
 
 class DataServer(web.Server):
-    """aiohttp's low-level server with our connections in it; with ``is_plain``, with aiohttp's own.
+    """aiohttp's low-level server with connections of our own in it.
 
-    Args: ``head_s`` is how long an app may take for the head of a request.
+    Args: ``head_s`` is how long an app may take for the head of a request; ``path`` is `FAST` or
+        `PLAIN`.
     """
 
     def __init__(
@@ -138,18 +95,19 @@ class DataServer(web.Server):
         on_parse_error: ParseErrorHandler,
         *,
         head_s: float = 10.0,
-        is_plain: bool = False,
+        path: str = "",
     ) -> None:
         super().__init__(self._handle_plain, handler_cancellation=True)
         self._handler = handler
         self._on_parse_error = on_parse_error
         self._head_s = head_s
-        self._is_plain = is_plain or not is_supported()
+        log_listener_path()
+        self._kind = PlainConnection if (path or listener_path()) == PLAIN else Connection
 
     async def _handle_plain(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
-        assert isinstance(connection, _PlainConnection)
-        return await connection.serve(self._handler, request)
+        assert isinstance(connection, PlainConnection)
+        return await connection.serve(request)
 
     def swap(self, handler: Handler, on_parse_error: ParseErrorHandler) -> None:
         """Let another handler serve all requests that come from now on, on open connections too."""
@@ -158,13 +116,11 @@ class DataServer(web.Server):
         for connection in self.connections:
             if isinstance(connection, TimedConnection):
                 connection.on_parse_error = on_parse_error
-            if isinstance(connection, Connection):
                 connection.handler = handler
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""
-        kind = _PlainConnection if self._is_plain else Connection
-        connection = kind(
+        connection: TimedConnection = self._kind(
             self,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_S,
@@ -177,9 +133,21 @@ class DataServer(web.Server):
         )
         connection.head_s = self._head_s
         connection.on_parse_error = self._on_parse_error
-        if isinstance(connection, Connection):
-            connection.handler = self._handler
+        connection.handler = self._handler
         return connection
+
+
+def log_listener_path() -> None:
+    """Write into the log which code serves connections, and why where it is the slower one."""
+    missing = missing_names()
+    if missing:
+        _log.warning(
+            "listener path: plain, which takes more CPU for each call; aiohttp %s lacks %s",
+            aiohttp.__version__,
+            ", ".join(missing),
+        )
+    else:
+        _log.info("listener path: fast")
 
 
 def make_admin_server(

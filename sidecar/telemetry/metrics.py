@@ -122,16 +122,17 @@ _STORE_GAUGES: Final = (
 class Metrics:
     """Everything that Prometheus can read about one sidecar.
 
-    Args: ``snapshot`` is called at each scrape, in the event loop's thread or another one.
+    Args: ``snapshot`` is called at each scrape, in the event loop's thread or another one;
+        ``listener_path`` is `listener.server.listener_path`.
     """
 
-    def __init__(self, snapshot: Callable[[], ScrapeSnapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], ScrapeSnapshot], listener_path: str = "fast") -> None:
         self.registry = CollectorRegistry()
         self.observers: tuple[Observer, ...] = tuple(
             group(self.registry)
             for group in (CallMetrics, RoutingMetrics, UpstreamMetrics, AffinityMetrics)
         )
-        self.registry.register(_GaugeCollector(snapshot))
+        self.registry.register(_GaugeCollector(snapshot, listener_path))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
@@ -144,8 +145,13 @@ class Metrics:
 
 
 class _GaugeCollector(Collector):
-    def __init__(self, snapshot: Callable[[], ScrapeSnapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], ScrapeSnapshot], listener_path: str) -> None:
         self._snapshot = snapshot
+        self._build = {
+            "version": __version__,
+            "python": platform.python_version(),
+            "listener_path": listener_path,
+        }
 
     def collect(self) -> Iterator[Metric]:
         now = self._snapshot()
@@ -154,6 +160,9 @@ class _GaugeCollector(Collector):
             for labels, value in gauge.read(now):
                 family.add_metric(labels, value)
             yield family
-        build = InfoMetricFamily("plano_sidecar_build", "Version of the sidecar and of its Python.")
-        build.add_metric((), {"version": __version__, "python": platform.python_version()})
+        build = InfoMetricFamily(
+            "plano_sidecar_build",
+            "Versions of the sidecar and of its Python, and the listener's path.",
+        )
+        build.add_metric((), self._build)
         yield build

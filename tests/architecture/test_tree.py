@@ -1,15 +1,14 @@
-"""The house from outside: what stands at the top, and that tests say what they promise."""
+"""The repository from outside: what stands at its top, and what it depends on."""
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import tomllib
 
 import pytest
 
-from tests.architecture.tree import ROOT, dotted, functions, modules_of_tests
+from tests.architecture.tree import ROOT
 
 TOP = {
     "pyproject.toml",
@@ -36,41 +35,6 @@ def test_the_top_level_is_short():
     top = {path.partition("/")[0] for path in listed.stdout.splitlines()}
 
     assert TOP == {name for name in top if not name.startswith(".")}
-
-
-def test_every_test_states_its_promise():
-    """A test without a docstring checks something that nobody promised."""
-    silent = [
-        f"{path}:{each.name}"
-        for path, tree in modules_of_tests().items()
-        if re.search(r"/test_\w+\.py$", path)
-        for each in functions(tree)
-        if each.name.startswith("test_") and not ast.get_docstring(each)
-    ]
-
-    assert [] == silent
-
-
-def test_no_test_sleeps_for_what_it_could_await():
-    """A sleep is a race; the few that are needed carry their reason."""
-    sleepy = []
-    for path, tree in modules_of_tests().items():
-        if path.startswith(("tests/bench/", "tests/support/")):
-            continue
-        lines = (ROOT / path).read_text().splitlines()
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or dotted(node.func) not in (
-                "time.sleep",
-                "asyncio.sleep",
-            ):
-                continue
-            is_turn = isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
-            if not is_turn and not any(
-                "# sleep:" in line for line in lines[max(0, node.lineno - 2) : node.end_lineno]
-            ):
-                sleepy.append(f"{path}:{node.lineno}")
-
-    assert [] == sleepy
 
 
 def test_dependencies_have_reasons_and_locks():

@@ -106,9 +106,11 @@ def test_schema_is_one_that_validates_configs(capsys):
 def test_version_names_what_it_stands_on(capsys):
     """What a bug report needs."""
     assert 0 == main(["version"])
-    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines]
 
     assert {"plano-sidecar", "python", "aiohttp", "msgspec", "redis"} <= set(names)
+    assert "listener path fast" == lines[-1]
 
 
 async def test_output_to_a_closed_pipe_is_no_traceback():

@@ -24,7 +24,7 @@ async def test_room_is_taken_and_given_back():
 
     assert (True, True, False) == (room.take_nowait(4), room.take_nowait(6), room.take_nowait(1))
     room.give_back(6)
-    assert (True, 5) == (room.take_nowait(1), room.held_bytes)
+    assert (True, 5) == (room.take_nowait(1), room.buffered_bytes)
 
 
 async def test_who_waits_is_served_in_turn():
@@ -42,7 +42,7 @@ async def test_who_waits_is_served_in_turn():
     room.give_back(8)
     await asyncio.gather(*waiting)
 
-    assert ([9, 1], 10) == (order, room.held_bytes)
+    assert ([9, 1], 10) == (order, room.buffered_bytes)
 
 
 async def test_a_body_that_waited_in_vain_is_refused_and_lets_the_next_one_in(monkeypatch):
@@ -57,7 +57,7 @@ async def test_a_body_that_waited_in_vain_is_refused_and_lets_the_next_one_in(mo
 
     assert "limits.buffered_bytes (10)" in await large
     await small
-    assert 10 == room.held_bytes
+    assert 10 == room.buffered_bytes
 
 
 async def _refusal(room: BodyMemory, size: int) -> str:
@@ -71,7 +71,7 @@ async def test_what_never_fits_is_refused_at_once():
     room = BodyMemory(10)
 
     assert "limits.buffered_bytes (10)" in await _refusal(room, 11)
-    assert 0 == room.held_bytes
+    assert 0 == room.buffered_bytes
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,5 @@ async def test_an_app_that_leaves_gives_its_room_back(granted):
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
 
-    assert (0 if granted else 10) == room.held_bytes
+    assert (0 if granted else 10) == room.buffered_bytes
     assert granted == room.take_nowait(10)

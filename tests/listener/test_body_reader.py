@@ -19,16 +19,16 @@ LIMIT_BYTES = 8
 NONE = b""
 
 
-def an_intake(*, body_s: float = 30.0, budget_bytes: int = 100) -> BodyReader:
+def a_reader(*, body_s: float = 30.0, budget_bytes: int = 100) -> BodyReader:
     """Bodies of up to 8 bytes."""
     return BodyReader(BodyMemory(budget_bytes), LIMIT_BYTES, body_s)
 
 
 async def read_body(request: FakeRequest) -> bytes:
     """The body, taken or read."""
-    intake = an_intake()
-    body = intake.read_nowait(request, NONE)
-    return await intake.read(request) if body is None else body
+    reader = a_reader()
+    body = reader.read_nowait(request, NONE)
+    return await reader.read(request) if body is None else body
 
 
 @pytest.mark.parametrize("body", [b"", b"12345678"])
@@ -36,12 +36,12 @@ async def test_a_body_that_came_with_its_head_is_taken_at_once(body):
     """Up to the limit and with it."""
     request = FakeRequest(body=body)
 
-    assert body == an_intake().read_nowait(request, NONE)
+    assert body == a_reader().read_nowait(request, NONE)
 
 
 async def test_a_body_that_has_not_come_is_none():
     """Nobody waits for it here."""
-    assert an_intake().read_nowait(FakeRequest(body=None), NONE) is None
+    assert a_reader().read_nowait(FakeRequest(body=None), NONE) is None
 
 
 @pytest.mark.parametrize("body", [b"123456789", None], ids=["here", "to come"])
@@ -49,13 +49,13 @@ async def test_a_compressed_body_is_refused_before_it_is_read(body):
     """It could not be read, and must not be forwarded unread."""
     request = FakeRequest(body=body)
     with pytest.raises(errors.UnsupportedEncoding):
-        an_intake().read_nowait(request, b"gzip")
+        a_reader().read_nowait(request, b"gzip")
 
 
 async def test_a_body_over_the_limit_is_refused_though_it_is_here():
     """It is not held any longer than needed."""
     with pytest.raises(errors.BodyTooLarge, match=r"limits\.body_bytes \(8\)"):
-        an_intake().read_nowait(FakeRequest(body=b"123456789"), NONE)
+        a_reader().read_nowait(FakeRequest(body=b"123456789"), NONE)
 
 
 async def test_an_announced_length_over_the_limit_is_refused_unread():
@@ -154,20 +154,20 @@ def test_the_parsers_complaints_are_put_into_our_words(error, kind):
 
 async def test_a_body_waits_until_there_is_room():
     """Though all of it has arrived."""
-    intake, request = (
-        an_intake(budget_bytes=8),
+    reader, request = (
+        a_reader(budget_bytes=8),
         FakeRequest(body=b"1234", headers=[("Content-Length", "4")]),
     )
-    intake.budget.take_nowait(5)
-    assert intake.read_nowait(request, NONE) is None
-    asyncio.get_running_loop().call_soon(intake.budget.give_back, 5)
+    reader.memory.take_nowait(5)
+    assert reader.read_nowait(request, NONE) is None
+    asyncio.get_running_loop().call_soon(reader.memory.give_back, 5)
 
-    assert (b"1234", 4) == (await intake.read(request), intake.budget.held_bytes)
+    assert (b"1234", 4) == (await reader.read(request), reader.memory.buffered_bytes)
 
 
 async def test_room_is_given_back_where_no_body_comes_of_it():
     """Too long, too slow, broken: the budget is as it was."""
-    intake = an_intake(body_s=0.01)
+    reader = a_reader(body_s=0.01)
     long, slow, broken = (FakeRequest(body=None) for _ in range(3))
     long.content.feed_data(b"1234")
     long.content.feed_data(b"56789")
@@ -179,6 +179,6 @@ async def test_room_is_given_back_where_no_body_comes_of_it():
         (broken, errors.MalformedRequest),
     ):
         with pytest.raises(kind):
-            await intake.read(request)
+            await reader.read(request)
 
-    assert 0 == intake.budget.held_bytes
+    assert 0 == reader.memory.buffered_bytes

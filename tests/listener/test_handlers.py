@@ -22,10 +22,12 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome
+from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
-from sidecar.listener.policy import ListenerPolicy
+from sidecar.listener.own_replies import OwnReplies
+from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain
@@ -65,16 +67,14 @@ class _House:
         models = self.models = ModelTable(
             [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
         )
-        rescue = Rescue(DIALECTS.by_name)
-        self.door = DataHandler(
+        self.policy = ListenerPolicy(POLICY, BodyReader(BodyMemory(10_000), 1000, 30), **policy)
+        observers = Observers([self.ear])
+        self.handler = DataHandler(
             self,
-            models,
-            rescue,
-            DIALECTS,
-            self.drain,
-            Observers([self.ear]),
-            SystemClock(),
-            ListenerPolicy(POLICY, BodyReader(BodyMemory(10_000), 1000, 30), **policy),
+            OwnReplies(self.decide, models),
+            Admission(self.drain, DIALECTS, observers, SystemClock(), self.policy),
+            Rescue(DIALECTS, observers),
+            Paths(DIALECTS.endpoints, self.policy.passthrough),
         )
 
     async def decide(self, call: Call) -> Decision:
@@ -97,7 +97,7 @@ class _House:
     ) -> FakeRequest:
         pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
         request = FakeRequest(method=method, target=target, body=body, headers=pairs)
-        await self.door.handle(request)
+        await self.handler.handle(request)
         return request
 
 
@@ -407,7 +407,7 @@ async def test_what_a_provider_allows_its_own_pages_is_not_said_twice(starts):
             down.send_whole(200, b"OK", lines, b"")
         return Outcome(CallOutcome.OK, 200, Timing(0.0))
 
-    house.door._carry = answer
+    house.handle = answer  # type: ignore[method-assign] # another proxy
     request = await house.ask("POST", "/v1/chat/completions", BODY, origin="http://ui")
     _, lines, _ = _parts(request)
 
@@ -479,7 +479,7 @@ async def test_a_bug_after_the_head_breaks_the_connection():
         down.start(200, b"OK", [], None)
         raise RuntimeError("bug")
 
-    house.door._carry = fail_late
+    house.handle = fail_late  # type: ignore[method-assign] # another proxy
     request = await house.ask("POST", "/v1/chat/completions", BODY)
 
     assert (1, ["abort"]) == (request.written.count(b"HTTP/1.1"), request.ended)
@@ -501,7 +501,7 @@ async def test_bytes_that_were_no_request_get_an_answer_with_an_id(error, status
     """As JSON, with the connection closed behind it."""
     house = _House()
     request = FakeRequest(headers=[])
-    house.door.handle_parse_error(request, error)
+    house.handler.handle_parse_error(request, error)
     got, lines, body = _parts(request)
 
     assert (status, "close", 4) == (

@@ -8,12 +8,13 @@ import pytest
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.call import CHAT, MESSAGES
+from sidecar.domain.observers import Observers
 from sidecar.listener.rescue import Rescue
 
 
 @pytest.fixture
 def rescue() -> Rescue:
-    return Rescue(DIALECTS.by_name)
+    return Rescue(DIALECTS, Observers())
 
 
 @pytest.mark.parametrize(

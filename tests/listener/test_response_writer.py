@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from sidecar.listener.plain_connection import _Written
 from sidecar.listener.response_writer import ResponseWriter
-from sidecar.listener.server import _Written
 from tests.listener.fakes import FakeRequest
 
 CLOSE, KEEP = b"Connection: close\r\n", b"Connection: keep-alive\r\n"

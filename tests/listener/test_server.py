@@ -6,19 +6,24 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import resource
 
+import aiohttp
 import pytest
 from aiohttp import http_parser
 
 from sidecar.domain.errors import ConfigError
-from sidecar.listener import connection, server
+from sidecar.listener import connection
 from sidecar.listener.connection import Connection
+from sidecar.listener.plain_connection import PlainConnection
 from sidecar.listener.server import (
     DataServer,
     assert_c_parser,
     bind,
     is_loopback,
+    listener_path,
+    log_listener_path,
     port_of,
     raise_file_limit,
 )
@@ -132,20 +137,48 @@ def test_the_pure_python_parser_is_refused_at_start(monkeypatch):
         assert_c_parser()
 
 
+FUTURE = connection.RELIED_ON | {"_a_name_of_the_future"}
+
+
 async def test_an_aiohttp_that_lacks_a_name_serves_the_plain_way(monkeypatch):
-    """A release that renames what `Connection` stands on costs speed, not service."""
+    """A release that renames what `Connection` relies on costs speed, not service."""
 
     async def handle(_):
-        raise NotImplementedError
+        raise AssertionError("not called")
 
-    async def kind() -> type:
-        made = DataServer(handle, handle)()  # type: ignore[arg-type] # neither is called
-        return type(made)
+    def kind() -> type:
+        return type(DataServer(handle, handle)())  # type: ignore[arg-type] # neither is called
 
-    known = await kind()
-    monkeypatch.setattr(connection, "RELIED_ON", connection.RELIED_ON | {"_a_name_of_the_future"})
+    known = kind()
+    monkeypatch.setattr(connection, "RELIED_ON", FUTURE)
 
-    assert (Connection, server._PlainConnection) == (known, await kind())
+    assert (Connection, PlainConnection) == (known, kind())
+
+
+def test_the_log_says_which_listener_path_runs(monkeypatch, caplog):
+    """And which names are missing where it is the slower one."""
+    caplog.set_level(logging.INFO, "sidecar")
+    log_listener_path()
+    monkeypatch.setattr(connection, "RELIED_ON", FUTURE)
+    log_listener_path()
+
+    assert "listener path: fast" == caplog.messages[0]
+    assert caplog.messages[1].startswith("listener path: plain")
+    assert caplog.messages[1].endswith(f"aiohttp {aiohttp.__version__} lacks _a_name_of_the_future")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "expected"),
+    [
+        ("sidecar.listener.connection._ERROR_INFO", None, "_ErrInfo"),
+        ("sidecar.listener.connection.StreamReader", object, "StreamReader._buffer"),
+    ],
+)
+def test_names_outside_the_protocol_class_are_missed_too(monkeypatch, target, name, expected):
+    """Aiohttp's marker of a parse error, and the pieces of a body."""
+    monkeypatch.setattr(target, name)
+
+    assert ([expected], "plain") == (connection.missing_names(), listener_path())
 
 
 LIMITS = [

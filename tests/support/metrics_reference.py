@@ -65,6 +65,7 @@ IN_WORDS: Final = {
     "price_age_seconds source": "the provider of an entry of `model_metrics_sources`",
     "version": "of the sidecar",
     "python": "of its interpreter",
+    "listener_path": "`fast`; `plain` where the installed aiohttp lacks what the fast path relies on",
 }  # fmt: skip
 """``label`` or ``metric label`` -> its values, where no enum has them."""
 

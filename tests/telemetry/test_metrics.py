@@ -111,5 +111,8 @@ def test_the_build_says_which_version_runs():
     """Beside the library's own facts about the process and its Python."""
     seen = {name: dict(labels) for name, labels in _samples(Metrics(ScrapeSnapshot))}
 
-    assert __version__ == seen["build_info"]["version"]
+    assert (__version__, "fast") == (
+        seen["build_info"]["version"],
+        seen["build_info"]["listener_path"],
+    )
     assert "python_info" in seen

@@ -1,0 +1,212 @@
+"""From a request to a `Call`: its head is checked, a permit is taken, its body is read within its
+limits, and what headers and body say becomes the call's facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+from sidecar.dialects.registry import DialectRegistry
+from sidecar.domain.call import BodyFacts, Call, Endpoint
+from sidecar.domain.clock import Clock
+from sidecar.domain.errors import MalformedRequest, OriginRefused, UpgradeNotServed
+from sidecar.domain.events import AffinityOperation
+from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
+from sidecar.listener.body_reader import BodyReader
+from sidecar.listener.request import Request
+from sidecar.listener.response_writer import ResponseWriter
+from sidecar.runtime.lifecycle import Drain
+from sidecar.wire.header_names import HeaderPolicy
+from sidecar.wire.request_headers import (
+    RequestHeaders,
+    client_timeout_s_of,
+    read_headers,
+    request_id_of,
+    session_id_of,
+    tenant_of,
+)
+from sidecar.wire.trace_context import trace_context_of
+
+_FIRST_VERSION: Final = (1, 0)
+_NO_FACTS: Final = BodyFacts()
+_NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
+
+
+@final
+@dataclass(init=False, unsafe_hash=True)
+class ListenerPolicy:
+    """What the config lets in through the data port."""
+
+    headers: Final[HeaderPolicy]
+    body_reader: Final[BodyReader]
+    allow_origins: Final[frozenset[str]]
+    fixed_tenant: Final[str | None]
+    """Wins over the tenant header."""
+    passthrough: Final[tuple[tuple[str, str], ...]]
+    """(path prefix, provider), longest prefix first."""
+
+    def __init__(
+        self,
+        headers: HeaderPolicy,
+        body_reader: BodyReader,
+        allow_origins: frozenset[str] = frozenset(),
+        fixed_tenant: str | None = None,
+        passthrough: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.headers = headers
+        self.body_reader = body_reader
+        self.allow_origins = allow_origins
+        self.fixed_tenant = fixed_tenant
+        self.passthrough = passthrough
+
+
+@final
+@dataclass(init=False, unsafe_hash=True)
+class RequestHead:
+    """A request whose head was read and may come in."""
+
+    request: Final[Request]
+    path: Final[str]
+    query: Final[str]
+    """With its question mark, or empty."""
+    headers: Final[RequestHeaders]
+    request_id: Final[str]
+    admitted_s: Final[float]
+    """Monotonic clock: when the head had arrived."""
+
+    def __init__(
+        self,
+        request: Request,
+        path: str,
+        query: str,
+        headers: RequestHeaders,
+        request_id: str,
+        admitted_s: float,
+    ) -> None:
+        self.request = request
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.request_id = request_id
+        self.admitted_s = admitted_s
+
+
+class Admission:
+    """Lets requests in, and holds a call's permit and the memory of its body while it is served."""
+
+    def __init__(
+        self,
+        drain: Drain,
+        dialects: DialectRegistry,
+        observers: Observers,
+        clock: Clock,
+        policy: ListenerPolicy,
+    ) -> None:
+        self._drain = drain
+        self._dialects = dialects
+        self._observers = observers
+        self._clock = clock
+        self._policy = policy
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the drain has cancelled the calls that were still in flight."""
+        return self._drain.has_ended
+
+    def read_head(self, request: Request, down: ResponseWriter) -> RequestHead:
+        """Read the head of a request, and refuse one that may not come in.
+
+        Raises: InvalidHeader, HeadersTooLarge, OriginRefused, UpgradeNotServed, MalformedRequest.
+        """
+        admitted_s = self._clock.monotonic_s()
+        headers = read_headers(request.raw_headers, self._policy.headers)
+        if headers.has_origin or headers.is_upgrade or not request.keep_alive:
+            self._check(request, headers, down)
+        path, mark, query = request.target.partition("?")
+        request_id = request_id_of(headers.request_ids)
+        return RequestHead(request, path, mark + query, headers, request_id, admitted_s)
+
+    async def serve(
+        self,
+        head: RequestHead,
+        endpoint: Endpoint,
+        provider: str | None,
+        down: ResponseWriter,
+        serve: Callable[[Call, ResponseWriter], Awaitable[object]],
+    ) -> None:
+        """Make the request a call and have it served. Its permit is held until ``serve`` returns,
+        which is when its stream has ended.
+
+        Args: ``provider`` is the one to which the path is passed through; None where the body is
+            understood.
+        Raises: Draining, Overloaded, what `BodyReader` and the dialect's ``peek`` raise,
+            InvalidHeader, and what ``serve`` raises.
+        """
+        holder = head.request.task
+        self._drain.admit(holder)
+        buffered_bytes = 0
+        reader = self._policy.body_reader
+        try:
+            body = reader.read_nowait(head.request, head.headers.content_encoding)
+            if body is None:
+                body = await reader.read(head.request)
+            buffered_bytes = len(body)
+            call = self._call_of(head, endpoint, provider, body)
+            down.is_call = True
+            await serve(call, down)
+        finally:
+            reader.memory.give_back(buffered_bytes)
+            self._drain.release(holder)
+
+    def _call_of(
+        self, head: RequestHead, endpoint: Endpoint, provider: str | None, body: bytes
+    ) -> Call:
+        headers, policy = head.headers, self._policy
+        tenant = policy.fixed_tenant
+        if tenant is None and headers.tenants:
+            tenant = tenant_of(headers, policy.headers)
+        session_id = session_id_of(headers, policy.headers) if headers.sessions else None
+        if tenant is None and policy.headers.tenant_name is not None:
+            # Without its tenant's name a session would share the keys of all such sessions.
+            if session_id is not None:
+                self._observers.emit(_NO_TENANT)
+            session_id = None
+        facts = _NO_FACTS
+        if provider is None:
+            facts = self._dialects.by_name[endpoint.dialect].peek(body)
+        return Call(
+            endpoint=endpoint,
+            method=head.request.method,
+            query=head.query,
+            headers=headers.lines,
+            body=body,
+            facts=facts,
+            request_id=head.request_id,
+            trace=trace_context_of(headers.traceparents, headers.tracestates),
+            admitted_s=head.admitted_s,
+            session_id=session_id,
+            tenant=tenant,
+            client_timeout_s=client_timeout_s_of(headers) if headers.client_timeouts else None,
+            passthrough_provider=provider,
+        )
+
+    def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:
+        """Refuse web pages of no allowed origin, WebSockets, and heads without a version.
+
+        Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
+        """
+        if request.version < _FIRST_VERSION:
+            raise MalformedRequest("the request line names no version of HTTP")
+        if headers.has_origin:
+            origins = request.header_values("Origin")
+            if not self._policy.allow_origins.issuperset(origins):
+                raise OriginRefused(
+                    "requests from web pages are refused; listeners[].allow_origins can "
+                    "allow an origin"
+                )
+            down.allow_page(origins[0])
+        if headers.is_upgrade:
+            raise UpgradeNotServed("WebSocket is not served; use a streamed POST")

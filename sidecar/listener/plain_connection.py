@@ -1,0 +1,212 @@
+"""Connections of the data port on aiohttp's public names: what all of them share, and the one that
+runs where an aiohttp release lacks a private name that `listener.connection` relies on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_protocol import RequestHandler
+
+from sidecar.domain.call import RawHeaders
+from sidecar.listener.fast_request import NO_HEAD, FastRequest
+from sidecar.listener.request import Handler, ParseErrorHandler
+
+_READ_BYTES: Final = 64 * 1024
+"""asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps
+and unmaps so much anew each time, which costs 10 us a request. Below 128 KiB it comes from the
+heap."""
+
+
+class TimedConnection(RequestHandler):
+    """A connection of aiohttp's that gives an app ``head_s`` seconds for the head of a request."""
+
+    __slots__ = ("_head_timer", "handler", "head_s", "on_parse_error", "task")
+
+    handler: Handler
+    on_parse_error: ParseErrorHandler
+    head_s: float
+    task: asyncio.Task[Any] | None
+    """Which task serves requests one after the other; None where each has its own."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A new connection, told to read in pieces that malloc keeps at hand."""
+        self.task = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        if hasattr(transport, "max_size"):
+            transport.max_size = _READ_BYTES
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The app has closed the connection."""
+        self.stop_head_timer()
+        super().connection_lost(exc)
+
+    def start_head_timer(self) -> None:
+        """The first bytes of a head are here, and not its end."""
+        if self._head_timer is None:
+            self._head_timer = asyncio.get_running_loop().call_later(
+                self.head_s, self._head_is_late
+            )
+
+    def stop_head_timer(self) -> None:
+        """The head is complete, or is not waited for any more."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    @property
+    def has_request(self) -> bool:
+        """Whether a request is being served."""
+        raise AssertionError("a subclass says so")
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self.has_request:
+            self.start_head_timer()  # the head came behind a request that is still being served
+        elif self.transport is not None:
+            self.on_parse_error(FastRequest(NO_HEAD, EMPTY_PAYLOAD, self), TimeoutError())
+            self.force_close()
+
+
+class PlainConnection(TimedConnection):
+    """A connection on aiohttp's own loop and public names. Runs where an aiohttp release lacks a
+    private name that `connection.Connection` relies on; costs more CPU for each call.
+    """
+
+    __slots__ = ("_is_serving",)
+
+    @property
+    def has_request(self) -> bool:
+        """Whether a request is being served."""
+        return self._is_serving
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `TimedConnection.connection_made`."""
+        self._is_serving = False
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came."""
+        super().data_received(data)
+        if not self._is_serving:
+            self.start_head_timer()
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Run the handler for a request whose head is here."""
+        self._is_serving = True
+        self.stop_head_timer()
+        plain = PlainRequest(request)
+        if plain.is_write_paused:
+            # An app that sends on without reading would have its responses pile up here.
+            await plain.drain()
+        response = await self.handler(plain)
+        # On a connection that ends, what still comes is the rest of a body that is not wanted.
+        self._is_serving = not response.keep_alive
+        return _Written(keeps_alive=response.keep_alive)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,  # noqa: ARG002 - aiohttp's signature
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """Reply to bytes that could not be parsed; aiohttp's hook."""
+        self.stop_head_timer()
+        response = self.on_parse_error(PlainRequest(request), exc)
+        return _Written(keeps_alive=response.keep_alive)
+
+
+class _Written(web.StreamResponse):
+    """Tells aiohttp's loop that the response is on the transport already."""
+
+    def __init__(self, *, keeps_alive: bool) -> None:
+        super().__init__()
+        self._keeps_alive = keeps_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._keeps_alive
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        pass
+
+
+class PlainRequest:
+    """Implements `request.Request` on aiohttp's public request."""
+
+    __slots__ = ("_request", "transport")
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self.transport = request.transport
+
+    @property
+    def method(self) -> str:
+        """See `Request.method`."""
+        return self._request.method
+
+    @property
+    def target(self) -> str:
+        """See `Request.target`."""
+        target = self._request.raw_path
+        return target if target.startswith("/") else self._request.rel_url.raw_path_qs
+
+    @property
+    def raw_headers(self) -> RawHeaders:
+        """See `Request.raw_headers`."""
+        return self._request.raw_headers
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """See `Request.version`."""
+        return self._request.version
+
+    @property
+    def keep_alive(self) -> bool:
+        """See `Request.keep_alive`."""
+        return self._request.keep_alive
+
+    @property
+    def content(self) -> StreamReader:
+        """See `Request.content`."""
+        return self._request.content
+
+    @property
+    def task(self) -> asyncio.Task[Any]:
+        """See `Request.task`."""
+        task = asyncio.current_task()
+        assert task is not None
+        return task
+
+    @property
+    def is_last_sent(self) -> bool:
+        """See `Request.is_last_sent`. What follows on the connection is not public, so that no
+        response waits for the end of its turn.
+        """
+        return False
+
+    @property
+    def is_write_paused(self) -> bool:
+        """See `Request.is_write_paused`."""
+        return self._request.protocol.writing_paused
+
+    def header_values(self, name: str) -> list[str]:
+        """See `Request.header_values`."""
+        return list(self._request.headers.getall(name, ())) if self._request.headers else []
+
+    def take_body(self) -> bytes | None:
+        """See `Request.take_body`."""
+        content = self._request.content
+        return content.read_nowait() if content.is_eof() else None
+
+    async def drain(self) -> None:
+        """See `Request.drain`."""
+        await self._request.writer.drain()

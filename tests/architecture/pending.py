@@ -1,0 +1,76 @@
+"""Rules that some modules do not keep yet: an entry goes when its module is put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+PENDING: dict[str, set[str]] = {
+    "citations": {
+        "sidecar/affinity/",
+        "sidecar/domain/",
+        "sidecar/routing/",
+        "sidecar/selection/",
+        "tests/routing/",
+    },
+    "class names that stand twice": {
+        "sidecar/affinity/",
+        "sidecar/config/",
+        "sidecar/listener/",
+    },
+    "docstrings that send elsewhere": {
+        "sidecar/affinity/",
+        "sidecar/commands/",
+        "sidecar/dialects/",
+        "sidecar/listener/",
+        "sidecar/upstream/",
+    },
+    "modules without a test of their room": {
+        "sidecar/affinity/",
+        "sidecar/build.py",
+        "sidecar/commands/",
+        "sidecar/config/",
+        "sidecar/demo/",
+        "sidecar/dialects/",
+        "sidecar/domain/",
+        "sidecar/listener/",
+        "sidecar/routing/",
+        "sidecar/selection/",
+        "sidecar/stream/",
+        "sidecar/upstream/",
+        "sidecar/wire/",
+    },
+    "old names": {
+        "sidecar/affinity/",
+        "sidecar/app.py",
+        "sidecar/listener/",
+        "sidecar/routing/",
+        "sidecar/selection/",
+        "sidecar/stream/",
+    },
+    "rooms without a page": {
+        "sidecar/affinity/",
+        "sidecar/commands/",
+        "sidecar/config/",
+        "sidecar/dialects/",
+        "sidecar/listener/",
+        "sidecar/routing/",
+        "sidecar/selection/",
+        "sidecar/stream/",
+        "sidecar/wire/",
+    },
+    "short docstrings": {
+        "sidecar/affinity/",
+        "sidecar/commands/",
+        "sidecar/config/",
+        "sidecar/dialects/",
+        "sidecar/listener/",
+        "sidecar/upstream/",
+    },
+}
+"""Rule -> modules, or rooms with a slash at the end."""
+
+
+def rest(rule: str, findings: Iterable[str]) -> set[str]:
+    """Leave out the findings (``path`` or ``path:...``) in modules that are still pending."""
+    pending = tuple(PENDING.get(rule, ()))
+    return {each for each in findings if not (pending and each.startswith(pending))}

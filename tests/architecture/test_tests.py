@@ -1,0 +1,86 @@
+"""Tests mirror the rooms, say what they promise, and wait for nothing that they could await."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.architecture.pending import rest
+from tests.architecture.tree import ROOT, dotted, functions, modules, modules_of_tests
+
+ANYWHERE = ("sidecar/cli.py", "sidecar/app.py", "sidecar/build.py", "sidecar/proxy.py")
+"""What stands above the rooms is tested by flows too."""
+NOWHERE = {
+    "sidecar/__main__.py": "it is run as a process",
+    "sidecar/demo/__main__.py": "it is run as a process",
+}
+"""Module -> why no test imports it."""
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """Every module that a module imports, by its dotted name, and every name imported from it."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    return found
+
+
+def _imported_below(*folders: str) -> set[str]:
+    trees = [tree for path, tree in modules_of_tests().items() if path.startswith(folders)]
+    return set().union(*map(_imported, trees))
+
+
+def test_every_module_is_imported_by_a_test_of_its_room():
+    """Who changes a module finds its tests beside the room's name: tests/<room>, or
+    tests/contract/<room>.
+    """
+    untested = set()
+    for path in modules():
+        if path.endswith("__init__.py") or path in NOWHERE:
+            continue
+        room = path.split("/")[1]
+        folders: tuple[str, ...] = (f"tests/{room}/", f"tests/contract/{room}/")
+        if path in ANYWHERE or room == "commands":
+            folders = ("tests/",)
+        if path.removesuffix(".py").replace("/", ".") not in _imported_below(*folders):
+            untested.add(path)
+
+    assert set() == rest("modules without a test of their room", untested)
+
+
+def test_every_test_states_its_promise():
+    """A test without a docstring checks something that nobody promised."""
+    silent = [
+        f"{path}:{each.name}"
+        for path, tree in modules_of_tests().items()
+        if re.search(r"/test_\w+\.py$", path)
+        for each in functions(tree)
+        if each.name.startswith("test_") and not ast.get_docstring(each)
+    ]
+
+    assert [] == silent
+
+
+def test_no_test_sleeps_for_what_it_could_await():
+    """A sleep is a race; the few that are needed carry their reason."""
+    sleepy = []
+    for path, tree in modules_of_tests().items():
+        if path.startswith(("tests/bench/", "tests/support/")):
+            continue
+        lines = (ROOT / path).read_text().splitlines()
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or dotted(node.func) not in (
+                "time.sleep",
+                "asyncio.sleep",
+            ):
+                continue
+            is_turn = isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
+            if not is_turn and not any(
+                "# sleep:" in line for line in lines[max(0, node.lineno - 2) : node.end_lineno]
+            ):
+                sleepy.append(f"{path}:{node.lineno}")
+
+    assert [] == sleepy
