@@ -29,7 +29,7 @@ FLOWS := tests/flow tests/contract/affinity
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer chart bench lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart bench lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -66,20 +66,21 @@ compiled: $(COMPILED)/.stamp
 	cp -r tests pyproject.toml README.md $(COMPILED)/
 	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q -p no:cacheprovider $(FLOWS)
 
-# In a copy, whose environments are of that Python. What is compiled runs once, so it is not optimised.
-NEWER ?= $(shell ls $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python3 $(HOME)/.local/share/uv/python/cpython-3.1[2-9].*/bin/python3 \
+# The newest Python at hand beyond 3.11.
+NEWER = $(shell ls $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python3 $(HOME)/.local/share/uv/python/cpython-3.1[2-9].*/bin/python3 \
 	/usr/bin/python3.1[2-9] /usr/local/bin/python3.1[2-9] 2>/dev/null | while read -r each; do \
 	"$$each" -c 'import sys; print("%03d %s" % (sys.version_info[1], sys.executable))'; done | sort | tail -1 | cut -d" " -f2)
+NO_NEWER := newer: skipped, since no Python beyond 3.11 is at hand (pyenv, uv, /usr); NEWER=/path/to/python3 names one
 newer:
-ifeq ($(NEWER),)
-	@echo 'newer: skipped, since no Python newer than 3.11 is at hand (pyenv, uv, /usr): NEWER=/path/to/python3 names one'
-else
+	$(if $(NEWER),$(MAKE) --no-print-directory try NEWER=$(NEWER),@echo '$(NO_NEWER)')
+
+# In a copy, whose environments are of that Python. What is compiled here runs once, so it is not optimised.
+try:
 	rm -rf $(OTHER)
 	mkdir $(OTHER)
 	cp -r sidecar deploy helm tests pyproject.toml README.md LICENSE CHANGELOG.md Makefile $(OTHER)/
 	MYPYC_OPT_LEVEL=0 $(MAKE) -C $(OTHER) --no-print-directory run PYTHON=$(NEWER) ARGS=--once
 	MYPYC_OPT_LEVEL=0 $(MAKE) -C $(OTHER) --no-print-directory compiled PYTHON=$(NEWER) FLOWS='$(CORE)'
-endif
 
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
