@@ -14,7 +14,6 @@ from typing import Self
 
 import msgspec
 
-from sidecar.affinity.memory import MemoryStore
 from sidecar.build import Generation, build_foundation, build_generation, build_servers
 from sidecar.config.load import LoadedConfig
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
@@ -31,7 +30,7 @@ _FILES_BESIDE_CALLS = 256
 _SHUTDOWN_S = 1.0
 """How long handlers may take to notice that they were cancelled."""
 
-_STORE_TRIES, _STORE_TRY_S = 100, 0.02
+_STORE_WAIT_S = 2.0
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -128,8 +127,7 @@ class App:
         generation, foundation = self.generation, self.foundation
         return await explain(
             text,
-            decider=generation.selector,
-            chooser=generation.classifier,
+            selector=generation.selector,
             clock=foundation.clock,
             endpoint=foundation.dialects.by_name[CHAT].endpoints[0],
             session=session,
@@ -147,8 +145,7 @@ class App:
             self._close_generations,
         ):
             stack.push_async_callback(close)
-        if not isinstance(foundation.store, MemoryStore):
-            foundation.store.start()
+        foundation.store.start()
         self._generations.append(build_generation(self._loaded, foundation))
         if not self._listens:
             return
@@ -200,12 +197,11 @@ class App:
 
     async def _until_store_is_up(self) -> None:
         """Wait for the store a moment. Calls never do; a person who asks once may."""
-        store = self.foundation.store
-        for _ in range(_STORE_TRIES):
-            if isinstance(store, MemoryStore) or store.is_up:
-                return
-            await asyncio.sleep(_STORE_TRY_S)
-        _log.warning("the affinity store cannot be reached: pins are not shown")
+        try:
+            async with asyncio.timeout(_STORE_WAIT_S):
+                await self.foundation.store.wait_until_up()
+        except TimeoutError:
+            _log.warning("the affinity store cannot be reached: pins are not shown")
 
     def _source_ages_s(self, now_s: float) -> Sequence[tuple[str, float]]:
         if not self._generations:
@@ -227,10 +223,10 @@ async def serve(
     ``announce`` gets one line when it is ready. Raises: ConfigError where a port cannot be had.
     """
     loop = asyncio.get_running_loop()
-    asked, insisted = asyncio.Event(), asyncio.Event()
+    first_signal, second_signal = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
-        (insisted if asked.is_set() else asked).set()
+        (second_signal if first_signal.is_set() else first_signal).set()
 
     # Before anything slow: PID 1 has no default action for SIGTERM.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -239,11 +235,11 @@ async def serve(
     try:
         async with App(loaded, environ) as app:
             announce(f"ready: data port {app.ports.data}, admin port {app.ports.admin}")
-            await asked.wait()
+            await first_signal.wait()
             _log.info("draining")
             ends = [
                 tasks.spawn(app.drain(), name="drain"),
-                tasks.spawn(insisted.wait(), name="second signal"),
+                tasks.spawn(second_signal.wait(), name="second signal"),
             ]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
 
 from sidecar.affinity.memory import MemoryStore
+from sidecar.affinity.store import AffinityStore
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
 from sidecar.config.redis_url import names_several_servers
@@ -37,16 +37,16 @@ from sidecar.listener.pins import PinPages
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, is_loopback, listener_path, make_admin_server
 from sidecar.proxy import Proxy
-from sidecar.routing.classifier import ClassifierPolicy, RankSources, RouteClassifier
-from sidecar.routing.preferences import configured_routes
-from sidecar.routing.router import Router
+from sidecar.routing.preferences import RankSources, Routes, configured_routes
+from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
+from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, StoreSnapshot
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
@@ -54,9 +54,6 @@ from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
 from sidecar.wire.header_names import HeaderPolicy
-
-if TYPE_CHECKING:
-    from sidecar.affinity.redis.store import RedisStore
 
 
 class Foundation(msgspec.Struct, frozen=True):
@@ -70,7 +67,7 @@ class Foundation(msgspec.Struct, frozen=True):
     dialects: DialectRegistry
     metrics: Metrics
     observers: Observers
-    store: MemoryStore | RedisStore
+    store: AffinityStore
     write: Write
     """Sends whole messages, those of one turn of the loop together."""
     pools: ConnectionPools
@@ -87,7 +84,7 @@ class Generation(msgspec.Struct, frozen=True):
     loaded: LoadedConfig
     handler: DataHandler
     selector: ModelSelector
-    classifier: RouteClassifier
+    routes: Routes
     sources: MetricsSources
     closes: tuple[Callable[[], Awaitable[None]], ...]
     """In the order in which they are to be called."""
@@ -124,7 +121,7 @@ def build_foundation(
             [(each.provider, each.active, each.idle) for each in pools.connections()],
             cooling.ejected(now_s),
             source_ages_s(now_s),
-            _store_snapshot(store),
+            store.snapshot(),
         )
 
     metrics = Metrics(snapshot, listener_path())
@@ -166,10 +163,12 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     sources = MetricsSources(
         config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s
     )
-    router = build_router(loaded, providers, clock)
-    classifier = build_classifier(config, router, models, sources, foundation.averages)
-    selector = ModelSelector(models, classifier, store, clock, observers, dispatcher.is_cooling)
-    pin_updater = PinUpdater(models, store, clock, foundation.tasks)
+    routes = build_routes(loaded, models, sources, foundation.averages)
+    classifier = build_classifier(loaded, routes, providers, clock)
+    may_ask = None if classifier is None else classifier.may_ask
+    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask)
+    selector = ModelSelector(decisions, classifier, store, clock, observers)
+    pin_updater = PinUpdater(store, clock, foundation.tasks)
     attempts = config.limits.attempts
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
     policy = listener_policy(config, foundation.body_memory)
@@ -184,15 +183,15 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     tasks = Tasks()
     for index in range(len(sources)):
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
-    router_closes = () if router is None else (router.aclose,)
+    router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
-    return Generation(loaded, handler, selector, classifier, sources, closes)
+    return Generation(loaded, handler, selector, routes, sources, closes)
 
 
 def build_servers(generation: Generation, foundation: Foundation) -> tuple[DataServer, web.Server]:
     """Make the servers of the data port and of the admin port; neither listens yet."""
     config, handler = generation.loaded.config, generation.handler
-    pins = PinPages(foundation.store, may_change=config.admin.mutations)
+    pins = PinPages(foundation.store.pins, may_change=config.admin.mutations)
     admin = Admin(foundation.latch, foundation.metrics.render, is_loopback, pins)
     data_server = DataServer(
         handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
@@ -200,7 +199,7 @@ def build_servers(generation: Generation, foundation: Foundation) -> tuple[DataS
     return data_server, make_admin_server(admin.handle)
 
 
-def build_store(config: Config, clock: Clock, observers: Observers) -> MemoryStore | RedisStore:
+def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:
     """Make the affinity store that the config names; one in Redis still has to be started.
 
     Raises: ConfigError where the Redis client is not installed.
@@ -237,35 +236,36 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> MemorySto
     )
 
 
-def build_router(loaded: LoadedConfig, providers: ProviderRegistry, clock: Clock) -> Router | None:
+def build_routes(
+    loaded: LoadedConfig, models: ModelTable, sources: MetricsSources, averages: FirstByteAverages
+) -> Routes:
+    """Make the configured routes and the numbers that rank their models."""
+    config = loaded.config
+    return Routes(
+        configured_routes(config.routing_preferences, models.entries_of),
+        models.entries_of,
+        RankSources(lambda: sources.prices, lambda: sources.latencies_s, averages.expected),
+        is_routed=find_router(config, loaded.providers) is not None,
+    )
+
+
+def build_classifier(
+    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, clock: Clock
+) -> RouteClassifier | None:
     """Make what asks the router model; None where the config names no router model."""
     config = loaded.config
     provider = find_router(config, loaded.providers)
     if provider is None:
         return None
     wanted = config.overrides.llm_routing_model or ""
-    model = wanted.partition("/")[2] if provider.is_wildcard else provider.model_id
-    ask = RouterClient(providers.clients[provider.name], model).ask
-    return Router(ask, model, config.routing.router_timeout_ms / 1e3, clock.monotonic_s)
-
-
-def build_classifier(
-    config: Config,
-    router: Router | None,
-    models: ModelTable,
-    sources: MetricsSources,
-    averages: FirstByteAverages,
-) -> RouteClassifier:
-    """Make what finds a call's route: the configured routes, the router model and the numbers that
-    rank a route's models.
-    """
-    return RouteClassifier(
-        configured_routes(config.routing_preferences, models.entries_of),
-        router,
-        models.entries_of,
-        RankSources(lambda: sources.prices, lambda: sources.latencies_s, averages.expected),
-        ClassifierPolicy(config.routing.router_context_tokens, config.routing.prompt_template),
+    policy = RouterPolicy(
+        model=wanted.partition("/")[2] if provider.is_wildcard else provider.model_id,
+        deadline_s=config.routing.router_timeout_ms / 1e3,
+        context_tokens=config.routing.router_context_tokens,
+        template=config.routing.prompt_template,
     )
+    ask = RouterClient(providers.clients[provider.name], policy.model).ask
+    return RouteClassifier(ask, routes.configured, policy, clock.monotonic_s)
 
 
 def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
@@ -291,9 +291,3 @@ def proxy_rules(environ: Mapping[str, str]) -> ProxyRules:
         return ProxyRules.from_environment(environ)
     except ValueError as error:
         raise ConfigError([f"environment: {error}"]) from error
-
-
-def _store_snapshot(store: MemoryStore | RedisStore) -> StoreSnapshot | None:
-    if isinstance(store, MemoryStore):
-        return None
-    return StoreSnapshot(store.near_entries, store.shadow_entries, store.is_up, store.is_tracking)

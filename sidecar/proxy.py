@@ -65,7 +65,8 @@ class Proxy:
         """
         progress = _Progress(call)
         try:
-            decision = self._selector.decide_nowait(call) or await self._selector.decide(call)
+            found = self._selector.decide_nowait(call)
+            decision = found if isinstance(found, Decision) else await self._selector.decide(found)
             progress.decision, progress.decided_s = decision, self._monotonic_s()
             routing_s = progress.decided_s - call.admitted_s
             if CallDecided in self._observers.heard:
@@ -100,7 +101,8 @@ class Proxy:
 
         Raises: SidecarError.
         """
-        decision = self._selector.decide_nowait(call) or await self._selector.decide(call)
+        found = self._selector.decide_nowait(call)
+        decision = found if isinstance(found, Decision) else await self._selector.decide(found)
         if CallDecided in self._observers.heard:
             routing_s = self._monotonic_s() - call.admitted_s
             self._observers.emit(CallDecided(call, decision, routing_s))
@@ -115,7 +117,7 @@ class Proxy:
     def _update_pin(self, call: Call, decision: Decision, dispatched: Dispatched) -> None:
         """Tell the pin updater who served the call, or that no candidate did."""
         if dispatched.reply.status >= 400:
-            self._pin_updater.unserved(call, decision, dispatched.failed)
+            self._pin_updater.unserved(decision, dispatched.failed)
         elif dispatched.candidate is not decision.candidates[0] or decision.returns_home:
             self._pin_updater.served(call, decision, dispatched.candidate, dispatched.failed)
 
@@ -146,7 +148,7 @@ class Proxy:
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
         """The app gets an error of the sidecar's own."""
         if progress.decision is not None and isinstance(error, UpstreamError):
-            self._pin_updater.unanswered(progress.call, progress.decision)
+            self._pin_updater.unreached(progress.decision)
         known = error if isinstance(error, SidecarError) else InternalFault("internal")
         self._end(progress, progress.refused(known, self._monotonic_s()))
 

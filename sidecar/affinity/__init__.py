@@ -1,1 +1,29 @@
-"""Which model a session is bound to."""
+"""Affinity: a session stays with its model, on every pod.
+
+Rules: a pin is known by its session's key, made once per call (`session`); nothing asks which store
+it is (`store` is the port). No call fails because of a store, or waits longer than its budget.
+
+The way of a call:
+
+1. `session.session_of` names the session: tenant, session id, lane, and the two keys.
+2. `AffinityStore.get_nowait` looks into the `near_cache`: most calls end here.
+3. `read` asks the shared store, `claim` makes a pin, `replace` moves it, `release` drops it, each
+   within the call's `call_budget`. `policy` says whether and how a pin steers, `value` how it is
+   written.
+
+`memory` keeps pins in this process, `redis` shares them. Operators see both as a `PinBrowser`.
+
+Words:
+
+- binding, pin: what the store holds for a lane of a session; that it holds.
+- lane: the requested model within a session; agents make side calls under the same session id.
+- plain key, lane key: the first lane's key, which plano shares; the key of another lane.
+- claim, adopt, replace, release, refresh: make a pin unless one stands; take the one that stands;
+  put another in its place if it still is the one that was seen; drop it likewise; begin its time
+  to live anew.
+- home, away: the model that a session left when that failed; being served elsewhere meanwhile.
+- provisional: made while the router model could not be asked.
+- near cache: what was read of Redis, kept coherent by its invalidations.
+- shadow, dirty: what was made while Redis was gone, and is still to be written back.
+- verified, epoch: read over the connection that is tracking now; the number of that connection.
+"""

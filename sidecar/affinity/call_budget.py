@@ -1,4 +1,4 @@
-"""How long one call waits for the shared store, all its operations together."""
+"""Seconds that one call may wait for the shared store, over all its operations."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _LAG_S: Final = 0.005
-"""A timer that goes off so much too late was held up by this process, not by the store."""
+"""A timer that goes off later than this was held up by this process, not by the store."""
 _TURNS: Final = 3
-"""Turns of the loop that a reply gets which may have arrived while the loop was held up."""
+"""Turns of the loop in which a reply is handled that arrived while the loop was held up."""
 
 
 class BudgetSpent(Exception):
-    """The call's budget is at its end. ``is_own_fault``: the loop was held up, which says nothing
-    of the store.
+    """No reply came within the budget. ``is_own_fault`` is whether this process held the loop up,
+    which says nothing about the store.
     """
 
     def __init__(self, *, is_own_fault: bool) -> None:
@@ -23,8 +23,8 @@ class BudgetSpent(Exception):
 
 
 class CallBudget:
-    """One call's budget. Spent by waiting, and at once by the first failure: the shadow serves the
-    rest of the call.
+    """Seconds one call may spend waiting for the store, over all operations. The first timeout or
+    error sets it to spent; later operations of this call use the local shadow without asking.
     """
 
     __slots__ = ("_monotonic_s", "is_spent", "left_s", "waited_s")
@@ -32,13 +32,12 @@ class CallBudget:
     def __init__(self, budget_s: float, monotonic_s: Callable[[], float]) -> None:
         self.left_s = budget_s
         self.waited_s = 0.0
-        """What the call has waited, for its timing."""
+        """Seconds that the call has waited so far."""
         self.is_spent = False
         self._monotonic_s = monotonic_s
 
-    async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401 - whatever was asked for
-        """The reply, if it comes in time; what is late comes for nobody. Cancelling this leaves the
-        reply alone.
+    async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401 - as the reply has it
+        """Wait for a reply. Cancelling this leaves the reply alone.
 
         Raises: BudgetSpent; what the reply raises.
         """
@@ -56,8 +55,8 @@ class CallBudget:
         finally:
             spent_s = self._monotonic_s() - began_s
             self.waited_s += spent_s
-            # A reply that came after its time was held up by this process: the store is not made to
-            # pay for all of it.
+            # A reply that came after its time was held up by this process: half of the budget is
+            # left for what follows.
             self.left_s = self.left_s - spent_s if spent_s < self.left_s else self.left_s / 2
 
     async def _last_chance(self, reply: asyncio.Future[Any], *, is_own_fault: bool) -> None:
@@ -68,7 +67,7 @@ class CallBudget:
 
 
 class PerOperationBudget(CallBudget):
-    """For operations that no call waits for: each may take the whole budget."""
+    """A budget for operations that no call waits for: each may take all of it."""
 
     __slots__ = ("_budget_s",)
 

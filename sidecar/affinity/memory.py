@@ -1,19 +1,19 @@
-"""Pins in this process: an LRU with a time to live, for one pod and for tests."""
+"""Pins in this process, for one pod and for tests: an LRU with a time to live."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.near_cache import Entry, NearCache
 from sidecar.affinity.session import KEY_PREFIX, escape_part, parse_key, plain_key
-from sidecar.affinity.store import Page, Pin
+from sidecar.affinity.store import Pin, PinBrowser, PinPage
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.events import AffinityOperation
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
+from sidecar.domain.ports import StoreSnapshot
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 
 _NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
@@ -43,28 +43,47 @@ class MemoryStore:
         self._ttl_s = ttl_s
         self._is_sliding = is_sliding
         self._observers = observers or Observers()
-        self._pins = NearCache(max_entries, clock.monotonic_s)
+        self._near = NearCache(max_entries, clock.monotonic_s)
+        self.is_shared = False
+        self.pins: PinBrowser = MemoryPins(self._near)
 
     def __len__(self) -> int:
-        return len(self._pins)
+        return len(self._near)
+
+    def start(self) -> None:
+        """See `AffinityStore.start`."""
+
+    @property
+    def is_up(self) -> bool:
+        """See `AffinityStore.is_up`."""
+        return True
+
+    async def wait_until_up(self) -> None:
+        """See `AffinityStore.wait_until_up`."""
+
+    def snapshot(self) -> StoreSnapshot | None:
+        """See `AffinityStore.snapshot`."""
+        return None
 
     def get_nowait(self, session: Session) -> Binding | None:
         """See `AffinityStore.get_nowait`."""
-        found = self._pins.find(session)
+        found = self._near.find(session)
         if found is None:
             return None
         entry = found[1]
         if self._is_sliding:
-            self._pins.renew(entry, self._ttl_s)
+            self._near.renew(entry, self._ttl_s)
         self._observers.emit(_NEAR_HIT)
         return entry.binding
 
-    async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:  # noqa: ARG002
+    async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """See `AffinityStore.get`."""
-        binding = self.get_nowait(session)
-        if binding is None:
-            self._observers.emit(_MISS)
-        return binding
+        return self.get_nowait(session) or await self.read(session, budget)
+
+    async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:  # noqa: ARG002
+        """See `AffinityStore.read`. There is no other store to ask."""
+        self._observers.emit(_MISS)
+        return None
 
     async def claim(
         self,
@@ -73,7 +92,7 @@ class MemoryStore:
         budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
         """See `AffinityStore.claim`."""
-        standing = self._pins.claim(session, binding, self._ttl_s)
+        standing = self._near.claim(session, binding, self._ttl_s)
         self._observers.emit(_CLAIMED if standing is binding else _ADOPTED)
         return standing
 
@@ -85,50 +104,59 @@ class MemoryStore:
         budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
         """See `AffinityStore.replace`."""
-        standing = self._pins.replace(session, seen, binding, self._ttl_s)
+        standing = self._near.replace(session, seen, binding, self._ttl_s)
         self._observers.emit(_REPLACED if standing is binding else _LOST)
         return standing
 
     async def release(self, session: Session, seen: Binding) -> None:
         """See `AffinityStore.release`."""
-        self._pins.release(session, seen)
+        self._near.release(session, seen)
         self._observers.emit(_RELEASED)
 
     def budget(self) -> CallBudget:
         """See `AffinityStore.budget`."""
         return CallBudget(0.0, self._monotonic_s)
 
-    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
-        """See `AffinityStore.page`. The cursor is a count: pins that come and go meanwhile may be
-        told twice or not.
+    async def aclose(self) -> None:
+        """See `AffinityStore.aclose`."""
+
+
+class MemoryPins:
+    """Implements `PinBrowser` over a near cache."""
+
+    def __init__(self, near: NearCache) -> None:
+        self._near = near
+
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
+        """See `PinBrowser.page`. The cursor is a count: pins that come and go meanwhile may be seen
+        twice or not at all.
         """
         start = int(cursor or 0)
         prefix = KEY_PREFIX if tenant is None else f"{KEY_PREFIX}{escape_part(tenant)}:"
-        # Calls wait while this runs: only the page itself is looked into.
-        wanted = [(key, entry) for key, entry in self._pins.items() if key.startswith(prefix)]
+        # Calls wait while this runs: only the page itself is decoded.
+        wanted = [(key, entry) for key, entry in self._near.items() if key.startswith(prefix)]
         end = start + limit
-        pins = [self._pin(key, entry) for key, entry in wanted[start:end]]
-        return Page(
-            [pin for pin in pins if pin is not None], str(end) if end < len(wanted) else None
-        )
+        return PinPage(self._pins(wanted[start:end]), str(end) if end < len(wanted) else None)
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """See `AffinityStore.of_session`."""
+        """See `PinBrowser.of_session`."""
+        return self._pins(self._entries(tenant, session_id))
+
+    async def drop(self, tenant: str | None, session_id: str) -> int:
+        """See `PinBrowser.drop`."""
+        entries = self._entries(tenant, session_id)
+        for key, _ in entries:
+            self._near.forget(key)
+        return len(entries)
+
+    def _entries(self, tenant: str | None, session_id: str) -> list[tuple[str, Entry]]:
         plain = plain_key(tenant, session_id)
-        own = [(key, entry) for key, entry in self._pins.items() if key.startswith(plain)]
-        pins = [self._pin(key, entry) for key, entry in own if key.partition("~")[0] == plain]
-        return [pin for pin in pins if pin is not None]
+        return [(key, entry) for key, entry in self._near.items() if key.partition("~")[0] == plain]
 
-    async def drop(self, keys: Sequence[str]) -> int:
-        """See `AffinityStore.drop`."""
-        before = len(self._pins)
-        for key in keys:
-            self._pins.forget(key)
-        return before - len(self._pins)
-
-    async def aclose(self) -> None:
-        """Nothing to let go of."""
-
-    def _pin(self, key: str, entry: Entry) -> Pin | None:
-        parts = parse_key(key)
-        return None if parts is None else Pin(key, *parts, entry.binding, self._pins.left_s(entry))
+    def _pins(self, entries: list[tuple[str, Entry]]) -> list[Pin]:
+        pins: list[Pin] = []
+        for key, entry in entries:
+            parts = parse_key(key)
+            if parts is not None:
+                pins.append(Pin(key, *parts, entry.binding, self._near.left_s(entry)))
+        return pins

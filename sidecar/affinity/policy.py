@@ -1,4 +1,7 @@
-"""Whether a binding steers a call. Pure."""
+"""Whether and how a pin steers a call, and what becomes of a pin whose model failed. Pure.
+
+Home is the model that a session left when it failed; while it is served elsewhere it is away.
+"""
 
 from __future__ import annotations
 
@@ -8,59 +11,54 @@ from typing import Final
 from sidecar.domain.decision import Binding, Candidate, Decision, Source
 
 HOME_AFTER_S: Final = 5.0
-"""How long a session stays away at least; doubled by each return that failed."""
+"""A session stays away for at least so long; doubled by each return that failed."""
 HOME_UNTIL_S: Final = 300.0
-"""Providers keep a prompt's cache for about so long: after it the new home is the warmer."""
+"""Providers keep a prompt's cache for about so long; after it the new model's is the warmer."""
 FAILED_RETURNS: Final = 3
+"""After so many failed returns a session stays where it is."""
 UNKNOWN_MODEL_GRACE_S: Final = 600.0
-"""How long a pin whose model is not configured here is left alone: longer than a rollout takes, in
-which other pods know it."""
+"""A pin to a model that is not configured here is kept for so long: during a rollout other pods may
+know the model."""
 
 
 def keep_binding(
     binding: Binding, usable: tuple[Candidate, ...], followers: tuple[Candidate, ...] = ()
-) -> Decision | None:
-    """The decision that the pin makes, or None where the pinned model cannot serve the call.
+) -> Decision:
+    """Return the decision that a pin makes for every session that has it.
 
-    ``usable`` are the pinned model's candidates that speak the call's dialect: none where it is not
-    configured here. ``followers`` are the candidates that come after it where it fails, in rank
-    order.
+    Args: ``usable`` are the pinned model's candidates that speak the call's dialect, at least one;
+        ``followers`` are tried where they fail, in rank order: the rest of the pin's route.
     """
-    if not usable:
-        return None
     rest = tuple(candidate for candidate in followers if candidate.model_name != binding.model_name)
+    route_name = binding.route_name
     return Decision(
         source=Source.PINNED,
         candidates=(*usable, *rest),
-        route_name=binding.route_name,
-        metric_route="none"
-        if binding.route_name is None
-        else binding.route_name
-        if followers
-        else "other",
-        pinned_model=binding.model_name,
+        route_name=route_name,
+        metric_route="none" if route_name is None else route_name if followers else "other",
     )
 
 
-def sent_home(decision: Decision, homes: tuple[Candidate, ...]) -> Decision:
-    """A pinned decision that tries the session's home first."""
-    rest = tuple(candidate for candidate in decision.candidates if candidate not in homes)
-    return dataclasses.replace(decision, candidates=(*homes, *rest), returns_home=True)
+def home_first(
+    candidates: tuple[Candidate, ...], homes: tuple[Candidate, ...]
+) -> tuple[Candidate, ...]:
+    """Return the candidates with those of the session's home first."""
+    return (*homes, *(candidate for candidate in candidates if candidate not in homes))
 
 
 def may_be_replaced(binding: Binding, now_unix_s: float) -> bool:
-    """Whether a pin to a model that is not configured here has outlived any rollout.
+    """Return whether a pin to a model that is not configured here has outlived any rollout.
 
-    One from a far future was written by no clock that can be trusted.
+    A pin from a far future was written by a clock that cannot be trusted, and counts as old.
     """
     return abs(now_unix_s - binding.bound_at_unix_s) > UNKNOWN_MODEL_GRACE_S
 
 
 def moved(binding: Binding, model_name: str, now_unix_s: float, *, is_for_good: bool) -> Binding:
-    """The pin of a session that another model than the pinned one has served.
+    """Return the pin of a session that another model than the pinned one has served.
 
-    It remembers its home, unless the home is gone (``is_for_good``) or was left too long ago: then
-    the session belongs where it is now.
+    The pin remembers its home, unless the home is gone (``is_for_good``) or was left too long ago:
+    then the session belongs where it is now.
     """
     is_away = binding.home is not None and not _is_settled(binding, now_unix_s)
     home = None if is_for_good else binding.home if is_away else binding.model_name
@@ -76,8 +74,9 @@ def moved(binding: Binding, model_name: str, now_unix_s: float, *, is_for_good: 
 
 
 def not_home(binding: Binding, *, is_gone: bool) -> Binding:
-    """The pin of a session that was tried at home and could not be served there; after three times
-    it settles.
+    """Return the pin of a session that was tried at home and could not be served there.
+
+    After three times, or at once where the home is gone, the session stays where it is for good.
     """
     failed_returns = binding.failed_returns + 1
     is_settled = is_gone or failed_returns >= FAILED_RETURNS
@@ -91,7 +90,8 @@ def not_home(binding: Binding, *, is_gone: bool) -> Binding:
 
 
 def tries_home(binding: Binding, now_unix_s: float) -> bool:
-    """Whether a session that is away is tried at home first: after some seconds, and not for ever.
+    """Return whether a session that is away is tried at home first: after some seconds, and not for
+    ever.
 
     A quick return finds the provider's prompt cache still warm; after minutes the new one is the
     warmer.
@@ -108,8 +108,8 @@ def tries_home(binding: Binding, now_unix_s: float) -> bool:
 
 
 def _is_settled(binding: Binding, now_unix_s: float) -> bool:
-    # From a far future: no clock that can be trusted, and it must not keep the session from home
-    # for ever.
+    # abs: a time in a far future comes from a clock that cannot be trusted, and must not keep the
+    # session from home for ever.
     return (
         binding.away_since_unix_s is None
         or abs(now_unix_s - binding.away_since_unix_s) >= HOME_UNTIL_S

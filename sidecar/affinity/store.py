@@ -10,6 +10,7 @@ import msgspec
 from sidecar.affinity.call_budget import CallBudget
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import Session
+from sidecar.domain.ports import StoreSnapshot
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -17,7 +18,7 @@ class Pin(msgspec.Struct, frozen=True):
 
     key: str
     tenant: str | None
-    """As the app sent it; where it was too long for a key, ``%h`` and its hash."""
+    """As the app sent it; a tenant too long for a key is ``%h`` and its hash."""
     session_id: str
     lane: str | None
     """The requested model of a lane beside the first."""
@@ -26,33 +27,81 @@ class Pin(msgspec.Struct, frozen=True):
     """Time left; None where the key does not expire."""
 
 
-class Page(msgspec.Struct, frozen=True):
+class PinPage(msgspec.Struct, frozen=True):
     """Some of the pins."""
 
     pins: Sequence[Pin]
     cursor: str | None
-    """What to ask the next page with; None behind the last one."""
+    """Where the next page begins; None behind the last one."""
+
+
+class PinBrowser(Protocol):
+    """Pins as operators look at them and drop them. Every method may raise StoreUnreachable."""
+
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
+        """Return about ``limit`` pins of a tenant (of all where None), from ``cursor`` on."""
+        ...
+
+    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
+        """Return the pins of all lanes of a session."""
+        ...
+
+    async def drop(self, tenant: str | None, session_id: str) -> int:
+        """Delete the pins of all lanes of a session; return how many there were."""
+        ...
 
 
 class AffinityStore(Protocol):
-    """Where pins are kept. Nothing here raises for an outage: what cannot be read is None, what
-    cannot be written is kept in this process, and an event says so. ``budget`` is what the call
-    may still wait, all its operations together; without one an operation has the store's own
-    budget.
+    """Keeps pins. No call fails because of it: what cannot be read is None, what cannot be written
+    is kept in this process, and an event says so.
+
+    Nothing but this port says which store it is. ``budget`` is what a call may still wait, all its
+    operations together; without one an operation has the store's own budget.
     """
 
+    is_shared: bool
+    """Whether other processes see the same pins."""
+    pins: PinBrowser
+
+    def start(self) -> None:
+        """Connect in the background; a store that is down fails no start."""
+        ...
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the shared store is asked at all; always true where there is none."""
+        ...
+
+    async def wait_until_up(self) -> None:
+        """Return once the shared store is asked."""
+        ...
+
+    def snapshot(self) -> StoreSnapshot | None:
+        """Return what the store holds now; None where it is not shared."""
+        ...
+
+    def budget(self) -> CallBudget:
+        """Return what a new call may wait for the store."""
+        ...
+
     def get_nowait(self, session: Session) -> Binding | None:
-        """The session's binding if it can be told without waiting, else None."""
+        """Return the binding of the session's lane if it is known without waiting, else None."""
         ...
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
-        """The binding that holds for this session's lane, or None."""
+        """Return the binding of the session's lane, or None: as `get_nowait`, else as `read`."""
+        ...
+
+    async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
+        """Ask the shared store for a binding that `get_nowait` did not find."""
         ...
 
     async def claim(
         self, session: Session, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
-        """Bind the session's lane unless somebody was first; return the binding that now stands."""
+        """Bind the session's lane unless another call was first; return the binding that now
+        stands.
+        """
         ...
 
     async def replace(
@@ -67,35 +116,10 @@ class AffinityStore(Protocol):
         """Drop the session's binding if it still is ``seen``."""
         ...
 
-    def budget(self) -> CallBudget:
-        """What a new call may wait for the store."""
-        ...
-
-    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
-        """About ``limit`` pins of a tenant (of all where None), from ``cursor`` on.
-
-        Raises: StoreUnreachable.
-        """
-        ...
-
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """The pins of all lanes of a session.
-
-        Raises: StoreUnreachable.
-        """
-        ...
-
-    async def drop(self, keys: Sequence[str]) -> int:
-        """Delete pins by key; how many there were.
-
-        Raises: StoreUnreachable.
-        """
-        ...
-
     async def aclose(self) -> None:
-        """Let go of connections."""
+        """Close connections and end background tasks."""
         ...
 
 
 class StoreUnreachable(Exception):
-    """An operator asked, and the store does not answer. Calls are never told so."""
+    """An operator asked, and the store does not respond. Calls never see this."""

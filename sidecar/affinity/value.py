@@ -1,30 +1,36 @@
-"""What stands under a key: JSON that plano and people can read. Pure; reading never raises.
-
-Source: affinity.md, "Values".
-"""
+"""The value of a key: JSON that plano and people can read. Pure; reading never raises."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from sidecar.domain.decision import Binding
 
 MAX_BYTES: Final = 4096
-"""A longer value is none of ours, and is not fetched."""
+"""A longer value is not ours, and is not fetched."""
 _MAX_NAME_CHARS: Final = 512
+_MAX_UNIX_S: Final = 1e12
+"""Later times are no seconds: somebody wrote milliseconds, or worse."""
+
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=_MAX_NAME_CHARS)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_UnixSeconds = Annotated[float, msgspec.Meta(ge=0.0, lt=_MAX_UNIX_S)]
 
 
 class _Value(msgspec.Struct, omit_defaults=True):
-    model_name: str
-    route_name: str | None
+    """A value as this package writes it."""
+
+    model_name: _Name
+    route_name: _Name | None
     requested_model: str | None = None
-    generation: int = 0
-    bound_at: float = 0.0
-    home: str | None = None
-    away_since: float | None = None
-    failed_returns: int = 0
+    generation: _Count = 0
+    bound_at: _UnixSeconds = 0.0
+    home: _Name | None = None
+    away_since: _UnixSeconds | None = None
+    failed_returns: _Count = 0
     provisional: bool = False
 
 
@@ -45,11 +51,12 @@ class _Loose(msgspec.Struct):
     provisional: Any = False
 
 
-_decoder: Final = msgspec.json.Decoder(_Loose)
+_decoder: Final = msgspec.json.Decoder(_Value)
+_loose_decoder: Final = msgspec.json.Decoder(_Loose)
 
 
 def encode(binding: Binding) -> bytes:
-    """A binding as it is written; the same binding gives the same bytes."""
+    """Return a binding's value; the same binding gives the same bytes."""
     return msgspec.json.encode(
         _Value(
             binding.model_name,
@@ -66,13 +73,37 @@ def encode(binding: Binding) -> bytes:
 
 
 def decode(raw: bytes) -> Binding | None:
-    """What stands there; None for garbage, for what has no model, and for what is too long to be a
-    pin.
+    """Return the binding in a value; None for garbage, for a value without a model, and for one
+    that is too long to be a pin.
     """
     if not raw or len(raw) >= MAX_BYTES:
         return None
     try:
         value = _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode_leniently(raw)
+    for name in (value.model_name, value.route_name, value.home):
+        if name is not None and not name.isprintable():
+            return decode_leniently(raw)
+    return Binding(
+        value.model_name,
+        value.route_name,
+        value.requested_model,
+        value.generation,
+        value.bound_at,
+        value.home,
+        value.away_since,
+        value.failed_returns,
+        value.provisional,
+    )
+
+
+def decode_leniently(raw: bytes) -> Binding | None:
+    """Return the binding in a value that this package may not have written: a field that cannot be
+    used counts as absent.
+    """
+    try:
+        value = _loose_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     model_name = _name(value.model_name) or _name(value.anchor_model)
@@ -81,7 +112,7 @@ def decode(raw: bytes) -> Binding | None:
     return Binding(
         model_name=model_name,
         route_name=_name(value.route_name),
-        # Compared with what calls ask for, and put nowhere: any text tells a lane, as it does to
+        # Compared with what calls ask for, and put nowhere: any text names a lane, as it does to
         # the scripts.
         requested_model=value.requested_model if isinstance(value.requested_model, str) else None,
         generation=_count(value.generation),
@@ -94,10 +125,10 @@ def decode(raw: bytes) -> Binding | None:
 
 
 def as_written(binding: Binding) -> Binding | None:
-    """A binding as all will read it; None where its models cannot be told in a value.
+    """Return a binding as every reader will read it; None where its models cannot be written.
 
     A wildcard's model names are the clients' to invent: one that is too long would be read by some
-    as a pin for every lane, or not at all. A route whose name cannot be told is left out.
+    as a pin for every lane, or not at all. A route whose name cannot be written is left out.
     """
     if binding.requested_model is not None and _name(binding.requested_model) is None:
         return None
@@ -111,7 +142,7 @@ def as_written(binding: Binding) -> Binding | None:
 
 
 def _name(value: object) -> str | None:
-    """A name that may stand in a header line."""
+    """Return a name that may stand in a header line, else None."""
     if (
         not isinstance(value, str)
         or not value
@@ -128,4 +159,4 @@ def _count(value: object) -> int:
 
 def _seconds(value: object) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < 1e12 else None  # type: ignore[operator, arg-type]
+    return float(value) if is_number and 0 <= value < _MAX_UNIX_S else None  # type: ignore[operator, arg-type]

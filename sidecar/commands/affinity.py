@@ -11,13 +11,12 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import aiohttp
 import msgspec
 
-from sidecar.affinity.memory import MemoryStore
-from sidecar.affinity.store import StoreUnreachable
+from sidecar.affinity.store import PinBrowser, StoreUnreachable
 from sidecar.build import build_store
 from sidecar.commands.shell import FAILED, OK, run_loop
 from sidecar.config.load import load_config
@@ -25,9 +24,6 @@ from sidecar.domain.clock import SystemClock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
 from sidecar.listener.pins import LIST_PATH, SESSION_PATH, pin_facts
-
-if TYPE_CHECKING:
-    from sidecar.affinity.redis.store import RedisStore
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _CONNECT_S: Final = 3.0
@@ -109,26 +105,17 @@ class AdminPins:
         return answer
 
 
-class DirectPins:
-    """Pins read from Redis itself."""
+class StorePins:
+    """The pins of a shared store."""
 
-    def __init__(self, store: RedisStore) -> None:
-        self._store = store
-
-    async def connect(self) -> None:
-        """Wait for the connection. Raises: StoreUnreachable."""
-        self._store.start()
-        try:
-            async with asyncio.timeout(_CONNECT_S):
-                await self._store.wait_until_up()
-        except TimeoutError as error:
-            raise StoreUnreachable("redis does not answer") from error
+    def __init__(self, pins: PinBrowser) -> None:
+        self._pins = pins
 
     async def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
         """Yield every pin of a tenant, or of all, as `PinSource.all_of`."""
         cursor: str | None = None
         while True:
-            page = await self._store.page(tenant, cursor, _PAGE)
+            page = await self._pins.page(tenant, cursor, _PAGE)
             for pin in page.pins:
                 yield pin_facts(pin)
             cursor = page.cursor
@@ -136,13 +123,12 @@ class DirectPins:
                 return
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
-        """Return the pins of a session's lanes, as `PinSource.of_session`."""
-        return [pin_facts(pin) for pin in await self._store.of_session(tenant, session_id)]
+        """See `PinSource.of_session`."""
+        return [pin_facts(pin) for pin in await self._pins.of_session(tenant, session_id)]
 
     async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Delete the pins of a session, as `PinSource.drop`; return how many there were."""
-        pins = await self._store.of_session(tenant, session_id)
-        return await self._store.drop([pin.key for pin in pins])
+        """See `PinSource.drop`."""
+        return await self._pins.drop(tenant, session_id)
 
 
 def affinity(arguments: argparse.Namespace) -> int:
@@ -180,7 +166,7 @@ async def pin_source(
     loaded = load_config(config, environ)
     store = build_store(loaded.config, SystemClock(), Observers())
     try:
-        if isinstance(store, MemoryStore):
+        if not store.is_shared:
             raise ConfigError(
                 [
                     (
@@ -189,9 +175,13 @@ async def pin_source(
                     )
                 ]
             )
-        source = DirectPins(store)
-        await source.connect()
-        yield source
+        store.start()
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await store.wait_until_up()
+        except TimeoutError as error:
+            raise StoreUnreachable("redis does not answer") from error
+        yield StorePins(store.pins)
     finally:
         await store.aclose()
 

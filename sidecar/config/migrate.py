@@ -9,7 +9,7 @@ from typing import Final
 from sidecar.config.report import Path, Place, Report, did_you_mean, quote
 from sidecar.config.scalars import is_null
 from sidecar.config.unsupported import why_refused
-from sidecar.config.yaml_nodes import Entry, Mapping, Node, Scalar, Sequence
+from sidecar.config.yaml_nodes import Mapping, MappingEntry, Node, Scalar, Sequence
 
 _LIFTED_FROM: Final = frozenset({"v0.3.0", "v0.2.0", "0.2.0", "v0.1.0", "v0.1", "0.1-beta"})
 """Versions in which preferences stand under their provider."""
@@ -38,7 +38,7 @@ def _renamed_providers(root: Mapping, report: Report) -> Mapping:
         )
         return root.without("llm_providers")
     entries = [
-        Entry("model_providers", e.line, e.value) if e.key == "llm_providers" else e
+        MappingEntry("model_providers", e.line, e.value) if e.key == "llm_providers" else e
         for e in root.entries
     ]
     return Mapping(root.line, tuple(entries))
@@ -69,7 +69,7 @@ def _model_listener(egress: Node) -> Node:
     kept = tuple(entry for entry in egress.entries if entry.key not in {"message_format", "name"})
     return Mapping(
         egress.line,
-        (*kept, Entry("name", egress.line, Scalar(egress.line, _EGRESS, is_plain=False))),
+        (*kept, MappingEntry("name", egress.line, Scalar(egress.line, _EGRESS, is_plain=False))),
     )
 
 
@@ -111,7 +111,7 @@ class _Lifted:
     A preference of the same name at the top level wins; of several descriptions the first counts.
     """
 
-    def __init__(self, top: Entry | None, report: Report) -> None:
+    def __init__(self, top: MappingEntry | None, report: Report) -> None:
         self._report = report
         self._items: list[Node] = []
         self._listed = (
@@ -120,7 +120,7 @@ class _Lifted:
         self._taken = {_name_of(item) for item in self._listed}
         self._models: dict[str, tuple[Mapping, list[Node]]] = {}
 
-    def add(self, path: Path, inline: Node, model: Entry | None) -> None:
+    def add(self, path: Path, inline: Node, model: MappingEntry | None) -> None:
         """Take in one provider's list."""
         if not isinstance(inline, Sequence):
             if not (isinstance(inline, Scalar) and inline.is_plain and is_null(inline.text)):

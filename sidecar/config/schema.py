@@ -54,7 +54,7 @@ class Listener(Section, frozen=True):
         return _LOOPBACK if self.address in {None, "localhost"} else (str(self.address),)
 
 
-class Admin(Section, frozen=True):
+class AdminSettings(Section, frozen=True):
     """The port of probes, metrics and operators."""
 
     address: Annotated[
@@ -133,7 +133,7 @@ class Limits(Section, frozen=True):
 
 
 class Tracing(Section, frozen=True):
-    """Spans."""
+    """How calls are traced."""
 
     random_sampling_percent: Annotated[
         Annotated[float, Meta(ge=0, le=100)],
@@ -188,7 +188,9 @@ class Config(Section, frozen=True):
     listeners: Annotated[
         tuple[Listener, ...], Meta(min_length=1, description="the port that apps call; one entry")
     ] = (Listener(),)
-    admin: Annotated[Admin, Meta(description="port of probes, metrics and operators")] = Admin()
+    admin: Annotated[AdminSettings, Meta(description="port of probes, metrics and operators")] = (
+        AdminSettings()
+    )
     model_aliases: Annotated[dict[str, ModelAlias], Meta(description="other names for models")] = (
         msgspec.field(default_factory=dict)
     )

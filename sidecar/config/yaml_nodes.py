@@ -33,14 +33,14 @@ class Scalar(msgspec.Struct, frozen=True):
 
 
 class Sequence(msgspec.Struct, frozen=True):
-    """A list."""
+    """A list of nodes."""
 
     line: int
     items: tuple[Node, ...]
     size: int = 1
 
 
-class Entry(msgspec.Struct, frozen=True):
+class MappingEntry(msgspec.Struct, frozen=True):
     """A key with its value."""
 
     key: str
@@ -52,10 +52,10 @@ class Mapping(msgspec.Struct, frozen=True):
     """A mapping in file order, every key once."""
 
     line: int
-    entries: tuple[Entry, ...]
+    entries: tuple[MappingEntry, ...]
     size: int = 1
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> MappingEntry | None:
         """Return the entry of ``key``, None if it is not there."""
         return next((entry for entry in self.entries if entry.key == key), None)
 
@@ -69,8 +69,8 @@ class Mapping(msgspec.Struct, frozen=True):
         """
         old = self.get(key)
         if old is None:
-            return Mapping(self.line, (*self.entries, Entry(key, value.line, value)))
-        new = Entry(key, old.line, value)
+            return Mapping(self.line, (*self.entries, MappingEntry(key, value.line, value)))
+        new = MappingEntry(key, old.line, value)
         return Mapping(self.line, tuple(new if entry is old else entry for entry in self.entries))
 
 
@@ -148,7 +148,7 @@ class _Converter:
         self.problems: list[tuple[int, str]] = []
 
     def node(self, given: yaml.Node, depth: int) -> Node:
-        """Raises: Unreadable."""
+        """Return our node for one of PyYAML's. Raises: Unreadable."""
         line = _line_of(given.start_mark)
         if id(given) in self._known:
             known = self._known[id(given)]
@@ -180,8 +180,8 @@ class _Converter:
         return Sequence(line, items, 1 + sum(item.size for item in items))
 
     def _mapping(self, given: yaml.Node, line: int, depth: int) -> Mapping:
-        entries: dict[str, Entry] = {}
-        merged: dict[str, Entry] = {}
+        entries: dict[str, MappingEntry] = {}
+        merged: dict[str, MappingEntry] = {}
         for given_key, given_value in given.value:
             key = self.node(given_key, depth + 1)
             value = self.node(given_value, depth + 1)
@@ -196,13 +196,13 @@ class _Converter:
                     (key_line, f"key {key.text[:80]!r} stands twice; first on line {first}")
                 )
             else:
-                entries[key.text] = Entry(key.text, key_line, value)
+                entries[key.text] = MappingEntry(key.text, key_line, value)
         for name, entry in merged.items():
             entries.setdefault(name, entry)  # the mapping's own keys go before merged ones
         size = 1 + sum(entry.value.size for entry in entries.values())
         return Mapping(line, tuple(entries.values()), size)
 
-    def _merge(self, value: Node, line: int, merged: dict[str, Entry]) -> None:
+    def _merge(self, value: Node, line: int, merged: dict[str, MappingEntry]) -> None:
         """Take in a merge key's mapping, or the mappings of its list. Of two with one key the
         earlier counts.
         """

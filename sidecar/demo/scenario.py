@@ -9,7 +9,7 @@ import msgspec
 from sidecar.demo.request import Json
 
 
-class Step(msgspec.Struct, frozen=True):
+class DemoCall(msgspec.Struct, frozen=True):
     """One call of the demo."""
 
     via: str
@@ -67,21 +67,27 @@ _CLAUDE: Final = "claude-sonnet-5"
 _TWO_INPUTS: Final[Json] = {"model": "text-embedding-3-small", "input": ["left", "right"]}
 
 STEPS: Final = (
-    Step("A", "models", "/v1/models"),
-    Step("A", "chat", CHAT_PATH, chat(_MINI, _CODE), session="s1"),
-    Step("B", "chat, streamed", CHAT_PATH, chat(_MINI, "Now with tests", **_USAGE), session="s1"),
-    Step("A", "chat, model is down", CHAT_PATH, chat(_MINI, _TRANSLATION), session="s3"),
-    Step("A", "chat, once more", CHAT_PATH, chat(_MINI, "And into German"), session="s3"),
-    Step("A", "chat, alias", CHAT_PATH, chat("fast", "Say hello")),
-    Step("B", "decision only", "/routing" + CHAT_PATH, chat("fast", _TRANSLATION)),
-    Step("B", "responses", RESPONSES_PATH, responses("gpt-4o", _CODE)),
-    Step("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, **_STREAM)),
-    Step("B", "messages", MESSAGES_PATH, messages(_CLAUDE, _SUMMARY), session="s2"),
-    Step("A", "messages, streamed", MESSAGES_PATH, messages(_CLAUDE, "Shorter", **_STREAM), "s2"),
-    Step("B", "count tokens", "/v1/messages/count_tokens", messages(_CLAUDE, _SUMMARY)),
-    Step("A", "embeddings", "/v1/embeddings", _TWO_INPUTS),
-    Step("B", "unknown model", CHAT_PATH, chat("gpt-99", "Is anybody there?"), expected_status=404),
-    Step("A", "provider fails", MESSAGES_PATH, messages(_CLAUDE, _FAIL), expected_status=400),
+    DemoCall("A", "models", "/v1/models"),
+    DemoCall("A", "chat", CHAT_PATH, chat(_MINI, _CODE), session="s1"),
+    DemoCall(
+        "B", "chat, streamed", CHAT_PATH, chat(_MINI, "Now with tests", **_USAGE), session="s1"
+    ),
+    DemoCall("A", "chat, model is down", CHAT_PATH, chat(_MINI, _TRANSLATION), session="s3"),
+    DemoCall("A", "chat, once more", CHAT_PATH, chat(_MINI, "And into German"), session="s3"),
+    DemoCall("A", "chat, alias", CHAT_PATH, chat("fast", "Say hello")),
+    DemoCall("B", "decision only", "/routing" + CHAT_PATH, chat("fast", _TRANSLATION)),
+    DemoCall("B", "responses", RESPONSES_PATH, responses("gpt-4o", _CODE)),
+    DemoCall("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, **_STREAM)),
+    DemoCall("B", "messages", MESSAGES_PATH, messages(_CLAUDE, _SUMMARY), session="s2"),
+    DemoCall(
+        "A", "messages, streamed", MESSAGES_PATH, messages(_CLAUDE, "Shorter", **_STREAM), "s2"
+    ),
+    DemoCall("B", "count tokens", "/v1/messages/count_tokens", messages(_CLAUDE, _SUMMARY)),
+    DemoCall("A", "embeddings", "/v1/embeddings", _TWO_INPUTS),
+    DemoCall(
+        "B", "unknown model", CHAT_PATH, chat("gpt-99", "Is anybody there?"), expected_status=404
+    ),
+    DemoCall("A", "provider fails", MESSAGES_PATH, messages(_CLAUDE, _FAIL), expected_status=400),
 )
 
 

@@ -19,7 +19,7 @@ import msgspec
 from sidecar.demo.provider import DemoProvider
 from sidecar.demo.request import Json
 from sidecar.demo.router_model import DemoRouterModel
-from sidecar.demo.scenario import CHAT_PATH, MESSAGES_PATH, STEPS, Step, sidecar_yaml
+from sidecar.demo.scenario import CHAT_PATH, MESSAGES_PATH, STEPS, DemoCall, sidecar_yaml
 from sidecar.demo.shared_store import running_redis
 
 TOKEN_GAP_S: Final = 0.02
@@ -102,7 +102,7 @@ async def run_demo(
     return 0 if as_expected else 1
 
 
-async def _play(steps: Sequence[Step], sidecars: dict[str, SidecarHandle], out: TextIO) -> bool:
+async def _play(steps: Sequence[DemoCall], sidecars: dict[str, SidecarHandle], out: TextIO) -> bool:
     """Make the calls in order and print the table. Returns: whether all ended as expected."""
     rows: list[tuple[str, ...]] = [_COLUMNS]
     surprises: list[str] = []
@@ -122,7 +122,7 @@ async def _play(steps: Sequence[Step], sidecars: dict[str, SidecarHandle], out: 
     return not surprises
 
 
-async def _make_call(session: aiohttp.ClientSession, base_url: str, step: Step) -> CallResult:
+async def _make_call(session: aiohttp.ClientSession, base_url: str, step: DemoCall) -> CallResult:
     """Make one call and read its reply to the end."""
     headers = {"authorization": "Bearer sk-app"}
     if step.path.startswith(MESSAGES_PATH):
@@ -189,7 +189,7 @@ def _tokens(usage: Json) -> str:
     return "" if tokens_in is None else f", {tokens_in} tokens in, {tokens_out} out"
 
 
-def _row(number: int, step: Step, result: CallResult) -> tuple[str, ...]:
+def _row(number: int, step: DemoCall, result: CallResult) -> tuple[str, ...]:
     times = f"{result.first_byte_s * 1000:.1f} ms", f"{result.total_s * 1000:.1f} ms"
     decided = [result.sidecar_says(name) for name in ("model", "source", "route", "attempts")]
     call = (str(number), step.via, step.label, step.requested_model)

@@ -1,4 +1,4 @@
-"""Which model should answer, and why."""
+"""Which model should serve a call, and why."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from sidecar.domain.call import DialectName
+from sidecar.domain.ids import Session
 
 
 class Source(enum.StrEnum):
@@ -111,18 +112,22 @@ class Route:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Binding:
-    """What the affinity store holds for a session: the pin and nothing else."""
+    """What the affinity store holds for a lane of a session: its pin."""
 
     model_name: Final[str]
     route_name: Final[str | None]
     requested_model: Final[str | None]
+    """The lane that the pin is for; None for a pin of every lane."""
     generation: Final[int]
+    """1 for a session's first pin, one more for each change."""
     bound_at_unix_s: Final[float]
     home: Final[str | None]
+    """The model that the session left when it failed; None for a session that is at home."""
     away_since_unix_s: Final[float | None]
     failed_returns: Final[int]
-    """How often the session could not be served at home since it left."""
+    """How often the session was tried at home, since it left, and could not be served there."""
     provisional: Final[bool]
+    """Whether it was made without the router model: it holds until a conversation begins anew."""
 
     def __init__(
         self,
@@ -150,23 +155,25 @@ class Binding:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Decision:
-    """The outcome of choosing: candidates in no particular rank yet, and the reason."""
+    """Which candidates may serve a call, in the order in which they are tried, and why these."""
 
     source: Final[Source]
     candidates: Final[tuple[Candidate, ...]]
     route_name: Final[str | None]
     router_s: Final[float]
-    """Spent waiting for the router model."""
+    """Seconds that the call waited for the router model."""
     metric_route: Final[str]
-    """The route as metrics name it: ``other`` for one that a body brought along."""
+    """The route as metrics name it: ``other`` for a route that a body brought along."""
     returns_home: Final[bool]
-    """Whether the first candidate is where the session came from, tried again."""
-    pinned_model: Final[str | None]
-    """The model under which the session's pin stands; None for a call without one."""
-    claimed_generation: Final[int]
-    """The generation of the pin that this very call made; 0 where it made none."""
+    """Whether the first candidate is the session's home, which is tried again."""
+    session: Final[Session | None]
+    """The session whose pin decided the call; None for a call that was decided without a pin."""
+    binding: Final[Binding | None]
+    """The pin that decided the call, or that the call made; None exactly where ``session`` is."""
+    is_claimed: Final[bool]
+    """Whether this very call made the pin."""
     affinity_s: Final[float]
-    """Spent waiting for the affinity store."""
+    """Seconds that the call waited for the affinity store."""
 
     def __init__(
         self,
@@ -176,8 +183,9 @@ class Decision:
         router_s: float = 0.0,
         metric_route: str = "none",
         returns_home: bool = False,
-        pinned_model: str | None = None,
-        claimed_generation: int = 0,
+        session: Session | None = None,
+        binding: Binding | None = None,
+        is_claimed: bool = False,
         affinity_s: float = 0.0,
     ) -> None:
         self.source = source
@@ -186,8 +194,9 @@ class Decision:
         self.router_s = router_s
         self.metric_route = metric_route
         self.returns_home = returns_home
-        self.pinned_model = pinned_model
-        self.claimed_generation = claimed_generation
+        self.session = session
+        self.binding = binding
+        self.is_claimed = is_claimed
         self.affinity_s = affinity_s
 
 

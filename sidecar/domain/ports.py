@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from sidecar.domain.call import RawHeaders
+
+
+class StoreSnapshot(msgspec.Struct, frozen=True):
+    """A shared affinity store at the moment of a scrape."""
+
+    near_entries: int
+    shadow_entries: int
+    is_up: bool
+    is_tracking: bool
 
 
 class Reply(Protocol):

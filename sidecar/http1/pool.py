@@ -93,8 +93,8 @@ class IdleConnections:
 
 
 class Pool:
-    """As many connections as there are exchanges in flight; the idle ones are used again, the last
-    one first.
+    """Holds as many connections as there are exchanges in flight. Idle ones are used again, the
+    last one first.
 
     Args: ``keepalive_s`` is how long an idle connection is kept, which should be less than the
         upstream keeps it. ``write`` sends a whole request, at once where none is given.

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from sidecar.affinity.store import AffinityStore, Pin, StoreUnreachable
+from sidecar.affinity.store import Pin, PinBrowser, StoreUnreachable
 
 LIST_PATH: Final = "/affinity/"
 SESSION_PATH: Final = "/affinity/session"
@@ -40,8 +40,8 @@ def pin_facts(pin: Pin) -> dict[str, Any]:
 class PinPages:
     """Shows pins, and drops those of a session where the config lets it."""
 
-    def __init__(self, store: AffinityStore, *, may_change: bool) -> None:
-        self._store = store
+    def __init__(self, pins: PinBrowser, *, may_change: bool) -> None:
+        self._pins = pins
         self._may_change = may_change
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
@@ -64,7 +64,7 @@ class PinPages:
             return _refusal(400, f"limit must be 1 to {_PAGE_AT_MOST}")
         if cursor is not None and not (_is_count(cursor) and int(cursor) <= _CURSOR_AT_MOST):
             return _refusal(400, "cursor must be one that an earlier page gave")
-        page = await self._store.page(query.get("tenant"), cursor, int(limit))
+        page = await self._pins.page(query.get("tenant"), cursor, int(limit))
         return _json(200, {"pins": [pin_facts(pin) for pin in page.pins], "cursor": page.cursor})
 
     async def _session(self, request: web.BaseRequest) -> web.Response:
@@ -75,11 +75,11 @@ class PinPages:
             return _refusal(405, "GET and DELETE only", "GET, HEAD, DELETE")
         if request.method == "DELETE" and not self._may_change:
             return _refusal(403, "the config does not allow changes here: admin.mutations is false")
-        pins = await self._store.of_session(tenant, session_id)
+        pins = await self._pins.of_session(tenant, session_id)
         if not pins:
             return _json(404, {"error": "no pin of this session", "pins": []})
         if request.method == "DELETE":
-            return _json(200, {"deleted": await self._store.drop([pin.key for pin in pins])})
+            return _json(200, {"deleted": await self._pins.drop(tenant, session_id)})
         return _json(200, {"pins": [pin_facts(pin) for pin in pins]})
 
 

@@ -1,7 +1,6 @@
-"""What the router model answered: the route that it named, or why there is none. Pure, and never
-raises: whatever a model says is an answer.
+"""Reads what the router model said: the route that it named, or why there is none.
 
-Source of the rules: routing.md, "Answers".
+Pure, and never raises: any text of a model has a verdict.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ import msgspec
 from sidecar.domain.vocabulary import RouterOutcome
 
 NO_ROUTE: Final = "other"
-"""What the router model answers where nothing fits; no route may have this name."""
+"""What the router model says where no route fits; no route may have this name."""
 
 _READ_AT_MOST: Final = 16 * 1024
-"""Characters of an answer that are looked at, from its end. 64 tokens are less than 1,000;
-reasoning aloud is more.
+"""Characters of a text that are read, from its end. 64 tokens have less than 1,000; a model that
+reasons aloud writes more.
 """
 _OBJECTS_AT_MOST: Final = 64
-"""Braces in prose that are tried as the start of an object."""
+"""Braces in prose that are tried as the start of a JSON object."""
 
 _FENCE: Final = re.compile(r"```[a-zA-Z0-9]*+\s*+(.*?)```", re.DOTALL)
 _QUOTES: Final = "'\"`\u2018\u2019\u201c\u201d"
 _LOOSE_ROUTE: Final = re.compile(rf"\{{\s*+[{_QUOTES}]?+route[{_QUOTES}]?+\s*+:\s*+([^{{}}]*+)\}}")
-"""A ``route`` member in any quotes, or none. Quotes inside the value are left to it: names can have
+"""A ``route`` member in any quotes, or none. Quotes inside the value are kept, since names can have
 apostrophes.
 """
 _LOOSE_NULL: Final = frozenset(("", "null", "None", NO_ROUTE))
@@ -36,13 +35,21 @@ _LOOSE_NULL: Final = frozenset(("", "null", "None", NO_ROUTE))
 _decoder: Final = json.JSONDecoder(strict=False)
 
 
-class RouterAnswer(msgspec.Struct, frozen=True):
-    """An answer, understood. ``route_name`` is set exactly where ``kind`` is MATCHED, and is a
-    known name.
-    """
+class RouterVerdict(msgspec.Struct, frozen=True):
+    """What the router model's help came to for one call."""
 
-    kind: RouterOutcome
+    outcome: RouterOutcome
     route_name: str | None = None
+    """The name of a known route; set exactly where ``outcome`` is MATCHED."""
+    text: str | None = None
+    """What the model said; None where it said nothing."""
+    waited_s: float = 0.0
+    """Seconds that the call waited for the model."""
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the model's opinion is not known, so that the call is served without it."""
+        return self.outcome not in _OPINIONS
 
 
 class _ChatMessage(msgspec.Struct):
@@ -57,32 +64,25 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice]
 
 
-_OTHER: Final = RouterAnswer(RouterOutcome.OTHER)
-_UNKNOWN: Final = RouterAnswer(RouterOutcome.UNKNOWN_ROUTE)
-_UNREADABLE: Final = RouterAnswer(RouterOutcome.UNREADABLE)
+_Chosen = tuple[RouterOutcome, str | None]
+"""The outcome, and the route's name where it is MATCHED."""
+_OPINIONS: Final = (RouterOutcome.MATCHED, RouterOutcome.OTHER, RouterOutcome.UNKNOWN_ROUTE)
 _completion_decoder: Final = msgspec.json.Decoder(_Completion)
 
 
-def read_completion(body: bytes, known: Collection[str]) -> RouterAnswer:
-    """Read a chat completion: the first choice's text, then as `read_answer`. What is none is
-    unreadable.
-    """
-    text = completion_text(body)
-    return _UNREADABLE if text is None else read_answer(text, known)
-
-
-def completion_text(body: bytes) -> str | None:
-    """``choices[0].message.content`` of a chat completion; None where the body is no completion or
-    says nothing.
+def read_completion(body: bytes, known: Collection[str]) -> RouterVerdict:
+    """Read a chat completion's first choice as `read_answer` does. A body that is no completion,
+    or has no text, is UNREADABLE.
     """
     try:
         choices = _completion_decoder.decode(body).choices
     except (ValueError, RecursionError):
-        return None
-    return choices[0].message.content if choices else None
+        choices = []
+    text = choices[0].message.content if choices else None
+    return RouterVerdict(RouterOutcome.UNREADABLE) if text is None else read_answer(text, known)
 
 
-def read_answer(text: str, known: Collection[str]) -> RouterAnswer:
+def read_answer(text: str, known: Collection[str]) -> RouterVerdict:
     """Read the router model's text.
 
     Accepted, in this order: a JSON object; one inside a code fence; one after or between text, the
@@ -92,15 +92,17 @@ def read_answer(text: str, known: Collection[str]) -> RouterAnswer:
 
     Args: ``known`` are the names of the routes that the model could choose from.
     """
-    text = text[-_READ_AT_MOST:].strip()
-    found = _as_object(text)
+    end = text[-_READ_AT_MOST:].strip()
+    found = _as_object(end)
     if found is None:
-        found = next((inner for inner in map(_as_object, _fenced(text)) if inner is not None), None)
+        found = next((inner for inner in map(_as_object, _fenced(end)) if inner is not None), None)
     if found is None:
-        found = _last_with_route(_objects(text))
+        found = _last_with_route(_objects(end))
     if found is None:
-        return _read_loosely(text, known)
-    return _chosen(found.get("route"), known)
+        outcome, route_name = _read_loosely(end, known)
+    else:
+        outcome, route_name = _chosen(found.get("route"), known)
+    return RouterVerdict(outcome, route_name, text)
 
 
 def _as_object(text: str) -> dict[str, object] | None:
@@ -141,23 +143,26 @@ def _last_with_route(objects: Iterator[dict[str, object]]) -> dict[str, object] 
     return best
 
 
-def _chosen(route: object, known: Collection[str]) -> RouterAnswer:
+def _chosen(route: object, known: Collection[str]) -> _Chosen:
     given = route if isinstance(route, list) else [route]
     names = [name or "" for name in given if isinstance(name, str) or name is None]
     if len(names) < len(given):
-        return _UNREADABLE
+        return RouterOutcome.UNREADABLE, None
     # A name that is known as it is goes before one that is known without the blanks around it.
-    matched = next((name for name in (*names, *map(str.strip, names)) if name in known), None)
-    if matched is not None:
-        return RouterAnswer(RouterOutcome.MATCHED, matched)
-    return _UNKNOWN if any(name.strip() not in ("", NO_ROUTE) for name in names) else _OTHER
+    for name in (*names, *map(str.strip, names)):
+        if name in known:
+            return RouterOutcome.MATCHED, name
+    for name in names:
+        if name.strip() not in ("", NO_ROUTE):
+            return RouterOutcome.UNKNOWN_ROUTE, None
+    return RouterOutcome.OTHER, None
 
 
-def _read_loosely(text: str, known: Collection[str]) -> RouterAnswer:
+def _read_loosely(text: str, known: Collection[str]) -> _Chosen:
     """Read an object whose quotes are wrong: single, typographic, escaped or missing."""
     matches = _LOOSE_ROUTE.findall(text.replace('\\"', '"').replace("\\'", "'"))
     if not matches:
-        return _UNREADABLE
+        return RouterOutcome.UNREADABLE, None
     value = matches[-1].strip().rstrip(",").strip()
     is_list = value.startswith("[") and value.endswith("]")
     names = value[1:-1].split(",") if is_list else [value]

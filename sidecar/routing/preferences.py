@@ -1,25 +1,25 @@
-"""Routing preferences: the configured ones, and those that a request's body brings for one call.
-Pure.
-
-Source of the rules: routing.md, "Preferences"; the error rows of contract.md.
+"""Routing preferences: the configured ones, those that a request's body brings for one call, and
+the order in which a route's candidates are tried. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from sidecar.config.schema_routing import RoutingPreference
-from sidecar.domain.call import DialectName
-from sidecar.domain.decision import Candidate, Route
+from sidecar.domain.call import Call, DialectName
+from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
 from sidecar.routing.answer import NO_ROUTE
+from sidecar.routing.rank import Expected, Ranked, RankInputs, rank
 
 FindEntries = Callable[[str], Sequence[Candidate]]
-"""From a model's name (model, entry, alias, bare id) to all its entries, of any dialect; empty if
-it is unknown.
+"""Returns all entries of a model, of any dialect, by its name (model, entry, alias or bare id);
+none for an unknown name.
 """
 
 _FIELD: Final = "routing_preferences"
@@ -28,6 +28,83 @@ _MAX_BYTES: Final = 256 * 1024
 _MAX_NAME_CHARACTERS: Final = 128
 """Of an inline route's name, which comes back in a response header."""
 _PREFERENCES: Final = ("cheapest", "fastest", "none")
+
+
+class RankSources(msgspec.Struct, frozen=True):
+    """Where the numbers for ranking come from; asked for each decision."""
+
+    prices: Callable[[], Mapping[str, Price]]
+    latencies_s: Callable[[], Mapping[str, float]]
+    expected: Callable[[Candidate, float], tuple[float, int]]
+    """This sidecar's own averages at a time: a candidate's seconds to first byte, and from how many
+    samples.
+    """
+
+
+class Routes:
+    """The routes of a config, as calls use them.
+
+    Args: ``is_routed`` is whether there is a router model to choose among them; ``roll`` is uniform
+        in [0, 1) and decides when an unmeasured model is explored.
+    """
+
+    def __init__(
+        self,
+        configured: tuple[Route, ...],
+        find_entries: FindEntries,
+        sources: RankSources,
+        *,
+        is_routed: bool,
+        roll: Callable[[], float] = random.random,
+    ) -> None:
+        self.configured = configured
+        self.in_effect = configured if is_routed else ()
+        """The configured routes; none without a router model."""
+        self._find_entries = find_entries
+        self._sources = sources
+        self._is_routed = is_routed
+        self._roll = roll
+
+    def of_call(self, call: Call) -> tuple[Route, ...]:
+        """Return the body's own list if there is one, else the configured routes; none without a
+        router model.
+
+        Raises: InvalidRoutingPreferences.
+        """
+        raw = call.facts.routing_preferences
+        if raw is None:
+            return self.in_effect
+        inline = inline_routes(raw, self._find_entries)
+        return self.in_effect if inline is None or not self._is_routed else inline
+
+    def are_configured(self, routes: tuple[Route, ...]) -> bool:
+        """Return whether these are the config's routes; names of others are no metric labels."""
+        return routes is self.configured
+
+    def ranked(self, route: Route, dialect: DialectName, now_s: float) -> Ranked:
+        """Return a route's candidates that speak the dialect, in the order in which they are tried.
+
+        Raises: DialectNotServed.
+        """
+        sources = self._sources
+
+        def expected(candidate: Candidate) -> tuple[float, int]:
+            return sources.expected(candidate, now_s)
+
+        numbers: Expected = expected
+        inputs = RankInputs(sources.prices(), sources.latencies_s(), numbers)
+        return rank(usable_candidates(route, dialect), route.prefer, inputs, self._roll())
+
+    def followers(
+        self, route_name: str, dialect: DialectName, now_s: float
+    ) -> tuple[Candidate, ...]:
+        """Return the candidates of a configured route that speak the dialect, in rank order; none
+        for a name that no configured route has.
+        """
+        named = next((route for route in self.configured if route.name == route_name), None)
+        if named is None or not any(dialect in each.dialects for each in named.candidates):
+            return ()
+        return self.ranked(named, dialect, now_s).candidates
 
 
 class _Policy(msgspec.Struct):

@@ -1,149 +1,166 @@
-"""Asks the router model, so that no call ever fails or waits long because of it.
-
-Source of the rules: routing.md, "What the router model sees" and "Answers".
+"""Asks the router model which route a call belongs to, so that no call ever fails or waits long
+because of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
+from operator import attrgetter
 from typing import Final
 
 import msgspec
 
+from sidecar.dialects.conversation import prompt_facts
 from sidecar.domain.call import Call
+from sidecar.domain.decision import Route
 from sidecar.domain.errors import UpstreamError, UpstreamTimeout
 from sidecar.domain.vocabulary import RouterOutcome
-from sidecar.routing.answer import completion_text, read_completion
-from sidecar.routing.prompt import router_request_body
+from sidecar.routing.answer import RouterVerdict, read_completion
+from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
 from sidecar.runtime.breaker import Breaker, BreakerPolicy
-from sidecar.runtime.lifecycle import Tasks
+from sidecar.runtime.single_flight import SingleFlight
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
-"""POST a chat completion body to the router model, in the name of a call whose ids go along; status
-and body of its answer. Raises UpstreamError; bounds nothing but the answer's size."""
+"""POSTs a chat completion body to the router model in the name of a call, whose ids go along;
+returns status and body of the response. Raises: UpstreamError. Limits the response's size, not its
+time.
+"""
 
 CONCURRENT: Final = 64
-"""Questions to the router model at a time, identical ones counted once."""
+"""Questions to the router model at a time; identical ones count once."""
 BREAKER: Final = BreakerPolicy(failures_in_a_row=5, probe_s=1.0)
-"""No answer is a failure, and so is one that comes too late or cannot be read: calls should not
-wait for a model that babbles."""
+"""No reply is a failure, and so is one that comes too late or cannot be read: calls should not wait
+for a model that babbles."""
+
+_BREAKER_OPEN: Final = RouterVerdict(RouterOutcome.BREAKER_OPEN)
+_BUSY: Final = RouterVerdict(RouterOutcome.BUSY)
+_TIMEOUT: Final = RouterVerdict(RouterOutcome.TIMEOUT)
+_HTTP_ERROR: Final = RouterVerdict(RouterOutcome.HTTP_ERROR)
+
+_NAME_OF: Final = attrgetter("name")
 
 _log: Final = logging.getLogger("sidecar.router")
 
 
-class RouterVerdict(msgspec.Struct, frozen=True):
-    """What asking the router model came to."""
+class RouterPolicy(msgspec.Struct, frozen=True):
+    """How the router model is asked."""
 
-    outcome: RouterOutcome
-    route_name: str | None = None
-    text: str | None = None
-    """What the router model said; None where it said nothing."""
-    waited_s: float = 0.0
-    """How long the call waited for the router model, from its own point of view."""
-
-    @property
-    def is_fallback(self) -> bool:
-        """Whether the router model's opinion is not known."""
-        return self.outcome not in (
-            RouterOutcome.MATCHED,
-            RouterOutcome.OTHER,
-            RouterOutcome.UNKNOWN_ROUTE,
-        )
+    model: str
+    """The bare id that its provider knows."""
+    deadline_s: float
+    context_tokens: int
+    """Budget of a prompt; one token is 4 bytes."""
+    template: str | None = None
+    """Wording of the prompt; None: the built-in one."""
 
 
-class Router:
-    """The router model, as calls meet it."""
+class RouteClassifier:
+    """Finds a call's route with the router model's help. Identical questions share one request."""
 
     def __init__(
-        self, ask: Ask, router_model: str, deadline_s: float, monotonic_s: Callable[[], float]
+        self,
+        ask: Ask,
+        configured: tuple[Route, ...],
+        policy: RouterPolicy,
+        monotonic_s: Callable[[], float],
     ) -> None:
-        """Args: ``router_model`` is the bare id that its provider knows."""
-        self.breaker = Breaker(BREAKER)
         self._ask = ask
-        self._model = router_model
-        self._deadline_s = deadline_s
+        self._policy = policy
         self._monotonic_s = monotonic_s
-        self._tasks = Tasks()
-        self._flights: dict[str, asyncio.Task[tuple[RouterOutcome | None, bytes]]] = {}
+        self._configured = configured
+        self._form = self._form_of(configured)
+        """Made once for the configured routes, which nearly all calls use."""
+        self._breaker = Breaker(BREAKER)
+        self._flights: SingleFlight[tuple[str, ...], RouterVerdict] = SingleFlight(
+            "ask router model"
+        )
 
-    async def choose(
-        self, prompt: str, known: Collection[str], call: Call, waited_s: float = 0.0
-    ) -> RouterVerdict:
-        """Ask which of the ``known`` routes a prompt belongs to. Waits ``router_timeout_ms`` at
-        most, less ``waited_s`` that it has waited for another one's question.
-
-        Identical prompts share one question; a caller that goes away does not end it for the
-        others. While the breaker is open nobody waits: what is due as a probe runs in the
-        background.
+    def may_ask(self, now_s: float) -> bool:
+        """Return whether the router model would be asked now: its breaker is closed, or a probe is
+        due.
         """
-        flight = self._flights.get(prompt)
+        return not self._breaker.is_shut(now_s)
+
+    async def classify(
+        self, call: Call, routes: tuple[Route, ...], waited_s: float = 0.0
+    ) -> RouterVerdict:
+        """Ask which of the routes a call belongs to.
+
+        Waits for ``policy.deadline_s`` at most, less ``waited_s`` that the call has waited before,
+        and no longer than its app will. While the breaker is open no call waits: a probe that is
+        due runs in the background. A caller that goes away does not end the question for others.
+
+        Raises: nothing; what went wrong is the verdict's outcome.
+        """
         began_s = self._monotonic_s()
+        is_open = self._breaker.is_open
+        if is_open and self._breaker.is_shut(began_s):
+            return _BREAKER_OPEN  # the prompt need not be written
+        prompt, known = self.prompt_of(call, routes), tuple(map(_NAME_OF, routes))
+        question = (prompt, *known)
+        flight = self._flights.get(question)
         if flight is None:
-            if self.breaker.is_open and not self.breaker.may_probe(began_s):
-                return RouterVerdict(RouterOutcome.BREAKER_OPEN)
+            if is_open and not self._breaker.may_probe(began_s):
+                return _BREAKER_OPEN
             if len(self._flights) >= CONCURRENT:
-                return RouterVerdict(RouterOutcome.BUSY)
-            flight = self._flights[prompt] = self._tasks.spawn(
-                self._fly(prompt, known, call), name="ask router model"
-            )
-        if self.breaker.is_open:
-            return RouterVerdict(RouterOutcome.BREAKER_OPEN)
-        outcome, body = await self._landed(flight, self._left_s(call, began_s, waited_s))
+                return _BUSY
+            flight = self._flights.start(question, self._question(prompt, known, call))
+        if is_open:
+            return _BREAKER_OPEN
+        verdict = await self._landed(flight, self._left_s(call, began_s, waited_s))
         waited_s += self._monotonic_s() - began_s
-        if outcome is not None:
-            return RouterVerdict(outcome, waited_s=waited_s)
-        answer = read_completion(body, known)
-        return RouterVerdict(answer.kind, answer.route_name, completion_text(body), waited_s)
+        return msgspec.structs.replace(verdict, waited_s=waited_s)
+
+    def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
+        """Return what the router model is shown of a call."""
+        form = self._form if routes is self._configured else self._form_of(routes)
+        return build_prompt(form, prompt_facts(call.dialect, call.body).turns)
 
     async def aclose(self) -> None:
-        """Give questions up."""
-        await self._tasks.aclose()
+        """Give up the questions that are under way."""
+        await self._flights.aclose()
 
     def _left_s(self, call: Call, now_s: float, waited_s: float) -> float:
-        """How long the call may wait: never longer than its app will."""
-        left_s = self._deadline_s - waited_s
+        """Return how long the call may wait from now on, in seconds."""
+        left_s = self._policy.deadline_s - waited_s
         if call.client_timeout_s is not None:
             left_s = min(left_s, call.admitted_s + call.client_timeout_s - now_s)
         return max(0.0, left_s)
 
-    async def _landed(
-        self, flight: asyncio.Task[tuple[RouterOutcome | None, bytes]], left_s: float
-    ) -> tuple[RouterOutcome | None, bytes]:
-        """What the flight came to, or a timeout: a flight ends by its own deadline, a call's may be
+    async def _landed(self, flight: asyncio.Future[RouterVerdict], left_s: float) -> RouterVerdict:
+        """Wait for a question that ends by its own deadline, or for the call's own one if that is
         nearer.
         """
-        if left_s >= self._deadline_s:
+        if left_s >= self._policy.deadline_s:
             return await asyncio.shield(flight)
         try:
             async with asyncio.timeout(left_s):
                 return await asyncio.shield(flight)
         except TimeoutError:
-            return RouterOutcome.TIMEOUT, b""
+            return _TIMEOUT
 
-    async def _fly(
-        self, prompt: str, known: Collection[str], call: Call
-    ) -> tuple[RouterOutcome | None, bytes]:
-        """The failure or None, and the answer's body. Never raises: several calls may be
+    async def _question(self, prompt: str, known: tuple[str, ...], call: Call) -> RouterVerdict:
+        """Ask, read the response and tell the breaker. Never raises: several calls may be
         waiting.
         """
-        outcome: RouterOutcome | None = RouterOutcome.HTTP_ERROR
-        body = b""
+        verdict = _HTTP_ERROR
         try:
-            async with asyncio.timeout(self._deadline_s):
-                status, body = await self._ask(router_request_body(self._model, prompt), call)
-            outcome = None if 200 <= status < 300 else RouterOutcome.HTTP_ERROR
+            async with asyncio.timeout(self._policy.deadline_s):
+                body = router_request_body(self._policy.model, prompt)
+                status, response = await self._ask(body, call)
+            if 200 <= status < 300:
+                verdict = read_completion(response, known)
         except (TimeoutError, UpstreamTimeout):
-            outcome = RouterOutcome.TIMEOUT
+            verdict = _TIMEOUT
         except UpstreamError:
-            outcome = RouterOutcome.HTTP_ERROR
+            verdict = _HTTP_ERROR
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
-        finally:
-            del self._flights[prompt]
-        has_failed = (
-            outcome is not None or read_completion(body, known).kind is RouterOutcome.UNREADABLE
-        )
-        (self.breaker.failed if has_failed else self.breaker.served)(self._monotonic_s())
-        return outcome, body
+        told = self._breaker.failed if verdict.is_fallback else self._breaker.served
+        told(self._monotonic_s())
+        return verdict
+
+    def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:
+        return prompt_form(routes, self._policy.context_tokens, self._policy.template)

@@ -1,4 +1,4 @@
-"""A dict that stays small: for memories whose keys other people choose."""
+"""A dict that stays small, for caches whose keys come from outside the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When something that keeps failing is left alone for a while. Pure; time is passed in."""
+"""When to leave something alone that keeps failing. Pure; time is passed in."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody should wait for the operation."""
+        """Whether callers should do without the operation."""
         policy = self._policy
-        is_failing = self._window.has_failed(policy.share)
+        is_failing = self._window.failures > 0 and self._window.has_failed(policy.share)
         if is_failing and self._failures_in_a_row + 1 >= policy.failures_in_a_row:
             return True
         if not policy.of_last or len(self._last) < policy.of_last - 1:
@@ -84,10 +84,10 @@ class Breaker:
         if not window.operations:
             window.began_s = now_s
         elif now_s - window.began_s >= self._policy.window_s:
-            has_failed = window.has_failed(self._policy.share)
+            has_failed = window.failures > 0 and window.has_failed(self._policy.share)
             self._failures_in_a_row = self._failures_in_a_row + 1 if has_failed else 0
             self._last.append(has_failed)
-            window = self._window = _Window(now_s)
+            window.began_s, window.operations, window.failures = now_s, 0, 0
         window.operations += 1
         window.failures += is_failure
 
@@ -103,4 +103,4 @@ class _Window:
         self.failures = 0
 
     def has_failed(self, share: float) -> bool:
-        return self.failures > 0 and self.failures >= self.operations * share
+        return self.failures >= self.operations * share

@@ -1,7 +1,7 @@
-"""One piece of work per key at a time, shared by everybody who asks for its result meanwhile.
+"""One piece of work per key at a time, shared by all callers that ask for its result meanwhile.
 
-Named for Go's `singleflight`. Unlike there, a caller that goes away ends the work for nobody: the
-work is a task of its own, and callers wait for it behind a shield.
+Named for Go's `singleflight`. The work is a task of its own, and callers wait for it behind a
+shield: a caller that is cancelled, the first one too, leaves it running for the others.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class SingleFlight(Generic[Key, Result]):
     ) -> asyncio.Future[Result]:
         """Begin a flight; none may be under way for its key. A coroutine becomes a task.
 
-        An exception goes to every caller that waits. It is not logged: where nobody waits any more,
-        nobody misses it.
+        An exception goes to every caller that waits. It is not logged, so that of a flight whose
+        callers have all left is lost.
         """
         assert self.get(key) is None, "a flight is under way already"
         flight: asyncio.Future[Result]
@@ -52,7 +52,7 @@ class SingleFlight(Generic[Key, Result]):
             if self._flights.get(key) is landed:
                 del self._flights[key]
             if not landed.cancelled():
-                landed.exception()  # marks it as seen: asyncio logs exceptions that nobody reads
+                landed.exception()  # read here, since asyncio logs an exception that is never read
 
         flight.add_done_callback(land)
         return flight

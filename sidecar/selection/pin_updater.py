@@ -1,35 +1,25 @@
-"""What becomes of a session's pin once its call has, or has not, been served.
-
-Source of the rules: affinity.md, "When a pin is written, moved, dropped"; contract.md, "What a
-failure means".
-"""
+"""What becomes of a session's pin once its call has been served, or has not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sidecar.affinity.policy import moved, not_home
-from sidecar.affinity.session import session_of
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision
-from sidecar.domain.ids import Session
-from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.upstream.attempts import FailedAttempt
 from sidecar.upstream.failure import PinEffect
 
 
 class PinUpdater:
-    """Moves and drops pins in tasks of its own: no call waits for it, and none that ends cancels
-    it.
+    """Moves and drops pins in tasks of its own: no call waits for that, and a cancelled call does
+    not stop it.
     """
 
-    def __init__(
-        self, models: ModelTable, store: AffinityStore, clock: Clock, tasks: Tasks
-    ) -> None:
-        self._models = models
+    def __init__(self, store: AffinityStore, clock: Clock, tasks: Tasks) -> None:
         self._store = store
         self._clock = clock
         self._tasks = tasks
@@ -37,68 +27,67 @@ class PinUpdater:
     def served(
         self, call: Call, decision: Decision, served_by: Candidate, failed: Sequence[FailedAttempt]
     ) -> None:
-        """Another candidate than the first one has answered: the session follows, on all pods. Not
-        for a count of tokens: its limits are its own, and some providers do not serve it at all.
+        """Move the pin to the candidate that served the call in the place of the first one, so that
+        the session follows on all pods.
+
+        A count of tokens moves nothing: it has limits of its own, and some providers lack it.
         """
-        if decision.pinned_model is not None and call.endpoint.operation is Operation.GENERATE:
-            work = self._follow(call, decision, served_by.model_name, failed)
+        session, seen = decision.session, decision.binding
+        if session is None or seen is None or call.endpoint.operation is not Operation.GENERATE:
+            return
+        standing = self._store.get_nowait(session) or seen
+        pin = next_pin(decision, standing, served_by.model_name, failed, self._clock.unix_s())
+        if pin is not None:
+            work = self._store.replace(session, standing, pin)
             self._tasks.spawn(work, name="follow the session")
 
-    def unserved(self, call: Call, decision: Decision, failed: Sequence[FailedAttempt]) -> None:
-        """No candidate has served: the pin is dropped if this call made it and a failure says
-        so.
+    def unserved(self, decision: Decision, failed: Sequence[FailedAttempt]) -> None:
+        """Drop the pin of a call that no candidate has served, if the call made it and a failure
+        says something about the model.
         """
-        if decision.claimed_generation and any(
-            each.failure.pin is not PinEffect.UNTOUCHED for each in failed
-        ):
-            self._tasks.spawn(self._release(call, decision), name="release the pin")
+        if any(each.failure.pin is not PinEffect.UNTOUCHED for each in failed):
+            self.unreached(decision)
 
-    def unanswered(self, call: Call, decision: Decision) -> None:
-        """Nobody has answered at all: the pin is dropped if this call made it."""
-        if decision.claimed_generation:
-            self._tasks.spawn(self._release(call, decision), name="release the pin")
-
-    async def _follow(
-        self, call: Call, decision: Decision, served_by: str, failed: Sequence[FailedAttempt]
-    ) -> None:
-        session, binding = await self._standing(call, decision)
-        if session is None or binding is None:
+    def unreached(self, decision: Decision) -> None:
+        """Drop the pin of a call that no candidate has responded to, if the call made it."""
+        session, seen = decision.session, decision.binding
+        if session is None or seen is None or not decision.is_claimed:
             return
-        now_s = self._clock.unix_s()
-        if decision.returns_home and served_by == binding.model_name:
-            is_gone = _moves(failed, binding.home)
-            new = not_home(binding, is_gone=is_gone)
-        elif served_by == binding.model_name:
-            return  # another entry of the same model
-        else:
-            new = moved(binding, served_by, now_s, is_for_good=_moves(failed, binding.model_name))
-        await self._store.replace(session, binding, new)
-
-    async def _release(self, call: Call, decision: Decision) -> None:
-        session, binding = await self._standing(call, decision)
-        if (
-            session is not None
-            and binding is not None
-            and binding.generation == decision.claimed_generation
-        ):
-            await self._store.release(session, binding)
-
-    async def _standing(
-        self, call: Call, decision: Decision
-    ) -> tuple[Session | None, Binding | None]:
-        """The session's pin, if it still is the one that the call was decided by: else others were
-        quicker.
-        """
-        resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
-        session = session_of(call, resolved.model_name)
-        binding = None if session is None else await self._store.get(session)
-        if binding is None or binding.model_name != decision.pinned_model:
-            return session, None
-        return session, binding
+        standing = self._store.get_nowait(session) or seen
+        if is_same_pin(standing, seen):
+            self._tasks.spawn(self._store.release(session, standing), name="release the pin")
 
 
-def _moves(failed: Sequence[FailedAttempt], model_name: str | None) -> bool:
-    """Whether a failure says that the model is no place to come back to."""
+def next_pin(
+    decision: Decision,
+    standing: Binding,
+    served_by: str,
+    failed: Sequence[FailedAttempt],
+    now_unix_s: float,
+) -> Binding | None:
+    """Return the pin of a session whose call another candidate than the first one has served; None
+    where the pin stays as it is.
+
+    Args: ``standing`` is the pin that stands now; ``served_by`` the model that served the call.
+    """
+    seen = decision.binding
+    if seen is None or standing.model_name != seen.model_name:
+        return None  # another call has moved the pin meanwhile
+    if served_by != standing.model_name:
+        is_for_good = _says_gone(failed, standing.model_name)
+        return moved(standing, served_by, now_unix_s, is_for_good=is_for_good)
+    if decision.returns_home:
+        return not_home(standing, is_gone=_says_gone(failed, standing.home))
+    return None  # another entry of the same model
+
+
+def is_same_pin(standing: Binding, made: Binding) -> bool:
+    """Return whether the pin that stands is the one that a call made."""
+    return (standing.model_name, standing.generation) == (made.model_name, made.generation)
+
+
+def _says_gone(failed: Sequence[FailedAttempt], model_name: str | None) -> bool:
+    """Return whether a failure says that a model is no place to come back to."""
     return any(
         each.candidate.model_name == model_name and each.failure.pin is PinEffect.MOVES
         for each in failed

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from sidecar import __version__
 from sidecar.domain.events import Observer
+from sidecar.domain.ports import StoreSnapshot
 from sidecar.domain.vocabulary import ConnectionState
 from sidecar.telemetry.event_metrics import (
     AffinityMetrics,
@@ -22,15 +23,6 @@ from sidecar.telemetry.event_metrics import (
     RoutingMetrics,
     UpstreamMetrics,
 )
-
-
-class StoreSnapshot(msgspec.Struct, frozen=True):
-    """A shared affinity store at the moment of a scrape."""
-
-    near_entries: int
-    shadow_entries: int
-    is_up: bool
-    is_tracking: bool
 
 
 class ScrapeSnapshot(msgspec.Struct, frozen=True):

@@ -66,11 +66,14 @@ class BufferedReply:
         self.beginning += b"".join(pieces)
 
     def read_nowait(self) -> bytes | None:
-        """See `Reply.read_nowait`."""
+        """Return the whole body if all of it is here, else None."""
         return self.beginning if self.is_whole else None
 
     async def read(self) -> bytes:
-        """See `Reply.read`."""
+        """Return the next bytes of the body, those that were buffered first; ``b""`` at its end.
+
+        Raises: UpstreamError subclasses, where the buffering had to stop or the provider fails.
+        """
         if self.beginning:
             data, self.beginning = self.beginning, b""
             return data
@@ -81,6 +84,6 @@ class BufferedReply:
         return await self._reply.read()
 
     def abort(self) -> None:
-        """See `Reply.abort`."""
+        """Drop what is buffered, and the connection at once. Never raises."""
         self.beginning = b""
         self._reply.abort()

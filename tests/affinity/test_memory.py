@@ -83,13 +83,13 @@ async def test_pins_come_in_pages_by_tenant(store):
     """Each once; a tenant whose name begins like another's is another."""
     for tenant, name in (("a", "1"), ("a", "2"), ("ab", "3"), (None, "4")):
         await store.claim(make_session(name, tenant), Binding("m"))
-    first = await store.page(None, None, 2)
-    second = await store.page(None, first.cursor, 2)
+    first = await store.pins.page(None, None, 2)
+    second = await store.pins.page(None, first.cursor, 2)
 
     assert ["2", "3", "4"] == [pin.session_id for page in (first, second) for pin in page.pins]
     assert (None, ["2"]) == (
         second.cursor,
-        [pin.session_id for pin in (await store.page("a", None, 9)).pins],
+        [pin.session_id for pin in (await store.pins.page("a", None, 9)).pins],
     )
-    assert ["3"] == [pin.session_id for pin in await store.of_session("ab", "3")]
-    assert 1 == await store.drop([pin.key for pin in await store.of_session("ab", "3")])
+    assert ["3"] == [pin.session_id for pin in await store.pins.of_session("ab", "3")]
+    assert [1, 0] == [await store.pins.drop("ab", "3") for _ in range(2)]

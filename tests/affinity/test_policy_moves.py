@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from sidecar.affinity.policy import (
     HOME_UNTIL_S,
+    home_first,
     may_be_replaced,
     moved,
     not_home,
-    sent_home,
     tries_home,
 )
-from sidecar.domain.decision import Binding, Candidate, Decision, Source
+from sidecar.domain.decision import Binding, Candidate
 
 HOME, AWAY, THIRD = "openai/home", "openai/away", "openai/third"
 PIN = Binding(HOME, "code", HOME, generation=1, bound_at_unix_s=100.0)
@@ -107,18 +107,11 @@ def test_home_goes_first_and_stands_once():
     home, away, third = (
         Candidate("p", name, name, name, frozenset()) for name in (HOME, AWAY, THIRD)
     )
-    decision = Decision(Source.PINNED, (away, home, third), pinned_model=AWAY)
 
-    sent = sent_home(decision, (home,))
-
-    assert ((home, away, third), True, AWAY) == (
-        sent.candidates,
-        sent.returns_home,
-        sent.pinned_model,
-    )
+    assert (home, away, third) == home_first((away, home, third), (home,))
 
 
-def test_a_strange_pin_is_left_alone_for_a_rollout():
+def test_a_pin_to_an_unknown_model_is_left_alone_for_a_rollout():
     """Other pods may know its model; ten minutes later nobody does."""
     assert [False, False, True] == [may_be_replaced(PIN, now_s) for now_s in (100.0, 700.0, 700.5)]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.affinity.value import MAX_BYTES, as_written, decode, encode
+from sidecar.affinity.value import MAX_BYTES, as_written, decode, decode_leniently, encode
 from sidecar.domain.decision import Binding
 
 _names = st.text(
@@ -140,3 +141,34 @@ def test_a_pin_is_written_as_it_is(binding):
 def test_a_pin_that_others_would_read_in_another_way_is_not_written(binding, expected):
     """A lane that cannot be told would be read as all of them."""
     assert expected == as_written(binding)
+
+
+_fields: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "m", "", "a\nb", "x" * 600, 0, 3, -1, 1.0, 2.5, 1e13, True, False, [], {"a": 1}]
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"model_name": _fields, "route_name": _fields},
+        optional=dict.fromkeys(
+            (
+                "anchor_model",
+                "requested_model",
+                "generation",
+                "bound_at",
+                "home",
+                "away_since",
+                "failed_returns",
+                "provisional",
+                "unknown",
+            ),
+            _fields,
+        ),
+    )
+)
+def test_the_quick_way_to_read_reads_what_the_lenient_one_does(value):
+    """Our own values take the first, and whatever it refuses takes the second."""
+    raw = json.dumps(value).encode()
+
+    assert decode_leniently(raw) == decode(raw)

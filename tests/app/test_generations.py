@@ -234,7 +234,7 @@ async def test_an_app_that_does_not_listen_explains_and_has_no_ports(load):
         ports = app.ports
 
     assert (0, 0) == (ports.data, ports.admin)
-    assert ONE == explanation.decision.candidates[0].model_name
+    assert ONE == explanation.look.decision.candidates[0].model_name
     assert before == asyncio.all_tasks()
 
 

@@ -16,11 +16,8 @@ EXCEPTIONS = {
 """``path:function`` -> why it may have more than six parameters."""
 
 TO_BE_PARTED = {
-    "sidecar/selection/selector.py",
-    "sidecar/selection/explain.py:describe",
     "sidecar/telemetry/decisions.py:__init__",
     "sidecar/telemetry/metrics.py:__init__",
-    "sidecar/affinity/redis/queries.py",
 }
 """Grown by lines of 100 columns; each goes when its room is put in order."""
 

@@ -87,7 +87,7 @@ async def seen(server: RedisServer, trials: int) -> None:
                 if what == "replace":
                     await one.replace(key, pin, a_pin(generation=pin.generation + 1))
                 else:
-                    await one.drop([f"plano:affinity:acme:{what}-{number % 50}"])
+                    await one.pins.drop("acme", f"{what}-{number % 50}")
                 while other.get_nowait(key) == pin:
                     await asyncio.sleep(0)
                 took_s.append(time.perf_counter() - began_s)

@@ -83,7 +83,7 @@ class Chaos:
     async def heal(self) -> None:
         """Until every store asks Redis, and owes it nothing."""
         async with asyncio.timeout(30):
-            while any(not store.is_up or store.shadow_entries for store in self._stores):
+            while any(not store.is_up or store.snapshot().shadow_entries for store in self._stores):
                 await asyncio.sleep(0.05)
 
     async def compare(self) -> int:

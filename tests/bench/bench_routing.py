@@ -106,7 +106,7 @@ def pairs(form: PromptForm) -> tuple[list[float], int]:
         prepare(form, body)
         found = read_completion(answer, NAMES)
         micros.append((time.perf_counter() - start) * 1e6)
-        matched += found.kind is RouterOutcome.MATCHED and found.route_name == route
+        matched += found.outcome is RouterOutcome.MATCHED and found.route_name == route
     return micros, matched
 
 

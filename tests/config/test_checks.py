@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from sidecar.config.checks import check
+from sidecar.config.checks_routing import check_routing
+from sidecar.config.report import Report
+from sidecar.config.schema import Config
+from sidecar.config.schema_providers import ModelProvider
+from sidecar.config.schema_routing import Routing, RoutingPreference
 from sidecar.wire.header_names import _NEVER_PROPAGATED
 from tests.config.loading import ONE_PROVIDER, load, problems, warnings
 
@@ -21,6 +27,28 @@ def preference(**values: str) -> str:
         + ", ".join(f"{key}: {value}" for key, value in given.items())
         + "}]\n"
     )
+
+
+def test_a_config_of_defaults_contradicts_nothing():
+    """One entry is enough."""
+    report = Report("f")
+    check(Config(model_providers=(ModelProvider(model="openai/a"),)), report)
+
+    assert ([], []) == (report.problems, report.warnings)
+
+
+def test_contradictions_of_routing_are_all_reported():
+    """The template's and the preferences' in one go."""
+    report = Report("f")
+    config = Config(
+        model_providers=(ModelProvider(model="openai/a"),),
+        routing=Routing(prompt_template="no placeholder"),
+        routing_preferences=(RoutingPreference("other", "d", ("openai/a",)),),
+    )
+    check_routing(config, report)
+
+    assert 2 == len(report.problems)
+    assert 1 == len(report.warnings)
 
 
 @pytest.mark.parametrize(

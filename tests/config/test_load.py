@@ -58,8 +58,8 @@ propagate: [x-app-version]
 """
 
 
-def test_contract_example_loads():
-    """The contract's own example is a valid config, and its values arrive under names with
+def test_the_long_example_loads():
+    """An example with nearly every key is a valid config, and its values arrive under names with
     units.
     """
     config = load(CONTRACT, OPENAI_API_KEY="sk-1", ANTHROPIC="sk-2", REDIS="pw").config

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sidecar.config.migrate import migrate
+from sidecar.config.report import Report
 from sidecar.config.schema_routing import RoutingPreference, SelectionPolicy
+from sidecar.config.yaml_nodes import Mapping, read_document
 from tests.config.loading import ONE_PROVIDER, load, problems, warnings
 
 ROUTER = "overrides: {llm_routing_model: plano/R}\n"
@@ -24,6 +27,18 @@ model_providers:
   - {model: openai/c, access_key: k, routing_preferences: ~}
 """
 )
+
+
+def test_the_newest_spelling_is_left_alone():
+    """Every key where it was, without a word."""
+    text = "model_providers: [{model: openai/a}]\nlisteners: []"
+    root, report = read_document(text).root, Report("f")
+    assert isinstance(root, Mapping)
+
+    assert [(each.key, each.line) for each in root.entries] == [
+        (each.key, each.line) for each in migrate(root, report).entries
+    ]
+    assert ([], []) == (report.problems, report.warnings)
 
 
 def test_old_name_of_providers():

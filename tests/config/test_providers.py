@@ -64,7 +64,7 @@ def paths(entry: str) -> dict[str, str]:
     ],
 )
 def test_built_in_prefixes(prefix, url, chat, base_path):
-    """Every prefix of the contract with an address of its own is served there, over TLS."""
+    """Every family with an address of its own is served there, over TLS."""
     found = provider(f"model: {prefix}/m, access_key: k")
     assert (url, 443, chat, base_path) == (
         f"{found.server.scheme}://{found.server.http_host}",

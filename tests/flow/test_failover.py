@@ -164,7 +164,7 @@ async def test_a_model_that_refuses_fast_does_not_become_fastest():
     """A hundred refusals in a millisecond each are a hundred slow calls."""
     preferences = [{**ROUTE, "models": [MINI, GPT], "selection_policy": {"prefer": "fastest"}}]
     async with routed(routing_preferences=preferences) as sidecar:
-        sidecar.app.generation.classifier._roll = lambda: 1.0
+        sidecar.app.generation.routes._roll = lambda: 1.0
         sidecar.provider.script.always("429", model="gpt-4o-mini")
         sidecar.provider.script.always("slow delay=0.01", model="gpt-4o")
         replies = [await sidecar.ask(f"{TEXT} {number}", stream=True) for number in range(100)]

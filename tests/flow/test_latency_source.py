@@ -73,7 +73,7 @@ async def test_the_fastest_model_is_the_one_that_prometheus_says(tmp_path):
         "refresh_interval": 1,
     }  # fmt: skip
     async with routed(routing_preferences=preferences, model_metrics_sources=[source]) as sidecar:
-        sidecar.app.generation.classifier._roll = lambda: 1.0
+        sidecar.app.generation.routes._roll = lambda: 1.0
         before = await sidecar.ask("Make this long text short")
         sidecar.provider.script.always("slow delay=0.3", model="gpt-4o")
         for model in ("gpt-4o", "gpt-4o-mini"):

@@ -481,7 +481,7 @@ async def test_prices_order_a_route(prefer, expected):
         MINI: {"price": {"input": 0.15, "output": 0.6}},
     }
     async with routed(prices, routing_preferences=preferences) as sidecar:
-        sidecar.app.generation.classifier._roll = lambda: 1.0  # nothing is explored
+        sidecar.app.generation.routes._roll = lambda: 1.0  # nothing is explored
         reply = await sidecar.ask("Make this long text short")
 
     assert (200, "routed", "summaries", expected) == decision_of(reply)

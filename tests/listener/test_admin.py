@@ -15,7 +15,7 @@ from sidecar.runtime.lifecycle import Latch
 
 def an_admin(*, is_loopback: bool = True, latch: Latch | None = None, render=None) -> Admin:
     """An admin port's handler; its metrics say for which Accept header they are."""
-    pins = PinPages(MemoryStore(SystemClock(), ttl_s=60, max_entries=9), may_change=False)
+    pins = PinPages(MemoryStore(SystemClock(), ttl_s=60, max_entries=9).pins, may_change=False)
     return Admin(
         latch or Latch(),
         render or (lambda accept: (f"for {accept}".encode(), "text/x")),

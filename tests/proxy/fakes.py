@@ -129,11 +129,11 @@ class FakeRooms:
     def served(self, call: Call, decision: Decision, *facts: Any) -> None:
         self.pins.append(("served", facts))
 
-    def unserved(self, call: Call, decision: Decision, *facts: Any) -> None:
+    def unserved(self, decision: Decision, *facts: Any) -> None:
         self.pins.append(("unserved", facts))
 
-    def unanswered(self, call: Call, decision: Decision) -> None:
-        self.pins.append(("unanswered", ()))
+    def unreached(self, decision: Decision) -> None:
+        self.pins.append(("unreached", ()))
 
     # upstream.dispatch
     async def dispatch(self, call: Call, plan: Any) -> Dispatched:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import (
-    RouterAnswer,
-    completion_text,
+    RouterVerdict,
     read_answer,
     read_completion,
 )
@@ -58,7 +57,7 @@ OTHER, UNKNOWN, UNREADABLE = (
 )
 def test_a_named_route_is_found(text):
     """As it is, fenced, after text, with wrong quotes, as a string or in a list."""
-    assert RouterAnswer(RouterOutcome.MATCHED, "code") == read_answer(text, KNOWN)
+    assert RouterVerdict(RouterOutcome.MATCHED, "code", text) == read_answer(text, KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_an_apostrophe_in_a_name_survives(text):
     """Quotes are repaired around a name, never inside it, and not at all where nothing is
     broken.
     """
-    assert RouterAnswer(RouterOutcome.MATCHED, "author's note") == read_answer(text, KNOWN)
+    assert RouterVerdict(RouterOutcome.MATCHED, "author's note", text) == read_answer(text, KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_an_apostrophe_in_a_name_survives(text):
 )
 def test_without_a_known_route_the_reason_is_told(text, kind):
     """No route and nonsense are counted apart; neither is an error."""
-    assert RouterAnswer(kind) == read_answer(text, KNOWN)
+    assert RouterVerdict(kind, None, text) == read_answer(text, KNOWN)
 
 
 def completion(content: object) -> bytes:
@@ -121,8 +120,10 @@ def completion(content: object) -> bytes:
 
 def test_a_completion_is_read_to_its_route():
     """The first choice's text counts."""
-    assert RouterAnswer(RouterOutcome.MATCHED, "code") == read_completion(
-        completion('{"route": "code"}'), KNOWN
+    text = '{"route": "code"}'
+
+    assert RouterVerdict(RouterOutcome.MATCHED, "code", text) == read_completion(
+        completion(text), KNOWN
     )
 
 
@@ -151,7 +152,7 @@ def test_a_completion_is_read_to_its_route():
 )
 def test_what_is_no_completion_is_unreadable(body):
     """An error body, a gateway's page, hostile nesting: the call is served all the same."""
-    assert (None, RouterAnswer(UNREADABLE)) == (completion_text(body), read_completion(body, KNOWN))
+    assert RouterVerdict(UNREADABLE) == read_completion(body, KNOWN)
 
 
 @given(st.text(alphabet="{}[]\"'`:,\\ routecdnl\n") | st.text())
@@ -159,7 +160,7 @@ def test_any_text_is_an_answer(text):
     """Never an error, and never a route that is not known."""
     answer = read_answer(text, KNOWN)
 
-    assert (answer.kind is RouterOutcome.MATCHED) == (answer.route_name in KNOWN)
+    assert (answer.outcome is RouterOutcome.MATCHED) == (answer.route_name in KNOWN)
 
 
 @given(
@@ -169,12 +170,20 @@ def test_any_text_is_an_answer(text):
 )
 def test_any_name_is_found_as_it_is_written(name):
     """Whatever characters an operator puts into a route's name."""
-    assert RouterAnswer(RouterOutcome.MATCHED, name) == read_answer(
-        json.dumps({"route": name}), {name}
-    )
+    text = json.dumps({"route": name})
+
+    assert RouterVerdict(RouterOutcome.MATCHED, name, text) == read_answer(text, {name})
 
 
 @given(st.binary())
 def test_any_bytes_are_a_completion_or_none(body):
     """Never an error."""
-    assert isinstance(read_completion(body, KNOWN), RouterAnswer)
+    assert isinstance(read_completion(body, KNOWN), RouterVerdict)
+
+
+@pytest.mark.parametrize("outcome", RouterOutcome)
+def test_without_an_opinion_of_the_model_the_call_falls_back(outcome):
+    """A route, no route, and a route that does not exist are opinions; all else is none."""
+    opinions = (RouterOutcome.MATCHED, RouterOutcome.OTHER, RouterOutcome.UNKNOWN_ROUTE)
+
+    assert (outcome not in opinions) == RouterVerdict(outcome).is_fallback

@@ -10,19 +10,36 @@ from typing import Any
 import pytest
 
 from sidecar.domain.call import Call
+from sidecar.domain.decision import Route
 from sidecar.domain.errors import ConnectFailed, FirstByteTimeout, UpstreamMalformed
 from sidecar.domain.vocabulary import RouterOutcome
-from sidecar.routing.router import CONCURRENT, Router, RouterVerdict
+from sidecar.routing.answer import RouterVerdict
+from sidecar.routing.router import CONCURRENT, RouteClassifier, RouterPolicy
 from tests.support.values import FakeClock, a_call
 
-KNOWN = ("code", "talk")
+ROUTES = (Route("code", "writing code", ()), Route("talk", "small talk", ()))
 LONG_S = 60.0
+
+
+def a_question(text: str, **changes: Any) -> Call:
+    """A call whose prompt differs from others' by ``text``."""
+    return a_call(
+        body=json.dumps({"messages": [{"role": "user", "content": text}]}).encode(), **changes
+    )
+
+
+def failure(outcome: RouterOutcome, waited_s: float = 0.0) -> RouterVerdict:
+    return RouterVerdict(outcome, waited_s=waited_s)
 
 
 def completion(text: object) -> bytes:
     return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
 
 
+PROMPT = (
+    'routes {"name":"code","description":"writing code"}\n'
+    '{"name":"talk","description":"small talk"} talk [{"role":"user","content":"which?"}]'
+)
 MATCHED = completion('{"route": "code"}')
 
 
@@ -55,8 +72,9 @@ def ready(answer: tuple[int, bytes] | Exception = (200, MATCHED)) -> Model:
 
 def router(
     model: Model, deadline_s: float = LONG_S, clock: Callable[[], float] = lambda: 1000.0
-) -> Router:
-    return Router(model.ask, "m", deadline_s, clock)
+) -> RouteClassifier:
+    policy = RouterPolicy("m", deadline_s, 8192, "routes {routes} talk {conversation}")
+    return RouteClassifier(model.ask, ROUTES, policy, clock)
 
 
 def started(work: Coroutine[Any, Any, RouterVerdict]) -> asyncio.Task[RouterVerdict]:
@@ -70,16 +88,16 @@ async def turn_of_the_loop() -> None:
 
 
 async def test_a_question_is_one_short_user_message():
-    """As routing.md has it, and its answer is the caller's."""
+    """Nothing is streamed, and its answer is the caller's."""
     model = ready()
 
     assert RouterVerdict(RouterOutcome.MATCHED, "code", '{"route": "code"}') == await router(
         model
-    ).choose("which?", KNOWN, a_call())
+    ).classify(a_question("which?"), ROUTES)
     ((body, call),) = model.asked
     assert {
         "model": "m",
-        "messages": [{"role": "user", "content": "which?"}],
+        "messages": [{"role": "user", "content": PROMPT}],
         "temperature": 0.01,
         "max_tokens": 64,
         "stream": False,
@@ -108,7 +126,9 @@ async def test_after_five_failures_in_a_row_nobody_asks(case):
     answer, outcome = FAILURES[case]
     model = ready(answer)
     asker = router(model)
-    outcomes = [(await asker.choose(str(number), KNOWN, a_call())).outcome for number in range(8)]
+    outcomes = [
+        (await asker.classify(a_question(str(number)), ROUTES)).outcome for number in range(8)
+    ]
 
     assert [outcome] * 5 + ["breaker_open"] * 3 == outcomes
     assert 5 == len(model.asked)
@@ -120,11 +140,13 @@ async def test_any_answer_that_can_be_read_ends_a_row(text):
     model = ready((500, b""))
     asker = router(model)
     for number in range(4):
-        await asker.choose(f"a{number}", KNOWN, a_call())
+        await asker.classify(a_question(f"a{number}"), ROUTES)
     model.answer = (200, completion(text))
-    await asker.choose("b", KNOWN, a_call())
+    await asker.classify(a_question("b"), ROUTES)
     model.answer = (500, b"")
-    outcomes = {(await asker.choose(f"c{number}", KNOWN, a_call())).outcome for number in range(4)}
+    outcomes = {
+        (await asker.classify(a_question(f"c{number}"), ROUTES)).outcome for number in range(4)
+    }
 
     assert {"http_error"} == outcomes
 
@@ -135,14 +157,14 @@ async def test_while_it_is_open_one_probe_a_second_is_made_and_no_call_waits():
     model = ready((500, b""))
     asker = router(model, clock=clock.monotonic_s)
     for number in range(5):
-        await asker.choose(str(number), KNOWN, a_call())
+        await asker.classify(a_question(str(number)), ROUTES)
     model.may_answer.clear()
     model.answer = (200, MATCHED)
     counts = []
     for advance_s in (0.5, 0.4, 0.2, 0.5, 0.4, 0.2):
         clock.advance(advance_s)
-        assert RouterVerdict(RouterOutcome.BREAKER_OPEN) == await asker.choose(
-            f"at {clock.monotonic_s()}", KNOWN, a_call()
+        assert RouterVerdict(RouterOutcome.BREAKER_OPEN) == await asker.classify(
+            a_question(f"at {clock.monotonic_s()}"), ROUTES
         )
         await turn_of_the_loop()
         counts.append(len(model.asked) - 5)
@@ -150,14 +172,14 @@ async def test_while_it_is_open_one_probe_a_second_is_made_and_no_call_waits():
 
     model.may_answer.set()
     await turn_of_the_loop()
-    assert "matched" == (await asker.choose("again", KNOWN, a_call())).outcome
+    assert "matched" == (await asker.classify(a_question("again"), ROUTES)).outcome
 
 
 async def test_the_deadline_ends_a_question():
     """It counts from the moment the call begins to wait, and the question is given up with it."""
     model = Model()
 
-    assert "timeout" == (await router(model, 0.01).choose("p", KNOWN, a_call())).outcome
+    assert "timeout" == (await router(model, 0.01).classify(a_question("p"), ROUTES)).outcome
     assert 1 == model.cancelled
 
 
@@ -165,9 +187,9 @@ async def test_a_call_that_joins_late_waits_no_longer_than_the_question():
     """Who shares a flight shares its end: nobody begins a deadline of its own behind it."""
     model = Model()
     asker = router(model, 0.05)
-    first = started(asker.choose("p", KNOWN, a_call()))
+    first = started(asker.classify(a_question("p"), ROUTES))
     await turn_of_the_loop()
-    second = await asker.choose("p", KNOWN, a_call())
+    second = await asker.classify(a_question("p"), ROUTES)
 
     assert ("timeout", "timeout", 1) == ((await first).outcome, second.outcome, len(model.asked))
 
@@ -180,20 +202,20 @@ async def test_what_a_call_has_waited_already_counts():
     asker = router(model)
 
     assert ("timeout", LONG_S) == (
-        (late := await asker.choose("p", KNOWN, a_call(), LONG_S)).outcome,
+        (late := await asker.classify(a_question("p"), ROUTES, LONG_S)).outcome,
         late.waited_s,
     )
     model.may_answer.set()
-    assert "matched" == (await asker.choose("p", KNOWN, a_call())).outcome
+    assert "matched" == (await asker.classify(a_question("p"), ROUTES)).outcome
     assert 1 == len(model.asked)
 
 
 async def test_no_call_waits_longer_than_its_app():
     """`x-plano-timeout-ms` shortens this deadline too."""
     model = Model()
-    impatient = a_call(admitted_s=990.0, client_timeout_s=10.01)
+    impatient = a_question("p", admitted_s=990.0, client_timeout_s=10.01)
 
-    assert "timeout" == (await router(model).choose("p", KNOWN, impatient)).outcome
+    assert "timeout" == (await router(model).classify(impatient, ROUTES)).outcome
     assert 0 == model.cancelled
 
 
@@ -203,17 +225,19 @@ async def test_beyond_its_limit_calls_fall_back_at_once():
     """
     model = Model()
     asker = router(model)
-    tasks = [started(asker.choose(f"p{number}", KNOWN, a_call())) for number in range(CONCURRENT)]
+    tasks = [
+        started(asker.classify(a_question(f"p{number}"), ROUTES)) for number in range(CONCURRENT)
+    ]
     await turn_of_the_loop()
-    busy = await asker.choose("one more", KNOWN, a_call())
-    shared = started(asker.choose("p0", KNOWN, a_call()))
+    busy = await asker.classify(a_question("one more"), ROUTES)
+    shared = started(asker.classify(a_question("p0"), ROUTES))
     await turn_of_the_loop()
     model.may_answer.set()
 
     assert (RouterVerdict(RouterOutcome.BUSY), True) == (busy, busy.is_fallback)
     assert {"matched"} == {asked.outcome for asked in [*await asyncio.gather(*tasks), await shared]}
     assert (64, 64) == (CONCURRENT, len(model.asked))
-    assert "matched" == (await asker.choose("later", KNOWN, a_call())).outcome
+    assert "matched" == (await asker.classify(a_question("later"), ROUTES)).outcome
 
 
 async def test_a_caller_that_goes_away_ends_the_question_for_nobody():
@@ -222,7 +246,7 @@ async def test_a_caller_that_goes_away_ends_the_question_for_nobody():
     """
     model = Model()
     asker = router(model)
-    tasks = [started(asker.choose("p", KNOWN, a_call())) for _ in range(3)]
+    tasks = [started(asker.classify(a_question("p"), ROUTES)) for _ in range(3)]
     await turn_of_the_loop()
     for task in tasks[:2]:
         task.cancel()
@@ -241,7 +265,7 @@ async def test_closing_gives_questions_up():
     """Nothing runs on behind a sidecar that has ended."""
     model = Model()
     asker = router(model)
-    task = started(asker.choose("p", KNOWN, a_call()))
+    task = started(asker.classify(a_question("p"), ROUTES))
     await turn_of_the_loop()
     await asker.aclose()
 

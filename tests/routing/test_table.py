@@ -1,4 +1,4 @@
-"""Lookup of a requested model, step by step as the contract lists them."""
+"""Lookup of a requested model, in the order of its steps."""
 
 import pytest
 

@@ -28,7 +28,7 @@ def _this_task() -> asyncio.Task[object]:
     return task
 
 
-async def _held(drain: Drain, started: asyncio.Event, until: asyncio.Event) -> str:
+async def _served_call(drain: Drain, started: asyncio.Event, until: asyncio.Event) -> str:
     task = asyncio.current_task()
     assert task is not None
     drain.admit(task)
@@ -47,7 +47,7 @@ async def test_a_permit_beyond_the_limit_is_refused():
     drain = Drain(SystemClock(), in_flight_limit=1)
     started, until = asyncio.Event(), asyncio.Event()
     tasks = Tasks()
-    holder = tasks.spawn(_held(drain, started, until), name="holder")
+    holder = tasks.spawn(_served_call(drain, started, until), name="holder")
     await started.wait()
 
     assert 1 == drain.in_flight
@@ -71,11 +71,11 @@ async def test_new_calls_are_served_while_the_drain_waits_for_old_ones():
     drain = Drain(SystemClock(), in_flight_limit=10)
     tasks, until = Tasks(), asyncio.Event()
     first, second = asyncio.Event(), asyncio.Event()
-    old = tasks.spawn(_held(drain, first, until), name="old")
+    old = tasks.spawn(_served_call(drain, first, until), name="old")
     await first.wait()
     draining = tasks.spawn(drain.run(quiet_s=0.01, grace_s=1000), name="drain")
     await asyncio.sleep(0)
-    new = tasks.spawn(_held(drain, second, until), name="new")
+    new = tasks.spawn(_served_call(drain, second, until), name="new")
     await second.wait()
     until.set()
     await draining
@@ -83,13 +83,13 @@ async def test_new_calls_are_served_while_the_drain_waits_for_old_ones():
     assert ["served", "served"] == [await old, await new]
 
 
-async def test_what_is_in_flight_at_the_end_of_the_grace_is_cancelled(caplog):
+async def test_calls_in_flight_at_the_end_of_the_grace_are_cancelled(caplog):
     """The grace is a promise to kubelet: calls that outlive it are ended, and the log counts
     them.
     """
     drain = Drain(SystemClock(), in_flight_limit=10)
     tasks, started = Tasks(), asyncio.Event()
-    holder = tasks.spawn(_held(drain, started, asyncio.Event()), name="holder")
+    holder = tasks.spawn(_served_call(drain, started, asyncio.Event()), name="holder")
     await started.wait()
     with caplog.at_level(logging.WARNING):
         await drain.run(quiet_s=0.01, grace_s=0.05)

@@ -6,7 +6,7 @@ from sidecar.runtime.write_coalescer import WriteCoalescer
 
 
 class _Transport(asyncio.Transport):
-    """A transport that writes down what it is told."""
+    """A transport that logs what is written."""
 
     def __init__(self, log, *, closing=False):
         super().__init__()

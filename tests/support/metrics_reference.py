@@ -31,6 +31,7 @@ from sidecar.domain.events import (
 )
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Served, Timing, Usage
+from sidecar.domain.ports import StoreSnapshot
 from sidecar.domain.vocabulary import (
     AttemptOutcome,
     CallOutcome,
@@ -41,7 +42,7 @@ from sidecar.domain.vocabulary import (
     RouterOutcome,
     TokenKind,
 )
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, StoreSnapshot
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from tests.support.values import a_call
 
 README: Final = Path(__file__).parents[2] / "sidecar" / "telemetry" / "README.md"

@@ -10,8 +10,9 @@ from sidecar import __version__
 from sidecar.domain.events import CallEnded
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
+from sidecar.domain.ports import StoreSnapshot
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, StoreSnapshot
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from tests.support.values import a_call
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

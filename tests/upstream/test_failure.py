@@ -176,7 +176,7 @@ ANTHROPIC_CREDIT = anthropic(
     ],
 )  # fmt: skip
 def test_an_answer_means_its_row(row, status, body):
-    """Each row of the contract's table, in the words of the providers."""
+    """Each class of failure, in the words of the providers."""
     assert ROWS[row] == classify(status, body)
 
 

@@ -1,1 +1,16 @@
-"""The affinity store on Redis; the only importer of redis."""
+"""Pins in Redis: the only room that imports redis. Private names of redis-py stand in `connect`.
+
+`store` is the door: it implements `AffinityStore` for calls, and what it needs is built in one
+direction:
+
+    near cache <- health <- link <- queries <- write_back <- store
+
+- `link` keeps one RESP3 connection alive: commands of one loop turn leave together, replies and
+  invalidations arrive in order. `pipeline` is what was sent together, `connect` makes connections,
+  `errors` says what an error reply means, `read_only` how long a server without writes is kept.
+- `health` decides whether Redis is asked at all, and logs when that changes.
+- `queries` asks about pins, and keeps in the near cache what is replied. `scripts` are the three
+  steps that must be atomic on the server.
+- `write_back` writes what was made while Redis was gone.
+- `browse` shows pins to operators.
+"""

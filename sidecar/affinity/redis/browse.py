@@ -1,4 +1,4 @@
-"""Pins in Redis as operators look at them: in pages, by SCAN, never by KEYS."""
+"""Pins in Redis as operators look at them: in pages, by SCAN, and never by KEYS, which blocks."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ from typing import Any, Final
 from redis.exceptions import ResponseError
 
 from sidecar.affinity.redis.errors import refusal_among
-from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, LinkDown, Take
+from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, Decode, LinkDown, reads_of
 from sidecar.affinity.session import parse_key, pattern_of, plain_key
-from sidecar.affinity.store import Page, Pin, StoreUnreachable
+from sidecar.affinity.store import Pin, PinPage, StoreUnreachable
 from sidecar.affinity.value import decode
 
-Submit = Callable[[Sequence[Command], Take], asyncio.Future[Any]]
+Submit = Callable[[Sequence[Command], Decode], asyncio.Future[Any]]
 _WAIT_S: Final = 5.0
 """For one command of an operator: no call waits for it."""
 _AT_ONCE: Final = 50
-"""Keys that are read together: calls wait while their values are taken in."""
+"""Keys that are read together: calls wait while their values are decoded."""
 
 
-class PinBrowser:
-    """Reads and deletes by key, over the store's own connection."""
+class RedisPins:
+    """Implements `PinBrowser` over the store's own connection.
 
-    def __init__(self, submit: Submit) -> None:
+    Args: ``forget`` drops a key from the near cache.
+    """
+
+    def __init__(self, submit: Submit, forget: Callable[[str], None]) -> None:
         self._submit = submit
+        self._forget = forget
 
-    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> Page:
-        """See `AffinityStore.page`."""
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
+        """See `PinBrowser.page`."""
         following, keys = await self._ask(
             [("SCAN", cursor or "0", "MATCH", pattern_of(tenant), "COUNT", limit)]
         )
         pins = await self._pins([key.decode("latin-1") for key in keys])
-        return Page(pins, None if following == b"0" else following.decode())
+        return PinPage(pins, None if following == b"0" else following.decode())
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """See `AffinityStore.of_session`. The plain key, and all that begins with it and a
-        tilde.
-        """
+        """See `PinBrowser.of_session`."""
         plain = plain_key(tenant, session_id)
         pins: list[Pin] = []
         cursor = b"0"
@@ -49,12 +51,15 @@ class PinBrowser:
             names = [key.decode("latin-1") for key in keys]
             pins += await self._pins([name for name in names if name.partition("~")[0] == plain])
             if cursor == b"0":
-                return list({pin.key: pin for pin in pins}.values())  # SCAN may tell of a key twice
+                return list({pin.key: pin for pin in pins}.values())  # SCAN may return a key twice
 
-    async def drop(self, keys: Sequence[str]) -> int:
-        """See `AffinityStore.drop`. One command a key, since in a cluster they live apart."""
+    async def drop(self, tenant: str | None, session_id: str) -> int:
+        """See `PinBrowser.drop`. One command a key, since in a cluster they live apart."""
+        keys = [pin.key for pin in await self.of_session(tenant, session_id)]
         if not keys:
             return 0
+        for key in keys:
+            self._forget(key)
         counts = await self._ask_all([("DEL", key) for key in keys])
         return sum(count for count in counts if isinstance(count, int))
 
@@ -65,10 +70,7 @@ class PinBrowser:
         return pins
 
     async def _some(self, keys: Sequence[str]) -> list[Pin]:
-        reads: list[Command] = [
-            command for key in keys for command in (("GETRANGE", key, 0, 4095), ("PTTL", key))
-        ]
-        replies = await self._ask_all(reads)
+        replies = await self._ask_all(reads_of(*keys))
         if (refusal := refusal_among(replies)) is not None:
             raise StoreUnreachable(f"redis answered: {refusal}")
         pins: list[Pin] = []

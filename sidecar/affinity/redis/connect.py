@@ -1,28 +1,32 @@
-"""From the config to connections to Redis. Of redis-py's defaults nothing that retries or waits is
-left.
+"""Connections to Redis, made from the config, and what redis-py has no public name for.
+
+No default of redis-py that retries or waits is left. All its private names that this package uses
+are at the end of this module; a test checks that they exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio.connection import Connection, RedisSSLContext, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from sidecar.affinity.redis.link import CONNECT_S
 from sidecar.config.redis_url import RedisAddress, read_redis_url
 from sidecar.config.schema_routing import SessionCache
 
+CONNECT_S: Final = 1.0
+"""For a connection, its greetings included."""
+
 
 def connection_maker(cache: SessionCache) -> Callable[[int], Connection]:
-    """Makes unconnected connections, of a version of RESP, to the one server that
+    """Return what makes an unconnected connection, of a version of RESP, to the server that
     ``session_cache.url`` names.
 
-    ``username`` and ``password`` go before those of the URL.
+    ``username`` and ``password`` of the config go before those of the URL.
     """
     assert cache.url is not None  # the config was checked for that
     address = read_redis_url(cache.url.reveal())
@@ -52,8 +56,10 @@ def connection_maker(cache: SessionCache) -> Callable[[int], Connection]:
 
 
 def _tls_maker(options: Mapping[str, Any]) -> Callable[[int], Connection]:
-    """Makes connections of one TLS context, since to read all CAs holds everybody up for 20 ms, and
-    a Redis that is gone is tried every second; a new one where the files have changed.
+    """Return what makes connections that share one TLS context, until the files change.
+
+    Reading all CAs of a machine takes 20 ms, in which no call is served, and a Redis that is gone
+    is tried every second.
     """
     files = [
         options[name] for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile") if options[name]
@@ -77,3 +83,25 @@ def _changed_ns(file: str) -> int:
         return Path(file).stat().st_mtime_ns
     except OSError:
         return 0  # connecting says what is wrong with it
+
+
+# The private names of redis-py, which has no public ones for these.
+
+
+def send_nowait(connection: Connection, commands: Sequence[Sequence[bytes | str | int]]) -> None:
+    """Write commands without waiting until they have left; nothing happens on a lost connection."""
+    writer = connection._writer  # noqa: SLF001
+    if writer is not None:
+        writer.writelines(connection.pack_commands(commands))
+
+
+def abort(connection: Connection) -> None:
+    """Close a connection at once, without waiting for what is in flight."""
+    writer = connection._writer  # noqa: SLF001
+    if writer is not None:
+        writer.transport.abort()
+
+
+def on_push(connection: Connection, handler: Callable[..., Awaitable[None]]) -> None:
+    """Hand every push message of RESP3 to ``handler``."""
+    connection._parser.handle_push_response = handler  # type: ignore[attr-defined] # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Whether Redis is asked at all, and what the log says where that changes."""
+"""Whether Redis is asked at all, and one log line whenever that changes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ counts that as one failure: to leave Redis alone for it would cost more than the
 
 
 class StoreHealth:
-    """The breaker between the near cache and the connection. ``drop`` gives the connection up."""
+    """Decides from what happens with Redis whether the near cache is alone. Told by the connection
+    (it implements `LinkEvents`) and by every operation.
+    """
 
     def __init__(self, near: NearCache, monotonic_s: Callable[[], float]) -> None:
         self.is_asked = asyncio.Event()
         """Set while Redis is asked."""
-        self.drop: Callable[[], None] = _nothing
         self._near = near
         self._breaker = Breaker(BREAKER)
         self._monotonic_s = monotonic_s
@@ -34,19 +35,20 @@ class StoreHealth:
         self._is_fenced = False
 
     def served(self) -> None:
-        """Redis has answered, whatever the answer."""
+        """Redis has replied, with whatever."""
         self._breaker.served(self._monotonic_s())
 
-    def failed(self) -> None:
-        """Redis has not answered, or not in time."""
+    def failed(self) -> bool:
+        """Redis has not replied, or too late. Return whether its connection should be dropped."""
         self._breaker.failed(self._monotonic_s())
-        if self._breaker.is_open and not self._near.is_alone:
-            self._be_alone()
-            _log.warning("redis does not answer: pins are kept here until it does")
-            self.drop()
+        if not self._breaker.is_open or self._near.is_alone:
+            return False
+        self._be_alone()
+        _log.warning("redis does not answer: pins are kept here until it does")
+        return True
 
     def is_refusal(self, error: ResponseError) -> bool:
-        """Whether Redis is there and will not do this: no failure. Said once."""
+        """Return whether Redis works and refuses this: then it is no failure. Logged once."""
         if is_forbidden(error):
             if not self._is_fenced:
                 self._is_fenced = True
@@ -64,13 +66,13 @@ class StoreHealth:
         return True
 
     def wrote(self) -> None:
-        """Redis has taken what was kept here."""
+        """Redis has taken pins that were kept here."""
         if self._is_refusing:
             self._is_refusing = False
             _log.info("redis takes writes again")
 
     def came_up(self, *, is_tracking: bool) -> None:
-        """There is a connection; what was known before it is in doubt."""
+        """A connection was made: what was read before it must be verified again."""
         self._near.epoch += 1
         self._breaker.reset()
         self._is_fenced = False
@@ -82,16 +84,19 @@ class StoreHealth:
             )
 
     def went_down(self) -> None:
-        """The connection is gone."""
+        """The connection is gone, and its tracking with it."""
         self._near.epoch += 1
         if not self._near.is_alone:
             self._be_alone()
             _log.warning("redis is gone: pins are kept here until it is back")
 
+    def invalidated(self, keys: list[bytes] | None) -> None:
+        """Redis says that these keys have changed; None: all of them."""
+        if keys is None:
+            self._near.forget_all()
+        for key in keys or ():
+            self._near.on_invalidation(key.decode("latin-1"))
+
     def _be_alone(self) -> None:
         self._near.is_alone = True
         self.is_asked.clear()
-
-
-def _nothing() -> None:
-    """There is no connection yet."""

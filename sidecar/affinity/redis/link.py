@@ -14,54 +14,71 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import redis.asyncio as redis_asyncio
 from redis.exceptions import RedisError, ResponseError
 
+from sidecar.affinity.redis.connect import CONNECT_S, abort, on_push, send_nowait
 from sidecar.affinity.redis.errors import is_read_only, is_unfit, knows_no_resp3, words_of
-from sidecar.affinity.redis.pipeline import Command, LinkDown, Pipeline, Take
+from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown, Pipeline
 from sidecar.affinity.redis.read_only import ReadOnlySpell
 from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
 from sidecar.affinity.session import KEY_PREFIX
 from sidecar.runtime.lifecycle import Tasks
 
 _RESP3, _RESP2 = 3, 2
-"""The older one has no pushes: without them what was read is old after a second."""
-CONNECT_S: Final = 1.0
+"""RESP2 has no push messages: without them what was read is believed for a second only."""
 PROBE_S: Final = 1.0
 """Between two tries to connect, with jitter."""
 TICK_S: Final = 0.25
 STALL_TICKS: Final = 4
 """A server that owes a reply for so long is hanging: its connection is dropped. Counted in turns of
-a timer, since a process that was held up must not mistake that for a silent server."""
+a timer, so that a process that was held up does not take that for a silent server."""
 SILENT_TICKS: Final = 8
-"""Where nothing was heard for so long, a sign of life is asked for: on a path that is gone without
-a word no invalidation arrives, and the near cache would believe for ever what others have changed.
+"""After so long without a message a PING is sent: on a path that is gone without a word no
+invalidation arrives, and the near cache would believe for ever what others have changed.
 """
 
 _log: Final = logging.getLogger("sidecar.affinity")
 
 
+class LinkEvents(Protocol):
+    """What a link reports."""
+
+    def came_up(self, *, is_tracking: bool) -> None:
+        """A connection was made."""
+        ...
+
+    def went_down(self) -> None:
+        """The connection is gone."""
+        ...
+
+    def invalidated(self, keys: list[bytes] | None) -> None:
+        """Redis says that these keys have changed; None: all of them."""
+        ...
+
+
 class RedisLink:
-    """Keeps one connection alive in the background. ``on_up``, ``on_down`` and ``on_invalid`` are
-    told of its edges.
+    """Keeps one connection alive in the background, and reports to ``events``.
+
+    Args: ``make_connection`` makes one of a version of RESP; ``tracks`` is whether invalidations
+        are asked for.
     """
 
     def __init__(
         self,
         make_connection: Callable[[int], redis_asyncio.Connection],
+        events: LinkEvents,
         *,
-        on_up: Callable[[], None],
-        on_down: Callable[[], None],
-        on_invalid: Callable[[list[bytes] | None], None],
         tracks: bool,
     ) -> None:
         self.is_up = False
         self.is_tracking = False
         self._make = make_connection
-        self._on_up, self._on_down, self._on_invalid = on_up, on_down, on_invalid
+        self._events = events
         self._tracks = tracks
+        self._is_closed = False
         self._connection: redis_asyncio.Connection | None = None
         self._pending: deque[Pipeline] = deque()
         self._waiting: list[Command] = []
@@ -78,40 +95,38 @@ class RedisLink:
         self._tasks.spawn(self._keep_up(), name="redis connection")
 
     async def aclose(self) -> None:
-        """Let go for good. That is no edge to tell of."""
-        self._on_down = _nothing
+        """Close for good, which is not reported."""
+        self._is_closed = True
         await self._tasks.aclose()
 
-    def submit(self, commands: Sequence[Command], take: Take) -> asyncio.Future[Any]:
-        """Send commands at the end of this turn of the loop, with what others send in it; what
-        ``take`` makes of their replies, to come.
+    def submit(self, commands: Sequence[Command], decode: Decode) -> asyncio.Future[Any]:
+        """Send commands at the end of this turn of the loop, with what others send in it.
 
-        The future ends with ResponseError or LinkDown where there is none.
+        Returns: a future of what ``decode`` makes of their replies; it ends with ResponseError, or
+            with LinkDown where there is no reply.
         """
         loop = self._loop or asyncio.get_running_loop()
-        exchange = Pipeline(len(commands), take, loop.create_future())
+        pipeline = Pipeline(len(commands), decode, loop.create_future())
         if not self.is_up:
-            exchange.fail(LinkDown())
-            return exchange.reply
+            pipeline.fail(LinkDown())
+            return pipeline.reply
         if not self._waiting:
             loop.call_soon(self._flush)
         if not self._pending:
             self._silent_ticks = 0
         self._waiting += commands
-        self._pending.append(exchange)
-        return exchange.reply
+        self._pending.append(pipeline)
+        return pipeline.reply
 
     def drop(self) -> None:
         """Give the connection up: it is slow, or talks to the wrong server."""
-        if self._connection is not None and self._connection._writer is not None:  # noqa: SLF001 - redis-py has no abort
-            self._connection._writer.transport.abort()  # noqa: SLF001
+        if self._connection is not None:
+            abort(self._connection)
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        connection = self._connection
-        if connection is None or connection._writer is None:  # noqa: SLF001
-            return
-        connection._writer.writelines(connection.pack_commands(waiting))  # noqa: SLF001 - sending must not wait
+        if self._connection is not None:
+            send_nowait(self._connection, waiting)
 
     async def _keep_up(self) -> None:
         protocol = _RESP3
@@ -124,7 +139,7 @@ class RedisLink:
                 self._connection = connection
                 self.is_up = True
                 self._told_why = ""
-                self._on_up()
+                self._events.came_up(is_tracking=self.is_tracking)
                 self._tasks.spawn(self._watch(connection), name="redis watch")
                 await self._read(connection)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
@@ -138,19 +153,19 @@ class RedisLink:
             await asyncio.sleep(PROBE_S * (0.5 + random.random()))
 
     async def _prepare(self, connection: redis_asyncio.Connection) -> None:
-        """Scripts loaded, tracking on; a server that is loading, or hangs where it should write,
-        shows here.
+        """Load the scripts and turn tracking on. A server that is still loading its data, or that
+        hangs when it should write, is found out here.
         """
         tracks = self._tracks and connection.protocol == _RESP3
-        connection._parser.handle_push_response = self._pushed  # type: ignore[attr-defined] # noqa: SLF001
+        on_push(connection, self._pushed)
         for script in SCRIPTS.values():
             with contextlib.suppress(
                 ResponseError
             ):  # where it may not be loaded, it is sent when it is needed
                 await _ask(connection, "SCRIPT", "LOAD", script)
         with contextlib.suppress(ResponseError):
-            # Changes nothing, and waits where a write would: while writes are paused, nobody should
-            # wait for one.
+            # Changes nothing, and hangs where a write would: while a server's writes are paused, no
+            # call should wait for one.
             await _ask(connection, "EVALSHA", SHAS["release"], 1, f"{KEY_PREFIX}%", "%")
         self.is_tracking = tracks
         if tracks:
@@ -161,16 +176,18 @@ class RedisLink:
                 _log.warning("redis refuses CLIENT TRACKING: pins are kept for a second at a time")
 
     async def _pushed(self, message: list[Any], **_: Any) -> None:  # noqa: ANN401 - redis-py's own hook
-        """What is no reply. Nothing but invalidations was asked for."""
+        """A message that is no reply. Only invalidations were asked for."""
         self._is_pushed = True
         if message[0] in (b"invalidate", "invalidate"):
             keys = None if message[1] is None else list(message[1])
-            self._on_invalid(keys)
+            self._events.invalidated(keys)
             if self._pending:
-                self._pending[0].overtake(lambda: self._on_invalid(keys))
+                self._pending[0].overtake(lambda: self._events.invalidated(keys))
 
     async def _read(self, connection: redis_asyncio.Connection) -> None:
-        """Replies to their futures, in order, until the connection ends. Raises: what ended it."""
+        """Hand replies to their pipelines, in order, until the connection ends. Raises: what ended
+        it.
+        """
         while True:
             self._is_pushed = False
             reply: Any
@@ -192,9 +209,7 @@ class RedisLink:
                 self._check_reply(reply)
 
     def _check_reply(self, error: ResponseError) -> None:
-        """An error reply may say that this server is not the one to talk to. Raises: the error,
-        where it is not.
-        """
+        """Raises: the error, if it says that this server is not the one to talk to."""
         assert self._loop is not None
         if is_unfit(error):
             raise error
@@ -202,8 +217,8 @@ class RedisLink:
             self._read_only.refused(self._loop.time())
 
     async def _watch(self, connection: redis_asyncio.Connection) -> None:
-        """Drop the connection where the server owes a reply for too long, or cannot be written
-        to.
+        """Drop the connection once the server owes a reply for too long, or has refused writes for
+        too long.
         """
         assert self._loop is not None
         while self._connection is connection:
@@ -217,7 +232,7 @@ class RedisLink:
                 self.submit([("PING",)], list)
 
     def _tell_why(self, error: Exception) -> None:
-        """Once for each reason why there is no connection."""
+        """Log why there is no connection, once for each reason in a row."""
         why = words_of(error)
         if why != self._told_why and not self.is_up:
             self._told_why = why
@@ -228,18 +243,14 @@ class RedisLink:
         self._waiting = []
         self._read_only.reconnected()
         pending, self._pending = self._pending, deque()
-        for exchange in pending:
-            exchange.fail(LinkDown())
-        if was_up:
-            self._on_down()
+        for pipeline in pending:
+            pipeline.fail(LinkDown())
+        if was_up and not self._is_closed:
+            self._events.went_down()
 
 
 async def _ask(connection: redis_asyncio.Connection, *command: str | bytes | int) -> object:
-    """One command of a connection that nobody else uses yet."""
+    """Send one command over a connection that is not shared yet, and wait for its reply."""
     await connection.send_command(*command)
     reply: object = await connection.read_response()
     return reply
-
-
-def _nothing() -> None:
-    """Nobody is told."""

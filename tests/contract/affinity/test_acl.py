@@ -41,7 +41,7 @@ async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind
         async with redis_store(
             server, heard, user="sidecar", password="secret", ttl_s=0.4
         ) as store:
-            assert store.is_tracking
+            assert store.snapshot().is_tracking
             assert a_pin() == await store.claim(MAIN, a_pin())
             moved = a_pin(MINI, generation=2)
             assert moved == await store.replace(MAIN, a_pin(), moved)
@@ -55,7 +55,7 @@ async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind
             assert await store.get(foreign) is None
             await store.claim(foreign, a_pin())
             with pytest.raises(StoreUnreachable, match=r"NOPERM|permission"):
-                await store.page("acme", None, 10)
+                await store.pins.page("acme", None, 10)
             keys = await server.key_names()
 
     assert ["plano:affinity:acme:s1"] == keys
@@ -70,7 +70,7 @@ async def test_tls_with_a_private_ca_and_a_client_certificate(certificates):
     async with redis_server("7", tls=certificates) as server:
         async with redis_store(server, tls=files) as store:
             assert a_pin() == await store.claim(MAIN, a_pin())
-            assert store.is_tracking
+            assert store.snapshot().is_tracking
         keys = await server.key_names()
 
     assert ["plano:affinity:acme:s1"] == keys

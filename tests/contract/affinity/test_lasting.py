@@ -171,7 +171,7 @@ async def test_what_expired_while_redis_was_gone_is_forgotten(server):
             await store.claim(make_session(f"e{number}", None, GPT), a_pin())
         await asyncio.sleep(0.06)  # sleep: the TTL runs
         await server.start()
-        await until(lambda: store.is_up and store.shadow_entries == 0)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
         assert 0 == await server.client.dbsize()
 
@@ -232,7 +232,7 @@ async def test_a_pin_that_is_not_written_yet_can_be_moved(server):
         await server.client.config_set("maxmemory", "0")
         assert moved == await store.replace(MAIN, a_pin(), moved)
         assert moved == await store.get(MAIN)
-        await until(lambda: store.shadow_entries == 0)
+        await until(lambda: store.snapshot().shadow_entries == 0)
 
         assert moved == decode(await server.client.get(KEY))
 
@@ -247,7 +247,7 @@ async def test_a_move_that_redis_refuses_holds_here(server, has_near_cache):
         assert moved == await store.replace(MAIN, a_pin(), moved)
         assert moved == await store.get(MAIN)
         await server.client.config_set("maxmemory", "0")
-        await until(lambda: store.shadow_entries == 0)
+        await until(lambda: store.snapshot().shadow_entries == 0)
 
         assert moved == decode(await server.client.get(MAIN.key))
 
@@ -269,7 +269,7 @@ async def test_pins_that_are_written_back_share_no_calls_budget(server):
         await wire.wait_for(b"openai/gpt-4o")
         await asyncio.sleep(0.05)  # sleep: longer than the budget
         wire.release()
-        await until(lambda: store.shadow_entries == 0)
+        await until(lambda: store.snapshot().shadow_entries == 0)
 
         assert 300 == await server.client.dbsize()
     assert not any(outcome == "timeout" for _, outcome in heard.operations)
@@ -285,7 +285,7 @@ async def test_a_pin_gives_way_to_one_that_its_lane_has_under_its_own_key(server
         await store.claim(SIDE, a_pin(MINI, MINI))
         await server.start()
         await server.client.set(SIDE.lane_key, encode(a_pin("openai/x", MINI)))
-        await until(lambda: store.is_up and store.shadow_entries == 0)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
         assert "openai/x" == await model_of(store, SIDE)
         assert [SIDE.lane_key] == await server.key_names()

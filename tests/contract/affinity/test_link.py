@@ -100,7 +100,7 @@ async def test_writes_that_are_paused_keep_everybody_away(server):
         waited = heard.operations - before
 
         assert 0 == waited["get", "timeout"] + waited["claim", "timeout"]
-        await until(lambda: store.shadow_entries == 0)
+        await until(lambda: store.snapshot().shadow_entries == 0)
 
 
 @pytest.mark.parametrize("missing", ["getrange", "pttl", "type", "set", "evalsha", "pexpire"])
@@ -157,7 +157,7 @@ async def test_a_key_that_is_fenced_off_is_not_in_the_way_of_others(server):
             categories=["+@all"],
             channels=["*"],
         )
-        await until(lambda: store.is_up and store.shadow_entries == 1)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 1)
 
         assert a_pin() == decode(await server.client.get(KEY))
         assert [KEY] == await server.key_names()
@@ -176,7 +176,7 @@ async def test_a_server_that_takes_no_writes_is_no_outage(server, refusal):
             await server.client.replicaof("127.0.0.1", "1")
         for number in range(30):
             await store.claim(make_session(f"f{number}", None, GPT), a_pin())
-        assert (True, 30) == (store.is_up, store.shadow_entries)
+        assert (True, 30) == (store.is_up, store.snapshot().shadow_entries)
         assert "openai/x" == await model_of(store, SIDE)
 
     assert 30 <= heard.operations["claim", "skipped"]
@@ -290,7 +290,7 @@ async def test_what_knows_no_resp3_shares_pins_all_the_same(kind, caplog):
             channels=["*"],
         )
         async with redis_store(server, user="app", password="word-of-honour") as store:
-            assert not store.is_tracking
+            assert not store.snapshot().is_tracking
             assert a_pin() == await store.claim(MAIN, a_pin())
             await server.client.set(KEY, FOREIGN)
             await until(lambda: store.get_nowait(MAIN) is None)

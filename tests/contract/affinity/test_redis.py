@@ -191,10 +191,10 @@ async def test_pins_made_meanwhile_are_written_back(server):
         for key in (lost, kept):
             assert a_pin(MINI) == await store.claim(key, a_pin(MINI))
             assert a_pin(MINI) == await store.get(key)
-        assert 2 == store.shadow_entries
+        assert 2 == store.snapshot().shadow_entries
         await server.start()
         await server.client.set(lost.key, b'{"model_name": "openai/x"}')
-        await until(lambda: store.is_up and store.shadow_entries == 0)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
         assert ["openai/x", MINI] == [await model_of(store, key) for key in (lost, kept)]
         written = [("write_back", "claimed"), ("write_back", "adopted")]
@@ -229,7 +229,7 @@ async def test_a_redis_that_hangs_costs_one_budget_a_call_until_the_breaker_open
         )
         if outage == "SIGSTOP":
             server.resume()
-        await until(lambda: store.is_up and store.shadow_entries == 0)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
         assert calls == await server.client.dbsize()
 
@@ -283,7 +283,7 @@ async def test_a_redis_that_is_down_at_start_fails_nothing(server):
     async with redis_store(server, waits=False) as store:
         assert a_pin() == await store.claim(MAIN, a_pin())
         await server.start()
-        await until(lambda: store.is_up and store.shadow_entries == 0)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
         assert await server.client.exists(KEY)
 
 

@@ -94,7 +94,7 @@ async def test_a_claim_that_was_carried_out_too_late_is_the_truth_all_the_same(s
         await until(lambda: store.get_nowait(MAIN) != a_pin())
 
         assert "openai/x" == await model_of(store)
-        assert 0 == store.shadow_entries
+        assert 0 == store.snapshot().shadow_entries
 
 
 async def test_flushed_scripts_are_sent_anew(server):
@@ -137,7 +137,11 @@ async def test_without_a_near_cache_nothing_is_kept(server):
     async with redis_store(server, heard, has_near_cache=False) as store:
         await store.claim(MAIN, a_pin())
         assert [a_pin()] * 2 == [await store.get(MAIN), await store.get(MAIN)]
-        assert (None, 0, False) == (store.get_nowait(MAIN), store.near_entries, store.is_tracking)
+        assert (None, 0, False) == (
+            store.get_nowait(MAIN),
+            store.snapshot().near_entries,
+            store.snapshot().is_tracking,
+        )
 
     assert 2 == heard.operations["get", "hit"]
 
@@ -188,7 +192,7 @@ async def test_two_lanes_pinned_while_redis_was_gone_stay_two(server):
         await server.client.set(
             MAIN.key, json.dumps({"model_name": "openai/y", "requested_model": "openai/y"})
         )
-        await until(lambda: store.is_up and store.shadow_entries == 0)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
         assert [GPT, MINI] == [await model_of(store, key) for key in (MAIN, SIDE)]
         assert [GPT, MINI] == [
@@ -209,7 +213,7 @@ async def test_a_move_made_while_redis_was_gone_is_written_back(server):
         for key in (kept, lost):
             assert moved == await store.replace(key, a_pin(), moved)
         await server.client.set(lost.key, FOREIGN)
-        await until(lambda: store.is_up and store.shadow_entries == 0)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
         assert [MINI, "openai/x"] == [await model_of(store, key) for key in (kept, lost)]
 
@@ -220,9 +224,9 @@ async def test_pins_made_while_redis_was_full_are_written_back(server):
     async with redis_store(server, heard) as store:
         await server.client.config_set("maxmemory", "1")
         assert a_pin() == await store.claim(MAIN, a_pin())
-        assert (1, True) == (store.shadow_entries, store.is_up)
+        assert (1, True) == (store.snapshot().shadow_entries, store.is_up)
         await server.client.config_set("maxmemory", "0")
-        await until(lambda: store.shadow_entries == 0)
+        await until(lambda: store.snapshot().shadow_entries == 0)
 
         assert a_pin() == decode(await server.client.get(KEY))
     assert heard.operations["claim", "skipped"] >= 1
@@ -238,7 +242,7 @@ async def test_a_replica_serves_reads_and_takes_writes_once_it_is_promoted(serve
         assert a_pin() == await store.claim(other, a_pin())
         assert a_pin() == await store.get(other)
         await server.client.replicaof("NO", "ONE")
-        await until(lambda: store.is_up and store.shadow_entries == 0)
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
         assert a_pin() == decode(await server.client.get(other.key))
 
@@ -270,7 +274,7 @@ async def test_tracking_that_is_refused_makes_entries_old_after_a_second(server)
         commands=["-client|tracking"] if server.kind == "7" else ["-client"],
     )
     async with redis_store(server, user="app") as store:
-        assert not store.is_tracking
+        assert not store.snapshot().is_tracking
         await store.claim(MAIN, a_pin())
         assert a_pin() == store.get_nowait(MAIN)
         await server.client.set(KEY, FOREIGN)

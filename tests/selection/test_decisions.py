@@ -1,0 +1,351 @@
+"""Decisions from what is at hand: no loop, no socket."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from sidecar.domain.decision import Binding, Decision, Price, Source
+from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences, ModelNotFound
+from sidecar.domain.vocabulary import RouterOutcome
+from sidecar.routing.answer import RouterVerdict
+from sidecar.routing.preferences import RankSources
+from sidecar.routing.table import ModelTable
+from sidecar.selection.decisions import Decisions
+from sidecar.selection.steps import PinState, Step, first_step
+from tests.selection.room import (
+    CLAUDE,
+    CODE,
+    COUNT_PATH,
+    EMBED_PATH,
+    GOES_ON,
+    GONE,
+    GPT,
+    MESSAGES_PATH,
+    MINI,
+    TABLE,
+    TALK,
+    Room,
+    a_pin,
+    asked,
+    inline,
+)
+from tests.support.providers import a_provider
+
+LONG_AGO = dataclasses.replace(a_pin(GONE), bound_at_unix_s=1.0)
+STATEFUL = {"holds_provider_state": True}
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+SITUATIONS: dict[str, tuple[dict[str, Any], Binding, PinState, Step]] = {
+    "at hand": ({}, a_pin(), PinState.USABLE, Step.SERVE_PINNED),
+    "of another lane's model": ({"model": MINI}, a_pin(), PinState.USABLE, Step.SERVE_PINNED),
+    "a count of tokens": (
+        {"path": COUNT_PATH},
+        a_pin(CLAUDE),
+        PinState.USABLE,
+        Step.SERVE_PINNED,
+    ),
+    "a stored response": (STATEFUL, a_pin(), PinState.USABLE, Step.SERVE_PINNED),
+    "on the own list": (
+        {"routing_preferences": inline(GPT)},
+        a_pin(),
+        PinState.USABLE,
+        Step.SERVE_PINNED,
+    ),
+    "off the own list": (
+        {"routing_preferences": inline(MINI)},
+        a_pin(),
+        PinState.OFF_LIST,
+        Step.ASK,
+    ),
+    "of another dialect": ({}, a_pin(CLAUDE), PinState.OTHER_DIALECT, Step.ASK),
+    "of another dialect, for a stored response": (
+        STATEFUL,
+        a_pin(CLAUDE),
+        PinState.OTHER_DIALECT,
+        Step.SERVE_REQUESTED,
+    ),
+    "to an unknown model": ({}, a_pin(GONE), PinState.UNKNOWN_MODEL, Step.ASK),
+    "to a model long unknown": ({}, LONG_AGO, PinState.OUTDATED, Step.ASK_AND_REPLACE),
+    "provisional, at a start": (
+        {},
+        a_pin(provisional=True),
+        PinState.PROVISIONAL,
+        Step.ASK_AND_REPLACE,
+    ),
+    "provisional, later on": (
+        {"messages": GOES_ON},
+        a_pin(provisional=True),
+        PinState.USABLE,
+        Step.SERVE_PINNED,
+    ),
+    "provisional, for a count of tokens": (
+        {"path": COUNT_PATH, "model": CLAUDE},
+        a_pin(CLAUDE, provisional=True),
+        PinState.USABLE,
+        Step.SERVE_PINNED,
+    ),
+    "provisional, at a start, for a stored response": (
+        STATEFUL,
+        a_pin(provisional=True),
+        PinState.PROVISIONAL,
+        Step.SERVE_REQUESTED,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SITUATIONS)
+def test_a_pin_means_to_a_call(room, case):
+    """Every state of a pin, and what the call does then."""
+    changes, pin, state, step = SITUATIONS[case]
+    situation = room.decisions.situation_of(asked(**changes))
+
+    assert state is room.decisions.state_of(pin, situation)
+    assert step is first_step(state, is_routable=situation.is_routable)
+
+
+def test_a_provisional_pin_holds_while_the_router_model_is_left_alone(room):
+    """It would be provisional once more."""
+    room.may_ask = False
+    situation = room.decisions.situation_of(asked())
+
+    assert PinState.USABLE is room.decisions.state_of(a_pin(provisional=True), situation)
+
+
+@pytest.mark.parametrize(
+    ("changes", "routes", "has_session", "is_routable"),
+    [
+        ({}, (CODE, TALK), True, True),
+        ({"session_id": None}, (CODE, TALK), False, True),
+        ({"path": COUNT_PATH}, (CODE, TALK), True, False),
+        ({"path": COUNT_PATH, "routing_preferences": b"?"}, (CODE, TALK), True, False),
+        ({"path": EMBED_PATH}, (CODE, TALK), False, False),
+        (STATEFUL, (CODE, TALK), True, False),
+        ({"routing_preferences": b"null"}, (CODE, TALK), True, True),
+        ({"routing_preferences": b"[]"}, (), False, False),
+    ],
+)
+def test_a_situation_is_found_out_once(room, changes, routes, has_session, is_routable):
+    """Model, routes and session; a call without routes needs no session."""
+    situation = room.decisions.situation_of(asked(model="smart", **changes))
+
+    assert (GPT, routes, has_session, is_routable) == (
+        situation.resolved.model_name,
+        situation.routes,
+        situation.session is not None,
+        situation.is_routable,
+    )
+
+
+def test_a_situation_that_cannot_be_is_refused(room):
+    """An unknown model, and a list that cannot be read."""
+    with pytest.raises(ModelNotFound):
+        room.decisions.situation_of(asked(model="x"))
+    with pytest.raises(InvalidRoutingPreferences):
+        room.decisions.situation_of(asked(routing_preferences=b"?"))
+
+
+def test_a_passthrough_goes_to_its_provider(room):
+    """The one that the config names for the path."""
+    decision = room.decisions.passthrough(MINI)
+
+    assert (Source.REQUESTED, [MINI]) == (
+        decision.source,
+        [each.provider for each in decision.candidates],
+    )
+
+
+def test_a_pinned_decision_says_whose_pin_it_is(room):
+    """With the session and the binding that were seen; the rest of the route follows."""
+    situation = room.decisions.situation_of(asked())
+    pin = a_pin(MINI)
+
+    assert Decision(
+        Source.PINNED,
+        (*TABLE.entries_of(MINI), *TABLE.entries_of(GPT)),
+        "code",
+        metric_route="code",
+        session=situation.session,
+        binding=pin,
+    ) == room.decisions.pinned(pin, situation)
+
+
+def test_a_pin_without_a_route_is_followed_by_its_models_fallbacks(room):
+    """As the config has them."""
+    decision = room.decisions.pinned(a_pin(route_name=None), room.decisions.situation_of(asked()))
+
+    assert decision is not None
+    assert ([GPT, MINI], None) == (
+        [each.model_name for each in decision.candidates],
+        decision.route_name,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "away_s", "cools", "expected"),
+    [
+        ({}, 6.0, False, [GPT, MINI]),
+        ({}, 6.0, True, [MINI, GPT]),
+        ({}, 1.0, False, [MINI, GPT]),
+        (STATEFUL, 6.0, False, [MINI, GPT]),
+    ],
+)
+def test_a_session_that_is_away_is_tried_at_home_when_that_may_be_well(
+    room, changes, away_s, cools, expected
+):
+    """Not while home cools, not at once, and not with a response that is stored elsewhere."""
+    if cools:
+        room.cooling.update(TABLE.entries_of(GPT))
+    pin = a_pin(MINI, home=GPT, away_since_unix_s=room.clock.unix_s() - away_s)
+    decision = room.decisions.pinned(pin, room.decisions.situation_of(asked(**changes)))
+
+    assert decision is not None
+    assert (expected, expected[0] == GPT) == (
+        [each.model_name for each in decision.candidates],
+        decision.returns_home,
+    )
+
+
+def test_what_a_pin_decides_is_worked_out_every_five_seconds(room):
+    """Prices and speeds may have changed by then."""
+    asked_prices: list[int] = []
+    sources = room.routes._sources
+
+    def prices() -> dict[str, Price]:
+        asked_prices.append(1)
+        return {}
+
+    room.routes._sources = RankSources(prices, sources.latencies_s, sources.expected)
+    for later_s in (0.0, 4.0, 6.0):
+        call = dataclasses.replace(asked(), admitted_s=1000.0 + later_s)
+        room.decisions.pinned(a_pin(), room.decisions.situation_of(call))
+
+    assert 2 == len(asked_prices)
+
+
+def test_a_pin_that_another_call_made_is_adopted_where_it_serves(room):
+    """Not off the own list, and not in a dialect that its model does not speak."""
+    own_list = room.decisions.situation_of(asked(routing_preferences=inline(MINI)))
+    usual = room.decisions.situation_of(asked())
+    adopted = room.decisions.adopted(a_pin(MINI), own_list)
+
+    assert adopted is not None
+    assert (MINI, False) == (adopted.candidates[0].model_name, adopted.is_claimed)
+    assert room.decisions.adopted(a_pin(GPT), own_list) is None
+    assert room.decisions.adopted(a_pin(CLAUDE), usual) is None
+
+
+def test_a_claimed_decision_carries_its_pin(room):
+    """So that it can be dropped again if no candidate serves."""
+    situation = room.decisions.situation_of(asked())
+    assert situation.session is not None
+    decision = room.decisions.requested(situation)
+    claimed = room.decisions.claimed(decision, a_pin(), situation.session)
+
+    assert (a_pin(), situation.session, True) == (
+        claimed.binding,
+        claimed.session,
+        claimed.is_claimed,
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "standing", "expected"),
+    [
+        (a_pin(), a_pin(MINI, provisional=True), True),
+        (a_pin(provisional=True), a_pin(MINI, provisional=True), False),
+        (a_pin(), a_pin(MINI), False),
+    ],
+)
+def test_a_firm_pin_may_take_a_provisional_ones_place(room, own, standing, expected):
+    """At the start of a conversation."""
+    situation = room.decisions.situation_of(asked())
+
+    assert expected == room.decisions.may_replace(own, standing, situation)
+
+
+def decide(room, verdict, **changes):
+    situation = room.decisions.situation_of(asked(**changes))
+    ranked = room.decisions.ranking_of(verdict, situation, 1000.0)
+    return room.decisions.routed(verdict, ranked, situation)
+
+
+def test_a_named_route_decides(room):
+    """Its candidates in rank order; a configured route is a metric label."""
+    verdict = RouterVerdict(RouterOutcome.MATCHED, "code", waited_s=0.25)
+
+    assert Decision(Source.ROUTED, CODE.candidates, "code", 0.25, "code") == decide(room, verdict)
+
+
+def test_a_bodys_own_route_is_no_label(room):
+    """Clients cannot grow the series."""
+    verdict = RouterVerdict(RouterOutcome.MATCHED, "own")
+    decision = decide(room, verdict, routing_preferences=inline(MINI))
+
+    assert ("own", "other") == (decision.route_name, decision.metric_route)
+
+
+def test_a_route_that_cannot_serve_the_dialect_is_refused(room):
+    """The router model named it, so that no other may be used instead."""
+    with pytest.raises(DialectNotServed):
+        decide(room, RouterVerdict(RouterOutcome.MATCHED, "talk"))
+
+
+def test_no_route_means_the_requested_model(room):
+    """The router model said so."""
+    decision = decide(room, RouterVerdict(RouterOutcome.OTHER, waited_s=0.5))
+
+    assert (Source.REQUESTED, GPT, 0.5) == (
+        decision.source,
+        decision.candidates[0].model_name,
+        decision.router_s,
+    )
+
+
+def test_a_router_model_that_fails_falls_back_to_the_requested_model(room):
+    """Or, where that does not speak the dialect, to those of the routes that do."""
+    failed = RouterVerdict(RouterOutcome.TIMEOUT, waited_s=1.0)
+    usual, messages = decide(room, failed), decide(room, failed, model=GPT, path=MESSAGES_PATH)
+    chat = decide(room, failed, model=CLAUDE)
+
+    assert [(Source.FALLBACK, 1.0)] * 3 == [
+        (each.source, each.router_s) for each in (usual, messages, chat)
+    ]
+    assert [[GPT, MINI], [CLAUDE], [GPT, MINI]] == [
+        [each.model_name for each in decision.candidates] for decision in (usual, messages, chat)
+    ]
+
+
+def test_where_no_model_speaks_the_dialect_the_call_is_refused():
+    """A fallback cannot invent one."""
+    room = Room()
+    table = ModelTable((a_provider(CLAUDE, by_dialect={"messages": "/v1/messages"}),), {})
+    room.routes.configured = room.routes.in_effect = (TALK,)
+    decisions = Decisions(table, room.routes, room.clock, lambda _: False, lambda _: True)
+    situation = decisions.situation_of(asked(model=CLAUDE))
+
+    with pytest.raises(DialectNotServed):
+        decisions.routed(RouterVerdict(RouterOutcome.BUSY), None, situation)
+
+
+@pytest.mark.parametrize("source", [Source.ROUTED, Source.FALLBACK])
+def test_a_routed_call_makes_a_pin(room, source):
+    """A fallback's is provisional."""
+    decision = Decision(source, TABLE.entries_of(MINI), "code")
+    pin = Binding(MINI, "code", GPT, 3, room.clock.unix_s(), provisional=source == "fallback")
+
+    assert pin == room.decisions.pin_of(decision, GPT, 3)
+
+
+def test_a_pin_whose_names_cannot_be_written_is_not_made(room):
+    """A lane of a wildcard may be too long."""
+    assert (
+        room.decisions.pin_of(Decision(Source.ROUTED, TABLE.entries_of(MINI)), "x" * 999, 1) is None
+    )
