@@ -15,9 +15,9 @@ from typing import Self
 import msgspec
 
 from sidecar.build import Generation, build_foundation, build_generation, build_servers
+from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
-from sidecar.domain.call import CHAT
 from sidecar.domain.errors import ConfigError
 from sidecar.listener.server import DataServer, assert_c_parser, bind, port_of, raise_file_limit
 from sidecar.runtime.lifecycle import Tasks
@@ -129,7 +129,7 @@ class App:
             text,
             selector=generation.selector,
             clock=foundation.clock,
-            endpoint=foundation.dialects.by_name[CHAT].endpoints[0],
+            dialect=foundation.dialects.by_name[ROUTER_DIALECT],
             session=session,
         )
 

@@ -164,9 +164,9 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s
     )
     routes = build_routes(loaded, models, sources, foundation.averages)
-    classifier = build_classifier(loaded, routes, providers, clock)
+    classifier = build_classifier(loaded, routes, providers, foundation)
     may_ask = None if classifier is None else classifier.may_ask
-    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask)
+    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects.turns_of)
     selector = ModelSelector(decisions, classifier, store, clock, observers)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     attempts = config.limits.attempts
@@ -250,7 +250,7 @@ def build_routes(
 
 
 def build_classifier(
-    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, clock: Clock
+    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, foundation: Foundation
 ) -> RouteClassifier | None:
     """Make what asks the router model; None where the config names no router model."""
     config = loaded.config
@@ -265,7 +265,13 @@ def build_classifier(
         template=config.routing.prompt_template,
     )
     ask = RouterClient(providers.clients[provider.name], policy.model).ask
-    return RouteClassifier(ask, routes.configured, policy, clock.monotonic_s)
+    return RouteClassifier(
+        ask,
+        routes.configured,
+        policy,
+        foundation.clock.monotonic_s,
+        foundation.dialects.turns_of,
+    )
 
 
 def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:

@@ -22,8 +22,7 @@ from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.stream.relay import Relay, relay_nowait
-from sidecar.stream.relayed import Relayed
+from sidecar.stream.relay import Relay, Relayed, relay_nowait
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.wire.headers import response_lines
@@ -122,7 +121,7 @@ class Proxy:
             self._pin_updater.served(call, decision, dispatched.candidate, dispatched.failed)
 
     def _dialect_of(self, call: Call) -> Dialect | None:
-        """The dialect in which the response can be read; None where the bytes are not ours to."""
+        """Return the dialect in which the response is read; None where a path is passed through."""
         is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
         return None if is_foreign else self._dialects[call.dialect]
 

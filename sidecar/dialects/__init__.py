@@ -1,1 +1,27 @@
-"""All that is true of one API."""
+"""All that is true of one API.
+
+Rule: outside of this room, `domain.call` and ``config`` nothing names a dialect: no comparison, no
+table by its name, no import of its module. A dialect is one module and one row of
+`registry.DIALECTS`, so that an API is added, read and changed in one place.
+
+Words. A *dialect* is an API that apps call: chat, responses, messages, embeddings. Its *endpoints*
+are the paths at which they call it. *Peek* reads the few members of a request body that steer a
+call; *patch* writes another model's name into it. *Turns* are the conversation, as text. *Served*
+is what a response says about itself: tokens, model, why it ended.
+
+Flow, in the order in which a call meets it:
+
+    registry    which dialect a path belongs to; where it belongs to none, what the headers say
+    request     steering members and turns, which all request bodies have in common
+    chat, responses, messages, embeddings
+                each implements `base.Dialect`: endpoints, bodies, responses, streams, errors
+    usage       reads responses and events leniently, within bounds of size
+    openai      the errors of OpenAI's three APIs
+    models      the list of models, in one shape that the SDKs of all dialects can read
+
+`base` holds the interface, and the values said through it: `Turn`, `Problem`, an error before it is
+put into a dialect's words, and `StreamRules`, by which the relay follows an event stream that it
+does not decode.
+
+Dialects hold no state, do no I/O and import only ``domain`` and ``wire``.
+"""

@@ -1,14 +1,14 @@
-"""The one interface to an API, and the two values that are said through it."""
+"""The one interface to an API, and the values that are said through it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
-from sidecar.domain.call import BodyFacts, DialectName, Endpoint
-from sidecar.domain.conversation import Turn
+from sidecar.domain.call import BodyFacts, Call, DialectName, Endpoint
 from sidecar.domain.outcome import Served, Usage
 
 
@@ -24,6 +24,18 @@ class Problem(msgspec.Struct, frozen=True):
     request_id: str = ""
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """One message of a conversation, as text."""
+
+    role: str
+    """``user`` or ``assistant``."""
+    text: str
+
+
+TurnsOf = Callable[[Call], tuple[Turn, ...]]
+"""Reads the newest turns of a call's conversation, oldest first."""
+
+
 class StreamRules(msgspec.Struct, frozen=True):
     """What an event stream of one API looks like, as far as the relay has to know.
 
@@ -33,7 +45,7 @@ class StreamRules(msgspec.Struct, frozen=True):
     """
 
     last_words: tuple[bytes, ...] = ()
-    """One of these stands in the event that ends a stream; empty for an API that has no such event.
+    """The event that ends a stream contains one of these; empty for an API without such an event.
     """
     last_event: re.Pattern[bytes] = re.compile(rb"(?!)")
     """The beginning of the last event, line end before it included; at most 40 bytes. Searched for
@@ -44,7 +56,7 @@ class StreamRules(msgspec.Struct, frozen=True):
     more. Otherwise it counts from its beginning on; some servers forget the empty line behind it.
     """
     telling: tuple[bytes, ...] = ()
-    """One of these stands in each event that says how many tokens, which model, or why it ended."""
+    """Each event that says how many tokens, which model, or why it ended contains one of these."""
     nulls: tuple[bytes, ...] = ()
     """The same without a value. An event that has as many of these as of ``telling`` says nothing.
     """

@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.base import StreamRules
+from sidecar.dialects.base import StreamRules, Turn
 from sidecar.dialects.openai import openai_error_body, openai_error_event
 from sidecar.dialects.request import REQUEST_BODY
 from sidecar.dialects.usage import UsageMembers, text_of
 from sidecar.domain.call import EMBEDDINGS, Endpoint, Operation
-from sidecar.domain.conversation import Turn
 from sidecar.domain.outcome import Served
 from sidecar.wire.body import patch_body
 

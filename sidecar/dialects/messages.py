@@ -92,12 +92,12 @@ class Messages:
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:
-        """See `Dialect.served_of_response`."""
+        """Read what a message says about itself. Raises: as `Dialect.served_of_response`."""
         return _served(_decode_message(body))
 
     @staticmethod
     def served_of_event(data: bytes) -> Served:
-        """See `Dialect.served_of_event`."""
+        """Read the message that begins a stream, or the delta and usage before its end."""
         event = _decode_event(data)
         begun = NOTHING if event.message is None else _served(event.message)
         ended = None if event.delta is None else text_of(event.delta.stop_reason)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from sidecar.dialects.base import Dialect
+from sidecar.dialects.base import Dialect, Turn
 from sidecar.dialects.chat import Chat
 from sidecar.dialects.embeddings import Embeddings
 from sidecar.dialects.messages import Messages
 from sidecar.dialects.responses import Responses
+from sidecar.domain.call import Call
 
 
 class DialectRegistry:
@@ -29,6 +30,10 @@ class DialectRegistry:
         """For each dialect the provider prefix that serves a bare id where no config says."""
         self._default = given[0]
         self._by_sdk_header = [(each.sdk_header, each) for each in given if each.sdk_header]
+
+    def turns_of(self, call: Call) -> tuple[Turn, ...]:
+        """Read the newest turns of a call's conversation."""
+        return self.by_name[call.endpoint.dialect].turns(call.body)
 
     def of_headers(self, header_values: Callable[[str], Sequence[str]]) -> Dialect:
         """Tell from its headers which dialect the caller of an unknown path reads.

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from sidecar.domain.conversation import Turn
+from sidecar.dialects.base import Turn
 from sidecar.wire.body import JsonBody
 
 REQUEST_BODY: Final = JsonBody(
@@ -77,7 +77,7 @@ def turns_of_messages(body: bytes) -> tuple[Turn, ...]:
 def newest_turns(messages: Sequence[msgspec.Raw]) -> tuple[Turn, ...]:
     """Read the newest turns that carry text, oldest first, of the roles user and assistant.
 
-    At most `MAX_TURNS`. Where none of them is a user's, the newest user turn stands in for the
+    At most `MAX_TURNS`. Where none of them is a user's, the newest user turn takes the place of the
     oldest of them: it says what is wanted. A message that does not look like its API says is
     skipped.
     """

@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.base import Problem, StreamRules, named_last_event
+from sidecar.dialects.base import Problem, StreamRules, Turn, named_last_event
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
 from sidecar.dialects.request import REQUEST_BODY, carries_text, decode_leniently, newest_turns
 from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
 from sidecar.domain.call import RESPONSES, Endpoint, Operation
-from sidecar.domain.conversation import Turn
 from sidecar.domain.outcome import Served
 from sidecar.wire.body import patch_body
 
@@ -74,7 +73,7 @@ class Responses:
     stream: Final = StreamRules(
         last_words=_LAST,
         last_event=named_last_event(*_LAST),
-        # An SDK hands out the response that stands in the last event.
+        # Its SDK hands out the response that the last event holds.
         is_last_event_whole=True,
         telling=tuple(b'"%b"' % each for each in _LAST),
     )
@@ -85,7 +84,7 @@ class Responses:
 
     @staticmethod
     def turns(body: bytes) -> tuple[Turn, ...]:
-        """See `Dialect.turns`. An ``input`` that is a text is one turn of the user's."""
+        """Read ``input``: items, or a text, which is one turn of the user's. Raises: nothing."""
         request = decode_leniently(_decode_request, body)
         said = None if request is None else request.input
         if isinstance(said, str):
@@ -94,12 +93,12 @@ class Responses:
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:
-        """See `Dialect.served_of_response`."""
+        """Read what a response says about itself. Raises: as `Dialect.served_of_response`."""
         return _served(_decode_response(body))
 
     @staticmethod
     def served_of_event(data: bytes) -> Served:
-        """See `Dialect.served_of_event`."""
+        """Read the response that an event holds; one without a response says nothing."""
         response = _decode_event(data).response
         return NOTHING if response is None else _served(response)
 

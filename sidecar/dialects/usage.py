@@ -2,7 +2,7 @@
 
 Whatever a provider sends, reading it never fails a call.
 
-What one API's responses look like stands in its own module; here is what all have in common.
+Each API's module knows what its responses look like; this one has what all have in common.
 """
 
 from __future__ import annotations

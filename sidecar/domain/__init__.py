@@ -6,7 +6,6 @@ In the order in which a call meets them:
 
 - `call`: what the app asked for, read once: `Call` with its `Endpoint`, headers and body facts.
 - `ids`: the names that travel with it: request id, `TraceContext`, `Session`.
-- `conversation`: the turns of a conversation, for the router model.
 - `decision`: `Decision` says which `Candidate` (a model at a provider entry) serves a call and by
   which `Source`; `Route` is a kind of work with its candidates, `Binding` what the affinity store
   holds for a session, `Plan` the candidates in the order in which they are tried.

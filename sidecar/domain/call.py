@@ -73,8 +73,7 @@ class Endpoint:
 class BodyFacts:
     """What one partial decode of a request body yields. Offsets are bytes into that very body.
 
-    Source: made by `Dialect.peek`; read by lookup, and by `Dialect.patch` for each
-        attempt.
+    Source: made by `Dialect.peek`; read by lookup, and by `Dialect.patch` for each attempt.
     """
 
     requested_model: Final[str | None]

@@ -1,6 +1,4 @@
-"""The admin port: what kubelet and Prometheus ask for, from any peer; everything else only from
-inside the pod.
-"""
+"""The admin port: probes and metrics for any peer, the rest only for callers inside the pod."""
 
 from __future__ import annotations
 

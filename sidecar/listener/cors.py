@@ -1,7 +1,8 @@
-"""What a browser wants to hear before a page of an allowed origin may call, and with each answer.
+"""CORS: the headers that a browser wants to read before a page of an allowed origin may call, and
+on each response to it.
 
-Source: the Fetch standard, "CORS protocol". Pages bring no cookies here: `*` serves where names
-    need not be told.
+Source: the Fetch standard, "CORS protocol". Pages bring no cookies here, so
+    that `*` is enough where names need not be listed.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ _PREFIX: Final = b"access-control-"
 
 
 def is_preflight(request: Request) -> bool:
-    """Whether this is the question that a browser asks before a page's request."""
+    """Whether this is a browser's request for permission, sent before a page's own request."""
     return request.method == "OPTIONS" and bool(
         request.header_values("Access-Control-Request-Method")
     )
 
 
 def page_lines(request: Request, origin: str) -> list[bytes]:
-    """Header lines that let a page of an allowed origin read the answer, or, where it asks first,
-    send its request.
+    """Return header lines that let a page of an allowed origin read the response or, on a
+    preflight, send its request.
     """
     lines = [b"Access-Control-Allow-Origin: %b\r\n" % origin.encode("latin-1"), b"Vary: Origin\r\n"]
     if not is_preflight(request):
@@ -39,7 +40,7 @@ def page_lines(request: Request, origin: str) -> list[bytes]:
 
 
 def without_others(lines: list[bytes]) -> list[bytes]:
-    """Header lines of an answer without what a provider lets pages of its own do: browsers want one
-    answer, not two.
+    """Return header lines without a provider's own CORS headers: browsers refuse a response with
+    two sets of them.
     """
     return [line for line in lines if not line[: len(_PREFIX)].lower().startswith(_PREFIX)]

@@ -1,4 +1,4 @@
-"""The admin port's pages of pins: for people inside the pod, and for `plano-sidecar affinity`."""
+"""The admin port's pages of pins, for people inside the pod and for `plano-sidecar affinity`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SESSION_PATH: Final = "/affinity/session"
 _PAGE: Final = 100
 _PAGE_AT_MOST: Final = 1000
 _CURSOR_AT_MOST: Final = 2**64 - 1
-"""Of SCAN; a longer one is none that a page gave."""
+"""The largest cursor of Redis' SCAN: no page gives a larger one."""
 
 
 def pin_facts(pin: Pin) -> dict[str, Any]:
-    """A pin as JSON has it."""
+    """Return a pin as the pages' JSON shows it."""
     binding = pin.binding
     return {
         "key": pin.key,
@@ -38,15 +38,15 @@ def pin_facts(pin: Pin) -> dict[str, Any]:
 
 
 class PinPages:
-    """Shows pins, and drops those of a session where the config lets it."""
+    """Shows pins, and drops those of a session where ``admin.mutations`` allows it."""
 
     def __init__(self, pins: PinBrowser, *, may_change: bool) -> None:
         self._pins = pins
         self._may_change = may_change
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
-        """``GET /affinity/?tenant=&cursor=&limit=``, ``GET`` and ``DELETE
-        /affinity/session?tenant=&session=``.
+        """Serve ``GET /affinity/?tenant=&cursor=&limit=``, and ``GET`` and ``DELETE
+        /affinity/session?tenant=&session=``. 503 where the store cannot be reached.
         """
         try:
             if request.path == SESSION_PATH:
@@ -84,7 +84,7 @@ class PinPages:
 
 
 def _shown(name: str | None) -> str | None:
-    """A name as JSON can have it: anybody who writes to Redis may have put bytes in a key that are
+    """Return a name as JSON can hold it: whoever writes to Redis can put bytes into a key that are
     no text.
     """
     return name and name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -101,7 +101,7 @@ def _json(status: int, facts: object) -> web.Response:
 
 
 def _refusal(status: int, why: str, allow: str = "") -> web.Response:
-    answer = _json(status, {"error": why})
+    response = _json(status, {"error": why})
     if allow:
-        answer.headers["Allow"] = allow
-    return answer
+        response.headers["Allow"] = allow
+    return response

@@ -5,13 +5,13 @@ runs where an aiohttp release lacks a private name that `listener.connection` re
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, Final
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
-from sidecar.domain.call import RawHeaders
 from sidecar.listener.fast_request import NO_HEAD, FastRequest
 from sidecar.listener.request import Handler, ParseErrorHandler
 
@@ -33,7 +33,7 @@ class TimedConnection(RequestHandler):
     """Which task serves requests one after the other; None where each has its own."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A new connection, told to read in pieces that malloc keeps at hand."""
+        """Make the transport read in pieces that malloc keeps at hand."""
         self.task = None
         self._head_timer: asyncio.TimerHandle | None = None
         if hasattr(transport, "max_size"):
@@ -77,7 +77,10 @@ class PlainConnection(TimedConnection):
     private name that `connection.Connection` relies on; costs more CPU for each call.
     """
 
-    __slots__ = ("_is_serving",)
+    __slots__ = ("_is_serving", "_writer")
+
+    pending: Final = (None,)
+    """What waits behind a request is not public: no response waits for the end of its turn."""
 
     @property
     def has_request(self) -> bool:
@@ -87,6 +90,7 @@ class PlainConnection(TimedConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `TimedConnection.connection_made`."""
         self._is_serving = False
+        self._writer: AbstractStreamWriter | None = None
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -99,14 +103,38 @@ class PlainConnection(TimedConnection):
         """Run the handler for a request whose head is here."""
         self._is_serving = True
         self.stop_head_timer()
-        plain = PlainRequest(request)
-        if plain.is_write_paused:
+        self.task = asyncio.current_task()
+        self._writer = request.writer
+        if self.writing_paused:
             # An app that sends on without reading would have its responses pile up here.
-            await plain.drain()
-        response = await self.handler(plain)
+            await self.drain()
+        response = await self.handler(self._plain(request))
         # On a connection that ends, what still comes is the rest of a body that is not wanted.
         self._is_serving = not response.keep_alive
         return _Written(keeps_alive=response.keep_alive)
+
+    async def drain(self) -> None:
+        """See `Request.drain`."""
+        if self._writer is not None:
+            await self._writer.drain()
+
+    def take_buffered(self, payload: StreamReader) -> bytes:
+        """Take the whole body of a payload that is complete."""
+        return payload.read_nowait()
+
+    def _plain(self, request: web.BaseRequest) -> FastRequest:
+        """The same kind of request as the fast path has, from aiohttp's public one."""
+        target = request.raw_path
+        message = SimpleNamespace(
+            method=request.method,
+            path=target if target.startswith("/") else request.rel_url.raw_path_qs,
+            url=request.rel_url,
+            version=request.version,
+            headers=request.headers,
+            raw_headers=request.raw_headers,
+            should_close=not request.keep_alive,
+        )
+        return FastRequest(message, request.content, self)
 
     def handle_error(
         self,
@@ -117,7 +145,7 @@ class PlainConnection(TimedConnection):
     ) -> web.StreamResponse:
         """Reply to bytes that could not be parsed; aiohttp's hook."""
         self.stop_head_timer()
-        response = self.on_parse_error(PlainRequest(request), exc)
+        response = self.on_parse_error(self._plain(request), exc)
         return _Written(keeps_alive=response.keep_alive)
 
 
@@ -137,76 +165,3 @@ class _Written(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         pass
-
-
-class PlainRequest:
-    """Implements `request.Request` on aiohttp's public request."""
-
-    __slots__ = ("_request", "transport")
-
-    def __init__(self, request: web.BaseRequest) -> None:
-        self._request = request
-        self.transport = request.transport
-
-    @property
-    def method(self) -> str:
-        """See `Request.method`."""
-        return self._request.method
-
-    @property
-    def target(self) -> str:
-        """See `Request.target`."""
-        target = self._request.raw_path
-        return target if target.startswith("/") else self._request.rel_url.raw_path_qs
-
-    @property
-    def raw_headers(self) -> RawHeaders:
-        """See `Request.raw_headers`."""
-        return self._request.raw_headers
-
-    @property
-    def version(self) -> tuple[int, int]:
-        """See `Request.version`."""
-        return self._request.version
-
-    @property
-    def keep_alive(self) -> bool:
-        """See `Request.keep_alive`."""
-        return self._request.keep_alive
-
-    @property
-    def content(self) -> StreamReader:
-        """See `Request.content`."""
-        return self._request.content
-
-    @property
-    def task(self) -> asyncio.Task[Any]:
-        """See `Request.task`."""
-        task = asyncio.current_task()
-        assert task is not None
-        return task
-
-    @property
-    def is_last_sent(self) -> bool:
-        """See `Request.is_last_sent`. What follows on the connection is not public, so that no
-        response waits for the end of its turn.
-        """
-        return False
-
-    @property
-    def is_write_paused(self) -> bool:
-        """See `Request.is_write_paused`."""
-        return self._request.protocol.writing_paused
-
-    def header_values(self, name: str) -> list[str]:
-        """See `Request.header_values`."""
-        return list(self._request.headers.getall(name, ())) if self._request.headers else []
-
-    def take_body(self) -> bytes | None:
-        """See `Request.take_body`."""
-        content = self._request.content
-        return content.read_nowait() if content.is_eof() else None
-
-    async def drain(self) -> None:
-        """See `Request.drain`."""
-        await self._request.writer.drain()

@@ -1,4 +1,4 @@
-"""A request as the data port's handler sees it, however aiohttp hands it over."""
+"""A request as the data port's handler sees it, on either path into aiohttp."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ class Request(Protocol):
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        """Where the answer goes; None if the app is gone."""
+        """Where the response goes; None if the app is gone."""
         ...
 
     @property
     def method(self) -> str:
-        """As sent."""
+        """The method, as sent."""
         ...
 
     @property
     def target(self) -> str:
-        """Path and query as sent; the authority of an absolute form is left out."""
+        """Path and query as sent; the authority of an absolute target is left out."""
         ...
 
     @property
     def raw_headers(self) -> RawHeaders:
-        """Names and values as sent."""
+        """Names and values of the header fields, as sent."""
         ...
 
     @property
     def version(self) -> tuple[int, int]:
-        """Of HTTP, as the app says. Below 1.1 there are no chunks, below 1.0 no head that could be
-        trusted.
+        """The version of HTTP that the app speaks. Below 1.1 it knows no chunks; below 1.0 its head
+        cannot be trusted.
         """
         ...
 
@@ -48,32 +48,32 @@ class Request(Protocol):
 
     @property
     def content(self) -> StreamReader:
-        """The body as it arrives."""
+        """The body, as it arrives."""
         ...
 
     @property
     def task(self) -> asyncio.Task[Any]:
-        """Which task carries the request; it is cancelled when the app goes away."""
+        """The task that serves the request; it is cancelled when the app goes away."""
         ...
 
     @property
     def is_last_sent(self) -> bool:
-        """Whether all of it is here and nothing behind it, so that its answer may wait for the end
-        of the turn.
+        """Whether all of it has arrived and no request behind it, so that its response may wait for
+        the end of the event loop's turn.
         """
         ...
 
     @property
     def is_write_paused(self) -> bool:
-        """Whether the transport holds enough of the answer for now."""
+        """Whether the transport holds as much of the response as it should."""
         ...
 
     def header_values(self, name: str) -> list[str]:
-        """Every value of a header, name in any case."""
+        """Return every value of a header. Args: ``name`` in any case."""
         ...
 
     def take_body(self) -> bytes | None:
-        """The whole body if it has arrived, else None."""
+        """Return the whole body if it has arrived, else None."""
         ...
 
     async def drain(self) -> None:

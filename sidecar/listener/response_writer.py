@@ -1,9 +1,7 @@
-"""The app's end of a call: heads and chunks are bytes of our own making, in one write where they
-can be.
+"""Writes a response to the transport: heads and chunks as bytes of our own making, in one write
+where that can be.
 
-aiohttp's `StreamResponse` builds a multidict, adds headers and joins them again for every answer.
-Here the handler writes to the transport; aiohttp's own loop, where it is used, is told that all is
-written (`listener.server`).
+aiohttp's `StreamResponse` builds a multidict, adds headers and joins them again for every response.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from sidecar.listener.request import Request
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _CHUNKS_SINCE: Final = (1, 1)
 _FLUSH_AT_MOST_S: Final = 5.0
-"""How long a last error event may take to reach an app that reads slowly, before the connection is
+"""How long a last error event may take to reach an app that reads slowly, before its connection is
 dropped.
 """
 
@@ -37,7 +35,7 @@ class ResponseWriter:
         self._is_chunked = False
         self._page_lines: list[bytes] = []
         self.is_started = False
-        """Whether a head was sent, after which only the connection can say that something broke."""
+        """Whether a head was sent: from then on only a broken connection can tell an error."""
         self.is_call = False
         """Whether the request became a call, whose end the proxy reports."""
 
@@ -47,30 +45,31 @@ class ResponseWriter:
         return self._keeps_alive and self.is_started
 
     def allow_page(self, origin: str) -> None:
-        """Let a page of this origin read what is sent."""
+        """Add CORS response headers for this origin."""
         self._page_lines = cors.page_lines(self.request, origin)
 
     def close_after(self) -> None:
-        """Close the connection once the answer is complete."""
+        """Close the connection once the response is complete."""
         self._keeps_alive = False
 
     def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
-        """See `Downstream.send_whole`. One write: status line, headers, body."""
+        """See `Downstream.send_whole`. Status line, headers and body go out in one write."""
         self.is_started = True
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        length = b"\r\n" if _is_bodiless(status) else b"Content-Length: %d\r\n\r\n" % len(body)
+        is_bodiless = status in (204, 304) or status < 200
+        length = b"\r\n" if is_bodiless else b"Content-Length: %d\r\n\r\n" % len(body)
         head = self._head(status, reason, headers)
         self._add_connection(head)
         head.append(length)
-        if not _is_bodiless(status) and self.request.method != "HEAD":
+        if not is_bodiless and self.request.method != "HEAD":
             head.append(body)
         if self._keeps_alive and self._write is not None and self.request.is_last_sent:
             self._write(transport, b"".join(head))
         else:
-            # The next answer, or the connection's end, may follow in this very turn: it must not
-            # overtake this one.
+            # The next response, or the connection's end, may follow in this very turn of the loop:
+            # it must not overtake this one.
             transport.write(b"".join(head))
 
     def start(
@@ -83,7 +82,7 @@ class ResponseWriter:
             head.append(b"Content-Length: %d\r\n" % content_length)
         elif self.request.version < _CHUNKS_SINCE:
             self._keeps_alive = False
-        elif self.request.method != "HEAD" and not _is_bodiless(status):
+        elif self.request.method != "HEAD" and not (status in (204, 304) or status < 200):
             self._is_chunked = True
             head.append(b"Transfer-Encoding: chunked\r\n")
         self._add_connection(head)
@@ -133,7 +132,3 @@ class ResponseWriter:
             head.append(b"Connection: close\r\n")
         elif self.request.version < _CHUNKS_SINCE:
             head.append(b"Connection: keep-alive\r\n")
-
-
-def _is_bodiless(status: int) -> bool:
-    return status in (204, 304) or status < 200

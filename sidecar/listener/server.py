@@ -1,6 +1,4 @@
-"""The two ports: aiohttp's low-level server with its defaults overridden, and its parse errors in
-our words.
-"""
+"""The two ports: aiohttp's low-level server with its defaults overridden."""
 
 from __future__ import annotations
 
@@ -39,18 +37,18 @@ _log: Final = logging.getLogger("sidecar")
 _silent: Final = logging.getLogger("sidecar.listener.aiohttp")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
-"""aiohttp logs malformed requests with their bytes, credentials included. What matters is reported
-by our own words.
+"""aiohttp logs malformed requests with their bytes, credentials included. Ours are counted instead,
+as refused requests.
 """
 
 
 class _NoBytes(logging.Filter):
-    """Keeps malformed requests out of the admin port's log: any peer may send them, and credentials
-    stand in them.
+    """Keeps malformed requests out of the admin port's log: any peer may send them, and they may
+    hold credentials.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is of anything else: a failed handler is our bug, and is told."""
+        """Whether a record is of anything else: a failed handler is a bug, and is logged."""
         return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
@@ -153,7 +151,7 @@ def log_listener_path() -> None:
 def make_admin_server(
     handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
 ) -> web.Server:
-    """The server of the admin port."""
+    """Make the server of the admin port."""
     return web.Server(
         handler, access_log=None, logger=_admin_log, keepalive_timeout=ADMIN_KEEPALIVE_S
     )
@@ -162,8 +160,8 @@ def make_admin_server(
 async def bind(
     factory: Callable[[], asyncio.BaseProtocol], addresses: Sequence[str], port: int, what: str
 ) -> list[asyncio.Server]:
-    """Listen on every address with the same port; 0 takes a free one. The sockets accept only once
-    served.
+    """Bind every address to the same port; 0 takes a free one. The sockets accept connections only
+    after `start_serving`.
 
     An address family that the machine lacks is left out as long as one address remains.
     Raises: ConfigError naming the address and the reason.
@@ -192,13 +190,13 @@ async def bind(
 
 
 def port_of(server: asyncio.Server) -> int:
-    """The port that a server got."""
+    """Return the port that a server got."""
     address: Any = server.sockets[0].getsockname()
     return int(address[1])
 
 
 def is_loopback(request: web.BaseRequest) -> bool:
-    """Whether the peer is in this pod."""
+    """Whether the peer is in this pod; False where it is not known."""
     peer: Any = (
         request.transport.get_extra_info("peername") if request.transport is not None else None
     )

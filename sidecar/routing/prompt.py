@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
+from sidecar.dialects.base import Turn
 from sidecar.dialects.request import MAX_TURNS
-from sidecar.domain.conversation import Turn
 from sidecar.domain.decision import Route
 
 _TOKEN_BYTES: Final = 4

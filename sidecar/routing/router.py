@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from sidecar.dialects.conversation import prompt_facts
+from sidecar.dialects.base import TurnsOf
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Route
 from sidecar.domain.errors import UpstreamError, UpstreamTimeout
@@ -65,8 +65,10 @@ class RouteClassifier:
         configured: tuple[Route, ...],
         policy: RouterPolicy,
         monotonic_s: Callable[[], float],
+        turns_of: TurnsOf,
     ) -> None:
         self._ask = ask
+        self._turns_of = turns_of
         self._policy = policy
         self._monotonic_s = monotonic_s
         self._configured = configured
@@ -116,7 +118,7 @@ class RouteClassifier:
     def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
         """Return what the router model is shown of a call."""
         form = self._form if routes is self._configured else self._form_of(routes)
-        return build_prompt(form, prompt_facts(call.dialect, call.body).turns)
+        return build_prompt(form, self._turns_of(call))
 
     async def aclose(self) -> None:
         """Give up the questions that are under way."""

@@ -10,7 +10,7 @@ from typing import Final, final
 from sidecar.affinity.policy import home_first, keep_binding, may_be_replaced, tries_home
 from sidecar.affinity.session import session_of
 from sidecar.affinity.value import as_written
-from sidecar.dialects.conversation import prompt_facts
+from sidecar.dialects.base import TurnsOf
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision, Route, Source
@@ -64,7 +64,8 @@ class Decisions:
     """Makes decisions from facts.
 
     Args: ``is_cooling`` tells whether a candidate is left alone for the moment; ``may_ask`` whether
-        the router model would be asked at a time (monotonic seconds); None: there is none.
+        the router model would be asked at a time (monotonic seconds), None: there is none;
+        ``turns_of`` reads a call's conversation.
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class Decisions:
         clock: Clock,
         is_cooling: Callable[[Candidate], bool],
         may_ask: Callable[[float], bool] | None,
+        turns_of: TurnsOf,
     ) -> None:
         self._models = models
         self._routes = routes
         self._clock = clock
         self._is_cooling = is_cooling
         self._may_ask = may_ask
+        self._turns_of = turns_of
         self._plans: BoundedMap[tuple[str, str | None, DialectName], tuple[Decision, float]] = (
             BoundedMap(_PLANS_KEPT)
         )
@@ -239,7 +242,7 @@ class Decisions:
             return False
         if self._may_ask is None or not self._may_ask(call.admitted_s):
             return False  # the router model's opinion would be missed once more
-        return all(turn.role != "assistant" for turn in prompt_facts(call.dialect, call.body).turns)
+        return all(turn.role != "assistant" for turn in self._turns_of(call))
 
     def _plan_of(self, pin: Binding, call: Call) -> Decision | None:
         """Return what all pins to a model make of calls in a dialect; kept for a few seconds."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.domain.call import Call, Endpoint
+from sidecar.dialects.base import Dialect
+from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
 from sidecar.selection.selector import Look, ModelSelector
-from sidecar.wire.body import peek_body
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ async def explain(
     *,
     selector: ModelSelector,
     clock: Clock,
-    endpoint: Endpoint,
+    dialect: Dialect,
     session: tuple[str | None, str | None],
 ) -> Explanation:
     """Decide a chat call of one user message, and send it nowhere.
@@ -34,10 +34,10 @@ async def explain(
     A pin that the session has is shown; none is made, so that looking at a session in use changes
     nothing for it.
 
-    Args: ``endpoint`` is that of chat completions; ``session`` is (session id, tenant).
+    Args: ``dialect`` is that of chat completions; ``session`` is (session id, tenant).
     Raises: SidecarError.
     """
-    call = _chat_call(text, clock, endpoint, session)
+    call = _chat_call(text, clock, dialect, session)
     look = await selector.look(call)
     return Explanation(look, session[0], clock.monotonic_s() - call.admitted_s - look.prompt_s)
 
@@ -110,17 +110,17 @@ def _number(number: float | None, prefer: str) -> str:
 
 
 def _chat_call(
-    text: str, clock: Clock, endpoint: Endpoint, session: tuple[str | None, str | None]
+    text: str, clock: Clock, dialect: Dialect, session: tuple[str | None, str | None]
 ) -> Call:
     said = text.encode("utf-8", "replace").decode()  # a command line can hold what UTF-8 cannot say
     body = msgspec.json.encode({"messages": [{"role": "user", "content": said}]})
     return Call(
-        endpoint=endpoint,
+        endpoint=dialect.endpoints[0],
         method="POST",
         query="",
         headers={},
         body=body,
-        facts=peek_body(body),
+        facts=dialect.peek(body),
         request_id=mint_request_id(),
         trace=mint_trace_context(),
         admitted_s=clock.monotonic_s(),

@@ -1,34 +1,73 @@
-"""The answer's way back: bytes to the app as they come, ended exactly once."""
+"""Carries a response back to the app: bytes as they come, ended exactly once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, final
 
 from sidecar.dialects.base import Dialect, Problem
 from sidecar.dialects.usage import read_response
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
+from sidecar.domain.outcome import Served
 from sidecar.domain.ports import Downstream, Reply
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.stream.relayed import Relayed
 from sidecar.stream.tap import BodyTap, EventTap
 
 _EVENT_STREAM: Final = b"text/event-stream"
 _PLAIN_CODINGS: Final = frozenset((b"identity", b"none", b""))
-"""No coding at all; ``none`` is what frameworks are told so that they leave an event stream
-uncompressed.
+"""Codings that leave the bytes as they are. ``none`` is no registered coding: apps set it so that
+their framework does not compress an event stream.
 """
+
+
+@final
+@dataclass(init=False, unsafe_hash=True)
+class Relayed:
+    """How the relay of one response ended."""
+
+    result: Final[CallOutcome]
+    bytes_out: Final[int]
+    first_byte_s: Final[float]
+    """Monotonic clock: when the first byte went to the app."""
+    waited_s: Final[float]
+    """How long the relay waited for the provider after the head."""
+    error_code: Final[str | None]
+    first_piece_s: Final[float | None]
+    """Monotonic clock: when the first bytes of the body arrived. Some servers send a head long
+    before it.
+    """
+    served: Final[Served | None]
+    """What the response said about itself; None for errors, and where no dialect is known."""
+
+    def __init__(
+        self,
+        result: CallOutcome,
+        bytes_out: int,
+        first_byte_s: float,
+        waited_s: float = 0.0,
+        error_code: str | None = None,
+        first_piece_s: float | None = None,
+        served: Served | None = None,
+    ) -> None:
+        self.result = result
+        self.bytes_out = bytes_out
+        self.first_byte_s = first_byte_s
+        self.waited_s = waited_s
+        self.error_code = error_code
+        self.first_piece_s = first_piece_s
+        self.served = served
 
 
 def relay_nowait(
     reply: Reply, lines: list[bytes], down: Downstream, clock: Clock, dialect: Dialect | None
 ) -> Relayed | None:
-    """Send a reply that has arrived completely, in one write; None where it has not, which is
-    `Relay`'s to carry.
+    """Send a reply that has arrived completely, in one write. Return None where it has not: then
+    `Relay` carries it.
 
-    An event stream is always `Relay`'s: that all of it is here does not say that its last event is.
+    An event stream is left to `Relay` even if all of it has arrived: its last event may be missing.
     """
     if reply.content_length is None and _is_plain_event_stream(reply):
         return None
@@ -44,23 +83,23 @@ def relay_nowait(
 
 
 class Relay:
-    """Carries one reply to one app. Returns how it ended; only cancellation of the task
-    propagates.
-    """
+    """Carries one reply to one app."""
 
     def __init__(self, clock: Clock, dialect: Dialect | None, request_id: str) -> None:
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
         self._dialect = dialect
         self._request_id = request_id
         self.given_up: Relayed | None = None
-        """How far `run` had come when its task was cancelled."""
+        """How far `run` had come when its task was cancelled; it returns nothing then."""
 
     async def run(self, reply: Reply, lines: list[bytes], down: Downstream) -> Relayed:
-        """Send the reply's status and ``lines``, then its body as it comes.
+        """Send the reply's status and ``lines``, then its body as it comes; return how that ended.
 
-        A provider that dies, stalls or babbles in mid-body becomes an error event where the app can
-        read one, and a broken connection everywhere else, so that no SDK takes the fragment for the
-        whole.
+        Where the provider dies, stalls or sends nonsense in mid-body, the app gets an error event
+        if it can read one, and a broken connection otherwise, so that no SDK takes the fragment for
+        the whole.
+
+        Raises: CancelledError only.
         """
         events: EventTap | None = None
         tap: EventTap | BodyTap | None = None
@@ -81,10 +120,10 @@ class Relay:
             if events is None or not events.is_complete:
                 self._end_broken(down, events, error)
                 return sent.ended(CallOutcome.INCOMPLETE, UpstreamCut.code)
-            # All that an SDK reads had come; how the connection ended after it is nobody's loss.
+            # The last event had come: how the connection ended after it does not matter.
         except asyncio.CancelledError:
-            # The app left, or a drain ran out of time: in the second case it is still there to be
-            # told.
+            # The app has left, or a drain has run out of time. In the second case the app is still
+            # there and reads why.
             reply.abort()
             self._end_broken(
                 down, events, UpstreamCut("the sidecar is shutting down; the stream is incomplete")
@@ -101,7 +140,7 @@ class Relay:
     async def _pump(
         self, reply: Reply, down: Downstream, events: EventTap | None, sent: _Sent
     ) -> None:
-        """Carry the body's pieces over as they come.
+        """Send the body's pieces on as they come.
 
         Raises: what `Reply.read` and `Downstream.write` raise, and UpstreamCut where the end came
             too early.

@@ -7,6 +7,7 @@ and hold little whatever the length.
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import Final
 
@@ -33,6 +34,19 @@ brace and line.
 """
 
 
+class _LastEvent(enum.Enum):
+    """How far the search for a stream's last event has come."""
+
+    AHEAD = "ahead"
+    BEGUN = "begun"
+    COMPLETE = "complete"
+
+
+_AHEAD: Final = _LastEvent.AHEAD
+_BEGUN: Final = _LastEvent.BEGUN
+_COMPLETE: Final = _LastEvent.COMPLETE
+
+
 class EventTap:
     """Follows an event stream: whether it stands between two events, whether its last event came,
     and what it says about itself.
@@ -40,14 +54,11 @@ class EventTap:
 
     __slots__ = (
         "_dialect",
-        "_has_last_begun",
-        "_is_skipping",
-        "_line",
+        "_last_event",
+        "_lines",
         "_model_tries",
         "_rules",
         "_tail",
-        "_telling",
-        "is_complete",
         "served",
     )
 
@@ -56,14 +67,15 @@ class EventTap:
         """What the stream has said so far."""
         self._dialect = dialect
         self._rules = dialect.stream
-        self._telling: tuple[bytes, ...] = self._rules.telling
         self._model_tries: int = self._rules.model_within
-        self.is_complete = not self._rules.last_words
-        """Whether all that an app reads has come; true at once where no event is the last."""
-        self._has_last_begun = False
+        self._last_event = _AHEAD if self._rules.last_words else _COMPLETE
         self._tail = b"\n\n"  # the start of a stream is as good as an empty line
-        self._line = bytearray()
-        self._is_skipping = False
+        self._lines = LineBuffer()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that an app reads has come; true at once where no event is the last."""
+        return self._last_event is _COMPLETE
 
     @property
     def is_between_events(self) -> bool:
@@ -72,62 +84,40 @@ class EventTap:
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes of the stream."""
-        if self.is_complete:
+        if self._last_event is _COMPLETE:
             self._tail = (self._tail + chunk[-BOUNDARY_BYTES:])[-BOUNDARY_BYTES:]
         else:
             self._tail = self._after_search(self._tail + chunk)[-_LAST_EVENT_BYTES:]
-        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
-        if end == 0:
-            self._keep(chunk)
-            return
-        lines = chunk[:end]
-        if self._is_skipping:
-            self._is_skipping = False
-            # The line that was too long ends here.
-            lines = lines[len(lines.splitlines(keepends=True)[0]) :]
-        elif self._line:
-            lines = bytes(self._line) + lines
-            self._line.clear()
-        if end < len(chunk):
-            self._keep(chunk[end:])
+        lines = self._lines.completed_by(chunk)
+        if not self._model_tries:
+            for needle in self._rules.telling:
+                if needle in lines:
+                    break
+            else:
+                return
         self._read(lines)
 
     def _after_search(self, window: bytes) -> bytes:
         """Search for the last event. Return the bytes in which its end has to be searched for next:
         ``window``, or what follows the event's beginning.
         """
-        if not self._has_last_begun:
+        if self._last_event is _AHEAD:
             for word in self._rules.last_words:
                 if word in window:
                     break
             else:
                 return window
-            begun = self._rules.last_event.search(window)
-            if begun is None:
-                return window  # the word is a model's
-            self._has_last_begun = True
-            window = window[begun.end() :]
+            beginning = self._rules.last_event.search(window)
+            if beginning is None:
+                return window  # a model wrote the word
+            self._last_event = _BEGUN
+            window = window[beginning.end() :]
         if not self._rules.is_last_event_whole or _EVENT_END.search(window) is not None:
-            self.is_complete = True
+            self._last_event = _COMPLETE
         return window
-
-    def _keep(self, part: bytes) -> None:
-        """Keep the beginning of a line whose end has not come."""
-        if self._is_skipping:
-            return
-        self._line += part
-        if len(self._line) > LINE_BYTES:
-            self._is_skipping = True
-            self._line.clear()
 
     def _read(self, lines: bytes) -> None:
         """Read the events in whole lines."""
-        if not self._model_tries:
-            for needle in self._telling:
-                if needle in lines:
-                    break
-            else:
-                return
         for line in lines.splitlines():
             if line[:5] != b"data:":
                 continue
@@ -140,13 +130,50 @@ class EventTap:
                 self._model_tries = 0
 
     def _is_telling(self, line: bytes) -> bool:
-        told = 0
-        for needle in self._telling:
-            told += needle in line
-        if told:
+        """Whether more members are named in the line than are null in it."""
+        values = 0
+        for needle in self._rules.telling:
+            values += needle in line
+        if values:
             for null in self._rules.nulls:
-                told -= null in line
-        return told > 0
+                values -= null in line
+        return values > 0
+
+
+class LineBuffer:
+    """Joins the lines of a stream that chunks have cut, and leaves out those that are too long."""
+
+    __slots__ = ("_is_skipping", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._is_skipping = False
+
+    def completed_by(self, chunk: bytes) -> bytes:
+        """Return the lines that end in the next bytes of the stream, with their ends."""
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+        if end == 0:
+            self._keep(chunk)
+            return b""
+        lines = chunk[:end]
+        if self._is_skipping:
+            self._is_skipping = False
+            # The line that was too long ends here.
+            lines = lines[len(lines.splitlines(keepends=True)[0]) :]
+        elif self._rest:
+            lines = bytes(self._rest) + lines
+            self._rest.clear()
+        if end < len(chunk):
+            self._keep(chunk[end:])
+        return lines
+
+    def _keep(self, part: bytes) -> None:
+        if self._is_skipping:
+            return
+        self._rest += part
+        if len(self._rest) > LINE_BYTES:
+            self._is_skipping = True
+            self._rest.clear()
 
 
 class BodyTap:

@@ -5,7 +5,7 @@ Rule of the room, held by tests/architecture/test_listener_and_wire.py: the wire
 It knows header families (which of the app's own headers a provider may see), since providers have
 those.
 
-    header_names      the tables: what becomes of a header field, told by its name
+    header_names      the tables: what becomes of a header field, by its name
     request_headers   the app's header fields, walked once: lines for providers, facts for us
     headers           a request's head for a provider; a provider's response headers for the app
     own_headers       the header lines that the sidecar itself writes to the app

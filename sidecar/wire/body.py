@@ -2,8 +2,8 @@
 the bytes as they came.
 
 The conversation is never decoded. msgspec checks the whole body's syntax and says how long each
-top-level value is; the walk over those lengths finds where each member stands. Everything is linear
-in the body's length.
+top-level value is; adding up those lengths finds each member's place. Everything is linear in the
+body's length.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ size.
 _MEMBER_HEAD: Final = (
     rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
 )
-"""What stands before a member's value: brace or comma, the name, the colon. Group 1 is a name that
+"""What precedes a member's value: brace or comma, the name, the colon. Group 1 is a name that
 is read, group 2 says that the name has escapes; most members have neither. Possessive, so that no
 input backtracks.
 """
@@ -40,7 +40,7 @@ _NEXT_COMMA: Final = re.compile(rb"[ \t\r\n]*+,")
 _model_decoder: Final = msgspec.json.Decoder(str | None)
 
 _Place = tuple[int, int, int]
-"""Where a member that is read stands: the end of the member before it (0 for the first), its
+"""The place of a member that is read: the end of the member before it (0 for the first), its
 value's start and end.
 """
 
@@ -66,7 +66,7 @@ class JsonBody:
         Members that are not read pass without a look, repeated ones and lone surrogates too.
 
         Raises: InvalidBody where the body is not one JSON object in UTF-8, nests too deeply, has
-            too many members, or a member that is read has the wrong type or stands there twice
+            too many members, or a member that is read has the wrong type or is there twice
             (``param`` names it).
         """
         if not body.isascii():
@@ -85,9 +85,9 @@ class JsonBody:
         return self._facts(body, places, len(values))
 
     def _note(self, places: dict[bytes, _Place], head: re.Match[bytes], end: int) -> None:
-        """Remember where a member stands, if it is one that is read.
+        """Remember a member's place, if it is one that is read.
 
-        Raises: InvalidBody where it stands there for the second time.
+        Raises: InvalidBody where it is there for the second time.
         """
         name = head[1] or _unescaped(head[0])
         if name not in self._read:
@@ -128,11 +128,6 @@ class JsonBody:
             if place is not None and body[place[1] : place[2]] != b"null":
                 return True
         return False
-
-
-peek_body: Final = JsonBody(
-    (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")
-).peek
 
 
 def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
@@ -195,7 +190,7 @@ def pieces_length(pieces: Sequence[bytes | memoryview]) -> int:
 
 
 def _check_utf8(body: bytes) -> None:
-    """Refuse bytes that are not UTF-8, also where nobody would decode them.
+    """Refuse bytes that are not UTF-8, also in members that are not decoded.
 
     Raises: InvalidBody.
     """

@@ -1,5 +1,5 @@
-"""What becomes of a header field, told by its name: which providers may see it, and what is read
-from it.
+"""What becomes of a header field, by its name: which providers may see it, and what is read from
+it.
 
 The tables are asked once for each spelling of a name; what they say is kept in dicts of bounded
 size, since names are the peer's to choose.

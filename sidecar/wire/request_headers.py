@@ -123,8 +123,8 @@ def session_id_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
     The first header of the policy that is present counts. ``off`` in `AFFINITY_HEADER` means None,
     whatever the others say.
 
-    Raises: InvalidHeader where that header stands twice with different values, is not UTF-8, or is
-        too long.
+    Raises: InvalidHeader where that header was sent twice with different values, is not UTF-8, or
+        is too long.
     """
     if not headers.sessions:
         return None

@@ -32,7 +32,8 @@ _LONG_MEMBER_CHARS: Final = 128
 
 
 def trace_context_of(traceparents: Sequence[bytes], tracestates: Sequence[bytes]) -> TraceContext:
-    """The caller's trace, or a new one where there is none or its ``traceparent`` is invalid.
+    """Return the caller's trace, or a new one where there is none or its ``traceparent`` is
+    invalid.
 
     Args: the values of all ``traceparent`` and all ``tracestate`` headers, in order. Two
     traceparents are invalid, also equal ones; several tracestates are one list. An invalid
@@ -54,14 +55,14 @@ def trace_context_of(traceparents: Sequence[bytes], tracestates: Sequence[bytes]
 
 
 def trace_lines(trace: TraceContext) -> bytes:
-    """The header lines that carry the trace to a provider, each with its line end."""
+    """Return the header lines that carry the trace to a provider, each with its line end."""
     if trace.tracestate:
         return f"traceparent: {trace.traceparent}\r\ntracestate: {trace.tracestate}\r\n".encode()
     return f"traceparent: {trace.traceparent}\r\n".encode()
 
 
 def _tracestate(values: Sequence[bytes]) -> str:
-    """The combined list without blanks, cut to what must be carried; empty where it is invalid."""
+    """Return the combined list without blanks, cut to `_MAX_CHARS`; empty where it is invalid."""
     members: list[bytes] = []
     names: set[bytes] = set()
     for value in values:
@@ -78,7 +79,9 @@ def _tracestate(values: Sequence[bytes]) -> str:
 
 
 def _cut(members: list[bytes]) -> bytes:
-    """Whole members only: long ones go first, then any, each time the rightmost."""
+    """Cut whole members until the list is short enough: long ones first, then any, each time the
+    rightmost.
+    """
     chars = sum(map(len, members)) + len(members) - 1
     for least in (_LONG_MEMBER_CHARS + 1, 0):
         for position in range(len(members) - 1, -1, -1):

@@ -9,7 +9,8 @@ import timeit
 from collections.abc import Callable
 from functools import partial
 
-from sidecar.wire.body import patch_body, peek_body
+from sidecar.dialects.request import REQUEST_BODY
+from sidecar.wire.body import patch_body
 from sidecar.wire.header_names import HeaderPolicy
 from sidecar.wire.headers import request_head, response_lines
 from sidecar.wire.request_headers import read_headers, session_id_of
@@ -79,18 +80,18 @@ def main() -> None:
     for size in (1_000, 10_000, 64_000, 200_000, 1_000_000):
         body = chat_body(size)
         print(
-            f"peek_body      {len(body):>9} bytes {microseconds(partial(peek_body, body)):9.1f} us"
+            f"peek_body      {len(body):>9} bytes {microseconds(partial(REQUEST_BODY.peek, body)):9.1f} us"
         )
         print(
-            f"patch_body     {len(body):>9} bytes {microseconds(partial(patch_body, body, peek_body(body), 'm')):9.1f} us"
+            f"patch_body     {len(body):>9} bytes {microseconds(partial(patch_body, body, REQUEST_BODY.peek(body), 'm')):9.1f} us"
         )
     other = chat_body(64_000, text="Gr\u00fc\u00dfe aus K\u00f6ln, \U0001f600 ")
     print(
-        f"peek_body      {len(other):>9} bytes {microseconds(lambda: peek_body(other)):9.1f} us (not ASCII)"
+        f"peek_body      {len(other):>9} bytes {microseconds(lambda: REQUEST_BODY.peek(other)):9.1f} us (not ASCII)"
     )
     half = chat_body(64_000, text="half a smile: \\ud83d ").replace(b"\\\\u", b"\\u")
     print(
-        f"peek_body      {len(half):>9} bytes {microseconds(lambda: peek_body(half)):9.1f} us (half characters)"
+        f"peek_body      {len(half):>9} bytes {microseconds(lambda: REQUEST_BODY.peek(half)):9.1f} us (half characters)"
     )
     policy = HeaderPolicy(
         session_headers=("x-model-affinity", "session_id"), tenant_header="x-org-id"

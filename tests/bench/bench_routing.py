@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from sidecar.dialects.conversation import prompt_facts
+from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.request import REQUEST_BODY
 from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
 from sidecar.routing.rank import RankInputs, rank
-from sidecar.wire.body import peek_body
 
 PAIRS = 20_000
 ROUTES = tuple(
@@ -91,7 +91,7 @@ def completion(seed: random.Random, route: str) -> bytes:
 
 def prepare(form: PromptForm, body: bytes) -> bytes:
     """All that happens between a call's body and the router's request."""
-    return router_request_body("router", build_prompt(form, prompt_facts(CHAT, body).turns))
+    return router_request_body("router", build_prompt(form, DIALECTS.by_name[CHAT].turns(body)))
 
 
 def pairs(form: PromptForm) -> tuple[list[float], int]:
@@ -151,7 +151,7 @@ def main() -> None:
     for role in ("user", "assistant", "tool"):
         body = long_conversation(role)
         peek, rest = (
-            milliseconds(partial(peek_body, body)),
+            milliseconds(partial(REQUEST_BODY.peek, body)),
             milliseconds(partial(prepare, form, body)),
         )
         print(

@@ -16,12 +16,12 @@ from sidecar.config.conventions import (
     family_of,
 )
 from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.request import REQUEST_BODY
 from sidecar.domain.call import CHAT, MESSAGES
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
 from sidecar.upstream.client import ProviderClient
-from sidecar.wire.body import peek_body
 from tests.config.loading import load
 from tests.support.values import a_call
 
@@ -45,7 +45,7 @@ def test_a_row_is_all_that_a_new_family_needs(toy):
     pool = Pool(Origin("https", provider.server.host, 443))
     client = ProviderClient(provider, pool, DIALECTS.by_name)
     body = b'{"model":"toy/m"}'
-    head, _ = client.request(a_call(body=body, facts=peek_body(body)), _candidate())
+    head, _ = client.request(a_call(body=body, facts=REQUEST_BODY.peek(body)), _candidate())
 
     first, host, key, *_ = head.decode().split("\r\n")
     assert (

@@ -6,7 +6,8 @@ import pytest
 
 from sidecar.config.conventions import DialectKey
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import CHAT, MESSAGES
+from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
+from tests.support.values import a_call
 
 
 def test_a_config_may_name_exactly_the_dialects_that_are_served():
@@ -31,3 +32,14 @@ def test_every_path_belongs_to_the_dialect_that_lists_it():
 def test_a_caller_is_known_by_the_header_that_its_sdk_sends(sent, expected):
     """A caller that shows none reads chat's errors."""
     assert expected == DIALECTS.of_headers(lambda name: sent.get(name, [])).name
+
+
+def test_a_conversation_is_read_in_the_calls_own_dialect():
+    """``input`` is a conversation of responses and nothing to chat."""
+    body = b'{"input":"hello"}'
+    paths = {endpoint.dialect: endpoint for endpoint in DIALECTS.endpoints.values()}
+
+    assert {CHAT: [], RESPONSES: ["hello"]} == {
+        name: [turn.text for turn in DIALECTS.turns_of(a_call(endpoint=paths[name], body=body))]
+        for name in (CHAT, RESPONSES)
+    }

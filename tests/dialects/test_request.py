@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.dialects.base import Turn
 from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.request import MAX_TURNS
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
-from sidecar.domain.conversation import Turn
 
 
 def turns_of(dialect: DialectName, **body: object) -> list[tuple[str, str]]:

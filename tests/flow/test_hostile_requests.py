@@ -38,7 +38,7 @@ async def attacked(
 ) -> AsyncIterator[Attacked]:
     """One provider, one sidecar, on either way into aiohttp."""
     if request.param != "own connections":
-        monkeypatch.setattr(server, "is_supported", lambda: False)
+        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     async with (
         ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
@@ -409,7 +409,7 @@ SLOW = {
 async def test_slow_heads_and_bodies(tmp_path, monkeypatch, caplog, case, is_plain):
     """408 and the end of the connection, however steadily the bytes dribble in."""
     if is_plain:
-        monkeypatch.setattr(server, "is_supported", lambda: False)
+        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     begun, part = SLOW[case]
     async with ScriptedProvider() as provider:
         config = {
@@ -454,7 +454,7 @@ async def _dribble(writer: asyncio.StreamWriter, piece: bytes) -> None:
 async def test_a_second_head_may_be_late_too_and_idleness_is_not(tmp_path, monkeypatch, is_plain):
     """Between two requests there is no head to wait for; from its first byte on there is."""
     if is_plain:
-        monkeypatch.setattr(server, "is_supported", lambda: False)
+        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     async with ScriptedProvider() as provider:
         config = {**sidecar_config(provider.url), "timeouts": {"request_header_s": 0.1}}
         async with running_app(config, tmp_path) as app:
@@ -478,7 +478,7 @@ async def test_the_end_of_a_body_is_no_beginning_of_a_head(
 ):
     """An app that sends head and body apart, as most do, keeps its connection while it is idle."""
     if is_plain:
-        monkeypatch.setattr(server, "is_supported", lambda: False)
+        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD) if framing == CHUNKED else GOOD
     async with ScriptedProvider() as provider:
         config = {**sidecar_config(provider.url), "timeouts": {"request_header_s": 0.1}}

@@ -108,7 +108,7 @@ class Echo:
 
 
 @contextlib.asynccontextmanager
-async def _door(
+async def _connected(
     *, path: str
 ) -> AsyncIterator[tuple[Echo, asyncio.StreamReader, asyncio.StreamWriter]]:
     echo = Echo()
@@ -122,7 +122,7 @@ async def _served(
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     echo = echo or Echo()
     server = echo.server = DataServer(handler, echo.refuse, path=path)
-    (listening,) = await bind(server, ["127.0.0.1"], 0, "the door")
+    (listening,) = await bind(server, ["127.0.0.1"], 0, "the data port")
     await listening.start_serving()
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listening))
     try:
@@ -152,7 +152,7 @@ def test_the_parser_is_the_c_one():
 @both
 async def test_requests_follow_each_other_on_one_connection(path):
     """Keep-alive: with a length, chunked, and without a body."""
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         for raw, body in (
             (POST + b"Content-Length: 2\r\n\r\nab", b"ab"),
             (POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", b"abc"),
@@ -169,7 +169,7 @@ async def test_requests_follow_each_other_on_one_connection(path):
 @both
 async def test_pipelined_requests_are_answered_in_order(path):
     """One after the other, each with its own answer."""
-    async with _door(path=path) as (_, reader, writer):
+    async with _connected(path=path) as (_, reader, writer):
         writer.write(
             b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(5))
         )
@@ -182,7 +182,7 @@ async def test_pipelined_requests_are_answered_in_order(path):
 @both
 async def test_a_body_that_comes_in_pieces_is_read_whole(path):
     """Split anywhere."""
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         for piece in (POST + b"Content-", b"Length: 6\r\n", b"\r\nabc", b"def"):
             writer.write(piece)
             await writer.drain()
@@ -204,7 +204,7 @@ async def test_a_body_that_comes_in_pieces_is_read_whole(path):
 )
 async def test_a_body_over_the_limit_ends_the_connection(path, raw):
     """It is answered, and nothing behind it is taken for a request."""
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         writer.write(raw)
         reply = await read_reply(reader)
         writer.write_eof()
@@ -217,7 +217,7 @@ async def test_a_body_over_the_limit_ends_the_connection(path, raw):
 @both
 async def test_100_continue_is_said_before_the_body_is_read(path):
     """Curl waits for it."""
-    async with _door(path=path) as (_, reader, writer):
+    async with _connected(path=path) as (_, reader, writer):
         writer.write(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert b"HTTP/1.1 100 Continue\r\n\r\n" == await reader.readuntil(b"\r\n\r\n")
         writer.write(b"ab")
@@ -228,7 +228,7 @@ async def test_100_continue_is_said_before_the_body_is_read(path):
 @both
 async def test_a_stream_is_chunked_and_the_connection_lives_on(path):
     """HTTP/1.1 knows where it ends."""
-    async with _door(path=path) as (_, reader, writer):
+    async with _connected(path=path) as (_, reader, writer):
         writer.write(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
 
         assert [b"onetwo", b"onetwo"] == [(await read_reply(reader)).body for _ in range(2)]
@@ -237,7 +237,7 @@ async def test_a_stream_is_chunked_and_the_connection_lives_on(path):
 @both
 async def test_http_10_gets_its_stream_unchunked(path):
     """It ends with the connection."""
-    async with _door(path=path) as (_, reader, writer):
+    async with _connected(path=path) as (_, reader, writer):
         writer.write(b"GET /stream HTTP/1.0\r\n\r\n")
         answer = await reader.read()
 
@@ -248,7 +248,7 @@ async def test_http_10_gets_its_stream_unchunked(path):
 @both
 async def test_head_is_answered_without_a_body(path):
     """The length is told, nothing follows."""
-    async with _door(path=path) as (_, reader, writer):
+    async with _connected(path=path) as (_, reader, writer):
         writer.write(b"HEAD /p HTTP/1.1\r\nHost: a\r\n\r\nGET /q HTTP/1.1\r\nHost: a\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
 
@@ -271,7 +271,7 @@ async def test_head_is_answered_without_a_body(path):
 async def test_bytes_that_are_no_request_are_refused_without_an_echo(path, raw, status, caplog):
     """The status is ours, the connection ends, and no byte of the request is repeated or logged."""
     with caplog.at_level(logging.DEBUG):
-        async with _door(path=path) as (echo, reader, writer):
+        async with _connected(path=path) as (echo, reader, writer):
             writer.write(raw)
             answer = await reader.read()
 
@@ -284,7 +284,7 @@ async def test_bytes_that_are_no_request_are_refused_without_an_echo(path, raw, 
 @both
 async def test_an_app_that_leaves_cancels_its_handler(path):
     """The only thing that stops a paid generation early."""
-    async with _door(path=path) as (echo, _, writer):
+    async with _connected(path=path) as (echo, _, writer):
         writer.write(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
         await echo.waiting.wait()
         writer.transport.abort()
@@ -296,10 +296,10 @@ async def test_answers_of_a_busy_turn_keep_their_order(path):
     """An answer that could wait for the end of its turn is not overtaken by the next one, nor by
     the connection's end.
     """
-    outbox = WriteCoalescer({"one call", "another"})
+    coalescer = WriteCoalescer({"one call", "another"})
 
     async def handle(request: Request) -> ResponseWriter:
-        down = ResponseWriter(request, outbox.write)
+        down = ResponseWriter(request, coalescer.write)
         if request.target == "/stream":
             down.start(200, b"OK", [], None)
             await down.write(b"streamed")
@@ -323,13 +323,13 @@ async def test_answers_of_a_busy_turn_keep_their_order(path):
 
 @both
 async def test_an_answer_in_a_busy_turn_arrives_though_the_body_does_not(path):
-    """The door is half closed behind an unread body: the answer is out by then, and so are those of
+    """The connection is half closed behind an unread body: the answer is out by then, and so are those of
     other apps.
     """
-    outbox = WriteCoalescer({"one call", "another"})
+    coalescer = WriteCoalescer({"one call", "another"})
 
     async def handle(request: Request) -> ResponseWriter:
-        down = ResponseWriter(request, outbox.write)
+        down = ResponseWriter(request, coalescer.write)
         down.send_whole(404, b"", [], request.target.encode())
         return down
 
@@ -367,7 +367,7 @@ async def test_an_app_that_leaves_before_its_refusal_is_no_error(path):
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 async def test_an_absolute_target_is_served_as_its_path(path, version):
     """RFC 9112, 3.2.2: every server must take it."""
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         writer.write(b"GET http://a/p?x=%%20 HTTP/%b\r\nHost: a\r\n\r\n" % version)
         await read_reply(reader)
 
@@ -378,7 +378,7 @@ async def test_an_absolute_target_is_served_as_its_path(path, version):
 @pytest.mark.parametrize(("asked", "ends"), [(b"close", True), (b"keep-alive", False)])
 async def test_http_10_stays_only_where_it_is_asked_to(path, asked, ends):
     """And is told so."""
-    async with _door(path=path) as (_, reader, writer):
+    async with _connected(path=path) as (_, reader, writer):
         writer.write(b"GET /p HTTP/1.0\r\nConnection: %b\r\n\r\n" % asked)
         reply = await read_reply(reader)
         if not ends:
@@ -393,7 +393,7 @@ async def test_http_10_stays_only_where_it_is_asked_to(path, asked, ends):
 async def test_more_pipelined_requests_than_are_queued_are_all_answered(path):
     """Reading is paused while they wait, and goes on."""
     count = 300
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         writer.write(
             b"".join(POST + b"Content-Length: 3\r\n\r\n%03d" % number for number in range(count))
         )
@@ -409,7 +409,7 @@ async def test_a_chunk_that_is_none_is_refused(rest):
 
     aiohttp's own loop (3.14.5) would wait for the rest until the app leaves.
     """
-    async with _door(path=FAST) as (echo, reader, writer):
+    async with _connected(path=FAST) as (echo, reader, writer):
         writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
         await writer.drain()
         await echo.reading.wait()
@@ -423,7 +423,7 @@ async def test_a_chunk_that_is_none_is_refused(rest):
 @both
 async def test_an_app_that_leaves_inside_its_body_cancels_its_handler(path):
     """Nobody waits for the rest."""
-    async with _door(path=path) as (echo, _, writer):
+    async with _connected(path=path) as (echo, _, writer):
         writer.write(POST + b"Content-Length: 99\r\n\r\nab")
         await echo.reading.wait()
         writer.transport.abort()
@@ -435,7 +435,7 @@ async def test_an_app_that_leaves_inside_its_body_cancels_its_handler(path):
 @both
 async def test_a_slow_reader_slows_the_writer_and_nothing_is_lost(path):
     """Backpressure reaches the handler: once a write has returned, less than one piece is held."""
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         writer.write(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
         await echo.flooding.wait()
         reply = await read_reply(reader)
@@ -480,7 +480,7 @@ async def test_an_app_that_sends_on_without_reading_waits_for_its_answers(path):
 @both
 async def test_an_app_that_leaves_while_its_answer_waits_ends_the_writing(path):
     """The writer is told, by an error or by a cancellation."""
-    async with _door(path=path) as (echo, _, writer):
+    async with _connected(path=path) as (echo, _, writer):
         writer.write(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
         await echo.flooding.wait()
         writer.transport.abort()
@@ -490,7 +490,7 @@ async def test_an_app_that_leaves_while_its_answer_waits_ends_the_writing(path):
 @both
 async def test_idle_connections_end_with_the_server(path):
     """A keep-alive connection holds nothing back."""
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         writer.write(b"GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
         await read_reply(reader)
         echo.server.pre_shutdown()
@@ -502,7 +502,7 @@ async def test_idle_connections_end_with_the_server(path):
 @both
 async def test_a_request_in_progress_is_cancelled_with_the_server(path):
     """Once it has had the time it was given."""
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         writer.write(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
         await echo.waiting.wait()
         await echo.server.shutdown(0.01)
@@ -514,7 +514,7 @@ async def test_a_request_in_progress_is_cancelled_with_the_server(path):
 @both
 async def test_a_request_that_ends_during_shutdown_is_answered(path):
     """And its connection with it."""
-    async with _door(path=path) as (echo, reader, writer):
+    async with _connected(path=path) as (echo, reader, writer):
         writer.write(b"GET /gate HTTP/1.1\r\nHost: a\r\n\r\n")
         await echo.waiting.wait()
         async with asyncio.TaskGroup() as group:
@@ -530,7 +530,9 @@ async def test_a_request_that_ends_during_shutdown_is_answered(path):
 async def test_one_port_serves_both_families():
     """Port 0 takes a free one, and the second address gets the same."""
     echo = Echo()
-    servers = await bind(DataServer(echo.handle, echo.refuse), ["127.0.0.1", "::1"], 0, "the door")
+    servers = await bind(
+        DataServer(echo.handle, echo.refuse), ["127.0.0.1", "::1"], 0, "the data port"
+    )
 
     assert 1 == len({port_of(server) for server in servers})
     for server in servers:
@@ -540,15 +542,17 @@ async def test_one_port_serves_both_families():
 async def test_an_address_that_cannot_be_had_is_named():
     """Address, port and the system's reason."""
     echo = Echo()
-    with pytest.raises(ConfigError, match=r"the door cannot listen on 192\.0\.2\.1 port 4711: "):
-        await bind(DataServer(echo.handle, echo.refuse), ["192.0.2.1"], 4711, "the door")
+    with pytest.raises(
+        ConfigError, match=r"the data port cannot listen on 192\.0\.2\.1 port 4711: "
+    ):
+        await bind(DataServer(echo.handle, echo.refuse), ["192.0.2.1"], 4711, "the data port")
 
 
 async def test_an_address_family_that_is_missing_is_left_out():
     """One loopback is enough."""
     echo = Echo()
     servers = await bind(
-        DataServer(echo.handle, echo.refuse), ["127.0.0.1", "192.0.2.1"], 0, "the door"
+        DataServer(echo.handle, echo.refuse), ["127.0.0.1", "192.0.2.1"], 0, "the data port"
     )
 
     assert 1 == len(servers)

@@ -54,7 +54,7 @@ class _Ear:
 
 
 class _House:
-    """A door with a proxy behind it that says yes and remembers."""
+    """A handler with a proxy behind it that says yes and remembers."""
 
     def __init__(
         self, *, fail: BaseException | None = None, in_flight: int = 10, **policy: Any
@@ -134,7 +134,7 @@ async def test_a_post_to_a_data_path_becomes_a_call(path):
 
 
 async def test_what_the_headers_say_stands_in_the_call():
-    """Session, tenant, patience, request id."""
+    """Session, tenant, timeout, request id."""
     house = _House()
     headers = {
         "x_model_affinity": " s1 ",

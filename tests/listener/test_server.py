@@ -91,7 +91,7 @@ async def _connect_refused(port: int) -> None:
 
 
 async def test_a_port_in_use_is_named_with_address_and_reason():
-    """Also where the other address could be had: half a door is no door."""
+    """Also where the other address could be had: half a port is no port."""
     port = free_port()
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
     with pytest.raises(ConfigError) as caught:

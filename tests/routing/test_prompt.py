@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.domain.conversation import Turn
+from sidecar.dialects.base import Turn
 from sidecar.domain.decision import Route
 from sidecar.routing.prompt import build_prompt, prompt_form, router_request_body
 
@@ -288,7 +288,7 @@ def test_any_conversation_leaves_the_structure_alone(turns, description, budget_
 
 SCRIPT = """
 import hashlib
-from sidecar.domain.conversation import Turn
+from sidecar.dialects.base import Turn
 from sidecar.domain.decision import Route
 from sidecar.routing.prompt import build_prompt, prompt_form, router_request_body
 routes = [Route(f"route {i}", f"work of kind {i}", ()) for i in range(20)]

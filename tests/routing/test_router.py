@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Route
 from sidecar.domain.errors import ConnectFailed, FirstByteTimeout, UpstreamMalformed
@@ -74,7 +75,7 @@ def router(
     model: Model, deadline_s: float = LONG_S, clock: Callable[[], float] = lambda: 1000.0
 ) -> RouteClassifier:
     policy = RouterPolicy("m", deadline_s, 8192, "routes {routes} talk {conversation}")
-    return RouteClassifier(model.ask, ROUTES, policy, clock)
+    return RouteClassifier(model.ask, ROUTES, policy, clock, DIALECTS.turns_of)
 
 
 def started(work: Coroutine[Any, Any, RouterVerdict]) -> asyncio.Task[RouterVerdict]:

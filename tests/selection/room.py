@@ -89,11 +89,16 @@ class Room:
         sources = RankSources(dict, dict, lambda _candidate, _now_s: (0.0, 0))
         self.routes = Routes((CODE, TALK), TABLE.entries_of, sources, is_routed=is_routed)
         self.decisions = Decisions(
-            TABLE, self.routes, self.clock, self.cooling.__contains__, lambda _now_s: self.may_ask
+            TABLE,
+            self.routes,
+            self.clock,
+            self.cooling.__contains__,
+            lambda _now_s: self.may_ask,
+            DIALECTS.turns_of,
         )
         policy = RouterPolicy("m", 5.0, 8192)
         classifier = RouteClassifier(
-            self.reply, self.routes.configured, policy, self.clock.monotonic_s
+            self.reply, self.routes.configured, policy, self.clock.monotonic_s, DIALECTS.turns_of
         )
         self.selector = ModelSelector(
             self.decisions,

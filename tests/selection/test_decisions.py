@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.decision import Binding, Decision, Price, Source
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences, ModelNotFound
 from sidecar.domain.vocabulary import RouterOutcome
@@ -328,7 +329,9 @@ def test_where_no_model_speaks_the_dialect_the_call_is_refused():
     room = Room()
     table = ModelTable((a_provider(CLAUDE, by_dialect={"messages": "/v1/messages"}),), {})
     room.routes.configured = room.routes.in_effect = (TALK,)
-    decisions = Decisions(table, room.routes, room.clock, lambda _: False, lambda _: True)
+    decisions = Decisions(
+        table, room.routes, room.clock, lambda _: False, lambda _: True, DIALECTS.turns_of
+    )
     situation = decisions.situation_of(asked(model=CLAUDE))
 
     with pytest.raises(DialectNotServed):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Binding, Decision, Route, Source
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.rank import Ranked
 from sidecar.selection.explain import Explanation, describe, explain
 from sidecar.selection.selector import Look
-from tests.selection.room import CHAT_PATH, CODE, GPT, MINI, Room, a_pin, asked
+from tests.selection.room import CODE, GPT, MINI, Room, a_pin, asked
 
 REQUESTED = Decision(Source.REQUESTED, CODE.candidates)
 ROUTED = Decision(Source.ROUTED, CODE.candidates, "code")
@@ -90,13 +91,12 @@ def test_a_session_is_shown_with_its_pin(decision, line):
 async def test_a_text_is_explained_and_sent_nowhere():
     """As a chat call with one user message; what no UTF-8 can say becomes a question mark."""
     room = Room()
-    endpoint = DIALECTS.endpoints[CHAT_PATH]
     await room.store.claim(room.session(asked(model=MINI), MINI), a_pin(MINI, MINI))
     explained = await explain(
         "sort \udcff",
         selector=room.selector,
         clock=room.clock,
-        endpoint=endpoint,
+        dialect=DIALECTS.by_name[CHAT],
         session=(None, None),
     )
 

@@ -1,4 +1,4 @@
-"""The terminal event is found wherever it is cut, and nowhere else."""
+"""The last event is found wherever it is cut, and nowhere else."""
 
 import itertools
 
@@ -35,7 +35,7 @@ def _seen(dialect, *chunks):
         (EMBEDDINGS, b"", True),
     ],
 )
-def test_the_terminal_event_stands_at_the_start_of_a_line(dialect, stream, seen):
+def test_the_last_event_is_known_by_the_start_of_a_line(dialect, stream, seen):
     """A model that writes the marker in its text does not end its stream."""
     assert seen == _seen(dialect, stream)
 
@@ -58,7 +58,7 @@ def test_little_is_kept():
     tap = EventTap(DIALECTS.by_name[CHAT])
     tap.feed(b"x" * 1_000_000 + b"\n")
 
-    assert (40, 0) == (len(tap._tail), len(tap._line))
+    assert (40, 0) == (len(tap._tail), len(tap._lines._rest))
 
 
 @pytest.mark.parametrize("blank", [b"", b" "])

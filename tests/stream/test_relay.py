@@ -76,7 +76,7 @@ async def _relay(reply, down, dialect=CHAT):
     return whole or await Relay(FakeClock(), chosen, "req-1").run(reply, [], down)
 
 
-async def test_a_whole_answer_goes_out_at_once():
+async def test_a_whole_response_goes_out_at_once():
     """One write, no reading, no closing ceremony."""
     reply, down = (
         FakeReply(whole=b"{}", headers=((b"Content-Type", b"application/json"),)),
@@ -137,7 +137,7 @@ async def test_a_stream_that_came_at_once_is_still_watched_for_its_last_event():
 
 
 async def test_a_cut_after_the_last_event_is_no_loss():
-    """With the terminal event through, the answer is whole, whatever the connection does then."""
+    """With the last event through, the response is whole, whatever the connection does then."""
     down = FakeDown()
     relayed = await _relay(FakeReply(b"data: [DONE]\n\n", UpstreamCut("gone")), down)
 
@@ -146,7 +146,7 @@ async def test_a_cut_after_the_last_event_is_no_loss():
 
 @pytest.mark.parametrize("dialect", [CHAT, MESSAGES, RESPONSES])
 @pytest.mark.parametrize("error", [UpstreamCut("gone"), StreamIdleTimeout("silent")])
-async def test_a_cut_between_events_is_told_in_an_error_event(dialect, error):
+async def test_a_cut_between_events_becomes_an_error_event(dialect, error):
     """At an event boundary the app reads why; the connection still ends broken."""
     reply, down = FakeReply(b"data: 1\n\n", error), FakeDown()
     relayed = await _relay(reply, down, dialect)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 
@@ -12,66 +11,17 @@ from hypothesis import strategies as st
 
 from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.usage import NOTHING, WHOLE_BYTES, read_response
-from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
+from sidecar.domain.call import CHAT, RESPONSES
 from sidecar.domain.outcome import Served, Usage
 from sidecar.stream.tap import LINE_BYTES, BodyTap, EventTap
 from sidecar.wire.sse import ends_event
+from tests.contract.dialects.samples import SAMPLES
 
 STREAMS = {
-    CHAT: (
-        (
-            b'data: {"id":"c","model":"gpt-4o-2024","choices":[{"delta":{"role":"assistant"},"finish_reason":null}],"usage":null}\n\n'
-            b'data: {"id":"c","model":"gpt-4o-2024","choices":[{"delta":{"content":"a \\"usage\\": \\u00e9"},"finish_reason":null}],"usage":null}\n\n'
-            b": keep-alive\n\n"
-            b'data: {"id":"c","model":"gpt-4o-2024","choices":[{"delta":{},"finish_reason":"tool_calls"}],"usage":null}\n\n'
-            b'data: {"id":"c","model":"gpt-4o-2024","choices":[],"usage":{"prompt_tokens":25,"completion_tokens":48}}\n\n'
-            b"data: [DONE]\n\n"
-        ),
-        Served(Usage(25, 48), "gpt-4o-2024", "tool_calls"),
-    ),
-    MESSAGES: (
-        (
-            b'event: message_start\r\ndata: {"type":"message_start","message":{"model":"claude","usage":{"input_tokens":25,"output_tokens":1}}}\r\n\r\n'
-            b'event: ping\r\ndata: {"type": "ping"}\r\n\r\n'
-            b'event: content_block_delta\r\ndata: {"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"\xc3\xa9"}}\r\n\r\n'
-            b'event: message_delta\r\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":48}}\r\n\r\n'
-            b'event: message_stop\r\ndata: {"type":"message_stop"}\r\n\r\n'
-        ),
-        Served(Usage(25, 48), "claude", "end_turn"),
-    ),
-    RESPONSES: (
-        (
-            b'event: response.created\ndata: {"type":"response.created","response":{"model":"gpt-5","status":"in_progress","usage":null}}\n\n'
-            b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"x"}\n\n'
-            b'event: response.completed\ndata: {"type":"response.completed","response":{"model":"gpt-5","status":"completed","usage":{"input_tokens":25,"output_tokens":48}}}\n\n'
-        ),
-        Served(Usage(25, 48), "gpt-5", "completed"),
-    ),
+    name: (b"".join(sample.events), sample.streamed)
+    for name, sample in SAMPLES.items()
+    if sample.events
 }
-
-
-@pytest.mark.parametrize("dialect", STREAMS)
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
-def test_a_stream_in_chunks_of_any_size(dialect, size):
-    """The same facts each time."""
-    stream, expected = STREAMS[dialect]
-    tap = EventTap(DIALECTS.by_name[dialect])
-    for start in range(0, len(stream), size):
-        tap.feed(stream[start : start + size])
-
-    assert expected == tap.served
-
-
-@given(dialect=st.sampled_from(list(STREAMS)), cuts=st.lists(st.integers(0, 900), max_size=8))
-def test_a_stream_cut_anywhere(dialect, cuts):
-    """Inside lines, between CR and LF, in the middle of a character."""
-    stream, expected = STREAMS[dialect]
-    tap = EventTap(DIALECTS.by_name[dialect])
-    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    for start, end in itertools.pairwise(edges):
-        tap.feed(stream[start:end])
-
-    assert expected == tap.served
 
 
 def test_lines_may_end_in_cr_alone():
@@ -85,12 +35,12 @@ def test_lines_may_end_in_cr_alone():
 
 @pytest.mark.parametrize("size", [1 << 16, 10 << 20])
 def test_a_line_of_50_mb_is_given_up_and_the_next_one_read(size):
-    """Little is held meanwhile."""
+    """Little is kept meanwhile."""
     tap, most = EventTap(DIALECTS.by_name[CHAT]), 0
     line = b'data: {"model":"' + b"x" * (50 << 20) + b'"}\n\n'
     for start in range(0, len(line), size):
         tap.feed(line[start : start + size])
-        most = max(most, sys.getsizeof(tap._line))
+        most = max(most, sys.getsizeof(tap._lines._rest))
     assert NOTHING == Served(tap.served.usage)
     tap.feed(STREAMS[CHAT][0])
 
@@ -106,7 +56,7 @@ def test_a_line_that_comes_byte_by_byte_takes_linear_time():
     for _ in range(LINE_BYTES):
         tap.feed(b"x")
 
-    assert LINE_BYTES == len(tap._line)
+    assert LINE_BYTES == len(tap._lines._rest)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +100,8 @@ def test_an_event_may_follow_where_nothing_but_whole_events_has_come(chunks, dia
 
 @pytest.mark.parametrize("filler", [0, WHOLE_BYTES, 20 * WHOLE_BYTES])
 @pytest.mark.parametrize("size", [999, 100_000])
-def test_an_answer_in_pieces(filler, size):
-    """As if it had come at once, and little is held of a long one."""
+def test_a_body_in_pieces(filler, size):
+    """As if it had come at once, and little is kept of a long one."""
     body = json.dumps(
         {"model": "m", "x": "y" * filler, "usage": {"prompt_tokens": 4, "completion_tokens": 5}}
     ).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -78,3 +79,19 @@ async def open_sdks(base_url: str, kind: str) -> AsyncIterator[Sdks]:
                 client.close()
             else:
                 await client.close()
+
+
+def client_of(module: Any, status: int, kind: str, body: bytes) -> Any:
+    """Return the client of openai or anthropic; every request of its gets this response."""
+    http = sys.modules[module.DefaultHttpxClient.__mro__[1].__module__.split(".")[0]]
+
+    def reply(_request: Any) -> Any:
+        return http.Response(status, headers={"content-type": kind}, content=body)
+
+    name = "OpenAI" if module.__name__ == "openai" else "Anthropic"
+    return getattr(module, name)(
+        api_key="k",
+        base_url="http://sidecar",
+        max_retries=0,
+        http_client=http.Client(transport=http.MockTransport(reply)),
+    )

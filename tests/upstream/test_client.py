@@ -12,6 +12,7 @@ from sidecar.config.conventions import FAMILIES
 from sidecar.config.providers import Timeouts
 from sidecar.config.secret import Secret
 from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.request import REQUEST_BODY
 from sidecar.domain.call import (
     CHAT,
     MESSAGES,
@@ -24,7 +25,6 @@ from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.pool import Pool
 from sidecar.upstream.client import ProviderClient
-from sidecar.wire.body import peek_body
 from tests.support.providers import a_provider
 from tests.support.values import TRACE, a_call
 
@@ -48,7 +48,7 @@ def _call(path: str = "/v1/chat/completions", **changes: Any) -> Call:
     fields = {
         "endpoint": DIALECTS.endpoints.get(path),
         "body": BODY,
-        "facts": peek_body(BODY),
+        "facts": REQUEST_BODY.peek(BODY),
         **changes,
     }
     return a_call(**fields)

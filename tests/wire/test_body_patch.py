@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.wire.body import patch_body, peek_body, pieces_length
+from sidecar.wire.body import JsonBody, patch_body, pieces_length
+
+peek_body = JsonBody(
+    (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")
+).peek
 
 
 def patched(body: bytes, model: str = "m2") -> bytes:

@@ -1,4 +1,4 @@
-"""What `peek_body` reads, and what it refuses."""
+"""What `JsonBody.peek` reads, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import pytest
 
 from sidecar.domain.call import BodyFacts
 from sidecar.domain.errors import InvalidBody
-from sidecar.wire.body import peek_body
+from sidecar.wire.body import JsonBody
+
+peek_body = JsonBody(
+    (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")
+).peek
 
 PAD = b'{"messages": ["' + b"x" * 70_000 + b'"], '
 
 
 def test_everything_that_steers_a_call_is_read_in_one_go():
-    """Model, stream, our own list and held state are facts; offsets are into the very body."""
+    """Model, stream, our own list and provider state are facts; offsets are into the very body."""
     body = b' {"model" : "gpt-4o", "stream": true, "routing_preferences": [1], "previous_response_id": "r"}'
     assert peek_body(body) == BodyFacts(
         requested_model="gpt-4o",
@@ -80,7 +84,7 @@ def test_a_stream_is_wanted_only_where_the_body_says_true(body, expected):
         (b'{"conversation":{"id":"conv_1"}}', True),
     ],
 )
-def test_held_state_is_noticed(body, expected):
+def test_state_that_a_provider_keeps_is_noticed(body, expected):
     """A response or conversation that only its provider knows; null is none."""
     assert expected is peek_body(body).holds_provider_state
 

@@ -137,7 +137,7 @@ def test_facts_are_read_from_every_repetition_in_order():
 
 
 def test_a_header_can_be_read_and_forwarded():
-    """Codex' session id pins and goes to OpenAI, the SDKs' patience is read and goes to all, the
+    """Codex' session id pins and goes to OpenAI, the SDKs' timeouts are read and go to all, the
     version is noticed.
     """
     assert read("session_id: s", "x-stainless-timeout: 60", "anthropic-version: v") == only(
@@ -401,7 +401,7 @@ def test_without_a_tenant_header_there_is_no_tenant():
         (("x-stainless-timeout: never", "x-plano-timeout-ms: 100"), 0.1),
     ],
 )
-def test_patience_is_the_least_that_makes_sense(lines, expected):
+def test_the_apps_timeout_is_the_least_that_makes_sense(lines, expected):
     """Milliseconds or seconds; nonsense, zero and the infinite are ignored."""
     assert expected == client_timeout_s_of(read(*lines))
 
