@@ -63,7 +63,7 @@ X_API_KEY: Final = CredentialStyle("x-api-key")
 API_KEY: Final = CredentialStyle("api-key")
 
 
-class Paths(msgspec.Struct, frozen=True):
+class ProviderPaths(msgspec.Struct, frozen=True):
     """Where a provider serves what."""
 
     base: str
@@ -81,19 +81,19 @@ class Paths(msgspec.Struct, frozen=True):
         return f"{path}/count_tokens{mark}{query}"
 
 
-def openai_paths(base_path: str, _query: str = "") -> Paths:
+def openai_paths(base_path: str, _query: str = "") -> ProviderPaths:
     """Return the paths below ``base_path``; ``/v1/messages`` follows it, but never ``/v1/v1``."""
     paths = {dialect: base_path + end for dialect, end in _ENDS.items()}
     paths[MESSAGES] = f"{base_path.removesuffix('/v1')}/v1/messages"
-    return Paths(base_path, paths)
+    return ProviderPaths(base_path, paths)
 
 
-def anthropic_paths(base_path: str, _query: str = "") -> Paths:
+def anthropic_paths(base_path: str, _query: str = "") -> ProviderPaths:
     """As `openai_paths`, but a base URL ends before the ``/v1`` that every path begins with."""
     return openai_paths(f"{base_path.removesuffix('/v1')}/v1")
 
 
-def azure_paths(base_path: str, query: str = "") -> Paths:
+def azure_paths(base_path: str, query: str = "") -> ProviderPaths:
     """As `openai_paths`, but by deployment and with an API version, unless the base URL is Azure's
     newer ``/openai/v1``.
 
@@ -106,7 +106,7 @@ def azure_paths(base_path: str, query: str = "") -> Paths:
     paths = {dialect: f"{by_deployment}{end}{version}" for dialect, end in _ENDS.items()}
     paths[RESPONSES] = f"/openai/responses{version}"
     paths[MESSAGES] = "/anthropic/v1/messages"
-    return Paths("/openai/v1", paths)
+    return ProviderPaths("/openai/v1", paths)
 
 
 class Conventions(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ class Conventions(msgspec.Struct, frozen=True):
     """
     dialects: tuple[DialectName, ...] = (CHAT, EMBEDDINGS)
     """What an entry speaks that does not say it."""
-    paths: Callable[[str, str], Paths] = openai_paths
+    paths: Callable[[str, str], ProviderPaths] = openai_paths
     """Makes the paths from a base path and the query of a base URL."""
     credential: CredentialStyle = BEARER
     header_family: HeaderFamily = HeaderFamily.OPENAI

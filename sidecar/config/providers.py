@@ -12,7 +12,7 @@ from sidecar.config.address import (
     is_host_header,
     read_base_url,
 )
-from sidecar.config.conventions import FAMILIES, UNKNOWN, Conventions, Paths, family_of
+from sidecar.config.conventions import FAMILIES, UNKNOWN, Conventions, ProviderPaths, family_of
 from sidecar.config.report import Path, Report, did_you_mean
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
@@ -56,7 +56,7 @@ class Provider(msgspec.Struct, frozen=True):
     model_id: str
     """What goes into the body, ``*`` for a wildcard."""
     server: Server
-    paths: Paths
+    paths: ProviderPaths
     """Of the dialects that the entry speaks."""
     conventions: Conventions
     access_key: Secret | None
@@ -266,7 +266,7 @@ def _check_own_headers(entry: ModelProvider, taken: set[str], at: Path, report: 
             report.problem(here, "holds a line break, a control character or blanks around it")
 
 
-def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> Paths:
+def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> ProviderPaths:
     usual = conventions.paths(address.path or conventions.base_path, address.query)
     dialects = entry.dialects
     paths: dict[DialectName, str]
@@ -279,7 +279,7 @@ def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> 
         for key, own in (dialects or {}).items():
             name = DialectName(key.value)
             paths[name] = own.path or usual.by_dialect[name]
-    return Paths(usual.base, paths)
+    return ProviderPaths(usual.base, paths)
 
 
 def _timeouts(entry: ModelProvider, defaults: TimeoutSettings) -> Timeouts:

@@ -14,26 +14,22 @@ PENDING: dict[str, set[str]] = {
     },
     "class names that stand twice": {
         "sidecar/affinity/",
-        "sidecar/config/",
         "sidecar/listener/",
     },
     "docstrings that send elsewhere": {
         "sidecar/affinity/",
         "sidecar/commands/",
         "sidecar/listener/",
-        "sidecar/upstream/",
     },
     "modules without a test of their room": {
         "sidecar/affinity/",
         "sidecar/build.py",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/demo/",
         "sidecar/domain/",
         "sidecar/listener/",
         "sidecar/routing/",
         "sidecar/selection/",
-        "sidecar/upstream/",
         "sidecar/wire/",
     },
     "old names": {
@@ -46,7 +42,6 @@ PENDING: dict[str, set[str]] = {
     "rooms without a page": {
         "sidecar/affinity/",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/listener/",
         "sidecar/routing/",
         "sidecar/selection/",
@@ -55,9 +50,7 @@ PENDING: dict[str, set[str]] = {
     "short docstrings": {
         "sidecar/affinity/",
         "sidecar/commands/",
-        "sidecar/config/",
         "sidecar/listener/",
-        "sidecar/upstream/",
     },
 }
 """Rule -> modules, or rooms with a slash at the end."""

@@ -12,7 +12,7 @@ from sidecar.config.conventions import (
     Conventions,
     CredentialStyle,
     HeaderFamily,
-    Paths,
+    ProviderPaths,
     family_of,
 )
 from sidecar.dialects.registry import DIALECTS
@@ -104,8 +104,8 @@ def test_every_row_has_a_path_for_each_dialect():
 
 def test_the_token_counter_is_below_messages():
     """A query stays behind it; without messages there is none."""
-    assert "/m/count_tokens?v=1" == Paths("", {MESSAGES: "/m?v=1"}).count_tokens
-    assert None is Paths("", {CHAT: "/c"}).count_tokens
+    assert "/m/count_tokens?v=1" == ProviderPaths("", {MESSAGES: "/m?v=1"}).count_tokens
+    assert None is ProviderPaths("", {CHAT: "/c"}).count_tokens
 
 
 def test_a_family_is_what_stands_before_the_first_slash():

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sidecar.config.address import read_base_url
-from sidecar.config.conventions import FAMILIES, Paths
+from sidecar.config.conventions import FAMILIES, ProviderPaths
 from sidecar.config.providers import Provider, Server, Timeouts, find_router
 from sidecar.config.secret import Secret
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
@@ -210,7 +210,7 @@ def test_every_field():
     assert Provider(
         name="n", model="deepseek/a/b", prefix="deepseek", model_id="a/b",
         server=Server(scheme="http", host="h.example", port=8080, http_host="x:1"),
-        paths=Paths("/v1", {MESSAGES: "/v1/messages", CHAT: "/v1/chat/completions"}),
+        paths=ProviderPaths("/v1", {MESSAGES: "/v1/messages", CHAT: "/v1/chat/completions"}),
         conventions=msgspec.structs.replace(FAMILIES["anthropic"], origin="https://api.deepseek.com"),
         access_key=Secret("k"), passthrough_auth=False, headers=(("X-A", Secret("v")),),
         propagate_trace=False, accept_encoding_passthrough=True, timeouts=Timeouts(1.0, 2.0, 3.0, 4.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidecar.config.conventions import FAMILIES, UNKNOWN, Paths
+from sidecar.config.conventions import FAMILIES, UNKNOWN, ProviderPaths
 from sidecar.config.providers import Provider, Server, Timeouts
 from sidecar.config.secret import Secret
 
@@ -27,7 +27,7 @@ def a_provider(model: str, **changes: Any) -> Provider:
     for name in ("scheme", "host", "port", "http_host", "tls_files", "server_name"):
         if name in changes:
             server[name] = changes.pop(name)
-    paths = Paths(
+    paths = ProviderPaths(
         changes.pop("base_path", usual.base),
         changes.pop(
             "by_dialect", {dialect: usual.by_dialect[dialect] for dialect in conventions.dialects}
