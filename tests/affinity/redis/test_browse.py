@@ -1,73 +1,75 @@
-"""Pins as operators look at them, over a connection that is played by the test."""
+"""Pins as operators see them, from replies that a test gives."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError
 
 from sidecar.affinity.redis.browse import RedisPins
-from sidecar.affinity.redis.pipeline import Command, LinkDown
-from sidecar.affinity.session import plain_key
+from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown
 from sidecar.affinity.store import StoreUnreachable
-from sidecar.affinity.value import encode
-from sidecar.domain.decision import Binding
 
-KEY = plain_key("acme", "s1")
-RAW = encode(Binding("openai/gpt-4o"))
+KEY, OTHER = "plano:affinity:acme:s1", "plano:affinity:acme:s10"
+VALUE = b'{"model_name": "m", "route_name": null}'
 
 
-def _played(answer: Callable[[Command], Any], forgotten: list[str] | None = None) -> RedisPins:
-    def submit(commands: Sequence[Command], decode: Callable[[list[Any]], Any]) -> Any:
+class FakeLink:
+    """Answers commands from ``values``: bytes by key."""
+
+    def __init__(self, values: dict[str, bytes]) -> None:
+        self.values = values
+        self.failure: Exception | None = None
+        self.refusal: Exception | None = None
+        self.forgotten: list[str] = []
+
+    def submit(self, commands: Sequence[Command], decode: Decode) -> asyncio.Future[Any]:
         reply = asyncio.get_running_loop().create_future()
-        reply.set_result(decode([answer(command) for command in commands]))
+        if self.failure is not None:
+            reply.set_exception(self.failure)
+        else:
+            reply.set_result(decode([self.refusal or self.reply(*each) for each in commands]))
         return reply
 
-    return RedisPins(submit, (forgotten if forgotten is not None else []).append)
+    def reply(self, name: Any, key: Any, *_: Any) -> Any:
+        if name == "SCAN":
+            return [b"0", [each.encode() for each in self.values]]
+        if name == "DEL":
+            return int(self.values.pop(key, None) is not None)
+        return self.values[key] if name == "GETRANGE" else 1500
 
 
-def _one_pin(command: Command) -> Any:
-    replies = {"SCAN": [b"0", [KEY.encode()] * 2], "GETRANGE": RAW, "PTTL": 5000, "DEL": 1}
-    return replies[str(command[0])]
+def browser(link: FakeLink) -> RedisPins:
+    return RedisPins(link.submit, link.forgotten.append)
 
 
-async def test_a_page_has_pins_with_what_is_left_of_their_time():
-    """The last page has no cursor."""
-    page = await _played(_one_pin).page("acme", None, 10)
+async def test_a_page_shows_what_can_be_read():
+    """A value that is no pin is left out."""
+    page = await browser(FakeLink({KEY: VALUE, OTHER: b"?"})).page("acme", None, 10)
 
-    assert None is page.cursor
-    assert {(KEY, 5.0)} == {(pin.key, pin.left_s) for pin in page.pins}
-
-
-async def test_a_key_that_scan_returns_twice_is_one_pin():
-    """SCAN may do so while the table grows."""
-    assert [KEY] == [pin.key for pin in await _played(_one_pin).of_session("acme", "s1")]
+    assert ([("acme", "s1", "m", 1.5)], None) == (
+        [(pin.tenant, pin.session_id, pin.binding.model_name, pin.left_s) for pin in page.pins],
+        page.cursor,
+    )
 
 
-async def test_what_is_dropped_is_forgotten_here_first():
-    """A call in between must not find it in the near cache."""
-    forgotten: list[str] = []
+async def test_a_session_is_dropped_and_another_whose_name_begins_alike_is_not():
+    """Here and there; what is not there is not deleted."""
+    link = FakeLink({KEY: VALUE, OTHER: VALUE})
 
-    assert 1 == await _played(_one_pin, forgotten).drop("acme", "s1")
-    assert [KEY] == forgotten
+    assert [1, 0] == [await browser(link).drop("acme", "s1") for _ in range(2)]
+    assert ([KEY], [OTHER]) == (link.forgotten, list(link.values))
 
 
-@pytest.mark.parametrize("error", [ResponseError("NOPERM"), None])
-async def test_an_operator_is_told_that_redis_does_not_answer(error):
-    """A refusal, or no connection."""
-    if error is not None:
-        pins = _played(lambda _: error)
-    else:
-
-        def submit(*_: Any) -> Any:
-            reply = asyncio.get_running_loop().create_future()
-            reply.set_exception(LinkDown())
-            return reply
-
-        pins = RedisPins(submit, lambda _: None)
+@pytest.mark.parametrize("how", ["gone", "refused"])
+async def test_an_operator_hears_why_nothing_is_shown(how):
+    """In one class of error."""
+    link = FakeLink({KEY: VALUE})
+    link.failure = LinkDown() if how == "gone" else None
+    link.refusal = NoPermissionError("NOPERM") if how == "refused" else None
 
     with pytest.raises(StoreUnreachable):
-        await pins.page(None, None, 10)
+        await browser(link).page(None, None, 10)

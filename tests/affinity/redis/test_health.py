@@ -1,88 +1,96 @@
-"""Whether Redis is asked: the edges between a Redis that serves, refuses, and is gone."""
+"""When Redis is left alone, when it is asked again, and what the log says."""
 
 from __future__ import annotations
 
-import logging
-
 import pytest
-from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ResponseError
 
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.health import BREAKER, StoreHealth
-from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
+from sidecar.affinity.session import make_session
+from sidecar.domain.decision import Binding
 from tests.support.values import FakeClock
 
+SESSION = make_session("s1")
+
+
+class Redis:
+    """A store's health, with a near cache and a clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.near = NearCache(9, self.clock.monotonic_s)
+        self.health = StoreHealth(self.near, self.clock.monotonic_s)
+
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def redis() -> Redis:
+    redis = Redis()
+    redis.health.came_up(is_tracking=True)
+    return redis
 
 
-@pytest.fixture
-def near(clock: FakeClock) -> NearCache:
-    return NearCache(10, clock.monotonic_s)
+def test_a_connection_makes_redis_asked_and_a_lost_one_ends_it(redis, caplog):
+    """What was read before is of an earlier epoch, each time."""
+    epochs = [redis.near.epoch]
+    assert (False, True) == (redis.near.is_alone, redis.health.is_asked.is_set())
+    redis.health.went_down()
+    redis.health.went_down()
+    epochs.append(redis.near.epoch)
+
+    assert (True, False) == (redis.near.is_alone, redis.health.is_asked.is_set())
+    assert [1, 3] == epochs
+    assert 1 == len([each for each in caplog.records if "redis is gone" in each.message])
 
 
-@pytest.fixture
-def health(near: NearCache, clock: FakeClock) -> StoreHealth:
-    return StoreHealth(near, clock.monotonic_s)
-
-
-def test_a_connection_is_a_new_epoch(health, near):
-    """What was read before it is verified again."""
-    before = near.epoch
-    health.came_up(is_tracking=True)
-
-    assert (before + 1, False, True) == (near.epoch, near.is_alone, health.is_asked.is_set())
-
-
-def test_a_connection_that_is_lost_is_one_too(health, near):
-    """Its tracking is lost with it."""
-    health.came_up(is_tracking=True)
-    before = near.epoch
-    health.went_down()
-
-    assert (before + 1, True, False) == (near.epoch, near.is_alone, health.is_asked.is_set())
-
-
-def test_redis_is_given_up_once_after_failures_in_a_row(health, near, clock):
-    """The connection is to be dropped then, and not again by the calls that fail behind it."""
-    health.came_up(is_tracking=True)
+def test_failures_in_a_row_leave_redis_alone_and_drop_the_connection_once(redis):
+    """Replies between them begin the row anew."""
     dropped = []
-    for _ in range(2 * BREAKER.failures_in_a_row):
-        dropped.append(health.failed())
-        clock.advance(2 * BREAKER.window_s)
+    for is_served in (False, False, True, *[False] * (BREAKER.failures_in_a_row + 1)):
+        redis.clock.advance(1.0)
+        if is_served:
+            redis.health.served()
+        else:
+            dropped.append(redis.health.failed())
 
-    assert 1 == dropped.count(True)
-    assert near.is_alone
-
-
-def test_failures_of_one_moment_count_as_one(health, near):
-    """A Redis that forks is late for every call of that moment."""
-    health.came_up(is_tracking=True)
-
-    assert not any(health.failed() for _ in range(4 * BREAKER.failures_in_a_row))
-    assert not near.is_alone
+    assert (1, True) == (dropped.count(True), redis.near.is_alone)
+    redis.health.came_up(is_tracking=False)
+    assert not redis.near.is_alone
 
 
 @pytest.mark.parametrize(
-    "error", [NoPermissionError("NOPERM no"), ReadOnlyError("You can't write against a replica")]
+    ("error", "word"),
+    [
+        (NoPermissionError("no permissions to run"), "does not let this user"),
+        (OutOfMemoryError("command not allowed"), "takes no writes"),
+    ],
 )
-def test_a_refusal_is_no_failure_and_is_logged_once(health, error, caplog):
-    """Redis works: only this user may not, or this server takes no writes."""
-    caplog.set_level(logging.WARNING)
-
-    assert [True, True] == [health.is_refusal(error) for _ in range(2)]
-    assert 1 == len(caplog.records)
+def test_a_refusal_is_no_failure_and_is_said_once(redis, caplog, error, word):
+    """Redis works, and will not do this."""
+    assert [True, True] == [redis.health.is_refusal(error) for _ in range(2)]
+    assert 1 == len([each for each in caplog.records if word in each.message])
 
 
-def test_any_other_error_is_a_failure(health):
-    """It says nothing of rights or of writes."""
-    assert not health.is_refusal(ResponseError("WRONGTYPE"))
+def test_another_error_is_a_failure(redis):
+    """It says nothing that a store can go on with."""
+    assert not redis.health.is_refusal(ResponseError("ERR syntax"))
 
 
-def test_every_script_is_known_by_its_hash():
-    """As EVALSHA names it: 40 hexadecimal digits, one for each script."""
-    assert set(SCRIPTS) == set(SHAS)
-    assert [40] * len(SHAS) == [len(sha) for sha in SHAS.values()]
-    assert len(SHAS) == len(set(SHAS.values()))
+def test_that_redis_takes_writes_again_is_said_once(redis, caplog):
+    """After it had refused them."""
+    caplog.set_level("INFO")
+    redis.health.wrote()
+    redis.health.is_refusal(OutOfMemoryError("command not allowed"))
+    redis.health.wrote()
+    redis.health.wrote()
+
+    assert 1 == len([each for each in caplog.records if "takes writes again" in each.message])
+
+
+@pytest.mark.parametrize("keys", [None, [SESSION.key.encode()]])
+def test_an_invalidation_reaches_the_near_cache(redis, keys):
+    """Of some keys, or of all."""
+    redis.near.put(SESSION.key, Binding("m"), 60.0, b"raw")
+    redis.health.invalidated(keys)
+
+    assert 0 == len(redis.near)
