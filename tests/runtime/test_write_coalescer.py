@@ -55,7 +55,7 @@ async def test_a_transport_that_closed_meanwhile_is_left_alone():
 
 
 def test_pieces_are_not_written_where_the_transport_is_closing():
-    """asyncio's own writelines would register the descriptor for its next owner, from Python 3.12
+    """Asyncio's own writelines would register the descriptor for its next owner, from Python 3.12
     on.
     """
     log: list[object] = []

@@ -71,7 +71,7 @@ def test_commands_are_written_without_waiting():
 
 
 def test_nothing_is_written_to_a_connection_that_is_closing():
-    """asyncio's own writelines would register the descriptor for its next owner, from Python 3.12
+    """Asyncio's own writelines would register the descriptor for its next owner, from Python 3.12
     on.
     """
     connection, writer = Connection(), FakeWriter()
