@@ -5,6 +5,7 @@
 #   make pure                every branch of the rooms that decide, by their own unit tests
 #   make integration         all other tests on the sources
 #   make compiled            the flows on the compiled package
+#   make newer               the demo and a core of flows on the newest other Python at hand
 #   make lint                only the checks: ruff, mypy, import-linter
 #   make bench               figures, asserted by nobody
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
@@ -20,13 +21,18 @@ RUN := .venv
 TEST := .venv-test
 COMPILED := .venv-compiled
 CHART := .venv-chart
+OTHER := .venv-newer
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
 PURE := $(addprefix tests/,affinity config contract/dialects dialects domain http1 proxy routing runtime selection stream telemetry upstream wire)
+# What `compiled` runs, and the part of it that `newer` runs.
+FLOWS := tests/flow tests/contract/affinity
+CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled chart bench lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart bench lock clean
 
 run: $(RUN)/.stamp
+	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
 	$(RUN)/bin/plano-sidecar demo $(ARGS)
 
 # Two at a time: the environments, linted meanwhile; then the tests, most of which wait for timers of their own. Each
@@ -58,7 +64,23 @@ coverage:
 compiled: $(COMPILED)/.stamp
 	rm -rf $(COMPILED)/tests
 	cp -r tests pyproject.toml README.md $(COMPILED)/
-	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q -p no:cacheprovider tests/flow tests/contract/affinity
+	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q -p no:cacheprovider $(FLOWS)
+
+# The newest Python at hand beyond 3.11.
+NEWER = $(shell ls $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python3 $(HOME)/.local/share/uv/python/cpython-3.1[2-9].*/bin/python3 \
+	/usr/bin/python3.1[2-9] /usr/local/bin/python3.1[2-9] 2>/dev/null | while read -r each; do \
+	"$$each" -c 'import sys; print("%03d %s" % (sys.version_info[1], sys.executable))'; done | sort | tail -1 | cut -d" " -f2)
+NO_NEWER := newer: skipped, since no Python beyond 3.11 is at hand (pyenv, uv, /usr); NEWER=/path/to/python3 names one
+newer:
+	$(if $(NEWER),$(MAKE) --no-print-directory try NEWER=$(NEWER),@echo '$(NO_NEWER)')
+
+# In a copy, whose environments are of that Python. What is compiled here runs once, so it is not optimised.
+try:
+	rm -rf $(OTHER)
+	mkdir $(OTHER)
+	cp -r sidecar deploy helm tests pyproject.toml README.md LICENSE CHANGELOG.md Makefile $(OTHER)/
+	MYPYC_OPT_LEVEL=0 $(MAKE) -C $(OTHER) --no-print-directory run PYTHON=$(NEWER) ARGS=--once
+	MYPYC_OPT_LEVEL=0 $(MAKE) -C $(OTHER) --no-print-directory compiled PYTHON=$(NEWER) FLOWS='$(CORE)'
 
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
@@ -108,4 +130,4 @@ lock:
 	$(COMPILE) --group chart --group chart-test -o $(LOCKS)/chart.txt
 
 clean:
-	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART)
+	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER)

@@ -223,10 +223,10 @@ async def serve(
     ``announce`` gets one line when it is ready. Raises: ConfigError where a port cannot be had.
     """
     loop = asyncio.get_running_loop()
-    asked, insisted = asyncio.Event(), asyncio.Event()
+    first_signal, second_signal = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
-        (insisted if asked.is_set() else asked).set()
+        (second_signal if first_signal.is_set() else first_signal).set()
 
     # Before anything slow: PID 1 has no default action for SIGTERM.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -235,11 +235,11 @@ async def serve(
     try:
         async with App(loaded, environ) as app:
             announce(f"ready: data port {app.ports.data}, admin port {app.ports.admin}")
-            await asked.wait()
+            await first_signal.wait()
             _log.info("draining")
             ends = [
                 tasks.spawn(app.drain(), name="drain"),
-                tasks.spawn(insisted.wait(), name="second signal"),
+                tasks.spawn(second_signal.wait(), name="second signal"),
             ]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:

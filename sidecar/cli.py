@@ -1,34 +1,31 @@
-"""The commands, one function each. Errors go to stderr, one line a problem."""
+"""The command line: which command, with which arguments, and how it ends."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import errno
-import importlib.metadata
-import importlib.util
-import json
-import logging
 import os
-import platform
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-from sidecar import __version__
+from sidecar.commands import inspect, serve
+from sidecar.commands.shell import CONFIG, FAILED, USAGE
 from sidecar.domain.errors import ConfigError
-from sidecar.runtime.lifecycle import fast_loop_factory
-
-OK, FAILED, USAGE, CONFIG = 0, 1, 64, 78
-"""Exit codes; 64 and 78 are EX_USAGE and EX_CONFIG of BSD's sysexits.h."""
-
-_Result = TypeVar("_Result")
 
 _DESCRIPTION = (
     "Routes, pins and streams an app's OpenAI and Anthropic calls from inside its own pod."
 )
+_ACTIONS = {
+    "list": "show all pins",
+    "get": "show a session's pins",
+    "delete": "drop a session's pins",
+}
+"""Of `affinity`."""
+_ADMIN_URL = "http://127.0.0.1:9901"
+_ADMIN_HELP = "the sidecar's admin port (default: %(default)s)"
+_Command = Callable[[argparse.Namespace], int]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,13 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         is_full = error.errno == errno.ENOSPC
         if not is_full and not isinstance(error, BrokenPipeError):
             raise
-        # What is still held back would be written at the interpreter's end, and complained of
-        # there.
+        # Python flushes stdout once more when it exits, and would print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if is_full:
             print("plano-sidecar: the output cannot be written: no space is left", file=sys.stderr)
-        # Else the reader of our output left (`plano-sidecar schema | head`): nothing to tell
-        # anybody.
+        # A broken pipe is no problem: the reader has what it wanted (`schema | head`).
         return FAILED
     return code
 
@@ -70,256 +65,83 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="plano-sidecar", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(
-        name: str, command: Callable[[argparse.Namespace], int], text: str, example: str
-    ) -> argparse.ArgumentParser:
-        sub: argparse.ArgumentParser = commands.add_parser(
-            name, help=text, description=text, epilog=f"example: {example}"
-        )
-        sub.set_defaults(command=command)
-        return sub
-
-    run = add("run", _run, "serve", "plano-sidecar run --config /etc/sidecar/config.yaml")
-    run.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="without it, providers are made from the API keys set",
-    )
-    check = add(
-        "check",
-        _check,
-        "validate a config file and print every problem",
-        "plano-sidecar check config.yaml",
-    )
-    check.add_argument("file", type=Path, metavar="FILE")
-    add(
-        "schema",
-        _schema,
-        "print the config's JSON Schema",
-        "plano-sidecar schema > sidecar.schema.json",
-    )
-    demo = add(
-        "demo",
-        _demo,
-        "show it working: demo provider, demo router model, two sidecars; no key, no network",
-        "plano-sidecar demo --once",
-    )
-    demo.add_argument(
-        "--once", action="store_true", help="end after the table instead of staying up for curl"
-    )
-    route = add(
-        "route",
-        _route,
-        "explain which model a text would go to, and why; asks the router model, "
-        "sends the text nowhere else",
-        "plano-sidecar route --config config.yaml 'Write a sorting function'",
-    )
-    _add_route(route)
-    affinity = add(
-        "affinity",
-        _affinity,
-        "look at pins, or drop a session's, through the running sidecar or in Redis itself",
-        "plano-sidecar affinity get --tenant acme session-1",
-    )
-    _add_affinity(affinity)
-    add(
-        "version",
-        _version,
-        "print the versions of the sidecar and of what it stands on",
-        "plano-sidecar version",
-    )
+    for add in (_add_run, _add_check, _add_schema, _add_demo, _add_route, _add_affinity):
+        add(commands)
+    text = "print the versions of the sidecar and of what it stands on"
+    _add(commands, "version", inspect.version, text, "")
     return parser
 
 
-def _add_route(route: argparse.ArgumentParser) -> None:
-    route.add_argument(
-        "--config", type=Path, metavar="FILE", help="without it, as `run` without one"
+def _add(commands: Any, name: str, command: _Command, text: str, example: str) -> Any:  # noqa: ANN401 - argparse's own type is private
+    """Add a command. ``text`` says what it does; ``example`` are the arguments of a call."""
+    epilog = f"example: plano-sidecar {name} {example}".rstrip()
+    parser = commands.add_parser(name, help=text, description=text, epilog=epilog)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_run(commands: Any) -> None:  # noqa: ANN401
+    parser = _add(commands, "run", serve.run, "serve", "--config /etc/sidecar/config.yaml")
+    text = "without it, providers are made from the API keys set"
+    parser.add_argument("--config", type=Path, metavar="FILE", help=text)
+
+
+def _add_check(commands: Any) -> None:  # noqa: ANN401
+    text = "validate a config file and print every problem"
+    parser = _add(commands, "check", inspect.check, text, "config.yaml")
+    parser.add_argument("file", type=Path, metavar="FILE")
+
+
+def _add_schema(commands: Any) -> None:  # noqa: ANN401
+    text = "print the config's JSON Schema"
+    _add(commands, "schema", inspect.schema, text, "> sidecar.schema.json")
+
+
+def _add_demo(commands: Any) -> None:  # noqa: ANN401
+    text = "show it working: demo provider, demo router model, two sidecars; no key, no network"
+    parser = _add(commands, "demo", serve.demo, text, "--once")
+    text = "end after the table instead of staying up for curl"
+    parser.add_argument("--once", action="store_true", help=text)
+
+
+def _add_route(commands: Any) -> None:  # noqa: ANN401
+    text = (
+        "explain which model a text would go to, and why; asks the router model, "
+        "sends the text nowhere else"
     )
-    route.add_argument("--session", metavar="ID", help="show this session's pin; none is made")
-    route.add_argument("--tenant", metavar="NAME", help="the session's tenant")
-    route.add_argument("text", metavar="TEXT", help="the newest user message")
+    example = "--config config.yaml 'Write a sorting function'"
+    parser = _add(commands, "route", inspect.route, text, example)
+    text = "without it, as `run` without one"
+    parser.add_argument("--config", type=Path, metavar="FILE", help=text)
+    text = "show this session's pin; none is made"
+    parser.add_argument("--session", metavar="ID", help=text)
+    parser.add_argument("--tenant", metavar="NAME", help="the session's tenant")
+    parser.add_argument("text", metavar="TEXT", help="the newest user message")
 
 
-def _add_affinity(parser: argparse.ArgumentParser) -> None:
-    whats = parser.add_subparsers(required=True, metavar="list|get|delete", dest="what")
-    texts = {
-        "list": "show all pins",
-        "get": "show a session's pins",
-        "delete": "drop a session's pins",
-    }
-    for what, text in texts.items():
+def _add_affinity(commands: Any) -> None:  # noqa: ANN401
+    text = "look at pins, or drop a session's, through the running sidecar or in Redis itself"
+    parser = _add(commands, "affinity", _affinity, text, "get --tenant acme session-1")
+    actions = parser.add_subparsers(required=True, metavar="list|get|delete", dest="what")
+    for what, text in _ACTIONS.items():
         session = "" if what == "list" else " session-1"
-        example = f"example: plano-sidecar affinity {what} --tenant acme{session}"
-        sub = whats.add_parser(what, help=text, description=text, epilog=example)
-        sub.add_argument(
-            "--tenant",
-            metavar="T",
-            help="only this tenant's" if what == "list" else "the session's tenant",
-        )
-        admin_help = "the sidecar's admin port (default: %(default)s)"
-        sub.add_argument("--admin", metavar="URL", default="http://127.0.0.1:9901", help=admin_help)
-        sub.add_argument(
-            "--config", type=Path, metavar="FILE", help="go to the Redis of this config instead"
-        )
+        epilog = f"example: plano-sidecar affinity {what} --tenant acme{session}"
+        action = actions.add_parser(what, help=text, description=text, epilog=epilog)
+        whose = "only this tenant's" if what == "list" else "the session's tenant"
+        action.add_argument("--tenant", metavar="T", help=whose)
+        action.add_argument("--admin", metavar="URL", default=_ADMIN_URL, help=_ADMIN_HELP)
+        where = "go to the Redis of this config instead"
+        action.add_argument("--config", type=Path, metavar="FILE", help=where)
         if session:
-            sub.add_argument(
-                "session", metavar="SESSION", help="the session id, as the app sends it"
-            )
+            which = "the session id, as the app sends it"
+            action.add_argument("session", metavar="SESSION", help=which)
         else:
-            sub.set_defaults(session=None)
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from sidecar.app import serve
-    from sidecar.config.load import load_config
-
-    _log_to_stderr()
-    loaded = load_config(arguments.config, os.environ)
-    for warning in loaded.warnings:
-        logging.getLogger("sidecar").warning("%s", warning)
-    _run_loop(serve(loaded, _announce, os.environ))
-    return OK
-
-
-def _announce(line: str) -> None:
-    logging.getLogger("sidecar").info("%s", line)
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    from sidecar.config.load import load_config
-
-    loaded = load_config(arguments.file, os.environ)
-    for warning in loaded.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{arguments.file}: ok")
-    return OK
-
-
-def _schema(_: argparse.Namespace) -> int:
-    from sidecar.config.json_schema import json_schema
-
-    print(json.dumps(json_schema(), indent=2))
-    return OK
-
-
-def _demo(arguments: argparse.Namespace) -> int:
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
-    return _run_loop(_show(once=arguments.once))
-
-
-async def _show(*, once: bool) -> int:
-    """The demo, with sidecars of the real kind; until a signal where it stays up."""
-    import signal
-
-    from sidecar.app import App
-    from sidecar.config.load import load_config
-    from sidecar.demo.shared_store import find_redis
-    from sidecar.demo.show import SidecarHandle, run_demo
-
-    @contextlib.asynccontextmanager
-    async def start_sidecar(config: Path) -> AsyncIterator[SidecarHandle]:
-        async with App(load_config(config, os.environ)) as app:
-            yield SidecarHandle(
-                f"http://127.0.0.1:{app.ports.data}", f"http://127.0.0.1:{app.ports.admin}"
-            )
-
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await run_demo(
-        once=once,
-        start_sidecar=start_sidecar,
-        out=sys.stdout,
-        stop=stop,
-        redis_program=find_redis(),
-    )
-
-
-def _route(arguments: argparse.Namespace) -> int:
-    from sidecar.app import App
-    from sidecar.config.load import load_config
-    from sidecar.domain.errors import SidecarError
-    from sidecar.selection.explain import describe
-
-    async def show() -> int:
-        async with App(load_config(arguments.config, os.environ), os.environ, listens=False) as app:
-            try:
-                print(
-                    describe(
-                        await app.explain(arguments.text, (arguments.session, arguments.tenant))
-                    )
-                )
-            except SidecarError as error:
-                print(f"{error.code}: {error.message}", file=sys.stderr)
-                return FAILED
-        return OK
-
-    return _run_loop(show())
+            action.set_defaults(session=None)
 
 
 def _affinity(arguments: argparse.Namespace) -> int:
-    from sidecar.affinity.store import StoreUnreachable
-    from sidecar.commands.affinity import describe_pins, pin_source
+    from sidecar.commands.affinity import (
+        affinity,
+    )  # brings aiohttp, which the others need not wait for
 
-    async def show() -> int:
-        try:
-            async with pin_source(arguments.config, arguments.admin, os.environ) as source:
-                lines = await describe_pins(
-                    source, arguments.what, arguments.tenant, arguments.session
-                )
-        except StoreUnreachable as error:
-            print(f"affinity: {error}", file=sys.stderr)
-            return FAILED
-        for line in lines:
-            print(line)
-        if not lines and arguments.session is not None:
-            print("no pin of this session", file=sys.stderr)
-            return FAILED
-        return OK
-
-    return _run_loop(show())
-
-
-def _version(_: argparse.Namespace) -> int:
-    from sidecar.listener.server import listener_path
-
-    print(f"plano-sidecar {__version__}{' (hot path compiled)' if is_compiled() else ''}")
-    print(f"python {platform.python_version()}")
-    for name in (
-        "aiohttp",
-        "httptools",
-        "msgspec",
-        "prometheus-client",
-        "redis",
-        "uvloop",
-        "aiofastnet",
-    ):
-        try:
-            print(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            print(f"{name} not installed")
-    print(f"listener path {listener_path()}")
-    return OK
-
-
-def is_compiled() -> bool:
-    """Whether this installation's hot path is made of extension modules."""
-    spec = importlib.util.find_spec("sidecar.proxy")
-    return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")
-
-
-def _run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
-    with asyncio.Runner(loop_factory=fast_loop_factory()) as runner:
-        return runner.run(work)
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    return affinity(arguments)

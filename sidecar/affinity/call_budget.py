@@ -76,6 +76,6 @@ class PerOperationBudget(CallBudget):
         self._budget_s = budget_s
 
     async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401
-        """See `CallBudget.wait`."""
+        """Wait for a reply within the whole budget. Raises: as `CallBudget.wait`."""
         self.left_s = self._budget_s
         return await super().wait(reply)

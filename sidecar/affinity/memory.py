@@ -51,22 +51,22 @@ class MemoryStore:
         return len(self._near)
 
     def start(self) -> None:
-        """See `AffinityStore.start`."""
+        """Do nothing: there is nothing to connect to."""
 
     @property
     def is_up(self) -> bool:
-        """See `AffinityStore.is_up`."""
+        """Always true: there is no other store."""
         return True
 
     async def wait_until_up(self) -> None:
-        """See `AffinityStore.wait_until_up`."""
+        """Return at once."""
 
     def snapshot(self) -> StoreSnapshot | None:
-        """See `AffinityStore.snapshot`."""
+        """Return None: nothing is shared."""
         return None
 
     def get_nowait(self, session: Session) -> Binding | None:
-        """See `AffinityStore.get_nowait`."""
+        """Return the lane's binding, and begin its time anew in its second half."""
         found = self._near.find(session)
         if found is None:
             return None
@@ -77,11 +77,11 @@ class MemoryStore:
         return entry.binding
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
-        """See `AffinityStore.get`."""
+        """Return the lane's binding; nothing is waited for."""
         return self.get_nowait(session) or await self.read(session, budget)
 
     async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:  # noqa: ARG002
-        """See `AffinityStore.read`. There is no other store to ask."""
+        """Count a miss: there is no other store to ask."""
         self._observers.emit(_MISS)
         return None
 
@@ -91,7 +91,7 @@ class MemoryStore:
         binding: Binding,
         budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
-        """See `AffinityStore.claim`."""
+        """Bind the lane unless another call was first."""
         standing = self._near.claim(session, binding, self._ttl_s)
         self._observers.emit(_CLAIMED if standing is binding else _ADOPTED)
         return standing
@@ -103,22 +103,22 @@ class MemoryStore:
         binding: Binding,
         budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
-        """See `AffinityStore.replace`."""
+        """Replace the lane's binding if it still is ``seen``."""
         standing = self._near.replace(session, seen, binding, self._ttl_s)
         self._observers.emit(_REPLACED if standing is binding else _LOST)
         return standing
 
     async def release(self, session: Session, seen: Binding) -> None:
-        """See `AffinityStore.release`."""
+        """Drop the lane's binding if it still is ``seen``."""
         self._near.release(session, seen)
         self._observers.emit(_RELEASED)
 
     def budget(self) -> CallBudget:
-        """See `AffinityStore.budget`."""
+        """Return a budget of nothing: no operation waits."""
         return CallBudget(0.0, self._monotonic_s)
 
     async def aclose(self) -> None:
-        """See `AffinityStore.aclose`."""
+        """Do nothing: there is nothing to close."""
 
 
 class MemoryPins:
@@ -128,7 +128,7 @@ class MemoryPins:
         self._near = near
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
-        """See `PinBrowser.page`. The cursor is a count: pins that come and go meanwhile may be seen
+        """Return pins from a cursor on. It is a count: pins that come and go meanwhile may be seen
         twice or not at all.
         """
         start = int(cursor or 0)
@@ -139,11 +139,11 @@ class MemoryPins:
         return PinPage(self._pins(wanted[start:end]), str(end) if end < len(wanted) else None)
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """See `PinBrowser.of_session`."""
+        """Return the pins of all lanes of a session."""
         return self._pins(self._entries(tenant, session_id))
 
     async def drop(self, tenant: str | None, session_id: str) -> int:
-        """See `PinBrowser.drop`."""
+        """Drop the pins of all lanes of a session."""
         entries = self._entries(tenant, session_id)
         for key, _ in entries:
             self._near.forget(key)

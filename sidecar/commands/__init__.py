@@ -1,1 +1,14 @@
-"""What the command line prints."""
+"""The commands of `plano-sidecar`, one function each. A command prints; it decides nothing.
+
+`sidecar.cli` parses the command line and calls one of the functions below with the parsed
+arguments. The function returns the exit code, prints results to stdout and problems to stderr, and
+lets a ConfigError pass: `sidecar.cli` prints that one for all commands.
+
+    shell      exit codes, the event loop and the log: what the commands share
+    serve      `run` and `demo`: sidecars that serve until a signal
+    inspect    `check`, `schema`, `route` and `version`: what a config, or an installation, means
+    affinity   `affinity list|get|delete`: pins, through a running sidecar or in Redis itself
+
+Whatever is slow to import (aiohttp, Redis, YAML) is imported inside a function, so that `schema` or
+`--help` does not wait for it.
+"""

@@ -4,8 +4,11 @@ Redis itself.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -15,6 +18,7 @@ import msgspec
 
 from sidecar.affinity.store import PinBrowser, StoreUnreachable
 from sidecar.build import build_store
+from sidecar.commands.shell import FAILED, OK, run_loop
 from sidecar.config.load import load_config
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.errors import ConfigError
@@ -43,27 +47,27 @@ class PinSource(Protocol):
     """Where an operator's commands find pins. Raises: StoreUnreachable."""
 
     def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
-        """Every pin of a tenant, or of all."""
+        """Yield every pin of a tenant; of all tenants where it is None."""
         ...
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
-        """The pins of a session's lanes."""
+        """Return the pins of a session's lanes."""
         ...
 
     async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Delete them; how many there were."""
+        """Delete the pins of a session's lanes; return how many there were."""
         ...
 
 
 class AdminPins:
-    """A running sidecar's own view."""
+    """Pins as a running sidecar sees them, read at its admin port."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url.rstrip("/")
 
     async def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
-        """See `PinSource.all_of`."""
+        """Yield every pin of a tenant, or of all, as `PinSource.all_of`."""
         cursor: str | None = ""
         while cursor is not None:
             page = await self._ask(
@@ -74,13 +78,13 @@ class AdminPins:
             cursor = page.cursor
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
-        """See `PinSource.of_session`."""
+        """Return the pins of a session's lanes, as `PinSource.of_session`."""
         return (
             await self._ask("GET", SESSION_PATH, {"tenant": tenant, "session": session_id})
         ).pins or []
 
     async def drop(self, tenant: str | None, session_id: str) -> int:
-        """See `PinSource.drop`."""
+        """Delete the pins of a session, as `PinSource.drop`; return how many there were."""
         return (
             await self._ask("DELETE", SESSION_PATH, {"tenant": tenant, "session": session_id})
         ).deleted or 0
@@ -108,7 +112,7 @@ class StorePins:
         self._pins = pins
 
     async def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
-        """See `PinSource.all_of`."""
+        """Yield every pin of a tenant, or of all, as `PinSource.all_of`."""
         cursor: str | None = None
         while True:
             page = await self._pins.page(tenant, cursor, _PAGE)
@@ -127,11 +131,31 @@ class StorePins:
         return await self._pins.drop(tenant, session_id)
 
 
+def affinity(arguments: argparse.Namespace) -> int:
+    """Print the pins that were asked for, or how many were deleted. Raises: ConfigError."""
+    return run_loop(_affinity(arguments))
+
+
+async def _affinity(arguments: argparse.Namespace) -> int:
+    try:
+        async with pin_source(arguments.config, arguments.admin, os.environ) as source:
+            lines = await describe_pins(source, arguments.what, arguments.tenant, arguments.session)
+    except StoreUnreachable as error:
+        print(f"affinity: {error}", file=sys.stderr)
+        return FAILED
+    for line in lines:
+        print(line)
+    if not lines and arguments.session is not None:
+        print("no pin of this session", file=sys.stderr)
+        return FAILED
+    return OK
+
+
 @contextlib.asynccontextmanager
 async def pin_source(
     config: Path | None, admin_url: str, environ: Mapping[str, str]
 ) -> AsyncIterator[PinSource]:
-    """Where pins are: in the Redis that a config names, else at a sidecar's admin port.
+    """Open the source of pins: the Redis that a config names, else a sidecar's admin port.
 
     Raises: ConfigError, StoreUnreachable.
     """
@@ -165,8 +189,9 @@ async def pin_source(
 async def describe_pins(
     source: PinSource, what: str, tenant: str | None, session_id: str | None
 ) -> list[str]:
-    """What was asked for, as lines for a person; none where there is no pin. ``what``: list, get,
-    delete.
+    """Return what was asked for, as lines for a person; none where there is no pin.
+
+    Args: ``what`` is list, get or delete.
 
     Raises: StoreUnreachable.
     """

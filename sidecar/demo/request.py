@@ -128,17 +128,18 @@ def _offered_tool(body: Json) -> Tool | None:
     ``tool_choice`` forbids calls.
     """
     choice, listed = body.get("tool_choice"), body.get("tools")
-    kind = choice.get("type") if isinstance(choice, dict) else choice
-    if kind == "none" or not isinstance(listed, list):
+    chosen = choice if isinstance(choice, dict) else {"type": choice}
+    if chosen.get("type") == "none" or not isinstance(listed, list):
         return None
-    wanted = _function_of(choice).get("name") if isinstance(choice, dict) else None
-    specs = [_function_of(entry) for entry in listed if isinstance(entry, dict)]
-    tools = [
-        Tool(spec["name"], spec.get("parameters") or spec.get("input_schema") or {})
-        for spec in specs
-        if isinstance(spec.get("name"), str)
-    ]
-    return next((tool for tool in tools if wanted in {None, tool.name}), None)
+    wanted = _function_of(chosen).get("name")
+    tools = [_tool_of(_function_of(entry)) for entry in listed if isinstance(entry, dict)]
+    return next((tool for tool in tools if tool and wanted in {None, tool.name}), None)
+
+
+def _tool_of(function: Json) -> Tool | None:
+    name = function.get("name")
+    schema = function.get("parameters") or function.get("input_schema") or {}
+    return Tool(name, schema) if isinstance(name, str) else None
 
 
 def _function_of(entry: Json) -> Json:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sidecar.http1.response import UpstreamResponse
-from sidecar.runtime.write_coalescer import Write
+from sidecar.runtime.write_coalescer import Write, write_at_once
 
 JOINED_BYTES: Final = 32 * 1024
 """A request up to this size is copied into one write: cheaper than handing over its pieces."""
@@ -55,7 +55,7 @@ class Channel:
             if len(batch) == 1:
                 transport.write(batch[0])
             else:
-                transport.writelines(batch)
+                write_at_once(transport, batch)
         self._is_written = True
 
     def is_ready_again(self) -> bool:

@@ -160,8 +160,8 @@ class RouteClassifier:
             verdict = _HTTP_ERROR
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
-        told = self._breaker.failed if verdict.is_fallback else self._breaker.served
-        told(self._monotonic_s())
+        note = self._breaker.failed if verdict.is_fallback else self._breaker.served
+        note(self._monotonic_s())
         return verdict
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:

@@ -40,7 +40,8 @@ class SingleFlight(Generic[Key, Result]):
         An exception goes to every caller that waits. It is not logged, so that of a flight whose
         callers have all left is lost.
         """
-        assert self.get(key) is None, "a flight is under way already"
+        former = self._flights.get(key)
+        assert former is None or former.done(), "a flight is under way already"
         flight: asyncio.Future[Result]
         if isinstance(work, asyncio.Future):
             flight = work

@@ -17,10 +17,12 @@ Write = Callable[[asyncio.Transport, Message], None]
 
 
 def write_at_once(transport: asyncio.Transport, message: Message) -> None:
-    """Hand a message to the transport now."""
+    """Hand a message to the transport now; nothing happens on one that is closing."""
     if isinstance(message, bytes):
         transport.write(message)
-    else:
+    elif not transport.is_closing():
+        # There, asyncio's writelines of Python 3.12 and later registers the descriptor once more,
+        # whose next owner is then never read.
         transport.writelines(message)
 
 

@@ -17,15 +17,15 @@ HOMES = {
     "time.sleep": (),
     "datetime.now": (),
     "datetime.datetime.now": (),
-    "os.environ": ("sidecar/cli.py",),
+    "os.environ": ("sidecar/commands/",),
     "os.getenv": (),
-    "print": ("sidecar/cli.py", "sidecar/demo/"),
+    "print": ("sidecar/cli.py", "sidecar/commands/", "sidecar/demo/"),
     "aiohttp.ClientSession": (
         "sidecar/demo/",
         "sidecar/upstream/fetch.py",
         "sidecar/commands/affinity.py",
     ),
-    "logging.basicConfig": ("sidecar/cli.py",),
+    "logging.basicConfig": ("sidecar/commands/shell.py",),
     "sys.exit": ("sidecar/__main__.py", "sidecar/demo/__main__.py"),
 }
 """Name -> where it may stand, and why elsewhere not: tasks have owners (lifecycle.Tasks), time is

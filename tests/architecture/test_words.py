@@ -9,7 +9,6 @@ import subprocess
 
 import pytest
 
-from tests.architecture.pending import rest
 from tests.architecture.tree import ROOT, modules, modules_of_tests
 
 OLD_CLASSES = frozenset({
@@ -55,7 +54,7 @@ def test_a_class_name_stands_once_in_the_package():
         f"{path}: {name}" for name, paths in public.items() if len(paths) > 1 for path in paths
     }
 
-    assert set() == rest("class names that stand twice", twice)
+    assert set() == twice
 
 
 def test_no_class_has_one_of_the_old_names():
@@ -74,7 +73,7 @@ def test_nothing_else_has_one_of_the_old_names():
         if (name := _name_of(node)) is not None and name.strip("_") in OLD_NAMES
     }
 
-    assert set() == rest("old names", found)
+    assert set() == found
 
 
 def test_nothing_cites_a_document_that_is_not_there():
@@ -97,7 +96,7 @@ def test_nothing_cites_a_document_that_is_not_there():
         if CITATION.search(line)
     }
 
-    assert set() == rest("citations", found)
+    assert set() == found
 
 
 def test_tests_use_the_new_names_too():

@@ -187,7 +187,7 @@ async def test_after_the_first_byte_nobody_else_is_asked():
     assert ({}, {(GPT, "cut", GPT): 1}, 1) == (steps, attempts, sidecar.provider.seen)
 
 
-async def test_an_app_without_patience_is_not_walked_for():
+async def test_no_other_model_is_asked_once_the_apps_timeout_is_over():
     """When its time is over nobody else is asked."""
     async with routed(routing_preferences=[ROUTE]) as sidecar:
         sidecar.provider.script.always("hang")

@@ -266,7 +266,7 @@ async def test_a_models_name_is_no_header_line(tmp_path, model):
     assert [] == reply.header_values("set-cookie")
 
 
-async def test_the_providers_needs_are_met(tmp_path):
+async def test_headers_that_a_provider_requires_are_added(tmp_path):
     """Identity coding, so that usage can be read; a version where a messages call lacks one; the
     host that was configured.
     """

@@ -248,7 +248,7 @@ async def assert_refused(
 
 @pytest.mark.parametrize("case", INVALID_BODIES)
 @pytest.mark.parametrize("framing", ["length", "chunks"])
-async def test_a_body_that_is_no_body(attacked, caplog, case, framing):
+async def test_malformed_bodies_are_refused(attacked, caplog, case, framing):
     """400, whichever way it came."""
     body = INVALID_BODIES[case]
     if framing == "length":
@@ -260,7 +260,7 @@ async def test_a_body_that_is_no_body(attacked, caplog, case, framing):
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-async def test_what_is_not_http(attacked, caplog, case):
+async def test_what_is_not_http_is_refused(attacked, caplog, case):
     """400, and the connection ends: what follows on it is anybody's guess."""
     reply = await assert_refused(attacked, MALFORMED[case], 400, "invalid_request", caplog)
 
@@ -268,19 +268,19 @@ async def test_what_is_not_http(attacked, caplog, case):
 
 
 @pytest.mark.parametrize("case", INVALID_HEADERS)
-async def test_headers_that_cannot_be_meant(attacked, caplog, case):
+async def test_contradictory_headers_are_refused(attacked, caplog, case):
     """400 for headers of ours that are ambiguous or aimed at by Connection."""
     await assert_refused(attacked, INVALID_HEADERS[case], 400, "invalid_header", caplog)
 
 
 @pytest.mark.parametrize("case", OTHERS)
-async def test_the_rest_of_the_table(attacked, caplog, case):
+async def test_other_hostile_requests_are_refused(attacked, caplog, case):
     """Each with its own status and code."""
     status, code, request = OTHERS[case]
     await assert_refused(attacked, request, status, code, caplog)
 
 
-async def test_33_mb_in_chunks(attacked, caplog):
+async def test_a_chunked_body_over_the_limit_is_refused(attacked, caplog):
     """Read up to the limit and no further; the refusal arrives although the app is still
     sending.
     """
@@ -337,7 +337,7 @@ SERVED = {
 
 
 @pytest.mark.parametrize("case", SERVED)
-async def test_odd_but_served(attacked, case):
+async def test_odd_but_valid_requests_are_served(attacked, case):
     """What the standard allows is served, and goes to the configured provider only."""
     reply = await exchange(attacked.app.ports.data, SERVED[case])
 
@@ -350,7 +350,7 @@ async def test_odd_but_served(attacked, case):
     )
 
 
-async def test_expect_gets_its_100(attacked):
+async def test_expect_gets_a_100(attacked):
     """The app that asks before it sends is told to go on; the provider is not asked."""
     reader, writer = await asyncio.open_connection("127.0.0.1", attacked.app.ports.data)
     writer.write(
@@ -406,7 +406,7 @@ SLOW = {
 
 @pytest.mark.parametrize("is_plain", [False, True], ids=["own connections", "aiohttp's own loop"])
 @pytest.mark.parametrize("case", SLOW)
-async def test_slow_heads_and_bodies(tmp_path, monkeypatch, caplog, case, is_plain):
+async def test_slow_heads_and_bodies_time_out(tmp_path, monkeypatch, caplog, case, is_plain):
     """408 and the end of the connection, however steadily the bytes dribble in."""
     if is_plain:
         monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])

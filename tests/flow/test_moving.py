@@ -249,7 +249,7 @@ async def test_a_session_follows_at_the_first_byte(monkeypatch):
         assert MINI == stream.result().header("x-plano-model")
 
 
-async def test_a_pin_to_a_strange_model_is_served_around_and_replaced_when_it_is_old(monkeypatch):
+async def test_a_pin_to_an_unknown_model_is_served_around_and_replaced_when_it_is_old(monkeypatch):
     """During a rollout other pods know it; ten minutes later nobody does. Both are counted."""
     async with two(monkeypatch) as pair:
         value = {

@@ -280,9 +280,15 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
         "ca.pem",
         "-days",
         "2",
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
     )
     openssl("req", *key, "-subj", "/CN=localhost", "-keyout", "it.key", "-out", "it.csr")
-    (folder / "it.ext").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    # Python 3.13 verifies as RFC 5280 has it: these extensions have to be there.
+    (folder / "it.ext").write_text(
+        "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n"
+        "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+    )
     for name, days in (("good", "2"), ("expired", "-1")):
         issuer = (
             "-CA",

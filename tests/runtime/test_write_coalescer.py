@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sidecar.runtime.write_coalescer import WriteCoalescer
+from sidecar.runtime.write_coalescer import WriteCoalescer, write_at_once
 
 
 class _Transport(asyncio.Transport):
@@ -52,3 +52,14 @@ async def test_a_transport_that_closed_meanwhile_is_left_alone():
     await asyncio.sleep(0)
 
     assert [b"y"] == log
+
+
+def test_pieces_are_not_written_where_the_transport_is_closing():
+    """Asyncio's own writelines would register the descriptor for its next owner, from Python 3.12
+    on.
+    """
+    log: list[object] = []
+    for closing in (True, False):
+        write_at_once(_Transport(log, closing=closing), (b"head", b"body"))
+
+    assert [[b"head", b"body"]] == log

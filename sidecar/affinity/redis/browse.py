@@ -32,7 +32,7 @@ class RedisPins:
         self._forget = forget
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
-        """See `PinBrowser.page`."""
+        """Return about ``limit`` pins, from a cursor of SCAN on."""
         following, keys = await self._ask(
             [("SCAN", cursor or "0", "MATCH", pattern_of(tenant), "COUNT", limit)]
         )
@@ -40,7 +40,7 @@ class RedisPins:
         return PinPage(pins, None if following == b"0" else following.decode())
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """See `PinBrowser.of_session`."""
+        """Return the pins of all lanes of a session, which are found by SCAN."""
         plain = plain_key(tenant, session_id)
         pins: list[Pin] = []
         cursor = b"0"
@@ -54,7 +54,7 @@ class RedisPins:
                 return list({pin.key: pin for pin in pins}.values())  # SCAN may return a key twice
 
     async def drop(self, tenant: str | None, session_id: str) -> int:
-        """See `PinBrowser.drop`. One command a key, since in a cluster they live apart."""
+        """Delete the pins of a session, one command a key, since in a cluster they live apart."""
         keys = [pin.key for pin in await self.of_session(tenant, session_id)]
         if not keys:
             return 0

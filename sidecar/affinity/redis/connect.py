@@ -91,7 +91,9 @@ def _changed_ns(file: str) -> int:
 def send_nowait(connection: Connection, commands: Sequence[Sequence[bytes | str | int]]) -> None:
     """Write commands without waiting until they have left; nothing happens on a lost connection."""
     writer = connection._writer  # noqa: SLF001
-    if writer is not None:
+    # On a transport that is closing, asyncio's writelines of Python 3.12 and later registers the
+    # descriptor once more, whose next owner is then never read.
+    if writer is not None and not writer.transport.is_closing():
         writer.writelines(connection.pack_commands(commands))
 
 

@@ -57,21 +57,21 @@ class RedisStore:
         self.pins: PinBrowser = RedisPins(self._link.submit, self._near.forget)
 
     def start(self) -> None:
-        """See `AffinityStore.start`."""
+        """Connect in the background."""
         self._link.start()
         self._tasks.spawn(self._write_back.keep_on(), name="write pins back")
 
     @property
     def is_up(self) -> bool:
-        """See `AffinityStore.is_up`."""
+        """Whether Redis is asked at all."""
         return not self._near.is_alone
 
     async def wait_until_up(self) -> None:
-        """See `AffinityStore.wait_until_up`."""
+        """Return once Redis is asked."""
         await self._health.is_asked.wait()
 
     def snapshot(self) -> StoreSnapshot:
-        """See `AffinityStore.snapshot`."""
+        """Return what the near cache holds now."""
         return StoreSnapshot(
             near_entries=len(self._near) - self._near.dirty_entries,
             shadow_entries=self._near.dirty_entries,
@@ -80,11 +80,11 @@ class RedisStore:
         )
 
     def budget(self) -> CallBudget:
-        """See `AffinityStore.budget`."""
+        """Return what a new call may wait for Redis."""
         return CallBudget(self._policy.budget_s, self._clock.monotonic_s)
 
     def get_nowait(self, session: Session) -> Binding | None:
-        """See `AffinityStore.get_nowait`."""
+        """Return the lane's binding if the near cache has it and may be believed."""
         found = self._near.find(session)
         if found is None:
             return None
@@ -96,11 +96,11 @@ class RedisStore:
         return entry.binding
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
-        """See `AffinityStore.get`."""
+        """Return the lane's binding from the near cache, else from Redis."""
         return self.get_nowait(session) or await self.read(session, budget)
 
     async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
-        """See `AffinityStore.read`."""
+        """Ask Redis for the lane's binding."""
         budget = budget or self.budget()
         key, known = self._near.place(session)
         if self._near.is_alone or budget.is_spent:
@@ -127,7 +127,7 @@ class RedisStore:
     async def claim(
         self, session: Session, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
-        """See `AffinityStore.claim`."""
+        """Bind the lane in Redis unless another call was first; here where Redis is not asked."""
         budget = budget or self.budget()
         keys, unreadable, began_s = (session.key, session.lane_key), b"", self._clock.monotonic_s()
         value = encode(binding)
@@ -149,7 +149,7 @@ class RedisStore:
     async def replace(
         self, session: Session, seen: Binding, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
-        """See `AffinityStore.replace`."""
+        """Replace the lane's binding in Redis if it still is ``seen``; here where that fails."""
         budget = budget or PerOperationBudget(self._policy.budget_s, self._clock.monotonic_s)
         key, known = self._near.place(session)
         if known is not None and known.is_dirty:
@@ -176,7 +176,7 @@ class RedisStore:
         return standing if standing is not None and is_of_lane(standing, session) else binding
 
     async def release(self, session: Session, seen: Binding) -> None:
-        """See `AffinityStore.release`."""
+        """Drop the lane's binding, here and in Redis, if it still is ``seen``."""
         budget = PerOperationBudget(self._policy.budget_s, self._clock.monotonic_s)
         began_s = self._clock.monotonic_s()
         key, raw = await self._queries.place_of(session, seen, budget)
@@ -189,7 +189,7 @@ class RedisStore:
             self._queries.report(PinOperation.RELEASE, outcome, began_s)
 
     async def aclose(self) -> None:
-        """See `AffinityStore.aclose`."""
+        """End the background tasks and close the connection."""
         await self._tasks.aclose()
         await self._link.aclose()
 

@@ -20,6 +20,9 @@ class FakeTransport:
     def abort(self) -> None:
         self.aborted += 1
 
+    def is_closing(self) -> bool:
+        return self.aborted > 0
+
 
 class FakeWriter:
     """What stands behind a connection."""
@@ -65,6 +68,19 @@ def test_commands_are_written_without_waiting():
     connection._writer = None
 
     assert b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n" == b"".join(writer.written)
+
+
+def test_nothing_is_written_to_a_connection_that_is_closing():
+    """Asyncio's own writelines would register the descriptor for its next owner, from Python 3.12
+    on.
+    """
+    connection, writer = Connection(), FakeWriter()
+    connection._writer = writer  # type: ignore[assignment]
+    abort(connection)
+    send_nowait(connection, [("PING",)])
+    connection._writer = None
+
+    assert [] == writer.written
 
 
 def test_a_connection_is_aborted_at_once():

@@ -1,0 +1,97 @@
+"""The commands that look at a config or at the installation, and serve nothing."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import sys
+from typing import Final
+
+from sidecar import __version__
+from sidecar.commands.shell import FAILED, OK, run_loop
+from sidecar.domain.errors import SidecarError
+from sidecar.runtime.lifecycle import fast_loop_factory
+
+_PACKAGES: Final = (
+    "aiohttp", "httptools", "msgspec", "prometheus-client", "PyYAML", "redis", "hiredis", "uvloop",
+    "aiofastnet",
+)  # fmt: skip
+"""What a report of a bug should name."""
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Print the warnings of a config file, and that it is fine. Raises: ConfigError."""
+    from sidecar.config.load import load_config
+
+    loaded = load_config(arguments.file, os.environ)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{arguments.file}: ok")
+    return OK
+
+
+def schema(_: argparse.Namespace) -> int:
+    """Print the config's JSON Schema."""
+    from sidecar.config.json_schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return OK
+
+
+def route(arguments: argparse.Namespace) -> int:
+    """Print which model a text would go to, and why. Raises: ConfigError."""
+    return run_loop(_route(arguments))
+
+
+async def _route(arguments: argparse.Namespace) -> int:
+    from sidecar.app import App
+    from sidecar.config.load import load_config
+    from sidecar.selection.explain import describe
+
+    loaded = load_config(arguments.config, os.environ)
+    async with App(loaded, os.environ, listens=False) as app:
+        try:
+            explanation = await app.explain(arguments.text, (arguments.session, arguments.tenant))
+        except SidecarError as error:
+            print(f"{error.code}: {error.message}", file=sys.stderr)
+            return FAILED
+        print(describe(explanation))
+    return OK
+
+
+def version(_: argparse.Namespace) -> int:
+    """Print the versions of the sidecar and of what it stands on, one a line."""
+    from sidecar.listener.server import listener_path
+
+    print(f"plano-sidecar {__version__}{' (hot path compiled)' if _is_compiled() else ''}")
+    print(f"python {platform.python_version()}")
+    for name in _PACKAGES:
+        try:
+            print(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            print(f"{name} not installed")
+    print(f"listener path {listener_path()}")
+    print(f"loop {_loop()}")
+    return OK
+
+
+def _loop() -> str:
+    """Return the module of the event loop that `run` uses."""
+    factory = fast_loop_factory()
+    if factory is None:
+        return "asyncio"
+    loop = factory()
+    try:
+        return type(loop).__module__.partition(".")[0]
+    finally:
+        loop.close()
+
+
+def _is_compiled() -> bool:
+    """Return whether this installation's hot path is made of extension modules."""
+    spec = importlib.util.find_spec("sidecar.proxy")
+    return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")

@@ -1,0 +1,63 @@
+"""The commands that serve: `run`, and `demo`, which serves a demo provider too."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from sidecar.commands.shell import OK, log_to_stderr, log_warnings_to_stderr, run_loop
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve by a config file, or by the API keys in the environment, until SIGTERM or SIGINT.
+
+    Raises: ConfigError.
+    """
+    from sidecar.app import serve
+    from sidecar.config.load import load_config
+
+    log_to_stderr()
+    log = logging.getLogger("sidecar")
+    loaded = load_config(arguments.config, os.environ)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    run_loop(serve(loaded, log.info, os.environ))
+    return OK
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Show two sidecars at work in front of a provider that needs no key."""
+    log_warnings_to_stderr()
+    return run_loop(_show(once=arguments.once))
+
+
+async def _show(*, once: bool) -> int:
+    """Run the demo with sidecars of the real kind; stay up until a signal, but for ``once``."""
+    from sidecar.app import App
+    from sidecar.config.load import load_config
+    from sidecar.demo.shared_store import find_redis
+    from sidecar.demo.show import SidecarHandle, run_demo
+
+    @contextlib.asynccontextmanager
+    async def start_sidecar(config: Path) -> AsyncIterator[SidecarHandle]:
+        async with App(load_config(config, os.environ)) as app:
+            data, admin = (f"http://127.0.0.1:{port}" for port in (app.ports.data, app.ports.admin))
+            yield SidecarHandle(data, admin)
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await run_demo(
+        once=once,
+        start_sidecar=start_sidecar,
+        out=sys.stdout,
+        stop=stop,
+        redis_program=find_redis(),
+    )

@@ -1,0 +1,75 @@
+"""Pins as operators see them, from replies that a test gives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from redis.exceptions import NoPermissionError
+
+from sidecar.affinity.redis.browse import RedisPins
+from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown
+from sidecar.affinity.store import StoreUnreachable
+
+KEY, OTHER = "plano:affinity:acme:s1", "plano:affinity:acme:s10"
+VALUE = b'{"model_name": "m", "route_name": null}'
+
+
+class FakeLink:
+    """Answers commands from ``values``: bytes by key."""
+
+    def __init__(self, values: dict[str, bytes]) -> None:
+        self.values = values
+        self.failure: Exception | None = None
+        self.refusal: Exception | None = None
+        self.forgotten: list[str] = []
+
+    def submit(self, commands: Sequence[Command], decode: Decode) -> asyncio.Future[Any]:
+        reply = asyncio.get_running_loop().create_future()
+        if self.failure is not None:
+            reply.set_exception(self.failure)
+        else:
+            reply.set_result(decode([self.refusal or self.reply(*each) for each in commands]))
+        return reply
+
+    def reply(self, name: Any, key: Any, *_: Any) -> Any:
+        if name == "SCAN":
+            return [b"0", [each.encode() for each in self.values]]
+        if name == "DEL":
+            return int(self.values.pop(key, None) is not None)
+        return self.values[key] if name == "GETRANGE" else 1500
+
+
+def browser(link: FakeLink) -> RedisPins:
+    return RedisPins(link.submit, link.forgotten.append)
+
+
+async def test_a_page_shows_what_can_be_read():
+    """A value that is no pin is left out."""
+    page = await browser(FakeLink({KEY: VALUE, OTHER: b"?"})).page("acme", None, 10)
+
+    assert ([("acme", "s1", "m", 1.5)], None) == (
+        [(pin.tenant, pin.session_id, pin.binding.model_name, pin.left_s) for pin in page.pins],
+        page.cursor,
+    )
+
+
+async def test_a_session_is_dropped_and_another_whose_name_begins_alike_is_not():
+    """Here and there; what is not there is not deleted."""
+    link = FakeLink({KEY: VALUE, OTHER: VALUE})
+
+    assert [1, 0] == [await browser(link).drop("acme", "s1") for _ in range(2)]
+    assert ([KEY], [OTHER]) == (link.forgotten, list(link.values))
+
+
+@pytest.mark.parametrize("how", ["gone", "refused"])
+async def test_an_operator_hears_why_nothing_is_shown(how):
+    """In one class of error."""
+    link = FakeLink({KEY: VALUE})
+    link.failure = LinkDown() if how == "gone" else None
+    link.refusal = NoPermissionError("NOPERM") if how == "refused" else None
+
+    with pytest.raises(StoreUnreachable):
+        await browser(link).page(None, None, 10)

@@ -1,0 +1,96 @@
+"""When Redis is left alone, when it is asked again, and what the log says."""
+
+from __future__ import annotations
+
+import pytest
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ResponseError
+
+from sidecar.affinity.near_cache import NearCache
+from sidecar.affinity.redis.health import BREAKER, StoreHealth
+from sidecar.affinity.session import make_session
+from sidecar.domain.decision import Binding
+from tests.support.values import FakeClock
+
+SESSION = make_session("s1")
+
+
+class Redis:
+    """A store's health, with a near cache and a clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.near = NearCache(9, self.clock.monotonic_s)
+        self.health = StoreHealth(self.near, self.clock.monotonic_s)
+
+
+@pytest.fixture
+def redis() -> Redis:
+    redis = Redis()
+    redis.health.came_up(is_tracking=True)
+    return redis
+
+
+def test_a_connection_makes_redis_asked_and_a_lost_one_ends_it(redis, caplog):
+    """What was read before is of an earlier epoch, each time."""
+    epochs = [redis.near.epoch]
+    assert (False, True) == (redis.near.is_alone, redis.health.is_asked.is_set())
+    redis.health.went_down()
+    redis.health.went_down()
+    epochs.append(redis.near.epoch)
+
+    assert (True, False) == (redis.near.is_alone, redis.health.is_asked.is_set())
+    assert [1, 3] == epochs
+    assert 1 == len([each for each in caplog.records if "redis is gone" in each.message])
+
+
+def test_failures_in_a_row_leave_redis_alone_and_drop_the_connection_once(redis):
+    """Replies between them begin the row anew."""
+    dropped = []
+    for is_served in (False, False, True, *[False] * (BREAKER.failures_in_a_row + 1)):
+        redis.clock.advance(1.0)
+        if is_served:
+            redis.health.served()
+        else:
+            dropped.append(redis.health.failed())
+
+    assert (1, True) == (dropped.count(True), redis.near.is_alone)
+    redis.health.came_up(is_tracking=False)
+    assert not redis.near.is_alone
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (NoPermissionError("no permissions to run"), "does not let this user"),
+        (OutOfMemoryError("command not allowed"), "takes no writes"),
+    ],
+)
+def test_a_refusal_is_no_failure_and_is_said_once(redis, caplog, error, word):
+    """Redis works, and will not do this."""
+    assert [True, True] == [redis.health.is_refusal(error) for _ in range(2)]
+    assert 1 == len([each for each in caplog.records if word in each.message])
+
+
+def test_another_error_is_a_failure(redis):
+    """It says nothing that a store can go on with."""
+    assert not redis.health.is_refusal(ResponseError("ERR syntax"))
+
+
+def test_that_redis_takes_writes_again_is_said_once(redis, caplog):
+    """After it had refused them."""
+    caplog.set_level("INFO")
+    redis.health.wrote()
+    redis.health.is_refusal(OutOfMemoryError("command not allowed"))
+    redis.health.wrote()
+    redis.health.wrote()
+
+    assert 1 == len([each for each in caplog.records if "takes writes again" in each.message])
+
+
+@pytest.mark.parametrize("keys", [None, [SESSION.key.encode()]])
+def test_an_invalidation_reaches_the_near_cache(redis, keys):
+    """Of some keys, or of all."""
+    redis.near.put(SESSION.key, Binding("m"), 60.0, b"raw")
+    redis.health.invalidated(keys)
+
+    assert 0 == len(redis.near)

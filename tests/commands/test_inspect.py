@@ -1,0 +1,75 @@
+"""What the commands that serve nothing print, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from argparse import Namespace
+
+import pytest
+
+from sidecar import __version__
+from sidecar.commands import inspect
+from sidecar.domain.errors import ConfigError
+
+GOOD = "model_providers:\n  - {model: openai/gpt-4o, access_key: sk-x, default: true}\n"
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A config file without a problem."""
+    file = tmp_path / "c.yaml"
+    file.write_text(GOOD)
+    return file
+
+
+def test_check_says_ok(config, capsys):
+    """On stdout, and nothing else."""
+    assert 0 == inspect.check(Namespace(file=config))
+    assert (f"{config}: ok\n", "") == capsys.readouterr()
+
+
+def test_a_problem_passes_through(config):
+    """The command line prints it, as it does for every command."""
+    config.write_text("model_providers: 3\n")
+
+    with pytest.raises(ConfigError):
+        inspect.check(Namespace(file=config))
+
+
+def test_schema_is_json(capsys):
+    """Ready for an editor."""
+    assert 0 == inspect.schema(Namespace())
+    assert "$schema" in json.loads(capsys.readouterr().out)
+
+
+def test_route_explains_and_ends_well(config, capsys):
+    """Nothing is routed by this config: the default serves."""
+    arguments = Namespace(config=config, text="hello", session=None, tenant=None)
+
+    assert 0 == inspect.route(arguments)
+    assert "plan:     openai/gpt-4o" in capsys.readouterr().out
+
+
+def test_a_text_that_no_model_takes_is_one_line_and_1(config, capsys):
+    """No default, and a text names no model."""
+    config.write_text(GOOD.replace(", default: true", ""))
+    arguments = Namespace(config=config, text="hello", session=None, tenant=None)
+
+    assert 1 == inspect.route(arguments)
+    assert capsys.readouterr().err.startswith("model_not_found: ")
+
+
+@pytest.mark.parametrize(
+    ("factory", "loop"), [(None, "asyncio"), (asyncio.SelectorEventLoop, "asyncio")]
+)
+def test_version_names_the_loop_and_what_is_missing(factory, loop, monkeypatch, capsys):
+    """One name and its version a line."""
+    monkeypatch.setattr(inspect, "fast_loop_factory", lambda: factory)
+    monkeypatch.setattr(inspect, "_PACKAGES", ("msgspec", "no-such-package"))
+
+    assert 0 == inspect.version(Namespace())
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"plano-sidecar {__version__}")
+    assert "no-such-package not installed" == lines[2]
+    assert f"loop {loop}" == lines[-1]

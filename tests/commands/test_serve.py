@@ -1,0 +1,51 @@
+"""`run` and `demo` up to where a sidecar takes over; the flows drive them whole."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import pytest
+
+from sidecar import app
+from sidecar.commands import serve, shell
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What `run` wants to serve, instead of serving it."""
+    calls = []
+
+    async def fake(loaded, announce, environ):
+        announce("ready")
+        calls.append(loaded)
+
+    monkeypatch.setattr(app, "serve", fake)
+    monkeypatch.setattr(serve, "log_to_stderr", lambda: None)
+    return calls
+
+
+def test_run_serves_the_config_and_logs_its_warnings(served, tmp_path, caplog):
+    """A key that is accepted and not served is told of at the start."""
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "model_providers:\n  - {model: openai/gpt-4o, access_key: sk-x}\n"
+        "tracing: {random_sampling: 1}\n"
+    )
+    with caplog.at_level("INFO"):
+        assert 0 == serve.run(Namespace(config=file))
+
+    assert ["openai/gpt-4o"] == [provider.model for provider in served[0].providers]
+    warning, ready = caplog.records
+    assert ("WARNING", "INFO", "ready") == (warning.levelname, ready.levelname, ready.message)
+
+
+def test_demo_returns_what_the_demo_returns(monkeypatch):
+    """It fails where a call did not end as expected."""
+
+    async def fake(*, once):
+        return shell.FAILED if once else shell.OK
+
+    monkeypatch.setattr(serve, "_show", fake)
+    monkeypatch.setattr(serve, "log_warnings_to_stderr", lambda: None)
+
+    assert [1, 0] == [serve.demo(Namespace(once=once)) for once in (True, False)]
