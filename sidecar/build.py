@@ -15,9 +15,9 @@ from aiohttp import web
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.store import AffinityStore
+from sidecar.config.address import names_several_servers
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
-from sidecar.config.redis_url import names_several_servers
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
@@ -26,14 +26,12 @@ from sidecar.domain.observers import Observers
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
-from sidecar.listener.admin import Admin
-from sidecar.listener.admission import Admission, ListenerPolicy
+from sidecar.listener.admin import Admin, PinPages
+from sidecar.listener.admission import Admission, ListenerPolicy, Paths
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
-from sidecar.listener.paths import Paths
-from sidecar.listener.pins import PinPages
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, is_loopback, listener_path, make_admin_server
 from sidecar.proxy import Proxy
@@ -53,7 +51,7 @@ from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
-from sidecar.wire.header_names import HeaderPolicy
+from sidecar.wire.headers import HeaderPolicy
 
 
 class Foundation(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from sidecar.config.load import load_config
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
-from sidecar.listener.pins import LIST_PATH, SESSION_PATH, pin_facts
+from sidecar.listener.admin import LIST_PATH, SESSION_PATH, pin_facts
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _CONNECT_S: Final = 3.0
@@ -31,7 +31,7 @@ _PAGE: Final = 500
 _HEADS: Final = ("TENANT", "SESSION", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
 
 Facts = dict[str, Any]
-"""A pin, as `listener.pins.pin_facts` has it."""
+"""A pin, as `listener.admin.pin_facts` has it."""
 
 
 class _Answer(msgspec.Struct):

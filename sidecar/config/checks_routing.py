@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from sidecar.config.address import is_http_url
+from sidecar.config.address import (
+    RedisAddress,
+    is_http_url,
+    names_several_servers,
+    read_redis_url,
+    unreadable,
+)
 from sidecar.config.providers import names_of
-from sidecar.config.redis_url import RedisAddress, names_several_servers, read_redis_url
 from sidecar.config.report import Path, Report
 from sidecar.config.schema import Config
 from sidecar.config.schema_routing import (
@@ -15,7 +20,6 @@ from sidecar.config.schema_routing import (
     RoutingPreference,
     SessionCache,
 )
-from sidecar.config.tls_files import unreadable
 
 _NO_ROUTE: Final = "other"
 """What the router model says where nothing fits."""

@@ -10,12 +10,21 @@ from typing import Any, Final
 from msgspec import inspect
 
 from sidecar.config.expand import Expanded, Expander
+from sidecar.config.migrate import why_refused
 from sidecar.config.report import Path, Place, Report, did_you_mean, quote
-from sidecar.config.scalars import is_null, is_text, to_bool, to_float, to_int
 from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
 from sidecar.config.secret import FileText, Secret
-from sidecar.config.unsupported import why_refused
-from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence
+from sidecar.config.yaml_nodes import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    is_null,
+    is_text,
+    to_bool,
+    to_float,
+    to_int,
+)
 
 BAD: Final = object()
 """Given in place of a value that cannot be used. Why it cannot has been reported."""

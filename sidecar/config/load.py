@@ -14,15 +14,21 @@ from sidecar.config.checks import check
 from sidecar.config.conventions import FAMILIES
 from sidecar.config.decode import BAD, Decoder
 from sidecar.config.expand import Expander, read_text
-from sidecar.config.migrate import migrate
+from sidecar.config.migrate import migrate, warn_of_unserved
 from sidecar.config.providers import Provider, resolve_providers
 from sidecar.config.report import Place, Report
-from sidecar.config.scalars import is_null, to_bool
 from sidecar.config.schema import Config
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
-from sidecar.config.unsupported import warn_of_unserved
-from sidecar.config.yaml_nodes import Node, Scalar, Sequence, Unreadable, read_document
+from sidecar.config.yaml_nodes import (
+    Node,
+    Scalar,
+    Sequence,
+    Unreadable,
+    is_null,
+    read_document,
+    to_bool,
+)
 from sidecar.domain.errors import ConfigError
 
 _FILE_BYTES_AT_MOST: Final = 4 << 20

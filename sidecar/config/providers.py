@@ -7,17 +7,18 @@ import msgspec
 from sidecar.config.address import (
     MANAGED_HEADERS,
     Address,
+    TlsFiles,
     is_header_name,
     is_header_value,
     is_host_header,
     read_base_url,
+    tls_files_of,
 )
 from sidecar.config.conventions import FAMILIES, UNKNOWN, Conventions, ProviderPaths, family_of
 from sidecar.config.report import Path, Report, did_you_mean
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
-from sidecar.config.tls_files import TlsFiles, tls_files_of
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Price
 

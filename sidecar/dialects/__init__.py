@@ -11,13 +11,13 @@ is what a response says about itself: tokens, model, why it ended.
 
 Flow, in the order in which a call meets it:
 
-    registry    which dialect a path belongs to; where it belongs to none, what the headers say
+    registry    which dialect a path belongs to; where it belongs to none, what the headers say;
+                the list of models, in one shape that the SDKs of all dialects can read
     request     steering members and turns, which all request bodies have in common
     chat, responses, messages, embeddings
                 each implements `base.Dialect`: endpoints, bodies, responses, streams, errors
     usage       reads responses and events leniently, within bounds of size
     openai      the errors of OpenAI's three APIs
-    models      the list of models, in one shape that the SDKs of all dialects can read
 
 `base` holds the interface, and the values said through it: `Turn`, `Problem`, an error before it is
 put into a dialect's words, and `StreamRules`, by which the relay follows an event stream that it

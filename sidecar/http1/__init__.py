@@ -12,7 +12,7 @@ The flow of a request, in the order in which it meets the modules:
 
     pool            takes the connection that was idle last, or opens one; sends again, once, where
                     a kept one was stale
-      dialer        name (resolver), proxy (proxy_rules) and its tunnel, TCP raced over all
+      dialer        name, proxy (proxy_rules) and its tunnel, TCP raced over all
                     addresses, TLS (origin)
       connection    one exchange at a time, and what its end means
         channel     the bytes out and in, each at the pace of the slower side

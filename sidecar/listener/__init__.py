@@ -8,20 +8,19 @@ A request meets the modules in this order:
     server            binds the ports and makes a connection for each app that connects
     connection        aiohttp parses, our own loop serves one request after the other
       plain_connection  the same on aiohttp's own loop, where aiohttp lacks what ours relies on
-    request           a request as the handler sees it; `fast_request` is the one of `connection`
+    request           a request as the handler sees it
     handlers          one reply for every request, whatever goes wrong
-    admission         checks the head, holds the call's permit, makes the `Call`
+    admission         which call a path means; checks the head, holds the permit, makes the `Call`
       body_reader       reads the body within its limits of size and time
       body_memory       the memory that all bodies may take together
-      paths             which call a path means, and which methods it takes
     sidecar.proxy     carries the call
     own_replies       probes, the list of models, decisions: requests that are no calls
     rescue            any error: a reply in the caller's dialect, or a broken connection
     response_writer   heads and chunks as bytes on the transport
       cors              what a browser wants to read before a page of an allowed origin may go on
 
-The admin port is aiohttp's own server: `admin` serves probes, metrics and the list of pages, `pins`
-the pages of pins.
+The admin port is aiohttp's own server: `admin` serves probes, metrics, the list of pages, and the
+pages of pins.
 
 Words: *admission* is the moment at which a call takes its permit; *permit*: the right to be in
 flight, held by the task that carries the call until its stream has ended; *head*: request line and

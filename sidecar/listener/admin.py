@@ -1,15 +1,18 @@
-"""The admin port: probes and metrics for any peer, the rest only for callers inside the pod."""
+"""The admin port: probes and metrics for any peer; the pages, pins among them, only for callers
+inside the pod.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
-from sidecar.listener.pins import LIST_PATH, SESSION_PATH, PinPages
+from sidecar.affinity.store import Pin, PinBrowser, StoreUnreachable
 from sidecar.runtime.lifecycle import Latch
 
 _TEXT: Final = "text/plain"
@@ -99,3 +102,101 @@ def _is_local_name(host: str) -> bool:
 
 def _text(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=text, content_type=_TEXT)
+
+
+LIST_PATH: Final = "/affinity/"
+SESSION_PATH: Final = "/affinity/session"
+_PAGE: Final = 100
+_PAGE_AT_MOST: Final = 1000
+_CURSOR_AT_MOST: Final = 2**64 - 1
+"""The largest cursor of Redis' SCAN: no page gives a larger one."""
+
+
+def pin_facts(pin: Pin) -> dict[str, Any]:
+    """Return a pin as the pages' JSON shows it."""
+    binding = pin.binding
+    return {
+        "key": pin.key,
+        "tenant": _shown(pin.tenant),
+        "session": _shown(pin.session_id),
+        "lane": _shown(pin.lane),
+        "model": binding.model_name,
+        "route": binding.route_name,
+        "requested_model": binding.requested_model,
+        "generation": binding.generation,
+        "bound_at": binding.bound_at_unix_s,
+        "home": binding.home,
+        "away_since": binding.away_since_unix_s,
+        "provisional": binding.provisional,
+        "ttl_s": None if pin.left_s is None else round(pin.left_s, 3),
+    }
+
+
+class PinPages:
+    """Shows pins, and drops those of a session where ``admin.mutations`` allows it."""
+
+    def __init__(self, pins: PinBrowser, *, may_change: bool) -> None:
+        self._pins = pins
+        self._may_change = may_change
+
+    async def serve(self, request: web.BaseRequest) -> web.Response:
+        """Serve ``GET /affinity/?tenant=&cursor=&limit=``, and ``GET`` and ``DELETE
+        /affinity/session?tenant=&session=``. 503 where the store cannot be reached.
+        """
+        try:
+            if request.path == SESSION_PATH:
+                return await self._session(request)
+            if request.method not in ("GET", "HEAD"):
+                return _refusal(405, "GET only", "GET, HEAD")
+            return await self._list(request)
+        except StoreUnreachable as error:
+            return _refusal(503, str(error))
+
+    async def _list(self, request: web.BaseRequest) -> web.Response:
+        query = request.query
+        limit, cursor = query.get("limit", str(_PAGE)), query.get("cursor")
+        if not _is_count(limit) or not 0 < int(limit) <= _PAGE_AT_MOST:
+            return _refusal(400, f"limit must be 1 to {_PAGE_AT_MOST}")
+        if cursor is not None and not (_is_count(cursor) and int(cursor) <= _CURSOR_AT_MOST):
+            return _refusal(400, "cursor must be one that an earlier page gave")
+        page = await self._pins.page(query.get("tenant"), cursor, int(limit))
+        return _json(200, {"pins": [pin_facts(pin) for pin in page.pins], "cursor": page.cursor})
+
+    async def _session(self, request: web.BaseRequest) -> web.Response:
+        session_id, tenant = request.query.get("session"), request.query.get("tenant")
+        if not session_id:
+            return _refusal(400, "session is missing")
+        if request.method not in ("GET", "HEAD", "DELETE"):
+            return _refusal(405, "GET and DELETE only", "GET, HEAD, DELETE")
+        if request.method == "DELETE" and not self._may_change:
+            return _refusal(403, "the config does not allow changes here: admin.mutations is false")
+        pins = await self._pins.of_session(tenant, session_id)
+        if not pins:
+            return _json(404, {"error": "no pin of this session", "pins": []})
+        if request.method == "DELETE":
+            return _json(200, {"deleted": await self._pins.drop(tenant, session_id)})
+        return _json(200, {"pins": [pin_facts(pin) for pin in pins]})
+
+
+def _shown(name: str | None) -> str | None:
+    """Return a name as JSON can hold it: whoever writes to Redis can put bytes into a key that are
+    no text.
+    """
+    return name and name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 20
+
+
+def _json(status: int, facts: object) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(facts) + b"\n", content_type="application/json"
+    )
+
+
+def _refusal(status: int, why: str, allow: str = "") -> web.Response:
+    response = _json(status, {"error": why})
+    if allow:
+        response.headers["Allow"] = allow
+    return response

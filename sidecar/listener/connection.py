@@ -19,9 +19,8 @@ from typing import Any, Final
 from aiohttp import StreamReader, web, web_protocol
 from aiohttp.web_protocol import RequestHandler
 
-from sidecar.listener.fast_request import NO_HEAD, FastRequest
 from sidecar.listener.plain_connection import TimedConnection
-from sidecar.listener.request import Finished
+from sidecar.listener.request import NO_HEAD, FastRequest, Finished
 
 RELIED_ON: Final = frozenset({  # of RequestHandler
     "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close",

@@ -12,8 +12,7 @@ from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
-from sidecar.listener.fast_request import NO_HEAD, FastRequest
-from sidecar.listener.request import Handler, ParseErrorHandler
+from sidecar.listener.request import NO_HEAD, FastRequest, Handler, ParseErrorHandler
 
 _READ_BYTES: Final = 64 * 1024
 """asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps

@@ -22,7 +22,6 @@ from sidecar.dialects.usage import (
     read_tail,
 )
 from sidecar.domain.outcome import Served
-from sidecar.wire.sse import BOUNDARY_BYTES, ends_event
 
 LINE_BYTES: Final = 1024 * 1024
 """A longer line of an event stream is not looked at; the ones after it are."""
@@ -203,3 +202,17 @@ class BodyTap:
             self._kept += chunk[-TAIL_BYTES:]
         if self._is_long and len(self._kept) > 2 * TAIL_BYTES:
             del self._kept[:-TAIL_BYTES]
+
+
+BOUNDARY_BYTES: Final = 4
+"""As many last bytes of a stream say whether an empty line ends it: two CRLF."""
+
+
+def ends_event(tail: bytes) -> bool:
+    r"""Tell whether a stream stands between two events: whether an empty line is its end.
+
+    Args: ``tail`` is the end of the stream, at least `BOUNDARY_BYTES` of it. A stream that has not
+        begun counts as ending in an empty line: start it with ``\n\n``.
+    """
+    line_ends = tail[len(tail.rstrip(b"\r\n")) :]
+    return len(line_ends) - line_ends.count(b"\r\n") >= 2

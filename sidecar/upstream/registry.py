@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
+from sidecar.config.address import TlsFiles
 from sidecar.config.providers import Provider
-from sidecar.config.tls_files import TlsFiles
 from sidecar.dialects.base import Dialect
 from sidecar.domain.call import DialectName
 from sidecar.domain.errors import ConfigError

@@ -1,18 +1,16 @@
-"""Bytes to facts and back, without a socket: header fields, trace context, JSON members, event
-streams.
+"""Bytes to facts and back, without a socket: header fields, trace context, JSON members.
 
 Rule of the room, held by tests/architecture/test_listener_and_wire.py: the wire knows no dialect.
 It knows header families (which of the app's own headers a provider may see), since providers have
 those.
 
-    header_names      the tables: what becomes of a header field, by its name
     request_headers   the app's header fields, walked once: lines for providers, facts for us
-    headers           a request's head for a provider; a provider's response headers for the app
+    headers           what becomes of a header field, by its name; a request's head for a
+                      provider; a provider's response headers for the app
     own_headers       the header lines that the sidecar itself writes to the app
     trace_context     W3C traceparent and tracestate, read and written
     members           the members of a JSON object that are of interest, with their places
     body              peek at a request's body, and patch its ``model`` without another decode
-    sse               where the events of a stream of server-sent events end
 
 Words: a *line* is one header field as it is sent, line end included; a *fact* is what is read from
 a header; a *group* of lines goes to the same providers.

@@ -15,7 +15,7 @@ from typing import Any, Final, final
 from sidecar.domain.call import InboundLines, RawHeaders
 from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
 from sidecar.domain.ids import is_request_id, mint_request_id
-from sidecar.wire.header_names import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
+from sidecar.wire.headers import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
 
 _MAX_ID_BYTES: Final = 4096
 """Of a session or tenant header; how long a key may get is said by `affinity.session`."""

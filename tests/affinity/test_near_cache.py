@@ -1,4 +1,6 @@
-"""The near cache: when an entry is used, confirmed, kept for Redis, or dropped. No loop, no socket."""
+"""The near cache: when an entry is used, confirmed, kept for Redis, or dropped. No loop, no
+socket.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,9 @@ from sidecar.domain import call
 from tests.architecture.tree import ROOT, modules
 
 MAY_NAME = ("sidecar/dialects/", "sidecar/translate/", "sidecar/domain/call.py", "sidecar/config/")
-"""Where dialects are known apart; a config's conventions say which provider serves which of them."""
+"""Where dialects are known apart; a config's conventions say which provider serves which of
+them.
+"""
 SHARED = {"__init__", "base", "models", "registry", "request", "usage"}
 """Modules of dialects/ that are true of every API."""
 NAMES = {

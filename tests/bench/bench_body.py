@@ -11,8 +11,7 @@ from functools import partial
 
 from sidecar.dialects.request import REQUEST_BODY
 from sidecar.wire.body import patch_body
-from sidecar.wire.header_names import HeaderPolicy
-from sidecar.wire.headers import request_head, response_lines
+from sidecar.wire.headers import HeaderPolicy, request_head, response_lines
 from sidecar.wire.request_headers import read_headers, session_id_of
 from sidecar.wire.trace_context import trace_context_of, trace_lines
 

@@ -1,5 +1,5 @@
-"""Follows calls through the sidecar and counts the functions entered, by room. Prints; what must not
-grow is asserted by tests/flow/test_functions_entered.py.
+"""Follows calls through the sidecar and counts the functions entered, by room. Prints; what must
+not grow is asserted by tests/flow/test_functions_entered.py.
 
 Run on the sources: ``python -m tests.bench.trace_calls [redis://...]``; compiled functions are not
 seen.

@@ -10,7 +10,7 @@ from sidecar.config.report import Report
 from sidecar.config.schema import Config
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.schema_routing import Routing, RoutingPreference
-from sidecar.wire.header_names import _NEVER_PROPAGATED
+from sidecar.wire.headers import _NEVER_PROPAGATED
 from tests.config.loading import ONE_PROVIDER, load, problems, warnings
 
 AGENTS = "is not served: this sidecar serves model listeners, not agents, prompts or filters"

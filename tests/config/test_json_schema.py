@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from sidecar.config.json_schema import json_schema
+from sidecar.config.migrate import NOT_BUILT_YET, NOT_SERVED
 from sidecar.config.schema import Config
-from sidecar.config.unsupported import NOT_BUILT_YET, NOT_SERVED
 from tests.config.loading import ONE_PROVIDER
 from tests.config.test_load import CONTRACT
 from tests.config.test_migrate import LIFTED
@@ -109,8 +109,8 @@ def test_rows(row):
 
 
 def test_the_rooms_readme_is_current():
-    """What is published is what the structs and rows say; `python -m tests.support.config_reference`
-    writes it.
+    """What is published is what the structs and rows say; `python -m
+    tests.support.config_reference` writes it.
     """
     text = README.read_text(encoding="utf-8")
 

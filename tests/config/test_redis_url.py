@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.config.redis_url import RedisAddress, names_several_servers, read_redis_url
+from sidecar.config.address import RedisAddress, names_several_servers, read_redis_url
 from sidecar.config.secret import Secret
 
 ESCAPE = "; in a user or password @ : / ? # must be percent-encoded, or stand under username and password"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.config.scalars import is_null, is_text, to_bool, to_float, to_int
+from sidecar.config.yaml_nodes import is_null, is_text, to_bool, to_float, to_int
 
 
 @pytest.mark.parametrize(

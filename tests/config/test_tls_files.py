@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sidecar.config.tls_files import TlsFiles
+from sidecar.config.address import TlsFiles
 from tests.config.loading import load, problems
 
 ENTRY = "model_providers: [{{model: openai/gpt-4o, access_key: k, tls: {{{tls}}}}}]"

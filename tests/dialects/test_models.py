@@ -8,7 +8,7 @@ import anthropic
 import openai
 import pytest
 
-from sidecar.dialects.models import ModelInfo, model_body, models_body
+from sidecar.dialects.registry import ModelInfo, model_body, models_body
 from tests.support.sdks import client_of
 
 MODELS = [ModelInfo("openai/gpt-4o", "openai"), ModelInfo("fast", "openai", "Fast one")]

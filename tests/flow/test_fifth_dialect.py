@@ -1,4 +1,6 @@
-"""A fifth dialect, made in this module alone: it is served, streamed, routed, counted and refused."""
+"""A fifth dialect, made in this module alone: it is served, streamed, routed, counted and
+refused.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Redis fails in every way while calls run: no call fails, and afterwards all sidecars agree again."""
+"""Redis fails in every way while calls run: no call fails, and afterwards all sidecars agree
+again.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ LIMIT_S = 60.0
 """For what must happen some time, however busy the machine is."""
 TEXT = "Make this long text short"
 OTHER_TEXT = "Write new functions and boilerplate"
-"""Without a pin it goes to another model than ``TEXT``: a call that does not find its session's pin is
-noticed.
+"""Without a pin it goes to another model than ``TEXT``: a call that does not find its session's pin
+is noticed.
 """
 GPT = "openai/gpt-4o"
 TENANT = "acme"
@@ -148,8 +150,8 @@ OUTAGES = {
 
 
 class Load:
-    """Calls through two sidecars, eight to a session, all of a session's through one of them: no two
-    sidecars can agree over a Redis that is gone. Notes what came of the calls, by phase.
+    """Calls through two sidecars, eight to a session, all of a session's through one of them: no
+    two sidecars can agree over a Redis that is gone. Notes what came of the calls, by phase.
     """
 
     def __init__(self, pair: Pair) -> None:
@@ -211,9 +213,9 @@ def headers_of(session: str) -> dict[str, str]:
 async def models_elsewhere(pair: Pair, sessions: Iterable[str]) -> dict[str, set[str | None]]:
     """Ask a third sidecar, which has seen none of the sessions, for each one's model.
 
-    Pins that Redis lost are written again by the sidecar that knows them, in the session's next call
-    there. The third sidecar waits for Redis as long as it takes: a call that a busy machine is late
-    for is served without its pin, which says nothing of where the pin is.
+    Pins that Redis lost are written again by the sidecar that knows them, in the session's next
+    call there. The third sidecar waits for Redis as long as it takes: a call that a busy machine is
+    late for is served without its pin, which says nothing of where the pin is.
     """
     await wait_until_back(pair.one, pair.other)
     for session in sessions:
@@ -234,8 +236,8 @@ async def models_elsewhere(pair: Pair, sessions: Iterable[str]) -> dict[str, set
 
 @pytest.mark.parametrize("outage", OUTAGES)
 async def test_no_call_fails_and_all_agree_afterwards(outage):
-    """At 200 calls a second: none fails, none waits for a Redis that is given up, and what was pinned
-    meanwhile is everybody's once Redis is back. The times are printed.
+    """At 200 calls a second: none fails, none waits for a Redis that is given up, and what was
+    pinned meanwhile is everybody's once Redis is back. The times are printed.
     """
     begin, end, is_silent = OUTAGES[outage]
     async with running_pair() as pair:

@@ -7,8 +7,7 @@ import pytest
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.domain.clock import SystemClock
-from sidecar.listener.admin import Admin, _is_local_name
-from sidecar.listener.pins import PinPages
+from sidecar.listener.admin import Admin, PinPages, _is_local_name
 from sidecar.listener.server import bind, make_admin_server, port_of
 from sidecar.runtime.lifecycle import Latch
 

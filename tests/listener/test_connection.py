@@ -138,8 +138,8 @@ both = pytest.mark.parametrize("path", [FAST, PLAIN])
 
 
 def test_aiohttp_still_has_what_the_connection_relies_on():
-    """Fails when a release takes a name away: `Connection` has to be looked at again then, and until
-    that is done the plain path serves.
+    """Fails when a release takes a name away: `Connection` has to be looked at again then, and
+    until that is done the plain path serves.
     """
     assert [] == missing_names()
 
@@ -323,8 +323,8 @@ async def test_answers_of_a_busy_turn_keep_their_order(path):
 
 @both
 async def test_an_answer_in_a_busy_turn_arrives_though_the_body_does_not(path):
-    """The connection is half closed behind an unread body: the answer is out by then, and so are those of
-    other apps.
+    """The connection is half closed behind an unread body: the answer is out by then, and so are
+    those of other apps.
     """
     coalescer = WriteCoalescer({"one call", "another"})
 

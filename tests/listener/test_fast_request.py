@@ -10,7 +10,7 @@ from aiohttp import EMPTY_PAYLOAD
 from multidict import CIMultiDict
 from yarl import URL
 
-from sidecar.listener.fast_request import NO_HEAD, FastRequest
+from sidecar.listener.request import NO_HEAD, FastRequest
 
 
 def a_request(message: Any = NO_HEAD, **connection: Any) -> FastRequest:

@@ -10,17 +10,16 @@ import pytest
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.decision import Decision, Source
-from sidecar.listener import paths
-from sidecar.listener.paths import Paths
-from sidecar.wire import header_names, own_headers
-from sidecar.wire.header_names import HeaderPolicy
-from sidecar.wire.headers import response_lines
+from sidecar.listener import admission
+from sidecar.listener.admission import Paths
+from sidecar.wire import headers, own_headers
+from sidecar.wire.headers import HeaderPolicy, response_lines
 from sidecar.wire.request_headers import read_headers
 from tests.listener.test_handlers import _House, _parts
 from tests.proxy.fakes import a_candidate
 from tests.support.values import a_call
 
-README = Path(paths.__file__).parent / "README.md"
+README = Path(admission.__file__).parent / "README.md"
 
 
 def rows(section: str) -> list[list[str]]:
@@ -59,9 +58,9 @@ def test_the_paths_are_those_that_are_served():
     assert {
         *served.calls,
         *served.decisions,
-        *paths.PROBES,
-        paths.MODELS,
-        paths.MODELS + "/{id}",
+        *admission.PROBES,
+        admission.MODELS,
+        admission.MODELS + "/{id}",
     } == {names(path)[0] for path, *_ in rows("paths")}
 
 
@@ -86,10 +85,10 @@ MADE_HERE = {"x-request-id", "traceparent", "tracestate"}
 def test_the_request_headers_are_those_that_are_known():
     """By name or by prefix; a name that its prefix covers needs no row."""
     known = {
-        *header_names._GROUPS,
-        *(f"{prefix}*" for prefix in header_names._GROUPS_BY_PREFIX),
-        *header_names._FACTS,
-        header_names.AFFINITY_HEADER,
+        *headers._GROUPS,
+        *(f"{prefix}*" for prefix in headers._GROUPS_BY_PREFIX),
+        *headers._FACTS,
+        headers.AFFINITY_HEADER,
         "baggage",
     }
 

@@ -13,8 +13,7 @@ from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.usage import NOTHING, WHOLE_BYTES, read_response
 from sidecar.domain.call import CHAT, RESPONSES
 from sidecar.domain.outcome import Served, Usage
-from sidecar.stream.tap import LINE_BYTES, BodyTap, EventTap
-from sidecar.wire.sse import ends_event
+from sidecar.stream.tap import LINE_BYTES, BodyTap, EventTap, ends_event
 from tests.contract.dialects.samples import SAMPLES
 
 STREAMS = {

@@ -90,8 +90,8 @@ class Fault(msgspec.Struct, frozen=True):
     delay_s: float = 0.0
     hold: asyncio.Event | None = None
     """The reply waits for it: before the head if ``hold_after_events`` is 0, else after that many
-    events of a stream (and before it breaks there, if it is to). A whole reply waits before its head
-    only."""
+    events of a stream (and before it breaks there, if it is to). A whole reply waits before its
+    head only."""
     hold_after_events: int = 0
 
     @property
@@ -160,8 +160,8 @@ def wished_fault(*, model: str, prompt: str, header: str | None, directive: str 
 
 
 class Script:
-    """What a provider is to do with the requests to come: first the queued faults, then the standing
-    ones.
+    """What a provider is to do with the requests to come: first the queued faults, then the
+    standing ones.
     """
 
     def __init__(self) -> None:

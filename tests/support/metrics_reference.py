@@ -1,6 +1,7 @@
 """Writes the reference of all metrics, from a registry in which each of them has its series.
 
-``python -m tests.support.metrics_reference`` puts it between the markers of sidecar/telemetry/README.md.
+``python -m tests.support.metrics_reference`` puts it between the markers of
+sidecar/telemetry/README.md.
 """
 
 from __future__ import annotations
@@ -167,7 +168,9 @@ def meanings(vocabulary: type[enum.StrEnum]) -> dict[str, str]:
 
 
 def reference() -> str:
-    """The reference: a table of metrics, one of labels, one of buckets, and one of each enum's values."""
+    """The reference: a table of metrics, one of labels, one of buckets, and one of each enum's
+    values.
+    """
     return "\n".join((*_metrics(), "", *_labels(), "", *_buckets(), "", *_values()))
 
 

@@ -61,7 +61,9 @@ class Routed(NamedTuple):
                 await asyncio.sleep(0.005)  # sleep: sockets become readable in the kernel's time
 
     async def metrics(self, name: str) -> dict[tuple[str, ...], float]:
-        """Scrape a metric. Returns: label values in the order of their names -> value, without zeros."""
+        """Scrape a metric. Returns: label values in the order of their names -> value, without
+        zeros.
+        """
         body = (await exchange(self.app.ports.admin, raw_request("GET", "/metrics"))).body.decode()
         return {
             tuple(value for _, value in sorted(sample.labels.items())): sample.value

@@ -1,5 +1,5 @@
-"""A provider and a router model that remember what they were sent, and fail in every way that a test
-asks for.
+"""A provider and a router model that remember what they were sent, and fail in every way that a
+test asks for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from multidict import CIMultiDict
 from sidecar.demo.completion import DemoCompletion
 from sidecar.demo.openai_wire import CREATED_UNIX_S, indented
 from sidecar.demo.provider import DEFAULT_MODELS, DemoProvider
-from sidecar.demo.replies import HttpReply, HttpRequest, good_reply, read_body, refusal
+from sidecar.demo.replies import (
+    HttpReply,
+    HttpRequest,
+    good_reply,
+    read_body,
+    refusal,
+)
 from sidecar.demo.request import DemoRequest, Json, read_request
 from sidecar.demo.router_model import complete_route
 from tests.support.faults import Fault, Script, wished_fault

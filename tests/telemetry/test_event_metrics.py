@@ -175,7 +175,9 @@ CASES = [
 
 
 def _samples(metrics: Metrics) -> dict[str, float]:
-    """``metric label value ...`` -> value, of all that is not zero; buckets and other names left out."""
+    """``metric label value ...`` -> value, of all that is not zero; buckets and other names left
+    out.
+    """
     return {
         " ".join(
             (

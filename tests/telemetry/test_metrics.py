@@ -1,4 +1,6 @@
-"""The page that Prometheus reads: both formats, and gauges as they are at the moment of a scrape."""
+"""The page that Prometheus reads: both formats, and gauges as they are at the moment of a
+scrape.
+"""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import ssl
 
 import pytest
 
+from sidecar.config.address import TlsFiles
 from sidecar.config.providers import Provider
-from sidecar.config.tls_files import TlsFiles
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.pool import Pool

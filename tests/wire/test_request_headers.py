@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
-from sidecar.wire.header_names import HeaderPolicy
+from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     RequestHeaders,
     client_timeout_s_of,

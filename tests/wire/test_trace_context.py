@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.ids import TraceContext
-from sidecar.wire.header_names import HeaderPolicy
+from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import read_headers
 from sidecar.wire.trace_context import trace_context_of, trace_lines
 

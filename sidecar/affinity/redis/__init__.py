@@ -7,8 +7,9 @@ direction:
 
 - `link` keeps one RESP3 connection alive: commands of one loop turn leave together, replies and
   invalidations arrive in order. `pipeline` is what was sent together, `connect` makes connections,
-  `errors` says what an error reply means, `read_only` how long a server without writes is kept.
-- `health` decides whether Redis is asked at all, and logs when that changes.
+  `errors` says what an error reply means.
+- `health` decides whether Redis is asked at all, how long a server without writes is kept, and
+  logs when that changes.
 - `queries` asks about pins, and keeps in the near cache what is replied. `scripts` are the three
   steps that must be atomic on the server.
 - `write_back` writes what was made while Redis was gone.

@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from sidecar.config.redis_url import RedisAddress, read_redis_url
+from sidecar.config.address import RedisAddress, read_redis_url
 from sidecar.config.schema_routing import SessionCache
 
 CONNECT_S: Final = 1.0

@@ -21,8 +21,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from sidecar.affinity.redis.connect import CONNECT_S, abort, on_push, send_nowait
 from sidecar.affinity.redis.errors import is_read_only, is_unfit, knows_no_resp3, words_of
+from sidecar.affinity.redis.health import ReadOnlySpell
 from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown, Pipeline
-from sidecar.affinity.redis.read_only import ReadOnlySpell
 from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
 from sidecar.affinity.session import KEY_PREFIX
 from sidecar.runtime.lifecycle import Tasks

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from sidecar.affinity.redis.read_only import ReadOnlySpell
+from sidecar.affinity.redis.health import ReadOnlySpell
 
 
 def _looks(spell: ReadOnlySpell, began_s: int, ended_s: int) -> list[int]:

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
+from sidecar.affinity.redis import health
 from sidecar.affinity.redis import link as redis_link
-from sidecar.affinity.redis import read_only
 from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
 from tests.contract.affinity.test_redis import KEY, model_of, until
@@ -325,8 +325,8 @@ async def test_a_server_that_stays_read_only_is_looked_into_ever_more_rarely(ser
     """A replica that nobody promotes: its reads are worth more than a new connection every other
     second.
     """
-    monkeypatch.setattr(read_only, "AT_LEAST_S", 0.05)
-    monkeypatch.setattr(read_only, "SHARE", 1e9)  # the second look would come after a minute
+    monkeypatch.setattr(health, "AT_LEAST_S", 0.05)
+    monkeypatch.setattr(health, "SHARE", 1e9)  # the second look would come after a minute
     monkeypatch.setattr(redis_link, "TICK_S", 0.02)
     monkeypatch.setattr(redis_link, "PROBE_S", 0.02)
     async with redis_store(server) as store:

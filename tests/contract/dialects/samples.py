@@ -1,4 +1,6 @@
-"""What each dialect's requests, responses and streams look like, as providers and SDKs write them."""
+"""What each dialect's requests, responses and streams look like, as providers and SDKs write
+them.
+"""
 
 from __future__ import annotations
 

@@ -149,8 +149,8 @@ async def test_bytes_on_an_idle_connection_drop_it(peer: Peer, pool: Pool):
 @pytest.mark.parametrize("is_reset", [False, True])
 @pytest.mark.parametrize("size", [0, 1000, 500_000])
 async def test_stale_connection_is_replaced_once(peer: Peer, pool: Pool, is_reset: bool, size: int):
-    """A kept connection that dies on a request before any response costs a second connection, not the
-    call: the request is sent again as it was, once, on a connection that was not kept.
+    """A kept connection that dies on a request before any response costs a second connection, not
+    the call: the request is sent again as it was, once, on a connection that was not kept.
     """
     heard: list[int] = []
 
@@ -509,8 +509,8 @@ async def test_many_exchanges_at_once(peer: Peer, pool: Pool):
 
 
 async def test_callers_that_come_and_go(peer: Peer, pool: Pool):
-    """Hundreds of callers, some of whom leave at any moment: the others get their own responses, and
-    nothing leaks.
+    """Hundreds of callers, some of whom leave at any moment: the others get their own responses,
+    and nothing leaks.
     """
 
     async def echo(line: Line):

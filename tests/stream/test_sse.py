@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.wire.sse import BOUNDARY_BYTES, ends_event
+from sidecar.stream.tap import BOUNDARY_BYTES, ends_event
 
 
 @pytest.mark.parametrize(
