@@ -110,7 +110,7 @@ def test_version_names_what_it_stands_on(capsys):
     names = [line.split()[0] for line in lines]
 
     assert {"plano-sidecar", "python", "aiohttp", "msgspec", "redis"} <= set(names)
-    assert "listener path fast" == lines[-1]
+    assert "listener path fast" in lines
 
 
 async def test_output_to_a_closed_pipe_is_no_traceback():
