@@ -123,7 +123,7 @@ class Proxy:
     def _dialect_of(self, call: Call) -> Dialect | None:
         """Return the dialect in which the response is read; None where a path is passed through."""
         is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
-        return None if is_foreign else self._dialects[call.dialect]
+        return None if is_foreign else self._dialects[call.endpoint.dialect]
 
     def _end_relayed(
         self, progress: _Progress, dispatched: Dispatched, relayed: Relayed

@@ -27,10 +27,10 @@ class CallBudget:
     error sets it to spent; later operations of this call use the local shadow without asking.
     """
 
-    __slots__ = ("_monotonic_s", "is_spent", "left_s", "waited_s")
+    __slots__ = ("_budget_s", "_monotonic_s", "is_spent", "left_s", "waited_s")
 
     def __init__(self, budget_s: float, monotonic_s: Callable[[], float]) -> None:
-        self.left_s = budget_s
+        self.left_s = self._budget_s = budget_s
         self.waited_s = 0.0
         """Seconds that the call has waited so far."""
         self.is_spent = False
@@ -69,11 +69,7 @@ class CallBudget:
 class PerOperationBudget(CallBudget):
     """A budget for operations that no call waits for: each may take all of it."""
 
-    __slots__ = ("_budget_s",)
-
-    def __init__(self, budget_s: float, monotonic_s: Callable[[], float]) -> None:
-        super().__init__(budget_s, monotonic_s)
-        self._budget_s = budget_s
+    __slots__ = ()
 
     async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401
         """Wait for a reply within the whole budget. Raises: as `CallBudget.wait`."""

@@ -104,7 +104,7 @@ def _turn(raw: msgspec.Raw, roles: frozenset[str]) -> Turn | None:
     if message is None or message.role not in roles or message.type != "message":
         return None
     text = _text_of(message.content)
-    return Turn(message.role, text) if carries_text(text) else None
+    return Turn(message.role, text) if text and not text.isspace() else None
 
 
 def _text_of(content: msgspec.Raw) -> str:
@@ -118,11 +118,6 @@ def _text_of(content: msgspec.Raw) -> str:
     if known is None or isinstance(known, str):
         return known or ""
     return "\n".join(part.text for part in known if part.type in _TEXT_PARTS and part.text)
-
-
-def carries_text(text: str) -> bool:
-    """Whether there is more than blanks."""
-    return bool(text) and not text.isspace()
 
 
 def decode_leniently(decode: Callable[[bytes], _T], data: bytes | msgspec.Raw) -> _T | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from sidecar.dialects.base import Problem, StreamRules, Turn, named_last_event
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
-from sidecar.dialects.request import REQUEST_BODY, carries_text, decode_leniently, newest_turns
+from sidecar.dialects.request import REQUEST_BODY, decode_leniently, newest_turns
 from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
 from sidecar.domain.call import RESPONSES, Endpoint, Operation
 from sidecar.domain.outcome import Served
@@ -88,7 +88,7 @@ class Responses:
         request = decode_leniently(_decode_request, body)
         said = None if request is None else request.input
         if isinstance(said, str):
-            return (Turn("user", said),) if carries_text(said) else ()
+            return (Turn("user", said),) if said and not said.isspace() else ()
         return newest_turns(said or [])
 
     @staticmethod

@@ -176,8 +176,3 @@ class Call:
         self.tenant = tenant
         self.client_timeout_s = client_timeout_s
         self.passthrough_provider = passthrough_provider
-
-    @property
-    def dialect(self) -> DialectName:
-        """Return the dialect of the request, in which errors are written too."""
-        return self.endpoint.dialect

@@ -80,7 +80,10 @@ class UpstreamResponse(ResponseHead):
 
     def read_nowait(self) -> bytes | None:
         """Return the whole body if all of it has arrived, else None."""
-        return self._take() if self.is_complete else None
+        if not self.is_complete:
+            return None
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def begin(self) -> None:
         """Wait for the first bytes of the body under the timeout that ran for the head: some

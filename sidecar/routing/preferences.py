@@ -77,10 +77,6 @@ class Routes:
         inline = inline_routes(raw, self._find_entries)
         return self.in_effect if inline is None or not self._is_routed else inline
 
-    def are_configured(self, routes: tuple[Route, ...]) -> bool:
-        """Return whether these are the config's routes; names of others are no metric labels."""
-        return routes is self.configured
-
     def ranked(self, route: Route, dialect: DialectName, now_s: float) -> Ranked:
         """Return a route's candidates that speak the dialect, in the order in which they are tried.
 

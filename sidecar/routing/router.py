@@ -111,7 +111,7 @@ class RouteClassifier:
             flight = self._flights.start(question, self._question(prompt, known, call))
         if is_open:
             return _BREAKER_OPEN
-        verdict = await self._landed(flight, self._left_s(call, began_s, waited_s))
+        verdict = await self._landed(flight, call, began_s, waited_s)
         waited_s += self._monotonic_s() - began_s
         return msgspec.structs.replace(verdict, waited_s=waited_s)
 
@@ -124,21 +124,19 @@ class RouteClassifier:
         """Give up the questions that are under way."""
         await self._flights.aclose()
 
-    def _left_s(self, call: Call, now_s: float, waited_s: float) -> float:
-        """Return how long the call may wait from now on, in seconds."""
+    async def _landed(
+        self, flight: asyncio.Future[RouterVerdict], call: Call, now_s: float, waited_s: float
+    ) -> RouterVerdict:
+        """Wait for a question that ends by its own deadline, or for the call's own one if that is
+        nearer. The call has waited for ``waited_s`` before.
+        """
         left_s = self._policy.deadline_s - waited_s
         if call.client_timeout_s is not None:
             left_s = min(left_s, call.admitted_s + call.client_timeout_s - now_s)
-        return max(0.0, left_s)
-
-    async def _landed(self, flight: asyncio.Future[RouterVerdict], left_s: float) -> RouterVerdict:
-        """Wait for a question that ends by its own deadline, or for the call's own one if that is
-        nearer.
-        """
         if left_s >= self._policy.deadline_s:
             return await asyncio.shield(flight)
         try:
-            async with asyncio.timeout(left_s):
+            async with asyncio.timeout(max(0.0, left_s)):
                 return await asyncio.shield(flight)
         except TimeoutError:
             return _TIMEOUT
@@ -160,8 +158,7 @@ class RouteClassifier:
             verdict = _HTTP_ERROR
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
-        note = self._breaker.failed if verdict.is_fallback else self._breaker.served
-        note(self._monotonic_s())
+        self._breaker.record(self._monotonic_s(), is_failure=verdict.is_fallback)
         return verdict
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:

@@ -62,24 +62,9 @@ class Breaker:
         self._probe_from_s = now_s + self._policy.probe_s
         return True
 
-    def served(self, now_s: float) -> None:
-        """An operation has ended well."""
-        self._note(now_s, is_failure=False)
-
-    def failed(self, now_s: float) -> None:
-        """An operation has failed, or did not end in time."""
-        was_open = self.is_open
-        self._note(now_s, is_failure=True)
-        if self.is_open and not was_open:
-            self._probe_from_s = now_s + self._policy.probe_s
-
-    def reset(self) -> None:
-        """Forget every failure, for a new connection or another server."""
-        self._failures_in_a_row = 0
-        self._last.clear()
-        self._window = _Window(0.0)
-
-    def _note(self, now_s: float, *, is_failure: bool) -> None:
+    def record(self, now_s: float, *, is_failure: bool) -> None:
+        """An operation has ended: well, or badly, which includes one that did not end in time."""
+        was_open = is_failure and self.is_open
         window = self._window
         if not window.operations:
             window.began_s = now_s
@@ -90,6 +75,14 @@ class Breaker:
             window.began_s, window.operations, window.failures = now_s, 0, 0
         window.operations += 1
         window.failures += is_failure
+        if is_failure and not was_open and self.is_open:
+            self._probe_from_s = now_s + self._policy.probe_s
+
+    def reset(self) -> None:
+        """Forget every failure, for a new connection or another server."""
+        self._failures_in_a_row = 0
+        self._last.clear()
+        self._window = _Window(0.0)
 
 
 class _Window:

@@ -190,7 +190,7 @@ class Decisions:
         """
         for route in situation.routes:
             if route.name == verdict.route_name:
-                return self._routes.ranked(route, situation.call.dialect, now_s)
+                return self._routes.ranked(route, situation.call.endpoint.dialect, now_s)
         return None
 
     def routed(
@@ -202,10 +202,10 @@ class Decisions:
         """
         if ranked is not None:
             name = verdict.route_name
-            metric_route = name if self._routes.are_configured(situation.routes) else None
-            return Decision(
-                Source.ROUTED, ranked.candidates, name, verdict.waited_s, metric_route or "other"
-            )
+            # The names of a call's own list are the clients' to invent: no metric labels.
+            is_own_list = situation.routes is not self._routes.configured
+            metric_route = "other" if is_own_list else name or "other"
+            return Decision(Source.ROUTED, ranked.candidates, name, verdict.waited_s, metric_route)
         if verdict.is_fallback:
             candidates = self._fallbacks_of(situation)
             return Decision(Source.FALLBACK, candidates, router_s=verdict.waited_s)

@@ -19,7 +19,6 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
-from sidecar.wire.body import pieces_length
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 
@@ -99,7 +98,7 @@ class ProviderClient:
             return self._head(call, candidate, length), (call.body,) if call.body else ()
         dialect = self._dialects[call.endpoint.dialect]
         pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)
-        length = pieces_length(pieces)
+        length = sum(map(len, pieces))
         start = self._starts.get(call.endpoint.dialect)
         if start is None or call.query or operation is Operation.COUNT_TOKENS:
             return self._head(call, candidate, length), pieces

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from codecs import utf_8_decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, final
 
 import msgspec
@@ -80,23 +80,15 @@ class JsonBody:
             assert head is not None  # the decoder read a member here
             end = head.end() + len(raw)
             if head.lastindex is not None:
-                self._note(places, head, end)
+                name = head[1] or _unescaped(head[0])
+                if name in places:
+                    raise InvalidBody(
+                        f"{name.decode()!r} stands more than once in the body", param=name.decode()
+                    )
+                if name in self._read:
+                    places[name] = (head.start(), head.end(), end)
             position = end
         return self._facts(body, places, len(values))
-
-    def _note(self, places: dict[bytes, _Place], head: re.Match[bytes], end: int) -> None:
-        """Remember a member's place, if it is one that is read.
-
-        Raises: InvalidBody where it is there for the second time.
-        """
-        name = head[1] or _unescaped(head[0])
-        if name not in self._read:
-            return
-        if name in places:
-            raise InvalidBody(
-                f"{name.decode()!r} stands more than once in the body", param=name.decode()
-            )
-        places[name] = (head.start(), head.end(), end)
 
     def _facts(self, body: bytes, places: dict[bytes, _Place], members: int) -> BodyFacts:
         """Check the types of the members that were found, and cut out our own.
@@ -182,11 +174,6 @@ def _patch(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | m
 @functools.lru_cache(maxsize=512)
 def _encoded(upstream_model: str) -> bytes:
     return msgspec.json.encode(upstream_model)
-
-
-def pieces_length(pieces: Sequence[bytes | memoryview]) -> int:
-    """Count the bytes of all pieces: the Content-Length."""
-    return len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
 
 
 def _check_utf8(body: bytes) -> None:

@@ -86,7 +86,7 @@ def test_paths_speak_their_dialect(path, dialect, operation):
         DIALECTS.endpoints[path].dialect,
         DIALECTS.endpoints[path].operation,
     )
-    assert dialect is a_call(endpoint=DIALECTS.endpoints[path]).dialect
+    assert dialect is a_call(endpoint=DIALECTS.endpoints[path]).endpoint.dialect
 
 
 def test_enums_of_labels_hash_as_their_text():

@@ -80,7 +80,7 @@ class _House:
         self.calls.append(call)
         if self.fail is not None:
             raise self.fail
-        candidates = self.models.candidates_of("openai/gpt-4o", call.dialect)
+        candidates = self.models.candidates_of("openai/gpt-4o", call.endpoint.dialect)
         return Decision(Source.PINNED, (*candidates, *candidates), "code")
 
     async def handle(self, call: Call, down: Downstream) -> Outcome:

@@ -26,7 +26,7 @@ class _History:
             if each == " ":
                 self.now_s += WINDOW_S * 1.5
             else:
-                (self.breaker.failed if each == "x" else self.breaker.served)(self.now_s)
+                self.breaker.record(self.now_s, is_failure=each == "x")
         return self.breaker.is_open
 
 
@@ -123,7 +123,7 @@ def test_a_failure_while_it_is_open_puts_no_probe_off():
     """Callers that waited when it opened come back one after another."""
     history = _History(IN_A_ROW)
     history.add("xxxxx")
-    history.breaker.failed(history.now_s + 0.9)
+    history.breaker.record(history.now_s + 0.9, is_failure=True)
 
     assert history.breaker.may_probe(history.now_s + 1.0)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.wire.body import JsonBody, patch_body, pieces_length
+from sidecar.wire.body import JsonBody, patch_body
 
 peek_body = JsonBody(
     (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")
@@ -18,7 +18,7 @@ peek_body = JsonBody(
 def patched(body: bytes, model: str = "m2") -> bytes:
     pieces = patch_body(body, peek_body(body), model)
     joined = b"".join(pieces)
-    assert len(joined) == pieces_length(pieces)
+    assert len(joined) == sum(map(len, pieces))
     return joined
 
 

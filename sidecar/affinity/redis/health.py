@@ -38,11 +38,11 @@ class StoreHealth:
 
     def served(self) -> None:
         """Redis has replied, with whatever."""
-        self._breaker.served(self._monotonic_s())
+        self._breaker.record(self._monotonic_s(), is_failure=False)
 
     def failed(self) -> bool:
         """Redis has not replied, or too late. Return whether its connection should be dropped."""
-        self._breaker.failed(self._monotonic_s())
+        self._breaker.record(self._monotonic_s(), is_failure=True)
         if not self._breaker.is_open or self._near.is_alone:
             return False
         self._be_alone()

@@ -7,6 +7,7 @@ near cache knows what Redis said last.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +19,7 @@ from sidecar.affinity.near_cache import NearCache, is_of_lane
 from sidecar.affinity.redis.errors import is_forbidden, refusal_among
 from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import RedisLink
-from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Decode, LinkDown, reads_of
+from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, LinkDown, reads_of
 from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
 from sidecar.affinity.value import decode, encode
 from sidecar.domain.clock import Clock
@@ -115,12 +116,14 @@ class PinQueries:
             if (refusal := refusal_among(replies)) is not None:
                 raise refusal
             found = self._keep(keys, replies)
+            if not found:
+                is_stale = any(replies[::2])
+                return [], PinOutcome.STALE_VALUE if is_stale else PinOutcome.MISS
             own = [each for each in found if is_of_lane(each.binding, session)]
-            if own:
-                self._live_on(own[0])
-                return own, PinOutcome.HIT
-            is_stale = not found and any(replies[::2])
-            return own, PinOutcome.STALE_VALUE if is_stale else PinOutcome.MISS
+            if not own:
+                return [], PinOutcome.MISS
+            self._live_on(own[0])
+            return own, PinOutcome.HIT
 
         reply = self._link.submit(reads_of(*keys), found_for_lane)
         return self._lookups.start(session.lane_key, reply)
@@ -147,7 +150,7 @@ class PinQueries:
         stored = await self.wait(operation, self.begin(script), budget)
         if stored is _UNKNOWN_SCRIPT:
             command = ("EVAL", SCRIPTS[operation], len(keys), *keys, *arguments)
-            reply = self._link.submit([command], self._decoder_of(script))
+            reply = self._link.submit([command], functools.partial(self._stored, script))
             stored = await self.wait(operation, reply, budget)
         return None if stored is _UNKNOWN_SCRIPT else stored
 
@@ -155,7 +158,7 @@ class PinQueries:
         """Send a script by its name. What it leaves is kept, whether or not a call waits for it."""
         operation, keys, arguments = script
         command = ("EVALSHA", SHAS[operation], len(keys), *keys, *arguments)
-        return self._link.submit([command], self._decoder_of(script))
+        return self._link.submit([command], functools.partial(self._stored, script))
 
     def refresh(self, key: str) -> None:
         """Begin a key's TTL anew in Redis; no call waits for it."""
@@ -203,22 +206,15 @@ class PinQueries:
             waited_s = 0.0 if began_s is None else self._clock.monotonic_s() - began_s
             self._observers.emit(AffinityOperation(operation, outcome, waited_s))
 
-    def _decoder_of(self, script: Script) -> Decode:
-        def decode_reply(replies: list[Any]) -> object:
-            (reply,) = replies
-            if isinstance(reply, NoScriptError):
-                return _UNKNOWN_SCRIPT
-            if isinstance(reply, ResponseError):
-                if is_forbidden(reply):
-                    for key in script.keys:
-                        self._near.hold_back(key, _HELD_BACK_S)
-                raise reply
-            return self._stored(script, reply)
+    def _stored(self, script: Script, replies: list[Any]) -> object:
+        """Keep what a script has left under its keys. Return a `Stored` of what the session's key
+        holds; `_UNKNOWN_SCRIPT` where the server does not know the script.
 
-        return decode_reply
-
-    def _stored(self, script: Script, reply: list[Any]) -> Stored:
-        """Keep what a script has left under its keys; return what the session's key holds."""
+        Raises: ResponseError.
+        """
+        (reply,) = replies
+        if isinstance(reply, ResponseError):
+            return self._refused(script, reply)
         operation, keys, arguments = script
         at = reply[0]  # 1 or 2: which of the keys is the session's
         if at > 1:
@@ -233,6 +229,14 @@ class PinQueries:
                     self._live_on(each)
                 return Stored(each.binding, raw)
         return Stored(decode(raw), raw)
+
+    def _refused(self, script: Script, error: ResponseError) -> object:
+        if isinstance(error, NoScriptError):
+            return _UNKNOWN_SCRIPT
+        if is_forbidden(error):
+            for key in script.keys:
+                self._near.hold_back(key, _HELD_BACK_S)
+        raise error
 
     def _keep(self, keys: Sequence[str], replies: Sequence[Any]) -> list[Found]:
         """Keep what was read of keys (for each its value and its PTTL); return the bindings."""

@@ -114,7 +114,8 @@ class RedisStore:
             # A claim confirms it, and repairs a Redis that came back empty.
             return await self.claim(session, known.binding, budget)
         began_s = self._clock.monotonic_s()
-        self._write_back.confirm_other_lane(session)
+        if key != session.key:
+            self._write_back.confirm_other_lane(session)
         looked_up = await self._queries.wait(
             PinOperation.GET, self._queries.look_up(session), budget
         )
