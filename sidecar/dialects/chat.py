@@ -13,9 +13,8 @@ import msgspec
 from sidecar.dialects.base import StreamRules
 from sidecar.dialects.openai import openai_error_body, openai_error_event
 from sidecar.dialects.request import REQUEST_BODY, turns_of_messages
-from sidecar.dialects.usage import UsageMembers, text_of
+from sidecar.dialects.usage import CompletionReader, UsageMembers
 from sidecar.domain.call import CHAT, Endpoint, Operation
-from sidecar.domain.outcome import Served
 from sidecar.wire.body import patch_body
 
 _USAGE: Final = UsageMembers(
@@ -38,15 +37,7 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice] = []
 
 
-_decode: Final = msgspec.json.Decoder(_Completion).decode
-
-
-def _served(body: bytes) -> Served:
-    completion = _decode(body)
-    finish = None
-    for choice in completion.choices:
-        finish = text_of(choice.finish_reason) or finish
-    return Served(_USAGE.read(completion.usage), text_of(completion.model), finish)
+_served: Final = CompletionReader(msgspec.json.Decoder(_Completion).decode, _USAGE).read
 
 
 class Chat:

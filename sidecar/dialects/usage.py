@@ -7,6 +7,7 @@ Each API's module knows what its responses look like; this one has what all have
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, final
 
 import msgspec
@@ -72,6 +73,28 @@ def _count(usage: dict[str, Any], path: Path) -> int | None:
             return None
         value = value.get(name)
     return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
+
+
+@final
+class CompletionReader:
+    """Reads chat completions and their events. Here, and not in the module of chat, since this one
+    is compiled.
+    """
+
+    def __init__(self, decode: Callable[[bytes], Any], usage: UsageMembers) -> None:
+        """Args: ``decode`` returns an object with ``model``, ``usage`` and a list ``choices`` of
+        objects with a ``finish_reason``. All but the list may be of a wrong type.
+        """
+        self._decode: Final = decode
+        self._usage: Final = usage
+
+    def read(self, body: bytes) -> Served:
+        """Read a whole response, or one event. Raises: what ``decode`` raises."""
+        completion = self._decode(body)
+        finish: str | None = None
+        for choice in completion.choices:
+            finish = text_of(choice.finish_reason) or finish
+        return Served(self._usage.read(completion.usage), text_of(completion.model), finish)
 
 
 def text_of(value: object) -> str | None:

@@ -33,7 +33,9 @@ class Channel:
         """Send a request unless it is a long one, which only `send` can; whether it was sent."""
         transport = self.transport
         assert transport is not None
-        request_bytes = len(head) + sum(map(len, body))
+        request_bytes = len(head)
+        for piece in body:
+            request_bytes += len(piece)
         if request_bytes <= JOINED_BYTES:
             self._write(transport, b"".join((head, *body)))
         elif request_bytes <= WRITE_BYTES:

@@ -131,6 +131,14 @@ class Decisions:
             return PinState.OUTDATED
         return PinState.UNKNOWN_MODEL
 
+    def firm(self, pin: Binding, situation: Situation) -> Decision | None:
+        """Return the decision of a pin that is usable at first sight: a firm one, for a call that
+        brings no list of its own. None for any other pin: `state_of` says what that one means.
+        """
+        if pin.provisional or situation.routes is not self._routes.configured:
+            return None
+        return self.pinned(pin, situation)
+
     def pinned(self, pin: Binding, situation: Situation) -> Decision | None:
         """Return the decision that a pin makes for a call of its session; None where its model
         cannot serve the call.

@@ -100,6 +100,10 @@ class ModelSelector:
         pin = self._store.get_nowait(situation.session)
         if pin is None:
             return self._begin(situation, PinState.UNREAD, None)
+        # What nearly all calls of a session meet, without a look into the table: it says the same.
+        firm = self._decisions.firm(pin, situation)
+        if firm is not None:
+            return firm
         return self._begin(situation, self._decisions.state_of(pin, situation), pin)
 
     async def decide(self, undecided: Undecided) -> Decision:

@@ -152,24 +152,28 @@ class HeaderLines:
     def for_call(self, call: Call) -> list[bytes]:
         """Return all lines of an attempt but Host and Content-Length."""
         headers, family = call.headers, self._family
-        lines = [*headers.get("common", ()), *headers.get(family, ())]
+        lines = [*self.own, *headers.get("common", ()), *headers.get(family, ())]
         version = self._version_lines.get(call.endpoint.dialect)
         if version is not None and not _has_line_of_name(lines, version):
             lines.append(version)
         if self._passthrough_auth:
             lines += headers.get("credentials", ())
             lines += headers.get(f"{family}_account", ())
-        passed = headers.get("accept_encoding", ())
-        lines += passed if self._accept_encoding_passthrough else (_IDENTITY,)
+        if self._accept_encoding_passthrough:
+            lines += headers.get("accept_encoding", ())
+        else:
+            lines.append(_IDENTITY)
         lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace))
-        if self._replaced:
-            lines = [
-                line for line in lines if line[: line.index(b":")].lower() not in self._replaced
-            ]
-        return [*self.own, *lines]
+        return lines if not self._replaced else self._without_replaced(lines)
+
+    def _without_replaced(self, lines: list[bytes]) -> list[bytes]:
+        """Return the lines, which begin with the entry's own, without the others of those names."""
+        others = lines[len(self.own) :]
+        kept = [line for line in others if line[: line.index(b":")].lower() not in self._replaced]
+        return [*self.own, *kept]
 
 
 def _has_line_of_name(lines: list[bytes], line: bytes) -> bool:

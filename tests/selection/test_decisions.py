@@ -112,6 +112,20 @@ def test_a_pin_means_to_a_call(room, case):
     assert step is first_step(state, is_routable=situation.is_routable)
 
 
+@pytest.mark.parametrize("case", SITUATIONS)
+def test_the_short_way_of_a_firm_pin_says_what_the_table_says(room, case):
+    """It is there for the cost of it alone: no call may be decided otherwise than by the table."""
+    changes, pin, state, step = SITUATIONS[case]
+    situation = room.decisions.situation_of(asked(**changes))
+    firm = room.decisions.firm(pin, situation)
+
+    if firm is not None:
+        assert (PinState.USABLE, Step.SERVE_PINNED) == (state, step)
+        assert room.decisions.pinned(pin, situation) == firm
+    elif state is PinState.USABLE:
+        assert pin.provisional or situation.routes is not room.decisions._routes.configured
+
+
 def test_a_provisional_pin_holds_while_the_router_model_is_left_alone(room):
     """It would be provisional once more."""
     room.may_ask = False
@@ -219,7 +233,7 @@ def test_what_a_pin_decides_is_worked_out_every_five_seconds(room):
     asked_prices: list[int] = []
     expected = room.routes._sources.expected
 
-    class Numbers:
+    class CountedNumbers:
         def __init__(self) -> None:
             self.latencies_s: dict[str, float] = {}
 
@@ -228,7 +242,7 @@ def test_what_a_pin_decides_is_worked_out_every_five_seconds(room):
             asked_prices.append(1)
             return {}
 
-    room.routes._sources = RankSources(Numbers(), expected)
+    room.routes._sources = RankSources(CountedNumbers(), expected)
     for later_s in (0.0, 4.0, 6.0):
         call = dataclasses.replace(asked(), admitted_s=1000.0 + later_s)
         room.decisions.pinned(a_pin(), room.decisions.situation_of(call))
