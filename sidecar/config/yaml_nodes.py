@@ -12,6 +12,14 @@ import yaml
 
 _SafeLoader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where PyYAML was built with it."""
+_Composed: Final[tuple[Any, ...]] = (
+    (_SafeLoader,)
+    if issubclass(_SafeLoader, yaml.composer.Composer)
+    else (yaml.composer.Composer, _SafeLoader)
+)
+"""libyaml parses; nodes are composed by PyYAML's own code in any case, so that `_Loader` can take
+part in it.
+"""
 
 _NODES_AT_MOST: Final = 50_000
 """After aliases are followed. A large config has some hundreds; a billion laughs has a billion."""
@@ -114,12 +122,26 @@ def read_document(text: str) -> Document:
     return Document(converted, tuple(converter.problems))
 
 
-class _Loader(_SafeLoader):  # type: ignore[misc]
-    """PyYAML's composer, which bounds no depth and gives YAML 1.1's types to plain scalars."""
+class _Loader(*_Composed):  # type: ignore[misc]
+    """PyYAML's composer, which bounds no depth, gives YAML 1.1's types to plain scalars, and takes
+    each anchor once.
+    """
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
+        _SafeLoader.__init__(self, text)
+        self.anchors: dict[str, yaml.Node] = {}
         self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
+        """Compose the next node. An anchor may stand again: an alias means the newest before it."""
+        event = self.peek_event()
+        if not isinstance(event, yaml.AliasEvent):
+            self.anchors.pop(event.anchor, None)
+        node: yaml.Node = super().compose_node(parent, index)
+        if node.end_mark is None:
+            # Only a list or mapping that is not read to its end has no end.
+            raise Unreadable(_line_of(event.start_mark), "an alias refers to what it is part of")
+        return node
 
     def resolve(self, kind: type, _value: str | None, implicit: Any) -> str:  # noqa: ANN401
         """Return the tag of a node that has none in the file."""
@@ -144,19 +166,16 @@ class _Converter:
     """Turns PyYAML's nodes into ours. An alias is the very node of its anchor, read once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, Node | None] = {}
-        """By PyYAML's node; None while the node is being read."""
+        self._known: dict[int, Node] = {}
+        """By PyYAML's node."""
         self.problems: list[tuple[int, str]] = []
 
     def node(self, given: yaml.Node, depth: int) -> Node:
         """Return our node for one of PyYAML's. Raises: Unreadable."""
         line = _line_of(given.start_mark)
-        if id(given) in self._known:
-            known = self._known[id(given)]
-            if known is None:
-                raise Unreadable(line, "an alias refers to what it is part of")
+        known = self._known.get(id(given))
+        if known is not None:
             return known
-        self._known[id(given)] = None
         is_scalar = isinstance(given, yaml.ScalarNode)
         if given.tag not in (_PLAIN, _NO_TAG) and not (is_scalar and given.tag == _TEXT_TAG):
             self.problems.append((line, "tags are not used here"))
@@ -216,12 +235,10 @@ class _Converter:
 
 
 def _composer_says(error: yaml.composer.ComposerError) -> str:
-    """Return our sentence for one of the three things that PyYAML's composer refuses."""
+    """Return our sentence for one of the two things that PyYAML's composer refuses."""
     if error.context is None:
         return "an alias has no anchor before it"
-    if "document" in error.context:
-        return "a second document begins here; only one is read"
-    return "an anchor is defined twice"
+    return "a second document begins here; only one is read"
 
 
 def _too_deep(given: yaml.Node | None) -> Unreadable:
