@@ -129,8 +129,6 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
         """
         if name == self.tenant_name:
             return False
-        if name == self.tenant_name:
-            return False
         return _is_hop_by_hop(name) or not (
             self._fact(name)
             or self._group(name) == "credentials"
