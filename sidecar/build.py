@@ -117,13 +117,9 @@ def build_foundation(
 
     def snapshot() -> ScrapeSnapshot:
         now_s = clock.monotonic_s()
-        return ScrapeSnapshot(
-            drain.in_flight,
-            [(each.provider, each.active, each.idle) for each in pools.connections()],
-            cooling.ejected(now_s),
-            source_ages_s(now_s),
-            store.snapshot(),
-        )
+        connections = [(each.provider, each.active, each.idle) for each in pools.connections()]
+        ejected, ages_s = cooling.ejected(now_s), source_ages_s(now_s)
+        return ScrapeSnapshot(drain.in_flight, connections, ejected, ages_s, store.snapshot())
 
     metrics = Metrics(snapshot, listener_path())
     observers = Observers(metrics.observers)
@@ -245,7 +241,7 @@ def build_routes(
     return Routes(
         configured_routes(config.routing_preferences, models.entries_of),
         models.entries_of,
-        RankSources(lambda: sources.prices, lambda: sources.latencies_s, averages.expected),
+        RankSources(sources, averages.expected),
         is_routed=find_router(config, loaded.providers) is not None,
     )
 

@@ -61,7 +61,6 @@ class ResponseWriter:
         is_bodiless = status in (204, 304) or status < 200
         length = b"\r\n" if is_bodiless else b"Content-Length: %d\r\n\r\n" % len(body)
         head = self._head(status, reason, headers)
-        self._add_connection(head)
         head.append(length)
         if not is_bodiless and self.request.method != "HEAD":
             head.append(body)
@@ -77,16 +76,15 @@ class ResponseWriter:
     ) -> None:
         """See `Downstream.start`."""
         self.is_started = True
-        head = self._head(status, reason, headers)
+        framing = b""
         if content_length is not None:
-            head.append(b"Content-Length: %d\r\n" % content_length)
+            framing = b"Content-Length: %d\r\n" % content_length
         elif self.request.version < _CHUNKS_SINCE:
             self._keeps_alive = False
         elif self.request.method != "HEAD" and not (status in (204, 304) or status < 200):
             self._is_chunked = True
-            head.append(b"Transfer-Encoding: chunked\r\n")
-        self._add_connection(head)
-        head.append(b"\r\n")
+            framing = b"Transfer-Encoding: chunked\r\n"
+        head = [*self._head(status, reason, headers), framing, b"\r\n"]
         if self._transport is not None:
             self._transport.write(b"".join(head))
 
@@ -125,10 +123,10 @@ class ResponseWriter:
 
     def _head(self, status: int, reason: bytes, headers: list[bytes]) -> list[bytes]:
         head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
-        return cors.without_others(head) + self._page_lines if self._page_lines else head
-
-    def _add_connection(self, head: list[bytes]) -> None:
+        if self._page_lines:
+            head = cors.without_others(head) + self._page_lines
         if not self._keeps_alive:
             head.append(b"Connection: close\r\n")
         elif self.request.version < _CHUNKS_SINCE:
             head.append(b"Connection: keep-alive\r\n")
+        return head

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -15,7 +15,7 @@ from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
 from sidecar.routing.answer import NO_ROUTE
-from sidecar.routing.rank import Expected, Ranked, RankInputs, rank
+from sidecar.routing.rank import Ranked, RankInputs, rank
 
 FindEntries = Callable[[str], Sequence[Candidate]]
 """Returns all entries of a model, of any dialect, by its name (model, entry, alias or bare id);
@@ -30,11 +30,24 @@ _MAX_NAME_CHARACTERS: Final = 128
 _PREFERENCES: Final = ("cheapest", "fastest", "none")
 
 
-class RankSources(msgspec.Struct, frozen=True):
-    """Where the numbers for ranking come from; asked for each decision."""
+class SourceNumbers(Protocol):
+    """What the metrics sources said last; each mapping is replaced as a whole."""
 
-    prices: Callable[[], Mapping[str, Price]]
-    latencies_s: Callable[[], Mapping[str, float]]
+    @property
+    def prices(self) -> Mapping[str, Price]:
+        """By model name."""
+        ...
+
+    @property
+    def latencies_s(self) -> Mapping[str, float]:
+        """By model name."""
+        ...
+
+
+class RankSources(msgspec.Struct, frozen=True):
+    """Where the numbers for ranking come from; looked at for each decision."""
+
+    numbers: SourceNumbers
     expected: Callable[[Candidate, float], tuple[float, int]]
     """This sidecar's own averages at a time: a candidate's seconds to first byte, and from how many
     samples.
@@ -87,8 +100,7 @@ class Routes:
         def expected(candidate: Candidate) -> tuple[float, int]:
             return sources.expected(candidate, now_s)
 
-        numbers: Expected = expected
-        inputs = RankInputs(sources.prices(), sources.latencies_s(), numbers)
+        inputs = RankInputs(sources.numbers.prices, sources.numbers.latencies_s, expected)
         return rank(usable_candidates(route, dialect), route.prefer, inputs, self._roll())
 
     def followers(

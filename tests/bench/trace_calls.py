@@ -110,6 +110,7 @@ async def trace_calls(redis_url: str | None) -> dict[str, list[Entered]]:
     async with running(redis_url) as (_, connection):
         for _ in range(2):  # connections are made, series and plans kept
             await connection.ask(*CALLS["pinned"])
+            await asyncio.sleep(0.05)  # sleep: as below
         for name, (text, session_id) in CALLS.items():
             with Tracer() as entered:
                 await connection.ask(text, session_id)

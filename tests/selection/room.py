@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 from sidecar.affinity.memory import MemoryStore
@@ -86,7 +87,9 @@ class Room:
         self.route: object = "code"
         self.status = 200
         self.questions = 0
-        sources = RankSources(dict, dict, lambda _candidate, _now_s: (0.0, 0))
+        sources = RankSources(
+            SimpleNamespace(prices={}, latencies_s={}), lambda _candidate, _now_s: (0.0, 0)
+        )
         self.routes = Routes((CODE, TALK), TABLE.entries_of, sources, is_routed=is_routed)
         self.decisions = Decisions(
             TABLE,

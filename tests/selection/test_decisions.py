@@ -232,13 +232,18 @@ def test_a_session_that_is_away_is_tried_at_home_when_that_may_be_well(
 def test_what_a_pin_decides_is_worked_out_every_five_seconds(room):
     """Prices and speeds may have changed by then."""
     asked_prices: list[int] = []
-    sources = room.routes._sources
+    expected = room.routes._sources.expected
 
-    def prices() -> dict[str, Price]:
-        asked_prices.append(1)
-        return {}
+    class CountedNumbers:
+        def __init__(self) -> None:
+            self.latencies_s: dict[str, float] = {}
 
-    room.routes._sources = RankSources(prices, sources.latencies_s, sources.expected)
+        @property
+        def prices(self) -> dict[str, Price]:
+            asked_prices.append(1)
+            return {}
+
+    room.routes._sources = RankSources(CountedNumbers(), expected)
     for later_s in (0.0, 4.0, 6.0):
         call = dataclasses.replace(asked(), admitted_s=1000.0 + later_s)
         room.decisions.pinned(a_pin(), room.decisions.situation_of(call))
