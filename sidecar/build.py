@@ -53,7 +53,6 @@ from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
 from sidecar.wire.headers import HeaderPolicy
 
-
 SourceAges = Callable[[float], Sequence[tuple[str, float]]]
 """Returns, for a moment on the monotonic clock, each price source in effect and the age of its
 numbers in seconds.

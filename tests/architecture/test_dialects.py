@@ -26,9 +26,7 @@ def _strangers() -> dict[str, ast.Module]:
 
 
 def _names_in(keys: list[ast.expr | None]) -> list[object]:
-    return [
-        key.value for key in keys if isinstance(key, ast.Constant) and key.value in NAMES
-    ]
+    return [key.value for key in keys if isinstance(key, ast.Constant) and key.value in NAMES]
 
 
 def test_no_other_module_names_a_dialect():

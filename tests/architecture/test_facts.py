@@ -39,7 +39,9 @@ def test_each_error_is_raised_somewhere():
     """
     trees = modules()
     defined = {
-        node.name for node in trees["sidecar/domain/errors.py"].body if isinstance(node, ast.ClassDef)
+        node.name
+        for node in trees["sidecar/domain/errors.py"].body
+        if isinstance(node, ast.ClassDef)
     }
     named = {
         node.id for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.Name)
