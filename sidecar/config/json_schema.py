@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -80,14 +81,16 @@ def _loosened(schema: Any) -> Any:  # noqa: ANN401 - a JSON value
         key: value if key in _AS_THEY_ARE else _loosened(value) for key, value in schema.items()
     }
     if "properties" in schema:
-        required = schema.get("required", ())
-        named = {key: _loosened(value) for key, value in schema["properties"].items()}
-        inner["properties"] = {
-            key: value if key in required else _or_null(value) for key, value in named.items()
-        }
+        inner["properties"] = _loosened_members(schema["properties"], schema.get("required", ()))
     if inner.get("type") in _RETYPED or "enum" in inner or "pattern" in inner:
         return _either(inner, _REFERENCE)
     return inner
+
+
+def _loosened_members(members: dict[str, Any], required: Collection[str]) -> dict[str, Any]:
+    """Return the schemas of a section's keys, each `_loosened`."""
+    loosened = {key: _loosened(value) for key, value in members.items()}
+    return {key: value if key in required else _or_null(value) for key, value in loosened.items()}
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -95,14 +95,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
     special = facts.pop("special", None)
     if special is None:
         return RequestHeaders(lines, facts)
-    listed: set[bytes] = set()
-    for name, value in special:
-        if name == "connection":
-            listed |= tokens_of(value)
-    for token in listed:
-        name = token.decode("latin-1")
-        if not policy.may_be_dropped(name):
-            raise InvalidHeader(f"the Connection header names {name!r}, which it may not remove")
+    listed = _listed_by_connection(special, policy)
     if listed:
         kept = [(name, value) for name, value in raw if name.lower() not in listed]
         lines, facts = _sorted(kept, policy)
@@ -128,19 +121,19 @@ def session_id_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
     """
     if not headers.sessions:
         return None
+    wanted, session_id = "", None
     if len(headers.sessions) == 1:
-        name, value = headers.sessions[0]
-        session_id = _single(name, (value,))
-        return (
-            None
-            if session_id is not None and name == AFFINITY_HEADER and session_id.lower() == "off"
-            else session_id
-        )
-    for wanted in policy.session_names:
-        session_id = _single(wanted, [value for name, value in headers.sessions if name == wanted])
-        if session_id is not None:
-            return None if wanted == AFFINITY_HEADER and session_id.lower() == "off" else session_id
-    return None
+        wanted, value = headers.sessions[0]
+        session_id = _single(wanted, (value,))
+    else:
+        for wanted in policy.session_names:
+            values = [value for name, value in headers.sessions if name == wanted]
+            session_id = _single(wanted, values)
+            if session_id is not None:
+                break
+    if session_id is None or (wanted == AFFINITY_HEADER and session_id.lower() == "off"):
+        return None
+    return session_id
 
 
 def tenant_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
@@ -199,6 +192,22 @@ def _sorted(
             else:
                 facts[fact] = [read]
     return lines, facts
+
+
+def _listed_by_connection(special: Sequence[tuple[str, bytes]], policy: HeaderPolicy) -> set[bytes]:
+    """Names of the fields that Connection headers say end at this hop, in lower case.
+
+    Raises: InvalidHeader for a field that is not the connection's.
+    """
+    listed: set[bytes] = set()
+    for name, value in special:
+        if name == "connection":
+            listed |= tokens_of(value)
+    for token in listed:
+        name = token.decode("latin-1")
+        if not policy.may_be_dropped(name):
+            raise InvalidHeader(f"the Connection header names {name!r}, which it may not remove")
+    return listed
 
 
 def _content_encoding(special: Sequence[tuple[str, bytes]]) -> bytes:
