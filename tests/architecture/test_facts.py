@@ -62,16 +62,3 @@ def test_a_function_asks_whether_an_event_is_heard_before_it_constructs_it():
     ]
 
     assert [] == unasked
-
-
-def test_only_the_composition_root_imports_telemetry():
-    """Rooms report facts; who listens is for app.py and build.py to say."""
-    importers = {
-        path
-        for path, tree in modules().items()
-        if not path.startswith("sidecar/telemetry/")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sidecar.telemetry")
-    }
-
-    assert importers <= {"sidecar/app.py", "sidecar/build.py"}
