@@ -53,6 +53,11 @@ from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
 from sidecar.wire.headers import HeaderPolicy
 
+SourceAges = Callable[[float], Sequence[tuple[str, float]]]
+"""Returns, for a moment on the monotonic clock, each price source in effect and the age of its
+numbers in seconds.
+"""
+
 
 class Foundation(msgspec.Struct, frozen=True):
     """What lives as long as the process, and every generation uses."""
@@ -94,15 +99,12 @@ class Generation(msgspec.Struct, frozen=True):
 
 
 def build_foundation(
-    config: Config,
-    environ: Mapping[str, str],
-    dialects: DialectRegistry,
-    source_ages_s: Callable[[float], Sequence[tuple[str, float]]],
+    config: Config, environ: Mapping[str, str], dialects: DialectRegistry, source_ages_s: SourceAges
 ) -> Foundation:
     """Make what outlives every config. Nothing is opened, and no task runs yet.
 
-    Args: ``environ`` says which proxies stand before providers; ``source_ages_s`` returns, for a
-        moment on the monotonic clock, each source in effect and the age of its numbers.
+    Args: ``environ`` says which proxies stand before providers; ``source_ages_s`` is asked at
+        each scrape.
     Raises: ConfigError where a proxy's URL cannot be used, or the Redis client is not installed.
     """
     clock = SystemClock()

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _LAG_S: Final = 0.005
-"""A timer that goes off later than this was held up by this process, not by the store."""
+"""A timer that goes off later than this was delayed by this process, not by the store."""
 _TURNS: Final = 3
-"""Turns of the loop in which a reply is handled that arrived while the loop was held up."""
+"""So many turns of the loop after a delay, a reply that arrived during it has been handled."""
 
 
 class BudgetSpent(Exception):
-    """No reply came within the budget. ``is_own_fault`` is whether this process held the loop up,
-    which says nothing about the store.
+    """No reply came within the budget. ``is_own_fault`` is whether this process was too busy to
+    read one, which says nothing about the store.
     """
 
     def __init__(self, *, is_own_fault: bool) -> None:

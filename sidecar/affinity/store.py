@@ -89,11 +89,13 @@ class AffinityStore(Protocol):
         ...
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
-        """Return the binding of the session's lane, or None: as `get_nowait`, else as `read`."""
+        """Return the binding of the session's lane: that of `get_nowait`, else that of `read`."""
         ...
 
     async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
-        """Ask the shared store for a binding that `get_nowait` did not find."""
+        """Ask the shared store for a binding that `get_nowait` did not find. None where
+        there is none, or none was found within ``budget``.
+        """
         ...
 
     async def claim(

@@ -10,16 +10,12 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-_SafeLoader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where PyYAML was built with it."""
-_Composed: Final[tuple[Any, ...]] = (
-    (_SafeLoader,)
-    if issubclass(_SafeLoader, yaml.composer.Composer)
-    else (yaml.composer.Composer, _SafeLoader)
+_BASES: Final[tuple[Any, ...]] = (
+    (yaml.composer.Composer, yaml.CSafeLoader)
+    if hasattr(yaml, "CSafeLoader")
+    else (yaml.SafeLoader,)
 )
-"""libyaml parses; nodes are composed by PyYAML's own code in any case, so that `_Loader` can take
-part in it.
-"""
+"""libyaml parses where PyYAML has it; PyYAML's own composer is what `_Loader` changes."""
 
 _NODES_AT_MOST: Final = 50_000
 """After aliases are followed. A large config has some hundreds; a billion laughs has a billion."""
@@ -29,6 +25,8 @@ _NO_TAG: Final = "none"
 """Tags that `_Loader` gives to what has none in the file."""
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "<<"
+_NO_ANCHOR: Final = "an alias has no anchor before it"
+_SECOND_DOCUMENT: Final = "a second document begins here; only one is read"
 
 
 class Scalar(msgspec.Struct, frozen=True):
@@ -112,7 +110,8 @@ def read_document(text: str) -> Document:
     try:
         root = _Loader(text).get_single_node()
     except yaml.composer.ComposerError as error:
-        raise Unreadable(_line_of(error.problem_mark), _composer_says(error)) from error
+        message = _NO_ANCHOR if error.context is None else _SECOND_DOCUMENT
+        raise Unreadable(_line_of(error.problem_mark), message) from error
     except yaml.MarkedYAMLError as error:
         raise Unreadable(_line_of(error.problem_mark), f"not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
@@ -122,13 +121,11 @@ def read_document(text: str) -> Document:
     return Document(converted, tuple(converter.problems))
 
 
-class _Loader(*_Composed):  # type: ignore[misc]
-    """PyYAML's composer, which bounds no depth, gives YAML 1.1's types to plain scalars, and takes
-    each anchor once.
-    """
+class _Loader(*_BASES):  # type: ignore[misc]
+    """PyYAML's composer, which bounds no depth, knows YAML 1.1's types and takes an anchor once."""
 
     def __init__(self, text: str) -> None:
-        _SafeLoader.__init__(self, text)
+        _BASES[-1].__init__(self, text)
         self.anchors: dict[str, yaml.Node] = {}
         self._depth = 0
 
@@ -232,13 +229,6 @@ class _Converter:
                 return
             for entry in source.entries:
                 merged.setdefault(entry.key, entry)
-
-
-def _composer_says(error: yaml.composer.ComposerError) -> str:
-    """Return our sentence for one of the two things that PyYAML's composer refuses."""
-    if error.context is None:
-        return "an alias has no anchor before it"
-    return "a second document begins here; only one is read"
 
 
 def _too_deep(given: yaml.Node | None) -> Unreadable:

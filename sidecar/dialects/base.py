@@ -58,7 +58,8 @@ class StreamRules(msgspec.Struct, frozen=True):
     telling: tuple[bytes, ...] = ()
     """Each event that says how many tokens, which model, or why it ended contains one of these."""
     nulls: tuple[bytes, ...] = ()
-    """The same without a value. An event that has as many of these as of ``telling`` says nothing.
+    """How the members of ``telling`` look with the value ``null``. An event that has as many of
+    these as of ``telling`` says nothing, and is not decoded.
     """
     model_within: int = 0
     """As many first events are searched for the served model, whatever they hold."""

@@ -188,14 +188,6 @@ class UpstreamError(SidecarError):
     app_may_retry = True
 
 
-class NoHealthyUpstream(UpstreamError):
-    """Every candidate is ejected."""
-
-    status = 503
-    code = "no_healthy_upstream"
-    retryable = False
-
-
 class ConnectFailed(UpstreamError):
     """No connection came about: refused, unreachable, unknown name, or TLS not trusted."""
 

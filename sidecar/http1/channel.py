@@ -30,7 +30,7 @@ class Channel:
         self._is_read_paused = False
 
     def send_nowait(self, head: bytes, body: Sequence[Piece]) -> bool:
-        """Send a request unless it is a long one, which only `send` can; whether it was sent."""
+        """Send a request unless it is long, which only `send` can; return whether it was sent."""
         transport = self.transport
         assert transport is not None
         request_bytes = len(head)

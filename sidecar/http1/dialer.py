@@ -29,8 +29,8 @@ class ProxyRefused(OSError):
 
 
 class Dialer:
-    """Connects. Shared by all pools, so that a name is looked up once for all upstreams behind
-    it.
+    """Opens connections. One dialer serves all pools, so that a name is looked up once for all
+    upstreams behind it.
     """
 
     def __init__(self, resolver: Resolver | None = None, proxies: ProxyRules | None = None) -> None:

@@ -1,8 +1,8 @@
 """CORS: the headers that a browser wants to read before a page of an allowed origin may call, and
 on each response to it.
 
-Source: the Fetch standard, "CORS protocol". Pages bring no cookies here, so
-    that `*` is enough where names need not be listed.
+Source: the Fetch standard, "CORS protocol". Pages bring no cookies here, so `*` is enough
+where names need not be listed.
 """
 
 from __future__ import annotations

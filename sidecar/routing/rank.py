@@ -115,15 +115,15 @@ def _by_speed(groups: list[_Entries], numbers: RankInputs, roll: float) -> Ranke
 
 
 def _ascending(known: list[float | None]) -> list[int]:
-    """Return positions by number; sorting is stable, so equals keep their order."""
+    """Return positions, smallest number first, unknown numbers last. Equals keep their order."""
     return sorted(
         range(len(known)), key=lambda at: math.inf if (number := known[at]) is None else number
     )
 
 
 def _by_gain(known: list[float | None]) -> list[int]:
-    """Return positions by number, where one goes before another that is written before it only
-    for a gain of 10 %.
+    """Return positions, smallest number first, unknown numbers last. A candidate overtakes one that
+    is written before it only where its number is 10 % smaller.
     """
     left = [(number, at) for at, number in enumerate(known) if number is not None]
     order: list[int] = []

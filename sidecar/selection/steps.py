@@ -122,12 +122,6 @@ STANDING_STEPS: Final = {
 firm, it starts a conversation, and it has not tried yet), to the next step."""
 
 
-def first_step(state: PinState, *, is_routable: bool) -> Step:
-    """Return what a call does, given its session's pin."""
-    row = FIRST_STEPS[state]
-    return row.if_routable if is_routable else row.otherwise
-
-
 def pinning_step(own: Binding | None, seen: Binding | None) -> Step:
     """Return what becomes of the pin once a call has been routed."""
     return PINNING_STEPS[strength_of(own), strength_of(seen)]

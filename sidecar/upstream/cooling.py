@@ -37,7 +37,7 @@ class Cooldown:
         """As metrics name the model: a wildcard's own names are the callers' to invent."""
         self.failed_s = now_s
         self.due_s = now_s
-        """When the candidate is to be used again."""
+        """From then on the candidate has its usual place in plans again."""
         self.streak = 0
         """Failures one after another. Those that come before `due_s` count as one."""
         self.is_ejected = False

@@ -101,11 +101,13 @@ class ErrorBody(msgspec.Struct, frozen=True):
     message: str = ""
 
     def says(self, reason: Wording) -> bool:
-        """Return whether it has one of the reason's codes, or begins like one of its sentences."""
+        """Return whether a code is one of the reason's, or the message begins as one of its
+        sentences does.
+        """
         return self.has_code_of(reason) or self.message.startswith(reason.sentences)
 
     def has_code_of(self, reason: Wording) -> bool:
-        """Return whether it has one of the reason's codes."""
+        """Return whether a code is one of the reason's."""
         return not reason.codes.isdisjoint(self.codes)
 
 

@@ -129,8 +129,6 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
         """
         if name == self.tenant_name:
             return False
-        if name == self.tenant_name:
-            return False
         return _is_hop_by_hop(name) or not (
             self._fact(name)
             or self._group(name) == "credentials"
@@ -215,9 +213,8 @@ def request_head(
 ) -> bytes:
     """Write the head of an HTTP/1.1 request, blank line included.
 
-    Args: ``target`` is path and query; ``host`` with its port where it is not the scheme's;
-    ``lines`` end in CRLF; ``content_length`` None: no such header.
-
+    Args: ``target`` is path and query; ``host`` has its port where that is not the scheme's;
+        ``lines`` end in CRLF; with ``content_length`` None there is no such header.
     Raises: MalformedRequest where method, target or host holds a blank, a control character or is
         not ASCII.
     """
@@ -234,8 +231,8 @@ def response_lines(raw: RawHeaders, extra: Iterable[bytes] = ()) -> list[bytes]:
     our own ``extra`` lines.
 
     Left out: what is the connection's, framing, and names that are ours (``x-plano-*``). The
-    provider's id goes to ``x-plano-upstream-request-id``. Values are as
-    `http1.parser` let them through.
+    provider's id goes to ``x-plano-upstream-request-id``. Values are written as
+    `http1.parser` accepted them.
     """
     names = _response_names
     lines: list[bytes] = []

@@ -13,7 +13,7 @@ from sidecar.affinity.call_budget import BudgetSpent, CallBudget
 BUDGET_S = 0.02
 
 
-class Held:
+class MovedClock:
     """A clock that a test moves."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Held:
 
 async def test_what_was_waited_is_spent():
     """One budget for all that a call asks."""
-    clock = Held()
+    clock = MovedClock()
     budget = CallBudget(BUDGET_S, clock.monotonic_s)
     reply = asyncio.get_running_loop().create_future()
 
@@ -47,7 +47,7 @@ async def test_what_this_process_held_up_does_not_use_up_the_budget():
     """The loop stood still for longer than the budget, and the reply was there: the claim that
     follows can still wait.
     """
-    clock = Held()
+    clock = MovedClock()
     budget = CallBudget(BUDGET_S, clock.monotonic_s)
     reply = asyncio.get_running_loop().create_future()
 

@@ -157,6 +157,16 @@ def test_the_least_recently_used_entry_makes_room():
     assert (["b", "c"], 0) == ([key for key, _ in near.items()], near.dirty_entries)
 
 
+def test_the_place_of_what_has_expired_is_that_of_a_new_pin(near):
+    """The entry is dropped when it is met; dropping it twice changes nothing."""
+    near.read(MAIN.key, PIN)
+    near.clock.advance(TTL_S)
+
+    assert ((MAIN.key, None), 0) == (near.place(MAIN), len(near))
+    near.forget(MAIN.key)
+    assert 0 == near.dirty_entries
+
+
 def test_a_claim_here_is_dirty_and_the_first_one_wins(near):
     """It is to be written to Redis in nobody's place."""
     assert PIN == near.claim(MAIN, PIN, TTL_S)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 
-from tests.architecture.tree import modules
+from tests.architecture.tree import modules, names_in
 
 ERROR_WORDS = {"refused_lines", "error_body", "Problem"}
 """What makes the reply of an error."""
@@ -18,19 +18,6 @@ OWN_HEADERS = re.compile(
     r": ?",
     re.IGNORECASE,
 )
-
-
-def _names(tree: ast.Module) -> set[str]:
-    """Every name that a module reads or imports."""
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
-        elif isinstance(node, ast.ImportFrom):
-            found |= {each.name for each in node.names}
-    return found
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
@@ -46,7 +33,7 @@ def test_rescue_alone_turns_errors_into_replies():
     strays = {
         path
         for path, tree in modules().items()
-        if path.startswith("sidecar/listener/") and _names(tree) & ERROR_WORDS
+        if path.startswith("sidecar/listener/") and names_in(tree) & ERROR_WORDS
     }
 
     assert {"sidecar/listener/rescue.py"} == strays
@@ -75,7 +62,7 @@ def test_private_names_of_aiohttp_stand_in_one_module():
             for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and node.attr in private - own
         }
-        used |= {name for name in _names(tree) if name in ("_ErrInfo", "ERROR")}
+        used |= {name for name in names_in(tree) if name in ("_ErrInfo", "ERROR")}
         if used:
             strays[path] = used
 
@@ -88,7 +75,7 @@ def test_the_wire_knows_no_dialect_and_does_no_io():
         (path, name)
         for path, tree in modules().items()
         if path.startswith("sidecar/wire/")
-        for name in (*_imports(tree), *_names(tree))
+        for name in (*_imports(tree), *names_in(tree))
         if name.startswith("sidecar.dialects")
         or name in ("asyncio", "socket", "ssl", "DialectName", "CHAT", "RESPONSES", "MESSAGES")
     }

@@ -37,6 +37,11 @@ def test_the_top_level_is_short():
     assert TOP == {name for name in top if not name.startswith(".")}
 
 
+def test_the_readme_is_short():
+    """What it is, how to try, use and configure it; the references stand beside their rooms."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 250
+
+
 def test_dependencies_have_reasons_and_locks():
     """Each one is explained where it is named, is imported, and is locked with hashes."""
     text = (ROOT / "pyproject.toml").read_text()

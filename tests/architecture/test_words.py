@@ -105,7 +105,8 @@ def test_tests_use_the_new_names_too():
         f"{path}: {name}"
         for path, tree in modules_of_tests().items()
         for node in ast.walk(tree)
-        if (name := _name_of(node)) is not None and name in OLD_CLASSES
+        if (name := _name_of(node)) is not None
+        and (name.strip("_") in OLD_CLASSES or name.strip("_") in OLD_NAMES)
     }
 
     assert set() == found

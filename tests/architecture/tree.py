@@ -36,6 +36,19 @@ def functions(tree: ast.AST) -> list[Function]:
     return [node for node in ast.walk(tree) if isinstance(node, Function)]
 
 
+def names_in(tree: ast.Module) -> set[str]:
+    """Every name that a module reads or imports."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {each.name for each in node.names}
+    return found
+
+
 def dotted(node: ast.AST) -> str:
     """``a.b.c`` for an attribute chain, empty for anything else."""
     if isinstance(node, ast.Name):

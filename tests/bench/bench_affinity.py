@@ -128,7 +128,7 @@ async def names(server: RedisServer, count: int) -> int:
     return crossed + abs(held - count)
 
 
-async def main(trials: int, strange: int) -> int:
+async def main(trials: int, pairs: int) -> int:
     """Run all. Returns: the exit status."""
     await warm("memory", MemoryStore(SystemClock(), ttl_s=600, max_entries=1000))
     async with redis_server() as server:
@@ -137,7 +137,7 @@ async def main(trials: int, strange: int) -> int:
         await cold(server)
         await seen(server, trials)
         await server.client.flushall()
-        return int(await names(server, strange) != 0)
+        return int(await names(server, pairs) != 0)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Chaos:
     """
 
     def __init__(self, server: RedisServer, stores: list[RedisStore], seed: int) -> None:
-        self.told: collections.Counter[str] = collections.Counter()
+        self.outcomes: collections.Counter[str] = collections.Counter()
         self.faults: collections.Counter[str] = collections.Counter()
         self.wrong: list[str] = []
         self.is_over = False
@@ -59,7 +59,7 @@ class Chaos:
                 self._check("replace", session, await store.replace(session, found, moved))
             elif dice < 0.07:
                 await store.release(session, found)
-                self.told["release"] += 1
+                self.outcomes["release"] += 1
             await asyncio.sleep(self._random.random() * 0.004)
 
     async def fail(self) -> None:
@@ -102,9 +102,9 @@ class Chaos:
                 if believed is not None and believed != standing:
                     self.wrong.append(f"stale: {session} {believed} where {standing} stands")
                 # What was in doubt is claimed by this, and stands from then on.
-                told, standing = await store.get(session), await self._standing(session)
-                if told != standing:
-                    self.wrong.append(f"wrong: {session} {told} where {standing} stands")
+                found, standing = await store.get(session), await self._standing(session)
+                if found != standing:
+                    self.wrong.append(f"wrong: {session} {found} where {standing} stands")
             pins += standing is not None
         return pins
 
@@ -127,7 +127,7 @@ class Chaos:
         return Binding(name, "route", generation=generation, requested_model=session.lane)
 
     def _check(self, operation: str, session: Session, found: Binding | None) -> None:
-        self.told[operation if found is not None else f"{operation}, nothing"] += 1
+        self.outcomes[operation if found is not None else f"{operation}, nothing"] += 1
         own = f"{session.tenant}/{session.session_id}/{session.lane}/"
         if found is not None and not found.model_name.startswith(
             (own, f"{session.tenant}/{session.session_id}/any/")
@@ -206,7 +206,7 @@ async def main(seconds: float, seed: int) -> int:
             await chaos.heal()
             pins = await chaos.compare()
         print(
-            f"Redis {kind}: {dict(chaos.told)}; faults {dict(chaos.faults)}; {pins} lanes pinned; {len(chaos.wrong)} wrong"
+            f"Redis {kind}: {dict(chaos.outcomes)}; faults {dict(chaos.faults)}; {pins} lanes pinned; {len(chaos.wrong)} wrong"
         )
         for line in chaos.wrong[:10]:
             print(" ", line)

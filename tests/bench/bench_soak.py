@@ -104,7 +104,7 @@ class App:
         return json_request(path, body, headers)
 
 
-class Held:
+class Footprint:
     """What a sidecar process holds."""
 
     def __init__(self, sidecar: SidecarProcess) -> None:
@@ -115,7 +115,7 @@ class Held:
         self.in_flight = -1.0
 
     @classmethod
-    async def of(cls, sidecar: SidecarProcess) -> Held:
+    async def of(cls, sidecar: SidecarProcess) -> Footprint:
         held = cls(sidecar)
         text = (await exchange(sidecar.admin_port, raw_request("GET", "/metrics"))).body.decode()
         line = next(
@@ -153,7 +153,7 @@ async def main(calls: int) -> int:
         with tempfile.TemporaryDirectory() as work:
             sidecar = SidecarProcess(config, Path(work))
             await sidecar.wait_ready()
-            print("at start:           ", await Held.of(sidecar), flush=True)
+            print("at start:           ", await Footprint.of(sidecar), flush=True)
             await _load(sidecar, calls // 10, ended)
             early = await _settled(sidecar)
             print(f"after {calls // 10:>7} calls: ", early, flush=True)
@@ -168,10 +168,10 @@ async def main(calls: int) -> int:
     return int(code != 0 or late.in_flight != 0 or late.files > early.files)
 
 
-async def _settled(sidecar: SidecarProcess) -> Held:
+async def _settled(sidecar: SidecarProcess) -> Footprint:
     """What is held once the apps are gone and idle connections to the provider have been closed."""
     await asyncio.sleep(25)  # sleep: idle connections are kept for 20 s
-    return await Held.of(sidecar)
+    return await Footprint.of(sidecar)
 
 
 if __name__ == "__main__":

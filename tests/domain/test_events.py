@@ -79,12 +79,12 @@ def test_each_type_reaches_those_who_hear_it_and_nobody_else(event):
     """By its exact type."""
     kind = type(event)
     others = [type(each) for each in ONE_OF_EACH if type(each) is not kind]
-    one, another, deaf = Listener(kind), Listener(kind), Listener(*others)
-    observers = Observers([one, another, deaf])
+    one, another, unheard = Listener(kind), Listener(kind), Listener(*others)
+    observers = Observers([one, another, unheard])
     observers.emit(event)
 
     assert kind in observers.heard
-    assert ([event], [event], []) == (one.heard, another.heard, deaf.heard)
+    assert ([event], [event], []) == (one.heard, another.heard, unheard.heard)
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)

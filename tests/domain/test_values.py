@@ -23,7 +23,6 @@ CONTRACT = {
     "HeadersTooLarge": (431, "headers_too_large"),
     "RequestTimeout": (408, "request_timeout"),
     "ModelNotFound": (404, "model_not_found"),
-    "NoHealthyUpstream": (503, "no_healthy_upstream"),
     "Overloaded": (503, "overloaded"),
     "Draining": (503, "draining"),
     "ConnectFailed": (503, "upstream_connect_failed"),

@@ -161,14 +161,14 @@ async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
     nobody = await command("list", "--admin", f"http://127.0.0.1:{port}")
     async with routed() as sidecar:
         data = f"http://127.0.0.1:{sidecar.app.ports.data}"
-        strange = [await command("list", "--admin", data)]
-        strange += [await command(what, "s1", "--admin", data) for what in ("get", "delete")]
+        refused = [await command("list", "--admin", data)]
+        refused += [await command(what, "s1", "--admin", data) for what in ("get", "delete")]
     file.write_text(json.dumps(config | {"routing": {}}))
     memory = await command("list", "--config", str(file))
     wrong = await command("get")
 
     assert [1, 1, 78, 64] == [each[0] for each in (gone, nobody, memory, wrong)]
-    for code, _, errors in strange:
+    for code, _, errors in refused:
         assert (1, f"affinity: no sidecar's admin port answers at {data}\n") == (code, errors)
     for _, out, errors in (nobody, memory):
         assert (0, 1) == (len(out.splitlines()), len(errors.splitlines()))

@@ -43,14 +43,14 @@ async def test_the_whole_answer(path):
     assert {**known, "pinned": False, "source": "routed"} == first.json()
     assert {**known, "pinned": True, "source": "pinned"} == second.json()
     for reply in (other, off):
-        told = reply.json()
-        assert 32 == len(told.pop("trace_id"))
+        parsed = reply.json()
+        assert 32 == len(parsed.pop("trace_id"))
         assert {
             "models": [REQUESTED[path]],
             "route": None,
             "pinned": False,
             "source": "requested",
-        } == told
+        } == parsed
     assert (200, "application/json", "r1") == (
         first.status,
         first.header("content-type"),

@@ -75,7 +75,7 @@ def _when_gone(provider: ScriptedProvider, number: int) -> asyncio.Event:
     )
 
 
-async def _arrival(provider: ScriptedProvider, number: int) -> None:
+async def _until_arrived(provider: ScriptedProvider, number: int) -> None:
     """Until the provider has read the call with this request id."""
     while not any(each.header("x-request-id") == str(number) for each in provider.requests):
         await provider.wait_for_requests(provider.seen + 1)
@@ -95,7 +95,7 @@ async def _leave(
     if after_first_byte:
         await reader.readuntil(b"data:")
     else:
-        await _arrival(provider, number)
+        await _until_arrived(provider, number)
     gone = _when_gone(provider, number)
     left_s = time.monotonic()
     writer.transport.abort()

@@ -51,22 +51,22 @@ def assert_error(reply: RawReply, path: str, status: int, code: str) -> dict[str
     assert request_id
     assert [name for name, _ in reply.headers].count("x-request-id") == 1
     assert (reply.header("x-should-retry") == "false") == (status not in RETRYABLE)
-    told = reply.json()
+    parsed = reply.json()
     if failing.is_anthropic(path):
-        assert sorted(told) == ["error", "request_id", "type"]
-        assert (told["type"], told["request_id"], sorted(told["error"])) == (
+        assert sorted(parsed) == ["error", "request_id", "type"]
+        assert (parsed["type"], parsed["request_id"], sorted(parsed["error"])) == (
             "error",
             request_id,
             ["message", "type"],
         )
-        assert told["error"]["type"] == ANTHROPIC_TYPES.get(status, told["error"]["type"])
+        assert parsed["error"]["type"] == ANTHROPIC_TYPES.get(status, parsed["error"]["type"])
     else:
-        assert sorted(told) == ["error"]
-        assert sorted(told["error"]) == ["code", "message", "param", "type"]
+        assert sorted(parsed) == ["error"]
+        assert sorted(parsed["error"]) == ["code", "message", "param", "type"]
         kind = "server_error" if status >= 500 else "invalid_request_error"
-        assert (told["error"]["type"], told["error"]["code"]) == (kind, code)
-    assert told["error"]["message"]
-    error: dict[str, Any] = told["error"]
+        assert (parsed["error"]["type"], parsed["error"]["code"]) == (kind, code)
+    assert parsed["error"]["message"]
+    error: dict[str, Any] = parsed["error"]
     return error
 
 

@@ -413,7 +413,7 @@ async def test_a_page_of_an_allowed_origin_asks_calls_and_reads(tmp_path):
             provider.url, listeners=[{"allow_origins": ["http://localhost:3000"]}]
         )
         async with running_app(config, tmp_path) as app:
-            told = await exchange(
+            preflight = await exchange(
                 app.ports.data, raw_request("OPTIONS", "/v1/chat/completions", headers=ask)
             )
             before = len(provider.requests)
@@ -422,11 +422,11 @@ async def test_a_page_of_an_allowed_origin_asks_calls_and_reads(tmp_path):
         (request,) = provider.requests
 
     assert (204, "authorization", 0) == (
-        told.status,
-        told.header("access-control-allow-headers"),
+        preflight.status,
+        preflight.header("access-control-allow-headers"),
         before,
     )
     assert [page["origin"]] * 2 == [
-        each.header("access-control-allow-origin") for each in (told, reply)
+        each.header("access-control-allow-origin") for each in (preflight, reply)
     ]
     assert (200, True, []) == (reply.status, reply.is_complete, request.header_values("origin"))

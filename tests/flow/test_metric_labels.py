@@ -98,12 +98,12 @@ async def test_no_label_grows_by_what_clients_send():
             await sidecar.ask("x", model=f"unknown-{number}", path=CHAT)
         families = await _families(sidecar)
 
-    strange = {
+    unknown = {
         (name, label, value)
         for name, labels in VOCABULARY.items()
         for sample in families[name]
         for label, value in sample.items()
         if value not in labels.get(label, ())
     }
-    assert set() == strange
+    assert set() == unknown
     assert {"groq/*"} == {sample["model"] for sample in families["ejected"]}

@@ -112,7 +112,7 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-class Told:
+class Results:
     """What 1,000 calls came to: (status, x-plano-error) by request id."""
 
     def __init__(self) -> None:
@@ -126,9 +126,9 @@ class Told:
         return sum(status == 200 for status, _ in self.replies.values())
 
 
-async def call_all(app: App, *, at: dict[int, Callable[[], Any]]) -> Told:
+async def call_all(app: App, *, at: dict[int, Callable[[], Any]]) -> Results:
     """The calls, some at once; ``at`` says what happens at which of them."""
-    told = Told()
+    results = Results()
     numbers = iter(range(CALLS))
 
     async def work() -> None:
@@ -140,12 +140,12 @@ async def call_all(app: App, *, at: dict[int, Callable[[], Any]]) -> Told:
             reply = await exchange(app.ports.data, request)
             if reply.status != 200:
                 await asyncio.sleep(0.02)  # sleep: an app that was refused does not hammer
-            told.replies[f"call-{number}"] = reply.status, reply.header("x-plano-error")
+            results.replies[f"call-{number}"] = reply.status, reply.header("x-plano-error")
 
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
             group.create_task(work())
-    return told
+    return results
 
 
 def config_of(provider: Provider, scheme: str = "http", **tls: str) -> dict[str, Any]:
@@ -156,16 +156,16 @@ def config_of(provider: Provider, scheme: str = "http", **tls: str) -> dict[str,
     return config
 
 
-def check(provider: Provider, told: Told) -> None:
+def check(provider: Provider, results: Results) -> None:
     """Served exactly where it was carried out and answered; none twice; failures have the class of
     their kind.
     """
-    assert CALLS == len(told.replies)
+    assert CALLS == len(results.replies)
     assert {1} == set(provider.carried_out.values())
-    assert {call for call, (status, _) in told.replies.items() if status == 200} <= set(
+    assert {call for call, (status, _) in results.replies.items() if status == 200} <= set(
         provider.carried_out
     )
-    assert told.classes() <= {(200, None), (503, "upstream_connect_failed")}
+    assert results.classes() <= {(200, None), (503, "upstream_connect_failed")}
 
 
 async def test_a_provider_that_restarts(provider, addresses, tmp_path):
@@ -183,11 +183,11 @@ async def test_a_provider_that_restarts(provider, addresses, tmp_path):
             await provider.start()
 
     async with running_app(config_of(provider), tmp_path) as app:
-        told = await call_all(app, at=dict.fromkeys(range(150, 900, 150), restart))
+        results = await call_all(app, at=dict.fromkeys(range(150, 900, 150), restart))
 
-    check(provider, told)
-    print(f"\n{CALLS - told.served} of {CALLS} calls failed in 5 restarts")
-    assert 0 < told.served
+    check(provider, results)
+    print(f"\n{CALLS - results.served} of {CALLS} calls failed in 5 restarts")
+    assert 0 < results.served
 
 
 async def test_a_provider_whose_address_changes(provider, addresses, tmp_path):
@@ -202,12 +202,12 @@ async def test_a_provider_whose_address_changes(provider, addresses, tmp_path):
         await provider.start("127.0.0.2")
 
     async with running_app(config_of(provider), tmp_path) as app:
-        told = await call_all(app, at={300: move})
+        results = await call_all(app, at={300: move})
         later = [
-            status for call, (status, _) in told.replies.items() if int(call.split("-")[1]) > 500
+            status for call, (status, _) in results.replies.items() if int(call.split("-")[1]) > 500
         ]
 
-    check(provider, told)
+    check(provider, results)
     assert {200} == set(later)
 
 
@@ -226,13 +226,13 @@ async def test_a_provider_that_closes_idle_connections_at_the_worst_moment(
         provider.close_idle()
 
     async with running_app(config_of(provider), tmp_path) as app:
-        told = await call_all(
+        results = await call_all(
             app, at={} if what.startswith("each") else dict.fromkeys(range(0, CALLS, 7), close_idle)
         )
 
-    check(provider, told)
+    check(provider, results)
     if what.startswith("each"):
-        assert CALLS == told.served
+        assert CALLS == results.served
 
 
 async def test_a_provider_whose_certificate_expires(provider, addresses, tmp_path):
@@ -253,10 +253,10 @@ async def test_a_provider_whose_certificate_expires(provider, addresses, tmp_pat
     async with running_app(
         config_of(provider, "https", ca_file=str(ca), server_name="localhost"), tmp_path
     ) as app:
-        told = await call_all(app, at={300: expire, 600: renew})
-        status = {int(call.split("-")[1]): status for call, (status, _) in told.replies.items()}
+        results = await call_all(app, at={300: expire, 600: renew})
+        status = {int(call.split("-")[1]): status for call, (status, _) in results.replies.items()}
 
-    check(provider, told)
+    check(provider, results)
     assert {503} == {status[number] for number in range(350, 550)}
     assert {200} == {status[number] for number in (*range(250), *range(700, CALLS))}
 

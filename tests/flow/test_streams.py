@@ -177,15 +177,15 @@ def assert_error_event(path: str, event: bytes) -> None:
     """Exactly one event, which says in the dialect that the stream is incomplete."""
     assert (event.count(b"\n\n"), event[-2:]) == (1, b"\n\n"), event
     lines = dict(line.split(": ", 1) for line in event.decode().splitlines() if line)
-    told = json.loads(lines["data"])
+    parsed = json.loads(lines["data"])
     if path == MESSAGES:
-        assert (lines["event"], told["type"], sorted(told["error"])) == (
+        assert (lines["event"], parsed["type"], sorted(parsed["error"])) == (
             "error",
             "error",
             ["message", "type"],
         )
     else:
-        assert told["error"]["code"] == "stream_incomplete"
+        assert parsed["error"]["code"] == "stream_incomplete"
 
 
 @pytest.mark.parametrize("wish", ["cut-inside after=3"])

@@ -77,11 +77,11 @@ async def answer_of(path: str, *, streams: bool, coding: str, framing: str) -> t
     if not streams or coding == "gzip":
         return wire, len(wire)
     if path == RESPONSES:
-        told = reply.body.rstrip(b"\n")  # the last event is the answer once more
+        sent = reply.body.rstrip(b"\n")  # the last event is the answer once more
     else:
-        told = reply.body[: reply.body.rindex(b"\n\n", 0, reply.body.index(TERMINAL[path]))]
+        sent = reply.body[: reply.body.rindex(b"\n\n", 0, reply.body.index(TERMINAL[path]))]
     return wire, len(wire) - len(chunked(reply.body) if framing == "chunks" else reply.body) + len(
-        told
+        sent
     )
 
 

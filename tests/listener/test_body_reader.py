@@ -147,9 +147,9 @@ async def test_an_app_that_leaves_inside_its_body_is_no_mistake():
 )
 def test_the_parsers_complaints_are_put_into_our_words(error, kind):
     """Its own repeat the bytes."""
-    told = parse_error_of(error)
+    refusal = parse_error_of(error)
 
-    assert (kind, False) == (type(told), "sk-secret" in told.message)
+    assert (kind, False) == (type(refusal), "sk-secret" in refusal.message)
 
 
 async def test_a_body_waits_until_there_is_room():

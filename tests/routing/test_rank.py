@@ -66,7 +66,7 @@ def test_cheapest_is_ascending_by_blended_price(numbers, order, shown):
 
 
 @pytest.mark.parametrize(
-    ("own", "told", "expected"),
+    ("own", "sources", "expected"),
     [
         (Price(1.0, 2.0), Price(5.0, 5.0), 3.0),
         (None, Price(5.0, 5.0), 10.0),
@@ -77,10 +77,10 @@ def test_cheapest_is_ascending_by_blended_price(numbers, order, shown):
         (None, None, None),
     ],
 )
-def test_a_price_is_the_candidates_own_else_the_sources(own, told, expected):
+def test_a_price_is_the_candidates_own_else_the_sources(own, sources, expected):
     """Both halves must be known; a stated zero is a price."""
     assert expected == blended_usd_per_mtok(
-        entry("a", price=own), {} if told is None else {"a": told}
+        entry("a", price=own), {} if sources is None else {"a": sources}
     )
 
 

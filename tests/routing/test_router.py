@@ -126,9 +126,9 @@ async def test_after_five_failures_in_a_row_nobody_asks(case):
     """An answer that cannot be read is a failure too: who babbles forever is not asked forever."""
     answer, outcome = FAILURES[case]
     model = ready(answer)
-    asker = router(model)
+    classifier = router(model)
     outcomes = [
-        (await asker.classify(a_question(str(number)), ROUTES)).outcome for number in range(8)
+        (await classifier.classify(a_question(str(number)), ROUTES)).outcome for number in range(8)
     ]
 
     assert [outcome] * 5 + ["breaker_open"] * 3 == outcomes
@@ -139,14 +139,14 @@ async def test_after_five_failures_in_a_row_nobody_asks(case):
 async def test_any_answer_that_can_be_read_ends_a_row(text):
     """Four failures, an answer, four failures: the router model is still asked."""
     model = ready((500, b""))
-    asker = router(model)
+    classifier = router(model)
     for number in range(4):
-        await asker.classify(a_question(f"a{number}"), ROUTES)
+        await classifier.classify(a_question(f"a{number}"), ROUTES)
     model.answer = (200, completion(text))
-    await asker.classify(a_question("b"), ROUTES)
+    await classifier.classify(a_question("b"), ROUTES)
     model.answer = (500, b"")
     outcomes = {
-        (await asker.classify(a_question(f"c{number}"), ROUTES)).outcome for number in range(4)
+        (await classifier.classify(a_question(f"c{number}"), ROUTES)).outcome for number in range(4)
     }
 
     assert {"http_error"} == outcomes
@@ -156,15 +156,15 @@ async def test_while_it_is_open_one_probe_a_second_is_made_and_no_call_waits():
     """The probe runs beside its call; the first good answer ends it."""
     clock = FakeClock(1000.0)
     model = ready((500, b""))
-    asker = router(model, clock=clock.monotonic_s)
+    classifier = router(model, clock=clock.monotonic_s)
     for number in range(5):
-        await asker.classify(a_question(str(number)), ROUTES)
+        await classifier.classify(a_question(str(number)), ROUTES)
     model.may_answer.clear()
     model.answer = (200, MATCHED)
     counts = []
     for advance_s in (0.5, 0.4, 0.2, 0.5, 0.4, 0.2):
         clock.advance(advance_s)
-        assert RouterVerdict(RouterOutcome.BREAKER_OPEN) == await asker.classify(
+        assert RouterVerdict(RouterOutcome.BREAKER_OPEN) == await classifier.classify(
             a_question(f"at {clock.monotonic_s()}"), ROUTES
         )
         await turn_of_the_loop()
@@ -173,7 +173,7 @@ async def test_while_it_is_open_one_probe_a_second_is_made_and_no_call_waits():
 
     model.may_answer.set()
     await turn_of_the_loop()
-    assert "matched" == (await asker.classify(a_question("again"), ROUTES)).outcome
+    assert "matched" == (await classifier.classify(a_question("again"), ROUTES)).outcome
 
 
 async def test_the_deadline_ends_a_question():
@@ -187,10 +187,10 @@ async def test_the_deadline_ends_a_question():
 async def test_a_call_that_joins_late_waits_no_longer_than_the_question():
     """Who shares a flight shares its end: nobody begins a deadline of its own behind it."""
     model = Model()
-    asker = router(model, 0.05)
-    first = started(asker.classify(a_question("p"), ROUTES))
+    classifier = router(model, 0.05)
+    first = started(classifier.classify(a_question("p"), ROUTES))
     await turn_of_the_loop()
-    second = await asker.classify(a_question("p"), ROUTES)
+    second = await classifier.classify(a_question("p"), ROUTES)
 
     assert ("timeout", "timeout", 1) == ((await first).outcome, second.outcome, len(model.asked))
 
@@ -200,14 +200,14 @@ async def test_what_a_call_has_waited_already_counts():
     others.
     """
     model = Model()
-    asker = router(model)
+    classifier = router(model)
 
     assert ("timeout", LONG_S) == (
-        (late := await asker.classify(a_question("p"), ROUTES, LONG_S)).outcome,
+        (late := await classifier.classify(a_question("p"), ROUTES, LONG_S)).outcome,
         late.waited_s,
     )
     model.may_answer.set()
-    assert "matched" == (await asker.classify(a_question("p"), ROUTES)).outcome
+    assert "matched" == (await classifier.classify(a_question("p"), ROUTES)).outcome
     assert 1 == len(model.asked)
 
 
@@ -225,20 +225,21 @@ async def test_beyond_its_limit_calls_fall_back_at_once():
     shares.
     """
     model = Model()
-    asker = router(model)
+    classifier = router(model)
     tasks = [
-        started(asker.classify(a_question(f"p{number}"), ROUTES)) for number in range(CONCURRENT)
+        started(classifier.classify(a_question(f"p{number}"), ROUTES))
+        for number in range(CONCURRENT)
     ]
     await turn_of_the_loop()
-    busy = await asker.classify(a_question("one more"), ROUTES)
-    shared = started(asker.classify(a_question("p0"), ROUTES))
+    busy = await classifier.classify(a_question("one more"), ROUTES)
+    shared = started(classifier.classify(a_question("p0"), ROUTES))
     await turn_of_the_loop()
     model.may_answer.set()
 
     assert (RouterVerdict(RouterOutcome.BUSY), True) == (busy, busy.is_fallback)
     assert {"matched"} == {asked.outcome for asked in [*await asyncio.gather(*tasks), await shared]}
     assert (64, 64) == (CONCURRENT, len(model.asked))
-    assert "matched" == (await asker.classify(a_question("later"), ROUTES)).outcome
+    assert "matched" == (await classifier.classify(a_question("later"), ROUTES)).outcome
 
 
 async def test_a_caller_that_goes_away_ends_the_question_for_nobody():
@@ -246,8 +247,8 @@ async def test_a_caller_that_goes_away_ends_the_question_for_nobody():
     know.
     """
     model = Model()
-    asker = router(model)
-    tasks = [started(asker.classify(a_question("p"), ROUTES)) for _ in range(3)]
+    classifier = router(model)
+    tasks = [started(classifier.classify(a_question("p"), ROUTES)) for _ in range(3)]
     await turn_of_the_loop()
     for task in tasks[:2]:
         task.cancel()
@@ -265,10 +266,10 @@ async def test_a_caller_that_goes_away_ends_the_question_for_nobody():
 async def test_closing_gives_questions_up():
     """Nothing runs on behind a sidecar that has ended."""
     model = Model()
-    asker = router(model)
-    task = started(asker.classify(a_question("p"), ROUTES))
+    classifier = router(model)
+    task = started(classifier.classify(a_question("p"), ROUTES))
     await turn_of_the_loop()
-    await asker.aclose()
+    await classifier.aclose()
 
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -169,14 +169,14 @@ async def test_what_is_no_file_or_too_long_changes_nothing(
     """A pipe would never end, and a file of any length would fill the pod."""
     monkeypatch.setattr(sources_module, "_FILE_BYTES", 10)
     path = tmp_path / "prices.json"
-    for make, told in (
+    for make, reason in (
         (lambda: os.mkfifo(path), "there is no such file"),
         (lambda: path.write_bytes(b" " * 11), "it is longer than 10 bytes"),
     ):
         make()
         sources = book(Wire(), MetricsSource(type="cost", provider="file", path=str(path)))
         assert not await sources.refresh(0)
-        assert caplog.records[-1].getMessage() == f"the cost source file cannot be read: {told}"
+        assert caplog.records[-1].getMessage() == f"the cost source file cannot be read: {reason}"
         path.unlink()
 
 

@@ -15,7 +15,7 @@ from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.preferences import RankSources
 from sidecar.routing.table import ModelTable
 from sidecar.selection.decisions import Decisions
-from sidecar.selection.steps import PinState, Step, first_step
+from sidecar.selection.steps import FIRST_STEPS, PinState, Step
 from tests.selection.room import (
     CLAUDE,
     CODE,
@@ -109,7 +109,8 @@ def test_a_pin_means_to_a_call(room, case):
     situation = room.decisions.situation_of(asked(**changes))
 
     assert state is room.decisions.state_of(pin, situation)
-    assert step is first_step(state, is_routable=situation.is_routable)
+    row = FIRST_STEPS[state]
+    assert step is (row.if_routable if situation.is_routable else row.otherwise)
 
 
 @pytest.mark.parametrize("case", SITUATIONS)

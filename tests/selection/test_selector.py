@@ -256,6 +256,17 @@ async def test_a_pin_that_is_passed_over_is_counted_and_stays(room):
     assert pin == room.store.get_nowait(room.session(call))
 
 
+async def test_a_call_that_passes_its_pin_by_writes_nothing(monkeypatch, room):
+    """What its own list came to is no pin of the session, not even one that loses a race."""
+    call = asked(routing_preferences=inline(MINI))
+    room.route = "own"
+    await room.store.claim(room.session(call), a_pin())
+    for operation in ("claim", "replace"):
+        monkeypatch.setattr(room.store, operation, None)
+
+    assert MINI == model_of(await decide(room, call))
+
+
 async def test_a_pin_that_cannot_be_written_is_not_made(monkeypatch, room):
     """The call is served by its own decision."""
     monkeypatch.setattr(type(room.decisions), "pin_of", lambda *_: None)

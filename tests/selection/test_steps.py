@@ -14,7 +14,6 @@ from sidecar.selection.steps import (
     Standing,
     Step,
     Strength,
-    first_step,
     pinning_step,
     standing_step,
 )
@@ -72,8 +71,7 @@ def test_every_situation_has_its_row():
 )
 def test_a_pins_state_says_what_comes_first(state, routable, otherwise):
     """For a call that may be routed, and for one that may not."""
-    assert routable is first_step(state, is_routable=True)
-    assert otherwise is first_step(state, is_routable=False)
+    assert (routable, otherwise) == FIRST_STEPS[state][:2]
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,9 @@ async def test_anthropic_errors(
     """Errors are Anthropic's where Anthropic is spoken, request id included."""
     provider.script.next(wish)
     reply = await ask(provider, MESSAGE, "/v1/messages", VERSION)
-    told = reply.json()
-    assert (reply.status, told["type"], told["error"]["type"]) == (status, "error", kind)
-    assert told["request_id"] == reply.header("request-id")
+    parsed = reply.json()
+    assert (reply.status, parsed["type"], parsed["error"]["type"]) == (status, "error", kind)
+    assert parsed["request_id"] == reply.header("request-id")
 
 
 async def test_retry_after_and_repeated_headers(provider: ScriptedProvider) -> None:

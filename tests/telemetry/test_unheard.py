@@ -31,7 +31,7 @@ class _Made(collections.Counter[str]):
         )
 
 
-class _Deaf:
+class _HearsNothing:
     """Hears nothing."""
 
     def listeners(self) -> Listeners:
@@ -81,7 +81,7 @@ async def _serve_and_refuse() -> None:
 async def test_an_unheard_fact_is_never_constructed(made, monkeypatch):
     """Whatever the call meets."""
     counter, _ = made
-    _listen(monkeypatch, _Deaf())
+    _listen(monkeypatch, _HearsNothing())
     await _serve_and_refuse()
 
     assert {} == dict(counter)

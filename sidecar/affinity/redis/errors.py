@@ -55,7 +55,7 @@ def is_unfit(error: Exception) -> bool:
 
 
 def is_read_only(error: ResponseError) -> bool:
-    """Whether a replica answered a write."""
+    """Whether a write was refused since the server is a replica."""
     return isinstance(error, ReadOnlyError) or "READONLY" in str(error)
 
 
@@ -70,8 +70,8 @@ def is_forbidden(error: ResponseError) -> bool:
 
 
 def refusal_among(replies: Iterable[object]) -> ResponseError | None:
-    """The first reply to reads that is a failure. A value of another type is none: it is one that
-    nobody can read.
+    """Return the first error among the replies to reads, or None. A key that holds no string
+    (WRONGTYPE) is no error here: it holds a value that nobody can read.
     """
     for reply in replies:
         if isinstance(reply, ResponseError) and not str(reply).startswith("WRONGTYPE"):

@@ -23,8 +23,8 @@ counts that as one failure: to leave Redis alone for it would cost more than the
 
 
 class StoreHealth:
-    """Decides from what happens with Redis whether the near cache is alone. Told by the connection
-    (it implements `LinkEvents`) and by every operation.
+    """Decides from what happens with Redis whether the near cache is alone. The connection
+    (by `LinkEvents`) and every operation report to it.
     """
 
     def __init__(self, near: NearCache, monotonic_s: Callable[[], float]) -> None:

@@ -1,6 +1,6 @@
 """What must happen in one step on the Redis server. Lua, for 6.2 and up.
 
-Each script answers which of its keys is the session's (1 or 2), and for each key its value and its
+Each script returns which of its keys is the session's (1 or 2), and for each key its value and its
 PTTL. It ends by reading what it leaves: after a script that writes, 6.2 and 7.0 no longer track a
 key unless it is read again last, and an untracked key in a near cache is a stale one.
 """
@@ -25,7 +25,7 @@ local function model_of(raw)
   if type(value.requested_model) == 'string' then return value.requested_model end
   return true
 end
-local function told(at)
+local function report(at)
   local lines = {at}
   for _, key in ipairs(KEYS) do
     lines[#lines + 1] = read(key)
@@ -46,14 +46,14 @@ local function lane_of(raw)
   return model_of(raw)
 end
 local plain = lane_of(read(KEYS[1]))
-if plain == true or plain == ARGV[1] then return told(1) end
-if lane_of(read(KEYS[2])) ~= nil then return told(2) end
+if plain == true or plain == ARGV[1] then return report(1) end
+if lane_of(read(KEYS[2])) ~= nil then return report(2) end
 if plain == nil then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-  return told(1)
+  return report(1)
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-return told(2)
+return report(2)
 """
 )
 """First writer wins; what cannot be read is no writer."""
@@ -66,7 +66,7 @@ local raw = read(KEYS[1])
 if raw == ARGV[1] or (ARGV[4] == '1' and model_of(raw) == nil) then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
-return told(1)
+return report(1)
 """
 )
 """Compare and set on the raw bytes seen."""
@@ -76,7 +76,7 @@ RELEASE: Final = (
     + """
 -- KEYS: one. ARGV: the bytes seen.
 if read(KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return told(1)
+return report(1)
 """
 )
 """Delete if the bytes are still those seen."""

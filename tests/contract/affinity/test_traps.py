@@ -334,8 +334,10 @@ async def test_a_wrong_password_is_said_once_and_serves_on(server, caplog):
     async with redis_store(server, waits=False, password="wrong-secret") as store:
         await until(lambda: any("cannot be used" in record.message for record in caplog.records))
         assert a_pin() == await store.claim(MAIN, a_pin())
-        told = [record.message for record in caplog.records if "cannot be used" in record.message]
+        messages = [
+            record.message for record in caplog.records if "cannot be used" in record.message
+        ]
 
-    assert 1 == len(told)
-    assert "AuthenticationError" in told[0]
+    assert 1 == len(messages)
+    assert "AuthenticationError" in messages[0]
     assert "secret" not in caplog.text
