@@ -64,7 +64,7 @@ API_KEY: Final = CredentialStyle("api-key")
 
 
 class ProviderPaths(msgspec.Struct, frozen=True):
-    """Where a provider serves what."""
+    """The paths at which one provider serves each dialect."""
 
     base: str
     """What takes the place of ``/v1`` in a passthrough path."""
@@ -73,7 +73,7 @@ class ProviderPaths(msgspec.Struct, frozen=True):
 
     @property
     def count_tokens(self) -> str | None:
-        """Anthropic's token counter: below the path of messages, where messages are served."""
+        """Path of Anthropic's token counter, below that of messages; None without messages."""
         messages = self.by_dialect.get(MESSAGES)
         if messages is None:
             return None
@@ -201,7 +201,7 @@ FAMILIES: Final = {
 """By the prefix of a model. Source: the providers' API references."""
 
 UNKNOWN: Final = Conventions()
-"""For an interface that has no row: OpenAI's API, at an address that only the operator knows."""
+"""Row of an interface that has none: OpenAI's API, at an address that only the operator knows."""
 
 
 def family_of(model: str) -> str:

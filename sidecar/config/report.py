@@ -44,7 +44,7 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """As `problems`, for what is accepted all the same."""
+        """``FILE:LINE: path: message`` for what is accepted all the same, by line."""
         return [text for _, text in sorted(self._warnings, key=_line_of)]
 
     @property

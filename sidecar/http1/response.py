@@ -50,7 +50,7 @@ class ResponseHead:
 
     @property
     def head_bytes(self) -> int:
-        """What the header fields weighed on the wire."""
+        """Size of the header fields on the wire."""
         return sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     @property

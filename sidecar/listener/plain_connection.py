@@ -122,7 +122,7 @@ class PlainConnection(TimedConnection):
         return payload.read_nowait()
 
     def _plain(self, request: web.BaseRequest) -> FastRequest:
-        """The same kind of request as the fast path has, from aiohttp's public one."""
+        """Make the fast path's kind of request out of aiohttp's public one."""
         target = request.raw_path
         message = SimpleNamespace(
             method=request.method,

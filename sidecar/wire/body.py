@@ -193,8 +193,8 @@ def _check_utf8(body: bytes) -> None:
 
 
 def _unescaped(head: bytes) -> bytes:
-    """The name in a member's head, escapes resolved; empty where they stand for half a character:
-    none of ours does.
+    """Return the name in a member's head, escapes resolved. Empty where an escape stands for half a
+    character, which no name of ours holds.
     """
     try:
         return msgspec.json.decode(

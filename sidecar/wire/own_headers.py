@@ -106,8 +106,8 @@ def _model_lines(model_name: str, route_name: str | None, source: Source) -> byt
 
 
 def _milliseconds(seconds: float) -> bytes:
-    """Milliseconds with three decimals. Float formatting takes a third of a microsecond each time;
-    a table of the decimals does not.
+    """Return milliseconds with three decimals. Float formatting takes a third of a microsecond each
+    time; a table of the decimals does not.
     """
     microseconds = int(seconds * 1e6 + 0.5)
     return b"%d%b" % (microseconds // 1000, _THOUSANDTHS[microseconds % 1000])

@@ -77,7 +77,7 @@ class StorePolicy(msgspec.Struct, frozen=True):
 
     @property
     def ttl_ms(self) -> int:
-        """As Redis takes it."""
+        """The time to live in milliseconds, as Redis takes it."""
         return int(self.ttl_s * 1e3)
 
 
@@ -266,8 +266,9 @@ class PinQueries:
         return found
 
     def _read_again(self, key: str) -> None:
-        """Read what was just written, without waiting: own writes come back as invalidations, on 7
-        behind the reply, and the next call should find the pin at hand all the same.
+        """Read what was just written, without waiting: the server reports our own writes as
+        invalidations too, Redis 7 only after the reply, and the next call should find the pin at
+        hand all the same.
         """
         if self._link.is_tracking:
             self._near.mark_own_write(key)
