@@ -5,7 +5,7 @@
 #   make pure                every branch of the rooms that decide, by their own unit tests
 #   make integration         all other tests on the sources
 #   make compiled            the flows on the compiled package
-#   make newer               the demo and a core of flows on the newest other Python at hand
+#   make newer               the demo and a core of flows on each newer Python at hand
 #   make lint                only the checks: ruff, mypy, import-linter
 #   make bench               figures, asserted by nobody
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
@@ -69,10 +69,10 @@ compiled: $(COMPILED)/.stamp
 # The newest Python at hand beyond 3.11.
 NEWER = $(shell ls $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python3 $(HOME)/.local/share/uv/python/cpython-3.1[2-9].*/bin/python3 \
 	/usr/bin/python3.1[2-9] /usr/local/bin/python3.1[2-9] 2>/dev/null | while read -r each; do \
-	"$$each" -c 'import sys; print("%03d %s" % (sys.version_info[1], sys.executable))'; done | sort | tail -1 | cut -d" " -f2)
+	"$$each" -c 'import sys; print("%03d %s" % (sys.version_info[1], sys.executable))'; done | sort -u -k1,1 | cut -d" " -f2)
 NO_NEWER := newer: skipped, since no Python beyond 3.11 is at hand (pyenv, uv, /usr); NEWER=/path/to/python3 names one
 newer:
-	$(if $(NEWER),$(MAKE) --no-print-directory try NEWER=$(NEWER),@echo '$(NO_NEWER)')
+	$(if $(strip $(NEWER)),for each in $(NEWER); do $(MAKE) --no-print-directory try NEWER=$$each || exit 1; done,@echo '$(NO_NEWER)')
 
 # In a copy, whose environments are of that Python. What is compiled here runs once, so it is not optimised.
 try:
