@@ -106,11 +106,10 @@ class FakeRooms:
         self.ended: list[tuple[Decision | None, Outcome]] = []
         self._decision, self._dispatched, self._is_at_hand = decision, dispatched, is_at_hand
 
-    def proxy(self, *, max_attempts: int = 3) -> Proxy:
+    def proxy(self, *, max_attempts: int = 3, is_observed: bool = True) -> Proxy:
         rooms: Any = self
-        return Proxy(
-            rooms, rooms, rooms, DIALECTS.by_name, Observers([self]), self.clock, max_attempts
-        )
+        observers = Observers([self] if is_observed else [])
+        return Proxy(rooms, rooms, rooms, DIALECTS.by_name, observers, self.clock, max_attempts)
 
     # selection.selector
     def decide_nowait(self, call: Call) -> Decision | None:

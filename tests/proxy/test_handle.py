@@ -286,3 +286,11 @@ async def test_a_decision_can_be_had_without_a_call(is_at_hand):
 
     assert DECISION is await rooms.proxy().decide(a_call())
     assert ([], 1) == (rooms.ended, len(rooms.decided))
+
+
+async def test_a_decision_that_nobody_hears_is_not_reported():
+    """It is made all the same."""
+    rooms = FakeRooms(DECISION)
+
+    assert DECISION is await rooms.proxy(is_observed=False).decide(a_call())
+    assert [] == rooms.decided

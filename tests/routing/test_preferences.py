@@ -5,6 +5,7 @@ its place.
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,14 @@ from sidecar.config.schema_routing import RoutingPreference, SelectionPolicy
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES, DialectName
 from sidecar.domain.decision import Candidate, Route
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
-from sidecar.routing.preferences import configured_routes, inline_routes, usable_candidates
+from sidecar.routing.preferences import (
+    RankSources,
+    Routes,
+    configured_routes,
+    inline_routes,
+    usable_candidates,
+)
+from tests.support.values import a_call
 
 
 def entry(provider: str, model: str, *dialects: DialectName) -> Candidate:
@@ -222,3 +230,30 @@ def test_no_inline_list_chooses_a_model_outside_the_config(value):
         for route in routes or ()
         if not route.candidates or not known.issuperset(route.candidates)
     ]
+
+
+@pytest.mark.parametrize("is_routed", [True, False])
+def test_a_call_without_a_list_of_its_own_has_the_configured_routes(is_routed):
+    """None of them without a router model: nobody could choose among them."""
+    configured = (Route("code", "about code", (BIG_EAST,)),)
+    sources = RankSources(SimpleNamespace(prices={}, latencies_s={}), lambda *_: (0.0, 0))
+    routes = Routes(configured, find, sources, is_routed=is_routed)
+
+    assert (configured if is_routed else ()) == routes.of_call(a_call())
+
+
+def test_the_fastest_goes_first_by_this_sidecars_own_averages():
+    """They are looked at for the time of the decision."""
+    seen_s = []
+
+    def expected(candidate: Candidate, now_s: float) -> tuple[float, int]:
+        seen_s.append(now_s)
+        return (0.1 if candidate is fast else 0.9), 9
+
+    slow, fast = BIG_EAST, entry("north", "quick", CHAT)
+    route = Route("code", "about code", (slow, fast), "fastest")
+    sources = RankSources(SimpleNamespace(prices={}, latencies_s={}), expected)
+    ranked = Routes((route,), find, sources, is_routed=True, roll=lambda: 0.99)
+
+    assert (fast, slow) == ranked.ranked(route, CHAT, 7.0).candidates
+    assert {7.0} == set(seen_s)

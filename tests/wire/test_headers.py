@@ -131,3 +131,12 @@ def test_made_up_names_do_not_fill_the_memory():
     for number in range(2000):
         response_lines([(b"x-%d" % number, b"1")])
     assert len(headers_module._response_names) <= 512
+
+
+def test_a_long_made_up_name_is_judged_and_not_kept():
+    """A provider that sends ever new names of 8 KiB would fill the memory with all that are kept."""
+    long = b"x-" + b"n" * 8192
+    passed = response_lines([(long, b"1")], [])
+
+    assert [long + b": 1\r\n"] == passed
+    assert long not in headers_module._response_names

@@ -43,6 +43,15 @@ def test_a_connection_makes_redis_asked_and_a_lost_one_ends_it(redis, caplog):
     assert 1 == len([each for each in caplog.records if "redis is gone" in each.message])
 
 
+def test_a_second_connection_without_a_loss_between_is_not_told_again(redis, caplog):
+    """A server that says goodbye and takes the next connection at once was never gone."""
+    caplog.set_level("INFO")
+    redis.health.came_up(is_tracking=True)
+
+    assert (False, True) == (redis.near.is_alone, redis.health.is_asked.is_set())
+    assert [] == [each for each in caplog.records if "redis is there" in each.message]
+
+
 def test_failures_in_a_row_leave_redis_alone_and_drop_the_connection_once(redis):
     """Replies between them begin the row anew."""
     dropped = []
