@@ -50,7 +50,9 @@ def _environment(tree: Path) -> dict[str, str]:
     ours = {"PYTHONPATH", "VIRTUAL_ENV", "SIDECAR_COMPILE"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     path = f"{folder / 'bin'}{os.pathsep}{kept['PATH']}"
-    return {**kept, "PATH": path, "VIRTUAL_ENV": str(folder), "MYPYC_OPT_LEVEL": "0"}
+    # uv trusts a list of its own, pip and the system one that a company may have added to.
+    trust = {"UV_SYSTEM_CERTS": "1"}
+    return {**kept, **trust, "PATH": path, "VIRTUAL_ENV": str(folder), "MYPYC_OPT_LEVEL": "0"}
 
 
 def _sh(command: str, tree: Path) -> str:
