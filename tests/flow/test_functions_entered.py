@@ -21,9 +21,14 @@ pytestmark = pytest.mark.skipif(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def traces() -> dict[str, list[Entered]]:
-    """One trace for all tests."""
-    async with redis_server() as server:
-        return await trace_calls(server.url)
+    """The shortest of three traces of each call: a tick of Redis' watch, or a response that comes in
+    two segments on a busy machine, adds some functions that the call does not need.
+    """
+    runs = []
+    for _ in range(3):
+        async with redis_server() as server:  # a new one, where no session is pinned yet
+            runs.append(await trace_calls(server.url))
+    return {name: min((run[name] for run in runs), key=len) for name in BOUNDS}
 
 
 @pytest.mark.parametrize("name", BOUNDS)
