@@ -10,7 +10,6 @@ import json
 import random
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pytest_asyncio
 
 from sidecar.app import App
 from sidecar.http1 import dialer
+from tests.support.certificates import CertificateAuthority
 from tests.support.in_process import running_app
 from tests.support.net import exchange, free_port, json_request
 from tests.support.sidecar_process import sidecar_config
@@ -263,49 +263,10 @@ async def test_a_provider_whose_certificate_expires(provider, addresses, tmp_pat
 
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
     """A good and an expired certificate for localhost, each with its key, and their CA."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl(
-        "req",
-        "-x509",
-        *key,
-        "-subj",
-        "/CN=Test CA",
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.pem",
-        "-days",
-        "2",
-        "-addext",
-        "keyUsage=critical,keyCertSign,cRLSign",
-    )
-    openssl("req", *key, "-subj", "/CN=localhost", "-keyout", "it.key", "-out", "it.csr")
-    # Python 3.13 verifies as RFC 5280 has it: these extensions have to be there.
-    (folder / "it.ext").write_text(
-        "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n"
-        "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
-    )
-    for name, days in (("good", "2"), ("expired", "-1")):
-        issuer = (
-            "-CA",
-            "ca.pem",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-extfile",
-            "it.ext",
-            "-days",
-            days,
-        )
-        openssl("x509", "-req", "-in", "it.csr", *issuer, "-out", f"{name}.crt")
-        (folder / f"{name}.pem").write_text(
-            (folder / "it.key").read_text() + (folder / f"{name}.crt").read_text()
-        )
-    return folder / "good.pem", folder / "expired.pem", folder / "ca.pem"
+    authority = CertificateAuthority(folder)
+    good = authority.sign("good", "DNS:localhost", common_name="localhost")
+    expired = authority.sign("expired", "DNS:localhost", common_name="localhost", days=-1)
+    return good, expired, authority.ca
 
 
 def server_tls(pem: Path) -> ssl.SSLContext:
