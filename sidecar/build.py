@@ -51,6 +51,7 @@ from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
+from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 
 SourceAges = Callable[[float], Sequence[tuple[str, float]]]
@@ -226,6 +227,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
         max_entries=routing.session_max_entries,
         is_sliding=is_sliding,
         has_near_cache=cache.near_cache,
+        key_prefix=cache.key_prefix,
     )
     return RedisStore(
         functools.partial(RedisLink, connection_maker(cache)), policy, clock, observers
@@ -272,18 +274,18 @@ def build_classifier(
 
 def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
     """Return what the data port lets in."""
-    cache = config.routing.session_cache
+    routing, cache = config.routing, config.routing.session_cache
+    propagate = frozenset(config.propagate)
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
     return ListenerPolicy(
-        headers=HeaderPolicy(
-            tuple(config.routing.session_headers), cache.tenant_header, frozenset(config.propagate)
+        HeaderPolicy(
+            routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
         ),
-        body_reader=BodyReader(
-            body_memory, config.limits.body_bytes, config.timeouts.request_body_s
-        ),
+        BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
+        body_sessions=BodySessions(routing.session_body_keys),
     )
 
 

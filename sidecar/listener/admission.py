@@ -26,9 +26,11 @@ from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.request import Request
 from sidecar.listener.response_writer import ResponseWriter
 from sidecar.runtime.lifecycle import Drain
+from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     RequestHeaders,
+    agent_of,
     client_timeout_s_of,
     read_headers,
     request_id_of,
@@ -39,6 +41,7 @@ from sidecar.wire.trace_context import trace_context_of
 
 _FIRST_VERSION: Final = (1, 0)
 _NO_FACTS: Final = BodyFacts()
+_NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
 
 
@@ -52,6 +55,8 @@ class ListenerPolicy:
     allow_origins: Final[frozenset[str]]
     fixed_tenant: Final[str | None]
     """Wins over the tenant header."""
+    body_sessions: Final[BodySessions | None]
+    """Reads sessions from bodies where no header names one; None where only headers do."""
     passthrough: Final[tuple[tuple[str, str], ...]]
     """(path prefix, provider), longest prefix first."""
 
@@ -62,12 +67,14 @@ class ListenerPolicy:
         allow_origins: frozenset[str] = frozenset(),
         fixed_tenant: str | None = None,
         passthrough: tuple[tuple[str, str], ...] = (),
+        body_sessions: BodySessions | None = None,
     ) -> None:
         self.headers = headers
         self.body_reader = body_reader
         self.allow_origins = allow_origins
         self.fixed_tenant = fixed_tenant
         self.passthrough = passthrough
+        self.body_sessions = body_sessions
 
 
 @final
@@ -176,14 +183,17 @@ class Admission:
         if tenant is None and headers.tenants:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
-        if tenant is None and policy.headers.tenant_name is not None:
-            # Without its tenant's name a session would share the keys of all such sessions.
-            if session_id is not None:
-                self._observers.emit(_NO_TENANT)
-            session_id = None
         facts = _NO_FACTS
         if provider is None:
-            facts = self._dialects.by_name[endpoint.dialect].peek(body)
+            bodies = policy.body_sessions if session_id is None else None
+            members = _NO_MEMBERS if bodies is None else bodies.members
+            facts = self._dialects.by_name[endpoint.dialect].peek(body, members)
+            if bodies is not None and facts.session_spans:
+                session_id = bodies.session_id_of(body, facts)
+        if session_id and tenant is None and policy.headers.tenant_name is not None:
+            # Without its tenant's name a session would share the keys of all such sessions.
+            self._observers.emit(_NO_TENANT)
+            session_id = None
         return Call(
             endpoint=endpoint,
             method=head.request.method,
@@ -194,8 +204,9 @@ class Admission:
             request_id=head.request_id,
             trace=trace_context_of(headers.traceparents, headers.tracestates),
             admitted_s=head.admitted_s,
-            session_id=session_id,
+            session_id=session_id or None,
             tenant=tenant,
+            agent=agent_of(headers, policy.headers) if headers.agents and session_id else None,
             client_timeout_s=client_timeout_s_of(headers) if headers.client_timeouts else None,
             passthrough_provider=provider,
         )

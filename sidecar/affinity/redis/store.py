@@ -54,7 +54,8 @@ class RedisStore:
         self._queries = PinQueries(self._near, self._health, self._link, policy, clock, observers)
         self._write_back = WriteBack(self._near, self._health, self._queries, policy, clock)
         self._tasks = Tasks()
-        self.pins: PinBrowser = RedisPins(self._link.submit, self._near.forget)
+        self.key_prefix = policy.key_prefix
+        self.pins: PinBrowser = RedisPins(self._link.submit, self._near.forget, policy.key_prefix)
 
     def start(self) -> None:
         """Connect in the background."""
