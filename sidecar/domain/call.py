@@ -144,6 +144,10 @@ class Call:
     """As the app sent it, or as the config fixes it; None without tenants."""
     client_timeout_s: Final[float | None]
     """How long the app will wait, in seconds from ``admitted_s``; None if it did not say."""
+    plano_timeout_s: Final[float | None]
+    """What ``x-plano-timeout-ms`` says of that, which alone may also lengthen ``first_byte_s``:
+    SDKs set the other headers without being asked. None where it is absent.
+    """
     passthrough_provider: Final[str | None]
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
 
@@ -161,6 +165,7 @@ class Call:
         session_id: str | None = None,
         tenant: str | None = None,
         client_timeout_s: float | None = None,
+        plano_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -175,4 +180,5 @@ class Call:
         self.session_id = session_id
         self.tenant = tenant
         self.client_timeout_s = client_timeout_s
+        self.plano_timeout_s = plano_timeout_s
         self.passthrough_provider = passthrough_provider

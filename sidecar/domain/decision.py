@@ -174,6 +174,10 @@ class Decision:
     """Whether this very call made the pin."""
     affinity_s: Final[float]
     """Seconds that the call waited for the affinity store."""
+    requested: Final[tuple[Candidate, ...]]
+    """The candidates of the model that the app asked for, or of the default one; none where it
+    does not speak the call's dialect.
+    """
 
     def __init__(
         self,
@@ -187,6 +191,7 @@ class Decision:
         binding: Binding | None = None,
         is_claimed: bool = False,
         affinity_s: float = 0.0,
+        requested: tuple[Candidate, ...] = (),
     ) -> None:
         self.source = source
         self.candidates = candidates
@@ -198,6 +203,7 @@ class Decision:
         self.binding = binding
         self.is_claimed = is_claimed
         self.affinity_s = affinity_s
+        self.requested = requested
 
 
 @final
@@ -207,11 +213,17 @@ class Plan:
 
     candidates: Final[tuple[Candidate, ...]]
     max_attempts: Final[int]
+    requested: Final[tuple[Candidate, ...]]
+    """The candidates of the model that the app asked for. Any other candidate is swapped in: what
+    it refuses may be no fault of the app's.
+    """
 
     def __init__(
         self,
         candidates: tuple[Candidate, ...],
         max_attempts: int,
+        requested: tuple[Candidate, ...] = (),
     ) -> None:
         self.candidates = candidates
         self.max_attempts = max_attempts
+        self.requested = requested
