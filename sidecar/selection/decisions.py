@@ -107,8 +107,8 @@ class Decisions:
 
     def passthrough(self, provider: str) -> Decision:
         """Return the decision of a path that the config gives to one provider entry."""
-        named = (self._models.passthrough(provider),)
-        return Decision(Source.REQUESTED, named, requested=named)
+        candidates = (self._models.passthrough(provider),)
+        return Decision(Source.REQUESTED, candidates, requested=candidates)
 
     def requested(self, situation: Situation) -> Decision:
         """Return the decision for the requested model and its fallbacks.
@@ -218,9 +218,8 @@ class Decisions:
             )
         if verdict.is_fallback:
             candidates = self._fallbacks_of(situation)
-            return Decision(
-                Source.FALLBACK, candidates, router_s=verdict.waited_s, requested=requested
-            )
+            waited_s = verdict.waited_s
+            return Decision(Source.FALLBACK, candidates, router_s=waited_s, requested=requested)
         return dataclasses.replace(self.requested(situation), router_s=verdict.waited_s)
 
     def pin_of(self, decision: Decision, lane: str, generation: int) -> Binding | None:

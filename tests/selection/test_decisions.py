@@ -304,14 +304,10 @@ def test_a_named_route_decides(room):
     """Its candidates in rank order; a configured route is a metric label."""
     verdict = RouterVerdict(RouterOutcome.MATCHED, "code", waited_s=0.25)
 
-    assert Decision(
-        Source.ROUTED,
-        CODE.candidates,
-        "code",
-        0.25,
-        "code",
-        requested=TABLE.entries_of(GPT),
-    ) == decide(room, verdict)
+    requested = TABLE.entries_of(GPT)
+    expected = Decision(Source.ROUTED, CODE.candidates, "code", 0.25, "code", requested=requested)
+
+    assert expected == decide(room, verdict)
 
 
 def test_every_decision_names_the_candidates_of_the_model_that_the_app_asked_for(room):
