@@ -1,8 +1,8 @@
-"""The session a call belongs to, and the keys under which every pod finds its pin. Pure.
+"""The session a call belongs to, and the key under which every pod finds its pins. Pure.
 
-Ids of ordinary printable ASCII give the very keys that plano writes; anything else is escaped so
-that no two pairs of tenant and session can share a key, and none can be aimed at a slot of a Redis
-Cluster.
+A session has one key: ``PREFIX[TENANT:]SESSION[~AGENT]``. Ids of ordinary printable ASCII give the
+very keys that plano writes; anything else is escaped so that no two (tenant, session, agent) can
+share a key, and none can be aimed at a slot of a Redis Cluster.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sidecar.domain.call import Call, Operation
 from sidecar.domain.ids import Session
 
 KEY_PREFIX: Final = "plano:affinity:"
+"""Plano's own; the config may name another, which keeps two installations apart on one server."""
 MAX_PART_BYTES: Final = 128
 """A longer part becomes a hash, so that a client cannot make the store keep long keys."""
 
@@ -25,7 +26,8 @@ _UNSAFE: Final = frozenset(b"%:~{}") | frozenset(range(0x21)) | frozenset(range(
 _ESCAPES: Final = {
     code: (f"%{code:02X}" if code in _UNSAFE else chr(code)) for code in range(0x100)
 }
-_ESCAPES_IN_LANE: Final = {**_ESCAPES, ord("/"): "%2F"}
+_SLASH_IN_LANE: Final = "%2F"
+_ESCAPES_IN_LANE: Final = {**_ESCAPES, ord("/"): _SLASH_IN_LANE}
 _ESCAPED: Final = re.compile(rb"%([0-9A-F]{2})")
 _GLOB: Final = re.compile(r"[*?\[\]\\^]")
 """Characters that keys hold unescaped and that a glob of Redis reads as wildcards."""
@@ -40,10 +42,12 @@ class KeyParts(NamedTuple):
 
     tenant: str | None
     session_id: str
+    agent: str | None
     lane: str | None
+    """Only of a key in the form before: a lane beside the first had a key of its own."""
 
 
-def session_of(call: Call, lane: str) -> Session | None:
+def session_of(call: Call, lane: str, prefix: str = KEY_PREFIX) -> Session | None:
     """Name the session that a call belongs to; None for a call that stands alone.
 
     Args: ``lane`` is what the app asked for: the requested model after alias.
@@ -53,60 +57,76 @@ def session_of(call: Call, lane: str) -> Session | None:
         Operation.COUNT_TOKENS,
     ):
         return None
-    return make_session(call.session_id, call.tenant, lane)
+    return make_session(call.session_id, call.tenant, lane, call.agent, prefix)
 
 
-def make_session(session_id: str, tenant: str | None = None, lane: str = "") -> Session:
-    """Make a session with its keys, each at most 401 bytes of printable ASCII."""
-    key = plain_key(tenant, session_id)
-    return Session(tenant, session_id, lane, key, key + lane_suffix(lane))
+def make_session(
+    session_id: str,
+    tenant: str | None = None,
+    lane: str = "",
+    agent: str | None = None,
+    prefix: str = KEY_PREFIX,
+) -> Session:
+    """Make a session with its key: the prefix, and at most 386 bytes of printable ASCII."""
+    key = plain_key(tenant, session_id, agent, prefix)
+    return Session(tenant, session_id, agent, lane, key, key + lane_suffix(lane))
 
 
-def plain_key(tenant: str | None, session_id: str) -> str:
-    """Return the key that the lane which claims first has, and which plano shares."""
+def plain_key(
+    tenant: str | None, session_id: str, agent: str | None = None, prefix: str = KEY_PREFIX
+) -> str:
+    """Return the key of a session; that of a call without an agent is the one that plano shares."""
     own = escape_part(session_id)
-    return f"{KEY_PREFIX}{own}" if tenant is None else f"{KEY_PREFIX}{escape_part(tenant)}:{own}"
+    key = f"{prefix}{own}" if tenant is None else f"{prefix}{escape_part(tenant)}:{own}"
+    return key if agent is None else f"{key}~{escape_part(agent)}"
 
 
 @functools.lru_cache(_LANES_REMEMBERED)
 def lane_suffix(lane: str) -> str:
-    """Return what a lane beside the first adds to the plain key: ``~`` and the requested model with
-    its slash escaped.
+    """Return what a lane beside the first added to the session's key in the form before, where each
+    lane had a key: ``~`` and the requested model, its slash escaped.
+
+    No agent's key has such an end: a slash stands in it as it is.
     """
     return f"~{_escape(lane, _ESCAPES_IN_LANE)}"
 
 
 def escape_part(part: str) -> str:
-    """Return a tenant or session id as it stands in a key: printable ASCII, at most 128 bytes, no
-    separator in it.
+    """Return a tenant, session id or agent as it stands in a key: printable ASCII, at most 128
+    bytes, no separator in it.
     """
     return part if _PLAIN.fullmatch(part) is not None else _escape(part, _ESCAPES)
 
 
-def parse_key(key: str) -> KeyParts | None:
+def parse_key(key: str, prefix: str = KEY_PREFIX) -> KeyParts | None:
     """Return what a key was made of; None for a key that is not ours.
 
-    A part that was too long for a key comes back as ``%h`` and its hash.
+    A part that was too long for a key comes back as ``%h`` and its hash. A lane's key in the form
+    before (`lane_suffix`) is known by the slash of its model.
     """
-    if not key.startswith(KEY_PREFIX):
+    if not key.startswith(prefix):
         return None
-    plain, tilde, lane = key[len(KEY_PREFIX) :].partition("~")
+    plain, *marks = key[len(prefix) :].split("~")
     *tenants, session_id = plain.split(":")
-    if len(tenants) > 1:
+    if len(tenants) > 1 or len(marks) > 1:
         return None
+    mark = _unescape(marks[0]) if marks else None
+    is_lane = mark is not None and _SLASH_IN_LANE in marks[0]
     return KeyParts(
         tenant=_unescape(tenants[0]) if tenants else None,
         session_id=_unescape(session_id),
-        lane=_unescape(lane) if tilde else None,
+        agent=None if is_lane else mark,
+        lane=mark if is_lane else None,
     )
 
 
-def pattern_of(tenant: str | None, session_id: str | None = None) -> str:
-    """Return the glob with which SCAN finds all keys, those of a tenant, or those of a session.
+def pattern_of(tenant: str | None, session_id: str | None = None, prefix: str = KEY_PREFIX) -> str:
+    """Return the glob with which SCAN finds all keys, those of a tenant, or those of a session and
+    its agents.
 
     The glob of a session also matches sessions whose ids begin with its id.
     """
-    start = KEY_PREFIX if tenant is None else f"{KEY_PREFIX}{escape_part(tenant)}:"
+    start = prefix if tenant is None else f"{prefix}{escape_part(tenant)}:"
     if session_id is not None:
         start += escape_part(session_id)
     return _GLOB.sub(r"\\\g<0>", start) + "*"

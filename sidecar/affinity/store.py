@@ -20,6 +20,8 @@ class Pin(msgspec.Struct, frozen=True):
     tenant: str | None
     """As the app sent it; a tenant too long for a key is ``%h`` and its hash."""
     session_id: str
+    agent: str | None
+    """The sub-agent whose pin it is; None for the session's main loop."""
     lane: str | None
     """The requested model of a lane beside the first."""
     binding: Binding

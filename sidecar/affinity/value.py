@@ -20,6 +20,11 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 _UnixSeconds = Annotated[float, msgspec.Meta(ge=0.0, lt=_MAX_UNIX_S)]
 
 
+class _Home(msgspec.Struct, omit_defaults=True):
+    model_name: _Name
+    provider: _Name | None = None
+
+
 class _Value(msgspec.Struct, omit_defaults=True):
     """A value as this package writes it."""
 
@@ -28,10 +33,11 @@ class _Value(msgspec.Struct, omit_defaults=True):
     requested_model: str | None = None
     generation: _Count = 0
     bound_at: _UnixSeconds = 0.0
-    home: _Name | None = None
+    home: _Home | None = None
     away_since: _UnixSeconds | None = None
     failed_returns: _Count = 0
     provisional: bool = False
+    provider: _Name | None = None
 
 
 class _Loose(msgspec.Struct):
@@ -49,6 +55,7 @@ class _Loose(msgspec.Struct):
     away_since: Any = None
     failed_returns: Any = 0
     provisional: Any = False
+    provider: Any = None
 
 
 _decoder: Final = msgspec.json.Decoder(_Value)
@@ -64,10 +71,11 @@ def encode(binding: Binding) -> bytes:
             binding.requested_model,
             binding.generation,
             binding.bound_at_unix_s,
-            binding.home,
+            None if binding.home is None else _Home(binding.home, binding.home_provider),
             binding.away_since_unix_s,
             binding.failed_returns,
             binding.provisional,
+            binding.provider,
         )
     )
 
@@ -82,7 +90,10 @@ def decode(raw: bytes) -> Binding | None:
         value = _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return decode_leniently(raw)
-    for name in (value.model_name, value.route_name, value.home):
+    home = value.home
+    home_name, home_provider = (None, None) if home is None else (home.model_name, home.provider)
+    names = (value.model_name, value.route_name, value.provider, home_name, home_provider)
+    for name in names:
         if name is not None and not name.isprintable():
             return decode_leniently(raw)
     return Binding(
@@ -91,10 +102,12 @@ def decode(raw: bytes) -> Binding | None:
         value.requested_model,
         value.generation,
         value.bound_at,
-        value.home,
+        home_name,
         value.away_since,
         value.failed_returns,
         value.provisional,
+        value.provider,
+        home_provider,
     )
 
 
@@ -109,6 +122,7 @@ def decode_leniently(raw: bytes) -> Binding | None:
     model_name = _name(value.model_name) or _name(value.anchor_model)
     if model_name is None:
         return None
+    home_name, home_provider = _home(value.home)
     return Binding(
         model_name=model_name,
         route_name=_name(value.route_name),
@@ -117,10 +131,12 @@ def decode_leniently(raw: bytes) -> Binding | None:
         requested_model=value.requested_model if isinstance(value.requested_model, str) else None,
         generation=_count(value.generation),
         bound_at_unix_s=_seconds(value.bound_at) or 0.0,
-        home=_name(value.home),
+        home=home_name,
         away_since_unix_s=_seconds(value.away_since),
         failed_returns=_count(value.failed_returns),
         provisional=value.provisional is True,
+        provider=_name(value.provider),
+        home_provider=home_provider,
     )
 
 
@@ -139,6 +155,14 @@ def as_written(binding: Binding) -> Binding | None:
     ):
         return None
     return read
+
+
+def _home(value: object) -> tuple[str | None, str | None]:
+    """Return model and entry of a home; pins of before name the model alone, as a text."""
+    if not isinstance(value, dict):
+        return _name(value), None
+    model_name = _name(value.get("model_name"))
+    return model_name, None if model_name is None else _name(value.get("provider"))
 
 
 def _name(value: object) -> str | None:

@@ -142,6 +142,10 @@ class Call:
     """As the app sent it; None for a call without a session."""
     tenant: Final[str | None]
     """As the app sent it, or as the config fixes it; None without tenants."""
+    agent: Final[str | None]
+    """The sub-agent of the session that makes the call, as the app sent it; None for the session's
+    main loop, and for a call without a session.
+    """
     client_timeout_s: Final[float | None]
     """How long the app will wait, in seconds from ``admitted_s``; None if it did not say."""
     passthrough_provider: Final[str | None]
@@ -160,6 +164,7 @@ class Call:
         admitted_s: float,
         session_id: str | None = None,
         tenant: str | None = None,
+        agent: str | None = None,
         client_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
     ) -> None:
@@ -174,5 +179,6 @@ class Call:
         self.admitted_s = admitted_s
         self.session_id = session_id
         self.tenant = tenant
+        self.agent = agent
         self.client_timeout_s = client_timeout_s
         self.passthrough_provider = passthrough_provider

@@ -128,6 +128,11 @@ class Binding:
     """How often the session was tried at home, since it left, and could not be served there."""
     provisional: Final[bool]
     """Whether it was made without the router model: it holds until a conversation begins anew."""
+    provider: Final[str | None]
+    """The entry's name in the config, which is the account; None in a pin that names a model alone:
+    any of the model's entries may serve."""
+    home_provider: Final[str | None]
+    """The entry that the session left; None as for ``provider``, and where ``home`` is None."""
 
     def __init__(
         self,
@@ -140,6 +145,8 @@ class Binding:
         away_since_unix_s: float | None = None,
         failed_returns: int = 0,
         provisional: bool = False,
+        provider: str | None = None,
+        home_provider: str | None = None,
     ) -> None:
         self.model_name = model_name
         self.route_name = route_name
@@ -150,6 +157,8 @@ class Binding:
         self.away_since_unix_s = away_since_unix_s
         self.failed_returns = failed_returns
         self.provisional = provisional
+        self.provider = provider
+        self.home_provider = home_provider
 
 
 @final
@@ -174,6 +183,9 @@ class Decision:
     """Whether this very call made the pin."""
     affinity_s: Final[float]
     """Seconds that the call waited for the affinity store."""
+    requested: Final[tuple[Candidate, ...]]
+    """The candidates of the model that the app asked for, after alias, in the call's dialect; none
+    where that model does not speak it. Any other candidate is one that the sidecar chose."""
 
     def __init__(
         self,
@@ -187,6 +199,7 @@ class Decision:
         binding: Binding | None = None,
         is_claimed: bool = False,
         affinity_s: float = 0.0,
+        requested: tuple[Candidate, ...] = (),
     ) -> None:
         self.source = source
         self.candidates = candidates
@@ -198,6 +211,7 @@ class Decision:
         self.binding = binding
         self.is_claimed = is_claimed
         self.affinity_s = affinity_s
+        self.requested = requested
 
 
 @final
@@ -207,11 +221,15 @@ class Plan:
 
     candidates: Final[tuple[Candidate, ...]]
     max_attempts: Final[int]
+    requested: Final[tuple[Candidate, ...]]
+    """The candidates of the model that the app asked for; as `Decision.requested`."""
 
     def __init__(
         self,
         candidates: tuple[Candidate, ...],
         max_attempts: int,
+        requested: tuple[Candidate, ...] = (),
     ) -> None:
         self.candidates = candidates
         self.max_attempts = max_attempts
+        self.requested = requested

@@ -96,7 +96,7 @@ def mint_span_id() -> str:
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Session:
-    """The conversation that a call belongs to, with the keys under which a store finds its pin.
+    """The conversation that a call belongs to, with the key under which a store finds its pins.
 
     Source: made by `affinity.session`, once per call.
     """
@@ -105,23 +105,29 @@ class Session:
     """As the app sent it."""
     session_id: Final[str]
     """As the app sent it."""
+    agent: Final[str | None]
+    """The sub-agent that makes the call, as the app sent it: a session of its own beside the main
+    loop's.
+    """
     lane: Final[str]
-    """The requested model after alias: sub-agents ask for other models under the same id."""
+    """The requested model after alias: agents make side calls to other models under the same id."""
     key: Final[str]
-    """The session's plain key; the lane that claims first has its pin there."""
+    """The key that all lanes of the session share."""
     lane_key: Final[str]
-    """The key of this lane where another lane has the plain key."""
+    """The key of this lane where another lane has the session's."""
 
     def __init__(
         self,
         tenant: str | None,
         session_id: str,
+        agent: str | None,
         lane: str,
         key: str,
         lane_key: str,
     ) -> None:
         self.tenant = tenant
         self.session_id = session_id
+        self.agent = agent
         self.lane = lane
         self.key = key
         self.lane_key = lane_key

@@ -119,6 +119,7 @@ def pin_facts(pin: Pin) -> dict[str, Any]:
         "key": pin.key,
         "tenant": _shown(pin.tenant),
         "session": _shown(pin.session_id),
+        "agent": _shown(pin.agent),
         "lane": _shown(pin.lane),
         "model": binding.model_name,
         "route": binding.route_name,

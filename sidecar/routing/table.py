@@ -212,7 +212,8 @@ class ModelTable:
             if dialect in candidate.dialects
         )
         usable = self.candidates_of(model_name, dialect)
-        return Resolved(model_name, Decision(source, tuple(dict.fromkeys((*usable, *following)))))
+        candidates = tuple(dict.fromkeys((*usable, *following)))
+        return Resolved(model_name, Decision(source, candidates, requested=usable))
 
     def _not_found(self, requested_model: str | None) -> ModelNotFound:
         if requested_model is None:

@@ -107,7 +107,8 @@ class Decisions:
 
     def passthrough(self, provider: str) -> Decision:
         """Return the decision of a path that the config gives to one provider entry."""
-        return Decision(Source.REQUESTED, (self._models.passthrough(provider),))
+        candidates = (self._models.passthrough(provider),)
+        return Decision(Source.REQUESTED, candidates, requested=candidates)
 
     def requested(self, situation: Situation) -> Decision:
         """Return the decision for the requested model and its fallbacks.
@@ -161,6 +162,7 @@ class Decisions:
             returns_home,
             situation.session,
             pin,
+            requested=situation.resolved.decision.requested,
         )
 
     def adopted(self, pin: Binding, situation: Situation) -> Decision | None:
@@ -200,15 +202,24 @@ class Decisions:
 
         Raises: DialectNotServed.
         """
+        requested = situation.resolved.decision.requested
         if ranked is not None:
             name = verdict.route_name
             # The names of a call's own list are the clients' to invent: no metric labels.
             is_own_list = situation.routes is not self._routes.configured
             metric_route = "other" if is_own_list else name or "other"
-            return Decision(Source.ROUTED, ranked.candidates, name, verdict.waited_s, metric_route)
+            return Decision(
+                Source.ROUTED,
+                ranked.candidates,
+                name,
+                verdict.waited_s,
+                metric_route,
+                requested=requested,
+            )
         if verdict.is_fallback:
             candidates = self._fallbacks_of(situation)
-            return Decision(Source.FALLBACK, candidates, router_s=verdict.waited_s)
+            waited_s = verdict.waited_s
+            return Decision(Source.FALLBACK, candidates, router_s=waited_s, requested=requested)
         return dataclasses.replace(self.requested(situation), router_s=verdict.waited_s)
 
     def pin_of(self, decision: Decision, lane: str, generation: int) -> Binding | None:

@@ -96,7 +96,7 @@ class Cooling:
             return plan
         waiting.sort(key=lambda entry: entry[:2])
         candidates = (*ready, *(candidate for _, _, candidate in waiting))
-        return Plan(candidates, plan.max_attempts if ready else 1)
+        return Plan(candidates, plan.max_attempts if ready else 1, plan.requested)
 
     def due_s(self, candidate: Candidate, now_s: float) -> float | None:
         """Return when the candidate's cooldown ends, on the monotonic clock; None where it does

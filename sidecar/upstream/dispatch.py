@@ -291,4 +291,4 @@ def _in_own_name(plan: Plan, intended: Candidate) -> Plan:
     else:
         return plan
     kept = tuple(each for each in plan.candidates if each is intended or not each.passthrough_auth)
-    return Plan(kept, plan.max_attempts)
+    return Plan(kept, plan.max_attempts, plan.requested)

@@ -16,14 +16,18 @@ _names = st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40
 )
 _seconds = st.floats(0, 4e9)
+_homes: st.SearchStrategy[dict[str, str | None]] = st.just({}) | st.fixed_dictionaries(
+    {"home": _names, "home_provider": _names | st.none()}
+)
 _bindings = st.builds(
-    Binding,
+    lambda home, **fields: Binding(**fields, **home),
+    home=_homes,
+    provider=_names | st.none(),
     model_name=_names,
     route_name=_names | st.none(),
     requested_model=_names | st.none(),
     generation=st.integers(0, 10**6),
     bound_at_unix_s=_seconds,
-    home=_names | st.none(),
     away_since_unix_s=_seconds | st.none(),
     failed_returns=st.integers(0, 3),
     provisional=st.booleans(),
@@ -79,11 +83,32 @@ def test_the_usual_value_is_what_the_contract_shows():
             Binding("m"),
         ),
         (b'{"model_name": "m", "future": {"deep": [1, 2]}}', Binding("m")),
+        (b'{"model_name": "m", "home": "h"}', Binding("m", home="h")),
+        (b'{"model_name": "m", "provider": 1, "home": {"provider": "eu"}}', Binding("m")),
+        (
+            b'{"model_name": "m", "provider": "a\\nb", "home": {"model_name": "h", "provider": 1}}',
+            Binding("m", home="h"),
+        ),
     ],
 )
 def test_planos_own_values_and_later_ones_are_read(raw, expected):
     """Leniently: a field that cannot be used is as good as absent, unknown ones are skipped."""
     assert expected == decode(raw)
+
+
+def test_a_pin_names_its_entry_and_the_entry_that_it_left():
+    """The home is an object: a model and the entry that served it."""
+    pin = Binding("m", provider="us", home="m", home_provider="eu", away_since_unix_s=9.0)
+    value = json.loads(encode(pin))
+    value.pop("bound_at")
+
+    assert {
+        "model_name": "m",
+        "route_name": None,
+        "home": {"model_name": "m", "provider": "eu"},
+        "away_since": 9.0,
+        "provider": "us",
+    } == value
 
 
 @pytest.mark.parametrize(

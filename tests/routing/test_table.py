@@ -139,6 +139,20 @@ def test_a_model_that_does_not_speak_the_dialect_says_what_it_speaks():
         table.requested(resolved, MESSAGES)
 
 
+def test_fallbacks_are_not_the_model_that_was_asked_for():
+    """A candidate of another model is one that the sidecar chose."""
+    table = ModelTable(
+        (a_provider("openai/gpt-4o", fallbacks=("groq/llama-3",)), a_provider("groq/*")),
+        {"smart": "openai/gpt-4o"},
+    )
+    decision = table.resolve("smart", CHAT).decision
+
+    assert (["openai/gpt-4o", "groq/llama-3"], ["openai/gpt-4o"]) == (
+        [each.model_name for each in decision.candidates],
+        [each.model_name for each in decision.requested],
+    )
+
+
 def test_a_fallback_serves_where_the_model_does_not_speak_the_dialect():
     """It is a candidate like any other."""
     chat_only = a_provider("openai/gpt-4o", fallbacks=("anthropic/claude-haiku-4-5",))

@@ -190,6 +190,7 @@ def test_a_pinned_decision_says_whose_pin_it_is(room):
         metric_route="code",
         session=situation.session,
         binding=pin,
+        requested=TABLE.entries_of(GPT),
     ) == room.decisions.pinned(pin, situation)
 
 
@@ -302,7 +303,10 @@ def test_a_named_route_decides(room):
     """Its candidates in rank order; a configured route is a metric label."""
     verdict = RouterVerdict(RouterOutcome.MATCHED, "code", waited_s=0.25)
 
-    assert Decision(Source.ROUTED, CODE.candidates, "code", 0.25, "code") == decide(room, verdict)
+    requested = TABLE.entries_of(GPT)
+    expected = Decision(Source.ROUTED, CODE.candidates, "code", 0.25, "code", requested=requested)
+
+    assert expected == decide(room, verdict)
 
 
 def test_a_bodys_own_route_is_no_label(room):
