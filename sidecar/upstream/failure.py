@@ -97,6 +97,9 @@ _BUSY_STATUSES: Final = frozenset((429, 503, 529))
 _NO_REASON: Final = frozenset((FailureClass.CALLERS_FAULT, FailureClass.REFUSED))
 """What remains where a body names no reason."""
 
+_OF_STATUS: Final = {401: _OUR_CREDENTIAL, 402: _QUOTA, 403: _REFUSED, 429: _BUSY}
+"""What a 4xx means whose body names no reason, but for the caller's fault."""
+
 _IN_THE_CALLERS_NAME: Final = {
     FailureClass.OUR_CREDENTIAL: _CALLERS_CREDENTIAL,
     FailureClass.REFUSED: _CALLERS_CREDENTIAL,
@@ -198,22 +201,16 @@ def retry_after_s(headers: RawHeaders, now_unix_s: float) -> float | None:
 def _of_refusal(status: int, error: ErrorBody) -> Failure:
     """Return what a 4xx other than 408 means. A body that names its reason goes before a status."""
     if error.says(error_body.CONTENT_POLICY):
-        failure = _CONTENT_POLICY
-    elif error.says(error_body.TOO_LONG) or (status == 413 and error.has_code_of(error_body.BUSY)):
-        failure = _TOO_LONG
-    elif _names_gone_model(status, error):
-        failure = _MODEL_GONE
-    elif status == 402 or error.says(error_body.QUOTA):
-        failure = _QUOTA
-    elif status == 401 or (status == 403 and error.says(error_body.CREDENTIAL)):
-        failure = _OUR_CREDENTIAL
-    elif status == 403:
-        failure = _REFUSED
-    elif status == 429:
-        failure = _BUSY
-    else:
-        failure = _CALLERS_FAULT
-    return failure
+        return _CONTENT_POLICY
+    if error.says(error_body.TOO_LONG) or (status == 413 and error.has_code_of(error_body.BUSY)):
+        return _TOO_LONG
+    if _names_gone_model(status, error):
+        return _MODEL_GONE
+    if error.says(error_body.QUOTA):
+        return _QUOTA
+    if status == 403 and error.says(error_body.CREDENTIAL):
+        return _OUR_CREDENTIAL
+    return _OF_STATUS.get(status, _CALLERS_FAULT)
 
 
 def _names_gone_model(status: int, error: ErrorBody) -> bool:
