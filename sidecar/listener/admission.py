@@ -29,7 +29,7 @@ from sidecar.runtime.lifecycle import Drain
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     RequestHeaders,
-    client_timeout_s_of,
+    client_timeouts_of,
     read_headers,
     request_id_of,
     session_id_of,
@@ -181,6 +181,9 @@ class Admission:
             if session_id is not None:
                 self._observers.emit(_NO_TENANT)
             session_id = None
+        client_timeout_s = plano_timeout_s = None
+        if headers.client_timeouts:
+            client_timeout_s, plano_timeout_s = client_timeouts_of(headers)
         facts = _NO_FACTS
         if provider is None:
             facts = self._dialects.by_name[endpoint.dialect].peek(body)
@@ -196,7 +199,8 @@ class Admission:
             admitted_s=head.admitted_s,
             session_id=session_id,
             tenant=tenant,
-            client_timeout_s=client_timeout_s_of(headers) if headers.client_timeouts else None,
+            client_timeout_s=client_timeout_s,
+            plano_timeout_s=plano_timeout_s,
             passthrough_provider=provider,
         )
 
