@@ -75,10 +75,8 @@ class Routes:
         self.configured = configured
         self.in_effect = configured if is_routed else ()
         """The configured routes; none without a router model."""
-        self._find_entries = find_entries
-        self._sources = sources
-        self._is_routed = is_routed
-        self._fits = fits
+        self._find_entries, self._sources = find_entries, sources
+        self._is_routed, self._fits = is_routed, fits
         self._roll = roll
 
     def of_call(self, call: Call) -> tuple[Route, ...]:
