@@ -36,6 +36,7 @@ from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, is_loopback, listener_path, make_admin_server
 from sidecar.proxy import Proxy
 from sidecar.routing.preferences import RankSources, Routes, configured_routes
+from sidecar.routing.prompt import fits_budget
 from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
@@ -238,12 +239,15 @@ def build_routes(
     loaded: LoadedConfig, models: ModelTable, sources: MetricsSources, averages: FirstByteAverages
 ) -> Routes:
     """Make the configured routes and the numbers that rank their models."""
-    config = loaded.config
+    config, routing = loaded.config, loaded.config.routing
     return Routes(
         configured_routes(config.routing_preferences, models.entries_of),
         models.entries_of,
         RankSources(sources, averages.expected),
         is_routed=find_router(config, loaded.providers) is not None,
+        fits=lambda routes: fits_budget(
+            routes, routing.router_context_tokens, routing.prompt_template
+        ),
     )
 
 

@@ -110,7 +110,7 @@ class Proxy:
     def _plan(self, call: Call, decision: Decision) -> Plan:
         if call.facts.holds_provider_state:
             # What the call refers to is kept by one provider: another would not know it.
-            return Plan(decision.candidates[:1], 1, decision.requested)
+            return Plan(decision.candidates[:1], 1, decision.candidates[:1])
         return Plan(decision.candidates, self._max_attempts, decision.requested)
 
     def _update_pin(self, call: Call, decision: Decision, dispatched: Dispatched) -> None:

@@ -287,7 +287,7 @@ def _timeouts(entry: ModelProvider, defaults: TimeoutSettings) -> Timeouts:
     own = entry.timeouts
     return Timeouts(
         connect_s=own.connect_s or defaults.connect_s,
-        first_byte_s=own.first_byte_s or defaults.first_byte_s,
+        first_byte_s=own.first_byte_s or defaults.first_byte_of(entry),
         response_s=own.response_s or defaults.response_s,
         stream_idle_s=own.stream_idle_s or defaults.stream_idle_s,
     )

@@ -101,11 +101,23 @@ class TimeoutSettings(Section, frozen=True):
     )
     request_body_s: Annotated[Seconds, Meta(description="for its body")] = 30.0
     connect_s: Annotated[Seconds, Meta(description="for TCP and TLS to a provider")] = 2.0
-    first_byte_s: Annotated[Seconds, Meta(description="for a stream's first byte")] = 120.0
+    first_byte_s: Annotated[
+        Seconds | None,
+        Meta(
+            description="for a stream's first byte; unset: 120, and 300 for entries with `base_url`"
+        ),
+    ] = None
     response_s: Annotated[Seconds, Meta(description="for a whole answer that is not streamed")] = (
         600.0
     )
     stream_idle_s: Annotated[Seconds, Meta(description="between two pieces of a stream")] = 300.0
+
+    def first_byte_of(self, entry: ModelProvider) -> float:
+        """Return ``first_byte_s`` for an entry that has none of its own.
+
+        A server of one's own may read a long prompt for minutes before its first byte.
+        """
+        return self.first_byte_s or (120.0 if entry.base_url is None else 300.0)
 
 
 class DrainSettings(Section, frozen=True):

@@ -154,6 +154,10 @@ class Call:
     """
     client_timeout_s: Final[float | None]
     """How long the app will wait, in seconds from ``admitted_s``; None if it did not say."""
+    plano_timeout_s: Final[float | None]
+    """What ``x-plano-timeout-ms`` says of that, which alone may also lengthen ``first_byte_s``:
+    SDKs set the other headers without being asked. None where it is absent.
+    """
     passthrough_provider: Final[str | None]
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
 
@@ -172,6 +176,7 @@ class Call:
         tenant: str | None = None,
         agent: str | None = None,
         client_timeout_s: float | None = None,
+        plano_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -187,4 +192,5 @@ class Call:
         self.tenant = tenant
         self.agent = agent
         self.client_timeout_s = client_timeout_s
+        self.plano_timeout_s = plano_timeout_s
         self.passthrough_provider = passthrough_provider

@@ -31,7 +31,7 @@ from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     RequestHeaders,
     agent_of,
-    client_timeout_s_of,
+    client_timeouts_of,
     read_headers,
     request_id_of,
     session_id_of,
@@ -183,6 +183,9 @@ class Admission:
         if tenant is None and headers.tenants:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
+        client_timeout_s = plano_timeout_s = None
+        if headers.client_timeouts:
+            client_timeout_s, plano_timeout_s = client_timeouts_of(headers)
         facts = _NO_FACTS
         if provider is None:
             bodies = policy.body_sessions if session_id is None else None
@@ -207,7 +210,8 @@ class Admission:
             session_id=session_id or None,
             tenant=tenant,
             agent=agent_of(headers, policy.headers) if headers.agents and session_id else None,
-            client_timeout_s=client_timeout_s_of(headers) if headers.client_timeouts else None,
+            client_timeout_s=client_timeout_s,
+            plano_timeout_s=plano_timeout_s,
             passthrough_provider=provider,
         )
 

@@ -57,8 +57,9 @@ class RankSources(msgspec.Struct, frozen=True):
 class Routes:
     """The routes of a config, as calls use them.
 
-    Args: ``is_routed`` is whether there is a router model to choose among them; ``roll`` is uniform
-        in [0, 1) and decides when an unmeasured model is explored.
+    Args: ``is_routed`` is whether there is a router model to choose among them; ``fits`` tells
+        whether that can be shown a call's own list; ``roll`` is uniform in [0, 1) and decides when
+        an unmeasured model is explored.
     """
 
     def __init__(
@@ -68,14 +69,14 @@ class Routes:
         sources: RankSources,
         *,
         is_routed: bool,
+        fits: Callable[[tuple[Route, ...]], bool] = lambda _routes: True,
         roll: Callable[[], float] = random.random,
     ) -> None:
         self.configured = configured
         self.in_effect = configured if is_routed else ()
         """The configured routes; none without a router model."""
-        self._find_entries = find_entries
-        self._sources = sources
-        self._is_routed = is_routed
+        self._find_entries, self._sources = find_entries, sources
+        self._is_routed, self._fits = is_routed, fits
         self._roll = roll
 
     def of_call(self, call: Call) -> tuple[Route, ...]:
@@ -88,7 +89,13 @@ class Routes:
         if raw is None:
             return self.in_effect
         inline = inline_routes(raw, self._find_entries)
-        return self.in_effect if inline is None or not self._is_routed else inline
+        if inline is None or not self._is_routed:
+            return self.in_effect
+        if not self._fits(inline):
+            raise InvalidRoutingPreferences(
+                f"{_FIELD!r} does not fit into the router model's prompt", param=_FIELD
+            )
+        return inline
 
     def ranked(self, route: Route, dialect: DialectName, now_s: float) -> Ranked:
         """Return a route's candidates that speak the dialect, in the order in which they are tried.

@@ -96,6 +96,12 @@ def prompt_form(
     )
 
 
+def fits_budget(routes: Iterable[Route], budget_tokens: int, template: str | None = None) -> bool:
+    """Return whether routes leave room for the least that a prompt shows of a conversation."""
+    form = prompt_form(routes, budget_tokens, template)
+    return form.room_bytes >= len(b"[]") + _LEAST_USER_BYTES
+
+
 def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
     """Return the prompt for a conversation: at most the budget long, if the routes leave 256 bytes.
 

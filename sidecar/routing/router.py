@@ -31,8 +31,7 @@ time.
 CONCURRENT: Final = 64
 """Questions to the router model at a time; identical ones count once."""
 BREAKER: Final = BreakerPolicy(failures_in_a_row=5, probe_s=1.0)
-"""No reply is a failure, and so is one that comes too late or cannot be read: calls should not wait
-for a model that babbles."""
+"""What counts as a failure is said by `_is_down`."""
 
 _BREAKER_OPEN: Final = RouterVerdict(RouterOutcome.BREAKER_OPEN)
 _BUSY: Final = RouterVerdict(RouterOutcome.BUSY)
@@ -145,11 +144,12 @@ class RouteClassifier:
         """Ask, read the response and tell the breaker. Never raises: several calls may be
         waiting.
         """
-        verdict = _HTTP_ERROR
+        verdict, is_failure = _HTTP_ERROR, True
         try:
             async with asyncio.timeout(self._policy.deadline_s):
                 body = router_request_body(self._policy.model, prompt)
                 status, response = await self._ask(body, call)
+            is_failure = _is_down(status)
             if 200 <= status < 300:
                 verdict = read_completion(response, known)
         except (TimeoutError, UpstreamTimeout):
@@ -158,8 +158,18 @@ class RouteClassifier:
             verdict = _HTTP_ERROR
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
-        self._breaker.record(self._monotonic_s(), is_failure=verdict.is_fallback)
+        self._breaker.record(self._monotonic_s(), is_failure=is_failure)
         return verdict
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:
         return prompt_form(routes, self._policy.context_tokens, self._policy.template)
+
+
+def _is_down(status: int) -> bool:
+    """Return whether a status says that the router model's server cannot do its work now.
+
+    Any other reply is one that a prompt may have caused: text that cannot be read, a route that
+    does not exist, a 400 or a 413. One app's prompts must not take the router model from the
+    others.
+    """
+    return status in (408, 429) or status >= 500

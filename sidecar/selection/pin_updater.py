@@ -74,10 +74,13 @@ def next_pin(
     if seen is None or standing.model_name != seen.model_name:
         return None  # another call has moved the pin meanwhile
     if served_by != standing.model_name:
-        is_for_good = _says_gone(failed, standing.model_name)
+        effects = _effects(failed, standing.model_name)
+        if effects == {PinEffect.UNTOUCHED}:
+            return None
+        is_for_good = not effects.isdisjoint((PinEffect.MOVES, PinEffect.FOLLOWS))
         return moved(standing, served_by, now_unix_s, is_for_good=is_for_good)
     if decision.returns_home:
-        return not_home(standing, is_gone=_says_gone(failed, standing.home))
+        return not_home(standing, is_gone=PinEffect.MOVES in _effects(failed, standing.home))
     return None  # another entry of the same model
 
 
@@ -86,9 +89,6 @@ def is_same_pin(standing: Binding, made: Binding) -> bool:
     return (standing.model_name, standing.generation) == (made.model_name, made.generation)
 
 
-def _says_gone(failed: Sequence[FailedAttempt], model_name: str | None) -> bool:
-    """Return whether a failure says that a model is no place to come back to."""
-    return any(
-        each.candidate.model_name == model_name and each.failure.pin is PinEffect.MOVES
-        for each in failed
-    )
+def _effects(failed: Sequence[FailedAttempt], model_name: str | None) -> set[PinEffect]:
+    """Return what the failures of a model's entries say about a pin to it."""
+    return {each.failure.pin for each in failed if each.candidate.model_name == model_name}

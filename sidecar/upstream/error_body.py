@@ -43,7 +43,6 @@ TOO_LONG: Final = Wording(
     codes=frozenset(
         (
             "context_length_exceeded",  # OpenAI, Groq, Azure
-            "rate_limit_exceeded",  # Groq, 413: one request over what a minute allows
         )
     ),
     sentences=(
@@ -93,12 +92,45 @@ CONTENT_POLICY: Final = Wording(
     ),
 )
 
+CREDENTIAL: Final = Wording(
+    codes=frozenset(
+        (
+            "authentication_error",  # Anthropic, DeepSeek
+            "permission_error",  # Anthropic
+            "invalid_api_key",  # OpenAI, Groq
+            "invalid_authentication_error",  # Moonshot
+            "unsupported_country_region_territory",  # OpenAI
+            "permission_denied",  # Gemini
+            "unauthenticated",  # Gemini
+        )
+    ),
+    sentences=(),
+)
+BUSY: Final = Wording(
+    codes=frozenset(
+        (
+            "overloaded_error",  # Anthropic
+            "rate_limit_error",  # Anthropic
+            "rate_limit_exceeded",  # OpenAI; Groq with 413: one request over what a minute allows
+            "resource_exhausted",  # Gemini
+            "unavailable",  # Gemini
+        )
+    ),
+    sentences=(),
+)
+SIGNED_STATE: Final = Wording(
+    codes=frozenset(("invalid_encrypted_content",)),  # OpenAI
+    sentences=(),
+)
+
 
 class ErrorBody(msgspec.Struct, frozen=True):
     """An error body's codes and message, in lower case; neither, where it could not be read."""
 
     codes: frozenset[str] = frozenset()
     message: str = ""
+    status: int | None = None
+    """A code that is a number: the status that the body stands for."""
 
     def says(self, reason: Wording) -> bool:
         """Return whether a code is one of the reason's, or the message begins as one of its
@@ -128,7 +160,12 @@ def read_error_body(body: bytes) -> ErrorBody:
     message = error if isinstance(error, str) else None  # xAI, Ollama: the rest is beside it
     fields = error if isinstance(error, dict) else whole
     message = message or fields.get("message")
-    return ErrorBody(frozenset(_codes(fields)), message.lower() if isinstance(message, str) else "")
+    code = fields.get("code")
+    return ErrorBody(
+        frozenset(_codes(fields)),
+        message.lower() if isinstance(message, str) else "",
+        code if isinstance(code, int) else None,
+    )
 
 
 def _codes(fields: dict[str, object]) -> Iterator[str]:
@@ -136,6 +173,7 @@ def _codes(fields: dict[str, object]) -> Iterator[str]:
     for value in (
         fields.get("code"),
         fields.get("type"),
+        fields.get("status"),  # Gemini
         inner.get("code") if isinstance(inner, dict) else None,
     ):
         if isinstance(value, str):

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from sidecar.domain.call import RawHeaders
-from sidecar.domain.errors import ResponseTimeout, UpstreamError
+from sidecar.domain.errors import ConnectFailed, ResponseTimeout, UpstreamError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import error_body
 from sidecar.upstream.error_body import ErrorBody, read_error_body
@@ -21,7 +21,6 @@ from sidecar.upstream.error_body import ErrorBody, read_error_body
 _RETRY_AFTER_AT_MOST_S: Final = 300.0
 _RETRY_AFTER_LENGTHS: Final = (len(b"retry-after"), len(b"retry-after-ms"))
 _NUMBER: Final = re.compile(rb"\d{1,12}(?:\.\d{0,12})?")
-_TOO_LONG_STATUSES: Final = frozenset((400, 413, 422))
 
 
 class Penalty(enum.StrEnum):
@@ -30,6 +29,8 @@ class Penalty(enum.StrEnum):
     NONE = "none"
     COOL = "cool"
     """Last in plans until its Retry-After, or some seconds, have passed."""
+    COOL_ON_EVIDENCE = "cool_on_evidence"
+    """As COOL, once failures of different calls show that no single request is their cause."""
     EJECT = "eject"
     """Last in plans until the config is reloaded, or for minutes: a person has to mend it."""
 
@@ -42,6 +43,10 @@ class PinEffect(enum.StrEnum):
     """The session is served elsewhere for a while."""
     MOVES = "moves"
     """The session belongs to the candidate that served it."""
+    FOLLOWS = "follows"
+    """The session belongs to the candidate that served it, but a return home that was refused only
+    counts as failed: home is no worse for the session's later calls.
+    """
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -75,12 +80,30 @@ _QUOTA: Final = Failure(FailureClass.QUOTA, True, Penalty.EJECT, PinEffect.AWAY,
 _MODEL_GONE: Final = Failure(
     FailureClass.MODEL_GONE, True, Penalty.EJECT, PinEffect.MOVES, needs_alert=True
 )
-_CAPACITY: Final = Failure(FailureClass.CAPACITY, True, Penalty.COOL, PinEffect.AWAY)
-_CAPACITY_TOO_LATE: Final = Failure(FailureClass.CAPACITY, False, Penalty.COOL, PinEffect.AWAY)
+_SIGNED_STATE: Final = Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, PinEffect.FOLLOWS)
+_REFUSED: Final = Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.UNTOUCHED)
+_BUSY: Final = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
+_FAILING: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY)
+_FAILING_TOO_LATE: Final = Failure(
+    FailureClass.FAILING, False, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY
+)
+_SWAPPED: Final = Failure(FailureClass.SWAPPED, True, Penalty.NONE, PinEffect.MOVES)
+CALLERS_PATIENCE: Final = Failure(
+    FailureClass.CALLERS_PATIENCE, False, Penalty.NONE, PinEffect.UNTOUCHED
+)
+"""The app left, or its own timeout ended too soon to say anything about the candidate."""
+
+_BUSY_STATUSES: Final = frozenset((429, 503, 529))
+_NO_REASON: Final = frozenset((FailureClass.CALLERS_FAULT, FailureClass.REFUSED))
+"""What remains where a body names no reason."""
+
+_OF_STATUS: Final = {401: _OUR_CREDENTIAL, 402: _QUOTA, 403: _REFUSED, 429: _BUSY}
+"""What a 4xx means whose body names no reason, but for the caller's fault."""
 
 _IN_THE_CALLERS_NAME: Final = {
     FailureClass.OUR_CREDENTIAL: _CALLERS_CREDENTIAL,
-    FailureClass.CAPACITY: _CALLERS_CREDENTIAL,
+    FailureClass.REFUSED: _CALLERS_CREDENTIAL,
+    FailureClass.BUSY: _CALLERS_CREDENTIAL,
     FailureClass.QUOTA: _CALLERS_CREDENTIAL,
     FailureClass.MODEL_GONE: Failure(FailureClass.MODEL_GONE, True, Penalty.NONE, PinEffect.MOVES),
 }
@@ -98,10 +121,13 @@ def classify_reply(
         compressed or no JSON is judged by its status alone. ``passthrough_auth`` says that the
         credential, and so the account behind it, is the caller's.
     """
-    if status >= 500 or status == 408:
-        failure = _CAPACITY
+    error = read_error_body(body)
+    if error.says(error_body.SIGNED_STATE):
+        failure = _SIGNED_STATE
+    elif status >= 500 or status == 408:
+        failure = _BUSY if status in _BUSY_STATUSES else _FAILING
     else:
-        failure = _of_refusal(status, read_error_body(body))
+        failure = _of_refusal(status, error)
         if passthrough_auth:
             failure = _IN_THE_CALLERS_NAME.get(failure.failure_class, failure)
     wait_s = retry_after_s(headers, now_unix_s)
@@ -114,9 +140,35 @@ def classify_error(error: UpstreamError, *, failover_on_response_timeout: bool =
     After a response timeout another candidate is tried only where the provider's entry allows it:
     the work may have been done, and would be billed twice.
     """
+    if isinstance(error, ConnectFailed):
+        return _BUSY
     if isinstance(error, ResponseTimeout):
-        return _CAPACITY if failover_on_response_timeout else _CAPACITY_TOO_LATE
-    return _CAPACITY if error.retryable else _CAPACITY_TOO_LATE
+        return _FAILING if failover_on_response_timeout else _FAILING_TOO_LATE
+    return _FAILING if error.retryable else _FAILING_TOO_LATE
+
+
+def classify_body_error(body: bytes, *, passthrough_auth: bool) -> Failure:
+    """Return what an error means that came inside a response of status 200: an error object in the
+    place of a response, or the data of a stream's error event.
+
+    Args: ``body`` is known to be an error. What cannot be read, or names no other reason, is a
+        failing candidate. ``passthrough_auth`` says that the account is the caller's.
+    """
+    error = read_error_body(body)
+    if error.says(error_body.SIGNED_STATE):
+        return _SIGNED_STATE
+    failure = _of_refusal(error.status or 403, error)
+    if failure.failure_class in _NO_REASON:
+        is_busy = error.status in _BUSY_STATUSES or error.says(error_body.BUSY)
+        failure = _BUSY if is_busy else _FAILING
+    return _IN_THE_CALLERS_NAME.get(failure.failure_class, failure) if passthrough_auth else failure
+
+
+def for_swapped(failure: Failure) -> Failure:
+    """Return what a reply's failure means where the candidate is not the model that the app asked
+    for: a request that it refuses as wrong may suit the next one.
+    """
+    return _SWAPPED if failure.failure_class is FailureClass.CALLERS_FAULT else failure
 
 
 def is_curable(status: int) -> bool:
@@ -149,20 +201,16 @@ def retry_after_s(headers: RawHeaders, now_unix_s: float) -> float | None:
 def _of_refusal(status: int, error: ErrorBody) -> Failure:
     """Return what a 4xx other than 408 means. A body that names its reason goes before a status."""
     if error.says(error_body.CONTENT_POLICY):
-        failure = _CONTENT_POLICY
-    elif status in _TOO_LONG_STATUSES and error.says(error_body.TOO_LONG):
-        failure = _TOO_LONG
-    elif _names_gone_model(status, error):
-        failure = _MODEL_GONE
-    elif status == 402 or error.says(error_body.QUOTA):
-        failure = _QUOTA
-    elif status in (401, 403):
-        failure = _OUR_CREDENTIAL
-    elif status == 429:
-        failure = _CAPACITY
-    else:
-        failure = _CALLERS_FAULT
-    return failure
+        return _CONTENT_POLICY
+    if error.says(error_body.TOO_LONG) or (status == 413 and error.has_code_of(error_body.BUSY)):
+        return _TOO_LONG
+    if _names_gone_model(status, error):
+        return _MODEL_GONE
+    if error.says(error_body.QUOTA):
+        return _QUOTA
+    if status == 403 and error.says(error_body.CREDENTIAL):
+        return _OUR_CREDENTIAL
+    return _OF_STATUS.get(status, _CALLERS_FAULT)
 
 
 def _names_gone_model(status: int, error: ErrorBody) -> bool:

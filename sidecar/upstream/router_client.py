@@ -10,14 +10,13 @@ from urllib.parse import quote
 
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.domain.call import Call
-from sidecar.domain.errors import UpstreamMalformed
 from sidecar.domain.ids import mint_span_id
 from sidecar.upstream.client import ProviderClient
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 
 _REPLY_BYTES: Final = 256 * 1024
-"""The router model replies with a line."""
+"""The router model replies with a line; what is longer cannot be read."""
 _FIXED: Final = (b"Content-Type: application/json\r\n", b"Accept-Encoding: identity\r\n")
 _CREDENTIAL_REFUSED: Final = (401, 403)
 
@@ -34,7 +33,8 @@ class RouterClient:
     async def ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
         """Send ``body`` with the call's request id and a child span of its trace.
 
-        Returns: status and body of the reply. Raises: UpstreamError subclasses.
+        Returns: status and body of the reply, without any body where that is too long.
+        Raises: UpstreamError subclasses.
         """
         client = self._client
         provider = client.provider
@@ -49,7 +49,8 @@ class RouterClient:
             size += len(piece)
             if size > _REPLY_BYTES:
                 reply.abort()
-                raise UpstreamMalformed("the router model's answer is too long")
+                pieces.clear()
+                break
             pieces.append(piece)
         if reply.status in _CREDENTIAL_REFUSED:
             await client.reload_credential()  # for the next question

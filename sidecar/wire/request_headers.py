@@ -26,8 +26,9 @@ _BLANKS: Final = b" \t"
 _SAFE_IN_VALUES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _VALUE: Final = itemgetter(1)
 _NUMBER: Final = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{0,12})?")
+PLANO_TIMEOUT: Final = "x-plano-timeout-ms"
 _SECONDS_PER_UNIT: Final = {
-    "x-plano-timeout-ms": 0.001,
+    PLANO_TIMEOUT: 0.001,
     "x-stainless-timeout": 1.0,
     "x-stainless-read-timeout": 1.0,
 }
@@ -152,19 +153,24 @@ def tenant_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
     return _single(policy.tenant_name or "", headers.tenants) if headers.tenants else None
 
 
-def client_timeout_s_of(headers: RequestHeaders) -> float | None:
-    """Return how long the app says it will wait, in seconds: the least that its headers say, None
-    where they say nothing. Nonsense and zero are ignored.
+def client_timeouts_of(headers: RequestHeaders) -> tuple[float | None, float | None]:
+    """Return how long the app says it will wait, in seconds: the least that its headers say, and
+    the least that `PLANO_TIMEOUT` says; None where they say nothing. Nonsense and zero are ignored.
     """
     least: float | None = None
+    least_of_plano: float | None = None
     for name, value in headers.client_timeouts:
         text = value.strip(_BLANKS)
         if _NUMBER.fullmatch(text) is None:
             continue
         seconds = float(text) * _SECONDS_PER_UNIT[name]
-        if seconds > 0 and (least is None or seconds < least):
+        if seconds <= 0:
+            continue
+        if least is None or seconds < least:
             least = seconds
-    return least
+        if name == PLANO_TIMEOUT and (least_of_plano is None or seconds < least_of_plano):
+            least_of_plano = seconds
+    return least, least_of_plano
 
 
 def request_id_of(values: Sequence[bytes]) -> str:

@@ -219,6 +219,22 @@ def test_every_field():
     ) == found  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("top", "entry", "expected"),
+    [
+        ("", "", 120.0),
+        ("", ", base_url: 'http://vllm:8000'", 300.0),
+        ("timeouts: {first_byte_s: 20}", "", 20.0),
+        ("timeouts: {first_byte_s: 20}", ", base_url: 'http://vllm:8000'", 20.0),
+        ("timeouts: {first_byte_s: 20}", ", timeouts: {first_byte_s: 7}", 7.0),
+    ],
+)
+def test_a_server_of_ones_own_may_take_longer_for_its_first_byte(top, entry, expected):
+    """A long prompt on a small machine is no failure; what the config says holds for all."""
+    text = f"{top}\nmodel_providers: [{{model: openai/m, access_key: k{entry}}}]"
+    assert expected == load(text).providers[0].timeouts.first_byte_s
+
+
 def test_timeouts_default_to_the_top_level():
     """An entry's own timeouts win one by one."""
     text = "timeouts: {connect_s: 9, response_s: 8}\nmodel_providers: [{model: openai/m, access_key: k, timeouts: {connect_s: 1}}]"

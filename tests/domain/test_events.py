@@ -40,7 +40,7 @@ DECISION = Decision(Source.REQUESTED, (CANDIDATE,))
 ONE_OF_EACH: list[Event] = [
     CallDecided(CALL, DECISION, 0.1),
     AttemptEnded(CALL, Attempt(CANDIDATE, AttemptOutcome.OK, 200, 0.1, 0.2)),
-    FailedOver(CALL, CANDIDATE, CANDIDATE, FailureClass.CAPACITY),
+    FailedOver(CALL, CANDIDATE, CANDIDATE, FailureClass.BUSY),
     CallEnded(CALL, DECISION, Outcome(CallOutcome.OK, 200, Timing(total_s=1.0))),
     RouterAsked(RouterOutcome.MATCHED, 0.1),
     AffinityOperation(PinOperation.GET, PinOutcome.HIT, 0.1),

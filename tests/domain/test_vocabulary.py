@@ -23,8 +23,8 @@ VALUES: dict[type[enum.StrEnum], str] = {
     CallOutcome: "ok client_error upstream_error sidecar_error cancelled incomplete",
     AttemptOutcome: "ok rate_limited server_error client_error connect_failed timeout malformed cut"
     " cancelled",
-    FailureClass: "callers_fault too_long our_credential callers_credential quota model_gone"
-    " capacity content_policy",
+    FailureClass: "callers_fault swapped callers_patience signed_state refused too_long"
+    " our_credential callers_credential quota model_gone busy failing content_policy",
     RouterOutcome: "matched other unknown_route unreadable http_error timeout breaker_open busy",
     PinOperation: "get claim replace release refresh write_back bypass",
     PinOutcome: "near_hit hit miss claimed adopted replaced released lost stale_value error timeout"

@@ -113,7 +113,7 @@ async def _beside(url: str, **more: Any) -> tuple[Any, dict[tuple[str, ...], flo
         return reply, await sidecar.metrics("failovers_total")
 
 
-SERVED: Any = ({(GPT, "capacity", MINI): 1.0}, 200, MINI, "2")
+SERVED: Any = ({(GPT, "busy", MINI): 1.0}, 200, MINI, "2")
 
 
 async def test_a_provider_that_refuses_connections():

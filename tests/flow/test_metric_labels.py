@@ -25,8 +25,8 @@ ATTEMPTS = {
     "ok", "rate_limited", "server_error", "client_error", "connect_failed", "timeout", "malformed", "cut", "cancelled",
 }  # fmt: skip
 REASONS = {
-    "callers_fault", "too_long", "our_credential", "callers_credential", "quota", "model_gone", "capacity",
-    "content_policy",
+    "callers_fault", "swapped", "callers_patience", "signed_state", "refused", "too_long", "our_credential",
+    "callers_credential", "quota", "model_gone", "busy", "failing", "content_policy",
 }  # fmt: skip
 OPERATIONS = {"get", "claim", "replace", "release", "refresh", "write_back", "bypass"}
 OPERATION_OUTCOMES = {

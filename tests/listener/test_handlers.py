@@ -144,15 +144,17 @@ async def test_what_the_headers_say_stands_in_the_call():
         "x_model_affinity": " s1 ",
         "x_org_id": "acme",
         "x_plano_timeout_ms": "1500",
+        "x_stainless_timeout": "1",
         "x_request_id": "r1",
     }
     await house.ask("POST", "/v1/chat/completions", BODY, **headers)
     (call,) = house.calls
 
-    assert ("s1", "acme", 1.5, "r1") == (
+    assert ("s1", "acme", 1.0, 1.5, "r1") == (
         call.session_id,
         call.tenant,
         call.client_timeout_s,
+        call.plano_timeout_s,
         call.request_id,
     )
 

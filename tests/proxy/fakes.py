@@ -8,7 +8,7 @@ from typing import Any
 
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import Call, RawHeaders
-from sidecar.domain.decision import Candidate, Decision
+from sidecar.domain.decision import Candidate, Decision, Plan
 from sidecar.domain.events import CallDecided, CallEnded, Listeners
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
@@ -100,7 +100,7 @@ class FakeRooms:
         self.clock = FakeClock(1000.0)
         self.steps: list[str] = []
         self.pins: list[tuple[str, tuple[Any, ...]]] = []
-        self.plans: list[tuple[tuple[str, ...], int]] = []
+        self.plans: list[Plan] = []
         self.observed: list[CallOutcome] = []
         self.decided: list[tuple[Decision, float]] = []
         self.ended: list[tuple[Decision | None, Outcome]] = []
@@ -135,9 +135,9 @@ class FakeRooms:
         self.pins.append(("unreached", ()))
 
     # upstream.dispatch
-    async def dispatch(self, call: Call, plan: Any) -> Dispatched:
+    async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
         self._step("dispatch")
-        self.plans.append((tuple(each.model_name for each in plan.candidates), plan.max_attempts))
+        self.plans.append(plan)
         if isinstance(self._dispatched, BaseException):
             raise self._dispatched
         assert self._dispatched is not None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
-from sidecar.domain.decision import Decision, Source
+from sidecar.domain.decision import Decision, Plan, Source
 from sidecar.domain.errors import ConnectFailed, ModelNotFound, Overloaded, UpstreamCut
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.vocabulary import CallOutcome
@@ -20,7 +20,13 @@ from tests.support.values import a_call
 
 FIRST, SECOND = a_candidate("openai/gpt-4o"), a_candidate("anthropic/claude")
 DECISION = Decision(
-    Source.ROUTED, (FIRST, SECOND), "code", router_s=0.03, affinity_s=0.02, metric_route="code"
+    Source.ROUTED,
+    (FIRST, SECOND),
+    "code",
+    router_s=0.03,
+    affinity_s=0.02,
+    metric_route="code",
+    requested=(SECOND,),
 )
 USAGE = b'{"model":"gpt-4o-2024","usage":{"prompt_tokens":3,"completion_tokens":5}}'
 FAILED: tuple[Any, ...] = ("a failed attempt",)
@@ -150,10 +156,13 @@ async def test_the_pin_updater_hears_what_another_model_than_the_first_did(
 
 @pytest.mark.parametrize(
     ("holds_state", "expected"),
-    [(False, (("openai/gpt-4o", "anthropic/claude"), 3)), (True, (("openai/gpt-4o",), 1))],
+    [
+        (False, Plan((FIRST, SECOND), 3, (SECOND,))),
+        (True, Plan((FIRST,), 1, (FIRST,))),
+    ],
 )
 async def test_a_call_that_refers_to_state_of_a_provider_goes_nowhere_else(holds_state, expected):
-    """Another provider would not know what it refers to."""
+    """Another provider would not know what it refers to. What it is refused there is its own fault."""
     rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=b"{}")))
 
     await handle(rooms, facts=BodyFacts(holds_provider_state=holds_state))

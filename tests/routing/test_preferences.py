@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config.schema_routing import RoutingPreference, SelectionPolicy
-from sidecar.domain.call import CHAT, MESSAGES, RESPONSES, DialectName
+from sidecar.domain.call import CHAT, MESSAGES, RESPONSES, BodyFacts, DialectName
 from sidecar.domain.decision import Candidate, Route
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
 from sidecar.routing.preferences import (
@@ -240,6 +240,33 @@ def test_a_call_without_a_list_of_its_own_has_the_configured_routes(is_routed):
     routes = Routes(configured, find, sources, is_routed=is_routed)
 
     assert (configured if is_routed else ()) == routes.of_call(a_call())
+
+
+@pytest.mark.parametrize("is_routed", [True, False])
+def test_a_list_that_the_router_model_cannot_be_shown_is_refused(is_routed):
+    """The app is told; without a router model nobody has to be shown anything."""
+    sources = RankSources(SimpleNamespace(prices={}, latencies_s={}), lambda *_: (0.0, 0))
+    routes = Routes(
+        (), find, sources, is_routed=is_routed, fits=lambda routes: len(routes[0].description) < 9
+    )
+
+    def of(description: str) -> tuple[Route, ...]:
+        raw = json.dumps([preference(description=description)]).encode()
+        return routes.of_call(a_call(facts=BodyFacts(routing_preferences=raw)))
+
+    assert is_routed == bool(of("short"))
+    if not is_routed:
+        assert () == of("too long a text")
+        return
+    with pytest.raises(InvalidRoutingPreferences) as raised:
+        of("too long a text")
+    assert (
+        "routing_preferences",
+        "'routing_preferences' does not fit into the router model's prompt",
+    ) == (
+        raised.value.param,
+        raised.value.message,
+    )
 
 
 def test_the_fastest_goes_first_by_this_sidecars_own_averages():

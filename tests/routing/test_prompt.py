@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sidecar.dialects.base import Turn
 from sidecar.domain.decision import Route
-from sidecar.routing.prompt import build_prompt, prompt_form, router_request_body
+from sidecar.routing.prompt import build_prompt, fits_budget, prompt_form, router_request_body
 
 ROUTES = (Route("code", "writing code", ()), Route("chat", "small talk", ()))
 BARE = "{conversation}"
@@ -48,6 +48,15 @@ def test_routes_are_json_lines_in_the_order_of_the_config():
     assert lines == prompt.partition("<routes>\n")[2].partition("\n</routes>")[0]
     assert [("user", "hi")] == conversation_of(prompt)
     assert ('{"route": "name"}' in prompt, '{"route": "other"}' in prompt) == (True, True)
+
+
+def test_routes_fit_a_budget_that_leaves_something_of_the_conversation():
+    """256 bytes of the newest user message, and the brackets around it."""
+    routes = (Route("r", "d" * 971, ()),)
+    template = "{routes}{conversation}"
+
+    assert 1000 == len(prompt_form(routes, 0, template).pieces[0])
+    assert [False, True] == [fits_budget(routes, tokens, template) for tokens in (314, 315)]
 
 
 def test_a_template_is_filled_in_one_pass():

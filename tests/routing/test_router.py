@@ -109,10 +109,19 @@ async def test_a_question_is_one_short_user_message():
 FAILURES: dict[str, tuple[tuple[int, bytes] | Exception, str]] = {
     "refused": (ConnectFailed("x"), "http_error"),
     "late": (FirstByteTimeout("x"), "timeout"),
-    "too long": (UpstreamMalformed("x"), "http_error"),
+    "no HTTP": (UpstreamMalformed("x"), "http_error"),
     "our own bug": (RuntimeError("x"), "http_error"),
+    "408": ((408, MATCHED), "http_error"),
+    "429": ((429, MATCHED), "http_error"),
+    "500": ((500, MATCHED), "http_error"),
     "503": ((503, MATCHED), "http_error"),
+}
+OF_PROMPTS: dict[str, tuple[tuple[int, bytes], str]] = {
+    "400": ((400, MATCHED), "http_error"),
+    "413": ((413, b""), "http_error"),
+    "422": ((422, b""), "http_error"),
     "a redirect": ((302, MATCHED), "http_error"),
+    "no such route": ((200, completion('{"route": "poetry"}')), "unknown_route"),
     "a web page": ((200, b"<html>"), "unreadable"),
     "nothing": ((200, b""), "unreadable"),
     "no choices": ((200, b'{"choices":[]}'), "unreadable"),
@@ -123,7 +132,7 @@ FAILURES: dict[str, tuple[tuple[int, bytes] | Exception, str]] = {
 
 @pytest.mark.parametrize("case", FAILURES)
 async def test_after_five_failures_in_a_row_nobody_asks(case):
-    """An answer that cannot be read is a failure too: who babbles forever is not asked forever."""
+    """A server that is down, late or overloaded is left alone."""
     answer, outcome = FAILURES[case]
     model = ready(answer)
     classifier = router(model)
@@ -135,8 +144,24 @@ async def test_after_five_failures_in_a_row_nobody_asks(case):
     assert 5 == len(model.asked)
 
 
-@pytest.mark.parametrize("text", ['{"route": "code"}', '{"route": "other"}', '{"route": "poetry"}'])
-async def test_any_answer_that_can_be_read_ends_a_row(text):
+@pytest.mark.parametrize("case", OF_PROMPTS)
+async def test_what_a_prompt_can_cause_takes_the_router_model_from_nobody(case):
+    """A hundred such replies, and the next call is routed."""
+    answer, outcome = OF_PROMPTS[case]
+    model = ready(answer)
+    classifier = router(model)
+    outcomes = {
+        (await classifier.classify(a_question(str(number)), ROUTES)).outcome
+        for number in range(100)
+    }
+    model.answer = (200, MATCHED)
+
+    assert {outcome} == outcomes
+    assert "matched" == (await classifier.classify(a_question("next"), ROUTES)).outcome
+
+
+@pytest.mark.parametrize("text", ['{"route": "code"}', '{"route": "other"}', "chatter", None])
+async def test_any_answer_ends_a_row(text):
     """Four failures, an answer, four failures: the router model is still asked."""
     model = ready((500, b""))
     classifier = router(model)

@@ -176,6 +176,7 @@ def test_a_passthrough_goes_to_its_provider(room):
         decision.source,
         [each.provider for each in decision.candidates],
     )
+    assert decision.candidates == decision.requested
 
 
 def test_a_pinned_decision_says_whose_pin_it_is(room):
@@ -307,6 +308,24 @@ def test_a_named_route_decides(room):
     expected = Decision(Source.ROUTED, CODE.candidates, "code", 0.25, "code", requested=requested)
 
     assert expected == decide(room, verdict)
+
+
+def test_every_decision_names_the_candidates_of_the_model_that_the_app_asked_for(room):
+    """Whoever serves; none where the model does not speak the dialect. Fallbacks are not among
+    them.
+    """
+    situation = room.decisions.situation_of(asked(model="smart"))
+    decisions = [
+        room.decisions.requested(situation),
+        room.decisions.pinned(a_pin(MINI), situation),
+        decide(room, RouterVerdict(RouterOutcome.MATCHED, "code"), model="smart"),
+        decide(room, RouterVerdict(RouterOutcome.OTHER), model="smart"),
+        decide(room, RouterVerdict(RouterOutcome.TIMEOUT), model="smart"),
+    ]
+    elsewhere = decide(room, RouterVerdict(RouterOutcome.TIMEOUT), model=GPT, path=MESSAGES_PATH)
+
+    assert [TABLE.entries_of(GPT)] * 5 == [each.requested for each in decisions]
+    assert () == elsewhere.requested
 
 
 def test_a_bodys_own_route_is_no_label(room):

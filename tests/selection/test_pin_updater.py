@@ -29,7 +29,7 @@ def candidate(model: str) -> Candidate:
 
 
 def failed(model: str, effect: PinEffect) -> FailedAttempt:
-    failure = Failure(FailureClass.CAPACITY, True, Penalty.NONE, effect)
+    failure = Failure(FailureClass.BUSY, True, Penalty.NONE, effect)
     return FailedAttempt(candidate(model), failure)
 
 
@@ -44,20 +44,32 @@ def pinned(pin: Binding, **more: Any) -> Decision:
     [
         (pinned(PIN), PIN, MINI, [failed(GPT, PinEffect.AWAY)], (MINI, GPT)),
         (pinned(PIN), PIN, MINI, [failed(GPT, PinEffect.MOVES)], (MINI, None)),
+        (pinned(PIN), PIN, MINI, [failed(GPT, PinEffect.FOLLOWS)], (MINI, None)),
+        (pinned(PIN), PIN, MINI, [failed(GPT, PinEffect.UNTOUCHED)], None),
         (pinned(PIN), PIN, GPT, [failed(GPT, PinEffect.AWAY)], None),
         (pinned(PIN), AWAY, MINI, [failed(GPT, PinEffect.AWAY)], None),
         (pinned(AWAY, returns_home=True), AWAY, GPT, [], (GPT, None)),
         (pinned(AWAY, returns_home=True), AWAY, MINI, [failed(GPT, PinEffect.AWAY)], (MINI, GPT)),
+        (
+            pinned(AWAY, returns_home=True),
+            AWAY,
+            MINI,
+            [failed(GPT, PinEffect.FOLLOWS)],
+            (MINI, GPT),
+        ),
         (pinned(AWAY, returns_home=True), AWAY, MINI, [failed(GPT, PinEffect.MOVES)], (MINI, None)),
         (Decision(Source.ROUTED, ()), PIN, MINI, [], None),
     ],
     ids=[
         "served elsewhere: away",
         "its model is gone: moved for good",
+        "it cannot read the conversation: moved for good",
+        "a firewall refused the call: stays",
         "another entry of its model: stays",
         "another call was quicker: stays",
         "home again",
         "a return that failed",
+        "a return whose history home refused: failed",
         "home is gone: settled",
         "no pin",
     ],

@@ -13,7 +13,7 @@ from sidecar.upstream.attempts import Dispatched, FailedAttempt, FailureRecord
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
 
 A, B, C = (Candidate(name, "openai/m", "m", "openai/m", frozenset()) for name in "abc")
-FAILURE = Failure(FailureClass.CAPACITY, True, Penalty.COOL, PinEffect.AWAY)
+FAILURE = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
 
 
 class _Reply:

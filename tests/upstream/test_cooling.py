@@ -16,7 +16,7 @@ A_OTHER_MODEL = Candidate("a", "openai/n", "n", "openai/*", frozenset())
 
 
 def failed(penalty: Penalty = Penalty.COOL, retry_after_s: float | None = None) -> Failure:
-    return Failure(FailureClass.CAPACITY, True, penalty, PinEffect.AWAY, retry_after_s)
+    return Failure(FailureClass.BUSY, True, penalty, PinEffect.AWAY, retry_after_s)
 
 
 def a_cooling(jitter: float = 0.0) -> Cooling:

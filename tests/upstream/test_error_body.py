@@ -8,19 +8,24 @@ from sidecar.upstream.error_body import MODEL_GONE, QUOTA, ErrorBody, read_error
 
 
 @pytest.mark.parametrize(
-    ("body", "codes", "message"),
+    ("body", "codes", "message", "status"),
     [
-        (b'{"error":{"message":"No Way","type":"T","code":"C"}}', {"t", "c"}, "no way"),  # OpenAI
-        (b'{"error":"Flat","code":"C"}', {"c"}, "flat"),  # xAI
-        (b'{"object":"error","message":"Bare","type":"T"}', {"t"}, "bare"),  # vLLM
-        (b'[{"error":{"message":"Listed","code":404}}]', set(), "listed"),  # Gemini
-        (b'{"error":{"innererror":{"code":"I"}}}', {"i"}, ""),  # Azure
-        (b'{"error":{"metadata":{"flagged_input":"x"}}}', {"refusal"}, ""),  # OpenRouter
+        (
+            b'{"error":{"message":"No Way","type":"T","code":"C"}}',
+            {"t", "c"},
+            "no way",
+            None,
+        ),  # OpenAI
+        (b'{"error":"Flat","code":"C"}', {"c"}, "flat", None),  # xAI
+        (b'{"object":"error","message":"Bare","type":"T"}', {"t"}, "bare", None),  # vLLM
+        (b'[{"error":{"message":"Listed","code":404}}]', set(), "listed", 404),  # Gemini
+        (b'{"error":{"innererror":{"code":"I"}}}', {"i"}, "", None),  # Azure
+        (b'{"error":{"metadata":{"flagged_input":"x"}}}', {"refusal"}, "", None),  # OpenRouter
     ],
 )
-def test_every_shape_is_read(body, codes, message):
+def test_every_shape_is_read(body, codes, message, status):
     """In lower case, as the tables have them."""
-    assert ErrorBody(frozenset(codes), message) == read_error_body(body)
+    assert ErrorBody(frozenset(codes), message, status) == read_error_body(body)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"[1]", b"3", b"null", b'{"a":' * 9999])

@@ -23,8 +23,10 @@ from sidecar.upstream.failure import (
     Failure,
     Penalty,
     PinEffect,
+    classify_body_error,
     classify_error,
     classify_reply,
+    for_swapped,
     is_curable,
     retry_after_s,
 )
@@ -46,8 +48,14 @@ ROWS = {
         FailureClass.MODEL_GONE, True, Penalty.EJECT, PinEffect.MOVES, needs_alert=True
     ),
     "gone for the caller": Failure(FailureClass.MODEL_GONE, True, Penalty.NONE, PinEffect.MOVES),
-    "capacity": Failure(FailureClass.CAPACITY, True, Penalty.COOL, PinEffect.AWAY),
-    "capacity, too late": Failure(FailureClass.CAPACITY, False, Penalty.COOL, PinEffect.AWAY),
+    "busy": Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY),
+    "failing": Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY),
+    "failing, too late": Failure(
+        FailureClass.FAILING, False, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY
+    ),
+    "refused": Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.UNTOUCHED),
+    "signed": Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, PinEffect.FOLLOWS),
+    "swapped": Failure(FailureClass.SWAPPED, True, Penalty.NONE, PinEffect.MOVES),
     "policy": Failure(FailureClass.CONTENT_POLICY, False, Penalty.NONE, PinEffect.UNTOUCHED),
 }
 
@@ -154,17 +162,22 @@ ANTHROPIC_CREDIT = anthropic(
         ("gone", 404, b'{"error":{"message":"No endpoints found for x/y.","code":404}}'),
         ("gone", 404, b'[{"error":{"code":404,"message":"models/gemini-x is not found for API version v1main","status":"NOT_FOUND"}}]'),
         ("gone", 400, b'{"object":"error","message":"Invalid model: x","type":"invalid_model","param":null,"code":"1500"}'),
-        # Capacity.
-        ("capacity", 408, b""),
-        ("capacity", 429, OPENAI_RATE),
-        ("capacity", 429, anthropic("rate_limit_error", "This request would exceed your organization's rate limit.")),
-        ("capacity", 500, openai("The server had an error while processing your request.", "server_error")),
-        ("capacity", 502, b"<html>Bad Gateway</html>"),
-        ("capacity", 503, openai("The engine is currently overloaded, please try again later", "service_unavailable")),
-        ("capacity", 504, b""),
-        ("capacity", 520, b"error code: 520"),
-        ("capacity", 529, anthropic("overloaded_error", "Overloaded")),
-        ("capacity", 500, OPENAI_LENGTH),
+        # Refused, by whom the provider does not say.
+        ("refused", 403, b""),
+        ("refused", 403, b"<html><title>403 Forbidden</title>Blocked by policy</html>"),
+        # Signed state.
+        ("signed", 400, openai("The encrypted content could not be verified.", code="invalid_encrypted_content")),
+        # Busy, failing.
+        ("failing", 408, b""),
+        ("busy", 429, OPENAI_RATE),
+        ("busy", 429, anthropic("rate_limit_error", "This request would exceed your organization's rate limit.")),
+        ("failing", 500, openai("The server had an error while processing your request.", "server_error")),
+        ("failing", 502, b"<html>Bad Gateway</html>"),
+        ("busy", 503, openai("The engine is currently overloaded, please try again later", "service_unavailable")),
+        ("failing", 504, b""),
+        ("failing", 520, b"error code: 520"),
+        ("busy", 529, anthropic("overloaded_error", "Overloaded")),
+        ("failing", 500, OPENAI_LENGTH),
         # Content policy.
         ("policy", 400, openai("Your request was rejected as a result of our safety system.", code="content_policy_violation")),
         ("policy", 400, anthropic("invalid_request_error", "Output blocked by content filtering policy")),
@@ -185,6 +198,7 @@ def test_an_answer_means_its_row(row, status, body):
     [
         ("callers key", 401, openai("Incorrect API key provided: sk-x.", code="invalid_api_key")),
         ("callers key", 403, b""),
+        ("callers key", 403, anthropic("permission_error", "not yours")),
         ("callers key", 429, OPENAI_RATE),
         ("callers key", 429, OPENAI_QUOTA),
         ("callers key", 402, b""),
@@ -192,8 +206,8 @@ def test_an_answer_means_its_row(row, status, body):
         ("gone for the caller", 404, OPENAI_MODEL),
         ("callers", 400, openai("Missing required parameter: 'messages'.")),
         ("length", 400, OPENAI_LENGTH),
-        ("capacity", 408, b""),
-        ("capacity", 503, b""),
+        ("failing", 408, b""),
+        ("busy", 503, b""),
     ],
 )
 def test_a_callers_own_account_means_nothing_to_others(row, status, body):
@@ -212,13 +226,13 @@ def test_a_callers_own_account_means_nothing_to_others(row, status, body):
 )  # fmt: skip
 def test_an_unreadable_body_is_judged_by_its_status(body):
     """Compressed, cut short, hostile, or of a shape nobody uses."""
-    rows = [ROWS[row] for row in ("callers", "key", "quota", "capacity")]
+    rows = [ROWS[row] for row in ("callers", "key", "quota", "busy")]
     assert rows == [classify(status, body) for status in (400, 401, 402, 429)]
 
 
 def test_the_wait_that_a_provider_asks_for_is_kept():
     """Whatever the class."""
-    assert (17.0, FailureClass.CAPACITY) == (
+    assert (17.0, FailureClass.BUSY) == (
         (failure := classify(429, b"", (b"Retry-After", b"17"))).retry_after_s,
         failure.failure_class,
     )
@@ -263,26 +277,59 @@ def test_retry_after_is_read(headers, expected):
 @pytest.mark.parametrize(
     ("row", "error"),
     [
-        ("capacity", ConnectFailed("refused")),
-        ("capacity", ConnectTimeout("slow")),
-        ("capacity", UpstreamReset("gone")),
-        ("capacity", FirstByteTimeout("silent")),
-        ("capacity", UpstreamMalformed("nonsense")),
-        ("capacity, too late", ResponseTimeout("slow")),
-        ("capacity, too late", StreamIdleTimeout("silent")),
-        ("capacity, too late", UpstreamCut("cut")),
+        ("busy", ConnectFailed("refused")),
+        ("busy", ConnectTimeout("slow")),
+        ("failing", UpstreamReset("gone")),
+        ("failing", FirstByteTimeout("silent")),
+        ("failing", UpstreamMalformed("nonsense")),
+        ("failing, too late", ResponseTimeout("slow")),
+        ("failing, too late", StreamIdleTimeout("silent")),
+        ("failing, too late", UpstreamCut("cut")),
     ],
 )
-def test_no_answer_is_a_matter_of_capacity(row, error):
+def test_no_response_is_a_matter_of_the_provider(row, error):
     """Another candidate may serve it, unless work may have been done already or bytes were sent."""
     assert ROWS[row] == classify_error(error)
 
 
 def test_a_response_timeout_goes_on_where_the_provider_allows_it():
     """The operator accepts that it may be billed twice."""
-    assert ROWS["capacity"] == classify_error(
+    assert ROWS["failing"] == classify_error(
         ResponseTimeout("slow"), failover_on_response_timeout=True
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "body"),
+    [
+        ("busy", anthropic("overloaded_error", "Overloaded")),
+        ("busy", b'{"error":{"code":429,"message":"Provider returned error"}}'),
+        ("busy", b'{"error":{"code":503,"message":"no instances"}}'),
+        ("failing", anthropic("api_error", "Internal server error")),
+        ("failing", anthropic("invalid_request_error", "odd")),
+        ("failing", b""),
+        ("length", OPENAI_LENGTH),
+        ("signed", openai("", code="invalid_encrypted_content")),
+        ("key", anthropic("authentication_error", "invalid x-api-key")),
+        ("policy", openai("", code="content_filter")),
+    ],
+)
+def test_an_error_in_the_place_of_a_response_means_what_it_says(row, body):
+    """Its status was 200; what it does not name is a failing provider."""
+    assert ROWS[row] == classify_body_error(body, passthrough_auth=False)
+
+
+def test_a_limit_of_the_callers_account_in_the_place_of_a_response_is_the_callers():
+    """With passthrough_auth."""
+    body = anthropic("rate_limit_error", "slow down")
+    assert ROWS["callers key"] == classify_body_error(body, passthrough_auth=True)
+
+
+def test_only_a_request_that_is_wrong_may_suit_another_model():
+    """Where the sidecar chose the model that refused it."""
+    assert [ROWS["swapped"], ROWS["policy"], ROWS["busy"]] == [
+        for_swapped(ROWS[row]) for row in ("callers", "policy", "busy")
+    ]
 
 
 def test_what_a_retry_could_cure():

@@ -15,7 +15,7 @@ from sidecar.wire.request_headers import (
     STANDS_ALONE,
     RequestHeaders,
     agent_of,
-    client_timeout_s_of,
+    client_timeouts_of,
     read_headers,
     request_id_of,
     session_id_of,
@@ -461,7 +461,23 @@ def test_without_a_tenant_header_there_is_no_tenant():
 )
 def test_the_apps_timeout_is_the_least_that_makes_sense(lines, expected):
     """Milliseconds or seconds; nonsense, zero and the infinite are ignored."""
-    assert expected == client_timeout_s_of(read(*lines))
+    assert expected == client_timeouts_of(read(*lines))[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((), None),
+        (("x-stainless-timeout: 600", "x-stainless-read-timeout: 5"), None),
+        (("x-plano-timeout-ms: 9000", "x-stainless-timeout: 3"), 9.0),
+        (("x-plano-timeout-ms: 9000", "x-plano-timeout-ms: 500"), 0.5),
+        (("x-plano-timeout-ms: 500", "x-plano-timeout-ms: 9000"), 0.5),
+        (("x-plano-timeout-ms: 0",), None),
+    ],
+)
+def test_what_planos_own_header_says_is_told_apart(lines, expected):
+    """It is set by an app that means it; SDKs set the others for everybody."""
+    assert expected == client_timeouts_of(read(*lines))[1]
 
 
 @pytest.mark.parametrize("value", ["r", "a" * 128, "Az09._~:/+=@-"])
