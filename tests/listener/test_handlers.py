@@ -22,11 +22,12 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.listener.admission import Admission, ListenerPolicy, Paths
+from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
+from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain
