@@ -72,6 +72,8 @@ class UpstreamResponse(ResponseHead):
     def __init__(self, source: ResponseSource, loop: asyncio.AbstractEventLoop) -> None:
         self.is_complete = False
         self.buffered_bytes = 0
+        self.sends = 1
+        """How often the request was sent until this response came."""
         self.source: ResponseSource | None = source
         self._failure: tuple[type[UpstreamError], str, BaseException | None] | None = None
         self._loop = loop
