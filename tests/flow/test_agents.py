@@ -177,8 +177,8 @@ async def test_apps_that_group_similar_requests_are_not_pinned_together(body):
 async def test_an_app_may_be_told_which_member_names_its_session():
     """And with an empty list no member does."""
     body = {"metadata": {"conversation": "c1"}, "prompt_cache_key": SESSION}
-    async with agents_sidecar(session_body_keys=["metadata.conversation"]) as told:
-        first = [await ask(told, route, CHAT, **body) for route in ("write", "plan")]
+    async with agents_sidecar(session_body_keys=["metadata.conversation"]) as named:
+        first = [await ask(named, route, CHAT, **body) for route in ("write", "plan")]
     async with agents_sidecar(session_body_keys=[]) as deaf:
         alone = [await ask(deaf, route, CHAT, **body) for route in ("write", "plan")]
 
