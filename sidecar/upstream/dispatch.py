@@ -257,20 +257,21 @@ class Dispatcher:
             return
         now_s = self._monotonic_s()
         if failure.needs_alert:
-            # A wildcard's model names are the callers' to invent: the log names the wildcard.
-            name = candidate.provider, candidate.metric_model
-            if name not in self.cooling.ejected(now_s):
-                _log.error(
-                    "provider %s, %s: %s; it goes last for minutes",
-                    *name,
-                    failure.failure_class.value,
-                )
+            self._alert(candidate, failure, now_s)
         failed_call = None
         if failure.penalty is Penalty.COOL_ON_EVIDENCE:
             failed_call = FailedCall(call, self.cooling.activity, sent_s, now_s)
         if self.cooling.observe_failure(candidate, failure, now_s, failed_call):
             # A refusal within a millisecond must not look fast.
             self.averages.observe(candidate, FAILED_S, now_s)
+
+    def _alert(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
+        """Log what a person has to mend, once for as long as the candidate is ejected for it."""
+        # A wildcard's model names are the callers' to invent: the log names the wildcard.
+        name = candidate.provider, candidate.metric_model
+        if name not in self.cooling.ejected(now_s):
+            reason = failure.failure_class.value
+            _log.error("provider %s, %s: %s; it goes last for minutes", *name, reason)
 
 
 def outcome_of_status(status: int) -> AttemptOutcome:
