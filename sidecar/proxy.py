@@ -149,7 +149,7 @@ class Proxy:
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
         """The app gets an error of the sidecar's own."""
         if progress.decision is not None and isinstance(error, UpstreamError):
-            self._pin_updater.unreached(progress.decision)
+            self._pin_updater.unreached(progress.decision, error)
         known = error if isinstance(error, SidecarError) else InternalFault("internal")
         self._end(progress, progress.refused(known, self._monotonic_s()))
 

@@ -131,8 +131,8 @@ class FakeRooms:
     def unserved(self, decision: Decision, *facts: Any) -> None:
         self.pins.append(("unserved", facts))
 
-    def unreached(self, decision: Decision) -> None:
-        self.pins.append(("unreached", ()))
+    def unreached(self, decision: Decision, *facts: Any) -> None:
+        self.pins.append(("unreached", facts))
 
     # upstream.dispatch
     async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
