@@ -79,7 +79,7 @@ class Proxy:
             own_lines = served_lines(
                 call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s
             )
-            if reply.status >= 400 and dispatched.attempts > 1:
+            if reply.status >= 400 and len(dispatched.failed) > 1:
                 own_lines += walked_lines(reply.headers)
             lines = response_lines(reply.headers, (own_lines,))
             dialect = self._dialect_of(call)

@@ -28,6 +28,8 @@ class FakeReply:
     exception in it is raised.
     """
 
+    sends = 1
+
     def __init__(
         self, *script: bytes | BaseException, whole: bytes | None = None, status: int = 200
     ) -> None:
