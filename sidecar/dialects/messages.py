@@ -10,7 +10,18 @@ from typing import Any, Final
 import msgspec
 
 from sidecar.dialects.base import Problem, StreamRules, named_last_event
-from sidecar.dialects.request import REQUEST_BODY, turns_of_messages
+from sidecar.dialects.request import (
+    REQUEST_BODY,
+    decode_leniently,
+    messages_of,
+    turns_of_messages,
+)
+from sidecar.dialects.signed_state import (
+    Said,
+    blocks_of,
+    is_newest_turn_signed,
+    is_signed_block,
+)
 from sidecar.dialects.usage import NOTHING, UsageMembers, merged, text_of
 from sidecar.domain.call import MESSAGES, Endpoint, Operation
 from sidecar.domain.outcome import Served
@@ -33,6 +44,13 @@ _ERROR_TYPES: Final = {
     529: "overloaded_error",
 }
 """By status; the rest are ``api_error`` from 500 on and ``invalid_request_error`` below."""
+
+
+class _Said(msgspec.Struct):
+    """A message of a request."""
+
+    role: Any = None
+    content: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Message(msgspec.Struct):
@@ -62,12 +80,22 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     type: str = "error"
 
 
+_decode_said: Final = msgspec.json.Decoder(_Said).decode
 _decode_message: Final = msgspec.json.Decoder(_Message).decode
 _decode_event: Final = msgspec.json.Decoder(_Event).decode
 
 
 def _served(message: _Message) -> Served:
     return Served(_USAGE.read(message.usage), text_of(message.model), text_of(message.stop_reason))
+
+
+def _read(raw: msgspec.Raw) -> Said:
+    said = decode_leniently(_decode_said, raw)
+    blocks = [] if said is None else blocks_of(said.content)
+    if said is not None and said.role == "assistant":
+        return Said.SIGNED if any(map(is_signed_block, blocks)) else Said.PLAIN
+    is_result = any(block.type == "tool_result" for block in blocks)
+    return Said.RESULT if is_result else Said.ASKED
 
 
 class Messages:
@@ -89,6 +117,11 @@ class Messages:
     patch = staticmethod(patch_body)
     turns = staticmethod(turns_of_messages)
     usage_of = staticmethod(_USAGE.read)
+
+    @staticmethod
+    def is_newest_turn_signed(body: bytes) -> bool:
+        """Return whether it holds a ``thinking`` block with a signature, or a redacted one."""
+        return is_newest_turn_signed(messages_of(body), _read)
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:
