@@ -14,7 +14,7 @@ from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
-from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
+from sidecar.domain.errors import AppTimeout, InternalFault, Side, SidecarError, UpstreamError
 from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
@@ -147,8 +147,11 @@ class Proxy:
         self._end(progress, progress.cancelled(self._monotonic_s()))
 
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
-        """The app gets an error of the sidecar's own."""
-        if progress.decision is not None and isinstance(error, UpstreamError):
+        """The app gets an error of the sidecar's own. Where the app itself would not wait, that says
+        nothing about the pin.
+        """
+        is_upstreams = isinstance(error, UpstreamError) and not isinstance(error, AppTimeout)
+        if progress.decision is not None and is_upstreams:
             self._pin_updater.unreached(progress.decision)
         known = error if isinstance(error, SidecarError) else InternalFault("internal")
         self._end(progress, progress.refused(known, self._monotonic_s()))

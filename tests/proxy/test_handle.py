@@ -11,7 +11,7 @@ import pytest
 
 from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
 from sidecar.domain.decision import Decision, Plan, Source
-from sidecar.domain.errors import ConnectFailed, ModelNotFound, Overloaded, UpstreamCut
+from sidecar.domain.errors import AppTimeout, ConnectFailed, ModelNotFound, Overloaded, UpstreamCut
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.upstream.attempts import Dispatched
@@ -261,6 +261,15 @@ async def test_a_call_that_no_provider_answers_drops_the_pin_that_it_made():
     assert (CallOutcome.UPSTREAM_ERROR, 503) == (outcome.result, outcome.status)
     assert pytest.approx(0.1) == outcome.timing.upstream_s
     assert [("unreached", ())] == rooms.pins
+
+
+async def test_a_call_whose_app_would_not_wait_leaves_the_pin_alone():
+    """Also the one that it made: nothing is known against its model."""
+    rooms = FakeRooms(DECISION, AppTimeout("x"))
+
+    outcome = await handle_failing(rooms, AppTimeout)
+
+    assert (CallOutcome.UPSTREAM_ERROR, 504, []) == (outcome.result, outcome.status, rooms.pins)
 
 
 @pytest.mark.parametrize("error", [KeyError("bug"), Overloaded("x")])
