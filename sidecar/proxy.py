@@ -147,8 +147,8 @@ class Proxy:
         self._end(progress, progress.cancelled(self._monotonic_s()))
 
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
-        """The app gets an error of the sidecar's own. Where the app itself would not wait, that says
-        nothing about the pin.
+        """The app gets an error of the sidecar's own. That says nothing about the pin where the app
+        itself would not wait.
         """
         is_upstreams = isinstance(error, UpstreamError) and not isinstance(error, AppTimeout)
         if progress.decision is not None and is_upstreams:
