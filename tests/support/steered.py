@@ -100,7 +100,8 @@ async def _crashes_the_provider(steered: Steered, number: int) -> RawReply:
 
 async def _does_not_wait(steered: Steered, number: int) -> RawReply:
     steered.provider.script.next("slow delay=0.5", model="gpt-4o")
-    return await steered.ask("hasty", timeout_ms=5, stream=bool(number % 2))
+    stream = bool(number % 2)
+    return await steered.ask("hasty", timeout_ms=5, model="gpt-4o", stream=stream)
 
 
 async def _makes_the_router_chat(steered: Steered, number: int) -> RawReply:
