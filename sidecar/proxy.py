@@ -14,7 +14,7 @@ from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
-from sidecar.domain.errors import AppTimeout, InternalFault, Side, SidecarError, UpstreamError
+from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
 from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
@@ -79,7 +79,7 @@ class Proxy:
             own_lines = served_lines(
                 call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s
             )
-            if reply.status >= 400 and dispatched.attempts > 1:
+            if reply.status >= 400 and len(dispatched.failed) > 1:
                 own_lines += walked_lines(reply.headers)
             lines = response_lines(reply.headers, (own_lines,))
             dialect = self._dialect_of(call)
@@ -147,12 +147,9 @@ class Proxy:
         self._end(progress, progress.cancelled(self._monotonic_s()))
 
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
-        """The app gets an error of the sidecar's own. That says nothing about the pin where the app
-        itself would not wait.
-        """
-        is_upstreams = isinstance(error, UpstreamError) and not isinstance(error, AppTimeout)
-        if progress.decision is not None and is_upstreams:
-            self._pin_updater.unreached(progress.decision)
+        """The app gets an error of the sidecar's own."""
+        if progress.decision is not None and isinstance(error, UpstreamError):
+            self._pin_updater.unreached(progress.decision, error)
         known = error if isinstance(error, SidecarError) else InternalFault("internal")
         self._end(progress, progress.refused(known, self._monotonic_s()))
 
