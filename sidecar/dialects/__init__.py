@@ -16,6 +16,9 @@ Flow, in the order in which a call meets it:
     request     steering members and turns, which all request bodies have in common
     chat, responses, messages, embeddings
                 each implements `base.Dialect`: endpoints, bodies, responses, streams, errors
+    signed_state
+                whether the newest turn holds what only its maker can read
+    signed_cuts cuts that out of a body, before the open tool loop
     usage       reads responses and events leniently, within bounds of size
     openai      the errors of OpenAI's three APIs
 

@@ -125,6 +125,26 @@ class Dialect(Protocol):
         """
         ...
 
+    def is_newest_turn_signed(self, body: bytes) -> bool:
+        """Return whether the newest assistant turn in a request body carries state that only its
+        maker can read: a thinking block's signature, encrypted reasoning.
+
+        Raises: nothing; a body without a readable conversation has no such turn.
+        """
+        ...
+
+    def without_signed_state(self, body: bytes, refusal: bytes) -> bytes | None:
+        """Return a request body without the state that only its maker can read, every other byte as
+        it came; None where none can be left out.
+
+        The open tool loop keeps its state: the turn whose tool results are being sent.
+
+        Args: ``refusal`` is the error body, or its beginning, of the provider that cannot read the
+            state. Where it names the first place that it cannot read, what stands before it stays.
+        Raises: nothing.
+        """
+        ...
+
     def served_of_response(self, body: bytes) -> Served:
         """Read what a whole response says about itself.
 

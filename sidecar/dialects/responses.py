@@ -12,10 +12,13 @@ import msgspec
 from sidecar.dialects.base import Problem, StreamRules, Turn, named_last_event
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
 from sidecar.dialects.request import REQUEST_BODY, decode_leniently, newest_turns
+from sidecar.dialects.signed_cuts import Cut, body_without
+from sidecar.dialects.signed_state import Said, is_newest_turn_signed
 from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
 from sidecar.domain.call import RESPONSES, Endpoint, Operation
 from sidecar.domain.outcome import Served
 from sidecar.wire.body import patch_body
+from sidecar.wire.places import Span, Text
 
 _USAGE: Final = UsageMembers(
     "input_tokens",
@@ -28,6 +31,14 @@ _LAST: Final = (b"response.completed", b"response.failed", b"response.incomplete
 
 class _Request(msgspec.Struct):
     input: str | list[msgspec.Raw] | None = None
+
+
+class _Item(msgspec.Struct):
+    """An item of ``input``: a message, reasoning, a tool's call or its output."""
+
+    role: Any = None
+    type: Any = None
+    encrypted_content: Any = None
 
 
 class _Response(msgspec.Struct):
@@ -55,12 +66,29 @@ class _ErrorEvent(msgspec.Struct, frozen=True):
 
 
 _decode_request: Final = msgspec.json.Decoder(_Request).decode
+_decode_item: Final = msgspec.json.Decoder(_Item).decode
 _decode_response: Final = msgspec.json.Decoder(_Response).decode
 _decode_event: Final = msgspec.json.Decoder(_Event).decode
 
 
 def _served(response: _Response) -> Served:
     return Served(_USAGE.read(response.usage), text_of(response.model), text_of(response.status))
+
+
+def _input_of(body: bytes) -> str | list[msgspec.Raw] | None:
+    request = decode_leniently(_decode_request, body)
+    return None if request is None else request.input
+
+
+def _read(raw: msgspec.Raw) -> Said:
+    item = decode_leniently(_decode_item, raw)
+    if item is None or item.role not in (None, "assistant"):
+        return Said.ASKED
+    is_encrypted = isinstance(item.encrypted_content, str) and bool(item.encrypted_content)
+    if is_encrypted or item.type == "item_reference":
+        return Said.SIGNED
+    is_result = isinstance(item.type, str) and item.type.endswith("_output")
+    return Said.RESULT if is_result else Said.PLAIN
 
 
 class Responses:
@@ -85,11 +113,34 @@ class Responses:
     @staticmethod
     def turns(body: bytes) -> tuple[Turn, ...]:
         """Read ``input``: items, or a text, which is one turn of the user's. Raises: nothing."""
-        request = decode_leniently(_decode_request, body)
-        said = None if request is None else request.input
+        said = _input_of(body)
         if isinstance(said, str):
             return (Turn("user", said),) if said and not said.isspace() else ()
         return newest_turns(said or [])
+
+    @staticmethod
+    def is_newest_turn_signed(body: bytes) -> bool:
+        """Return whether it holds an item with ``encrypted_content``, or a reference to one that
+        its maker has stored.
+        """
+        said = _input_of(body)
+        return isinstance(said, list) and is_newest_turn_signed(said, _read)
+
+    @staticmethod
+    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:  # noqa: ARG004
+        """Cut out reasoning with ``encrypted_content``, each item as a whole: without it an item is
+        looked up among those that the provider has stored.
+        """
+        text = Text(body)
+        place = text.value_of(b"input")
+        items = [] if place is None else text.elements(place)
+
+        def find(_: int, place: Span) -> Cut:
+            item = decode_leniently(_decode_item, text.raw(place))
+            is_hidden = item is not None and isinstance(item.encrypted_content, str)
+            return Cut(is_whole=is_hidden and item is not None and item.type == "reasoning")
+
+        return body_without(text, items, _read, find)
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:

@@ -50,6 +50,11 @@ def served_lines(
     )
 
 
+def lost_line(lost: str) -> bytes:
+    """Line of a response that a provider gave to a request of which something was left out."""
+    return b"x-plano-lost: %b\r\n" % lost.encode()
+
+
 def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
     """Lines of an error that the sidecar itself replies with."""
     lines = [
