@@ -27,11 +27,12 @@ from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.admin import Admin, PinPages
-from sidecar.listener.admission import Admission, ListenerPolicy, Paths
+from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
+from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.server import DataServer, is_loopback, listener_path, make_admin_server
 from sidecar.proxy import Proxy
@@ -52,6 +53,7 @@ from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
+from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 
 SourceAges = Callable[[float], Sequence[tuple[str, float]]]
@@ -201,36 +203,26 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
 
     Raises: ConfigError where the Redis client is not installed.
     """
-    routing = config.routing
-    cache, is_sliding = routing.session_cache, routing.session_ttl_mode == "sliding"
+    routing, cache = config.routing, config.routing.session_cache
     if cache.type == "memory" or cache.url is None or names_several_servers(cache.url.reveal()):
         return MemoryStore(
             clock,
             ttl_s=routing.session_ttl_s,
             max_entries=routing.session_max_entries,
-            is_sliding=is_sliding,
+            is_sliding=routing.session_ttl_mode == "sliding",
             observers=observers,
         )
     try:
         # Costs 20 MiB and a third of a second: only where it is used.
         from sidecar.affinity.redis.connect import connection_maker
         from sidecar.affinity.redis.link import RedisLink
-        from sidecar.affinity.redis.queries import StorePolicy
-        from sidecar.affinity.redis.store import RedisStore
+        from sidecar.affinity.redis.store import RedisStore, store_policy
     except ImportError as error:
         raise ConfigError(
             ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
         ) from error
-    policy = StorePolicy(
-        ttl_s=routing.session_ttl_s,
-        budget_s=cache.call_budget_ms / 1e3,
-        max_entries=routing.session_max_entries,
-        is_sliding=is_sliding,
-        has_near_cache=cache.near_cache,
-    )
-    return RedisStore(
-        functools.partial(RedisLink, connection_maker(cache)), policy, clock, observers
-    )
+    link = functools.partial(RedisLink, connection_maker(cache))
+    return RedisStore(link, store_policy(routing), clock, observers)
 
 
 def build_routes(
@@ -276,18 +268,18 @@ def build_classifier(
 
 def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
     """Return what the data port lets in."""
-    cache = config.routing.session_cache
+    routing, cache = config.routing, config.routing.session_cache
+    propagate = frozenset(config.propagate)
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
     return ListenerPolicy(
-        headers=HeaderPolicy(
-            tuple(config.routing.session_headers), cache.tenant_header, frozenset(config.propagate)
+        HeaderPolicy(
+            routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
         ),
-        body_reader=BodyReader(
-            body_memory, config.limits.body_bytes, config.timeouts.request_body_s
-        ),
+        BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
+        body_sessions=BodySessions(routing.session_body_keys),
     )
 
 

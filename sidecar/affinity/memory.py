@@ -44,6 +44,7 @@ class MemoryStore:
         self._is_sliding = is_sliding
         self._observers = observers or Observers()
         self._near = NearCache(max_entries, clock.monotonic_s)
+        self.key_prefix = KEY_PREFIX
         self.is_shared = False
         self.pins: PinBrowser = MemoryPins(self._near)
 

@@ -61,6 +61,8 @@ class AffinityStore(Protocol):
     operations together; without one an operation has the store's own budget.
     """
 
+    key_prefix: str
+    """What the keys of its sessions begin with."""
     is_shared: bool
     """Whether other processes see the same pins."""
     pins: PinBrowser

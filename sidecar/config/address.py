@@ -33,6 +33,12 @@ MANAGED_HEADERS: Final = frozenset(
      "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )  # fmt: skip
 """Headers that the HTTP client writes, or that belong to one connection (RFC 9110, 7.6.1)."""
+HOSTED_IDLE_S: Final = 20.0
+"""Hosted providers keep idle connections for a minute and more."""
+OWN_IDLE_S: Final = 4.0
+"""uvicorn, and so vLLM and most servers that people run themselves, close after 5 s: this side
+closes first, such that no request is sent into the closing.
+"""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -117,6 +123,22 @@ class TlsFiles(msgspec.Struct, frozen=True):
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+
+
+class Server(msgspec.Struct, frozen=True):
+    """Where a provider is, and how it is reached."""
+
+    scheme: str
+    host: str
+    """Without brackets."""
+    port: int
+    http_host: str
+    """The Host header's value."""
+    tls_files: TlsFiles = TlsFiles()
+    server_name: str | None = None
+    """For SNI and verification, where it is not ``host``."""
+    keep_idle_s: float = HOSTED_IDLE_S
+    """How long an idle connection to it is kept."""
 
 
 def tls_files_of(tls: ProviderTls, at: Path, report: Report) -> TlsFiles:

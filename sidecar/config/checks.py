@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
-from sidecar.config.checks_routing import check_routing
+from sidecar.config.checks_routing import check_routing, check_session_headers
 from sidecar.config.conventions import FAMILIES, family_of
 from sidecar.config.providers import names_of
 from sidecar.config.report import Path, Report, did_you_mean, spell
@@ -158,14 +158,9 @@ def _overlap(ours: set[str], theirs: set[str]) -> bool:
 
 
 def _check_headers(config: Config, report: Report) -> None:
-    names: list[tuple[Path, str]] = [
-        *report.entries(("routing", "session_headers"), config.routing.session_headers)
-    ]
     propagated = [*report.entries(("propagate",), config.propagate)]
     tenant_header = config.routing.session_cache.tenant_header
-    if tenant_header is not None:
-        names.append((("routing", "session_cache", "tenant_header"), tenant_header))
-    for path, name in (*names, *propagated):
+    for path, name in (*check_session_headers(config.routing, report), *propagated):
         if not is_header_name(name):
             report.problem(path, f"{report.quoted(path)} is not a header name")
     for path, name in propagated:

@@ -12,17 +12,22 @@ from sidecar.config.address import (
     unreadable,
 )
 from sidecar.config.providers import names_of
-from sidecar.config.report import Path, Report
+from sidecar.config.report import Path, Report, spell
 from sidecar.config.schema import Config
 from sidecar.config.schema_routing import (
     MetricsSource,
     RedisTls,
+    Routing,
     RoutingPreference,
     SessionCache,
 )
 
 _NO_ROUTE: Final = "other"
 """What the router model says where nothing fits."""
+_CREDENTIALS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"}
+)
+"""Headers that carry a secret: as a name it would stand in keys and on pages."""
 _PLACEHOLDERS: Final = ("{routes}", "{conversation}")
 
 
@@ -138,3 +143,29 @@ def _check_redis(
         report.problem(
             (*here, "tls"), "is for rediss://; with redis:// the password would go in the clear"
         )
+
+
+def check_session_headers(routing: Routing, report: Report) -> list[tuple[Path, str]]:
+    """Report headers that cannot name a tenant, a session or an agent, and those that would name
+    two of them. Return all of them.
+    """
+    named: list[tuple[Path, str]] = []
+    if routing.session_cache.tenant_header is not None:
+        named.append(
+            (("routing", "session_cache", "tenant_header"), routing.session_cache.tenant_header)
+        )
+    for key, headers in (
+        ("session_headers", routing.session_headers),
+        ("agent_headers", routing.agent_headers),
+    ):
+        named += report.entries(("routing", key), headers)
+    first: dict[str, Path] = {}
+    for path, header in named:
+        name = header.lower()
+        if name in _CREDENTIALS:
+            report.problem(path, f"{report.quoted(path)} carries a credential and cannot be a name")
+        elif path[1] != first.setdefault(name, path)[1]:
+            report.problem(
+                path, f"{report.quoted(path)} has a meaning already: {spell(first[name])}"
+            )
+    return named

@@ -13,6 +13,7 @@ from sidecar.config.expand import Expanded, Expander
 from sidecar.config.migrate import why_refused
 from sidecar.config.report import Path, Place, Report, did_you_mean, quote
 from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
+from sidecar.config.schema_routing import BODY_KEY_PATTERN, KEY_PREFIX_PATTERN
 from sidecar.config.secret import FileText, Secret
 from sidecar.config.yaml_nodes import (
     Mapping,
@@ -32,6 +33,9 @@ BAD: Final = object()
 _PATTERN_SAYS: Final = {
     MODEL_PATTERN: "must be provider/model, or provider/* for all of a provider's models",
     PATH_PATTERN: "must be a path that begins with a slash, without blanks",
+    BODY_KEY_PATTERN: "must be known_clients, or the name of a member of the body, or of a member "
+    "of that: prompt_cache_key, metadata.conversation",
+    KEY_PREFIX_PATTERN: "must be 1 to 128 characters of printable ASCII but blanks, braces and ~",
 }
 _CONTAINERS: Final = (inspect.StructType, inspect.DictType, inspect.VarTupleType)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from sidecar.config.address import (
+    HOSTED_IDLE_S,
     MANAGED_HEADERS,
+    OWN_IDLE_S,
     Address,
-    TlsFiles,
+    Server,
     is_header_name,
     is_header_value,
     is_host_header,
@@ -21,20 +23,6 @@ from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Price
-
-
-class Server(msgspec.Struct, frozen=True):
-    """Where a provider is, and how it is reached."""
-
-    scheme: str
-    host: str
-    """Without brackets."""
-    port: int
-    http_host: str
-    """The Host header's value."""
-    tls_files: TlsFiles = TlsFiles()
-    server_name: str | None = None
-    """For SNI and verification, where it is not ``host``."""
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -183,6 +171,7 @@ def _resolve(
             http_host=entry.http_host or address.host_header,
             tls_files=tls_files_of(entry.tls, (*at, "tls"), report),
             server_name=entry.tls.server_name,
+            keep_idle_s=HOSTED_IDLE_S if entry.base_url is None else OWN_IDLE_S,
         ),
         paths=_paths(entry, conventions, address),
         conventions=conventions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,10 @@ from sidecar.config.schema_providers import Section, Text
 from sidecar.config.secret import Secret
 
 Count = Annotated[int, Meta(ge=1)]
+
+BODY_KEY_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)?$"
+KEY_PREFIX_PATTERN: Final = r"^[!-z|]{1,128}$"
+"""Printable ASCII without blank, braces (which aim keys at a slot of a Cluster) and ``~``."""
 
 
 class ModelAlias(Section, frozen=True):
@@ -95,6 +99,14 @@ class SessionCache(Section, frozen=True):
     username: Annotated[Text | None, Meta(description="ACL user")] = None
     password: Annotated[Secret | None, Meta(description="its password, kept out of the URL")] = None
     tls: Annotated[RedisTls, Meta(description="files for TLS to Redis")] = RedisTls()
+    key_prefix: Annotated[
+        str,
+        Meta(
+            pattern=KEY_PREFIX_PATTERN,
+            description="what every key begins with; keeps two installations apart on one server, "
+            "where neither prefix begins with the other",
+        ),
+    ] = "plano:affinity:"
     near_cache: Annotated[
         bool, Meta(description="keep pins that were read in this process, coherently")
     ] = True
@@ -123,6 +135,22 @@ class Routing(Section, frozen=True):
         "session_id",
         "session-id",
     )
+    session_body_keys: Annotated[
+        tuple[Annotated[str, Meta(pattern=BODY_KEY_PATTERN)], ...],
+        Meta(
+            description="members of the body that name a session where no header does; of "
+            "`prompt_cache_key`, or `metadata.conversation`, any text counts; `known_clients`: "
+            "`metadata.user_id` and `prompt_cache_key` only in the forms of Claude Code, Codex, "
+            "opencode and Copilot; `[]`: none"
+        ),
+    ] = ("known_clients",)
+    agent_headers: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="headers that name the sub-agent that makes a call, which is then a "
+            "session of its own beside the main loop's; the first one present counts"
+        ),
+    ] = ("x-claude-code-agent-id",)
     session_cache: Annotated[SessionCache, Meta(description="where pins are kept")] = SessionCache()
     signed_state: Annotated[
         Literal["keep", "strip"],

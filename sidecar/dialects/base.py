@@ -104,9 +104,11 @@ class Dialect(Protocol):
         """What this API's event streams look like."""
         ...
 
-    def peek(self, body: bytes) -> BodyFacts:
+    def peek(self, body: bytes, session_members: frozenset[bytes] = frozenset()) -> BodyFacts:
         """Read what lookup, routing and `patch` need of a request body.
 
+        Args: ``session_members`` are top-level members that may name the session; the facts tell
+            where their values are.
         Raises: InvalidBody.
         """
         ...

@@ -97,6 +97,10 @@ class BodyFacts:
     """Whether the body names ``previous_response_id`` or ``conversation``, which only the provider
     that made it can serve.
     """
+    session_spans: Final[tuple[tuple[bytes, int, int], ...]]
+    """Name, start and end of the value of each member that was asked for since it may name the
+    session.
+    """
 
     def __init__(
         self,
@@ -108,6 +112,7 @@ class BodyFacts:
         is_empty_object: bool = False,
         routing_preferences: bytes | None = None,
         holds_provider_state: bool = False,
+        session_spans: tuple[tuple[bytes, int, int], ...] = (),
     ) -> None:
         self.requested_model = requested_model
         self.wants_stream = wants_stream
@@ -117,6 +122,7 @@ class BodyFacts:
         self.is_empty_object = is_empty_object
         self.routing_preferences = routing_preferences
         self.holds_provider_state = holds_provider_state
+        self.session_spans = session_spans
 
 
 @final

@@ -186,6 +186,8 @@ class UpstreamError(SidecarError):
     status = 502
     retryable = True
     app_may_retry = True
+    sends = 1
+    """How often the request was sent for the attempt that ended so."""
 
 
 class ConnectFailed(UpstreamError):
@@ -239,9 +241,13 @@ class UpstreamReset(UpstreamError):
 
 
 class Stale(UpstreamReset):
-    """A reused connection was closed before the first byte of the response. The provider most
-    likely never saw the request.
+    """A reused connection was closed before the first byte of the response. The provider may have
+    begun to work on the request all the same.
     """
+
+
+class Untaken(Stale):
+    """The same, and the kernel proves that the provider took no byte of the request."""
 
 
 class UpstreamCut(UpstreamError):

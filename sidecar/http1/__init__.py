@@ -6,16 +6,19 @@ errors that it raises and the mechanisms of `runtime`, and nothing else of the p
 Words: an *upstream* is the server at an `Origin`. An *exchange* is one request and its response. A
 *response* is what comes on the wire; whoever gets it holds the connection until its last byte, or
 until `abort`. A connection is *kept* once it has carried an exchange, and *stale* if the upstream
-closed it meanwhile: only then is a request sent a second time.
+closes it before any byte of the next response. Then a request is sent a second time only where it
+is *untaken*, that is where the kernel proves that the upstream took none of it, or where its method
+is idempotent.
 
 The flow of a request, in the order in which it meets the modules:
 
-    pool            takes the connection that was idle last, or opens one; sends again, once, where
-                    a kept one was stale
+    pool            takes the connection that was idle last, looks at it if that was a second or
+                    more, or opens one; sends again, once, where that is safe
       dialer        name, proxy (proxy_rules) and its tunnel, TCP raced over all
                     addresses, TLS (origin)
       connection    one exchange at a time, and what its end means
         channel     the bytes out and in, each at the pace of the slower side
+        delivery    what the kernel knows of them: acknowledged by the peer, or never sent
         parser      llhttp's callbacks, gathered by a table of states
         deadline    connect, first byte, silence, whole response: one lazy timer for the last three
     response        the head, then the body as it is read; the reader may be slow, or go away

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from sidecar.http1.delivery import Delivery
 from sidecar.http1.response import UpstreamResponse
 from sidecar.runtime.write_coalescer import Write, write_at_once
 
@@ -24,10 +25,16 @@ class Channel:
         """Args: ``write`` sends a whole request, at once or together with others."""
         self.read_buffer = read_buffer
         self.transport: asyncio.Transport | None = None
+        self.delivery = Delivery()
         self.is_write_paused = False
         self._write = write
         self._is_written = True
         self._is_read_paused = False
+
+    def connect(self, transport: asyncio.Transport) -> None:
+        """Take the transport."""
+        self.transport = transport
+        self.delivery.connect(transport)
 
     def send_nowait(self, head: bytes, body: Sequence[Piece]) -> bool:
         """Send a request unless it is long, which only `send` can; return whether it was sent."""
@@ -36,6 +43,7 @@ class Channel:
         request_bytes = len(head)
         for piece in body:
             request_bytes += len(piece)
+        self.delivery.begin(request_bytes)
         if request_bytes <= JOINED_BYTES:
             self._write(transport, b"".join((head, *body)))
         elif request_bytes <= WRITE_BYTES:

@@ -10,6 +10,7 @@ from typing import Final, Protocol, cast
 from sidecar.domain.errors import (
     Stale,
     StreamIdleTimeout,
+    Untaken,
     UpstreamCut,
     UpstreamError,
     UpstreamMalformed,
@@ -81,6 +82,12 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         transport = self._channel.transport
         return self._phase is not DEAD and transport is not None and not transport.is_closing()
 
+    def is_quiet(self) -> bool:
+        """Ask the kernel whether the upstream has sent nothing since the last response, no end
+        either.
+        """
+        return self._channel.delivery.is_quiet()
+
     async def exchange(
         self,
         head: bytes,
@@ -92,7 +99,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     ) -> UpstreamResponse:
         """Send a request and wait for the head of its response. Timeouts count from ``sent_s``.
 
-        Raises: Stale, UpstreamReset, UpstreamMalformed, FirstByteTimeout, ResponseTimeout.
+        Raises: Stale, Untaken, UpstreamReset, UpstreamMalformed, FirstByteTimeout, ResponseTimeout.
         """
         response = self._response = UpstreamResponse(self, self._loop)
         self._parser.begin(response, is_head_request=method == "HEAD")
@@ -139,9 +146,10 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport. A connection given up while it was being made is closed here."""
         # A cast, since the transports of uvloop and aiofastnet are none by inheritance.
-        self._channel.transport = cast("asyncio.Transport", transport)
+        made = cast("asyncio.Transport", transport)
+        self._channel.connect(made)
         if self._phase is DEAD:
-            self._channel.transport.abort()
+            made.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a guess that does not matter here
         """Say where the next bytes go. Reading into place spares the 256 KiB that a transport else
@@ -175,12 +183,12 @@ class UpstreamConnection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> None:
         """The upstream will send no more, so there is nothing left to wait for, nor to write."""
-        self._end(None, is_clean=True)
+        self._end(None, has_ended=True)
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed. Without `eof_received` before, that is no proper end."""
-        self._end(exc, is_clean=False)
+        self._end(exc, has_ended=False)
         self.abort()
         self._parser.close()
         self._owner.lost(self)
@@ -215,19 +223,21 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             response.status = 0
         self._fail(UpstreamMalformed, complaint, self._parser.cause)
 
-    def _end(self, cause: Exception | None, *, is_clean: bool) -> None:
+    def _end(self, cause: Exception | None, *, has_ended: bool) -> None:
         """No more bytes will come: see whether that was the end of the response."""
         response = self._response
         if response is None:
             return
         if response.status:
-            if is_clean and response.ends_with_connection:
+            if has_ended and response.ends_with_connection:
                 response.is_complete = True
                 self._complete(response)
             else:
                 self._fail(UpstreamCut, "the connection was closed inside the answer's body", cause)
         elif self._phase is KEPT and not self._parser.overhead_bytes:
-            self._fail(Stale, "a kept connection was closed before the answer", cause)
+            is_untaken = self._channel.delivery.is_untaken(cause, has_peer_ended=has_ended)
+            kind = Untaken if is_untaken else Stale
+            self._fail(kind, "a kept connection was closed before the answer", cause)
         else:
             self._fail(UpstreamReset, "the connection was closed before the answer", cause)
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Final
 
-from sidecar.domain.errors import ConnectFailed, Stale
+from sidecar.domain.errors import ConnectFailed, Stale, Untaken, UpstreamError
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import ExchangeTimeouts, Origin
@@ -20,6 +20,12 @@ MAX_AGE_S: Final = 300.0
 """A connection used for so long is replaced, so that a name that moved to other addresses is
 followed.
 """
+PEEK_AFTER_S: Final = 1.0
+"""A connection that was idle for so long is looked at before it is used: under load, when most are
+used again at once, that costs nothing.
+"""
+IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
+"""RFC 9110, 9.2.2: sent twice they do what they do sent once."""
 _HINT_MARGIN_S: Final = 1.0
 
 
@@ -43,7 +49,12 @@ class IdleConnections:
         idle = self._idle
         while idle:
             connection, since_s = idle.pop()
-            if connection.is_usable and now_s - since_s < self._keepalive_s:
+            idle_s = now_s - since_s
+            if (
+                connection.is_usable
+                and idle_s < self._keepalive_s
+                and (idle_s < PEEK_AFTER_S or connection.is_quiet())
+            ):
                 return connection
             connection.abort()
         return None
@@ -150,26 +161,36 @@ class Pool:
         end, or abort it.
 
         Args: ``head`` is complete with its blank line; ``body`` are the bytes that it announces.
-        They may be sent twice: a kept connection that dies before any byte of a response is
-        replaced by a new one, once, within the same timeouts.
+        They are sent twice only where a kept connection dies before any byte of a response, and
+        either the upstream provably took no byte of them or ``method`` is idempotent: then once
+        more, on a new connection, within the same timeouts.
         Raises: ConnectFailed, ConnectTimeout, UpstreamReset, UpstreamMalformed, FirstByteTimeout,
-            ResponseTimeout.
+            ResponseTimeout; each knows how often the request was sent, as the response does.
         """
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         now_s = loop.time()
         connection = self._idle.take(now_s)
-        if connection is not None:
-            try:
-                return await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
-            except Stale:
-                self.retried_total += 1
-        is_again = connection is not None
-        connection = await self._open(loop, timeouts.connect_s)
-        # A kept one may have died late: what the first try took is gone from the same timeouts.
-        sent_s = now_s if is_again else loop.time()
-        return await connection.exchange(head, body, timeouts, method=method, sent_s=sent_s)
+        if connection is None:
+            connection = await self._open(loop, timeouts.connect_s)
+            sent_s = loop.time()
+            return await connection.exchange(head, body, timeouts, method=method, sent_s=sent_s)
+        try:
+            return await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
+        except Stale as error:
+            if method not in IDEMPOTENT and not isinstance(error, Untaken):
+                raise
+        self.retried_total += 1
+        try:
+            connection = await self._open(loop, timeouts.connect_s)
+            # It may have died late: what the first try took is gone from the same timeouts.
+            reply = await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
+        except UpstreamError as error:
+            error.sends = 2
+            raise
+        reply.sends = 2
+        return reply
 
     async def aclose(self) -> None:
         """Close every connection, those in use too, and wait until their sockets are closed."""

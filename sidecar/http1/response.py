@@ -47,6 +47,8 @@ class ResponseHead:
     """As announced; None where the body is chunked or ends with the connection."""
     keep_alive_s: int | None = None
     """How long the upstream says that it keeps an idle connection."""
+    sends: int = 1
+    """How often the request was sent until this response came. Set by the pool."""
 
     @property
     def head_bytes(self) -> int:

@@ -10,7 +10,8 @@ A request meets the modules in this order:
       plain_connection  the same on aiohttp's own loop, where aiohttp lacks what ours relies on
     request           a request as the handler sees it
     handlers          one reply for every request, whatever goes wrong
-    admission         which call a path means; checks the head, holds the permit, makes the `Call`
+    paths             which call a path means, and which methods it takes
+    admission         checks the head, holds the permit, makes the `Call`
       body_reader       reads the body within its limits of size and time
       body_memory       the memory that all bodies may take together
     sidecar.proxy     carries the call

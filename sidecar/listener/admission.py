@@ -4,18 +4,15 @@ its body is read within its limits, and what headers and body say becomes the ca
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, final
-from urllib.parse import unquote
 
 from sidecar.dialects.registry import DialectRegistry
-from sidecar.domain.call import BodyFacts, Call, Endpoint, Operation
+from sidecar.domain.call import BodyFacts, Call, Endpoint
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import (
     MalformedRequest,
-    MethodNotAllowed,
     OriginRefused,
     UpgradeNotServed,
 )
@@ -26,9 +23,11 @@ from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.request import Request
 from sidecar.listener.response_writer import ResponseWriter
 from sidecar.runtime.lifecycle import Drain
+from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     RequestHeaders,
+    agent_of,
     client_timeouts_of,
     read_headers,
     request_id_of,
@@ -39,6 +38,7 @@ from sidecar.wire.trace_context import trace_context_of
 
 _FIRST_VERSION: Final = (1, 0)
 _NO_FACTS: Final = BodyFacts()
+_NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
 
 
@@ -52,6 +52,8 @@ class ListenerPolicy:
     allow_origins: Final[frozenset[str]]
     fixed_tenant: Final[str | None]
     """Wins over the tenant header."""
+    body_sessions: Final[BodySessions | None]
+    """Reads sessions from bodies where no header names one; None where only headers do."""
     passthrough: Final[tuple[tuple[str, str], ...]]
     """(path prefix, provider), longest prefix first."""
 
@@ -62,12 +64,14 @@ class ListenerPolicy:
         allow_origins: frozenset[str] = frozenset(),
         fixed_tenant: str | None = None,
         passthrough: tuple[tuple[str, str], ...] = (),
+        body_sessions: BodySessions | None = None,
     ) -> None:
         self.headers = headers
         self.body_reader = body_reader
         self.allow_origins = allow_origins
         self.fixed_tenant = fixed_tenant
         self.passthrough = passthrough
+        self.body_sessions = body_sessions
 
 
 @final
@@ -176,17 +180,20 @@ class Admission:
         if tenant is None and headers.tenants:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
-        if tenant is None and policy.headers.tenant_name is not None:
-            # Without its tenant's name a session would share the keys of all such sessions.
-            if session_id is not None:
-                self._observers.emit(_NO_TENANT)
-            session_id = None
         client_timeout_s = plano_timeout_s = None
         if headers.client_timeouts:
             client_timeout_s, plano_timeout_s = client_timeouts_of(headers)
         facts = _NO_FACTS
         if provider is None:
-            facts = self._dialects.by_name[endpoint.dialect].peek(body)
+            bodies = policy.body_sessions if session_id is None else None
+            members = _NO_MEMBERS if bodies is None else bodies.members
+            facts = self._dialects.by_name[endpoint.dialect].peek(body, members)
+            if bodies is not None and facts.session_spans:
+                session_id = bodies.session_id_of(body, facts)
+        if session_id and tenant is None and policy.headers.tenant_name is not None:
+            # Without its tenant's name a session would share the keys of all such sessions.
+            self._observers.emit(_NO_TENANT)
+            session_id = None
         return Call(
             endpoint=endpoint,
             method=head.request.method,
@@ -197,8 +204,9 @@ class Admission:
             request_id=head.request_id,
             trace=trace_context_of(headers.traceparents, headers.tracestates),
             admitted_s=head.admitted_s,
-            session_id=session_id,
+            session_id=session_id or None,
             tenant=tenant,
+            agent=agent_of(headers, policy.headers) if headers.agents and session_id else None,
             client_timeout_s=client_timeout_s,
             plano_timeout_s=plano_timeout_s,
             passthrough_provider=provider,
@@ -221,72 +229,3 @@ class Admission:
             down.allow_page(origins[0])
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
-
-
-PROBES: Final = frozenset({"/", "/api/hello"})
-"""Agents ask whether their gateway is there before they use it."""
-MODELS: Final = "/v1/models"
-DECISION_PREFIX: Final = "/routing"
-"""Before the path of a call that is routed: katanemo's own way to ask which model it would be."""
-_REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
-"""Served on no path: a tunnel would go around everything, an echo would tell credentials."""
-_CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
-"""A dot segment, also as servers read it that take a backslash for a slash, or parameters off a
-segment.
-"""
-
-
-class Paths:
-    """The paths of one config.
-
-    Args: ``endpoints`` are the POST paths whose bodies are understood; ``passthrough`` has (path
-        prefix, provider), longest prefix first.
-    """
-
-    def __init__(
-        self, endpoints: Mapping[str, Endpoint], passthrough: tuple[tuple[str, str], ...]
-    ) -> None:
-        self.calls: Final = endpoints
-        self.decisions: Final = {
-            f"{DECISION_PREFIX}{path}": endpoint
-            for path, endpoint in endpoints.items()
-            if endpoint.operation is Operation.GENERATE
-        }
-        self._passthrough = passthrough
-
-    def endpoint_of(self, path: str) -> Endpoint | None:
-        """Return the endpoint in whose dialect an error on this path is written; None where the
-        path does not tell.
-        """
-        return self.calls.get(path) or self.decisions.get(path)
-
-    def provider_of(self, path: str) -> str | None:
-        """Return the provider to which the config passes a path through.
-
-        None also for a path that climbs out of its prefix: the provider would serve another one.
-        """
-        if _CLIMB.search(unquote(path)) is not None:
-            return None
-        for prefix, provider in self._passthrough:
-            if path == prefix or path.startswith(prefix + "/"):
-                return provider
-        return None
-
-
-def is_models(path: str) -> bool:
-    """Whether the path is the list of models, or one model's description."""
-    return path == MODELS or path.startswith(MODELS + "/")
-
-
-def check_method(method: str, path: str, allowed: str) -> None:
-    """Raises: MethodNotAllowed where ``method`` is not in ``allowed``, a comma-separated list."""
-    if method not in allowed.split(", "):
-        raise MethodNotAllowed(
-            f"{method} is not served on {path}; allowed: {allowed}", allow=allowed
-        )
-
-
-def refuse_tunnels(method: str, path: str) -> None:
-    """Raises: MethodNotAllowed for a method that no path serves."""
-    if method in _REFUSED_METHODS:
-        check_method(method, path, "GET, HEAD, POST")

@@ -12,18 +12,11 @@ from sidecar.domain.call import Call, Endpoint, Operation
 from sidecar.domain.errors import Draining, PathNotFound
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.ports import Downstream
-from sidecar.listener.admission import (
-    PROBES,
-    Admission,
-    Paths,
-    RequestHead,
-    check_method,
-    is_models,
-    refuse_tunnels,
-)
+from sidecar.listener.admission import Admission, RequestHead
 from sidecar.listener.body_reader import parse_error_of
 from sidecar.listener.cors import is_preflight
 from sidecar.listener.own_replies import OwnReplies
+from sidecar.listener.paths import PROBES, Paths, check_method, is_models, refuse_tunnels
 from sidecar.listener.request import Request
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.response_writer import ResponseWriter

@@ -12,7 +12,8 @@ import msgspec
 from sidecar.dialects.registry import ModelInfo, model_body, models_body
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Decision, Source
-from sidecar.listener.admission import MODELS, RequestHead
+from sidecar.listener.admission import RequestHead
+from sidecar.listener.paths import MODELS
 from sidecar.listener.response_writer import ResponseWriter
 from sidecar.routing.table import ModelTable
 from sidecar.wire.own_headers import decision_lines, models_lines, probe_lines

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from sidecar.affinity.policy import home_first, keep_binding, may_be_replaced, tries_home
-from sidecar.affinity.session import session_of
+from sidecar.affinity.session import KEY_PREFIX, session_of
 from sidecar.affinity.value import as_written
 from sidecar.dialects.base import TurnsOf
 from sidecar.domain.call import Call, DialectName, Operation
@@ -87,9 +87,10 @@ class Decisions:
             BoundedMap(_PLANS_KEPT)
         )
 
-    def situation_of(self, call: Call) -> Situation:
+    def situation_of(self, call: Call, key_prefix: str = KEY_PREFIX) -> Situation:
         """Resolve a call's model, find its routes, and name its session.
 
+        Args: ``key_prefix`` is what the keys of the store begin with.
         Raises: ModelNotFound, InvalidRoutingPreferences.
         """
         resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
@@ -101,7 +102,7 @@ class Decisions:
             call,
             resolved,
             routes,
-            session_of(call, resolved.model_name) if routes else None,
+            session_of(call, resolved.model_name, key_prefix) if routes else None,
             is_generate and bool(routes) and not call.facts.holds_provider_state,
         )
 

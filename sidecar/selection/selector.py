@@ -92,7 +92,7 @@ class ModelSelector:
         """
         if call.passthrough_provider is not None:
             return self._decisions.passthrough(call.passthrough_provider)
-        situation = self._decisions.situation_of(call)
+        situation = self._decisions.situation_of(call, self._store.key_prefix)
         if not situation.routes:
             return self._decisions.requested(situation)
         if situation.session is None:
@@ -121,7 +121,7 @@ class ModelSelector:
 
         Raises: ModelNotFound, DialectNotServed, InvalidRoutingPreferences.
         """
-        situation = self._decisions.situation_of(call)
+        situation = self._decisions.situation_of(call, self._store.key_prefix)
         routes, clock = situation.routes, self._clock
         if self._classifier is None or not routes:
             return Look(self._decisions.requested(situation))

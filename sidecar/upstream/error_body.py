@@ -1,183 +1,215 @@
-"""What a provider's error body says of itself. Pure.
+"""What a provider's error body says of itself: its codes, and its messages as it wrote them. Pure.
 
-Codes and sentences are those of the providers' references and servers. Where a provider has no code
-for a reason, the beginning of its sentence identifies it; the rest of a sentence may echo a prompt.
+Gateways put another server's error into their own: as an object, as JSON inside a string, as text
+behind the name of an exception. All of it is read, within bounds, since every byte is a provider's
+and much of a message may echo the caller's prompt. Fields that only echo a request are not read.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
+_BODY_BYTES: Final = 64 * 1024
+_NODES: Final = 64
+"""So many objects and strings of a body are read."""
+_DEPTH: Final = 8
+_LIST_ITEMS: Final = 4
+_OPENINGS_PER_MESSAGE: Final = 32
+_OPENING_CHARS: Final = 300
+_WRAPPED_CHARS: Final = 600
+"""So far into a message its wrapping may reach."""
 
-class Wording(msgspec.Struct, frozen=True):
-    """How providers word one reason, in lower case."""
+_CODE_FIELDS: Final = ("code", "type", "status", "reason", "error_code", "error_type", "__type")
+_STATUS_FIELDS: Final = (*_CODE_FIELDS[:3], "status_code", "statusCode", "http_code")
+_INNER_FIELDS: Final = (
+    "error",
+    "message",
+    "msg",
+    "detail",  # FastAPI: vLLM, SGLang, NVIDIA
+    "details",  # Google, GitHub Models
+    "innererror",  # Azure
+    "metadata",  # OpenRouter
+    "raw",  # OpenRouter: the provider's own body, as a string
+    "base_resp",  # MiniMax
+    "status_msg",  # MiniMax
+    "response",  # OpenAI: an event `response.failed`
+    "upstream_error",
+    "provider",
+    "body",
+    "fault",
+    "faultstring",
+)
+"""Where errors and messages stand. `param`, `input`, `ctx` and the like hold parts of a request."""
+_BESIDE_TEXT: Final = ("error", "message", "detail")
+"""Where `error` is a text, the others of these may say more."""
 
-    codes: frozenset[str]
-    sentences: tuple[str, ...]
-    """Beginnings of messages."""
-
-
-MODEL_GONE: Final = Wording(
-    codes=frozenset(
-        (
-            "model_not_found",  # OpenAI, Groq, Together: 404, or 403 for a project without it
-            "model_decommissioned",  # Groq, 400
-            "deploymentnotfound",  # Azure
-            "invalid_model",  # Mistral, 400
-            "notfounderror",  # vLLM, whose only objects are models
-        )
-    ),
-    sentences=(
-        "model:",  # Anthropic: not_found_error
-        "the model `",  # OpenAI and compatible ones without a code
-        "model '",  # Ollama
-        'model "',
-        "models/",  # Gemini
-        "no endpoints found for",  # OpenRouter
-    ),
+_QUOTES: Final = dict.fromkeys(map(ord, "`'\"\\\u201c\u201d\u2018\u2019"))
+_WORD: Final = re.compile(r"[\w.]+")
+_EXCEPTION: Final = re.compile(r"[a-z_.]{0,60}(?:error|exception)")
+_IDENTIFIER: Final = re.compile(r"\d+|[0-9a-f]{4,}")
+_WRAPPING: Final = re.compile(
+    "a|an|api|anthropic|azure|b|bedrock|by|calling|code|converse|conversestream|data|details?|"
+    "errors?|event|failed|following|from|gemini|google|https?|invalid_argument|"
+    "invalid_request_error|invokemodel|invokemodelwithresponsestream|message|model|n|none|null|"
+    "occurred|of|openai|operation|provider|raw|request|requestid|response|returned|runtime|status|"
+    "statuscode|the|type|upstream|vertex_ai|when|internalerror.algo.invalidparameter"
 )
-TOO_LONG: Final = Wording(
-    codes=frozenset(
-        (
-            "context_length_exceeded",  # OpenAI, Groq, Azure
-        )
-    ),
-    sentences=(
-        "prompt is too long",  # Anthropic
-        "input length and `max_tokens` exceed context limit",  # Anthropic
-        "input is too long",  # Anthropic through clouds
-        "this model's maximum context length",  # OpenAI, vLLM, DeepSeek
-        "this model's maximum prompt length",  # xAI
-        "this endpoint's maximum context length",  # OpenRouter
-        "prompt contains",  # Mistral: "... tokens, too large for model"
-        "the input token count",  # Gemini
-    ),
-)
-QUOTA: Final = Wording(
-    codes=frozenset(
-        (
-            "insufficient_quota",  # OpenAI
-            "billing_hard_limit_reached",  # OpenAI
-            "billing_not_active",  # OpenAI
-            "billing_error",  # Anthropic, 402
-            "exceeded_current_quota_error",  # Moonshot
-            "insufficient_balance",
-        )
-    ),
-    sentences=(
-        "your credit balance is too low",  # Anthropic, 400
-        "you have reached your specified api usage limits",  # Anthropic, 400
-        "insufficient balance",  # DeepSeek
-    ),
-)
-CONTENT_POLICY: Final = Wording(
-    codes=frozenset(
-        (
-            "content_policy_violation",  # OpenAI
-            "content_filter",  # Azure
-            "responsibleaipolicyviolation",  # Azure
-            "moderation_blocked",  # OpenAI
-            "invalid_prompt",  # OpenAI: flagged as violating the usage policy
-            "cyber_policy_violation",  # OpenAI
-            "refusal",
-        )
-    ),
-    sentences=(
-        "output blocked by content filtering policy",  # Anthropic
-        "your request was rejected as a result of our safety system",  # OpenAI
-        "content violates usage guidelines",  # xAI, 403
-    ),
-)
-
-CREDENTIAL: Final = Wording(
-    codes=frozenset(
-        (
-            "authentication_error",  # Anthropic, DeepSeek
-            "permission_error",  # Anthropic
-            "invalid_api_key",  # OpenAI, Groq
-            "invalid_authentication_error",  # Moonshot
-            "unsupported_country_region_territory",  # OpenAI
-            "permission_denied",  # Gemini
-            "unauthenticated",  # Gemini
-        )
-    ),
-    sentences=(),
-)
-BUSY: Final = Wording(
-    codes=frozenset(
-        (
-            "overloaded_error",  # Anthropic
-            "rate_limit_error",  # Anthropic
-            "rate_limit_exceeded",  # OpenAI; Groq with 413: one request over what a minute allows
-            "resource_exhausted",  # Gemini
-            "unavailable",  # Gemini
-        )
-    ),
-    sentences=(),
-)
-SIGNED_STATE: Final = Wording(
-    codes=frozenset(("invalid_encrypted_content",)),  # OpenAI
-    sentences=(),
-)
+"""Words that a gateway puts before another server's message."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """An error body's codes and message, in lower case; neither, where it could not be read."""
+    """An error body's codes and messages, in lower case and without quotation marks; empty where it
+    could not be read.
+    """
 
     codes: frozenset[str] = frozenset()
-    message: str = ""
+    openings: tuple[str, ...] = ()
+    """What each message begins with, behind each word of what may wrap it: at most 300 characters
+    each. A server writes the beginning of its message; what follows may be a caller's.
+    """
+    text: str = ""
+    """All messages."""
     status: int | None = None
-    """A code that is a number: the status that the body stands for."""
-
-    def says(self, reason: Wording) -> bool:
-        """Return whether a code is one of the reason's, or the message begins as one of its
-        sentences does.
-        """
-        return self.has_code_of(reason) or self.message.startswith(reason.sentences)
-
-    def has_code_of(self, reason: Wording) -> bool:
-        """Return whether a code is one of the reason's."""
-        return not reason.codes.isdisjoint(self.codes)
-
-
-_UNREADABLE: Final = ErrorBody()
+    """The HTTP status that the body gives itself."""
 
 
 def read_error_body(body: bytes) -> ErrorBody:
-    """Read an error body of any shape that providers use. Raises: nothing."""
-    try:
-        whole = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        return _UNREADABLE
-    if isinstance(whole, list) and whole:  # Gemini
-        whole = whole[0]
-    if not isinstance(whole, dict):
-        return _UNREADABLE
-    error = whole.get("error")
-    message = error if isinstance(error, str) else None  # xAI, Ollama: the rest is beside it
-    fields = error if isinstance(error, dict) else whole
-    message = message or fields.get("message")
-    code = fields.get("code")
+    """Read an error body of any shape that providers use, or any other bytes. Raises: nothing."""
+    reading = _Reading()
+    reading.read(_decoded(body[:_BODY_BYTES]))
     return ErrorBody(
-        frozenset(_codes(fields)),
-        message.lower() if isinstance(message, str) else "",
-        code if isinstance(code, int) else None,
+        frozenset(reading.codes),
+        tuple(reading.openings),
+        "\n".join(reading.texts),
+        reading.status,
     )
 
 
-def _codes(fields: dict[str, object]) -> Iterator[str]:
-    inner = fields.get("innererror")  # Azure
-    for value in (
-        fields.get("code"),
-        fields.get("type"),
-        fields.get("status"),  # Gemini
-        inner.get("code") if isinstance(inner, dict) else None,
-    ):
-        if isinstance(value, str):
-            yield value.lower()
-    metadata = fields.get("metadata")
-    if isinstance(metadata, dict) and "flagged_input" in metadata:  # OpenRouter's moderation, a 403
-        yield "refusal"
+def normalized(text: str) -> str:
+    """Return a text in lower case, without quotation marks, with single spaces."""
+    return " ".join(text.lower().replace("\\n", " ").translate(_QUOTES).split())
+
+
+class _Reading:
+    """What has been found in a body so far."""
+
+    def __init__(self) -> None:
+        self.codes: set[str] = set()
+        self.openings: list[str] = []
+        self.texts: list[str] = []
+        self.status: int | None = None
+
+    def read(self, whole: object) -> None:
+        """Read what is inside a decoded body, the outermost first."""
+        waiting = deque([(whole, 0)])
+        for _ in range(_NODES):
+            if not waiting:
+                break
+            node, depth = waiting.popleft()
+            inner = self._read_node(node)
+            if depth < _DEPTH:
+                waiting.extend((each, depth + 1) for each in inner)
+
+    def _read_node(self, node: object) -> Iterator[object]:
+        """Note what a node says, and return what is inside it."""
+        if isinstance(node, str):
+            return self._read_message(node)
+        if isinstance(node, dict):
+            self._read_fields(node)
+            return _inside(node)
+        return iter(node[:_LIST_ITEMS]) if isinstance(node, list) else iter(())
+
+    def _read_fields(self, fields: dict[str, object]) -> None:
+        for name in _CODE_FIELDS:
+            value = fields.get(name)
+            if isinstance(value, str):
+                self.codes.add(_code(value))
+        if "flagged_input" in fields:  # OpenRouter's moderation, a 403
+            self.codes.add("refusal")
+        statuses = (_status(fields.get(name)) for name in _STATUS_FIELDS)
+        self.status = self.status or next(filter(None, statuses), None)
+
+    def _read_message(self, message: str) -> Iterator[object]:
+        """Note a message; return the error that it carries as JSON, if it begins with one."""
+        text = normalized(message)
+        self.texts.append(text)
+        words = list(_wrapping(text))
+        self.codes.update(word.rpartition(".")[2] for word, _ in words if _names_error(word))
+        starts = [0, *(end for _, end in words)]
+        self.openings += (text[at:].lstrip(" {}[]()<>:,;=-|#")[:_OPENING_CHARS] for at in starts)
+        embedded = _embedded(message)
+        return iter(()) if embedded is None else iter((embedded,))
+
+
+def _decoded(body: bytes) -> object:
+    """Return a body's JSON value, or as text what is none."""
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "replace")
+
+
+def _inside(fields: dict[str, object]) -> Iterator[object]:
+    """Return the members of an object in which an error may stand.
+
+    Beside an error object stands nothing about it: what a response then holds is the request's.
+    """
+    names: tuple[str, ...] = _INNER_FIELDS
+    if "error" in fields:
+        names = _BESIDE_TEXT if isinstance(fields["error"], str) else ("error",)
+    for name in names:
+        value = fields.get(name)
+        if isinstance(value, (str, dict, list)):
+            yield value
+
+
+def _wrapping(text: str) -> Iterator[tuple[str, int]]:
+    """Return the words that wrap a normalized message, each with the place where it ends."""
+    found = _WORD.finditer(text, 0, _WRAPPED_CHARS)
+    for _, match in zip(range(_OPENINGS_PER_MESSAGE), found, strict=False):
+        word = match[0].strip(".")
+        is_wrapping = _WRAPPING.fullmatch(word) or _IDENTIFIER.fullmatch(word)
+        if not is_wrapping and not _names_error(word):
+            return
+        yield word, match.end()
+
+
+def _names_error(word: str) -> bool:
+    """Return whether a word is the name of an exception: `litellm.RateLimitError`."""
+    return _EXCEPTION.fullmatch(word) is not None and not _WRAPPING.fullmatch(word)
+
+
+def _embedded(message: str) -> object | None:
+    """Return the JSON object that a message consists of, but for its wrapping."""
+    at = message.find("{", 0, _WRAPPED_CHARS)
+    if at < 0:
+        return None
+    prefix = normalized(message[:at])
+    wrapped = [word for word, _ in _wrapping(prefix)]
+    if len(wrapped) < len(_WORD.findall(prefix)):
+        return None
+    try:
+        value, _ = json.JSONDecoder(strict=False).raw_decode(message, at)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _code(value: str) -> str:
+    """Return a code as the tables have it. Amazon's have a namespace before and an address behind
+    them.
+    """
+    return value[:_OPENING_CHARS].rpartition("#")[2].partition(":")[0].strip().lower()
+
+
+def _status(value: object) -> int | None:
+    """Return the HTTP status of an error that a field names, as a number or as its digits."""
+    if isinstance(value, str) and len(value) == len("400") and value.isascii() and value.isdigit():
+        value = int(value)
+    return value if type(value) is int and 400 <= value <= 599 else None

@@ -15,7 +15,7 @@ import msgspec
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import ConnectFailed, ResponseTimeout, UpstreamError
 from sidecar.domain.vocabulary import FailureClass
-from sidecar.upstream import error_body
+from sidecar.upstream import error_wordings as wordings
 from sidecar.upstream.error_body import ErrorBody, read_error_body
 
 _RETRY_AFTER_AT_MOST_S: Final = 300.0
@@ -93,12 +93,20 @@ CALLERS_PATIENCE: Final = Failure(
 )
 """The app left, or its own timeout ended too soon to say anything about the candidate."""
 
-_BUSY_STATUSES: Final = frozenset((429, 503, 529))
-_NO_REASON: Final = frozenset((FailureClass.CALLERS_FAULT, FailureClass.REFUSED))
-"""What remains where a body names no reason."""
+_OF_STATUS: Final = {
+    401: _OUR_CREDENTIAL,
+    402: _QUOTA,
+    403: _REFUSED,
+    429: _BUSY,
+    503: _BUSY,
+    529: _BUSY,
+}
+"""What a reply means whose body names no reason. Others: the caller's fault, or a failing candidate
+where it is the server's.
+"""
 
-_OF_STATUS: Final = {401: _OUR_CREDENTIAL, 402: _QUOTA, 403: _REFUSED, 429: _BUSY}
-"""What a 4xx means whose body names no reason, but for the caller's fault."""
+_KEY_IS_BAD_STATUSES: Final = frozenset((None, 400, 403))
+"""With these a body may say that the key is bad; none, where an error came inside a 200."""
 
 _IN_THE_CALLERS_NAME: Final = {
     FailureClass.OUR_CREDENTIAL: _CALLERS_CREDENTIAL,
@@ -122,10 +130,10 @@ def classify_reply(
         credential, and so the account behind it, is the caller's.
     """
     error = read_error_body(body)
-    if error.says(error_body.SIGNED_STATE):
+    if wordings.SIGNED_STATE.is_in(error):
         failure = _SIGNED_STATE
     elif status >= 500 or status == 408:
-        failure = _BUSY if status in _BUSY_STATUSES else _FAILING
+        failure = _OF_STATUS.get(status, _FAILING)
     else:
         failure = _of_refusal(status, error)
         if passthrough_auth:
@@ -155,13 +163,15 @@ def classify_body_error(body: bytes, *, passthrough_auth: bool) -> Failure:
         failing candidate. ``passthrough_auth`` says that the account is the caller's.
     """
     error = read_error_body(body)
-    if error.says(error_body.SIGNED_STATE):
+    if wordings.SIGNED_STATE.is_in(error):
         return _SIGNED_STATE
-    failure = _of_refusal(error.status or 403, error)
-    if failure.failure_class in _NO_REASON:
-        is_busy = error.status in _BUSY_STATUSES or error.says(error_body.BUSY)
-        failure = _BUSY if is_busy else _FAILING
-    return _IN_THE_CALLERS_NAME.get(failure.failure_class, failure) if passthrough_auth else failure
+    failure = _of_refusal(error.status, error)
+    is_overloaded = wordings.OVERLOADED.is_in(error) or error.status in (503, 529)
+    if failure is _CALLERS_FAULT:
+        failure = _BUSY if is_overloaded or wordings.RATE_LIMITED.is_in(error) else _FAILING
+    if passthrough_auth and not is_overloaded:
+        failure = _IN_THE_CALLERS_NAME.get(failure.failure_class, failure)
+    return failure
 
 
 def for_swapped(failure: Failure) -> Failure:
@@ -198,26 +208,28 @@ def retry_after_s(headers: RawHeaders, now_unix_s: float) -> float | None:
     return min(wait_s, _RETRY_AFTER_AT_MOST_S) if wait_s is not None and wait_s > 0 else None
 
 
-def _of_refusal(status: int, error: ErrorBody) -> Failure:
-    """Return what a 4xx other than 408 means. A body that names its reason goes before a status."""
-    if error.says(error_body.CONTENT_POLICY):
+def _of_refusal(status: int | None, error: ErrorBody) -> Failure:
+    """Return what an error other than a server's means. A body that names its reason goes before a
+    status.
+
+    Args: ``status`` is None where neither a reply nor a body tells one.
+    """
+    if wordings.CONTENT_POLICY.is_in(error):
         return _CONTENT_POLICY
-    if error.says(error_body.TOO_LONG) or (status == 413 and error.has_code_of(error_body.BUSY)):
-        return _TOO_LONG
-    if _names_gone_model(status, error):
-        return _MODEL_GONE
-    if error.says(error_body.QUOTA):
+    if wordings.QUOTA.is_in(error):
         return _QUOTA
-    if status == 403 and error.says(error_body.CREDENTIAL):
+    is_over_a_limit = status == 413 and wordings.RATE_LIMITED.is_in(error)
+    if is_over_a_limit or wordings.TOO_LONG.is_in(error):
+        return _TOO_LONG
+    if wordings.MODEL_GONE.is_in(error) or (status == 404 and wordings.MODEL_GONE_404.is_in(error)):
+        return _MODEL_GONE
+    if status in _KEY_IS_BAD_STATUSES and _names_bad_key(error):
         return _OUR_CREDENTIAL
-    return _OF_STATUS.get(status, _CALLERS_FAULT)
+    return _CALLERS_FAULT if status is None else _OF_STATUS.get(status, _CALLERS_FAULT)
 
 
-def _names_gone_model(status: int, error: ErrorBody) -> bool:
-    """Sentences about models stand in many errors; only in a 404 do they say that one is gone."""
-    if status == 404:
-        return error.says(error_body.MODEL_GONE)
-    return error.has_code_of(error_body.MODEL_GONE)
+def _names_bad_key(error: ErrorBody) -> bool:
+    return wordings.CREDENTIAL.is_in(error) and not wordings.OF_A_RESOURCE.is_in(error)
 
 
 def _seconds_until(value: bytes, now_unix_s: float) -> float | None:

@@ -18,6 +18,8 @@ from sidecar.http1.pool import Pool
 from sidecar.runtime.write_coalescer import Write
 from sidecar.upstream.client import ProviderClient
 
+_PoolKey = tuple[Origin, TlsFiles, float]
+
 
 class Connections(msgspec.Struct, frozen=True):
     """The connections that one pool holds."""
@@ -29,7 +31,8 @@ class Connections(msgspec.Struct, frozen=True):
 
 
 class ConnectionPools:
-    """One pool for each origin and set of TLS files, shared by all provider entries that have both.
+    """One pool for each origin, set of TLS files and idle time, shared by all provider entries that
+    have these.
 
     The pools know nothing of keys or models, so they may outlive the config that first needed them.
     """
@@ -44,8 +47,8 @@ class ConnectionPools:
         self._make_tls = make_tls
         self._write = write
         self._dialer = dialer or Dialer()
-        self._pools: dict[tuple[Origin, TlsFiles], Pool] = {}
-        self._first_entries: dict[tuple[Origin, TlsFiles], str] = {}
+        self._pools: dict[_PoolKey, Pool] = {}
+        self._first_entries: dict[_PoolKey, str] = {}
         self._contexts: dict[TlsFiles, ssl.SSLContext] = {}
 
     def pool_for(self, provider: Provider) -> Pool:
@@ -53,11 +56,17 @@ class ConnectionPools:
 
         Raises: ConfigError where the provider's certificates or keys cannot be used.
         """
-        key = origin, _ = _pool_key(provider)
+        key = origin, _, idle_s = _pool_key(provider)
         pool = self._pools.get(key)
         if pool is None:
             context = self._context(provider) if provider.server.scheme == "https" else None
-            pool = Pool(origin, ssl_context=context, write=self._write, dialer=self._dialer)
+            pool = Pool(
+                origin,
+                ssl_context=context,
+                keepalive_s=idle_s,
+                write=self._write,
+                dialer=self._dialer,
+            )
             self._pools[key] = pool
             self._first_entries[key] = provider.name
         return pool
@@ -74,7 +83,7 @@ class ConnectionPools:
         pools = [self._pools.pop(key) for key in unused]
         for key in unused:
             del self._first_entries[key]
-        for files in set(self._contexts) - {files for _, files in needed}:
+        for files in set(self._contexts) - {files for _, files, _ in needed}:
             del self._contexts[files]
         for pool in pools:
             await pool.aclose()
@@ -108,10 +117,10 @@ class ConnectionPools:
         return context
 
 
-def _pool_key(provider: Provider) -> tuple[Origin, TlsFiles]:
+def _pool_key(provider: Provider) -> _PoolKey:
     server = provider.server
     origin = Origin(server.scheme, server.host, server.port, server.server_name)
-    return origin, server.tls_files
+    return origin, server.tls_files, server.keep_idle_s
 
 
 class ProviderRegistry:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from codecs import utf_8_decode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, final
 
 import msgspec
@@ -39,6 +39,8 @@ input backtracks.
 _NEXT_COMMA: Final = re.compile(rb"[ \t\r\n]*+,")
 _model_decoder: Final = msgspec.json.Decoder(str | None)
 
+_NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
+_Match = Callable[[bytes, int], "re.Match[bytes] | None"]
 _Place = tuple[int, int, int]
 """The place of a member that is read: the end of the member before it (0 for the first), its
 value's start and end.
@@ -56,14 +58,15 @@ class JsonBody:
         self._provider_state: Final = frozenset(provider_state)
         self._steering: Final = self._provider_state | {b"stream", b"routing_preferences"}
         self._read: Final = self._steering | {b"model"} | frozenset(checked)
-        self._match_head: Final = re.compile(
-            _MEMBER_HEAD % b"|".join(sorted(self._read)), re.DOTALL
-        ).match
+        self._matches: Final[dict[frozenset[bytes], _Match]] = {}
+        """By the ``session_members`` of `peek`; those of a config, made when they are first used.
+        """
 
-    def peek(self, body: bytes) -> BodyFacts:
+    def peek(self, body: bytes, session_members: frozenset[bytes] = _NO_MEMBERS) -> BodyFacts:
         """Read what lookup, routing and patching need of a request body.
 
-        Members that are not read pass without a look, repeated ones and lone surrogates too.
+        Members that are not read pass without a look, repeated ones and lone surrogates too. Of
+        repeated ``session_members``, whose places the facts have, the last one counts.
 
         Raises: InvalidBody where the body is not one JSON object in UTF-8, nests too deeply, has
             too many members, or a member that is read has the wrong type or is there twice
@@ -73,7 +76,7 @@ class JsonBody:
             _check_utf8(body)
         places: dict[bytes, _Place] = {}
         position = 0
-        match_head = self._match_head
+        match_head = self._matches.get(session_members) or self._match_of(session_members)
         values = top_level_values(body)
         for raw in values:
             head = match_head(body, position)
@@ -81,16 +84,32 @@ class JsonBody:
             end = head.end() + len(raw)
             if head.lastindex is not None:
                 name = head[1] or _unescaped(head[0])
-                if name in places:
+                if name in places and name in self._read:
                     raise InvalidBody(
                         f"{name.decode()!r} stands more than once in the body", param=name.decode()
                     )
-                if name in self._read:
+                if name in self._read or name in session_members:
                     places[name] = (head.start(), head.end(), end)
             position = end
-        return self._facts(body, places, len(values))
+        spans: tuple[tuple[bytes, int, int], ...] = ()
+        if session_members and not session_members.isdisjoint(places):
+            spans = tuple([(name, *places[name][1:]) for name in session_members if name in places])
+        return self._facts(body, places, len(values), spans)
 
-    def _facts(self, body: bytes, places: dict[bytes, _Place], members: int) -> BodyFacts:
+    def _match_of(self, session_members: frozenset[bytes]) -> _Match:
+        """Return what matches the head of a member, the names that are read as group 1."""
+        names = sorted(map(re.escape, self._read | session_members))
+        match: _Match = re.compile(_MEMBER_HEAD % b"|".join(names), re.DOTALL).match
+        self._matches[session_members] = match
+        return match
+
+    def _facts(
+        self,
+        body: bytes,
+        places: dict[bytes, _Place],
+        members: int,
+        session_spans: tuple[tuple[bytes, int, int], ...],
+    ) -> BodyFacts:
         """Check the types of the members that were found, and cut out our own.
 
         Raises: InvalidBody.
@@ -100,7 +119,10 @@ class JsonBody:
         if model is not None and self._steering.isdisjoint(places):
             # The usual case.
             _, start, end = model
-            return BodyFacts(_model(body[start:end]), False, (start, end), (), insert_at)
+            model_name = _model(body[start:end])
+            return BodyFacts(
+                model_name, False, (start, end), (), insert_at, session_spans=session_spans
+            )
         stream, own = places.get(b"stream"), places.get(b"routing_preferences")
         return BodyFacts(
             requested_model=None if model is None else _model(body[model[1] : model[2]]),
@@ -111,6 +133,7 @@ class JsonBody:
             is_empty_object=members == (0 if own is None else 1),
             routing_preferences=None if own is None else body[own[1] : own[2]],
             holds_provider_state=self._holds_provider_state(body, places),
+            session_spans=session_spans,
         )
 
     def _holds_provider_state(self, body: bytes, places: dict[bytes, _Place]) -> bool:

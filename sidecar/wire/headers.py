@@ -74,7 +74,7 @@ _FACTS: Final = {
 """The field of `wire.request_headers.RequestHeaders` that a header's value goes to; ``special``
 values are worked out there.
 """
-_NAMED_FACTS: Final = frozenset(("client_timeouts", "sessions", "special"))
+_NAMED_FACTS: Final = frozenset(("agents", "client_timeouts", "sessions", "special"))
 """Facts that are kept as (name, value), since several names feed them."""
 _NEVER_PROPAGATED: Final = _HOP_BY_HOP | {
     *("accept-encoding", "content-encoding", "content-length", "expect", "host"),
@@ -100,14 +100,16 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
         session_headers: tuple[str, ...] = (AFFINITY_HEADER,),
         tenant_header: str | None = None,
         propagate: frozenset[str] = frozenset(),
+        agent_headers: tuple[str, ...] = (),
     ) -> None:
         """Args, names in any case: ``session_headers`` carry a session id, the first present one
-        counts, and `AFFINITY_HEADER` leads where it is not listed; ``propagate`` adds names that go
-        to every provider.
+        counts, and `AFFINITY_HEADER` leads where it is not listed; ``agent_headers`` name the
+        sub-agent that makes the call, likewise; ``propagate`` adds names that go to every provider.
         """
         super().__init__(_MAX_KEPT_NAMES)
         listed = tuple(name.lower() for name in session_headers)
         self.session_names = listed if AFFINITY_HEADER in listed else (AFFINITY_HEADER, *listed)
+        self.agent_names = tuple(name.lower() for name in agent_headers)
         self.tenant_name = tenant_header.lower() if tenant_header else None
         self._propagated = frozenset(name.lower() for name in propagate)
 
@@ -139,7 +141,9 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
     def _fact(self, name: str) -> str:
         if name == self.tenant_name:
             return "tenants"
-        return "sessions" if name in self.session_names else _FACTS.get(name, "")
+        if name in self.session_names:
+            return "sessions"
+        return "agents" if name in self.agent_names else _FACTS.get(name, "")
 
     def _group(self, name: str) -> str:
         if name == self.tenant_name:

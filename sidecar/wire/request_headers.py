@@ -17,8 +17,10 @@ from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
 from sidecar.domain.ids import is_request_id, mint_request_id
 from sidecar.wire.headers import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
 
-_MAX_ID_BYTES: Final = 4096
-"""Of a session or tenant header; how long a key may get is said by `affinity.session`."""
+STANDS_ALONE: Final = ""
+"""What `session_id_of` returns for a call that wants no session, however it could be named."""
+MAX_ID_BYTES: Final = 4096
+"""Of the name of a session, agent or tenant; `affinity.session` says how long a key may get."""
 _MAX_VALUES_BYTES: Final = 64 * 1024
 _BLANKS: Final = b" \t"
 _SAFE_IN_VALUES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
@@ -46,6 +48,8 @@ class RequestHeaders:
     tracestates: Final[Sequence[bytes]]
     sessions: Final[Sequence[tuple[str, bytes]]]
     """(lower-case name, value) of every header in ``routing.session_headers`` that is present."""
+    agents: Final[Sequence[tuple[str, bytes]]]
+    """The same of ``routing.agent_headers``."""
     tenants: Final[Sequence[bytes]]
     client_timeouts: Final[Sequence[tuple[str, bytes]]]
     """(lower-case name, value) of the headers by which an app says how long it will wait."""
@@ -72,6 +76,7 @@ class RequestHeaders:
         self.traceparents = facts.get("traceparents", ())
         self.tracestates = facts.get("tracestates", ())
         self.sessions = facts.get("sessions", ())
+        self.agents = facts.get("agents", ())
         self.tenants = facts.get("tenants", ())
         self.client_timeouts = facts.get("client_timeouts", ())
         self.content_encoding = content_encoding
@@ -112,29 +117,31 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
 
 
 def session_id_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
-    """Return the session that the app names, or None if the call stands alone.
+    """Return the session that the app names; None where no header names one, `STANDS_ALONE` for
+    ``off`` in `AFFINITY_HEADER`.
 
-    The first header of the policy that is present counts. ``off`` in `AFFINITY_HEADER` means None,
-    whatever the others say.
+    The first header of the policy that is present counts.
 
     Raises: InvalidHeader where that header was sent twice with different values, is not UTF-8, or
         is too long.
     """
-    if not headers.sessions:
-        return None
-    wanted, session_id = "", None
     if len(headers.sessions) == 1:
-        wanted, value = headers.sessions[0]
-        session_id = _single(wanted, (value,))
+        name, value = headers.sessions[0]
+        session_id = _single(name, (value,))
     else:
-        for wanted in policy.session_names:
-            values = [value for name, value in headers.sessions if name == wanted]
-            session_id = _single(wanted, values)
-            if session_id is not None:
-                break
-    if session_id is None or (wanted == AFFINITY_HEADER and session_id.lower() == "off"):
-        return None
+        name, session_id = _first(headers.sessions, policy.session_names)
+    if session_id is not None and name == AFFINITY_HEADER and session_id.lower() == "off":
+        return STANDS_ALONE
     return session_id
+
+
+def agent_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
+    """Return the sub-agent that makes the call, by the first header of the policy that is present;
+    None where there is none.
+
+    Raises: InvalidHeader as `session_id_of` does.
+    """
+    return _first(headers.agents, policy.agent_names)[1]
 
 
 def tenant_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
@@ -229,6 +236,18 @@ def _is_websocket(special: Sequence[tuple[str, bytes]]) -> bool:
     return any(name == "upgrade" and b"websocket" in tokens_of(value) for name, value in special)
 
 
+def _first(given: Sequence[tuple[str, bytes]], names: Sequence[str]) -> tuple[str, str | None]:
+    """Return the first of ``names`` that has a value, with that; ``("", None)`` where none has.
+
+    Raises: InvalidHeader.
+    """
+    for wanted in names if given else ():
+        text = _single(wanted, [value for name, value in given if name == wanted])
+        if text is not None:
+            return wanted, text
+    return "", None
+
+
 def _single(name: str, values: Sequence[bytes]) -> str | None:
     """Return the one value that a header has, trimmed; None where it has none.
 
@@ -243,8 +262,8 @@ def _single(name: str, values: Sequence[bytes]) -> str | None:
         text = distinct.pop() if distinct else b""
     if not text:
         return None
-    if len(text) > _MAX_ID_BYTES:
-        raise InvalidHeader(f"{name} is longer than {_MAX_ID_BYTES} bytes", param=name)
+    if len(text) > MAX_ID_BYTES:
+        raise InvalidHeader(f"{name} is longer than {MAX_ID_BYTES} bytes", param=name)
     try:
         return text.decode()
     except UnicodeDecodeError as error:

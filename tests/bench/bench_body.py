@@ -11,6 +11,7 @@ from functools import partial
 
 from sidecar.dialects.request import REQUEST_BODY
 from sidecar.wire.body import patch_body
+from sidecar.wire.body_sessions import KNOWN_CLIENTS, BodySessions
 from sidecar.wire.headers import HeaderPolicy, request_head, response_lines
 from sidecar.wire.request_headers import read_headers, session_id_of
 from sidecar.wire.trace_context import trace_context_of, trace_lines
@@ -29,6 +30,7 @@ REQUEST = [
     (b"traceparent", b"00-12345678901234567890123456789012-1234567890123456-01"),
     (b"Content-Length", b"1024"),
 ]
+SESSIONS = BodySessions([KNOWN_CLIENTS])
 RESPONSE = [
     (b"Date", b"Mon, 01 Jan 2026 00:00:00 GMT"),
     (b"Content-Type", b"application/json"),
@@ -66,6 +68,11 @@ def chat_body(size: int, *, text: str = 'Hello "there",\nhow are you? ') -> byte
     ).encode()
 
 
+def session_in(body: bytes) -> str | None:
+    """A call whose headers name no session: its body is peeked at, and asked."""
+    return SESSIONS.session_id_of(body, REQUEST_BODY.peek(body, SESSIONS.members))
+
+
 def microseconds(call: Callable[[], object], seconds: float = 0.2) -> float:
     """The best of five runs, each of about that long."""
     timer = timeit.Timer(call)
@@ -84,6 +91,12 @@ def main() -> None:
         print(
             f"patch_body     {len(body):>9} bytes {microseconds(partial(patch_body, body, REQUEST_BODY.peek(body), 'm')):9.1f} us"
         )
+        if size <= 10_000:
+            cache_key = b',"prompt_cache_key":"019a2c6e-7b3d-7f10-9c21-5e4a6b7c8d9e"}'
+            named = body.removesuffix(b"}") + cache_key
+            print(
+                f"  and session  {len(named):>9} bytes {microseconds(partial(session_in, named)):9.1f} us"
+            )
     other = chat_body(64_000, text="Gr\u00fc\u00dfe aus K\u00f6ln, \U0001f600 ")
     print(
         f"peek_body      {len(other):>9} bytes {microseconds(lambda: REQUEST_BODY.peek(other)):9.1f} us (not ASCII)"

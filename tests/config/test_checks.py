@@ -252,6 +252,34 @@ def test_listeners(section, expected):
         ("tracing: {otlp_endpoint: 'otel:4318'}",
          ["4: tracing.otlp_endpoint: must be a URL of http:// or https://, without blanks"]),
         ("propagate: [X-Api-Key]", ["4: propagate[0]: 'X-Api-Key' is a credential; use passthrough_auth of a provider"]),
+        *[
+            (f"routing: {{session_headers: [x-a, {name}]}}",
+             [f"4: routing.session_headers[1]: '{name}' carries a credential and cannot be a name"])
+            for name in ("Authorization", "cookie", "X-Api-Key", "proxy-authorization", "api-key", "x-goog-api-key")
+        ],
+        ("routing: {agent_headers: [Cookie], session_cache: {tenant_header: X-API-Key}}",
+         ["4: routing.session_cache.tenant_header: 'X-API-Key' carries a credential and cannot be a name",
+          "4: routing.agent_headers[0]: 'Cookie' carries a credential and cannot be a name"]),
+        ("routing: {session_headers: [x-a, X-A]}", []),
+        ("routing: {session_headers: [x-a], agent_headers: [X-A], session_cache: {tenant_header: x-a}}",
+         ["4: routing.session_headers[0]: 'x-a' has a meaning already: routing.session_cache.tenant_header",
+          "4: routing.agent_headers[0]: 'X-A' has a meaning already: routing.session_cache.tenant_header"]),
+        ("routing: {agent_headers: ['a b']}", ["4: routing.agent_headers[0]: 'a b' is not a header name"]),
+        ("routing: {agent_headers: [], session_body_keys: []}", []),
+        ("routing: {session_body_keys: [known_clients, prompt_cache_key, metadata.conversation-id]}", []),
+        *[
+            (f"routing: {{session_body_keys: ['{key}']}}",
+             [("4: routing.session_body_keys[0]: must be known_clients, or the name of a member of the body, "
+              "or of a member of that: prompt_cache_key, metadata.conversation")])
+            for key in ("", "a.b.c", "a.", ".a", "a b", "7", "metadata[0]")
+        ],
+        ("routing: {session_cache: {key_prefix: 'staging:affinity:'}}", []),
+        *[
+            (f"routing: {{session_cache: {{key_prefix: '{prefix}'}}}}",
+             [("4: routing.session_cache.key_prefix: must be 1 to 128 characters of printable ASCII "
+              "but blanks, braces and ~")])
+            for prefix in ("", "a b", "{a}:", "a~", "é:", "x" * 129)
+        ],
         ("routing: {session_headers: ['a:b']}", ["4: routing.session_headers[0]: 'a:b' is not a header name"]),
         ("routing: {session_cache: {tenant_header: 'é'}}",
          ["4: routing.session_cache.tenant_header: 'é' is not a header name"]),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sidecar.config.address import read_base_url
+from sidecar.config.address import Server, read_base_url
 from sidecar.config.conventions import FAMILIES, ProviderPaths
-from sidecar.config.providers import Provider, Server, Timeouts, find_router
+from sidecar.config.providers import Provider, Timeouts, find_router
 from sidecar.config.secret import Secret
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from sidecar.domain.decision import Price
@@ -209,7 +209,7 @@ def test_every_field():
     )
     assert Provider(
         name="n", model="deepseek/a/b", prefix="deepseek", model_id="a/b",
-        server=Server(scheme="http", host="h.example", port=8080, http_host="x:1"),
+        server=Server(scheme="http", host="h.example", port=8080, http_host="x:1", keep_idle_s=4.0),
         paths=ProviderPaths("/v1", {MESSAGES: "/v1/messages", CHAT: "/v1/chat/completions"}),
         conventions=msgspec.structs.replace(FAMILIES["anthropic"], origin="https://api.deepseek.com"),
         access_key=Secret("k"), passthrough_auth=False, headers=(("X-A", Secret("v")),),
@@ -233,6 +233,15 @@ def test_a_server_of_ones_own_may_take_longer_for_its_first_byte(top, entry, exp
     """A long prompt on a small machine is no failure; what the config says holds for all."""
     text = f"{top}\nmodel_providers: [{{model: openai/m, access_key: k{entry}}}]"
     assert expected == load(text).providers[0].timeouts.first_byte_s
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"), [("", 20.0), (", base_url: 'http://vllm:8000'", 4.0)]
+)
+def test_a_server_of_ones_own_keeps_idle_connections_for_less_long(entry, expected):
+    """Most of them close after 5 s; hosted ones after a minute or more."""
+    found = load(f"model_providers: [{{model: openai/m, access_key: k{entry}}}]").providers[0]
+    assert expected == found.server.keep_idle_s
 
 
 def test_timeouts_default_to_the_top_level():

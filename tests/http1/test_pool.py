@@ -16,7 +16,13 @@ class _Connection:
     def __init__(self, idle: IdleConnections | None = None, *, is_usable: bool = True) -> None:
         self.is_usable = is_usable
         self.is_aborted = False
+        self.has_arrived = False
+        self.looks = 0
         self._idle = idle
+
+    def is_quiet(self) -> bool:
+        self.looks += 1
+        return not self.has_arrived
 
     def abort(self) -> None:
         self.is_aborted = True
@@ -102,6 +108,26 @@ def test_a_connection_that_broke_while_idle_is_passed_over():
 
     assert first is house.take(2)
     assert broken.is_aborted
+
+
+@pytest.mark.parametrize(("at_s", "is_served"), [(0.9, True), (1.0, False)])
+def test_a_connection_that_was_idle_for_a_second_is_looked_at(at_s, is_served):
+    """Whatever has arrived on it, it is not used again. Before, the look is spared."""
+    house = House()
+    kept = house.keep(0)
+    kept.has_arrived = True
+
+    assert (kept if is_served else None) is house.take(at_s)
+    assert (not is_served, 0 if is_served else 1) == (kept.is_aborted, kept.looks)
+
+
+def test_a_quiet_connection_serves_after_the_look():
+    """One look each time."""
+    house = House()
+    kept = house.keep(0)
+
+    assert kept is house.take(1)
+    assert (False, 1) == (kept.is_aborted, kept.looks)
 
 
 def test_more_than_enough_are_closed_at_once():

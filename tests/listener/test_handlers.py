@@ -22,20 +22,25 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.listener.admission import Admission, ListenerPolicy, Paths
+from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
+from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain
+from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 from tests.listener.fakes import FakeRequest
 from tests.support.providers import a_provider
 
 BODY = b'{"model":"gpt-4o"}'
-POLICY = HeaderPolicy(session_headers=("x-model-affinity",), tenant_header="x-org-id")
+POLICY = HeaderPolicy(
+    session_headers=("x-model-affinity",), tenant_header="x-org-id", agent_headers=("x-agent",)
+)
+THREAD = "019a2c6e-7b3d-7f10-9c21-5e4a6b7c8d9e"
 Carry = Callable[[Call, Downstream], Awaitable[Outcome]]
 
 
@@ -66,7 +71,8 @@ class _House:
         models = self.models = ModelTable(
             [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
         )
-        self.policy = ListenerPolicy(POLICY, BodyReader(BodyMemory(10_000), 1000, 30), **policy)
+        reader = BodyReader(BodyMemory(10_000), policy.pop("body_bytes", 1000), 30)
+        self.policy = ListenerPolicy(POLICY, reader, **policy)
         observers = Observers([self.ear])
         self.handler = DataHandler(
             self,
@@ -169,6 +175,58 @@ async def test_a_session_without_its_tenant_is_none(fixed, sent, expected):
     (call,) = house.calls
 
     assert expected == (call.tenant, call.session_id)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, (THREAD, None)),
+        ({"x_model_affinity": ""}, (THREAD, None)),
+        ({"x_model_affinity": "s1"}, ("s1", None)),
+        ({"x_model_affinity": "off"}, (None, None)),
+        ({"x_agent": "a7"}, (THREAD, "a7")),
+        ({"x_model_affinity": "s1", "x_agent": "a7"}, ("s1", "a7")),
+        ({"x_model_affinity": "off", "x_agent": "a7"}, (None, None)),
+    ],
+)
+async def test_the_body_names_the_session_where_no_header_does(headers, expected):
+    """And an agent belongs to whichever session that is."""
+    house = _House(fixed_tenant="acme", body_sessions=BodySessions(["known_clients"]))
+    body = json.dumps({"model": "gpt-4o", "prompt_cache_key": THREAD}).encode()
+    await house.ask("POST", "/v1/responses", body, **headers)
+    (call,) = house.calls
+
+    assert expected == (call.session_id, call.agent)
+
+
+async def test_a_body_names_no_session_where_the_config_does_not_let_it():
+    """Nor where its tenant is missing."""
+    body = json.dumps({"prompt_cache_key": THREAD}).encode()
+    deaf, known = _House(fixed_tenant="acme"), _House(body_sessions=BodySessions(["known_clients"]))
+    for house in (deaf, known):
+        await house.ask("POST", "/v1/responses", body, x_agent="a7")
+
+    assert [(None, None)] * 2 == [
+        (each.session_id, each.agent) for each in (*deaf.calls, *known.calls)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "expected"),
+    [
+        ({"id": "x" * 4097}, {}, "invalid_body"),
+        ({}, {"x_model_affinity": "s", "x_agent": "a" * 4097}, "invalid_header"),
+        ({"id": "x" * 4097}, {"x_model_affinity": "s"}, None),
+    ],
+)
+async def test_a_name_that_cannot_be_used_is_refused(body, headers, expected):
+    """Of a session in the body, of an agent; a body is not asked where a header names one."""
+    house = _House(fixed_tenant="acme", body_sessions=BodySessions(["id"]), body_bytes=5000)
+    big = json.dumps({"model": "gpt-4o", **body}).encode()
+    reply = await house.ask("POST", "/v1/chat/completions", big, **headers)
+    status, written, _ = _parts(reply)
+
+    assert (200 if expected is None else 400, expected) == (status, written.get("x-plano-error"))
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -10,8 +10,8 @@ import pytest
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.decision import Decision, Source
-from sidecar.listener import admission
-from sidecar.listener.admission import Paths
+from sidecar.listener import paths
+from sidecar.listener.paths import Paths
 from sidecar.wire import headers, own_headers
 from sidecar.wire.headers import HeaderPolicy, response_lines
 from sidecar.wire.request_headers import read_headers
@@ -19,7 +19,7 @@ from tests.listener.test_handlers import _House, _parts
 from tests.proxy.fakes import a_candidate
 from tests.support.values import a_call
 
-README = Path(admission.__file__).parent / "README.md"
+README = Path(paths.__file__).parent / "README.md"
 
 
 def rows(section: str) -> list[list[str]]:
@@ -58,9 +58,9 @@ def test_the_paths_are_those_that_are_served():
     assert {
         *served.calls,
         *served.decisions,
-        *admission.PROBES,
-        admission.MODELS,
-        admission.MODELS + "/{id}",
+        *paths.PROBES,
+        paths.MODELS,
+        paths.MODELS + "/{id}",
     } == {names(path)[0] for path, *_ in rows("paths")}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sidecar.config.address import Server
 from sidecar.config.conventions import FAMILIES, UNKNOWN, ProviderPaths
-from sidecar.config.providers import Provider, Server, Timeouts
+from sidecar.config.providers import Provider, Timeouts
 from sidecar.config.secret import Secret
 
 
@@ -24,7 +25,9 @@ def a_provider(model: str, **changes: Any) -> Provider:
         "port": 1,
         "http_host": "127.0.0.1:1",
     }
-    for name in ("scheme", "host", "port", "http_host", "tls_files", "server_name"):
+    for name in (
+        "scheme", "host", "port", "http_host", "tls_files", "server_name", "keep_idle_s"
+    ):  # fmt: skip
         if name in changes:
             server[name] = changes.pop(name)
     paths = ProviderPaths(

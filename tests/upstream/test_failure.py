@@ -221,7 +221,7 @@ def test_a_callers_own_account_means_nothing_to_others(row, status, body):
     "body",
     [
         b"", b"\xff", b"\x1f\x8b\x08", b"null", b"3", b'"x"', b"[]", b"[3]", b"{}", b'{"error":null}', b'{"error":[]}', b'{"error":{"code":{},"type":3,"message":[]}}',
-        b'{"error":{"metadata":3,"innererror":3}}', b'{"error":{"metadata":{}}}', b'{"a":' * 50_000, OPENAI_LENGTH[:-20],
+        b'{"error":{"metadata":3,"innererror":3}}', b'{"error":{"metadata":{}}}', b'{"a":' * 50_000, OPENAI_RATE[:-20],
     ],
 )  # fmt: skip
 def test_an_unreadable_body_is_judged_by_its_status(body):
@@ -312,8 +312,20 @@ def test_a_response_timeout_goes_on_where_the_provider_allows_it():
         ("signed", openai("", code="invalid_encrypted_content")),
         ("key", anthropic("authentication_error", "invalid x-api-key")),
         ("policy", openai("", code="content_filter")),
+        ("busy", b'{"type":"response.failed","response":{"status":"failed","error":{"code":"rate_limit_exceeded","message":"slow"},"metadata":{"code":"insufficient_quota"}}}'),
+        ("failing", b'{"status":"failed","error":{"code":"server_error","message":"The model had an error"},"instructions":"API key not valid"}'),
+        ("busy", b'{"error":{"http_code":"429","message":"slow down","type":"rate_limit"}}'),
+        ("busy", b'{"error":{"code":"unavailable","message":"no instance"}}'),
+        ("quota", b'{"error":{"code":402,"message":"pay"}}'),
+        ("refused", b'{"error":{"code":403,"message":"no"}}'),
+        ("key", b'{"error":{"code":401,"message":"no"}}'),
+        ("gone", b'{"error":{"code":404,"message":"model: claude-x"}}'),
+        ("failing", b'{"error":{"code":400,"message":"Provider returned error"}}'),
+        ("failing", b'{"error":{"code":500,"message":"API key not valid"}}'),
+        ("failing", b'data: {"error":{"message":"oops"}}'),
+        ("busy", b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'),
     ],
-)
+)  # fmt: skip
 def test_an_error_in_the_place_of_a_response_means_what_it_says(row, body):
     """Its status was 200; what it does not name is a failing provider."""
     assert ROWS[row] == classify_body_error(body, passthrough_auth=False)
@@ -321,8 +333,11 @@ def test_an_error_in_the_place_of_a_response_means_what_it_says(row, body):
 
 def test_a_limit_of_the_callers_account_in_the_place_of_a_response_is_the_callers():
     """With passthrough_auth."""
-    body = anthropic("rate_limit_error", "slow down")
-    assert ROWS["callers key"] == classify_body_error(body, passthrough_auth=True)
+    rows = [
+        classify_body_error(anthropic(kind, "slow down"), passthrough_auth=True)
+        for kind in ("rate_limit_error", "authentication_error", "overloaded_error", "api_error")
+    ]
+    assert [ROWS[row] for row in ("callers key", "callers key", "busy", "failing")] == rows
 
 
 def test_only_a_request_that_is_wrong_may_suit_another_model():

@@ -47,6 +47,18 @@ def test_entries_of_one_origin_share_a_pool():
     assert 3 == len({id(pool) for pool in pools})
 
 
+def test_idle_connections_are_kept_as_long_as_the_entry_says():
+    """Entries that differ in it have pools of their own."""
+    pools = _pools(
+        a_provider("openai/a", keep_idle_s=4.0),
+        a_provider("openai/b", keep_idle_s=4.0),
+        a_provider("openai/c"),
+    )
+
+    assert pools[0] is pools[1]
+    assert [4.0, 4.0, 20.0] == [pool._idle._keepalive_s for pool in pools]
+
+
 def test_trust_is_loaded_once_and_only_where_it_is_needed():
     """Reading the system's certificates takes 20 ms and 3 MB."""
     make_tls = _Maker()

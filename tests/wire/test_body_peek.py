@@ -36,6 +36,34 @@ def test_everything_that_steers_a_call_is_read_in_one_go():
 
 
 @pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"model":"m","metadata":{"a":1}}', {b"metadata": b'{"a":1}'}),
+        (b'{"stream":true,"metadata":null}', {b"metadata": b"null"}),
+        (b'{"met\\u0061data" : 1 ,"a.b":2}', {b"metadata": b"1", b"a.b": b"2"}),
+        (b'{"metadata":1,"model":"m","metadata":2}', {b"metadata": b"2"}),
+        (b'{"conversation":"c"}', {b"conversation": b'"c"'}),
+        (b'{"a":{"metadata":1},"aXb":3}', {}),
+    ],
+)
+def test_members_that_may_name_the_session_are_found_where_they_are_asked_for(body, expected):
+    """In the same decode, with their places; the last of repeated ones. Not asked for, they are
+    members like any other.
+    """
+    asked = frozenset({b"metadata", b"a.b", b"conversation"})
+    facts = peek_body(body, asked)
+
+    assert expected == {name: body[start:end] for name, start, end in facts.session_spans}
+    assert () == peek_body(body).session_spans
+
+
+def test_a_member_that_steers_must_stand_there_once_also_where_it_may_name_the_session():
+    """Being asked for allows nothing that is refused otherwise."""
+    with pytest.raises(InvalidBody, match="more than once"):
+        peek_body(b'{"conversation":1,"conversation":2}', frozenset({b"conversation"}))
+
+
+@pytest.mark.parametrize(
     ("body", "requested_model", "model_span"),
     [
         (b"{}", None, None),

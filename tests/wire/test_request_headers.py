@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
+    STANDS_ALONE,
     RequestHeaders,
+    agent_of,
     client_timeouts_of,
     read_headers,
     request_id_of,
@@ -23,6 +25,7 @@ from sidecar.wire.request_headers import (
 POLICY = HeaderPolicy(
     session_headers=("x-model-affinity", "X-Claude-Code-Session-Id", "session_id"),
     tenant_header="X-Org-Id",
+    agent_headers=("X-Claude-Code-Agent-Id", "thread-id"),
 )
 
 
@@ -32,7 +35,15 @@ def read(*lines: str, policy: HeaderPolicy = POLICY) -> RequestHeaders:
     return read_headers([(name, value.strip(b" ")) for name, _, value in pairs], policy)
 
 
-FACTS = ("sessions", "tenants", "client_timeouts", "request_ids", "traceparents", "tracestates")
+FACTS = (
+    "sessions",
+    "agents",
+    "tenants",
+    "client_timeouts",
+    "request_ids",
+    "traceparents",
+    "tracestates",
+)
 OTHERS = ("content_encoding", "has_origin", "is_upgrade")
 
 
@@ -312,8 +323,8 @@ def test_made_up_names_neither_fill_the_memory_nor_change_answers():
         (("x-model-affinity: s1", "X-Model-Affinity: s1"), "s1"),
         (("x-model-affinity: s1", "x-model-affinity:"), "s1"),
         (("x-model-affinity:", "session_id: "), None),
-        (("x-model-affinity: off", "session_id: s2"), None),
-        (("x-model-affinity: OFF",), None),
+        (("x-model-affinity: off", "session_id: s2"), STANDS_ALONE),
+        (("x-model-affinity: OFF",), STANDS_ALONE),
         (("session_id: off",), "off"),
         (("x-model-affinity: caf\u00e9 \U0001f600",), "caf\u00e9 \U0001f600"),
         (("x-model-affinity: " + "s" * 4096,), "s" * 4096),
@@ -337,7 +348,54 @@ def test_our_own_session_header_leads_unless_the_policy_places_it(session_header
     )
 
 
-@pytest.mark.parametrize("name", ["x-model-affinity", "X-Org-Id"])
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((), None),
+        (("x-claude-code-agent-id: a7",), "a7"),
+        (("thread-id: t", "x-claude-code-agent-id: a7 "), "a7"),
+        (("x-claude-code-agent-id: ", "thread-id: t"), "t"),
+        (("x-claude-code-agent-id:",), None),
+        (("x-claude-code-parent-agent-id: p",), None),
+    ],
+)
+def test_the_agent_is_the_first_header_that_is_present(lines, expected):
+    """As with sessions."""
+    assert expected == agent_of(read(*lines), POLICY)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x-model-affinity: s",
+        "X-Claude-Code-Session-Id: s",
+        "X-Claude-Code-Agent-Id: a",
+        "thread-id: t",
+        "X-Org-Id: t",
+    ],
+)
+def test_what_names_a_session_an_agent_or_a_tenant_goes_nowhere(line):
+    """But for what belongs to a family of headers, as Codex' ``session_id`` does."""
+    assert {} == read(line).lines
+
+
+def test_a_session_header_of_a_family_goes_to_providers_of_that_family():
+    """OpenAI reads Codex' own."""
+    headers = read("session_id: s")
+
+    assert ({"openai": [b"session_id: s\r\n"]}, "s") == (
+        headers.lines,
+        session_id_of(headers, POLICY),
+    )
+
+
+def test_a_header_that_names_an_agent_cannot_be_dropped_by_connection():
+    """An app behind a proxy would lose its agent's pin."""
+    with pytest.raises(InvalidHeader, match="may not remove"):
+        read("Connection: x-claude-code-agent-id", "x-claude-code-agent-id: a")
+
+
+@pytest.mark.parametrize("name", ["x-model-affinity", "X-Org-Id", "X-Claude-Code-Agent-Id"])
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -346,11 +404,11 @@ def test_our_own_session_header_leads_unless_the_policy_places_it(session_header
         ((b"a" * 4097,), "longer than 4096"),
     ],
 )
-def test_a_session_or_tenant_that_cannot_be_used_is_refused_by_name(name, values, message):
+def test_a_session_agent_or_tenant_that_cannot_be_used_is_refused_by_name(name, values, message):
     """Rather than served as somebody else's session; the value is not repeated."""
     headers = read_headers([(name.encode(), value) for value in values], POLICY)
     with pytest.raises(InvalidHeader, match=f"(?i){name} .*{message}") as caught:
-        session_id_of(headers, POLICY) or tenant_of(headers, POLICY)
+        session_id_of(headers, POLICY) or agent_of(headers, POLICY) or tenant_of(headers, POLICY)
     assert caught.value.param is not None
     assert name.lower() == caught.value.param.lower()
 

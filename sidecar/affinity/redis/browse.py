@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from sidecar.affinity.redis.errors import refusal_among
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, Decode, LinkDown, reads_of
-from sidecar.affinity.session import parse_key, pattern_of, plain_key
+from sidecar.affinity.session import KEY_PREFIX, parse_key, pattern_of, plain_key
 from sidecar.affinity.store import Pin, PinPage, StoreUnreachable
 from sidecar.affinity.value import decode
 
@@ -24,30 +24,41 @@ _AT_ONCE: Final = 50
 class RedisPins:
     """Implements `PinBrowser` over the store's own connection.
 
-    Args: ``forget`` drops a key from the near cache.
+    Args: ``forget`` drops a key from the near cache; ``prefix`` begins every key.
     """
 
-    def __init__(self, submit: Submit, forget: Callable[[str], None]) -> None:
+    def __init__(
+        self, submit: Submit, forget: Callable[[str], None], prefix: str = KEY_PREFIX
+    ) -> None:
         self._submit = submit
         self._forget = forget
+        self._prefix = prefix
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
         """Return about ``limit`` pins, from a cursor of SCAN on."""
         following, keys = await self._ask(
-            [("SCAN", cursor or "0", "MATCH", pattern_of(tenant), "COUNT", limit)]
+            [
+                (
+                    "SCAN",
+                    cursor or "0",
+                    "MATCH",
+                    pattern_of(tenant, None, self._prefix),
+                    "COUNT",
+                    limit,
+                )
+            ]
         )
         pins = await self._pins([key.decode("latin-1") for key in keys])
         return PinPage(pins, None if following == b"0" else following.decode())
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """Return the pins of all lanes of a session, which are found by SCAN."""
-        plain = plain_key(tenant, session_id)
+        """Return the pins of a session and its agents, which are found by SCAN."""
+        plain = plain_key(tenant, session_id, prefix=self._prefix)
+        pattern = pattern_of(tenant, session_id, self._prefix)
         pins: list[Pin] = []
         cursor = b"0"
         while True:
-            cursor, keys = await self._ask(
-                [("SCAN", cursor, "MATCH", pattern_of(tenant, session_id), "COUNT", 1000)]
-            )
+            cursor, keys = await self._ask([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
             names = [key.decode("latin-1") for key in keys]
             pins += await self._pins([name for name in names if name.partition("~")[0] == plain])
             if cursor == b"0":
@@ -75,7 +86,8 @@ class RedisPins:
             raise StoreUnreachable(f"redis answered: {refusal}")
         pins: list[Pin] = []
         for key, raw, left_ms in zip(keys, replies[::2], replies[1::2], strict=True):
-            parts, binding = parse_key(key), None if isinstance(raw, ResponseError) else decode(raw)
+            parts = parse_key(key, self._prefix)
+            binding = None if isinstance(raw, ResponseError) else decode(raw)
             if parts is not None and binding is not None and left_ms != GONE_MS:
                 pins.append(
                     Pin(key, *parts, binding, None if left_ms == LASTING_MS else left_ms / 1e3)

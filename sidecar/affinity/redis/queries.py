@@ -21,6 +21,7 @@ from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, LinkDown, reads_of
 from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
+from sidecar.affinity.session import KEY_PREFIX
 from sidecar.affinity.value import decode, encode
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
@@ -74,6 +75,7 @@ class StorePolicy(msgspec.Struct, frozen=True):
     max_entries: int
     is_sliding: bool = True
     has_near_cache: bool = True
+    key_prefix: str = KEY_PREFIX
 
     @property
     def ttl_ms(self) -> int:

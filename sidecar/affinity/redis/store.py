@@ -16,6 +16,7 @@ from sidecar.affinity.redis.queries import PinQueries, Script, StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
 from sidecar.affinity.store import PinBrowser
 from sidecar.affinity.value import encode
+from sidecar.config.schema_routing import Routing
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.events import AffinityOperation
@@ -28,6 +29,19 @@ from sidecar.runtime.lifecycle import Tasks
 _NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
 _TRIES: Final = 2
 """Of a claim; the second one replaces the unreadable bytes that the first one found."""
+
+
+def store_policy(routing: Routing) -> StorePolicy:
+    """Return what the config says of pins in Redis."""
+    cache = routing.session_cache
+    return StorePolicy(
+        ttl_s=routing.session_ttl_s,
+        budget_s=cache.call_budget_ms / 1e3,
+        max_entries=routing.session_max_entries,
+        is_sliding=routing.session_ttl_mode == "sliding",
+        has_near_cache=cache.near_cache,
+        key_prefix=cache.key_prefix,
+    )
 
 
 class RedisStore:
@@ -54,7 +68,8 @@ class RedisStore:
         self._queries = PinQueries(self._near, self._health, self._link, policy, clock, observers)
         self._write_back = WriteBack(self._near, self._health, self._queries, policy, clock)
         self._tasks = Tasks()
-        self.pins: PinBrowser = RedisPins(self._link.submit, self._near.forget)
+        self.key_prefix = policy.key_prefix
+        self.pins: PinBrowser = RedisPins(self._link.submit, self._near.forget, policy.key_prefix)
 
     def start(self) -> None:
         """Connect in the background."""

@@ -180,7 +180,7 @@ async def test_a_request_that_is_sent_again_has_no_more_time(peer: Peer, pool: P
     peer.follows(dies_late, answers_late)
     assert await whole(await ask(pool)) == b"hello"
     with pytest.raises(FirstByteTimeout):
-        await ask(pool, timeouts=timeouts(first_byte_s=first_byte_s))
+        await ask(pool, timeouts=timeouts(first_byte_s=first_byte_s), method="GET")
     assert (peer.connects, pool.retried_total) == (2, 1)
 
 

@@ -1,0 +1,79 @@
+"""The paths of the data port: which are calls, which are passed through, their methods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from sidecar.domain.call import Endpoint, Operation
+from sidecar.domain.errors import MethodNotAllowed
+
+PROBES: Final = frozenset({"/", "/api/hello"})
+"""Agents ask whether their gateway is there before they use it."""
+MODELS: Final = "/v1/models"
+DECISION_PREFIX: Final = "/routing"
+"""Before the path of a call that is routed: katanemo's own way to ask which model it would be."""
+_REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
+"""Served on no path: a tunnel would go around everything, an echo would tell credentials."""
+_CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
+"""A dot segment, also as servers read it that take a backslash for a slash, or parameters off a
+segment.
+"""
+
+
+class Paths:
+    """The paths of one config.
+
+    Args: ``endpoints`` are the POST paths whose bodies are understood; ``passthrough`` has (path
+        prefix, provider), longest prefix first.
+    """
+
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], passthrough: tuple[tuple[str, str], ...]
+    ) -> None:
+        self.calls: Final = endpoints
+        self.decisions: Final = {
+            f"{DECISION_PREFIX}{path}": endpoint
+            for path, endpoint in endpoints.items()
+            if endpoint.operation is Operation.GENERATE
+        }
+        self._passthrough = passthrough
+
+    def endpoint_of(self, path: str) -> Endpoint | None:
+        """Return the endpoint in whose dialect an error on this path is written; None where the
+        path does not tell.
+        """
+        return self.calls.get(path) or self.decisions.get(path)
+
+    def provider_of(self, path: str) -> str | None:
+        """Return the provider to which the config passes a path through.
+
+        None also for a path that climbs out of its prefix: the provider would serve another one.
+        """
+        if _CLIMB.search(unquote(path)) is not None:
+            return None
+        for prefix, provider in self._passthrough:
+            if path == prefix or path.startswith(prefix + "/"):
+                return provider
+        return None
+
+
+def is_models(path: str) -> bool:
+    """Whether the path is the list of models, or one model's description."""
+    return path == MODELS or path.startswith(MODELS + "/")
+
+
+def check_method(method: str, path: str, allowed: str) -> None:
+    """Raises: MethodNotAllowed where ``method`` is not in ``allowed``, a comma-separated list."""
+    if method not in allowed.split(", "):
+        raise MethodNotAllowed(
+            f"{method} is not served on {path}; allowed: {allowed}", allow=allowed
+        )
+
+
+def refuse_tunnels(method: str, path: str) -> None:
+    """Raises: MethodNotAllowed for a method that no path serves."""
+    if method in _REFUSED_METHODS:
+        check_method(method, path, "GET, HEAD, POST")
