@@ -158,7 +158,14 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         homes=dialects.homes if loaded.is_zero_config else None,
     )
     providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name)
-    dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
+    dispatcher = Dispatcher(
+        providers,
+        clock,
+        observers,
+        foundation.cooling,
+        foundation.averages,
+        dialects.without_signed_state if config.routing.signed_state == "strip" else None,
+    )
     sources = MetricsSources(
         config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s
     )

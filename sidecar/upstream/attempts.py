@@ -48,6 +48,10 @@ class Dispatched:
     """
     is_reported: Final[bool]
     """Whether observers have been told of the end of this attempt."""
+    lost: Final[str]
+    """What the request was sent without, as ``x-plano-lost`` says it; empty for one that was sent
+    as the app made it.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Dispatched:
         head_s: float,
         failed: tuple[FailedAttempt, ...] = (),
         is_reported: bool = False,
+        lost: str = "",
     ) -> None:
         self.reply = reply
         self.candidate = candidate
@@ -66,6 +71,7 @@ class Dispatched:
         self.head_s = head_s
         self.failed = failed
         self.is_reported = is_reported
+        self.lost = lost
 
 
 class FailureRecord:
@@ -77,6 +83,10 @@ class FailureRecord:
     def __init__(self) -> None:
         self.failed: list[FailedAttempt] = []
         self._shown: Dispatched | UpstreamError | None = None
+        self.unreadable: tuple[Candidate, bytes] | None = None
+        """The first candidate that could not read the conversation's signed state, and the
+        beginning of its refusal.
+        """
         self._is_curable = False
         """Whether a retry may cure `_shown`: then no later failure takes its place."""
 

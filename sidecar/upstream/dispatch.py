@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from sidecar.domain.call import Call, Operation
@@ -29,6 +30,11 @@ from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.failure import Failure, classify_error, classify_reply
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
 from sidecar.upstream.registry import ProviderRegistry
+
+WithoutSignedState = Callable[[Call, bytes], Call | None]
+"""Makes a call without the state that a refusal's provider could not read; None where none of it can
+be left out.
+"""
 
 _log: Final = logging.getLogger("sidecar.upstream")
 
@@ -56,9 +62,12 @@ class Dispatcher:
         observers: Observers,
         cooling: Cooling,
         averages: FirstByteAverages,
+        without_signed_state: WithoutSignedState | None = None,
     ) -> None:
         """Args: ``cooling`` and ``averages`` may be shared with the dispatcher of another config:
         what was learnt of a candidate stays true when the config changes.
+        ``without_signed_state`` makes the call of which one more attempt is made where no candidate
+        can read the conversation's signed state; None leaves it at the refusal.
         """
         self.cooling = cooling
         self.averages = averages
@@ -66,6 +75,7 @@ class Dispatcher:
         self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
+        self._without_signed_state = without_signed_state
         self._reloader = CredentialReloader(registry.clients, self.cooling, clock.monotonic_s)
 
     async def aclose(self) -> None:
@@ -161,9 +171,18 @@ class Dispatcher:
         """Try the rest of the plan after its first candidate did not serve."""
         left = list(plan.candidates[1:])
         failed = record.failed
+        lost = ""
         try:
-            while left and len(failed) < plan.max_attempts and self._may_go_on(call, record):
-                candidate, before = left.pop(0), failed[-1]
+            while True:
+                before = failed[-1]
+                if left and len(failed) < plan.max_attempts and self._may_go_on(call, record):
+                    candidate = left.pop(0)
+                else:
+                    stripped = None if lost else self._stripped(call, record)
+                    if stripped is None:
+                        break
+                    call, candidate = stripped
+                    lost = "thinking"
                 sent_s = self._monotonic_s()
                 if FailedOver in self._observers.heard:
                     reason = before.failure.failure_class
@@ -179,13 +198,23 @@ class Dispatcher:
                         self.cooling.observe_served(candidate, sent_s)
                     record.abort_shown()
                     attempts = len(failed) + 1
-                    return Dispatched(reply, candidate, attempts, sent_s, head_s, tuple(failed))
+                    return Dispatched(reply, candidate, attempts, sent_s, head_s, tuple(failed), False, lost)
                 is_last = not left or len(failed) + 1 >= plan.max_attempts
                 await self._record_reply(call, record, candidate, reply, sent_s, is_last=is_last)
         except BaseException:
             record.abort_shown()
             raise
         return record.result()
+
+    def _stripped(self, call: Call, record: FailureRecord) -> tuple[Call, Candidate] | None:
+        """Return what is tried where no candidate is left: the call without the signed state that
+        one could not read, and that candidate.
+        """
+        if self._without_signed_state is None or record.unreadable is None:
+            return None
+        candidate, refusal = record.unreadable
+        stripped = self._without_signed_state(call, refusal)
+        return None if stripped is None else (stripped, candidate)
 
     def _may_go_on(self, call: Call, record: FailureRecord) -> bool:
         """Return whether the last failure and the app's timeout allow another attempt."""
@@ -224,7 +253,7 @@ class Dispatcher:
         """
         head_s = self._monotonic_s()
         buffered = BufferedReply(reply)
-        if not is_last and not buffered.is_whole:
+        if not buffered.is_whole:
             await buffered.fill()
         failure = classify_reply(
             buffered.status,
@@ -243,6 +272,8 @@ class Dispatcher:
             attempt = Attempt(candidate, outcome, buffered.status, head_s - sent_s, total_s)
             self._observers.emit(AttemptEnded(call, attempt))
         attempts = len(record.failed) + 1
+        if failure.failure_class is FailureClass.SIGNED_STATE and record.unreadable is None:
+            record.unreadable = candidate, buffered.beginning
         record.add_reply(
             Dispatched(buffered, candidate, attempts, sent_s, head_s, is_reported=True), failure
         )

@@ -96,6 +96,22 @@ async def test_no_call_is_refused_that_a_candidate_would_have_served(tmp_path, k
     assert sum(each.calls for each in proof.agents) > 16 * 8
 
 
+async def test_sessions_come_home_after_a_throttle(tmp_path):
+    """Where their history can be read there: it holds no other maker's thinking since."""
+    async with world(tmp_path) as here:
+        proof = Proof(here.simulated, [here.url], here.http, seed=5)
+        for number in range(24):
+            kind = ("claudework", "opuswork", "gptwork", "codexwork")[number % 4]
+            proof.add(BY_NAME[kind], number, think_s=0.2)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(proof.throttle("east", 1.0, 2.0))
+            group.create_task(proof.run(200, for_s=16.0))
+        back, able = proof.returned(12.0)
+
+    assert able >= 12
+    assert back >= 0.95 * able
+
+
 @pytest.mark.parametrize(("turn", "kind", "sdk"), [
     (anthropic_turn, "claudework", "anthropic"), (anthropic_turn, "opuswork", "anthropic"),
     (responses_turn, "codexwork", "openai"),

@@ -5,6 +5,7 @@ how it fared.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -70,9 +71,13 @@ class Agent:
         self._base_urls = base_urls
         self._http = http
 
-    async def converse(self, turns: int) -> None:
-        """Hold a conversation of so many turns of the user's, or as many as can be."""
+    async def converse(self, turns: int, until_s: float = math.inf) -> None:
+        """Hold a conversation of so many turns of the user's, or as many as can be, or as begin
+        before ``until_s``.
+        """
         for turn in range(turns):
+            if time.monotonic() > until_s:
+                return
             if not await self.turn(f"{self.session}, step {turn}: go on."):
                 self.is_stuck = True
                 return

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -75,12 +76,17 @@ class Proof:
         self.agents.append(agent)
         return agent
 
-    async def run(self, turns: int, *, spread_s: float = 0.0) -> None:
-        """Let all agents hold their conversations; they begin within ``spread_s``."""
+    async def run(
+        self, turns: int, *, spread_s: float = 0.0, for_s: float = math.inf
+    ) -> None:
+        """Let all agents hold their conversations; they begin within ``spread_s``, and begin no
+        turn after ``for_s``.
+        """
+        until_s = time.monotonic() + for_s
 
         async def begin(agent: Agent) -> None:
             await asyncio.sleep(self._random.random() * spread_s)
-            await agent.converse(turns)
+            await agent.converse(turns, until_s)
 
         async with asyncio.TaskGroup() as group:
             for agent in self.agents:
