@@ -21,7 +21,7 @@ from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.domain.errors import ConfigError
 from sidecar.listener.server import DataServer, assert_c_parser, bind, port_of, raise_file_limit
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.selection.explain import Explanation, explain
+from sidecar.selection.explain import Explanation, NamedSession, explain
 
 _log = logging.getLogger("sidecar")
 
@@ -117,12 +117,12 @@ class App:
         self.foundation.latch.drain()
         await self.foundation.drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
 
-    async def explain(self, text: str, session: tuple[str | None, str | None]) -> Explanation:
+    async def explain(self, text: str, session: NamedSession) -> Explanation:
         """Return why a conversation goes to which model, as `sidecar.selection.explain` finds out.
 
-        Args: ``session`` is (session id, tenant). Raises: SidecarError.
+        Raises: SidecarError.
         """
-        if session[0] is not None:
+        if session.session_id is not None:
             await self._until_store_is_up()
         generation, foundation = self.generation, self.foundation
         return await explain(

@@ -116,6 +116,7 @@ def _add_route(commands: Any) -> None:  # noqa: ANN401
     text = "show this session's pin; none is made"
     parser.add_argument("--session", metavar="ID", help=text)
     parser.add_argument("--tenant", metavar="NAME", help="the session's tenant")
+    parser.add_argument("--agent", metavar="ID", help="the sub-agent of the session")
     parser.add_argument("text", metavar="TEXT", help="the newest user message")
 
 

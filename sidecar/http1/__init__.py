@@ -21,6 +21,7 @@ The flow of a request, in the order in which it meets the modules:
         delivery    what the kernel knows of them: acknowledged by the peer, or never sent
         parser      llhttp's callbacks, gathered by a table of states
         deadline    connect, first byte, silence, whole response: one lazy timer for the last three
+      reset_watch   finds connections whose reset the loop has missed
     response        the head, then the body as it is read; the reader may be slow, or go away
 
 Errors are those of `domain.errors` whose side is upstream. Each is made where it is raised, so that

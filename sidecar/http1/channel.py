@@ -103,6 +103,15 @@ class Channel:
             if self.transport is not None and not self.transport.is_closing():
                 self.transport.resume_reading()
 
+    def look_again(self) -> None:
+        """Begin to read anew where the loop may have missed a reset."""
+        transport = self.transport
+        if transport is None or transport.is_closing() or self._is_read_paused:
+            return
+        if self.delivery.is_reset():
+            transport.pause_reading()
+            transport.resume_reading()
+
     def _pause(self) -> None:
         if self._is_read_paused and self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()

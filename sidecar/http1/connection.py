@@ -77,6 +77,11 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     # The pool's side
 
     @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport, once there is one."""
+        return self._channel.transport
+
+    @property
     def is_usable(self) -> bool:
         """Whether a request may be sent on it now."""
         transport = self._channel.transport
@@ -111,6 +116,11 @@ class UpstreamConnection(asyncio.BufferedProtocol):
                 response.raise_failure()
             await response.wait()
         return response
+
+    def look_again(self) -> None:
+        """Read once more if an exchange is under way and the kernel tells of a reset."""
+        if self._response is not None:
+            self._channel.look_again()
 
     def close(self, message: str) -> None:
         """Close because the pool does; an exchange in flight fails."""

@@ -78,12 +78,21 @@ class Delivery:
         """Return whether the connection is open and nothing has arrived on it; True where that
         cannot be seen.
         """
+        return not self._polled(select.POLLIN)
+
+    def is_reset(self) -> bool:
+        """Return whether the peer has reset the connection; False where that cannot be seen."""
+        return bool(self._polled(0) & select.POLLERR)
+
+    def _polled(self, events: int) -> int:
+        """Return which of ``events``, and of errors, are there now."""
         descriptor = -1 if self._socket is None else self._socket.fileno()
-        if descriptor < 0 or not hasattr(select, "poll"):
-            return True
+        if descriptor < 0:
+            return 0
         poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return not poll.poll(0)
+        poll.register(descriptor, events)
+        found = poll.poll(0)
+        return found[0][1] if found else 0
 
     def _counts(self) -> tuple[int, int] | None:
         """Return how many bytes were acknowledged, and how many sent at least once."""

@@ -11,6 +11,7 @@ from sidecar.domain.errors import ConnectFailed, Stale, Untaken, UpstreamError
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import ExchangeTimeouts, Origin
+from sidecar.http1.reset_watch import ResetWatch, may_miss_resets
 from sidecar.http1.response import UpstreamResponse
 from sidecar.runtime.write_coalescer import Write, write_at_once
 
@@ -133,6 +134,7 @@ class Pool:
         self._idle = IdleConnections(keepalive_s, max_idle)
         self._live: dict[UpstreamConnection, float] = {}
         """Each with the time, on the loop's clock, at which it was opened."""
+        self._watch = ResetWatch(self._live)
         self._unclosed: set[UpstreamConnection] = set()
         self._all_closed: asyncio.Future[None] | None = None
         # Kept from the first exchange on: Python 3.11 makes a system call (getpid) to name the
@@ -196,6 +198,7 @@ class Pool:
         """Close every connection, those in use too, and wait until their sockets are closed."""
         self._is_closed = True
         self._idle.stop()
+        self._watch.stop()
         for connection in tuple(self._live):
             connection.close("the pool was closed")
         if self._unclosed:
@@ -235,5 +238,7 @@ class Pool:
                 f"{self.origin.place}: the connection was closed as soon as it was made"
             )
         self._unclosed.add(connection)
+        if may_miss_resets(loop, connection.transport):
+            self._watch.begin(loop)
         self.opened_total += 1
         return connection

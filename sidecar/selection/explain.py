@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from sidecar.dialects.base import Dialect
@@ -12,11 +14,25 @@ from sidecar.domain.ids import mint_request_id, mint_trace_context
 from sidecar.selection.selector import Look, ModelSelector
 
 
+class NamedSession(NamedTuple):
+    """The session to look at; none where ``session_id`` is None."""
+
+    session_id: str | None = None
+    tenant: str | None = None
+    agent: str | None = None
+    """A sub-agent of the session."""
+
+    def __str__(self) -> str:
+        """Return it as it is shown."""
+        agent = "" if self.agent is None else f", agent {self.agent}"
+        return f"{self.session_id}{agent}"
+
+
 class Explanation(msgspec.Struct, frozen=True):
     """How a conversation came to its model."""
 
     look: Look
-    session_id: str | None
+    session: NamedSession
     total_s: float
     """Seconds for all of it: prompt, router model, ranking, and the pin."""
 
@@ -27,19 +43,19 @@ async def explain(
     selector: ModelSelector,
     clock: Clock,
     dialect: Dialect,
-    session: tuple[str | None, str | None],
+    session: NamedSession,
 ) -> Explanation:
     """Decide a chat call of one user message, and send it nowhere.
 
     A pin that the session has is shown; none is made, so that looking at a session in use changes
     nothing for it.
 
-    Args: ``dialect`` is that of chat completions; ``session`` is (session id, tenant).
+    Args: ``dialect`` is that of chat completions.
     Raises: SidecarError.
     """
     call = _chat_call(text, clock, dialect, session)
     look = await selector.look(call)
-    return Explanation(look, session[0], clock.monotonic_s() - call.admitted_s - look.prompt_s)
+    return Explanation(look, session, clock.monotonic_s() - call.admitted_s - look.prompt_s)
 
 
 def describe(explained: Explanation) -> str:
@@ -77,12 +93,12 @@ def _routing_lines(look: Look) -> list[str]:
 
 
 def _session_lines(explained: Explanation) -> list[str]:
-    if explained.session_id is None:
+    if explained.session.session_id is None:
         return []
     decision = explained.look.decision
     binding = decision.binding if decision.source is Source.PINNED else None
     pinned = "no pin" if binding is None else f"pinned to {binding.model_name}"
-    return ["", f"session:  {explained.session_id}: {pinned}"]
+    return ["", f"session:  {explained.session}: {pinned}"]
 
 
 def _time_lines(explained: Explanation) -> list[str]:
@@ -109,9 +125,7 @@ def _number(number: float | None, prefer: str) -> str:
     )
 
 
-def _chat_call(
-    text: str, clock: Clock, dialect: Dialect, session: tuple[str | None, str | None]
-) -> Call:
+def _chat_call(text: str, clock: Clock, dialect: Dialect, session: NamedSession) -> Call:
     said = text.encode("utf-8", "replace").decode()  # a command line can hold what UTF-8 cannot say
     body = msgspec.json.encode({"messages": [{"role": "user", "content": said}]})
     return Call(
@@ -124,6 +138,7 @@ def _chat_call(
         request_id=mint_request_id(),
         trace=mint_trace_context(),
         admitted_s=clock.monotonic_s(),
-        session_id=session[0],
-        tenant=session[1],
+        session_id=session.session_id,
+        tenant=session.tenant,
+        agent=session.agent,
     )

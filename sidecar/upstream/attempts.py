@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
+from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import UpstreamError
 from sidecar.domain.ports import Reply
-from sidecar.upstream.failure import Failure, is_curable
+from sidecar.domain.vocabulary import FailureClass
+from sidecar.upstream.failure import Failure, for_swapped, is_curable
+
+Strip = Callable[[Call, bytes], Call | None]
+"""Makes a call without the signed state that a provider could not read, as its refusal says; None
+where none can be left out.
+"""
 
 
 @final
@@ -80,19 +88,31 @@ class FailureRecord:
     That is the first failure which the app could cure by trying again later, or else the last one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, requested: tuple[Candidate, ...] = ()) -> None:
+        """Args: ``requested`` are the candidates of the model that the app asked for."""
         self.failed: list[FailedAttempt] = []
+        self._requested = requested
         self._shown: Dispatched | UpstreamError | None = None
-        self.unreadable: tuple[Candidate, bytes] | None = None
-        """The first candidate that could not read the conversation's signed state, and the
-        beginning of its refusal.
+        self.lost = ""
+        """What the newest request was sent without, as `Dispatched.lost`."""
+        self._unreadable: tuple[Candidate, bytes] | None = None
+        """The first candidate that could not read the conversation's signed state, and its refusal.
         """
         self._is_curable = False
         """Whether a retry may cure `_shown`: then no later failure takes its place."""
 
-    def add_reply(self, dispatched: Dispatched, failure: Failure) -> None:
-        """Record an attempt whose reply is an error."""
-        self.failed.append(FailedAttempt(dispatched.candidate, failure))
+    def add_reply(self, dispatched: Dispatched, failure: Failure, beginning: bytes = b"") -> None:
+        """Record an attempt whose reply is an error. What another model than the requested one
+        refuses as wrong is no fault of the app's yet.
+
+        Args: ``beginning`` is that of the reply's body.
+        """
+        candidate = dispatched.candidate
+        if failure.failure_class is FailureClass.SIGNED_STATE and self._unreadable is None:
+            self._unreadable = candidate, beginning
+        if failure.failure_class is FailureClass.CALLERS_FAULT and candidate not in self._requested:
+            failure = for_swapped(failure)
+        self.failed.append(FailedAttempt(candidate, failure))
         if self._is_curable:
             dispatched.reply.abort()
             return
@@ -108,6 +128,25 @@ class FailureRecord:
             self.abort_shown()
             self._shown = error
             self._is_curable = True
+
+    def next_try(
+        self, call: Call, candidate: Candidate | None, strip: Strip | None
+    ) -> tuple[Call, Candidate] | None:
+        """Return what is sent next, and to whom: the call to ``candidate``. Where no candidate is
+        left, once the call without the signed state that one could not read, to the first such
+        candidate; None where there is nothing more to try.
+        """
+        if candidate is not None:
+            return call, candidate
+        is_over = self.lost or not self.failed[-1].failure.may_try_next
+        if strip is None or self._unreadable is None or is_over:
+            return None
+        candidate, refusal = self._unreadable
+        stripped = strip(call, refusal)
+        if stripped is None:
+            return None
+        self.lost = "thinking"
+        return stripped, candidate
 
     def abort_shown(self) -> None:
         """Close the error reply that was kept for the app: a better one has come, or none is needed

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Final
 
-from sidecar.domain.call import Call, Operation
+from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.errors import (
+    AppTimeout,
     ConnectFailed,
     SidecarError,
     UpstreamError,
@@ -23,18 +23,16 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import Reply
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
-from sidecar.upstream.attempts import Dispatched, FailureRecord
+from sidecar.upstream.attempts import Dispatched, FailureRecord, Strip
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
-from sidecar.upstream.failure import Failure, classify_error, classify_reply
+from sidecar.upstream.evidence import FailedCall
+from sidecar.upstream.failure import Failure, Penalty, classify_error, classify_reply
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
+from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
 from sidecar.upstream.registry import ProviderRegistry
-
-WithoutSignedState = Callable[[Call, bytes], Call | None]
-"""Makes a call without the state that a refusal's provider could not read; None where none of it can
-be left out.
-"""
+from sidecar.upstream.walk import Walk, in_own_name
 
 _log: Final = logging.getLogger("sidecar.upstream")
 
@@ -62,12 +60,11 @@ class Dispatcher:
         observers: Observers,
         cooling: Cooling,
         averages: FirstByteAverages,
-        without_signed_state: WithoutSignedState | None = None,
+        strip: Strip | None = None,
     ) -> None:
         """Args: ``cooling`` and ``averages`` may be shared with the dispatcher of another config:
-        what was learnt of a candidate stays true when the config changes.
-        ``without_signed_state`` makes the call of which one more attempt is made where no candidate
-        can read the conversation's signed state; None leaves it at the refusal.
+        what was learnt of a candidate stays true when the config changes. ``strip`` makes the call
+        for one more attempt where no candidate can read the signed state; None leaves it at that.
         """
         self.cooling = cooling
         self.averages = averages
@@ -75,7 +72,7 @@ class Dispatcher:
         self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
-        self._without_signed_state = without_signed_state
+        self._strip = strip
         self._reloader = CredentialReloader(registry.clients, self.cooling, clock.monotonic_s)
 
     async def aclose(self) -> None:
@@ -91,24 +88,28 @@ class Dispatcher:
         """
         sent_s = self._monotonic_s()
         intended = plan.candidates[0]
+        activity = self.cooling.activity
+        if call.session_id != activity.session_id or call.tenant != activity.tenant:
+            activity.others_s = activity.seen_s
+            activity.session_id, activity.tenant = call.session_id, call.tenant
+        activity.seen_s = sent_s
         if self.cooling.cooldowns:
-            plan = self.cooling.order(_in_own_name(plan, intended), sent_s)
+            plan = self.cooling.order(in_own_name(plan, intended), sent_s)
         candidate = plan.candidates[0]
+        is_last = len(plan.candidates) < 2 or plan.max_attempts < 2
         try:
-            reply = await self._send(call, candidate, sent_s)
+            reply = await self._send(call, candidate, sent_s, is_last=is_last)
         except UpstreamError as error:
-            record = FailureRecord()
-            self._record_error(record, candidate, error)
+            record = FailureRecord(plan.requested)
+            self._record_error(call, record, candidate, error, sent_s)
         else:
             if reply.status < 400:
-                if self.cooling.cooldowns:
+                if self.cooling.cooldowns or self.cooling.suspects:
                     self.cooling.observe_served(candidate, sent_s)
                 return Dispatched(reply, candidate, 1, sent_s, self._monotonic_s())
-            record = FailureRecord()
-            await self._record_reply(
-                call, record, candidate, reply, sent_s, is_last=len(plan.candidates) < 2
-            )
-        return await self._fail_over(call, _in_own_name(plan, intended), record)
+            record = FailureRecord(plan.requested)
+            await self._record_reply(call, record, candidate, reply, sent_s)
+        return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record)
 
     def is_cooling(self, candidate: Candidate) -> bool:
         """Return whether a candidate cools, or is ejected, now."""
@@ -142,19 +143,19 @@ class Dispatcher:
         attempt = Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
         self._observers.emit(AttemptEnded(call, attempt))
 
-    async def _send(self, call: Call, candidate: Candidate, now_s: float) -> Reply:
+    async def _send(
+        self, call: Call, candidate: Candidate, now_s: float, *, is_last: bool
+    ) -> Reply:
         """Send one attempt and return its reply once the head is here; with a stream that is not
         an error, once its first bytes are, since until then another candidate may serve.
         """
         client = self._clients[candidate.provider]
         head, pieces = client.request(call, candidate)
         wants_stream = call.facts.wants_stream
-        left_s = (
-            None
-            if call.client_timeout_s is None
-            else call.admitted_s + call.client_timeout_s - now_s
-        )
-        timeouts = client.timeouts(is_stream=wants_stream, left_s=left_s)
+        timeouts = own = client.timeouts(is_stream=wants_stream)
+        if call.client_timeout_s is not None:
+            may_go_on = wants_stream or client.provider.failover_on_response_timeout
+            timeouts = attempt_timeouts(own, call, now_s, may_go_on=may_go_on and not is_last)
         try:
             reply = await client.pool.send(head, pieces, timeouts, method=call.method)
             if wants_stream and reply.status < 400:
@@ -164,76 +165,58 @@ class Dispatcher:
                 total_s = self._monotonic_s() - now_s
                 attempt = Attempt(candidate, _outcome_of_error(error), None, None, total_s)
                 self._observers.emit(AttemptEnded(call, attempt))
+            if timeouts is not own and is_apps_timeout(error, own, timeouts):
+                raise AppTimeout("the app's own timeout ended") from error
             raise
         return reply
 
-    async def _fail_over(self, call: Call, plan: Plan, record: FailureRecord) -> Dispatched:
-        """Try the rest of the plan after its first candidate did not serve."""
-        left = list(plan.candidates[1:])
-        failed = record.failed
-        lost = ""
+    async def _fail_over(self, call: Call, walk: Walk, record: FailureRecord) -> Dispatched:
+        """Try the rest of the plan after its first candidate did not serve, while the app waits."""
+        failed, timeout_s = record.failed, call.client_timeout_s
         try:
-            while True:
-                before = failed[-1]
-                if left and len(failed) < plan.max_attempts and self._may_go_on(call, record):
-                    candidate = left.pop(0)
-                else:
-                    stripped = None if lost else self._stripped(call, record)
-                    if stripped is None:
-                        break
-                    call, candidate = stripped
-                    lost = "thinking"
-                sent_s = self._monotonic_s()
+            while (found := record.next_try(call, walk.next(failed), self._strip)) is not None:
+                call, candidate = found
+                before, sent_s = failed[-1], self._monotonic_s()
+                if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
+                    break
                 if FailedOver in self._observers.heard:
                     reason = before.failure.failure_class
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
-                    reply = await self._send(call, candidate, sent_s)
+                    reply = await self._send(call, candidate, sent_s, is_last=walk.is_last)
                 except UpstreamError as error:
-                    self._record_error(record, candidate, error)
+                    self._record_error(call, record, candidate, error, sent_s)
                     continue
                 if reply.status < 400:
                     head_s = self._monotonic_s()
-                    if self.cooling.cooldowns:
+                    if self.cooling.cooldowns or self.cooling.suspects:
                         self.cooling.observe_served(candidate, sent_s)
                     record.abort_shown()
                     attempts = len(failed) + 1
-                    return Dispatched(reply, candidate, attempts, sent_s, head_s, tuple(failed), False, lost)
-                is_last = not left or len(failed) + 1 >= plan.max_attempts
-                await self._record_reply(call, record, candidate, reply, sent_s, is_last=is_last)
+                    seen = tuple(failed)
+                    return Dispatched(
+                        reply, candidate, attempts, sent_s, head_s, seen, lost=record.lost
+                    )
+                await self._record_reply(call, record, candidate, reply, sent_s)
         except BaseException:
             record.abort_shown()
             raise
         return record.result()
 
-    def _stripped(self, call: Call, record: FailureRecord) -> tuple[Call, Candidate] | None:
-        """Return what is tried where no candidate is left: the call without the signed state that
-        one could not read, and that candidate.
-        """
-        if self._without_signed_state is None or record.unreadable is None:
-            return None
-        candidate, refusal = record.unreadable
-        stripped = self._without_signed_state(call, refusal)
-        return None if stripped is None else (stripped, candidate)
-
-    def _may_go_on(self, call: Call, record: FailureRecord) -> bool:
-        """Return whether the last failure and the app's timeout allow another attempt."""
-        if not record.failed[-1].failure.may_try_next:
-            return False
-        if call.endpoint.operation is Operation.PASSTHROUGH:
-            return False
-        timeout_s = call.client_timeout_s
-        return timeout_s is None or self._monotonic_s() < call.admitted_s + timeout_s
-
     def _record_error(
-        self, record: FailureRecord, candidate: Candidate, error: UpstreamError
+        self,
+        call: Call,
+        record: FailureRecord,
+        candidate: Candidate,
+        error: UpstreamError,
+        sent_s: float,
     ) -> None:
         """Record an attempt that brought no reply; `_send` has reported it."""
         provider = self._clients[candidate.provider].provider
         failure = classify_error(
             error, failover_on_response_timeout=provider.failover_on_response_timeout
         )
-        self._penalize(candidate, failure)
+        self._penalize(call, candidate, failure, sent_s)
         record.add_error(candidate, failure, error)
 
     async def _record_reply(
@@ -243,13 +226,10 @@ class Dispatcher:
         candidate: Candidate,
         reply: Reply,
         sent_s: float,
-        *,
-        is_last: bool,
     ) -> None:
         """Record and report an attempt whose reply is an error.
 
-        Where another candidate may follow, the error's body is waited for to learn what it means.
-        The last one is judged by what has arrived, and goes to the app as it comes.
+        The error's body is waited for, so that no pin and no candidate is judged by half of it.
         """
         head_s = self._monotonic_s()
         buffered = BufferedReply(reply)
@@ -264,7 +244,7 @@ class Dispatcher:
         )
         is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
         if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):
-            self._penalize(candidate, failure)
+            self._penalize(call, candidate, failure, sent_s)
             if is_our_key:
                 self._reloader.reload(candidate.provider)
         if AttemptEnded in self._observers.heard:
@@ -272,28 +252,35 @@ class Dispatcher:
             attempt = Attempt(candidate, outcome, buffered.status, head_s - sent_s, total_s)
             self._observers.emit(AttemptEnded(call, attempt))
         attempts = len(record.failed) + 1
-        if failure.failure_class is FailureClass.SIGNED_STATE and record.unreadable is None:
-            record.unreadable = candidate, buffered.beginning
         record.add_reply(
-            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_reported=True), failure
+            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_reported=True),
+            failure,
+            buffered.beginning,
         )
 
-    def _penalize(self, candidate: Candidate, failure: Failure) -> None:
-        """Let a candidate that failed cool, and count the failure among its first bytes."""
+    def _penalize(self, call: Call, candidate: Candidate, failure: Failure, sent_s: float) -> None:
+        """Let a candidate that failed cool, where that is evidence against it, and count the
+        failure among its first bytes.
+        """
+        if failure.penalty is Penalty.NONE:
+            return
         now_s = self._monotonic_s()
         if failure.needs_alert:
-            # A wildcard's model names are the callers' to invent: the log names the wildcard.
-            name = candidate.provider, candidate.metric_model
-            if name not in self.cooling.ejected(now_s):
-                _log.error(
-                    "provider %s, %s: %s; it goes last for minutes",
-                    *name,
-                    failure.failure_class.value,
-                )
-        self.cooling.observe_failure(candidate, failure, now_s)
-        if failure.may_try_next:
+            self._alert(candidate, failure, now_s)
+        failed_call = None
+        if failure.penalty is Penalty.COOL_ON_EVIDENCE:
+            failed_call = FailedCall(call, self.cooling.activity, sent_s, now_s)
+        if self.cooling.observe_failure(candidate, failure, now_s, failed_call):
             # A refusal within a millisecond must not look fast.
             self.averages.observe(candidate, FAILED_S, now_s)
+
+    def _alert(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
+        """Log what a person has to mend, once for as long as the candidate is ejected for it."""
+        # A wildcard's model names are the callers' to invent: the log names the wildcard.
+        name = candidate.provider, candidate.metric_model
+        if name not in self.cooling.ejected(now_s):
+            reason = failure.failure_class.value
+            _log.error("provider %s, %s: %s; it goes last for minutes", *name, reason)
 
 
 def outcome_of_status(status: int) -> AttemptOutcome:
@@ -310,16 +297,3 @@ def _outcome_of_error(error: BaseException) -> AttemptOutcome:
         if isinstance(error, kind):
             return outcome
     return AttemptOutcome.CUT
-
-
-def _in_own_name(plan: Plan, intended: Candidate) -> Plan:
-    """Return the plan without the candidates that would be sent the caller's credential, but for
-    the one that the call was intended for: no other provider may see that credential.
-    """
-    for each in plan.candidates:
-        if each.passthrough_auth and each is not intended:
-            break
-    else:
-        return plan
-    kept = tuple(each for each in plan.candidates if each is intended or not each.passthrough_auth)
-    return Plan(kept, plan.max_attempts, plan.requested)

@@ -91,6 +91,11 @@ def read_error_body(body: bytes) -> ErrorBody:
     )
 
 
+def read_text(body: bytes) -> ErrorBody:
+    """Read a body as one text, whatever its shape: where only texts are looked for."""
+    return ErrorBody(text=normalized(body[:_BODY_BYTES].decode("utf-8", "replace")))
+
+
 def normalized(text: str) -> str:
     """Return a text in lower case, without quotation marks, with single spaces."""
     return " ".join(text.lower().replace("\\n", " ").translate(_QUOTES).split())
@@ -132,8 +137,9 @@ class _Reading:
                 self.codes.add(_code(value))
         if "flagged_input" in fields:  # OpenRouter's moderation, a 403
             self.codes.add("refusal")
-        statuses = (_status(fields.get(name)) for name in _STATUS_FIELDS)
-        self.status = self.status or next(filter(None, statuses), None)
+        for name in _STATUS_FIELDS:
+            if self.status is None and name in fields:
+                self.status = _status(fields[name])
 
     def _read_message(self, message: str) -> Iterator[object]:
         """Note a message; return the error that it carries as JSON, if it begins with one."""

@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 
 from sidecar.domain.call import RawHeaders
-from sidecar.domain.errors import ConnectFailed, ResponseTimeout, UpstreamError
+from sidecar.domain.errors import AppTimeout, ConnectFailed, ResponseTimeout, UpstreamError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import error_wordings as wordings
-from sidecar.upstream.error_body import ErrorBody, read_error_body
+from sidecar.upstream.error_body import ErrorBody, read_error_body, read_text
 
 _RETRY_AFTER_AT_MOST_S: Final = 300.0
 _RETRY_AFTER_LENGTHS: Final = (len(b"retry-after"), len(b"retry-after-ms"))
@@ -105,6 +105,18 @@ _OF_STATUS: Final = {
 where it is the server's.
 """
 
+_OF_REASON: Final = (
+    (wordings.SIGNED_STATE, _SIGNED_STATE),
+    (wordings.CONTENT_POLICY, _CONTENT_POLICY),
+    (wordings.QUOTA, _QUOTA),
+)
+"""What a reason means whatever the status, in the order in which it is looked for."""
+
+_SIGNED_STATE_HINT: Final = re.compile(
+    rb"signature|encrypted|thinking|reasoning|item|bound", re.IGNORECASE
+)
+"""Without one of these no server error is about signed state: most are read no further."""
+
 _KEY_IS_BAD_STATUSES: Final = frozenset((None, 400, 403))
 """With these a body may say that the key is bad; none, where an error came inside a 200."""
 
@@ -129,13 +141,11 @@ def classify_reply(
         compressed or no JSON is judged by its status alone. ``passthrough_auth`` says that the
         credential, and so the account behind it, is the caller's.
     """
-    error = read_error_body(body)
-    if wordings.SIGNED_STATE.is_in(error):
-        failure = _SIGNED_STATE
-    elif status >= 500 or status == 408:
-        failure = _OF_STATUS.get(status, _FAILING)
+    if status >= 500 or status == 408:
+        is_signed_state = _SIGNED_STATE_HINT.search(body) and _names_signed_state(body)
+        failure = _SIGNED_STATE if is_signed_state else _OF_STATUS.get(status, _FAILING)
     else:
-        failure = _of_refusal(status, error)
+        failure = _of_refusal(status, read_error_body(body))
         if passthrough_auth:
             failure = _IN_THE_CALLERS_NAME.get(failure.failure_class, failure)
     wait_s = retry_after_s(headers, now_unix_s)
@@ -148,6 +158,8 @@ def classify_error(error: UpstreamError, *, failover_on_response_timeout: bool =
     After a response timeout another candidate is tried only where the provider's entry allows it:
     the work may have been done, and would be billed twice.
     """
+    if isinstance(error, AppTimeout):
+        return CALLERS_PATIENCE
     if isinstance(error, ConnectFailed):
         return _BUSY
     if isinstance(error, ResponseTimeout):
@@ -163,8 +175,6 @@ def classify_body_error(body: bytes, *, passthrough_auth: bool) -> Failure:
         failing candidate. ``passthrough_auth`` says that the account is the caller's.
     """
     error = read_error_body(body)
-    if wordings.SIGNED_STATE.is_in(error):
-        return _SIGNED_STATE
     failure = _of_refusal(error.status, error)
     is_overloaded = wordings.OVERLOADED.is_in(error) or error.status in (503, 529)
     if failure is _CALLERS_FAULT:
@@ -214,10 +224,9 @@ def _of_refusal(status: int | None, error: ErrorBody) -> Failure:
 
     Args: ``status`` is None where neither a reply nor a body tells one.
     """
-    if wordings.CONTENT_POLICY.is_in(error):
-        return _CONTENT_POLICY
-    if wordings.QUOTA.is_in(error):
-        return _QUOTA
+    for reason, failure in _OF_REASON:
+        if reason.is_in(error):
+            return failure
     is_over_a_limit = status == 413 and wordings.RATE_LIMITED.is_in(error)
     if is_over_a_limit or wordings.TOO_LONG.is_in(error):
         return _TOO_LONG
@@ -226,6 +235,10 @@ def _of_refusal(status: int | None, error: ErrorBody) -> Failure:
     if status in _KEY_IS_BAD_STATUSES and _names_bad_key(error):
         return _OUR_CREDENTIAL
     return _CALLERS_FAULT if status is None else _OF_STATUS.get(status, _CALLERS_FAULT)
+
+
+def _names_signed_state(body: bytes) -> bool:
+    return wordings.SIGNED_STATE.is_in(read_text(body))
 
 
 def _names_bad_key(error: ErrorBody) -> bool:

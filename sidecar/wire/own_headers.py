@@ -10,13 +10,15 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.domain.call import Call
+from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import MethodNotAllowed, Side, SidecarError, UpgradeNotServed
 
 MAX_RETRY_AFTER_S: Final = 60
 """The SDKs ignore a longer Retry-After."""
 
+_SHOULD_RETRY: Final = b"x-should-retry"
+_NO_RETRY: Final = b"x-should-retry: false\r\n"
 _JSON: Final = b"content-type: application/json\r\n"
 _REQUEST_ID: Final = b"x-request-id: %b\r\n"
 _THOUSANDTHS: Final = tuple(b".%03d" % number for number in range(1000))
@@ -55,6 +57,20 @@ def lost_line(lost: str) -> bytes:
     return b"x-plano-lost: %b\r\n" % lost.encode()
 
 
+def walked_lines(headers: RawHeaders) -> bytes:
+    """Lines of a provider's error that is shown after several attempts.
+
+    The sidecar has tried what there is: an SDK's own retries would multiply that. A provider that
+    says itself whether to retry is not contradicted.
+
+    Args: ``headers`` are the provider's.
+    """
+    for name, _ in headers:
+        if len(name) == len(_SHOULD_RETRY) and name.lower() == _SHOULD_RETRY:
+            return b""
+    return _NO_RETRY
+
+
 def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
     """Lines of an error that the sidecar itself replies with."""
     lines = [
@@ -64,7 +80,7 @@ def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
     ]
     if not error.app_may_retry or error.attempts > 1:
         # The sidecar has tried what there is: an SDK's own retries would multiply that.
-        lines.append(b"x-should-retry: false\r\n")
+        lines.append(_NO_RETRY)
     if error.retry_after_s is not None:
         lines.append(b"retry-after: %d\r\n" % min(error.retry_after_s, MAX_RETRY_AFTER_S))
     if isinstance(error, MethodNotAllowed):

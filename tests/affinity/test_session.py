@@ -1,9 +1,12 @@
 """Session keys: plano's own where ids are plain, and never shared by two sessions."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.affinity import session as session_module
 from sidecar.affinity.session import (
     MAX_PART_BYTES,
     KeyParts,
@@ -18,6 +21,7 @@ from sidecar.affinity.session import (
 from sidecar.dialects.registry import DIALECTS
 from tests.support.values import a_call
 
+README = Path(session_module.__file__).parent / "README.md"
 OTHER_PREFIX = "staging[1]:"
 
 
@@ -40,6 +44,20 @@ def test_keys_are_those_that_are_documented(tenant, session, agent, key):
     made = make_session(session, tenant, agent=agent)
 
     assert (tenant, session, agent, key) == (made.tenant, made.session_id, made.agent, made.key)
+
+
+def test_the_readmes_keys_are_those_that_are_made():
+    """Whoever fences a tenant's keys reads them there."""
+    table = README.read_text("utf-8").partition("<!-- keys -->\n")[2].partition("<!-- /keys")[0]
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]
+    ]
+
+    assert len(rows) == 5
+    assert [row[3] for row in rows] == [
+        make_session(session, tenant or None, agent=agent or None).key
+        for tenant, session, agent, _ in rows
+    ]
 
 
 _ordinary = st.text(

@@ -16,6 +16,7 @@ from sidecar.config.load import LoadedConfig, load_config
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.errors import ConfigError
 from sidecar.runtime.lifecycle import Tasks
+from sidecar.selection.explain import NamedSession
 from tests.support.faults import Fault
 from tests.support.net import RawReply, exchange, raw_request, read_reply
 from tests.support.scripted_provider import ScriptedProvider
@@ -230,7 +231,7 @@ async def test_an_app_that_does_not_listen_explains_and_has_no_ports(load):
     """As `plano-sidecar route` uses it; nothing is left running."""
     before = asyncio.all_tasks()
     async with App(load(_config((ONE, "http://127.0.0.1:1"), alias=ONE)), listens=False) as app:
-        explanation = await app.explain("hello", ("session-1", None))
+        explanation = await app.explain("hello", NamedSession("session-1"))
         ports = app.ports
 
     assert (0, 0) == (ports.data, ports.admin)

@@ -45,7 +45,7 @@ def test_schema_is_json(capsys):
 
 def test_route_explains_and_ends_well(config, capsys):
     """Nothing is routed by this config: the default serves."""
-    arguments = Namespace(config=config, text="hello", session=None, tenant=None)
+    arguments = Namespace(config=config, text="hello", session=None, tenant=None, agent=None)
 
     assert 0 == inspect.route(arguments)
     assert "plan:     openai/gpt-4o" in capsys.readouterr().out
@@ -54,7 +54,7 @@ def test_route_explains_and_ends_well(config, capsys):
 def test_a_text_that_no_model_takes_is_one_line_and_1(config, capsys):
     """No default, and a text names no model."""
     config.write_text(GOOD.replace(", default: true", ""))
-    arguments = Namespace(config=config, text="hello", session=None, tenant=None)
+    arguments = Namespace(config=config, text="hello", session=None, tenant=None, agent=None)
 
     assert 1 == inspect.route(arguments)
     assert capsys.readouterr().err.startswith("model_not_found: ")

@@ -20,7 +20,7 @@ USE = {"type": "tool_use", "id": "t", "name": "f", "input": {"type": "thinking"}
 RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}
 
 
-def said(*blocks: dict[str, Any]) -> dict[str, Any]:
+def said(*blocks: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": list(blocks)}
 
 

@@ -165,9 +165,9 @@ async def test_a_fault_of_the_callers_own_moves_nothing(monkeypatch, wish):
     """Not the pin that stood, nor the one that this very call made."""
     async with two(monkeypatch) as pair:
         pair.one.provider.script.always(wish, model="gpt-4o")
-        first = await pair.one.ask(SUMMARY, headers=HEADERS)
+        first = await pair.one.ask(SUMMARY, headers=HEADERS, model="gpt-4o")
         made = await pair.pin()
-        second = await pair.one.ask(SUMMARY, headers=HEADERS)
+        second = await pair.one.ask(SUMMARY, headers=HEADERS, model="gpt-4o")
 
         assert (400, 400) == (min(first.status, 400), min(second.status, 400))
         assert (GPT, 1) == (made["model_name"], made["generation"])

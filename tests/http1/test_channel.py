@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.http1.channel import JOINED_BYTES, WRITE_BYTES, Channel, batches
+from sidecar.http1.delivery import Delivery
 from sidecar.http1.response import UpstreamResponse
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.runtime.write_coalescer import write_at_once
@@ -183,3 +184,34 @@ async def test_aiofastnet_is_paused_behind_its_read():
     channel.resume_reading()
     await asyncio.sleep(0)
     assert ["pause", "resume", "resume"] == transport.log
+
+
+class _Reset:
+    """What the kernel says of a connection."""
+
+    def __init__(self, *, is_reset: bool) -> None:
+        self._is_reset = is_reset
+
+    def is_reset(self) -> bool:
+        return self._is_reset
+
+
+@pytest.mark.parametrize(
+    ("transport", "is_reset", "is_paused", "expected"),
+    [
+        (_Transport(), True, False, ["pause", "resume"]),
+        (_Transport(), False, False, []),
+        (_Transport(), True, True, []),
+        (_Transport(is_closing=True), True, False, []),
+        (None, True, False, []),
+    ],
+    ids=["reset", "well", "paused", "closing", "not made"],
+)
+def test_reading_begins_anew_where_a_reset_was_missed(transport, is_reset, is_paused, expected):
+    """One that is paused begins anew anyway; one that closes is read no more."""
+    channel = _channel(transport)
+    channel.delivery = cast("Delivery", _Reset(is_reset=is_reset))
+    channel._is_read_paused = is_paused
+    channel.look_again()
+
+    assert transport is None or expected == transport.log

@@ -37,14 +37,16 @@ class _Socket:
 
 
 class _Transport:
-    def __init__(self, shown: _Socket | None, *, is_encrypted: bool) -> None:
+    def __init__(self, shown: _Socket | socket.socket | None, *, is_encrypted: bool) -> None:
         self.extra = {"socket": shown, "sslcontext": object() if is_encrypted else None}
 
     def get_extra_info(self, name: str) -> object:
         return self.extra[name]
 
 
-def delivery(shown: _Socket | None, *requests: int, is_encrypted: bool = False) -> Delivery:
+def delivery(
+    shown: _Socket | socket.socket | None, *requests: int, is_encrypted: bool = False
+) -> Delivery:
     made = Delivery()
     made.connect(cast("Any", _Transport(shown, is_encrypted=is_encrypted)))
     for request_bytes in requests:
@@ -136,10 +138,27 @@ def test_a_connection_is_quiet_until_something_arrives():
     """Bytes, or an end."""
     for happens in (lambda peer: peer.send(b"x"), lambda peer: peer.close()):
         ours, peer = socket.socketpair()
-        made = delivery(cast("Any", ours))
+        made = delivery(ours)
         assert made.is_quiet()
         happens(peer)
 
         assert not made.is_quiet()
         ours.close()
         peer.close()
+
+
+def test_a_reset_is_told_and_an_end_is_none():
+    """Also while bytes wait that came before it."""
+    for is_reset in (False, True):
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            ours = socket.create_connection(listening.getsockname())
+            peer, _ = listening.accept()
+        made = delivery(ours)
+        assert not made.is_reset()
+        peer.send(b"x")
+        if is_reset:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+
+        assert is_reset == made.is_reset()
+        ours.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from sidecar.affinity.session import make_session
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Binding, Decision, Route, Source
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.rank import Ranked
-from sidecar.selection.explain import Explanation, describe, explain
+from sidecar.selection.explain import Explanation, NamedSession, describe, explain
 from sidecar.selection.selector import Look
 from tests.selection.room import CODE, GPT, MINI, Room, a_pin, asked
 
@@ -18,8 +19,8 @@ REQUESTED = Decision(Source.REQUESTED, CODE.candidates)
 ROUTED = Decision(Source.ROUTED, CODE.candidates, "code")
 
 
-def shown(look: Look, session_id: str | None = None) -> list[str]:
-    return describe(Explanation(look, session_id, 0.003)).splitlines()
+def shown(look: Look, *session: str | None) -> list[str]:
+    return describe(Explanation(look, NamedSession(*session), 0.003)).splitlines()
 
 
 def test_without_a_route_the_reason_is_told():
@@ -88,6 +89,33 @@ def test_a_session_is_shown_with_its_pin(decision, line):
     assert f"session:  {line}" in shown(Look(decision), "s1")
 
 
+def test_a_sub_agent_is_named_beside_its_session():
+    """Its pin is its own."""
+    assert "session:  s1, agent a7: no pin" in shown(Look(REQUESTED), "s1", None, "a7")
+
+
+async def test_the_pin_of_a_sub_agent_is_looked_at_and_not_its_main_loops():
+    """Nor the other way round."""
+    room = Room()
+    session = make_session("s1", "acme", GPT, "a7")
+    await room.store.claim(session, a_pin(MINI))
+    looks = [
+        await explain(
+            "sort",
+            selector=room.selector,
+            clock=room.clock,
+            dialect=DIALECTS.by_name[CHAT],
+            session=NamedSession("s1", "acme", agent),
+        )
+        for agent in ("a7", None)
+    ]
+
+    assert [MINI, None] == [
+        None if each.look.decision.binding is None else each.look.decision.binding.model_name
+        for each in looks
+    ]
+
+
 async def test_a_text_is_explained_and_sent_nowhere():
     """As a chat call with one user message; what no UTF-8 can say becomes a question mark."""
     room = Room()
@@ -97,11 +125,11 @@ async def test_a_text_is_explained_and_sent_nowhere():
         selector=room.selector,
         clock=room.clock,
         dialect=DIALECTS.by_name[CHAT],
-        session=(None, None),
+        session=NamedSession(),
     )
 
     assert (None, Source.ROUTED, 1) == (
-        explained.session_id,
+        explained.session.session_id,
         explained.look.decision.source,
         len(room.store),
     )

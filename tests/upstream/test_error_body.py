@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.upstream.error_body import ErrorBody, normalized, read_error_body
+from sidecar.upstream.error_body import ErrorBody, normalized, read_error_body, read_text
 
 
 def read(value: object) -> ErrorBody:
@@ -128,6 +128,14 @@ def test_a_page_is_a_text():
     """HTML, or what was cut short."""
     assert "<html>no" == read_error_body(b"<html>No\xff").text.rstrip("\ufffd")
     assert {"{error: {message: cut"} == {read_error_body(b'{"error": {"message": "Cut').text}
+
+
+def test_a_body_is_read_as_one_text_where_its_shape_does_not_matter():
+    """Within the same bound."""
+    assert ErrorBody(text="{error: {message: no way}}") == read_text(
+        b'{"error": {"message":  "No Way"}}'
+    )
+    assert ErrorBody() == read_text(b" " * 65_536 + b"late")
 
 
 def test_reading_is_bounded():

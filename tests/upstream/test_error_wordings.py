@@ -109,6 +109,15 @@ def test_each_reason_is_known_of_twenty_servers(meaning):
     assert len(servers) >= 20
 
 
+def test_a_server_error_about_signed_state_is_read_whatever_its_words():
+    """Most server errors are not read; none about this may be among them."""
+    texts = [*error_wordings.SIGNED_STATE.phrases, *error_wordings.SIGNED_STATE.codes]
+    classes = {classify(500, text.encode()).failure_class for text in texts}
+    bodies = {classify(502, each.values[1]).failure_class for each in refusals("signed_state")}
+
+    assert {FailureClass.SIGNED_STATE} == classes == bodies
+
+
 def test_a_text_that_is_looked_for_is_written_as_messages_are_read():
     """In lower case, without quotation marks; else it would never be found."""
     tables = [each for each in vars(error_wordings).values() if isinstance(each, Wording)]

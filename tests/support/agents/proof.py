@@ -76,9 +76,7 @@ class Proof:
         self.agents.append(agent)
         return agent
 
-    async def run(
-        self, turns: int, *, spread_s: float = 0.0, for_s: float = math.inf
-    ) -> None:
+    async def run(self, turns: int, *, spread_s: float = 0.0, for_s: float = math.inf) -> None:
         """Let all agents hold their conversations; they begin within ``spread_s``, and begin no
         turn after ``for_s``.
         """
