@@ -157,22 +157,16 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         unknown_uses_default=config.routing.unknown_model == "default",
         homes=dialects.homes if loaded.is_zero_config else None,
     )
-    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name)
-    dispatcher = Dispatcher(
-        providers,
-        clock,
-        observers,
-        foundation.cooling,
-        foundation.averages,
-        dialects.without_signed_state if config.routing.signed_state == "strip" else None,
-    )
+    strip = dialects.without_signed_state if config.routing.signed_state == "strip" else None
+    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name, strip)
+    dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
     sources = MetricsSources(
         config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s
     )
     routes = build_routes(loaded, models, sources, foundation.averages)
     classifier = build_classifier(loaded, routes, providers, foundation)
     may_ask = None if classifier is None else classifier.may_ask
-    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects.turns_of)
+    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
     selector = ModelSelector(decisions, classifier, store, clock, observers)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     attempts = config.limits.attempts

@@ -121,7 +121,7 @@ class Responses:
     @staticmethod
     def is_newest_turn_signed(body: bytes) -> bool:
         """Return whether it holds an item with ``encrypted_content``, or a reference to one that
-        its maker has stored.
+        is stored at its maker.
         """
         said = _input_of(body)
         return isinstance(said, list) and is_newest_turn_signed(said, _read)

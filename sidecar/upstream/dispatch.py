@@ -23,7 +23,7 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import Reply
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
-from sidecar.upstream.attempts import Dispatched, FailureRecord, Strip
+from sidecar.upstream.attempts import Dispatched, FailureRecord
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
@@ -60,19 +60,16 @@ class Dispatcher:
         observers: Observers,
         cooling: Cooling,
         averages: FirstByteAverages,
-        strip: Strip | None = None,
     ) -> None:
         """Args: ``cooling`` and ``averages`` may be shared with the dispatcher of another config:
-        what was learnt of a candidate stays true when the config changes. ``strip`` makes the call
-        for one more attempt where no candidate can read the signed state; None leaves it at that.
+        what was learnt of a candidate stays true when the config changes.
         """
         self.cooling = cooling
         self.averages = averages
-        self._clients = registry.clients
+        self._registry = registry
         self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
-        self._strip = strip
         self._reloader = CredentialReloader(registry.clients, self.cooling, clock.monotonic_s)
 
     async def aclose(self) -> None:
@@ -149,7 +146,7 @@ class Dispatcher:
         """Send one attempt and return its reply once the head is here; with a stream that is not
         an error, once its first bytes are, since until then another candidate may serve.
         """
-        client = self._clients[candidate.provider]
+        client = self._registry.clients[candidate.provider]
         head, pieces = client.request(call, candidate)
         wants_stream = call.facts.wants_stream
         timeouts = own = client.timeouts(is_stream=wants_stream)
@@ -174,7 +171,9 @@ class Dispatcher:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
-            while (found := record.next_try(call, walk.next(failed), self._strip)) is not None:
+            while (
+                found := record.next_try(call, walk.next(failed), self._registry.strip)
+            ) is not None:
                 call, candidate = found
                 before, sent_s = failed[-1], self._monotonic_s()
                 if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
@@ -212,7 +211,7 @@ class Dispatcher:
         sent_s: float,
     ) -> None:
         """Record an attempt that brought no reply; `_send` has reported it."""
-        provider = self._clients[candidate.provider].provider
+        provider = self._registry.clients[candidate.provider].provider
         failure = classify_error(
             error, failover_on_response_timeout=provider.failover_on_response_timeout
         )

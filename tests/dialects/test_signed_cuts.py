@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.signed_cuts import EACH, members_cut
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
+from sidecar.wire.places import Text
 from tests.support.values import a_call
 
 ASKED = {"role": "user", "content": "hello"}
@@ -110,6 +112,18 @@ def calls(*made: dict[str, Any], **more: Any) -> dict[str, Any]:
 def test_thought_signatures_and_signed_reasoning_of_chat_go(before, after):
     """Of messages and of tool calls. What is plain text stays."""
     assert stripped(CHAT, "messages", before) == after
+
+
+def test_paths_lead_through_objects_and_arrays():
+    """What is no object on the way is left as it is."""
+    body = b'{"a": [{"b": 1, "c": 2}, 3, {"b": 4}], "b": 5, "d": {"b": 6}}'
+    text = Text(body)
+
+    pieces = members_cut(
+        text, (0, len(body)), [(b"a", EACH, b"b"), (b"d", b"b", b"x"), (b"d", b"b")]
+    )
+
+    assert text.without(sorted(pieces)) == b'{"a": [{"c": 2}, 3, {}], "b": 5, "d": {}}'
 
 
 REASONING = {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "gAAA"}

@@ -97,18 +97,18 @@ async def test_no_call_is_refused_that_a_candidate_would_have_served(tmp_path, k
 
 
 async def test_sessions_come_home_after_a_throttle(tmp_path):
-    """Where their history can be read there: it holds no other maker's thinking since."""
+    """Where the newest turn holds no signed thinking: that keeps a session where it is."""
     async with world(tmp_path) as here:
         proof = Proof(here.simulated, [here.url], here.http, seed=5)
         for number in range(24):
             kind = ("claudework", "opuswork", "gptwork", "codexwork")[number % 4]
-            proof.add(BY_NAME[kind], number, think_s=0.2)
+            proof.add(BY_NAME[kind], number, think_s=0.2, thinks=number % 8 < 4)
         async with asyncio.TaskGroup() as group:
             group.create_task(proof.throttle("east", 1.0, 2.0))
             group.create_task(proof.run(200, for_s=16.0))
         back, able = proof.returned(12.0)
 
-    assert able >= 12
+    assert able >= 8
     assert back >= 0.95 * able
 
 

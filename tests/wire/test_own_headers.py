@@ -21,7 +21,7 @@ from sidecar.wire.own_headers import (
 )
 from tests.support.values import a_call
 
-CANDIDATE = Candidate("openai", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
+CANDIDATE = Candidate("openai-eu", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def test_a_served_response_says_who_answered_why_and_how_long_it_took(route, exp
     assert lines.endswith("\r\n")
     assert [
         "x-plano-model: openai/gpt-4o",
+        "x-plano-provider: openai-eu",
         *expected,
         "x-plano-source: routed",
         "x-request-id: req-1",

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import aiohttp
 
+from sidecar.dialects.registry import DIALECTS
 from tests.support.agents.agent import Agent, Refused, Served
 from tests.support.agents.histories import HISTORIES
 from tests.support.agents.world import Kind, could_serve
@@ -40,8 +41,8 @@ class Track:
         self.back_s: float | None = None
         """When it was served at home again after the throttle."""
         self.could_return = False
-        """Whether home would have taken its history, after the throttle, at a time when the session
-        was still away.
+        """Whether it was served elsewhere, after the throttle, though home would have taken its
+        history, whose newest turn nobody had signed: signed turns keep a session where it is.
         """
         self.last_s = 0.0
 
@@ -64,9 +65,9 @@ class Proof:
         self._http = http
         self._random = random.Random(seed)
 
-    def add(self, kind: Kind, number: int, *, think_s: float = 0.0) -> Agent:
+    def add(self, kind: Kind, number: int, *, think_s: float = 0.0, thinks: bool = True) -> Agent:
         """Add an agent that does a kind of work, half of them with streams."""
-        history = HISTORIES[kind.history](f"{kind.prefix}/{kind.places[0].model}")
+        history = HISTORIES[kind.history](f"{kind.prefix}/{kind.places[0].model}", thinks=thinks)
         history.wants_stream = number % 8 != 0
         agent = Agent(history, f"{kind.name} {number}", self._base_urls, self._http)
         agent.think_s = think_s * (0.5 + self._random.random())
@@ -142,4 +143,7 @@ class Proof:
                 track.back_s = served.at_s
             elif not track.could_return:
                 path = HISTORIES[kind.history].path
-                track.could_return = self._simulated.would_serve(path, served.raw, *track.home)
+                dialect = DIALECTS.by_name[DIALECTS.endpoints[path].dialect]
+                track.could_return = not dialect.is_newest_turn_signed(
+                    served.raw
+                ) and self._simulated.would_serve(path, served.raw, *track.home)
