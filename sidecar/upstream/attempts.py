@@ -45,7 +45,7 @@ class Dispatched:
     reply: Final[Reply]
     candidate: Final[Candidate]
     attempts: Final[int]
-    """How many there were, this one included."""
+    """How often the call was sent, this attempt included."""
     sent_s: Final[float]
     """Monotonic clock: when the attempt that brought the reply began."""
     head_s: Final[float]
@@ -91,6 +91,8 @@ class FailureRecord:
     def __init__(self, requested: tuple[Candidate, ...] = ()) -> None:
         """Args: ``requested`` are the candidates of the model that the app asked for."""
         self.failed: list[FailedAttempt] = []
+        self.sends = 0
+        """How often the call was sent for them."""
         self._requested = requested
         self._shown: Dispatched | UpstreamError | None = None
         self.lost = ""
@@ -107,6 +109,7 @@ class FailureRecord:
 
         Args: ``beginning`` is that of the reply's body.
         """
+        self.sends += dispatched.reply.sends
         candidate = dispatched.candidate
         if failure.failure_class is FailureClass.SIGNED_STATE and self._unreadable is None:
             self._unreadable = candidate, beginning
@@ -124,6 +127,7 @@ class FailureRecord:
     def add_error(self, candidate: Candidate, failure: Failure, error: UpstreamError) -> None:
         """Record an attempt that brought no reply, which a retry may always cure."""
         self.failed.append(FailedAttempt(candidate, failure))
+        self.sends += error.sends
         if not self._is_curable:
             self.abort_shown()
             self._shown = error
@@ -164,6 +168,7 @@ class FailureRecord:
         shown = self._shown
         assert shown is not None  # each attempt that failed was recorded
         if isinstance(shown, UpstreamError):
-            shown.attempts = len(self.failed)
+            shown.attempts = self.sends
+            shown.candidates = len(self.failed)
             raise shown
-        return dataclasses.replace(shown, attempts=len(self.failed), failed=tuple(self.failed))
+        return dataclasses.replace(shown, attempts=self.sends, failed=tuple(self.failed))

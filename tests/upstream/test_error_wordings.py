@@ -6,7 +6,14 @@ import pytest
 
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import error_wordings
-from sidecar.upstream.failure import Failure, Penalty, classify_body_error, classify_reply
+from sidecar.upstream.failure import (
+    Failure,
+    Penalty,
+    PinEffect,
+    classify_body_error,
+    classify_reply,
+    for_swapped,
+)
 from sidecar.upstream.wording import Wording
 from tests.support.refusals import refusals
 
@@ -69,6 +76,27 @@ def test_a_request_that_is_wrong(status, body):
     assert FailureClass.CALLERS_FAULT is classify(status, body).failure_class
 
 
+@pytest.mark.parametrize(("status", "body"), refusals("callers_fault"))
+def test_what_a_model_refuses_that_the_app_did_not_ask_for_may_suit_another(status, body):
+    """A parameter of one maker's models is no fault of the caller's."""
+    swapped = for_swapped(classify(status, body))
+
+    assert FailureClass.SWAPPED is swapped.failure_class
+    assert (True, Penalty.NONE, PinEffect.MOVES) == (
+        swapped.may_try_next,
+        swapped.penalty,
+        swapped.pin,
+    )
+
+
+@pytest.mark.parametrize(("status", "body"), refusals("content_policy"))
+def test_what_a_filter_refuses_is_no_matter_of_the_model(status, body):
+    """Not even of one that the sidecar chose."""
+    failure = classify(status, body)
+
+    assert failure is for_swapped(failure)
+
+
 @pytest.mark.parametrize(("status", "body"), refusals("echoes"))
 def test_the_echo_of_a_prompt_steers_nobody_else(status, body):
     """A caller can put any words into its prompt; the beginning of a message is the server's."""
@@ -122,7 +150,7 @@ def test_a_text_that_is_looked_for_is_written_as_messages_are_read():
     """In lower case, without quotation marks; else it would never be found."""
     tables = [each for each in vars(error_wordings).values() if isinstance(each, Wording)]
 
-    assert len(tables) == 10
+    assert len(tables) == 11
     for table in tables:
         words = "".join((*table.codes, *table.phrases))
         if table.openings:
