@@ -27,6 +27,7 @@ class BufferedReply:
         "_reply",
         "beginning",
         "content_length",
+        "error",
         "headers",
         "is_whole",
         "reason",
@@ -39,6 +40,10 @@ class BufferedReply:
         self.reason: bytes = reply.reason
         self.headers: RawHeaders = reply.headers
         self.content_length: int | None = reply.content_length
+        self.error: bytes | None = None
+        """What the provider says of its failure inside a response of status 200: the body, or the
+        data of an event.
+        """
         self._reply = reply
         self._failure: UpstreamError | None = None
         body = reply.read_nowait()
