@@ -165,7 +165,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     routes = build_routes(loaded, models, sources, foundation.averages)
     classifier = build_classifier(loaded, routes, providers, foundation)
     may_ask = None if classifier is None else classifier.may_ask
-    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects.turns_of)
+    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
     selector = ModelSelector(decisions, classifier, store, clock, observers)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     attempts = config.limits.attempts

@@ -16,6 +16,8 @@ Flow, in the order in which a call meets it:
     request     steering members and turns, which all request bodies have in common
     chat, responses, messages, embeddings
                 each implements `base.Dialect`: endpoints, bodies, responses, streams, errors
+    signed_state
+                whether the newest turn holds what only its maker can read
     usage       reads responses and events leniently, within bounds of size
     errors      tells an error from a response: a whole body, an event of a stream
     openai      how the errors of OpenAI's three APIs are written

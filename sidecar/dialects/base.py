@@ -165,6 +165,14 @@ class Dialect(Protocol):
         """
         ...
 
+    def is_newest_turn_signed(self, body: bytes) -> bool:
+        """Return whether the newest assistant turn in a request body carries state that only its
+        maker can read: a thinking block's signature, encrypted reasoning.
+
+        Raises: nothing; a body without a readable conversation has no such turn.
+        """
+        ...
+
     def served_of_response(self, body: bytes) -> Served:
         """Read what a whole response says about itself.
 

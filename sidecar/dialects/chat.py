@@ -13,17 +13,40 @@ import msgspec
 from sidecar.dialects.base import ERROR_EVENT_SIGNS, ERROR_NULLS, Choices, EventKind, StreamRules
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
 from sidecar.dialects.openai import openai_error_body, openai_error_event
-from sidecar.dialects.request import REQUEST_BODY, decode_leniently, turns_of_messages
+from sidecar.dialects.request import (
+    REQUEST_BODY,
+    decode_leniently,
+    messages_of,
+    turns_of_messages,
+)
+from sidecar.dialects.signed_state import (
+    Said,
+    has_signed_details,
+    has_thought_signature,
+    is_newest_turn_signed,
+)
 from sidecar.dialects.usage import CompletionReader, UsageMembers
 from sidecar.domain.call import CHAT, Endpoint, Operation
 from sidecar.wire.body import patch_body
 
+_RESULT_ROLES: Final = ("tool", "function")
 _USAGE: Final = UsageMembers(
     "prompt_tokens",
     "completion_tokens",
     ("prompt_tokens_details", "cached_tokens"),
     reasoning_tokens=("completion_tokens_details", "reasoning_tokens"),
 )
+
+
+class _Said(msgspec.Struct):
+    """A message of a request. Any member may be of a wrong type."""
+
+    role: Any = None
+    tool_calls: Any = None
+    reasoning_details: Any = None
+    thinking_blocks: Any = None
+    extra_content: Any = None
+    provider_specific_fields: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -76,6 +99,23 @@ def _choices_of_event(data: bytes) -> Choices:
             yield choice.index, bool(choice.finish_reason)
 
 
+_decode_said: Final = msgspec.json.Decoder(_Said).decode
+
+
+def _read(raw: msgspec.Raw) -> Said:
+    said = decode_leniently(_decode_said, raw)
+    if said is None or said.role != "assistant":
+        return Said.RESULT if said is not None and said.role in _RESULT_ROLES else Said.ASKED
+    holders = [msgspec.structs.asdict(said)]
+    holders += said.tool_calls if isinstance(said.tool_calls, list) else []
+    is_signed = (
+        has_signed_details(said.reasoning_details)
+        or has_signed_details(said.thinking_blocks)
+        or any(map(has_thought_signature, holders))
+    )
+    return Said.SIGNED if is_signed else Said.PLAIN
+
+
 class Chat:
     """Implements `dialects.base.Dialect`."""
 
@@ -113,3 +153,10 @@ class Chat:
     usage_of = staticmethod(_USAGE.read)
     error_body = staticmethod(openai_error_body)
     error_event = staticmethod(openai_error_event)
+
+    @staticmethod
+    def is_newest_turn_signed(body: bytes) -> bool:
+        """Return whether it holds a thought signature, or reasoning that is signed or encrypted:
+        what gateways and compatible providers add to this API.
+        """
+        return is_newest_turn_signed(messages_of(body), _read)

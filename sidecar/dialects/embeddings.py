@@ -60,3 +60,8 @@ class Embeddings:
     def turns(body: bytes) -> tuple[Turn, ...]:  # noqa: ARG004 - the protocol's
         """Return none: a text to be embedded is no conversation."""
         return ()
+
+    @staticmethod
+    def is_newest_turn_signed(body: bytes) -> bool:  # noqa: ARG004 - the protocol's
+        """Return false: there is no turn."""
+        return False

@@ -19,7 +19,18 @@ from sidecar.dialects.base import (
     named_last_event,
 )
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
-from sidecar.dialects.request import REQUEST_BODY, decode_leniently, turns_of_messages
+from sidecar.dialects.request import (
+    REQUEST_BODY,
+    decode_leniently,
+    messages_of,
+    turns_of_messages,
+)
+from sidecar.dialects.signed_state import (
+    Said,
+    blocks_of,
+    is_newest_turn_signed,
+    is_signed_block,
+)
 from sidecar.dialects.usage import NOTHING, UsageMembers, merged, text_of
 from sidecar.domain.call import MESSAGES, Endpoint, Operation
 from sidecar.domain.outcome import Served
@@ -44,6 +55,13 @@ _ERROR_TYPES: Final = {
 """By status; the rest are ``api_error`` from 500 on and ``invalid_request_error`` below."""
 
 _PREAMBLE: Final = ("ping", "message_start")
+
+
+class _Said(msgspec.Struct):
+    """A message of a request."""
+
+    role: Any = None
+    content: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Message(msgspec.Struct):
@@ -73,6 +91,7 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     type: str = "error"
 
 
+_decode_said: Final = msgspec.json.Decoder(_Said).decode
 _decode_message: Final = msgspec.json.Decoder(_Message).decode
 _decode_event: Final = msgspec.json.Decoder(_Event).decode
 
@@ -95,6 +114,15 @@ def _choices_of_event(data: bytes) -> Choices:
     event = decode_leniently(_decode_event, data)
     if event is not None and event.delta is not None and event.delta.stop_reason:
         yield 0, True
+
+
+def _read(raw: msgspec.Raw) -> Said:
+    said = decode_leniently(_decode_said, raw)
+    blocks = [] if said is None else blocks_of(said.content)
+    if said is not None and said.role == "assistant":
+        return Said.SIGNED if any(map(is_signed_block, blocks)) else Said.PLAIN
+    is_result = any(block.type == "tool_result" for block in blocks)
+    return Said.RESULT if is_result else Said.ASKED
 
 
 class Messages:
@@ -121,6 +149,11 @@ class Messages:
     error_signs: Final = ERROR_SIGNS
     is_error_response = staticmethod(is_error_response)
     usage_of = staticmethod(_USAGE.read)
+
+    @staticmethod
+    def is_newest_turn_signed(body: bytes) -> bool:
+        """Return whether it holds a ``thinking`` block with a signature, or a redacted one."""
+        return is_newest_turn_signed(messages_of(body), _read)
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:

@@ -40,6 +40,12 @@ class DialectRegistry:
         """Read the newest turns of a call's conversation."""
         return self.by_name[call.endpoint.dialect].turns(call.body)
 
+    def is_newest_turn_signed(self, call: Call) -> bool:
+        """Return whether the newest assistant turn of a call's conversation carries state that only
+        its maker can read.
+        """
+        return self.by_name[call.endpoint.dialect].is_newest_turn_signed(call.body)
+
     def of_headers(self, header_values: Callable[[str], Sequence[str]]) -> Dialect:
         """Tell from its headers which dialect the caller of an unknown path reads.
 

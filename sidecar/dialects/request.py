@@ -70,8 +70,15 @@ def turns_of_messages(body: bytes) -> tuple[Turn, ...]:
 
     Raises: nothing; a body without a readable conversation has no turns.
     """
+    return newest_turns(messages_of(body))
+
+
+def messages_of(body: bytes) -> list[msgspec.Raw]:
+    """Cut the ``messages`` of a request body into undecoded ones; none where it has none that can
+    be read.
+    """
     members = decode_leniently(_decode_body, body)
-    return newest_turns((members and members.messages) or [])
+    return (members and members.messages) or []
 
 
 def newest_turns(messages: Sequence[msgspec.Raw]) -> tuple[Turn, ...]:

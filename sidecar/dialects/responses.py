@@ -21,6 +21,7 @@ from sidecar.dialects.base import (
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
 from sidecar.dialects.request import REQUEST_BODY, decode_leniently, newest_turns
+from sidecar.dialects.signed_state import Said, is_newest_turn_signed
 from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
 from sidecar.domain.call import RESPONSES, Endpoint, Operation
 from sidecar.domain.outcome import Served
@@ -44,6 +45,14 @@ _PREAMBLE: Final = (
 
 class _Request(msgspec.Struct):
     input: str | list[msgspec.Raw] | None = None
+
+
+class _Item(msgspec.Struct):
+    """An item of ``input``: a message, reasoning, a tool's call or its output."""
+
+    role: Any = None
+    type: Any = None
+    encrypted_content: Any = None
 
 
 class _Response(msgspec.Struct):
@@ -71,6 +80,7 @@ class _ErrorEvent(msgspec.Struct, frozen=True):
 
 
 _decode_request: Final = msgspec.json.Decoder(_Request).decode
+_decode_item: Final = msgspec.json.Decoder(_Item).decode
 _decode_response: Final = msgspec.json.Decoder(_Response).decode
 _decode_event: Final = msgspec.json.Decoder(_Event).decode
 
@@ -88,6 +98,22 @@ def _kind_of_event(name: bytes, data: bytes) -> EventKind:
     if name == b"error" or (event is not None and is_error_event(event)):
         return EventKind.ERROR
     return EventKind.PREAMBLE if kind in _PREAMBLE else EventKind.CONTENT
+
+
+def _input_of(body: bytes) -> str | list[msgspec.Raw] | None:
+    request = decode_leniently(_decode_request, body)
+    return None if request is None else request.input
+
+
+def _read(raw: msgspec.Raw) -> Said:
+    item = decode_leniently(_decode_item, raw)
+    if item is None or item.role not in (None, "assistant"):
+        return Said.ASKED
+    is_encrypted = isinstance(item.encrypted_content, str) and bool(item.encrypted_content)
+    if is_encrypted or item.type == "item_reference":
+        return Said.SIGNED
+    is_result = isinstance(item.type, str) and item.type.endswith("_output")
+    return Said.RESULT if is_result else Said.PLAIN
 
 
 class Responses:
@@ -117,11 +143,18 @@ class Responses:
     @staticmethod
     def turns(body: bytes) -> tuple[Turn, ...]:
         """Read ``input``: items, or a text, which is one turn of the user's. Raises: nothing."""
-        request = decode_leniently(_decode_request, body)
-        said = None if request is None else request.input
+        said = _input_of(body)
         if isinstance(said, str):
             return (Turn("user", said),) if said and not said.isspace() else ()
         return newest_turns(said or [])
+
+    @staticmethod
+    def is_newest_turn_signed(body: bytes) -> bool:
+        """Return whether it holds an item with ``encrypted_content``, or a reference to one that
+        is stored at its maker.
+        """
+        said = _input_of(body)
+        return isinstance(said, list) and is_newest_turn_signed(said, _read)
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:

@@ -221,6 +221,12 @@ class ResponseTimeout(UpstreamTimeout):
     retryable = False
 
 
+class AppTimeout(UpstreamTimeout):
+    """The app's own timeout ended, too soon to say anything about the provider."""
+
+    retryable = False
+
+
 class StreamIdleTimeout(UpstreamTimeout):
     """A started stream was silent for ``timeouts.stream_idle_s``."""
 

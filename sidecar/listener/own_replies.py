@@ -50,14 +50,18 @@ class OwnReplies:
 
     async def send_decision(self, call: Call, down: ResponseWriter) -> None:
         """Send what would become of a call, as JSON; the call goes nowhere. The first model is the
-        choice.
+        choice; the provider entry of each is the one that is tried first.
 
         Raises: SidecarError where the call could not be decided.
         """
         down.is_call = False
         decision = await self._decide(call)
+        entries: dict[str, str] = {}
+        for each in decision.candidates:
+            entries.setdefault(each.model_name, each.provider)
         reply: dict[str, object] = {
-            "models": list(dict.fromkeys(each.model_name for each in decision.candidates)),
+            "models": list(entries),
+            "providers": list(entries.values()),
             "route": decision.route_name,
             "trace_id": call.trace.trace_id,
             "pinned": decision.source is Source.PINNED,

@@ -205,9 +205,10 @@ class ModelTable:
                 model_name, source = self._unknown_default, Source.DEFAULT
         if model_name is None:
             raise self._not_found(requested_model)
+        of_wildcard = self._fallbacks.get(f"{family_of(model_name)}/*", ())
         following = tuple(
             candidate
-            for fallback in self._fallbacks.get(model_name, ())
+            for fallback in self._fallbacks.get(model_name, of_wildcard)
             for candidate in self.entries_of(fallback)
             if dialect in candidate.dialects
         )
@@ -243,7 +244,7 @@ def _listed_aliases(aliases: Iterable[str], names: ModelNames) -> Iterator[Liste
 
 
 def _fallbacks(providers: Sequence[Provider]) -> dict[str, tuple[str, ...]]:
-    """Return each model's fallbacks; of several entries of one model the first one's count."""
+    """Return each model's and wildcard's fallbacks; of several entries the first one's count."""
     return {name: p.fallbacks for p in reversed(providers) for name in (p.model, p.name)}
 
 

@@ -5,8 +5,9 @@ writes and waits, and decides nothing.
 
 The way of a call:
 
-1. `selector.decide_nowait` makes a `Situation` of it: model resolved, routes found, session named,
-   each once. The pin in the near cache, if there is one, gives the first step. Most calls end here.
+1. `selector.decide_nowait` makes a `situation` of it: model resolved, routes found, session named,
+   each once. The pin in the near cache gives the first step, and `pin_plans` the candidates: the
+   pinned entry, its model's others, the rest of the route. Most calls end here.
 2. `selector.decide` takes the steps that wait: reads the pin from the shared store, asks the router
    model (first calls of a lane that come together ask once), claims or replaces the pin.
 3. `pin_updater` moves the pin once another candidate has served the call, and drops it if none has.
@@ -15,24 +16,25 @@ The way of a call:
 
 Words: a *binding* is what the store holds, a *pin* that it holds. A call *claims* a pin that is not
 there, *adopts* one that another call has made, *replaces* one that it has seen. A pin is
-*provisional* if the router model could not be asked when it was made. A call may be *routed* unless
-it counts tokens or goes on from a response that one provider has stored.
+*provisional* if the router model could not be asked when it was made. A call is *routed* where
+routes are in effect; without them the pin holds one of the requested model's entries. *Other* calls
+(a count of tokens, one that goes on from a stored response) read a pin and make none.
 
 What a call does first; passing a pin by is counted under the name in the last column:
 
-| pin | may be routed | may not | counted |
-|---|---|---|---|
-| no session | ask | serve requested | - |
-| not at hand | read pin | read pin | - |
-| none | ask, claim | serve requested | - |
-| usable | serve pinned | serve pinned | - |
-| provisional, may be replaced | ask, replace | serve requested | - |
-| not on the call's own list | ask | serve requested | inline_list |
-| speaks another dialect | ask | serve requested | dialect |
-| unknown model, young | ask | serve requested | unknown_model |
-| unknown model, old | ask, replace | serve requested | - |
+| pin | routed | not routed | other | counted |
+|---|---|---|---|---|
+| no session | ask | serve requested | serve requested | - |
+| not at hand | read pin | read pin | read pin | - |
+| none | ask, claim | serve requested, claim | serve requested | - |
+| usable | serve pinned | serve pinned | serve pinned | - |
+| provisional, may be replaced | ask, replace | serve requested | serve requested | - |
+| on no list of the call | ask | serve requested | serve requested | inline_list |
+| speaks another dialect | ask | serve requested | serve requested | dialect |
+| unknown model, young | ask | serve requested | serve requested | unknown_model |
+| unknown model, old | ask, replace | serve requested, replace | serve requested | - |
 
-What becomes of the pin once the router model was asked (own "none": its names cannot be written):
+What becomes of the pin once the call is decided (own "none": its names cannot be written):
 
 | own pin | pin seen before | step |
 |---|---|---|

@@ -4,60 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, final
 
-from sidecar.affinity.policy import home_first, keep_binding, may_be_replaced, tries_home
+from sidecar.affinity.policy import may_be_replaced
 from sidecar.affinity.session import KEY_PREFIX, session_of
 from sidecar.affinity.value import as_written
-from sidecar.dialects.base import TurnsOf
-from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.dialects.registry import DialectRegistry
+from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
-from sidecar.domain.decision import Binding, Candidate, Decision, Route, Source
+from sidecar.domain.decision import Binding, Candidate, Decision, Source
 from sidecar.domain.ids import Session
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.preferences import Routes
 from sidecar.routing.rank import Ranked
-from sidecar.routing.resolved import Resolved
 from sidecar.routing.table import ModelTable
-from sidecar.runtime.bounded import BoundedMap
-from sidecar.selection.steps import PinState
-
-_PLANS_KEPT: Final = 1024
-"""Plans of pins that are remembered; a wildcard's model names are the clients' to invent."""
-_PLAN_KEPT_S: Final = 5.0
-"""Prices and speeds, which rank the models behind a pin, change slowly."""
-
-
-@final
-@dataclass(init=False, unsafe_hash=True)
-class Situation:
-    """A call with what is found out about it once, before any waiting."""
-
-    call: Final[Call]
-    resolved: Final[Resolved]
-    """What the requested model stands for."""
-    routes: Final[tuple[Route, ...]]
-    """The routes in effect: the body's own list, else the configured ones."""
-    session: Final[Session | None]
-    """None for a call that stands alone."""
-    is_routable: Final[bool]
-    """Whether the router model may choose: not for a count of tokens, and not for a call that only
-    the provider of the one before it can serve."""
-
-    def __init__(
-        self,
-        call: Call,
-        resolved: Resolved,
-        routes: tuple[Route, ...],
-        session: Session | None,
-        is_routable: bool,
-    ) -> None:
-        self.call = call
-        self.resolved = resolved
-        self.routes = routes
-        self.session = session
-        self.is_routable = is_routable
+from sidecar.selection.pin_plans import PinPlans
+from sidecar.selection.situation import Situation
+from sidecar.selection.steps import CallKind, PinState
 
 
 class Decisions:
@@ -65,7 +27,7 @@ class Decisions:
 
     Args: ``is_cooling`` tells whether a candidate is left alone for the moment; ``may_ask`` whether
         the router model would be asked at a time (monotonic seconds), None: there is none;
-        ``turns_of`` reads a call's conversation.
+        ``dialects`` read a call's conversation.
     """
 
     def __init__(
@@ -75,17 +37,14 @@ class Decisions:
         clock: Clock,
         is_cooling: Callable[[Candidate], bool],
         may_ask: Callable[[float], bool] | None,
-        turns_of: TurnsOf,
+        dialects: DialectRegistry,
     ) -> None:
         self._models = models
         self._routes = routes
         self._clock = clock
-        self._is_cooling = is_cooling
         self._may_ask = may_ask
-        self._turns_of = turns_of
-        self._plans: BoundedMap[tuple[str, str | None, DialectName], tuple[Decision, float]] = (
-            BoundedMap(_PLANS_KEPT)
-        )
+        self._dialects = dialects
+        self._pins = PinPlans(models, routes, clock, is_cooling, dialects)
 
     def situation_of(self, call: Call, key_prefix: str = KEY_PREFIX) -> Situation:
         """Resolve a call's model, find its routes, and name its session.
@@ -98,13 +57,13 @@ class Decisions:
         routes = self._routes.in_effect
         if is_generate and call.facts.routing_preferences is not None:
             routes = self._routes.of_call(call)
-        return Situation(
-            call,
-            resolved,
-            routes,
-            session_of(call, resolved.model_name, key_prefix) if routes else None,
-            is_generate and bool(routes) and not call.facts.holds_provider_state,
-        )
+        has_choice = bool(routes) or len(resolved.decision.requested) > 1
+        session = session_of(call, resolved.model_name, key_prefix) if has_choice else None
+        kind = CallKind.OTHER
+        if is_generate and not call.facts.holds_provider_state:
+            kind = CallKind.ROUTED if routes else CallKind.GROUPED
+        has_own_list = routes is not self._routes.configured
+        return Situation(call, resolved, routes, has_own_list, session, kind)
 
     def passthrough(self, provider: str) -> Decision:
         """Return the decision of a path that the config gives to one provider entry."""
@@ -122,58 +81,37 @@ class Decisions:
         """Return what a session's pin means to a call."""
         if pin.provisional and self._is_open(situation):
             return PinState.PROVISIONAL
-        is_own_list = situation.routes is not self._routes.configured
-        if is_own_list and not _is_listed(pin, situation.routes):
+        is_listed = self._pins.is_listed(pin, situation)
+        if not is_listed and situation.has_own_list:
             return PinState.OFF_LIST
-        if self._plan_of(pin, situation.call) is not None:
-            return PinState.USABLE
-        if self._models.entries_of(pin.model_name):
-            return PinState.OTHER_DIALECT
-        if may_be_replaced(pin, self._clock.unix_s()):
-            return PinState.OUTDATED
-        return PinState.UNKNOWN_MODEL
+        if not self._models.entries_of(pin.model_name):
+            is_old = may_be_replaced(pin, self._clock.unix_s())
+            return PinState.OUTDATED if is_old else PinState.UNKNOWN_MODEL
+        if not is_listed:
+            return PinState.OFF_LIST
+        is_usable = self._pins.plan_of(pin, situation) is not None
+        return PinState.USABLE if is_usable else PinState.OTHER_DIALECT
 
     def firm(self, pin: Binding, situation: Situation) -> Decision | None:
         """Return the decision of a pin that is usable at first sight: a firm one, for a call that
-        brings no list of its own. None for any other pin: `state_of` says what that one means.
+        the configured routes apply to. None for any other pin: `state_of` says what that one means.
         """
-        if pin.provisional or situation.routes is not self._routes.configured:
+        if pin.provisional or situation.has_own_list or not situation.routes:
             return None
-        return self.pinned(pin, situation)
+        return self._pins.pinned(pin, situation)
 
     def pinned(self, pin: Binding, situation: Situation) -> Decision | None:
         """Return the decision that a pin makes for a call of its session; None where its model
         cannot serve the call.
         """
-        call = situation.call
-        plan = self._plan_of(pin, call)
-        if plan is None:
-            return None
-        candidates, returns_home = plan.candidates, False
-        if pin.home is not None and _may_go_home(call) and tries_home(pin, self._clock.unix_s()):
-            homes = self._models.candidates_of(pin.home, call.endpoint.dialect)
-            if not all(map(self._is_cooling, homes)):
-                candidates, returns_home = home_first(candidates, homes), True
-        return Decision(
-            Source.PINNED,
-            candidates,
-            pin.route_name,
-            0.0,
-            plan.metric_route,
-            returns_home,
-            situation.session,
-            pin,
-            requested=situation.resolved.decision.requested,
-        )
+        return self._pins.pinned(pin, situation)
 
     def adopted(self, pin: Binding, situation: Situation) -> Decision | None:
         """Return the decision of a pin that another call has just made; None where it is of no use
         to this call.
         """
-        is_own_list = situation.routes is not self._routes.configured
-        if is_own_list and not _is_listed(pin, situation.routes):
-            return None
-        return self.pinned(pin, situation)
+        is_listed = self._pins.is_listed(pin, situation)
+        return self._pins.pinned(pin, situation) if is_listed else None
 
     def claimed(self, decision: Decision, pin: Binding, session: Session) -> Decision:
         """Return a call's own decision once its pin stands."""
@@ -207,8 +145,7 @@ class Decisions:
         if ranked is not None:
             name = verdict.route_name
             # The names of a call's own list are the clients' to invent: no metric labels.
-            is_own_list = situation.routes is not self._routes.configured
-            metric_route = "other" if is_own_list else name or "other"
+            metric_route = "other" if situation.has_own_list else name or "other"
             return Decision(
                 Source.ROUTED,
                 ranked.candidates,
@@ -223,16 +160,24 @@ class Decisions:
             return Decision(Source.FALLBACK, candidates, router_s=waited_s, requested=requested)
         return dataclasses.replace(self.requested(situation), router_s=verdict.waited_s)
 
-    def pin_of(self, decision: Decision, lane: str, generation: int) -> Binding | None:
-        """Return the pin that a routed call would make; None where its names cannot be written."""
+    def pin_of(self, decision: Decision, situation: Situation, generation: int) -> Binding | None:
+        """Return the pin that a call would make by its decision; None where its names cannot be
+        written.
+
+        It is provisional where the router model was needed and not heard, and where there are
+        routes that this one call did without: the next conversation is routed.
+        """
+        chosen = decision.candidates[0]
+        is_unrouted = not situation.routes and bool(self._routes.in_effect)
         return as_written(
             Binding(
-                model_name=decision.candidates[0].model_name,
+                model_name=chosen.model_name,
                 route_name=decision.route_name,
-                requested_model=lane,
+                requested_model=situation.resolved.model_name,
                 generation=generation,
                 bound_at_unix_s=self._clock.unix_s(),
-                provisional=decision.source is Source.FALLBACK,
+                provisional=decision.source is Source.FALLBACK or is_unrouted,
+                provider=chosen.provider,
             )
         )
 
@@ -258,38 +203,8 @@ class Decisions:
         the conversation begins.
         """
         call = situation.call
-        if call.endpoint.operation is not Operation.GENERATE:
+        if situation.kind is not CallKind.ROUTED:
             return False
         if self._may_ask is None or not self._may_ask(call.admitted_s):
             return False  # the router model's opinion would be missed once more
-        return all(turn.role != "assistant" for turn in self._turns_of(call))
-
-    def _plan_of(self, pin: Binding, call: Call) -> Decision | None:
-        """Return what all pins to a model make of calls in a dialect; kept for a few seconds."""
-        dialect = call.endpoint.dialect
-        key = (pin.model_name, pin.route_name, dialect)
-        kept = self._plans.get(key)
-        if kept is not None and kept[1] >= call.admitted_s:
-            return kept[0]
-        usable = self._models.candidates_of(pin.model_name, dialect)
-        if not usable:
-            return None
-        if pin.route_name is not None:
-            followers = self._routes.followers(pin.route_name, dialect, call.admitted_s)
-        else:
-            followers = self._models.resolve(pin.model_name, dialect).decision.candidates
-        plan = keep_binding(pin, usable, followers)
-        self._plans.add(key, (plan, call.admitted_s + _PLAN_KEPT_S))
-        return plan
-
-
-def _is_listed(pin: Binding, routes: tuple[Route, ...]) -> bool:
-    """Return whether a body's own list names a pin's model."""
-    return any(pin.model_name == each.model_name for route in routes for each in route.candidates)
-
-
-def _may_go_home(call: Call) -> bool:
-    """Return whether a call can tell if its session's home is well again: a count of tokens has
-    limits of its own, and a call that refers to a stored response belongs where that was made.
-    """
-    return call.endpoint.operation is Operation.GENERATE and not call.facts.holds_provider_state
+        return all(turn.role != "assistant" for turn in self._dialects.turns_of(call))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
-from sidecar.affinity.policy import moved, not_home
+from sidecar.affinity.policy import is_home, is_pinned, moved, return_failed
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision
+from sidecar.domain.vocabulary import FailureClass
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.upstream.attempts import FailedAttempt
 from sidecar.upstream.failure import PinEffect
@@ -36,7 +38,7 @@ class PinUpdater:
         if session is None or seen is None or call.endpoint.operation is not Operation.GENERATE:
             return
         standing = self._store.get_nowait(session) or seen
-        pin = next_pin(decision, standing, served_by.model_name, failed, self._clock.unix_s())
+        pin = next_pin(decision, standing, served_by, failed, self._clock.unix_s())
         if pin is not None:
             work = self._store.replace(session, standing, pin)
             self._tasks.spawn(work, name="follow the session")
@@ -49,46 +51,79 @@ class PinUpdater:
             self.unreached(decision)
 
     def unreached(self, decision: Decision) -> None:
-        """Drop the pin of a call that no candidate has responded to, if the call made it."""
+        """Drop the pin of a call that no candidate has responded to, if the call made it. A return
+        home that came to nothing counts as failed.
+        """
         session, seen = decision.session, decision.binding
-        if session is None or seen is None or not decision.is_claimed:
+        if session is None or seen is None or not (decision.is_claimed or decision.returns_home):
             return
         standing = self._store.get_nowait(session) or seen
-        if is_same_pin(standing, seen):
+        if not is_same_pin(standing, seen):
+            return
+        if decision.returns_home:
+            pin = return_failed(standing, self._clock.unix_s(), is_gone=False)
+            work = self._store.replace(session, standing, pin)
+            self._tasks.spawn(work, name="space the returns")
+        else:
             self._tasks.spawn(self._store.release(session, standing), name="release the pin")
 
 
 def next_pin(
     decision: Decision,
     standing: Binding,
-    served_by: str,
+    served_by: Candidate,
     failed: Sequence[FailedAttempt],
     now_unix_s: float,
 ) -> Binding | None:
     """Return the pin of a session whose call another candidate than the first one has served; None
     where the pin stays as it is.
 
-    Args: ``standing`` is the pin that stands now; ``served_by`` the model that served the call.
+    Args: ``standing`` is the pin that stands now.
     """
     seen = decision.binding
-    if seen is None or standing.model_name != seen.model_name:
+    if seen is None or (seen.model_name, seen.provider) != (standing.model_name, standing.provider):
         return None  # another call has moved the pin meanwhile
-    if served_by != standing.model_name:
-        effects = _effects(failed, standing.model_name)
-        if effects == {PinEffect.UNTOUCHED}:
-            return None
-        is_for_good = not effects.isdisjoint((PinEffect.MOVES, PinEffect.FOLLOWS))
-        return moved(standing, served_by, now_unix_s, is_for_good=is_for_good)
+    pin = standing
     if decision.returns_home:
-        return not_home(standing, is_gone=PinEffect.MOVES in _effects(failed, standing.home))
-    return None  # another entry of the same model
+        if is_home(standing, served_by):
+            return moved(standing, None, served_by, now_unix_s, is_for_good=False)
+        pin = _returned(seen, standing, failed, now_unix_s)
+    pinned = next((each for each in decision.candidates if is_pinned(seen, each)), None)
+    effects = {each.failure.pin for each in failed if each.candidate == pinned}
+    # Where the pinned entry is unknown here, nothing was learned of it, and where the call is what
+    # failed, nothing of the candidate.
+    if pinned is not None and served_by != pinned and effects != {PinEffect.UNTOUCHED}:
+        is_for_good = not effects.isdisjoint((PinEffect.MOVES, PinEffect.FOLLOWS))
+        pin = moved(pin, pinned.provider, served_by, now_unix_s, is_for_good=is_for_good)
+        if served_by in decision.requested and _was_swapped(pinned, failed):
+            return dataclasses.replace(pin, route_name=None)  # no model of the route took the call
+    return None if pin is standing else pin
 
 
 def is_same_pin(standing: Binding, made: Binding) -> bool:
     """Return whether the pin that stands is the one that a call made."""
-    return (standing.model_name, standing.generation) == (made.model_name, made.generation)
+    return (standing.model_name, standing.provider, standing.generation) == (
+        made.model_name,
+        made.provider,
+        made.generation,
+    )
 
 
-def _effects(failed: Sequence[FailedAttempt], model_name: str | None) -> set[PinEffect]:
-    """Return what the failures of a model's entries say about a pin to it."""
-    return {each.failure.pin for each in failed if each.candidate.model_name == model_name}
+def _returned(
+    seen: Binding, standing: Binding, failed: Sequence[FailedAttempt], now_unix_s: float
+) -> Binding:
+    """Return the pin of a session that home has not served: the very same one where home was not
+    tried, or another call has counted that already.
+    """
+    effects = {each.failure.pin for each in failed if is_home(standing, each.candidate)}
+    if not effects or standing.failed_returns != seen.failed_returns:
+        return standing
+    return return_failed(standing, now_unix_s, is_gone=PinEffect.MOVES in effects)
+
+
+def _was_swapped(pinned: Candidate, failed: Sequence[FailedAttempt]) -> bool:
+    """Return whether the pinned candidate refused a call that was meant for another model."""
+    return any(
+        each.candidate == pinned and each.failure.failure_class is FailureClass.SWAPPED
+        for each in failed
+    )

@@ -20,17 +20,24 @@ from sidecar.domain.errors import SidecarError
 from sidecar.domain.events import AffinityOperation, RouterAsked
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
-from sidecar.domain.vocabulary import PinOperation, PinOutcome
+from sidecar.domain.vocabulary import PinOperation
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.rank import Ranked
 from sidecar.routing.router import RouteClassifier
 from sidecar.runtime.single_flight import SingleFlight
-from sidecar.selection.decisions import Decisions, Situation
-from sidecar.selection.steps import FIRST_STEPS, PinState, Step, pinning_step, standing_step
+from sidecar.selection.decisions import Decisions
+from sidecar.selection.situation import Situation
+from sidecar.selection.steps import (
+    BYPASSES,
+    FIRST_STEPS,
+    PinState,
+    Step,
+    pinning_step,
+    standing_step,
+)
 
-_BYPASSES: Final = {
-    outcome: AffinityOperation(PinOperation.BYPASS, outcome)
-    for outcome in (PinOutcome.INLINE_LIST, PinOutcome.DIALECT, PinOutcome.UNKNOWN_MODEL)
+_BYPASSED: Final = {
+    state: AffinityOperation(PinOperation.BYPASS, outcome) for state, outcome in BYPASSES.items()
 }
 
 
@@ -93,9 +100,9 @@ class ModelSelector:
         if call.passthrough_provider is not None:
             return self._decisions.passthrough(call.passthrough_provider)
         situation = self._decisions.situation_of(call, self._store.key_prefix)
-        if not situation.routes:
-            return self._decisions.requested(situation)
         if situation.session is None:
+            if not situation.routes:
+                return self._decisions.requested(situation)
             return self._begin(situation, PinState.NO_SESSION, None)
         pin = self._store.get_nowait(situation.session)
         if pin is None:
@@ -150,10 +157,9 @@ class ModelSelector:
         self, situation: Situation, state: PinState, pin: Binding | None
     ) -> Decision | Undecided:
         """Take the first step of a call, unless that means to wait."""
-        if_routable, otherwise, bypass = FIRST_STEPS[state]
-        step = if_routable if situation.is_routable else otherwise
-        if bypass is not None:
-            self._observers.emit(_BYPASSES[bypass])
+        step = FIRST_STEPS[state][situation.kind]
+        if state in _BYPASSED:
+            self._observers.emit(_BYPASSED[state])
         if step is Step.SERVE_PINNED and pin is not None:
             kept = self._decisions.pinned(pin, situation)
             assert kept is not None  # it is usable
@@ -174,13 +180,13 @@ class ModelSelector:
             _, step, pin = begun
         if step is Step.ASK or session is None:
             return await self._route(situation)
-        seen = pin if step is Step.ASK_AND_REPLACE else None
+        seen = pin if step in (Step.ASK_AND_REPLACE, Step.REPLACE_REQUESTED) else None
         return await self._route_once(situation, session, seen, budget)
 
     async def _route_once(
         self, situation: Situation, session: Session, seen: Binding | None, budget: CallBudget
     ) -> Decision:
-        """Route and pin. First calls of a lane that come together share one question to the router
+        """Decide and pin. First calls of a lane that come together share one question to the router
         model, and all but the first adopt the pin.
         """
         flight = self._flights.get(session.lane_key)
@@ -205,7 +211,7 @@ class ModelSelector:
     ) -> _Landing:
         decision = await self._route(situation)
         generation = 1 if seen is None else seen.generation + 1
-        own = self._decisions.pin_of(decision, session.lane, generation)
+        own = self._decisions.pin_of(decision, situation, generation)
         step = pinning_step(own, seen)
         if step is Step.SERVE_OWN or own is None:
             return _Landing(decision, None)
@@ -223,9 +229,13 @@ class ModelSelector:
         return _Landing(self._decisions.adopted(standing, situation) or decision, standing)
 
     async def _route(self, situation: Situation, waited_s: float = 0.0) -> Decision:
-        """Ask the router model; whatever it does, there is a decision. The call has spent
-        ``waited_s`` of the model's time before.
+        """Ask the router model, if a route is in effect; whatever it does, there is a decision. The
+        call has spent ``waited_s`` of the model's time before.
+
+        Raises: DialectNotServed.
         """
+        if not situation.routes:
+            return self._decisions.requested(situation)
         assert self._classifier is not None  # else no route would be in effect
         now_s = self._clock.monotonic_s()
         verdict = await self._classifier.classify(situation.call, situation.routes, waited_s)

@@ -7,7 +7,7 @@ them to people; a test holds both equal.
 from __future__ import annotations
 
 import enum
-from typing import Final, NamedTuple
+from typing import Final
 
 from sidecar.domain.decision import Binding
 from sidecar.domain.vocabulary import PinOutcome
@@ -26,6 +26,10 @@ class Step(enum.StrEnum):
     ASK_AND_CLAIM = "ask, claim"
     ASK_AND_REPLACE = "ask, replace"
     """Ask the router model; its route takes the place of the pin that was seen."""
+    CLAIM_REQUESTED = "serve requested, claim"
+    """Serve the requested model, and pin the session to the entry that is tried first."""
+    REPLACE_REQUESTED = "serve requested, replace"
+    """As CLAIM_REQUESTED, in the place of the pin that was seen."""
     CLAIM = "claim"
     REPLACE = "replace"
     ADOPT = "adopt"
@@ -45,7 +49,10 @@ class PinState(enum.StrEnum):
     PROVISIONAL = "provisional, may be replaced"
     """It was made while the router model could not be asked; now it can, and a conversation
     begins."""
-    OFF_LIST = "not on the call's own list"
+    OFF_LIST = "on no list of the call"
+    """It is not on the call's own list; or no route is in effect, and it is not what the call asks
+    for.
+    """
     OTHER_DIALECT = "speaks another dialect"
     UNKNOWN_MODEL = "unknown model, young"
     """Other pods may know the model: a rollout is under way."""
@@ -55,27 +62,40 @@ class PinState(enum.StrEnum):
     """A key of dicts on every call; Enum's own hash is a Python function."""
 
 
-class First(NamedTuple):
-    """What a pin's state means: the step of a call that may be routed, and of one that may not."""
+class CallKind(enum.IntEnum):
+    """Who may choose for a call where no pin does. Values are the columns of `FIRST_STEPS`."""
 
-    if_routable: Step
-    otherwise: Step
-    bypass: PinOutcome | None = None
-    """Why the call goes past its session's pin, which stays as it is."""
+    ROUTED = 0
+    """The router model, among the routes in effect."""
+    GROUPED = 1
+    """Nobody: no route is in effect. Of a requested model with several entries the first one that
+    serves is pinned."""
+    OTHER = 2
+    """Nobody, and no pin is made: a count of tokens, and a call that only the provider of the one
+    before it can serve."""
 
+
+_ASK, _REQUESTED = Step.ASK, Step.SERVE_REQUESTED
 
 FIRST_STEPS: Final = {
-    PinState.NO_SESSION: First(Step.ASK, Step.SERVE_REQUESTED),
-    PinState.UNREAD: First(Step.READ_PIN, Step.READ_PIN),
-    PinState.NONE: First(Step.ASK_AND_CLAIM, Step.SERVE_REQUESTED),
-    PinState.USABLE: First(Step.SERVE_PINNED, Step.SERVE_PINNED),
-    PinState.PROVISIONAL: First(Step.ASK_AND_REPLACE, Step.SERVE_REQUESTED),
-    PinState.OFF_LIST: First(Step.ASK, Step.SERVE_REQUESTED, PinOutcome.INLINE_LIST),
-    PinState.OTHER_DIALECT: First(Step.ASK, Step.SERVE_REQUESTED, PinOutcome.DIALECT),
-    PinState.UNKNOWN_MODEL: First(Step.ASK, Step.SERVE_REQUESTED, PinOutcome.UNKNOWN_MODEL),
-    PinState.OUTDATED: First(Step.ASK_AND_REPLACE, Step.SERVE_REQUESTED),
+    PinState.NO_SESSION: (_ASK, _REQUESTED, _REQUESTED),
+    PinState.UNREAD: (Step.READ_PIN, Step.READ_PIN, Step.READ_PIN),
+    PinState.NONE: (Step.ASK_AND_CLAIM, Step.CLAIM_REQUESTED, _REQUESTED),
+    PinState.USABLE: (Step.SERVE_PINNED, Step.SERVE_PINNED, Step.SERVE_PINNED),
+    PinState.PROVISIONAL: (Step.ASK_AND_REPLACE, _REQUESTED, _REQUESTED),
+    PinState.OFF_LIST: (_ASK, _REQUESTED, _REQUESTED),
+    PinState.OTHER_DIALECT: (_ASK, _REQUESTED, _REQUESTED),
+    PinState.UNKNOWN_MODEL: (_ASK, _REQUESTED, _REQUESTED),
+    PinState.OUTDATED: (Step.ASK_AND_REPLACE, Step.REPLACE_REQUESTED, _REQUESTED),
 }
-"""From a pin's state to the first step."""
+"""From a pin's state to the first step of each kind of call."""
+
+BYPASSES: Final = {
+    PinState.OFF_LIST: PinOutcome.INLINE_LIST,
+    PinState.OTHER_DIALECT: PinOutcome.DIALECT,
+    PinState.UNKNOWN_MODEL: PinOutcome.UNKNOWN_MODEL,
+}
+"""Why a call goes past its session's pin, which stays as it is."""
 
 
 class Strength(enum.StrEnum):

@@ -1,8 +1,8 @@
 """The providers' side of a call: from a decision's candidates to a reply.
 
 Rule: this is the only room that knows provider families at run time, and it knows them by the rows
-of `config.conventions`. `failure`, `error_body`, `wording`, `error_wordings`, `cooling` and
-`latency` decide and do no I/O; time is passed to them.
+of `config.conventions`. `failure`, `error_body`, `wording`, `error_wordings`, `cooling`,
+`evidence`, `walk`, `patience` and `latency` decide and do no I/O; time is passed to them.
 
 In the order in which a call meets them:
 
@@ -16,8 +16,11 @@ In the order in which a call meets them:
 - `error_body` reads what providers say in it; `wording` recognises a reason there, by the tables of
   `error_wordings`; `failure` returns what that means for the next candidate, for the one that
   failed, and for the session's pin.
-- `cooling` orders plans so that candidates which failed lately go last; `latency` keeps how soon
-  each candidate's streams begin, for routes that prefer the fastest.
+- `walk` says which candidate comes next; `patience` how long an attempt may take for an app that
+  says how long it will wait.
+- `cooling` orders plans so that candidates which failed lately go last; `evidence` says when
+  failures are no single caller's; `latency` keeps how soon each candidate's streams begin, for
+  routes that prefer the fastest.
 - `credential_reload` reads a refused key again from its file.
 - `attempts` holds the values of all this: `Dispatched`, `FailedAttempt`, and the record of a call's
   failures.

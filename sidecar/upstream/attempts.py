@@ -16,8 +16,8 @@ from sidecar.domain.errors import (
     UpstreamTimeout,
 )
 from sidecar.domain.ports import Reply
-from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
-from sidecar.upstream.failure import Failure, is_curable
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
+from sidecar.upstream.failure import Failure, for_swapped, is_curable
 
 _OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
     (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
@@ -99,15 +99,22 @@ class FailureRecord:
     That is the first failure which the app could cure by trying again later, or else the last one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, requested: tuple[Candidate, ...] = ()) -> None:
+        """Args: ``requested`` are the candidates of the model that the app asked for."""
         self.failed: list[FailedAttempt] = []
+        self._requested = requested
         self._shown: Dispatched | UpstreamError | None = None
         self._is_curable = False
         """Whether a retry may cure `_shown`: then no later failure takes its place."""
 
     def add_reply(self, dispatched: Dispatched, failure: Failure) -> None:
-        """Record an attempt whose reply is an error."""
-        self.failed.append(FailedAttempt(dispatched.candidate, failure))
+        """Record an attempt whose reply is an error. What another model than the requested one
+        refuses as wrong is no fault of the app's yet.
+        """
+        candidate = dispatched.candidate
+        if failure.failure_class is FailureClass.CALLERS_FAULT and candidate not in self._requested:
+            failure = for_swapped(failure)
+        self.failed.append(FailedAttempt(candidate, failure))
         if self._is_curable:
             dispatched.reply.abort()
             return

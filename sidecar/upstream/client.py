@@ -32,8 +32,6 @@ _OTHER_VERSION: Final = re.compile(r"/v(?!1(?:/|$))\d")
 ``/v1``, so the base path does not apply to it.
 """
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
-_LEAST_TIMEOUT_S: Final = 0.001
-"""For an app whose time is up already: a moment. Zero would mean no timeout at all."""
 
 
 class ProviderClient:
@@ -77,14 +75,9 @@ class ProviderClient:
         self._header_lines = HeaderLines(renewed)
         return True
 
-    def timeouts(self, *, is_stream: bool, left_s: float | None = None) -> ExchangeTimeouts:
-        """Return the provider's timeouts for a stream or a whole response.
-
-        Args: ``left_s`` is how long the app will still wait; it shortens timeouts, and never
-            lengthens one.
-        """
-        timeouts = self._stream_timeouts if is_stream else self._whole_timeouts
-        return timeouts if left_s is None else _shortened(timeouts, max(left_s, _LEAST_TIMEOUT_S))
+    def timeouts(self, *, is_stream: bool) -> ExchangeTimeouts:
+        """Return the provider's timeouts for a stream or a whole response."""
+        return self._stream_timeouts if is_stream else self._whole_timeouts
 
     def request(
         self, call: Call, candidate: Candidate
@@ -206,16 +199,6 @@ def _own_lines(provider: Provider) -> tuple[bytes, ...]:
         lines.append(provider.conventions.credential.line(provider.access_key.reveal()))
     lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
     return tuple(line.encode() for line in lines)
-
-
-def _shortened(timeouts: ExchangeTimeouts, left_s: float) -> ExchangeTimeouts:
-    first_byte_s, response_s = timeouts.first_byte_s, timeouts.response_s
-    return ExchangeTimeouts(
-        connect_s=min(timeouts.connect_s, left_s),
-        first_byte_s=None if first_byte_s is None else min(first_byte_s, left_s),
-        response_s=None if response_s is None else min(response_s, left_s),
-        idle_s=timeouts.idle_s,
-    )
 
 
 def _with_secrets_read_again(provider: Provider) -> Provider | None:

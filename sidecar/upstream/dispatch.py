@@ -9,7 +9,7 @@ from typing import Final
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.errors import SidecarError, UpstreamError
+from sidecar.domain.errors import AppTimeout, SidecarError, UpstreamError
 from sidecar.domain.events import AttemptEnded, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
@@ -25,10 +25,19 @@ from sidecar.upstream.attempts import (
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
-from sidecar.upstream.failure import Failure, classify_body_error, classify_error, classify_reply
+from sidecar.upstream.evidence import FailedCall
+from sidecar.upstream.failure import (
+    Failure,
+    Penalty,
+    classify_body_error,
+    classify_error,
+    classify_reply,
+)
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
 from sidecar.upstream.opening import opened
+from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
 from sidecar.upstream.registry import ProviderRegistry
+from sidecar.upstream.walk import Walk, in_own_name
 
 _log: Final = logging.getLogger("sidecar.upstream")
 _OK: Final = 200
@@ -69,24 +78,28 @@ class Dispatcher:
         """
         sent_s = self._monotonic_s()
         intended = plan.candidates[0]
+        activity = self.cooling.activity
+        if call.session_id != activity.session_id or call.tenant != activity.tenant:
+            activity.others_s = activity.seen_s
+            activity.session_id, activity.tenant = call.session_id, call.tenant
+        activity.seen_s = sent_s
         if self.cooling.cooldowns:
-            plan = self.cooling.order(_in_own_name(plan, intended), sent_s)
+            plan = self.cooling.order(in_own_name(plan, intended), sent_s)
         candidate = plan.candidates[0]
+        is_last = len(plan.candidates) < 2 or plan.max_attempts < 2
         try:
-            reply = await self._send(call, candidate, sent_s)
+            reply = await self._send(call, candidate, sent_s, is_last=is_last)
         except UpstreamError as error:
-            record = FailureRecord()
-            self._record_error(record, candidate, error)
+            record = FailureRecord(plan.requested)
+            self._record_error(call, record, candidate, error, sent_s)
         else:
             if reply.status < 400 and not isinstance(reply, BufferedReply):
-                if self.cooling.cooldowns:
+                if self.cooling.cooldowns or self.cooling.suspects:
                     self.cooling.observe_served(candidate, sent_s)
                 return Dispatched(reply, candidate, 1, sent_s, self._monotonic_s())
-            record = FailureRecord()
-            await self._record_reply(
-                call, record, candidate, reply, sent_s, is_last=len(plan.candidates) < 2
-            )
-        return await self._fail_over(call, _in_own_name(plan, intended), record)
+            record = FailureRecord(plan.requested)
+            await self._record_reply(call, record, candidate, reply, sent_s)
+        return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record)
 
     def is_cooling(self, candidate: Candidate) -> bool:
         """Return whether a candidate cools, or is ejected, now."""
@@ -117,20 +130,20 @@ class Dispatcher:
         status = dispatched.reply.status
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)
+        outcome = OUTCOME_OF_RESULT[result]
         if error_event is not None:
-            candidate = dispatched.candidate
-            self._penalize(
-                candidate,
-                classify_body_error(error_event, passthrough_auth=candidate.passthrough_auth),
-            )
+            outcome, candidate = AttemptOutcome.ERROR_BODY, dispatched.candidate
+            failure = classify_body_error(error_event, passthrough_auth=candidate.passthrough_auth)
+            self._penalize(call, candidate, failure, dispatched.sent_s)
         if not is_heard:
             return
-        outcome = OUTCOME_OF_RESULT[result] if error_event is None else AttemptOutcome.ERROR_BODY
         total_s = now_s - dispatched.sent_s
         attempt = Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
         self._observers.emit(AttemptEnded(call, attempt))
 
-    async def _send(self, call: Call, candidate: Candidate, now_s: float) -> Reply:
+    async def _send(
+        self, call: Call, candidate: Candidate, now_s: float, *, is_last: bool
+    ) -> Reply:
         """Send one attempt and return its reply once the head is here; one that is not an error,
         once its beginning shows that the provider serves, or that it fails all the same (a
         `BufferedReply`): until then another candidate may serve.
@@ -138,12 +151,10 @@ class Dispatcher:
         client = self._clients[candidate.provider]
         head, pieces = client.request(call, candidate)
         wants_stream = call.facts.wants_stream
-        left_s = (
-            None
-            if call.client_timeout_s is None
-            else call.admitted_s + call.client_timeout_s - now_s
-        )
-        timeouts = client.timeouts(is_stream=wants_stream, left_s=left_s)
+        timeouts = own = client.timeouts(is_stream=wants_stream)
+        if call.client_timeout_s is not None:
+            may_go_on = wants_stream or client.provider.failover_on_response_timeout
+            timeouts = attempt_timeouts(own, call, now_s, may_go_on=may_go_on and not is_last)
         try:
             reply = await client.pool.send(head, pieces, timeouts, method=call.method)
             if reply.status == _OK and call.endpoint.operation is not Operation.PASSTHROUGH:
@@ -156,57 +167,54 @@ class Dispatcher:
                 total_s = self._monotonic_s() - now_s
                 attempt = Attempt(candidate, outcome_of_error(error), None, None, total_s)
                 self._observers.emit(AttemptEnded(call, attempt))
+            if timeouts is not own and is_apps_timeout(error, own, timeouts):
+                raise AppTimeout("the app's own timeout ended") from error
             raise
         return reply
 
-    async def _fail_over(self, call: Call, plan: Plan, record: FailureRecord) -> Dispatched:
-        """Try the rest of the plan after its first candidate did not serve."""
-        left = list(plan.candidates[1:])
-        failed = record.failed
+    async def _fail_over(self, call: Call, walk: Walk, record: FailureRecord) -> Dispatched:
+        """Try the rest of the plan after its first candidate did not serve, while the app waits."""
+        failed, timeout_s = record.failed, call.client_timeout_s
         try:
-            while left and len(failed) < plan.max_attempts and self._may_go_on(call, record):
-                candidate, before = left.pop(0), failed[-1]
-                sent_s = self._monotonic_s()
+            while (candidate := walk.next(failed)) is not None:
+                before, sent_s = failed[-1], self._monotonic_s()
+                if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
+                    break
                 if FailedOver in self._observers.heard:
                     reason = before.failure.failure_class
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
-                    reply = await self._send(call, candidate, sent_s)
+                    reply = await self._send(call, candidate, sent_s, is_last=walk.is_last)
                 except UpstreamError as error:
-                    self._record_error(record, candidate, error)
+                    self._record_error(call, record, candidate, error, sent_s)
                     continue
                 if reply.status < 400 and not isinstance(reply, BufferedReply):
                     head_s = self._monotonic_s()
-                    if self.cooling.cooldowns:
+                    if self.cooling.cooldowns or self.cooling.suspects:
                         self.cooling.observe_served(candidate, sent_s)
                     record.abort_shown()
                     attempts = len(failed) + 1
                     return Dispatched(reply, candidate, attempts, sent_s, head_s, tuple(failed))
-                is_last = not left or len(failed) + 1 >= plan.max_attempts
-                await self._record_reply(call, record, candidate, reply, sent_s, is_last=is_last)
+                await self._record_reply(call, record, candidate, reply, sent_s)
         except BaseException:
             record.abort_shown()
             raise
         return record.result()
 
-    def _may_go_on(self, call: Call, record: FailureRecord) -> bool:
-        """Return whether the last failure and the app's timeout allow another attempt."""
-        if not record.failed[-1].failure.may_try_next:
-            return False
-        if call.endpoint.operation is Operation.PASSTHROUGH:
-            return False
-        timeout_s = call.client_timeout_s
-        return timeout_s is None or self._monotonic_s() < call.admitted_s + timeout_s
-
     def _record_error(
-        self, record: FailureRecord, candidate: Candidate, error: UpstreamError
+        self,
+        call: Call,
+        record: FailureRecord,
+        candidate: Candidate,
+        error: UpstreamError,
+        sent_s: float,
     ) -> None:
         """Record an attempt that brought no reply; `_send` has reported it."""
         provider = self._clients[candidate.provider].provider
         failure = classify_error(
             error, failover_on_response_timeout=provider.failover_on_response_timeout
         )
-        self._penalize(candidate, failure)
+        self._penalize(call, candidate, failure, sent_s)
         record.add_error(candidate, failure, error)
 
     async def _record_reply(
@@ -216,33 +224,29 @@ class Dispatcher:
         candidate: Candidate,
         reply: Reply,
         sent_s: float,
-        *,
-        is_last: bool,
     ) -> None:
         """Record and report an attempt whose reply is an error.
 
-        Where another candidate may follow, the error's body is waited for to learn what it means.
-        The last one is judged by what has arrived, and goes to the app as it comes.
+        The error's body is waited for, so that no pin and no candidate is judged by half of it.
         """
         head_s = self._monotonic_s()
         buffered = reply if isinstance(reply, BufferedReply) else BufferedReply(reply)
-        if not is_last and not buffered.is_whole and buffered.error is None:
+        if not buffered.is_whole and buffered.error is None:
             await buffered.fill()
+        passthrough_auth = candidate.passthrough_auth
         if buffered.error is not None:
-            failure = classify_body_error(
-                buffered.error, passthrough_auth=candidate.passthrough_auth
-            )
+            failure = classify_body_error(buffered.error, passthrough_auth=passthrough_auth)
         else:
             failure = classify_reply(
                 buffered.status,
                 buffered.beginning,
                 buffered.headers,
                 self._clock.unix_s(),
-                passthrough_auth=candidate.passthrough_auth,
+                passthrough_auth=passthrough_auth,
             )
         is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
         if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):
-            self._penalize(candidate, failure)
+            self._penalize(call, candidate, failure, sent_s)
             if is_our_key:
                 self._reloader.reload(candidate.provider)
         if AttemptEnded in self._observers.heard:
@@ -254,32 +258,26 @@ class Dispatcher:
             Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True), failure
         )
 
-    def _penalize(self, candidate: Candidate, failure: Failure) -> None:
-        """Let a candidate that failed cool, and count the failure among its first bytes."""
+    def _penalize(self, call: Call, candidate: Candidate, failure: Failure, sent_s: float) -> None:
+        """Let a candidate that failed cool, where that is evidence against it, and count the
+        failure among its first bytes.
+        """
+        if failure.penalty is Penalty.NONE:
+            return
         now_s = self._monotonic_s()
         if failure.needs_alert:
-            # A wildcard's model names are the callers' to invent: the log names the wildcard.
-            name = candidate.provider, candidate.metric_model
-            if name not in self.cooling.ejected(now_s):
-                _log.error(
-                    "provider %s, %s: %s; it goes last for minutes",
-                    *name,
-                    failure.failure_class.value,
-                )
-        self.cooling.observe_failure(candidate, failure, now_s)
-        if failure.may_try_next:
+            self._alert(candidate, failure, now_s)
+        failed_call = None
+        if failure.penalty is Penalty.COOL_ON_EVIDENCE:
+            failed_call = FailedCall(call, self.cooling.activity, sent_s, now_s)
+        if self.cooling.observe_failure(candidate, failure, now_s, failed_call):
             # A refusal within a millisecond must not look fast.
             self.averages.observe(candidate, FAILED_S, now_s)
 
-
-def _in_own_name(plan: Plan, intended: Candidate) -> Plan:
-    """Return the plan without the candidates that would be sent the caller's credential, but for
-    the one that the call was intended for: no other provider may see that credential.
-    """
-    for each in plan.candidates:
-        if each.passthrough_auth and each is not intended:
-            break
-    else:
-        return plan
-    kept = tuple(each for each in plan.candidates if each is intended or not each.passthrough_auth)
-    return Plan(kept, plan.max_attempts, plan.requested)
+    def _alert(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
+        """Log what a person has to mend, once for as long as the candidate is ejected for it."""
+        # A wildcard's model names are the callers' to invent: the log names the wildcard.
+        name = candidate.provider, candidate.metric_model
+        if name not in self.cooling.ejected(now_s):
+            reason = failure.failure_class.value
+            _log.error("provider %s, %s: %s; it goes last for minutes", *name, reason)

@@ -48,6 +48,7 @@ TOO_LONG: Final = Wording(
         "model_context_window_exceeded",  # Anthropic
         "contextwindowexceedederror",  # LiteLLM
         "tokens_limit_reached",  # GitHub Models, 413
+        "model_max_prompt_tokens_exceeded",  # GitHub Copilot
         "prompt_too_long",
     ),
     phrases=phrases(
@@ -63,6 +64,9 @@ TOO_LONG: Final = Wording(
         "exceeds the context window",  # OpenAI's responses
         "exceed context window",  # llama-cpp-python
         "context length exceeded",
+        "context window exceeded",
+        "exceeds the model's context window",
+        "exceeded max context length",  # Ollama
         "input tokens exceed the configured limit",  # Azure
         "longer than the model's context length",  # SGLang
         "exceeds the maximum allowed length",  # SGLang
@@ -235,6 +239,8 @@ CREDENTIAL: Final = Wording(
         "authorization failed",  # NVIDIA, 403
         "authentication (?:failed|error)|failed to authenticate",
         r"could not validate credentials|(?:unauthenticated|unauthorized)\W*$",
+        "user location is not supported",  # Gemini, 400
+        "this organization has been disabled",  # Anthropic, 400
         "this authentication method does not have sufficient permissions",  # Hugging Face, 403
         r"api key is (?:invalid|disabled|expired)",
     ),

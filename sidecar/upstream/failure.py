@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from sidecar.domain.call import RawHeaders
-from sidecar.domain.errors import ConnectFailed, ResponseTimeout, UpstreamError
+from sidecar.domain.errors import AppTimeout, ConnectFailed, ResponseTimeout, UpstreamError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import error_wordings as wordings
 from sidecar.upstream.error_body import ErrorBody, read_error_body, read_text
@@ -158,6 +158,8 @@ def classify_error(error: UpstreamError, *, failover_on_response_timeout: bool =
     After a response timeout another candidate is tried only where the provider's entry allows it:
     the work may have been done, and would be billed twice.
     """
+    if isinstance(error, AppTimeout):
+        return CALLERS_PATIENCE
     if isinstance(error, ConnectFailed):
         return _BUSY
     if isinstance(error, ResponseTimeout):

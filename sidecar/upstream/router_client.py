@@ -11,6 +11,7 @@ from urllib.parse import quote
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.domain.call import Call
 from sidecar.domain.ids import mint_span_id
+from sidecar.domain.ports import Reply
 from sidecar.upstream.client import ProviderClient
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
@@ -43,15 +44,20 @@ class RouterClient:
             lines.append(trace_lines(dataclasses.replace(call.trace, parent_id=mint_span_id())))
         head = request_head("POST", self._path, provider.server.http_host, lines, len(body))
         reply = await client.pool.send(head, [body], client.timeouts(is_stream=False))
-        pieces: list[bytes] = []
-        size = 0
-        while piece := await reply.read():
-            size += len(piece)
-            if size > _REPLY_BYTES:
-                reply.abort()
-                pieces.clear()
-                break
-            pieces.append(piece)
+        text = await _read(reply)
         if reply.status in _CREDENTIAL_REFUSED:
             await client.reload_credential()  # for the next question
-        return reply.status, b"".join(pieces)
+        return reply.status, text
+
+
+async def _read(reply: Reply) -> bytes:
+    """Return a reply's body; nothing of one that is too long."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await reply.read():
+        size += len(piece)
+        if size > _REPLY_BYTES:
+            reply.abort()
+            return b""
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -10,13 +10,15 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.domain.call import Call
+from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import MethodNotAllowed, Side, SidecarError, UpgradeNotServed
 
 MAX_RETRY_AFTER_S: Final = 60
 """The SDKs ignore a longer Retry-After."""
 
+_SHOULD_RETRY: Final = b"x-should-retry"
+_NO_RETRY: Final = b"x-should-retry: false\r\n"
 _JSON: Final = b"content-type: application/json\r\n"
 _REQUEST_ID: Final = b"x-request-id: %b\r\n"
 _THOUSANDTHS: Final = tuple(b".%03d" % number for number in range(1000))
@@ -41,13 +43,27 @@ def served_lines(
         b"%bx-request-id: %b\r\nx-plano-attempts: %d\r\n"
         b"server-timing: affinity;dur=%b, routing;dur=%b, upstream;dur=%b\r\n"
     ) % (
-        _model_lines(served_by.model_name, decision.route_name, decision.source),
+        _model_lines(served_by, decision.route_name, decision.source),
         call.request_id.encode(),
         attempts,
         _milliseconds(decision.affinity_s),
         _milliseconds(routing_s),
         _milliseconds(upstream_s),
     )
+
+
+def walked_lines(headers: RawHeaders) -> bytes:
+    """Lines of a provider's error that is shown after several attempts.
+
+    The sidecar has tried what there is: an SDK's own retries would multiply that. A provider that
+    says itself whether to retry is not contradicted.
+
+    Args: ``headers`` are the provider's.
+    """
+    for name, _ in headers:
+        if len(name) == len(_SHOULD_RETRY) and name.lower() == _SHOULD_RETRY:
+            return b""
+    return _NO_RETRY
 
 
 def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
@@ -59,7 +75,7 @@ def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
     ]
     if not error.app_may_retry or error.attempts > 1:
         # The sidecar has tried what there is: an SDK's own retries would multiply that.
-        lines.append(b"x-should-retry: false\r\n")
+        lines.append(_NO_RETRY)
     if error.retry_after_s is not None:
         lines.append(b"retry-after: %d\r\n" % min(error.retry_after_s, MAX_RETRY_AFTER_S))
     if isinstance(error, MethodNotAllowed):
@@ -98,11 +114,12 @@ def header_text(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)  # bounded: a wildcard's model names are the clients' to invent
-def _model_lines(model_name: str, route_name: str | None, source: Source) -> bytes:
+def _model_lines(served_by: Candidate, route_name: str | None, source: Source) -> bytes:
     """Who answered and why, made once for all calls of which it is true."""
     route = "" if route_name is None else f"x-plano-route: {header_text(route_name)}\r\n"
-    model = f"x-plano-model: {header_text(model_name)}\r\n"
-    return f"{model}{route}x-plano-source: {source.value}\r\n".encode()
+    model = f"x-plano-model: {header_text(served_by.model_name)}\r\n"
+    provider = f"x-plano-provider: {header_text(served_by.provider)}\r\n"
+    return f"{model}{provider}{route}x-plano-source: {source.value}\r\n".encode()
 
 
 def _milliseconds(seconds: float) -> bytes:

@@ -39,7 +39,13 @@ async def test_the_whole_answer(path):
         off = await _decide(sidecar, path, routing_preferences=[])
         seen = sidecar.provider.seen
 
-    known = {"models": models, "route": "summaries", "trace_id": TRACE_ID, "session_id": "s1"}
+    known = {
+        "models": models,
+        "providers": models,
+        "route": "summaries",
+        "trace_id": TRACE_ID,
+        "session_id": "s1",
+    }
     assert {**known, "pinned": False, "source": "routed"} == first.json()
     assert {**known, "pinned": True, "source": "pinned"} == second.json()
     for reply in (other, off):
@@ -47,6 +53,7 @@ async def test_the_whole_answer(path):
         assert 32 == len(parsed.pop("trace_id"))
         assert {
             "models": [REQUESTED[path]],
+            "providers": [REQUESTED[path]],
             "route": None,
             "pinned": False,
             "source": "requested",
@@ -57,6 +64,31 @@ async def test_the_whole_answer(path):
         first.header("x-request-id"),
     )
     assert 0 == seen
+
+
+async def test_each_model_comes_with_the_entry_that_is_tried_first():
+    """Of a model with several accounts the pinned one, or the first in the config's order."""
+
+    def two_accounts(url: str) -> dict[str, Any]:
+        entry = {"access_key": "k", "base_url": url}
+        return {
+            "model_providers": [
+                {"model": GPT, "name": "eu", **entry},
+                {"model": GPT, "name": "us", **entry},
+                {"model": MINI, "default": True, **entry},
+            ],
+            "routing_preferences": [PREFERENCES[1]],
+        }
+
+    async with routed(adapt=two_accounts) as sidecar:
+        first = (await _decide(sidecar, CHAT, headers=SESSION)).json()
+        sidecar.provider.script.next("529", model="gpt-4o")
+        await sidecar.ask(TEXT, headers=SESSION)
+        second = (await _decide(sidecar, CHAT, headers=SESSION)).json()
+
+    assert [([GPT, MINI], ["eu", MINI]), ([GPT, MINI], ["us", MINI])] == [
+        (reply["models"], reply["providers"]) for reply in (first, second)
+    ]
 
 
 async def test_the_source_of_every_other_decision():

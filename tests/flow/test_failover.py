@@ -71,10 +71,12 @@ STAY = {"400": 400, "content_policy_violation": 400}
 
 @pytest.mark.parametrize("wish", STAY)
 async def test_the_callers_fault_is_the_callers(wish):
-    """No other model is asked, nothing cools, the provider's answer is the app's."""
+    """What the model that it asked for says: no other model is asked, nothing cools, the provider's
+    answer is the app's.
+    """
     async with routed(routing_preferences=[ROUTE]) as sidecar:
         sidecar.provider.script.next(wish, model="gpt-4o")
-        refused = await sidecar.ask(TEXT)
+        refused = await sidecar.ask(TEXT, model="gpt-4o")
         served = await sidecar.ask(f"{TEXT} again")
         steps = await sidecar.metrics("failovers_total")
 
@@ -259,7 +261,7 @@ async def test_a_callers_credential_stays_where_it_was_meant_for_while_that_cool
             {"model": "plano/router", "base_url": other.router.url},
         ]
         async with routed(routing_preferences=[route], model_providers=entries) as sidecar:
-            provider.script.next("500 retry-after=60", model="gpt-4o")
+            provider.script.next("503 retry-after=60", model="gpt-4o")
             await _with_passthrough(sidecar, "mine")
             provider.script.next("500", model="gpt-4o-mini")
             reply = await _with_passthrough(sidecar, "mine")

@@ -74,8 +74,10 @@ async def test_an_entry_that_cools_leaves_its_group_in_place():
     assert ["east", "west", "west", "north", "mini", "east"] == _keys(sidecar)
 
 
-async def test_where_all_cool_the_one_due_soonest_is_asked_once():
-    """And what it says is the app's: its status, its Retry-After, or its answer."""
+async def test_where_all_cool_the_two_due_soonest_are_asked():
+    """And the first answer that a retry could cure is the app's, with its Retry-After; no call is
+    refused for it.
+    """
     async with routed(routing_preferences=[ROUTE]) as sidecar:
         sidecar.provider.script.always("429 retry-after=200", model="gpt-4o")
         sidecar.provider.script.always("429 retry-after=90", model="gpt-4o-mini")
@@ -86,7 +88,7 @@ async def test_where_all_cool_the_one_due_soonest_is_asked_once():
         sidecar.provider.script.clear()
         served = await sidecar.ask(TEXT)
 
-    assert (429, "90", MINI, "1", 1) == (
+    assert (429, "90", MINI, "2", 2) == (
         refused.status,
         refused.header("retry-after"),
         refused.header("x-plano-model"),

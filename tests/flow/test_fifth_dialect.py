@@ -60,6 +60,9 @@ class Toy:
         said: dict[str, Any] = msgspec.json.decode(body)
         return Served(self.usage_of(said.get("words")), text_of(said.get("voice")), "over")
 
+    def is_newest_turn_signed(self, body: bytes) -> bool:
+        return b"sealed" in body
+
     def served_of_event(self, data: bytes) -> Served:
         return self.served_of_response(data)
 

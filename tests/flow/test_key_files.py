@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.faults import Fault
+from tests.support.refusals import refusals
 from tests.support.routed import PREFERENCES, Routed, routed
 from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
 
@@ -57,6 +58,25 @@ async def test_a_rotated_key_is_used_as_soon_as_the_old_one_was_refused(tmp_path
         sent[-1],
         set(sent),
     )
+
+
+async def test_a_key_refused_with_a_400_is_read_again_too(tmp_path):
+    """Gemini tells a bad key so."""
+    key = tmp_path / "key"
+    key.write_text("old")
+    status, body = refusals("our_credential")[0].values
+    async with ScriptedProvider() as provider:
+        async with routed(**ALONE, model_providers=_entries(provider.url, key)) as sidecar:
+            provider.script.next(Fault(status=status, body=body))
+            key.write_text("new")
+            refused = await sidecar.ask(model="gpt-4o")
+            async with asyncio.timeout(LIMIT_S):
+                while await sidecar.metrics("ejected"):
+                    await asyncio.sleep(0.02)  # sleep: the file is read beside the calls
+            await sidecar.ask(model="gpt-4o")
+            sent = [request.header("authorization") for request in provider.requests]
+
+    assert (400, ["Bearer old", "Bearer new"]) == (refused.status, sent)
 
 
 async def test_headers_out_of_files_are_read_again_too(tmp_path):

@@ -101,6 +101,19 @@ async def test_the_outcome_says_where_the_time_went_and_what_the_response_said()
     assert served.served_model == "gpt-4o-2024"
 
 
+@pytest.mark.parametrize(
+    ("status", "attempts", "expected"),
+    [(503, 1, False), (503, 2, True), (400, 2, True), (200, 2, False)],
+)
+async def test_an_error_after_several_attempts_says_that_no_retry_helps(status, attempts, expected):
+    """The SDK's own would multiply the sidecar's."""
+    reply = FakeReply(whole=b"{}", status=status)
+
+    _, down = await handle(FakeRooms(DECISION, dispatched(reply, attempts=attempts)))
+
+    assert expected == (b"x-should-retry: false" in b"".join(down.lines))
+
+
 async def test_with_several_attempts_all_of_them_are_time_of_the_providers():
     """Upstream time begins with the decision then, not with the attempt that served."""
     rooms = FakeRooms(

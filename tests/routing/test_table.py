@@ -153,6 +153,31 @@ def test_fallbacks_are_not_the_model_that_was_asked_for():
     )
 
 
+@pytest.mark.parametrize(
+    ("requested_model", "expected"),
+    [
+        ("groq/llama-3", ["groq/llama-3", "openai/gpt-4o"]),
+        ("llama-3", ["groq/llama-3", "openai/gpt-4o"]),
+        ("groq/mixtral", ["groq/mixtral"]),
+        ("openai/gpt-4o", ["openai/gpt-4o", "groq/llama-3"]),
+    ],
+    ids=["by its prefix", "by its bare id", "an entry of its own", "a wildcard's as fallback"],
+)
+def test_a_wildcards_fallbacks_follow_each_of_its_models(requested_model, expected):
+    """But for those that have an entry of their own."""
+    table = ModelTable(
+        (
+            a_provider("groq/*", fallbacks=("openai/gpt-4o",)),
+            a_provider("groq/mixtral"),
+            a_provider("openai/gpt-4o", fallbacks=("groq/llama-3",)),
+        ),
+        {},
+    )
+    decision = table.resolve(requested_model, CHAT).decision
+
+    assert expected == [each.model_name for each in decision.candidates]
+
+
 def test_a_fallback_serves_where_the_model_does_not_speak_the_dialect():
     """It is a candidate like any other."""
     chat_only = a_provider("openai/gpt-4o", fallbacks=("anthropic/claude-haiku-4-5",))

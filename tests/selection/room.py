@@ -24,16 +24,22 @@ from tests.support.values import FakeClock, a_call
 
 GPT, MINI, CLAUDE = "openai/gpt-4o", "openai/gpt-4o-mini", "anthropic/claude"
 GONE = "openai/gone"
+LLAMA = "groq/llama"
+"""A group: an account in the EU and one in the US, and a fallback."""
 TABLE = ModelTable(
     (
         a_provider(GPT, fallbacks=(MINI,), is_default=True),
         a_provider(MINI),
         a_provider(CLAUDE, by_dialect={"messages": "/v1/messages"}),
+        a_provider(LLAMA, name="eu", fallbacks=(MINI,)),
+        a_provider(LLAMA, name="us"),
+        a_provider("mistral/*", by_dialect={"responses": "/v1/responses"}),
     ),
     {"smart": GPT},
 )
 CODE = Route("code", "writing code", (*TABLE.entries_of(GPT), *TABLE.entries_of(MINI)))
 TALK = Route("talk", "small talk", TABLE.entries_of(CLAUDE))
+EU, US = TABLE.entries_of(LLAMA)
 CHAT_PATH, MESSAGES_PATH = "/v1/chat/completions", "/v1/messages"
 COUNT_PATH, EMBED_PATH = "/v1/messages/count_tokens", "/v1/embeddings"
 HELLO = [{"role": "user", "content": "hello"}]
@@ -43,7 +49,7 @@ GOES_ON = [*HELLO, {"role": "assistant", "content": "hi"}, *HELLO]
 def asked(
     path: str = CHAT_PATH,
     model: str = GPT,
-    messages: list[dict[str, str]] = HELLO,
+    messages: list[dict[str, Any]] = HELLO,
     session_id: str | None = "s1",
     **facts: Any,
 ) -> Call:
@@ -74,6 +80,7 @@ class Room:
         self,
         *,
         is_routed: bool = True,
+        routes: tuple[Route, ...] = (CODE, TALK),
         is_observed: bool = True,
         store: MemoryStore | None = None,
     ) -> None:
@@ -90,14 +97,14 @@ class Room:
         sources = RankSources(
             SimpleNamespace(prices={}, latencies_s={}), lambda _candidate, _now_s: (0.0, 0)
         )
-        self.routes = Routes((CODE, TALK), TABLE.entries_of, sources, is_routed=is_routed)
+        self.routes = Routes(routes, TABLE.entries_of, sources, is_routed=is_routed)
         self.decisions = Decisions(
             TABLE,
             self.routes,
             self.clock,
             self.cooling.__contains__,
             lambda _now_s: self.may_ask,
-            DIALECTS.turns_of,
+            DIALECTS,
         )
         policy = RouterPolicy("m", 5.0, 8192)
         classifier = RouteClassifier(

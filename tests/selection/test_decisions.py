@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.decision import Binding, Decision, Price, Source
+from sidecar.domain.decision import Binding, Decision, Source
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences, ModelNotFound
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import RouterVerdict
-from sidecar.routing.preferences import RankSources
 from sidecar.routing.table import ModelTable
 from sidecar.selection.decisions import Decisions
-from sidecar.selection.steps import FIRST_STEPS, PinState, Step
+from sidecar.selection.situation import Situation
+from sidecar.selection.steps import FIRST_STEPS, CallKind, PinState, Step
 from tests.selection.room import (
     CLAUDE,
     CODE,
@@ -24,10 +24,12 @@ from tests.selection.room import (
     GOES_ON,
     GONE,
     GPT,
+    LLAMA,
     MESSAGES_PATH,
     MINI,
     TABLE,
     TALK,
+    US,
     Room,
     a_pin,
     asked,
@@ -66,6 +68,43 @@ SITUATIONS: dict[str, tuple[dict[str, Any], Binding, PinState, Step]] = {
         PinState.OFF_LIST,
         Step.ASK,
     ),
+    "on the own list, at another entry": (
+        {"routing_preferences": inline("us")},
+        a_pin(LLAMA, provider="eu"),
+        PinState.OFF_LIST,
+        Step.ASK,
+    ),
+    "on the own list, at an entry unknown here": (
+        {"routing_preferences": inline("us")},
+        a_pin(LLAMA, provider="gone"),
+        PinState.USABLE,
+        Step.SERVE_PINNED,
+    ),
+    "without a list, to what was asked for": (
+        {"model": LLAMA, "routing_preferences": b"[]"},
+        a_pin(LLAMA, provider="us"),
+        PinState.USABLE,
+        Step.SERVE_PINNED,
+    ),
+    "without a list, to a fallback of what was asked for": (
+        {"model": LLAMA, "routing_preferences": b"[]"},
+        a_pin(MINI, provider=MINI),
+        PinState.USABLE,
+        Step.SERVE_PINNED,
+    ),
+    "without a list, to another model": (
+        {"model": LLAMA, "routing_preferences": b"[]"},
+        a_pin(GPT),
+        PinState.OFF_LIST,
+        Step.SERVE_REQUESTED,
+    ),
+    "without a list, provisional": (
+        {"model": LLAMA, "routing_preferences": b"[]"},
+        a_pin(LLAMA, provisional=True),
+        PinState.USABLE,
+        Step.SERVE_PINNED,
+    ),
+    "to an entry unknown here": ({}, a_pin(provider="x"), PinState.USABLE, Step.SERVE_PINNED),
     "of another dialect": ({}, a_pin(CLAUDE), PinState.OTHER_DIALECT, Step.ASK),
     "of another dialect, for a stored response": (
         STATEFUL,
@@ -96,8 +135,8 @@ SITUATIONS: dict[str, tuple[dict[str, Any], Binding, PinState, Step]] = {
     "provisional, at a start, for a stored response": (
         STATEFUL,
         a_pin(provisional=True),
-        PinState.PROVISIONAL,
-        Step.SERVE_REQUESTED,
+        PinState.USABLE,
+        Step.SERVE_PINNED,
     ),
 }
 
@@ -109,8 +148,7 @@ def test_a_pin_means_to_a_call(room, case):
     situation = room.decisions.situation_of(asked(**changes))
 
     assert state is room.decisions.state_of(pin, situation)
-    row = FIRST_STEPS[state]
-    assert step is (row.if_routable if situation.is_routable else row.otherwise)
+    assert step is FIRST_STEPS[state][situation.kind]
 
 
 @pytest.mark.parametrize("case", SITUATIONS)
@@ -136,28 +174,67 @@ def test_a_provisional_pin_holds_while_the_router_model_is_left_alone(room):
 
 
 @pytest.mark.parametrize(
-    ("changes", "routes", "has_session", "is_routable"),
+    ("changes", "routes", "has_session", "kind"),
     [
-        ({}, (CODE, TALK), True, True),
-        ({"session_id": None}, (CODE, TALK), False, True),
-        ({"path": COUNT_PATH}, (CODE, TALK), True, False),
-        ({"path": COUNT_PATH, "routing_preferences": b"?"}, (CODE, TALK), True, False),
-        ({"path": EMBED_PATH}, (CODE, TALK), False, False),
-        (STATEFUL, (CODE, TALK), True, False),
-        ({"routing_preferences": b"null"}, (CODE, TALK), True, True),
-        ({"routing_preferences": b"[]"}, (), False, False),
+        ({}, (CODE, TALK), True, CallKind.ROUTED),
+        ({"session_id": None}, (CODE, TALK), False, CallKind.ROUTED),
+        ({"path": COUNT_PATH}, (CODE, TALK), True, CallKind.OTHER),
+        ({"path": COUNT_PATH, "routing_preferences": b"?"}, (CODE, TALK), True, CallKind.OTHER),
+        ({"path": EMBED_PATH}, (CODE, TALK), False, CallKind.OTHER),
+        (STATEFUL, (CODE, TALK), True, CallKind.OTHER),
+        ({"routing_preferences": b"null"}, (CODE, TALK), True, CallKind.ROUTED),
+        ({"routing_preferences": b"[]"}, (), False, CallKind.GROUPED),
     ],
 )
-def test_a_situation_is_found_out_once(room, changes, routes, has_session, is_routable):
-    """Model, routes and session; a call without routes needs no session."""
-    situation = room.decisions.situation_of(asked(model="smart", **changes))
+def test_a_situation_is_found_out_once(room, changes, routes, has_session, kind):
+    """Model, routes and session; a call with nothing to choose needs no session."""
+    situation: Situation = room.decisions.situation_of(asked(model="smart", **changes))
 
-    assert (GPT, routes, has_session, is_routable) == (
+    assert (GPT, routes, has_session, kind) == (
         situation.resolved.model_name,
         situation.routes,
         situation.session is not None,
-        situation.is_routable,
+        situation.kind,
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_session", "kind"),
+    [
+        ({}, True, CallKind.GROUPED),
+        ({"model": "us"}, False, CallKind.GROUPED),
+        ({"session_id": None}, False, CallKind.GROUPED),
+        ({"path": EMBED_PATH}, False, CallKind.OTHER),
+        (STATEFUL, True, CallKind.OTHER),
+    ],
+    ids=["a group", "one entry of it", "no session", "embeddings", "a stored response"],
+)
+def test_without_routes_a_group_of_entries_has_a_session(changes, has_session, kind):
+    """So that it can stay at an account; where nothing is to be chosen, affinity is untouched."""
+    room = Room(routes=())
+    situation = room.decisions.situation_of(asked(**{"model": LLAMA, **changes}))
+
+    assert (has_session, kind) == (situation.session is not None, situation.kind)
+
+
+@pytest.mark.parametrize(
+    ("pin", "state"),
+    [
+        (a_pin(LLAMA, provider="us"), PinState.USABLE),
+        (a_pin(MINI), PinState.USABLE),
+        (a_pin(GPT), PinState.OFF_LIST),
+        (a_pin(GONE), PinState.UNKNOWN_MODEL),
+        (LONG_AGO, PinState.OUTDATED),
+    ],
+    ids=["its entry", "its fallback", "another model", "an unknown one", "one long unknown"],
+)
+def test_without_routes_a_pin_holds_for_what_was_asked_for(pin, state):
+    """A pin of a config that had routes does not steer the calls of one that has none."""
+    room = Room(routes=())
+    situation = room.decisions.situation_of(asked(model=LLAMA))
+
+    assert state is room.decisions.state_of(pin, situation)
+    assert room.decisions.firm(pin, situation) is None
 
 
 def test_a_situation_that_cannot_be_is_refused(room):
@@ -193,64 +270,6 @@ def test_a_pinned_decision_says_whose_pin_it_is(room):
         binding=pin,
         requested=TABLE.entries_of(GPT),
     ) == room.decisions.pinned(pin, situation)
-
-
-def test_a_pin_without_a_route_is_followed_by_its_models_fallbacks(room):
-    """As the config has them."""
-    decision = room.decisions.pinned(a_pin(route_name=None), room.decisions.situation_of(asked()))
-
-    assert decision is not None
-    assert ([GPT, MINI], None) == (
-        [each.model_name for each in decision.candidates],
-        decision.route_name,
-    )
-
-
-@pytest.mark.parametrize(
-    ("changes", "away_s", "cools", "expected"),
-    [
-        ({}, 6.0, False, [GPT, MINI]),
-        ({}, 6.0, True, [MINI, GPT]),
-        ({}, 1.0, False, [MINI, GPT]),
-        (STATEFUL, 6.0, False, [MINI, GPT]),
-    ],
-)
-def test_a_session_that_is_away_is_tried_at_home_when_that_may_be_well(
-    room, changes, away_s, cools, expected
-):
-    """Not while home cools, not at once, and not with a response that is stored elsewhere."""
-    if cools:
-        room.cooling.update(TABLE.entries_of(GPT))
-    pin = a_pin(MINI, home=GPT, away_since_unix_s=room.clock.unix_s() - away_s)
-    decision = room.decisions.pinned(pin, room.decisions.situation_of(asked(**changes)))
-
-    assert decision is not None
-    assert (expected, expected[0] == GPT) == (
-        [each.model_name for each in decision.candidates],
-        decision.returns_home,
-    )
-
-
-def test_what_a_pin_decides_is_worked_out_every_five_seconds(room):
-    """Prices and speeds may have changed by then."""
-    asked_prices: list[int] = []
-    expected = room.routes._sources.expected
-
-    class CountedNumbers:
-        def __init__(self) -> None:
-            self.latencies_s: dict[str, float] = {}
-
-        @property
-        def prices(self) -> dict[str, Price]:
-            asked_prices.append(1)
-            return {}
-
-    room.routes._sources = RankSources(CountedNumbers(), expected)
-    for later_s in (0.0, 4.0, 6.0):
-        call = dataclasses.replace(asked(), admitted_s=1000.0 + later_s)
-        room.decisions.pinned(a_pin(), room.decisions.situation_of(call))
-
-    assert 2 == len(asked_prices)
 
 
 def test_a_pin_that_another_call_made_is_adopted_where_it_serves(room):
@@ -372,9 +391,7 @@ def test_where_no_model_speaks_the_dialect_the_call_is_refused():
     room = Room()
     table = ModelTable((a_provider(CLAUDE, by_dialect={"messages": "/v1/messages"}),), {})
     room.routes.configured = room.routes.in_effect = (TALK,)
-    decisions = Decisions(
-        table, room.routes, room.clock, lambda _: False, lambda _: True, DIALECTS.turns_of
-    )
+    decisions = Decisions(table, room.routes, room.clock, lambda _: False, lambda _: True, DIALECTS)
     situation = decisions.situation_of(asked(model=CLAUDE))
 
     with pytest.raises(DialectNotServed):
@@ -383,15 +400,48 @@ def test_where_no_model_speaks_the_dialect_the_call_is_refused():
 
 @pytest.mark.parametrize("source", [Source.ROUTED, Source.FALLBACK])
 def test_a_routed_call_makes_a_pin(room, source):
-    """A fallback's is provisional."""
-    decision = Decision(source, TABLE.entries_of(MINI), "code")
-    pin = Binding(MINI, "code", GPT, 3, room.clock.unix_s(), provisional=source == "fallback")
+    """To the entry that is tried first; a fallback's is provisional."""
+    situation = room.decisions.situation_of(asked())
+    decision = Decision(source, (US, *TABLE.entries_of(MINI)), "code")
+    pin = Binding(
+        LLAMA,
+        "code",
+        GPT,
+        3,
+        room.clock.unix_s(),
+        provisional=source == "fallback",
+        provider="us",
+    )
 
-    assert pin == room.decisions.pin_of(decision, GPT, 3)
+    assert pin == room.decisions.pin_of(decision, situation, 3)
+
+
+@pytest.mark.parametrize(
+    ("room", "changes", "is_provisional"),
+    [
+        (Room(), {"routing_preferences": b"[]"}, True),
+        (Room(routes=()), {}, False),
+        (Room(is_routed=False), {}, False),
+    ],
+    ids=["a call without its routes", "no routes", "no router model"],
+)
+def test_a_call_that_is_not_routed_makes_a_pin_without_a_route(room, changes, is_provisional):
+    """It holds for good where there is nothing to route by, else until a conversation begins."""
+    situation = room.decisions.situation_of(asked(model=LLAMA, **changes))
+    pin = room.decisions.pin_of(room.decisions.requested(situation), situation, 1)
+
+    assert (LLAMA, "eu", None, is_provisional) == (
+        pin.model_name,
+        pin.provider,
+        pin.route_name,
+        pin.provisional,
+    )
 
 
 def test_a_pin_whose_names_cannot_be_written_is_not_made(room):
     """A lane of a wildcard may be too long."""
-    assert (
-        room.decisions.pin_of(Decision(Source.ROUTED, TABLE.entries_of(MINI)), "x" * 999, 1) is None
+    situation = room.decisions.situation_of(
+        asked(path="/v1/responses", model="mistral/" + "x" * 999)
     )
+
+    assert room.decisions.pin_of(room.decisions.requested(situation), situation, 1) is None

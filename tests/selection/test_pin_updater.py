@@ -19,75 +19,164 @@ from tests.selection.room import CLAUDE, COUNT_PATH, GPT, MINI, asked
 from tests.support.values import FakeClock
 
 SESSION = make_session("s1", None, GPT)
-PIN = Binding(GPT, "code", GPT, generation=1)
-AWAY = Binding(MINI, "code", GPT, generation=2, home=GPT, away_since_unix_s=1000.0)
 NOW_S = 1010.0
 
 
-def candidate(model: str) -> Candidate:
-    return Candidate("p", model, model, model, frozenset())
+def candidate(model: str, provider: str = "eu") -> Candidate:
+    return Candidate(provider, model, model, model, frozenset())
 
 
-def failed(model: str, effect: PinEffect) -> FailedAttempt:
-    failure = Failure(FailureClass.BUSY, True, Penalty.NONE, effect)
-    return FailedAttempt(candidate(model), failure)
+EU, US, OTHER = candidate(GPT), candidate(GPT, "us"), candidate(MINI)
+PIN = Binding(GPT, "code", GPT, generation=1, provider="eu")
+AWAY = Binding(
+    GPT,
+    "code",
+    GPT,
+    generation=2,
+    provider="us",
+    home=GPT,
+    home_provider="eu",
+    away_since_unix_s=1000.0,
+)
 
 
-def pinned(pin: Binding, **more: Any) -> Decision:
-    return Decision(
-        Source.PINNED, (candidate(pin.model_name),), session=SESSION, binding=pin, **more
+def failed(
+    who: Candidate, effect: PinEffect, failure_class: FailureClass = FailureClass.BUSY
+) -> FailedAttempt:
+    return FailedAttempt(who, Failure(failure_class, True, Penalty.NONE, effect))
+
+
+def pinned(pin: Binding, *candidates: Candidate, **more: Any) -> Decision:
+    """A decision by a pin: its own candidate, then others."""
+    own = candidates or (EU, US, OTHER)
+    return Decision(Source.PINNED, own, session=SESSION, binding=pin, **more)
+
+
+RETURN = pinned(AWAY, EU, US, OTHER, returns_home=True)
+AT_EU, AT_US, AT_OTHER = (GPT, "eu"), (GPT, "us"), (MINI, "eu")
+GOES, MOVES, FOLLOWS = PinEffect.AWAY, PinEffect.MOVES, PinEffect.FOLLOWS
+STAYS = PinEffect.UNTOUCHED
+NO_HOME = (None, None)
+CASES: dict[str, tuple[Decision, Binding, Candidate, list[FailedAttempt], Any]] = {
+    "another entry serves: away": (pinned(PIN), PIN, US, [failed(EU, GOES)], (AT_US, AT_EU, 0)),
+    "another model serves: away": (
+        pinned(PIN),
+        PIN,
+        OTHER,
+        [failed(EU, GOES), failed(US, MOVES)],
+        (AT_OTHER, AT_EU, 0),
+    ),
+    "it cools and was not tried: away": (pinned(PIN), PIN, US, [], (AT_US, AT_EU, 0)),
+    "its model is gone: moved for good": (
+        pinned(PIN),
+        PIN,
+        US,
+        [failed(EU, MOVES)],
+        (AT_US, NO_HOME, 0),
+    ),
+    "it cannot read the conversation: moved for good": (
+        pinned(PIN),
+        PIN,
+        US,
+        [failed(EU, FOLLOWS)],
+        (AT_US, NO_HOME, 0),
+    ),
+    "a firewall refused the call: stays": (pinned(PIN), PIN, US, [failed(EU, STAYS)], None),
+    "the first one served: stays": (pinned(PIN), PIN, EU, [], None),
+    "another call was quicker: stays": (pinned(PIN), AWAY, US, [failed(EU, GOES)], None),
+    "no entry named: the one that was left is home": (
+        pinned(Binding(GPT)),
+        Binding(GPT),
+        US,
+        [failed(EU, GOES)],
+        (AT_US, AT_EU, 0),
+    ),
+    "an unknown entry: stays": (
+        pinned(Binding(GPT, provider="gone")),
+        Binding(GPT, provider="gone"),
+        OTHER,
+        [failed(EU, GOES), failed(US, GOES)],
+        None,
+    ),
+    "home again": (RETURN, AWAY, EU, [], (AT_EU, NO_HOME, 0)),
+    "home serves though no return was tried": (
+        pinned(AWAY, US, EU),
+        AWAY,
+        EU,
+        [failed(US, GOES)],
+        (AT_EU, NO_HOME, 0),
+    ),
+    "a return that failed": (RETURN, AWAY, US, [failed(EU, GOES)], (AT_US, AT_EU, 1)),
+    "a return whose history home refused: failed": (
+        RETURN,
+        AWAY,
+        US,
+        [failed(EU, FOLLOWS)],
+        (AT_US, AT_EU, 1),
+    ),
+    "a return that a firewall refused: failed": (
+        RETURN,
+        AWAY,
+        US,
+        [failed(EU, STAYS)],
+        (AT_US, AT_EU, 1),
+    ),
+    "a return that another call has counted": (
+        RETURN,
+        dataclasses.replace(AWAY, failed_returns=1, generation=3),
+        US,
+        [failed(EU, GOES)],
+        None,
+    ),
+    "a return that was not tried": (RETURN, AWAY, US, [], None),
+    "home is gone: settled": (RETURN, AWAY, US, [failed(EU, MOVES)], (AT_US, NO_HOME, 0)),
+    "neither home nor away serves: further away": (
+        RETURN,
+        AWAY,
+        OTHER,
+        [failed(EU, GOES), failed(US, MOVES)],
+        (AT_OTHER, AT_EU, 1),
+    ),
+    "no pin": (Decision(Source.ROUTED, ()), PIN, OTHER, [], None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_pin_follows_to_where_its_call_was_served(case):
+    """Where it stands then, its home, and how many returns have failed."""
+    decision, standing, served_by, attempts, expected = CASES[case]
+    pin = next_pin(decision, standing, served_by, attempts, NOW_S)
+
+    assert expected == (
+        None
+        if pin is None
+        else (
+            (pin.model_name, pin.provider),
+            (pin.home, pin.home_provider),
+            pin.failed_returns,
+        )
     )
 
 
-@pytest.mark.parametrize(
-    ("decision", "standing", "served_by", "attempts", "expected"),
-    [
-        (pinned(PIN), PIN, MINI, [failed(GPT, PinEffect.AWAY)], (MINI, GPT)),
-        (pinned(PIN), PIN, MINI, [failed(GPT, PinEffect.MOVES)], (MINI, None)),
-        (pinned(PIN), PIN, MINI, [failed(GPT, PinEffect.FOLLOWS)], (MINI, None)),
-        (pinned(PIN), PIN, MINI, [failed(GPT, PinEffect.UNTOUCHED)], None),
-        (pinned(PIN), PIN, GPT, [failed(GPT, PinEffect.AWAY)], None),
-        (pinned(PIN), AWAY, MINI, [failed(GPT, PinEffect.AWAY)], None),
-        (pinned(AWAY, returns_home=True), AWAY, GPT, [], (GPT, None)),
-        (pinned(AWAY, returns_home=True), AWAY, MINI, [failed(GPT, PinEffect.AWAY)], (MINI, GPT)),
-        (
-            pinned(AWAY, returns_home=True),
-            AWAY,
-            MINI,
-            [failed(GPT, PinEffect.FOLLOWS)],
-            (MINI, GPT),
-        ),
-        (pinned(AWAY, returns_home=True), AWAY, MINI, [failed(GPT, PinEffect.MOVES)], (MINI, None)),
-        (Decision(Source.ROUTED, ()), PIN, MINI, [], None),
-    ],
-    ids=[
-        "served elsewhere: away",
-        "its model is gone: moved for good",
-        "it cannot read the conversation: moved for good",
-        "a firewall refused the call: stays",
-        "another entry of its model: stays",
-        "another call was quicker: stays",
-        "home again",
-        "a return that failed",
-        "a return whose history home refused: failed",
-        "home is gone: settled",
-        "no pin",
-    ],
-)
-def test_a_pin_follows_to_where_its_call_was_served(
-    decision, standing, served_by, attempts, expected
-):
-    """The model under which it stands then, and its home."""
-    pin = next_pin(decision, standing, served_by, attempts, NOW_S)
+def test_a_session_whose_route_cannot_serve_it_is_served_as_requested_from_then_on():
+    """No model of the route took the call, so the route decides no further call."""
+    decision = pinned(PIN, EU, requested=(OTHER,))
+    refused = failed(EU, MOVES, FailureClass.SWAPPED)
+    swapped = next_pin(decision, PIN, OTHER, [refused], NOW_S)
+    busy = next_pin(decision, PIN, OTHER, [failed(EU, GOES)], NOW_S)
 
-    assert expected == (None if pin is None else (pin.model_name, pin.home))
+    assert swapped is not None
+    assert busy is not None
+    assert [(MINI, None, None), (MINI, GPT, "code")] == [
+        (pin.model_name, pin.home, pin.route_name) for pin in (swapped, busy)
+    ]
 
 
-def test_a_pin_is_the_same_by_model_and_generation():
+def test_a_pin_is_the_same_by_place_and_generation():
     """One that was moved there and back is another."""
     assert is_same_pin(PIN, PIN)
-    assert not is_same_pin(dataclasses.replace(PIN, generation=3), PIN)
-    assert not is_same_pin(dataclasses.replace(PIN, model_name=MINI), PIN)
+    for change in ({"generation": 3}, {"model_name": MINI}, {"provider": "us"}):
+        assert not is_same_pin(dataclasses.replace(PIN, **change), PIN)
 
 
 class House:
@@ -115,18 +204,22 @@ async def house() -> House:
 
 async def test_a_session_follows(house):
     """In a task of its own."""
-    house.updater.served(asked(), pinned(PIN), candidate(MINI), [failed(GPT, PinEffect.AWAY)])
+    house.updater.served(asked(), pinned(PIN), US, [failed(EU, GOES)])
     pin = await house.settled()
 
     assert pin is not None
-    assert (MINI, GPT, 2) == (pin.model_name, pin.home, pin.generation)
+    assert (AT_US, AT_EU, 2) == (
+        (pin.model_name, pin.provider),
+        (pin.home, pin.home_provider),
+        pin.generation,
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "decision"),
     [
         (COUNT_PATH, pinned(PIN)),
-        (None, Decision(Source.REQUESTED, (candidate(GPT),))),
+        (None, Decision(Source.REQUESTED, (EU,))),
         (None, pinned(AWAY)),
     ],
     ids=["a count of tokens", "a call without a pin", "a pin that was moved meanwhile"],
@@ -134,7 +227,7 @@ async def test_a_session_follows(house):
 async def test_a_session_stays(house, path, decision):
     """Nothing is written."""
     call = asked(model=CLAUDE, path=path) if path else asked()
-    house.updater.served(call, decision, candidate(CLAUDE), [failed(GPT, PinEffect.AWAY)])
+    house.updater.served(call, decision, candidate(CLAUDE), [failed(EU, GOES)])
 
     assert PIN == await house.settled()
 
@@ -142,7 +235,7 @@ async def test_a_session_stays(house, path, decision):
 async def test_a_session_follows_though_its_pin_is_not_at_hand():
     """The store compares what it holds with the pin that the call was decided by."""
     house = House()
-    house.updater.served(asked(), pinned(PIN), candidate(MINI), [failed(GPT, PinEffect.AWAY)])
+    house.updater.served(asked(), pinned(PIN), US, [failed(EU, GOES)])
 
     assert await house.settled() is None
 
@@ -159,7 +252,7 @@ async def test_a_session_follows_though_its_pin_is_not_at_hand():
 )
 async def test_a_pin_under_which_nothing_was_served_is_dropped(house, decision, effect, expected):
     """If this call made it, and a failure speaks against the model."""
-    house.updater.unserved(decision, [failed(GPT, effect)])
+    house.updater.unserved(decision, [failed(EU, effect)])
 
     assert expected == await house.settled()
 
@@ -169,3 +262,13 @@ async def test_a_pin_whose_call_nobody_responded_to_is_dropped(house):
     house.updater.unreached(pinned(PIN, is_claimed=True))
 
     assert await house.settled() is None
+
+
+async def test_a_return_to_which_nobody_responded_counts_as_failed(house):
+    """The next one is due later: a home that lets every call wait is not tried by each."""
+    await house.store.replace(SESSION, PIN, AWAY)
+    house.updater.unreached(RETURN)
+    pin = await house.settled()
+
+    assert pin is not None
+    assert (AT_US, 1) == ((pin.model_name, pin.provider), pin.failed_returns)

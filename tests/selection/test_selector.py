@@ -21,6 +21,7 @@ from tests.selection.room import (
     COUNT_PATH,
     GOES_ON,
     GPT,
+    LLAMA,
     MESSAGES_PATH,
     MINI,
     Room,
@@ -308,3 +309,72 @@ async def test_closing_gives_up_what_is_under_way(room):
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_without_routes_a_session_stays_at_an_entry():
+    """No router model is asked; the pin names the account, and no route."""
+    room = Room(routes=())
+    first = await decide(room, asked(model=LLAMA))
+    second = await decide(room, asked(model=LLAMA, messages=GOES_ON))
+
+    assert [(Source.REQUESTED, True), (Source.PINNED, False)] == [
+        (each.source, each.is_claimed) for each in (first, second)
+    ]
+    pin = room.store.get_nowait(room.session(asked(), LLAMA))
+    assert pin == first.binding == second.binding
+    assert pin is not None
+    assert (LLAMA, "eu", None, False) == (
+        pin.model_name,
+        pin.provider,
+        pin.route_name,
+        pin.provisional,
+    )
+    assert 0 == room.questions
+
+
+async def test_without_routes_the_loser_of_a_race_adopts_the_entry():
+    """Two pods agree on an account, as they agree on a model."""
+    room = Room(routes=(), store=RacedStore(a_pin(LLAMA, LLAMA, provider="us")))
+    decision = await decide(room, asked(model=LLAMA))
+
+    assert ("us", Source.PINNED) == (decision.candidates[0].provider, decision.source)
+
+
+async def test_without_routes_a_pin_of_a_model_that_is_gone_makes_room():
+    """Once it is older than any rollout."""
+    room = Room(routes=())
+    call = asked(model=LLAMA)
+    session = room.session(call, LLAMA)
+    await room.store.claim(session, a_pin("openai/gone", LLAMA, bound_at_unix_s=1.0))
+    decision = await decide(room, call)
+
+    assert (LLAMA, "eu", 2) == (
+        decision.binding.model_name if decision.binding else None,
+        decision.candidates[0].provider,
+        decision.binding.generation if decision.binding else 0,
+    )
+
+
+async def test_a_call_without_its_routes_leaves_the_next_conversation_to_the_router_model(room):
+    """It pins its account for the conversation that it stands in."""
+    alone = await decide(room, asked(model=LLAMA, routing_preferences=b"[]"))
+    goes_on = await decide(room, asked(model=LLAMA, messages=GOES_ON))
+    begins = await decide(room, asked(model=LLAMA))
+
+    assert [Source.REQUESTED, Source.PINNED, Source.ROUTED] == [
+        each.source for each in (alone, goes_on, begins)
+    ]
+
+
+async def test_what_no_route_fits_is_pinned_as_requested(room):
+    """With the entry, and without a route."""
+    room.route = "other"
+    decision = await decide(room, asked(model=LLAMA))
+
+    assert decision.binding is not None
+    assert (LLAMA, "eu", None, False) == (
+        decision.binding.model_name,
+        decision.binding.provider,
+        decision.binding.route_name,
+        decision.binding.provisional,
+    )

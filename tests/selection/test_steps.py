@@ -7,9 +7,11 @@ import pytest
 import sidecar.selection
 from sidecar.domain.decision import Binding
 from sidecar.selection.steps import (
+    BYPASSES,
     FIRST_STEPS,
     PINNING_STEPS,
     STANDING_STEPS,
+    CallKind,
     PinState,
     Standing,
     Step,
@@ -36,7 +38,7 @@ def tables_of_the_page() -> list[list[tuple[str, ...]]]:
 def test_the_page_shows_the_tables_of_the_code():
     """A person who reads the page knows what the code does: no row more, none less."""
     first = [
-        (state.value, row.if_routable.value, row.otherwise.value, row.bypass or "-")
+        (state.value, *(step.value for step in row), BYPASSES.get(state, "-"))
         for state, row in FIRST_STEPS.items()
     ]
     pinning = [(own.value, seen.value, step.value) for (own, seen), step in PINNING_STEPS.items()]
@@ -56,22 +58,22 @@ def test_every_situation_has_its_row():
 
 
 @pytest.mark.parametrize(
-    ("state", "routable", "otherwise"),
+    ("state", "routed", "grouped", "other"),
     [
-        (PinState.NO_SESSION, Step.ASK, Step.SERVE_REQUESTED),
-        (PinState.UNREAD, Step.READ_PIN, Step.READ_PIN),
-        (PinState.NONE, Step.ASK_AND_CLAIM, Step.SERVE_REQUESTED),
-        (PinState.USABLE, Step.SERVE_PINNED, Step.SERVE_PINNED),
-        (PinState.PROVISIONAL, Step.ASK_AND_REPLACE, Step.SERVE_REQUESTED),
-        (PinState.OFF_LIST, Step.ASK, Step.SERVE_REQUESTED),
-        (PinState.OTHER_DIALECT, Step.ASK, Step.SERVE_REQUESTED),
-        (PinState.UNKNOWN_MODEL, Step.ASK, Step.SERVE_REQUESTED),
-        (PinState.OUTDATED, Step.ASK_AND_REPLACE, Step.SERVE_REQUESTED),
+        (PinState.NO_SESSION, Step.ASK, Step.SERVE_REQUESTED, Step.SERVE_REQUESTED),
+        (PinState.UNREAD, Step.READ_PIN, Step.READ_PIN, Step.READ_PIN),
+        (PinState.NONE, Step.ASK_AND_CLAIM, Step.CLAIM_REQUESTED, Step.SERVE_REQUESTED),
+        (PinState.USABLE, Step.SERVE_PINNED, Step.SERVE_PINNED, Step.SERVE_PINNED),
+        (PinState.PROVISIONAL, Step.ASK_AND_REPLACE, Step.SERVE_REQUESTED, Step.SERVE_REQUESTED),
+        (PinState.OFF_LIST, Step.ASK, Step.SERVE_REQUESTED, Step.SERVE_REQUESTED),
+        (PinState.OTHER_DIALECT, Step.ASK, Step.SERVE_REQUESTED, Step.SERVE_REQUESTED),
+        (PinState.UNKNOWN_MODEL, Step.ASK, Step.SERVE_REQUESTED, Step.SERVE_REQUESTED),
+        (PinState.OUTDATED, Step.ASK_AND_REPLACE, Step.REPLACE_REQUESTED, Step.SERVE_REQUESTED),
     ],
 )
-def test_a_pins_state_says_what_comes_first(state, routable, otherwise):
-    """For a call that may be routed, and for one that may not."""
-    assert (routable, otherwise) == FIRST_STEPS[state][:2]
+def test_a_pins_state_says_what_comes_first(state, routed, grouped, other):
+    """For a call that is routed, for one that is not, and for one that makes no pin."""
+    assert [routed, grouped, other] == [FIRST_STEPS[state][kind] for kind in CallKind]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,23 @@ def test_the_first_curable_error_is_shown_or_else_the_last(statuses, shown):
     assert [each is not replies[shown] for each in replies] == [each.is_aborted for each in replies]
 
 
+FAULT = Failure(FailureClass.CALLERS_FAULT, False, Penalty.NONE, PinEffect.UNTOUCHED)
+
+
+def test_what_another_model_than_the_requested_one_refuses_is_no_fault_of_the_apps():
+    """The sidecar has chosen it. What the requested model itself refuses is."""
+    record = FailureRecord((B,))
+    for candidate in (A, B):
+        record.add_reply(_dispatched(candidate, 400)[0], FAULT)
+    record.add_reply(_dispatched(C, 503)[0], FAILURE)
+
+    assert [
+        (FailureClass.SWAPPED, True),
+        (FailureClass.CALLERS_FAULT, False),
+        (FailureClass.BUSY, True),
+    ] == [(each.failure.failure_class, each.failure.may_try_next) for each in record.failed]
+
+
 def test_what_is_shown_names_all_failed_attempts():
     """Their number, and each candidate with its failure, in order."""
     record, _ = _record(503, 401)

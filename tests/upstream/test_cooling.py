@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.cooling import Cooling
+from sidecar.upstream.evidence import FailedCall
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
+from tests.support.values import a_call
 
 A, B, C = (Candidate(name, "openai/m", "m", "openai/m", frozenset()) for name in "abc")
 A_OTHER_MODEL = Candidate("a", "openai/n", "n", "openai/*", frozenset())
@@ -58,15 +60,21 @@ def test_among_cooling_candidates_the_one_due_soonest_goes_first():
     assert ("cba", 3) == order(cooling, 0.0)
 
     cooling.observe_failure(C, failed(retry_after_s=5.0), 0.0)
-    assert ("bca", 1) == order(cooling, 0.0)
+    assert ("bca", 2) == order(cooling, 0.0)
 
 
-def test_where_all_are_cooling_one_is_tried_once():
-    """The call is not refused: the answer of the one due soonest is the app's."""
+def test_where_all_are_cooling_two_are_tried():
+    """The call is not refused. One alone lost more calls where two providers failed by halves; the
+    limit of the config holds all the same.
+    """
     cooling = a_cooling()
-    cooling.observe_failure(A, failed(), 0.0)
+    for each in (A, B, C):
+        cooling.observe_failure(each, failed(), 0.0)
+    plans = [cooling.order(Plan((A, B, C), attempts, (C,)), 0.0) for attempts in (1, 2, 9)]
 
-    assert ("a", 1) == order(cooling, 0.0, A)
+    assert [(1, (C,)), (2, (C,)), (2, (C,))] == [
+        (plan.max_attempts, plan.requested) for plan in plans
+    ]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +195,90 @@ def test_what_leaves_candidates_alone_changes_nothing():
     assert ("abc", 3) == order(cooling, 0.0)
 
 
+FAILING = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY)
+
+
+def call_of(cooling: Cooling, session_id: str, now_s: float) -> FailedCall:
+    return FailedCall(a_call(session_id=session_id), cooling.activity, now_s - 0.1, now_s)
+
+
+def fails(cooling: Cooling, session_id: str, now_s: float, candidate: Candidate = A) -> bool:
+    """A call of a session fails, while others are active. Returns: whether that is held against
+    the candidate.
+    """
+    cooling.activity.others_s = now_s
+    return cooling.observe_failure(candidate, FAILING, now_s, call_of(cooling, session_id, now_s))
+
+
+def test_one_callers_failures_change_nothing_for_the_others():
+    """However many: what made them may be the caller's own prompt."""
+    cooling = a_cooling()
+    seen = {fails(cooling, "s1", float(number)) for number in range(100)}
+
+    assert ({False}, ("abc", 3), 0) == (seen, order(cooling, 99.0), len(cooling.cooldowns))
+
+
+def test_failures_of_two_callers_let_a_candidate_cool():
+    """From the second one on, and for longer with each that follows."""
+    cooling = a_cooling()
+
+    assert [False, True] == [fails(cooling, "s1", 0.0), fails(cooling, "s2", 1.0)]
+    assert 2.0 == cooling.due_s(A, 1.0)
+    assert [True, False, True] == [
+        fails(cooling, session_id, now_s)
+        for session_id, now_s in (("s1", 2.0), ("s1", 3.0), ("s2", 4.0))
+    ]
+    assert 8.0 == cooling.due_s(A, 4.0)
+
+
+def test_one_caller_does_not_lengthen_a_cooldown():
+    """While the candidate cools, and is tried since all others do."""
+    cooling = a_cooling()
+    cooling.observe_failure(A, failed(retry_after_s=20.0), 0.0)
+    seen = [fails(cooling, "s1", float(now_s)) for now_s in range(1, 30)]
+
+    assert ({False}, None) == (set(seen), cooling.due_s(A, 20.0))
+
+
+def test_a_success_between_two_failures_clears_a_candidate():
+    """Whoever was served, and also by a call that was under way before: it works."""
+    cooling = a_cooling()
+    fails(cooling, "s1", 10.0)
+    cooling.observe_served(A, 9.0)
+    assert not fails(cooling, "s2", 11.0)
+
+    cooling.observe_served(B, 12.0)
+    assert fails(cooling, "s1", 12.5)
+
+
+def test_a_failure_of_which_nobody_is_known_is_no_evidence():
+    """It is kept nowhere."""
+    cooling = a_cooling()
+
+    assert not cooling.observe_failure(A, FAILING, 0.0)
+    assert not cooling.suspects
+
+
+def test_suspects_do_not_grow_the_memory():
+    """The oldest is forgotten for a new one, and no cooldown is."""
+    cooling = a_cooling()
+    cooling.observe_failure(A, failed(retry_after_s=300.0), 0.0)
+    for index in range(1100):
+        invented = Candidate("w", f"openai/{index}", str(index), "openai/*", frozenset())
+        fails(cooling, "s1", 0.0, invented)
+
+    assert (1024, 300.0) == (len(cooling.suspects), cooling.due_s(A, 0.0))
+
+
+@pytest.mark.parametrize("penalty", Penalty)
+def test_what_is_held_against_a_candidate_is_told(penalty):
+    """So that only such failures count among its first bytes."""
+    cooling = a_cooling()
+    is_held = penalty in (Penalty.COOL, Penalty.EJECT)
+
+    assert is_held == cooling.observe_failure(A, failed(penalty), 0.0)
+
+
 def test_models_of_one_entry_are_kept_apart():
     """A limit on one model says nothing about another."""
     cooling = a_cooling()
@@ -230,7 +322,7 @@ def test_order_never_loses_a_candidate(events, jitter):
         else:
             cooling.observe_failure(candidate, failed(penalty, wait_s), now_s)
         ordered, attempts = order(cooling, now_s)
-        assert ("abc", True) == ("".join(sorted(ordered)), attempts in (1, 3))
+        assert ("abc", True) == ("".join(sorted(ordered)), attempts in (2, 3))
 
     assert ("abc", 3) == order(cooling, now_s + 301.0)
 

@@ -6,7 +6,14 @@ import pytest
 
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import error_wordings
-from sidecar.upstream.failure import Failure, Penalty, classify_body_error, classify_reply
+from sidecar.upstream.failure import (
+    Failure,
+    Penalty,
+    PinEffect,
+    classify_body_error,
+    classify_reply,
+    for_swapped,
+)
 from sidecar.upstream.wording import Wording
 from tests.support.refusals import refusals
 
@@ -67,6 +74,27 @@ def test_a_rate_limit_is_neither_a_bill_nor_a_length(status, body):
 def test_a_request_that_is_wrong(status, body):
     """It goes to no other candidate, and holds nothing against this one."""
     assert FailureClass.CALLERS_FAULT is classify(status, body).failure_class
+
+
+@pytest.mark.parametrize(("status", "body"), refusals("callers_fault"))
+def test_what_a_model_refuses_that_the_app_did_not_ask_for_may_suit_another(status, body):
+    """A parameter of one maker's models is no fault of the caller's."""
+    swapped = for_swapped(classify(status, body))
+
+    assert FailureClass.SWAPPED is swapped.failure_class
+    assert (True, Penalty.NONE, PinEffect.MOVES) == (
+        swapped.may_try_next,
+        swapped.penalty,
+        swapped.pin,
+    )
+
+
+@pytest.mark.parametrize(("status", "body"), refusals("content_policy"))
+def test_what_a_filter_refuses_is_no_matter_of_the_model(status, body):
+    """Not even of one that the sidecar chose."""
+    failure = classify(status, body)
+
+    assert failure is for_swapped(failure)
 
 
 @pytest.mark.parametrize(("status", "body"), refusals("echoes"))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.errors import (
+    AppTimeout,
     ConnectFailed,
     ConnectTimeout,
     FirstByteTimeout,
@@ -20,6 +21,7 @@ from sidecar.domain.errors import (
 )
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.failure import (
+    CALLERS_PATIENCE,
     Failure,
     Penalty,
     PinEffect,
@@ -56,6 +58,7 @@ ROWS = {
     "refused": Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.UNTOUCHED),
     "signed": Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, PinEffect.FOLLOWS),
     "swapped": Failure(FailureClass.SWAPPED, True, Penalty.NONE, PinEffect.MOVES),
+    "patience": CALLERS_PATIENCE,
     "policy": Failure(FailureClass.CONTENT_POLICY, False, Penalty.NONE, PinEffect.UNTOUCHED),
 }
 
@@ -285,10 +288,13 @@ def test_retry_after_is_read(headers, expected):
         ("failing, too late", ResponseTimeout("slow")),
         ("failing, too late", StreamIdleTimeout("silent")),
         ("failing, too late", UpstreamCut("cut")),
+        ("patience", AppTimeout("short")),
     ],
 )
 def test_no_response_is_a_matter_of_the_provider(row, error):
-    """Another candidate may serve it, unless work may have been done already or bytes were sent."""
+    """Another candidate may serve it, unless work may have been done already, bytes were sent, or
+    the app would not wait.
+    """
     assert ROWS[row] == classify_error(error)
 
 

@@ -17,10 +17,11 @@ from sidecar.wire.own_headers import (
     probe_lines,
     refused_lines,
     served_lines,
+    walked_lines,
 )
 from tests.support.values import a_call
 
-CANDIDATE = Candidate("openai", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
+CANDIDATE = Candidate("openai-eu", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def test_a_served_response_says_who_answered_why_and_how_long_it_took(route, exp
     assert lines.endswith("\r\n")
     assert [
         "x-plano-model: openai/gpt-4o",
+        "x-plano-provider: openai-eu",
         *expected,
         "x-plano-source: routed",
         "x-request-id: req-1",
@@ -79,6 +81,19 @@ def test_what_was_tried_at_several_providers_is_not_retried_by_the_sdk():
     assert [b"x-should-retry: false\r\n", b"x-plano-attempts: 3\r\n"] == refused_lines(error, "r")[
         3:
     ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], b"x-should-retry: false\r\n"),
+        ([(b"retry-after", b"9"), (b"x-should-relax", b"x")], b"x-should-retry: false\r\n"),
+        ([(b"X-Should-Retry", b"true")], b""),
+    ],
+)
+def test_a_providers_error_after_several_attempts_is_not_retried_by_the_sdk(headers, expected):
+    """Unless the provider says itself what it wants."""
+    assert expected == walked_lines(headers)
 
 
 def test_replies_of_the_sidecars_own_carry_the_request_id():

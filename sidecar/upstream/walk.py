@@ -1,0 +1,77 @@
+"""Which candidate comes next, once the first one of a plan has not served. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from sidecar.domain.decision import Candidate, Plan
+from sidecar.domain.vocabulary import FailureClass
+from sidecar.upstream.attempts import FailedAttempt
+
+
+@final
+class Walk:
+    """The candidates of one call that are left.
+
+    A model that the app did not ask for may refuse what the requested one would serve. Once one has
+    done so, the last attempt is kept for the requested model, also where the plan lacks it.
+    """
+
+    def __init__(
+        self, plan: Plan, intended: Candidate, is_cooling: Callable[[Candidate], bool]
+    ) -> None:
+        """Args: ``plan`` is as it was ordered: its first candidate has been tried. ``intended`` is
+        the one that the call was decided for: alone of those that are sent the caller's credential
+        it may be tried, since no other provider may see that.
+        """
+        self._plan: Final = plan
+        self._intended: Final = intended
+        self._is_cooling: Final = is_cooling
+        self._left: Final[list[Candidate]] = []
+        for each in plan.candidates[1:]:
+            if each is intended or not each.passthrough_auth:
+                self._left.append(each)
+        self.is_last = False
+        """Whether no other candidate would follow the one that `next` has returned."""
+
+    def next(self, failed: Sequence[FailedAttempt]) -> Candidate | None:
+        """Return the next candidate, or None where the walk ends.
+
+        Args: ``failed`` are the call's attempts so far, at least one.
+        """
+        left, attempts_left = self._left, self._plan.max_attempts - len(failed)
+        if attempts_left < 1 or not failed[-1].failure.may_try_next:
+            return None
+        self.is_last = attempts_left == 1 or len(left) < 2
+        if attempts_left == 1 or not left:
+            for each in failed:
+                if each.failure.failure_class is FailureClass.SWAPPED:
+                    kept = self._kept(failed)
+                    if kept is not None:
+                        return kept
+                    break
+        return left.pop(0) if left else None
+
+    def _kept(self, failed: Sequence[FailedAttempt]) -> Candidate | None:
+        """Return the candidate of the requested model that the last attempt is kept for; None where
+        one has been tried, or none may be.
+        """
+        requested = self._plan.requested
+        if any(each.candidate in requested for each in failed):
+            return None
+        usable = [each for each in requested if each == self._intended or not each.passthrough_auth]
+        return min(usable, key=self._is_cooling, default=None)
+
+
+def in_own_name(plan: Plan, intended: Candidate) -> Plan:
+    """Return the plan without the candidates that would be sent the caller's credential, but for
+    the one that the call was intended for: no other provider may see that credential.
+    """
+    for each in plan.candidates:
+        if each.passthrough_auth and each is not intended:
+            break
+    else:
+        return plan
+    kept = tuple(each for each in plan.candidates if each is intended or not each.passthrough_auth)
+    return Plan(kept, plan.max_attempts, plan.requested)

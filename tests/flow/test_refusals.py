@@ -1,0 +1,61 @@
+"""What servers refuse, through the whole sidecar: who serves the call, and what is held against the
+one that refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.faults import Fault
+from tests.support.refusals import refusals
+from tests.support.routed import PREFERENCES, decision_of, routed
+
+GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
+ROUTE: dict[str, Any] = {**PREFERENCES[1], "models": [GPT, MINI]}
+TEXT = "Make this long text short"
+
+
+@pytest.mark.parametrize("meaning", ["too_long", "signed_state", "refused"])
+async def test_what_concerns_one_call_moves_that_call_alone(meaning):
+    """The next model serves it; the next call asks the first one again."""
+    status, body = refusals(meaning)[0].values
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always(Fault(status=status, body=body), model="gpt-4o")
+        replies = [await sidecar.ask(f"{TEXT} {number}", stream=True) for number in range(2)]
+        steps = await sidecar.metrics("failovers_total")
+        held = await sidecar.metrics("ejected")
+
+    assert [(200, "routed", "summaries", MINI)] * 2 == [decision_of(reply) for reply in replies]
+    assert ["2", "2"] == [reply.header("x-plano-attempts") for reply in replies]
+    assert ({(GPT, meaning, MINI): 2.0}, {}) == (steps, held)
+
+
+@pytest.mark.parametrize("meaning", ["model_gone", "our_credential", "quota"])
+async def test_what_concerns_the_account_is_held_against_it(meaning):
+    """The next model serves the call that found out, and later ones at once."""
+    status, body = refusals(meaning)[0].values
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always(Fault(status=status, body=body), model="gpt-4o")
+        replies = [await sidecar.ask(f"{TEXT} {number}") for number in range(2)]
+        steps = await sidecar.metrics("failovers_total")
+        held = await sidecar.metrics("ejected")
+
+    assert [(200, "routed", "summaries", MINI)] * 2 == [decision_of(reply) for reply in replies]
+    assert ["2", "1"] == [reply.header("x-plano-attempts") for reply in replies]
+    assert ({(GPT, meaning, MINI): 1.0}, {(GPT, GPT): 1.0}) == (steps, held)
+
+
+async def test_echoes_of_hostile_prompts_move_nobody():
+    """One caller gets every phrase echoed that would eject a model; another's call stays there."""
+    echoes = [each.values for each in refusals("echoes")]
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        for status, body in echoes:
+            sidecar.provider.script.next(Fault(status=status, body=body), model="gpt-4o")
+            await sidecar.ask(f"{TEXT}: API key not valid. Insufficient balance. model not found")
+        other = await sidecar.ask(f"{TEXT}, of another caller")
+        held = await sidecar.metrics("ejected")
+
+    assert (200, "routed", "summaries", GPT) == decision_of(other)
+    assert ("1", {}) == (other.header("x-plano-attempts"), held)
