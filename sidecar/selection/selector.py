@@ -130,8 +130,14 @@ class ModelSelector:
         """
         situation = self._decisions.situation_of(call, self._store.key_prefix)
         routes, clock = situation.routes, self._clock
+        pin = None
+        if situation.session is not None:
+            pin = await self._store.get(situation.session, self._store.budget())
+        pinned = None
+        if pin is not None and self._decisions.state_of(pin, situation) is PinState.USABLE:
+            pinned = self._decisions.pinned(pin, situation)
         if self._classifier is None or not routes:
-            return Look(self._decisions.requested(situation))
+            return Look(pinned or self._decisions.requested(situation))
         began_s = clock.monotonic_s()
         prompt = self._classifier.prompt_of(call, routes)
         prompt_s = clock.monotonic_s() - began_s
@@ -139,14 +145,7 @@ class ModelSelector:
         asked_s = clock.monotonic_s()
         ranked = self._decisions.ranking_of(verdict, situation, asked_s)
         rank_s = clock.monotonic_s() - asked_s
-        pin = None
-        if situation.session is not None:
-            pin = await self._store.get(situation.session, self._store.budget())
-        decision = None
-        if pin is not None and self._decisions.state_of(pin, situation) is PinState.USABLE:
-            decision = self._decisions.pinned(pin, situation)
-        if decision is None:
-            decision = self._decisions.routed(verdict, ranked, situation)
+        decision = pinned or self._decisions.routed(verdict, ranked, situation)
         return Look(decision, routes, prompt, verdict, ranked, prompt_s, rank_s)
 
     async def aclose(self) -> None:

@@ -31,6 +31,7 @@ class BufferedReply:
         "headers",
         "is_whole",
         "reason",
+        "sends",
         "status",
     )
 
@@ -40,6 +41,7 @@ class BufferedReply:
         self.reason: bytes = reply.reason
         self.headers: RawHeaders = reply.headers
         self.content_length: int | None = reply.content_length
+        self.sends = reply.sends
         self.error: bytes | None = None
         """What the provider says of its failure inside a response of status 200: the body, or the
         data of an event.

@@ -13,7 +13,13 @@ from typing import Final
 import msgspec
 
 from sidecar.domain.call import RawHeaders
-from sidecar.domain.errors import AppTimeout, ConnectFailed, ResponseTimeout, UpstreamError
+from sidecar.domain.errors import (
+    AppTimeout,
+    ConnectFailed,
+    ResponseTimeout,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import error_wordings as wordings
 from sidecar.upstream.error_body import ErrorBody, read_error_body, read_text
@@ -84,6 +90,8 @@ _SIGNED_STATE: Final = Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, Pi
 _REFUSED: Final = Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.UNTOUCHED)
 _BUSY: Final = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
 _FAILING: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY)
+_TIMED_OUT: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.MOVES)
+"""The session does not come back: each return might make its app wait as long again."""
 _FAILING_TOO_LATE: Final = Failure(
     FailureClass.FAILING, False, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY
 )
@@ -162,9 +170,11 @@ def classify_error(error: UpstreamError, *, failover_on_response_timeout: bool =
         return CALLERS_PATIENCE
     if isinstance(error, ConnectFailed):
         return _BUSY
-    if isinstance(error, ResponseTimeout):
-        return _FAILING if failover_on_response_timeout else _FAILING_TOO_LATE
-    return _FAILING if error.retryable else _FAILING_TOO_LATE
+    if isinstance(error, ResponseTimeout) and failover_on_response_timeout:
+        return _TIMED_OUT
+    if not error.retryable:
+        return _FAILING_TOO_LATE
+    return _TIMED_OUT if isinstance(error, UpstreamTimeout) else _FAILING
 
 
 def classify_body_error(body: bytes, *, passthrough_auth: bool) -> Failure:

@@ -172,20 +172,26 @@ async def _held(reply: ArrivingReply, dialect: Dialect, scan: EventScan | None) 
             if not await reply.wait_for_more(len(data), by_s):
                 break
         except UpstreamCut as error:
-            raise UpstreamReset(error.message) from error
+            raise _failure(reply, UpstreamReset, error.message) from error
     if found is UNDECIDED:
         if reply.is_complete:
-            raise UpstreamReset("the response ended before it began")
+            raise _failure(reply, UpstreamReset, "the response ended before it began")
         is_error = _ERROR_FIRST.match(data) is not None
         found = ERROR if is_error else SERVED
     if found is PAGE:
         reply.abort()
-        raise UpstreamMalformed("a page came in the place of a response")
+        raise _failure(reply, UpstreamMalformed, "a page came in the place of a response")
     if found is SERVED:
         return reply
     failed = BufferedReply(reply)
     failed.error = scan.error if scan is not None and scan.error else data
     return failed
+
+
+def _failure(reply: Reply, kind: type[UpstreamError], message: str) -> UpstreamError:
+    failure = kind(message)
+    failure.sends = reply.sends
+    return failure
 
 
 def _look(reply: ArrivingReply, data: bytes, dialect: Dialect, scan: EventScan | None) -> Opening:

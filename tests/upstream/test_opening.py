@@ -53,7 +53,7 @@ class _Arriving:
     raised, None lets the time pass, and the end is the end.
     """
 
-    status, reason = 200, b"OK"
+    status, reason, sends = 200, b"OK", 2
 
     def __init__(self, *script: Any, headers: Any = EVENTS, content_length: int | None = None):
         self.headers, self.content_length = headers, content_length
@@ -232,8 +232,10 @@ async def test_a_stream_that_begins_with_content_is_not_waited_for():
 @pytest.mark.parametrize("end", [b"", UpstreamCut("reset"), UpstreamReset("gone")])
 async def test_a_provider_that_dies_in_the_preamble_did_not_serve(preamble, end):
     """Nothing was sent to the app: another candidate may be tried."""
-    with pytest.raises(UpstreamReset):
+    with pytest.raises(UpstreamReset) as caught:
         await _opened(_Arriving(preamble, end))
+
+    assert 2 == caught.value.sends or caught.value is end
 
 
 @pytest.mark.parametrize("error", [StreamIdleTimeout("late"), ResponseTimeout("late")])
