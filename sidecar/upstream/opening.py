@@ -17,7 +17,7 @@ from typing import Final, Protocol, final
 
 from sidecar.dialects.base import Dialect, EventKind
 from sidecar.domain.call import RawHeaders
-from sidecar.domain.errors import UpstreamCut, UpstreamMalformed, UpstreamReset
+from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamReset
 from sidecar.domain.ports import Reply
 from sidecar.upstream.buffered_reply import BufferedReply
 
