@@ -79,7 +79,7 @@ class Proxy:
             own_lines = served_lines(
                 call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s
             )
-            if reply.status >= 400 and dispatched.attempts > 1:
+            if reply.status >= 400 and len(dispatched.failed) > 1:
                 own_lines += walked_lines(reply.headers)
             lines = response_lines(reply.headers, (own_lines,))
             dialect = self._dialect_of(call)
@@ -149,7 +149,7 @@ class Proxy:
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
         """The app gets an error of the sidecar's own."""
         if progress.decision is not None and isinstance(error, UpstreamError):
-            self._pin_updater.unreached(progress.decision)
+            self._pin_updater.unreached(progress.decision, error)
         known = error if isinstance(error, SidecarError) else InternalFault("internal")
         self._end(progress, progress.refused(known, self._monotonic_s()))
 

@@ -28,7 +28,7 @@ from sidecar.listener.admin import LIST_PATH, SESSION_PATH, pin_facts
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _CONNECT_S: Final = 3.0
 _PAGE: Final = 500
-_HEADS: Final = ("TENANT", "SESSION", "AGENT", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
+_HEADS: Final = ("TENANT", "SESSION", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
 
 Facts = dict[str, Any]
 """A pin, as `listener.admin.pin_facts` has it."""
@@ -219,7 +219,6 @@ def _row(pin: Facts) -> tuple[str, ...]:
     names = (
         pin["tenant"] or "-",
         pin["session"],
-        pin["agent"] or "-",
         pin["lane"] or "-",
         pin["model"],
         pin["route"] or "-",

@@ -44,7 +44,11 @@ class SidecarError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.attempts = 1
-        """How many candidates were tried; set by `upstream.dispatch`."""
+        """How often the call was sent to candidates; set by `upstream.dispatch`, as the next."""
+        self.candidates = 1
+        """How many attempts at candidates that were. A request that is sent again on a new
+        connection belongs to the attempt that it was sent for.
+        """
 
 
 class DownstreamError(SidecarError):

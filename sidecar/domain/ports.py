@@ -28,6 +28,8 @@ class Reply(Protocol):
     headers: RawHeaders
     content_length: int | None
     """As announced, in bytes; None where the body is chunked or ends with the connection."""
+    sends: int
+    """How often the request was sent until this came."""
 
     def read_nowait(self) -> bytes | None:
         """Return the whole body and close the reply, if all of it has arrived; else None."""

@@ -100,12 +100,12 @@ class UpstreamResponse(ResponseHead):
                 try:
                     self.raise_failure()
                 except UpstreamCut as error:
-                    raise UpstreamReset(error.message) from error
+                    raise self._error(UpstreamReset, error.message) from error
             await self.wait()
         if self.source is not None:
             self.source.expect_body()
         if not self._pieces and self.status == _OK:
-            raise UpstreamReset("the stream ended before its first byte")
+            raise self._error(UpstreamReset, "the stream ended before its first byte")
 
     async def read(self) -> bytes:
         """Return the next bytes of the body, all that have arrived; ``b""`` at its end.
@@ -160,7 +160,7 @@ class UpstreamResponse(ResponseHead):
         """
         kind, message, cause = self._failure or (UpstreamCut, "the answer was given up", None)
         self._failure = None
-        raise kind(message) from cause
+        raise self._error(kind, message) from cause
 
     async def wait(self) -> None:
         """Wait for the next `wake`. A cancellation drops the connection."""
@@ -178,6 +178,11 @@ class UpstreamResponse(ResponseHead):
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def _error(self, kind: type[UpstreamError], message: str) -> UpstreamError:
+        error = kind(message)
+        error.sends = self.sends
+        return error
 
     def _take(self) -> bytes:
         pieces = self._pieces

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from sidecar.affinity.policy import may_be_replaced
+from sidecar.affinity.policy import home_first, is_pinned, may_be_replaced
 from sidecar.affinity.session import KEY_PREFIX, session_of
 from sidecar.affinity.value import as_written
 from sidecar.dialects.registry import DialectRegistry
@@ -42,6 +42,7 @@ class Decisions:
         self._models = models
         self._routes = routes
         self._clock = clock
+        self._is_cooling = is_cooling
         self._may_ask = may_ask
         self._dialects = dialects
         self._pins = PinPlans(models, routes, clock, is_cooling, dialects)
@@ -114,8 +115,15 @@ class Decisions:
         return self._pins.pinned(pin, situation) if is_listed else None
 
     def claimed(self, decision: Decision, pin: Binding, session: Session) -> Decision:
-        """Return a call's own decision once its pin stands."""
-        return dataclasses.replace(decision, session=session, binding=pin, is_claimed=True)
+        """Return a call's own decision once its pin stands: the pinned candidate goes first."""
+        candidates = decision.candidates
+        if pin.provider != candidates[0].provider:
+            candidates = home_first(
+                candidates, tuple(each for each in candidates if is_pinned(pin, each))
+            )
+        return dataclasses.replace(
+            decision, candidates=candidates, session=session, binding=pin, is_claimed=True
+        )
 
     def may_replace(self, own: Binding, standing: Binding, situation: Situation) -> bool:
         """Return whether a call may put its own pin in the place of another call's."""
@@ -164,10 +172,18 @@ class Decisions:
         """Return the pin that a call would make by its decision; None where its names cannot be
         written.
 
+        Of several entries of the first model it names the first that does not cool: a session that
+        begins has nothing at an account to come back to. None that would be sent the caller's own
+        credential takes another's place: that may be good for one of them alone.
+
         It is provisional where the router model was needed and not heard, and where there are
         routes that this one call did without: the next conversation is routed.
         """
-        chosen = decision.candidates[0]
+        chosen, *others = decision.candidates
+        if others and others[0].model_name == chosen.model_name:
+            entries = [each for each in others if each.model_name == chosen.model_name]
+            usable = [chosen, *(each for each in entries if not each.passthrough_auth)]
+            chosen = next((each for each in usable if not self._is_cooling(each)), chosen)
         is_unrouted = not situation.routes and bool(self._routes.in_effect)
         return as_written(
             Binding(

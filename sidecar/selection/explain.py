@@ -97,8 +97,16 @@ def _session_lines(explained: Explanation) -> list[str]:
         return []
     decision = explained.look.decision
     binding = decision.binding if decision.source is Source.PINNED else None
-    pinned = "no pin" if binding is None else f"pinned to {binding.model_name}"
+    pinned = "no pin"
+    if binding is not None:
+        pinned = f"pinned to {_place(binding.model_name, binding.provider)}"
+        if binding.home is not None:
+            pinned += f", away from {_place(binding.home, binding.home_provider)}"
     return ["", f"session:  {explained.session}: {pinned}"]
+
+
+def _place(model_name: str, provider: str | None) -> str:
+    return f"{model_name} ({provider or 'any entry'})"
 
 
 def _time_lines(explained: Explanation) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from sidecar.affinity.policy import is_home, is_pinned, moved, return_failed
+from sidecar.affinity.policy import is_home, is_pinned, may_be_replaced, moved, return_failed
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision
+from sidecar.domain.errors import AppTimeout, UpstreamError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.upstream.attempts import FailedAttempt
@@ -46,26 +47,41 @@ class PinUpdater:
     def unserved(self, decision: Decision, failed: Sequence[FailedAttempt]) -> None:
         """Drop the pin of a call that no candidate has served, if the call made it and a failure
         says something about the model.
-        """
-        if any(each.failure.pin is not PinEffect.UNTOUCHED for each in failed):
-            self.unreached(decision)
 
-    def unreached(self, decision: Decision) -> None:
-        """Drop the pin of a call that no candidate has responded to, if the call made it. A return
-        home that came to nothing counts as failed.
+        A return home that went on from there counts as failed.
         """
+        seen = decision.binding
+        if seen is not None and decision.returns_home:
+            if any(is_home(seen, each.candidate) and each.failure.may_try_next for each in failed):
+                self._space_returns(decision)
+        elif any(each.failure.pin is not PinEffect.UNTOUCHED for each in failed):
+            self._release(decision)
+
+    def unreached(self, decision: Decision, error: UpstreamError) -> None:
+        """Drop the pin that a call has made to which no candidate has responded, unless the app
+        would not wait. A return home that came to nothing counts as failed.
+        """
+        if decision.returns_home:
+            self._space_returns(decision)
+        elif not isinstance(error, AppTimeout):
+            self._release(decision)
+
+    def _release(self, decision: Decision) -> None:
         session, seen = decision.session, decision.binding
-        if session is None or seen is None or not (decision.is_claimed or decision.returns_home):
+        if session is None or seen is None or not decision.is_claimed:
             return
         standing = self._store.get_nowait(session) or seen
-        if not is_same_pin(standing, seen):
-            return
-        if decision.returns_home:
+        if is_same_pin(standing, seen):
+            self._tasks.spawn(self._store.release(session, standing), name="release the pin")
+
+    def _space_returns(self, decision: Decision) -> None:
+        session, seen = decision.session, decision.binding
+        assert session is not None and seen is not None  # noqa: PT018 - a pin was away from home
+        standing = self._store.get_nowait(session) or seen
+        if is_same_pin(standing, seen):
             pin = return_failed(standing, self._clock.unix_s(), is_gone=False)
             work = self._store.replace(session, standing, pin)
             self._tasks.spawn(work, name="space the returns")
-        else:
-            self._tasks.spawn(self._store.release(session, standing), name="release the pin")
 
 
 def next_pin(
@@ -89,6 +105,9 @@ def next_pin(
             return moved(standing, None, served_by, now_unix_s, is_for_good=False)
         pin = _returned(seen, standing, failed, now_unix_s)
     pinned = next((each for each in decision.candidates if is_pinned(seen, each)), None)
+    if pinned is None and may_be_replaced(standing, now_unix_s):  # no rollout lasts so long
+        models = [each for each in decision.candidates if each.model_name == seen.model_name]
+        pinned = models[0] if models else None
     effects = {each.failure.pin for each in failed if each.candidate == pinned}
     # Where the pinned entry is unknown here, nothing was learned of it, and where the call is what
     # failed, nothing of the candidate.

@@ -89,8 +89,8 @@ class ModelSelector:
         self._store = store
         self._clock = clock
         self._observers = observers
-        self._flights: SingleFlight[str, _Landing] = SingleFlight("first call")
-        """First calls by the key of their session's lane."""
+        self._flights: SingleFlight[tuple[str, str], _Landing] = SingleFlight("first call")
+        """First calls by their session's key and lane."""
 
     def decide_nowait(self, call: Call) -> Decision | Undecided:
         """Decide what can be decided without waiting; else return what `decide` needs.
@@ -130,8 +130,14 @@ class ModelSelector:
         """
         situation = self._decisions.situation_of(call, self._store.key_prefix)
         routes, clock = situation.routes, self._clock
+        pin = None
+        if situation.session is not None:
+            pin = await self._store.get(situation.session, self._store.budget())
+        pinned = None
+        if pin is not None and self._decisions.state_of(pin, situation) is PinState.USABLE:
+            pinned = self._decisions.pinned(pin, situation)
         if self._classifier is None or not routes:
-            return Look(self._decisions.requested(situation))
+            return Look(pinned or self._decisions.requested(situation))
         began_s = clock.monotonic_s()
         prompt = self._classifier.prompt_of(call, routes)
         prompt_s = clock.monotonic_s() - began_s
@@ -139,14 +145,7 @@ class ModelSelector:
         asked_s = clock.monotonic_s()
         ranked = self._decisions.ranking_of(verdict, situation, asked_s)
         rank_s = clock.monotonic_s() - asked_s
-        pin = None
-        if situation.session is not None:
-            pin = await self._store.get(situation.session, self._store.budget())
-        decision = None
-        if pin is not None and self._decisions.state_of(pin, situation) is PinState.USABLE:
-            decision = self._decisions.pinned(pin, situation)
-        if decision is None:
-            decision = self._decisions.routed(verdict, ranked, situation)
+        decision = pinned or self._decisions.routed(verdict, ranked, situation)
         return Look(decision, routes, prompt, verdict, ranked, prompt_s, rank_s)
 
     async def aclose(self) -> None:
@@ -189,11 +188,11 @@ class ModelSelector:
         """Decide and pin. First calls of a lane that come together share one question to the router
         model, and all but the first adopt the pin.
         """
-        flight = self._flights.get(session.lane_key)
+        flight = self._flights.get((session.key, session.lane))
         if flight is None:
             # A task of its own: a first caller that goes away does not cancel it for the others.
             work = self._route_and_pin(situation, session, seen, budget)
-            flight = self._flights.start(session.lane_key, work)
+            flight = self._flights.start((session.key, session.lane), work)
             return (await asyncio.shield(flight)).decision
         began_s = self._clock.monotonic_s()
         try:

@@ -38,7 +38,7 @@ class Dispatched:
     reply: Final[Reply]
     candidate: Final[Candidate]
     attempts: Final[int]
-    """How many there were, this one included."""
+    """How often the call was sent, this attempt included."""
     sent_s: Final[float]
     """Monotonic clock: when the attempt that brought the reply began."""
     head_s: Final[float]
@@ -78,6 +78,8 @@ class FailureRecord:
     def __init__(self, requested: tuple[Candidate, ...] = ()) -> None:
         """Args: ``requested`` are the candidates of the model that the app asked for."""
         self.failed: list[FailedAttempt] = []
+        self.sends = 0
+        """How often the call was sent for them."""
         self._requested = requested
         self._shown: Dispatched | UpstreamError | None = None
         self._is_curable = False
@@ -87,6 +89,7 @@ class FailureRecord:
         """Record an attempt whose reply is an error. What another model than the requested one
         refuses as wrong is no fault of the app's yet.
         """
+        self.sends += dispatched.reply.sends
         candidate = dispatched.candidate
         if failure.failure_class is FailureClass.CALLERS_FAULT and candidate not in self._requested:
             failure = for_swapped(failure)
@@ -102,6 +105,7 @@ class FailureRecord:
     def add_error(self, candidate: Candidate, failure: Failure, error: UpstreamError) -> None:
         """Record an attempt that brought no reply, which a retry may always cure."""
         self.failed.append(FailedAttempt(candidate, failure))
+        self.sends += error.sends
         if not self._is_curable:
             self.abort_shown()
             self._shown = error
@@ -123,6 +127,7 @@ class FailureRecord:
         shown = self._shown
         assert shown is not None  # each attempt that failed was recorded
         if isinstance(shown, UpstreamError):
-            shown.attempts = len(self.failed)
+            shown.attempts = self.sends
+            shown.candidates = len(self.failed)
             raise shown
-        return dataclasses.replace(shown, attempts=len(self.failed), failed=tuple(self.failed))
+        return dataclasses.replace(shown, attempts=self.sends, failed=tuple(self.failed))

@@ -30,6 +30,7 @@ class BufferedReply:
         "headers",
         "is_whole",
         "reason",
+        "sends",
         "status",
     )
 
@@ -39,6 +40,7 @@ class BufferedReply:
         self.reason: bytes = reply.reason
         self.headers: RawHeaders = reply.headers
         self.content_length: int | None = reply.content_length
+        self.sends = reply.sends
         self._reply = reply
         self._failure: UpstreamError | None = None
         body = reply.read_nowait()

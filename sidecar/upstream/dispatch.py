@@ -103,7 +103,7 @@ class Dispatcher:
             if reply.status < 400:
                 if self.cooling.cooldowns or self.cooling.suspects:
                     self.cooling.observe_served(candidate, sent_s)
-                return Dispatched(reply, candidate, 1, sent_s, self._monotonic_s())
+                return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
             record = FailureRecord(plan.requested)
             await self._record_reply(call, record, candidate, reply, sent_s)
         return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record)
@@ -148,16 +148,20 @@ class Dispatcher:
         """
         client = self._clients[candidate.provider]
         head, pieces = client.request(call, candidate)
-        wants_stream = call.facts.wants_stream
+        reply, wants_stream = None, call.facts.wants_stream
         timeouts = own = client.timeouts(is_stream=wants_stream)
         if call.client_timeout_s is not None:
             may_go_on = wants_stream or client.provider.failover_on_response_timeout
             timeouts = attempt_timeouts(own, call, now_s, may_go_on=may_go_on and not is_last)
         try:
             reply = await client.pool.send(head, pieces, timeouts, method=call.method)
+            if reply.sends > 1:
+                self._report_lost(call, candidate)
             if wants_stream and reply.status < 400:
                 await reply.begin()
         except (SidecarError, asyncio.CancelledError) as error:
+            if reply is None and isinstance(error, UpstreamError) and error.sends > 1:
+                self._report_lost(call, candidate)
             if AttemptEnded in self._observers.heard:
                 total_s = self._monotonic_s() - now_s
                 attempt = Attempt(candidate, _outcome_of_error(error), None, None, total_s)
@@ -166,6 +170,12 @@ class Dispatcher:
                 raise AppTimeout("the app's own timeout ended") from error
             raise
         return reply
+
+    def _report_lost(self, call: Call, candidate: Candidate) -> None:
+        """Report a sending that a dead connection lost; how long that took is not known."""
+        if AttemptEnded in self._observers.heard:
+            lost = Attempt(candidate, AttemptOutcome.CONNECT_FAILED, None, None, 0.0)
+            self._observers.emit(AttemptEnded(call, lost))
 
     async def _fail_over(self, call: Call, walk: Walk, record: FailureRecord) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
@@ -188,7 +198,7 @@ class Dispatcher:
                     if self.cooling.cooldowns or self.cooling.suspects:
                         self.cooling.observe_served(candidate, sent_s)
                     record.abort_shown()
-                    attempts = len(failed) + 1
+                    attempts = record.sends + reply.sends
                     return Dispatched(reply, candidate, attempts, sent_s, head_s, tuple(failed))
                 await self._record_reply(call, record, candidate, reply, sent_s)
         except BaseException:
@@ -244,7 +254,7 @@ class Dispatcher:
             outcome, total_s = outcome_of_status(buffered.status), self._monotonic_s() - sent_s
             attempt = Attempt(candidate, outcome, buffered.status, head_s - sent_s, total_s)
             self._observers.emit(AttemptEnded(call, attempt))
-        attempts = len(record.failed) + 1
+        attempts = record.sends + buffered.sends
         record.add_reply(
             Dispatched(buffered, candidate, attempts, sent_s, head_s, is_reported=True), failure
         )

@@ -29,13 +29,13 @@ _CODE_FIELDS: Final = ("code", "type", "status", "reason", "error_code", "error_
 _STATUS_FIELDS: Final = (*_CODE_FIELDS[:3], "status_code", "statusCode", "http_code")
 _INNER_FIELDS: Final = (
     "error",
+    "errors",  # Cloudflare
     "message",
+    "Message",  # Amazon
     "msg",
     "detail",  # FastAPI: vLLM, SGLang, NVIDIA
     "details",  # Google, GitHub Models
     "innererror",  # Azure
-    "metadata",  # OpenRouter
-    "raw",  # OpenRouter: the provider's own body, as a string
     "base_resp",  # MiniMax
     "status_msg",  # MiniMax
     "response",  # OpenAI: an event `response.failed`
@@ -127,6 +127,7 @@ class _Reading:
             return self._read_message(node)
         if isinstance(node, dict):
             self._read_fields(node)
+            self._read_metadata(node.get("metadata"))
             return _inside(node)
         return iter(node[:_LIST_ITEMS]) if isinstance(node, list) else iter(())
 
@@ -135,11 +136,17 @@ class _Reading:
             value = fields.get(name)
             if isinstance(value, str):
                 self.codes.add(_code(value))
-        if "flagged_input" in fields:  # OpenRouter's moderation, a 403
-            self.codes.add("refusal")
         for name in _STATUS_FIELDS:
             if self.status is None and name in fields:
                 self.status = _status(fields[name])
+
+    def _read_metadata(self, metadata: object) -> None:
+        """Read what OpenRouter puts beside an error; others echo a request's metadata there."""
+        if isinstance(metadata, dict):
+            if "flagged_input" in metadata:  # its moderation, a 403
+                self.codes.add("refusal")
+            if isinstance(metadata.get("error_type"), str):
+                self.codes.add(_code(metadata["error_type"]))
 
     def _read_message(self, message: str) -> Iterator[object]:
         """Note a message; return the error that it carries as JSON, if it begins with one."""
@@ -173,6 +180,9 @@ def _inside(fields: dict[str, object]) -> Iterator[object]:
         value = fields.get(name)
         if isinstance(value, (str, dict, list)):
             yield value
+    metadata = fields.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("raw"), str):
+        yield metadata["raw"]
 
 
 def _wrapping(text: str) -> Iterator[tuple[str, int]]:

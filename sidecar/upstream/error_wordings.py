@@ -7,92 +7,99 @@ or as the beginning of a message: a server writes that, never a prompt.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from sidecar.upstream.wording import Wording, codes, openings, phrases
+from sidecar.upstream.wording import Wording, codes, openings, pair, patterns, phrases
 
 SIGNED_STATE: Final = Wording(
     codes=codes("invalid_encrypted_content"),  # OpenAI, Azure, xAI
     phrases=phrases(
-        "signature in thinking block",  # Anthropic, Bedrock, Vertex: "Invalid `signature` in ..."
         "bound to a different conversation",  # Anthropic
         "in redacted_thinking block",  # Anthropic: "Invalid `data` in ..."
         "thinking or redacted_thinking blocks in the latest assistant message",  # Anthropic
-        "expected thinking or redacted_thinking, but found",  # Anthropic
-        "thinking.signature",  # Anthropic, Bedrock: "...: Field required"
+        "has an invalid signature",  # Anthropic: a tool_use block
         "invalid_encrypted_content",
-        "encrypted content could not be",  # OpenAI: verified, decrypted
-        "could not be verified. reason: encrypted content",  # OpenAI
         "thought_signature",  # Gemini, Vertex: a function call is missing one
         "thoughtsignature",
-        "thought signature",  # Gemini, Vertex: "Corrupted ...", "... is not valid"
         "items are not persisted when store is set to false",  # OpenAI, for a reasoning item
         "without its required reasoning item",  # OpenAI
         "without its required following item",  # OpenAI
         "missing reasoning_content field",  # DeepSeek
         "reasoning_content is missing",  # Moonshot
-        "reasoning_content in the thinking mode must be passed back",  # DeepSeek
+        "in the thinking mode must be passed back",  # DeepSeek
     ),
-    patterns=(
-        re.compile("encrypted content .{1,200} could not be (?:verified|decrypted)"),  # OpenAI
-        re.compile(r"item with id \w{1,100} not found"),  # OpenAI: an item of another account
+    patterns=patterns(
+        r"expected thinking(?: or |/)redacted_thinking",  # Anthropic
+        r"item (?:with id )?\w{1,100} not found",  # OpenAI: an item of another account
+    ),
+    pairs=(
+        # Anthropic: "Invalid `signature` in `thinking` block"; Gemini: "thought signature".
+        pair("signature", "thinking|thought|reasoning"),
+        # OpenAI: "The encrypted content gAAA could not be verified".
+        pair("encrypted[ _](?:content|reasoning)", "decrypt|verified|not match|mismatch"),
     ),
 )
 """A model or account cannot read what another one put into the conversation."""
 
-TOO_LONG: Final = Wording(
-    codes=codes(
-        "context_length_exceeded",  # OpenAI, Azure, Groq, Cerebras
-        "exceed_context_size_error",  # llama.cpp
-        "model_context_window_exceeded",  # Anthropic
-        "contextwindowexceedederror",  # LiteLLM
-        "tokens_limit_reached",  # GitHub Models, 413
-        "model_max_prompt_tokens_exceeded",  # GitHub Copilot
-        "prompt_too_long",
-    ),
+_LENGTH_CODES: Final = codes(
+    "context_length_exceeded",  # OpenAI, Azure, Groq, Cerebras
+    "exceed_context_size_error",  # llama.cpp
+    "model_context_window_exceeded",  # Anthropic
+    "contextwindowexceedederror",  # LiteLLM
+    "tokens_limit_reached",  # GitHub Models, 413
+    "model_max_prompt_tokens_exceeded",  # GitHub Copilot
+    "prompt_too_long",
+)
+OVER_A_LIMIT: Final = Wording(
+    codes=_LENGTH_CODES,
     phrases=phrases(
-        "prompt is too long",  # Anthropic, Fireworks
-        "input is too long",  # Bedrock, Replicate
-        "exceed context limit",  # Anthropic
-        "request size exceeds model context window",  # Anthropic
+        "request too large for",  # OpenAI 429, Groq 413: one request over what a minute allows
         "extra usage is required for long context requests",  # Anthropic, 429
+    ),
+)
+"""One request alone is over a limit: what a 429 has to say to be no rate limit."""
+
+TOO_LONG: Final = Wording(
+    codes=_LENGTH_CODES,
+    phrases=phrases(
         "long context beta is not yet available",  # Anthropic
-        "maximum context length",  # OpenAI, vLLM, DeepSeek, OpenRouter, Mistral, Fireworks
+        "exceed context limit",  # Anthropic
         "maximum prompt length",  # xAI
+        "sent message larger than max",  # xAI
         "maximum input length",  # TensorRT-LLM, Vertex
-        "exceeds the context window",  # OpenAI's responses
-        "exceed context window",  # llama-cpp-python
-        "context length exceeded",
-        "context window exceeded",
-        "exceeds the model's context window",
-        "exceeded max context length",  # Ollama
-        "input tokens exceed the configured limit",  # Azure
-        "longer than the model's context length",  # SGLang
-        "exceeds the maximum allowed length",  # SGLang
         "longer than the maximum model length",  # vLLM
-        "exceeds the context length",  # Ollama
-        "exceeds the available context size",  # llama.cpp
-        "context size has been exceeded",  # llama.cpp, LM Studio
-        "greater than the context length",  # LM Studio
-        "context length of only",  # LM Studio
+        "exceeds the maximum allowed length",  # SGLang
         "exceeds the maximum number of tokens allowed",  # Gemini
+        "tokens in request more than max tokens allowed",
         "reduce the length of the messages",  # Groq, Cerebras
         "tokens + max_new_tokens must be <=",  # TGI
         "inputs must have less than",  # TGI
         "too large for model with",  # Mistral
-        "exceeded model token limit",  # Moonshot
-        "context window exceeds limit",  # MiniMax
         "range of input length should be",  # DashScope
         "prompt exceeds max length",  # Z.ai
+        "prompt 超长",  # Z.ai
         "prompt token count of",  # GitHub Copilot: "... exceeds the limit of"
         "request body too large for",  # GitHub Models: "... Max size: 8000 tokens."
-        "input tokens exceeded",  # Bedrock's Nova
-        "too many tokens: ",  # Cohere
         "cannot exceed the total tokens limit",  # watsonx
-        "request too large for",  # OpenAI 429, Groq 413: one request over what a minute allows
         "prompt tokens limit exceeded",  # OpenRouter, 402
         "requires more credits, or fewer max_tokens",  # OpenRouter, 402
+    ),
+    patterns=patterns(
+        # Anthropic, Fireworks, Bedrock, Ollama.
+        "(?:prompt|input|conversation|messages) (?:is |are )?too (?:long|large)",
+        # Azure, Nova, SGLang, Poolside, llama-cpp-python.
+        r"(?:input|prompt|requested) (?:length|tokens?|token count)\b[^.]{0,80}exceed",
+        # Cohere, Titan, Bedrock's Claude; but not Bedrock's throttling.
+        "too many (?:input |prompt |total )?(?:tokens|text bytes)(?!: max tokens|, please wait)",
+        # Moonshot.
+        "tokens? limit exceeded|exceed(?:s|ed)? (?:the |this |your )?(?:models? )?token limit",
+    ),
+    pairs=(
+        # OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama, OpenRouter, MiniMax, Cloudflare.
+        pair(
+            "context[ _](?:length|window|size|limit)|context the overflows",
+            "exceed|longer|greater|larger|overflow|requested|maximum|only|but the ",
+        ),
     ),
 )
 CONTENT_POLICY: Final = Wording(
@@ -102,13 +109,14 @@ CONTENT_POLICY: Final = Wording(
         "contentpolicyviolationerror",  # LiteLLM
         "responsibleaipolicyviolation",  # Azure
         "moderation_blocked",  # OpenAI
-        "invalid_prompt",  # OpenAI: flagged as violating the usage policy
         "cyber_policy_violation",  # OpenAI
         "data_inspection_failed datainspectionfailed",  # DashScope
         "refusal",
     ),
     openings=openings(
         "output blocked by content filtering policy",  # Anthropic
+        "invalid prompt: your prompt was flagged",  # OpenAI
+        "your (?:input|request|prompt) (?:was|has been) flagged",  # OpenRouter, Stability
         "your request was rejected as a result of our safety system",  # OpenAI
         "the response was filtered due to the prompt triggering",  # Azure
         "content violates usage guidelines",  # xAI, 403
@@ -132,6 +140,7 @@ QUOTA: Final = Wording(
         "arrearage",  # DashScope, 400
         "accountoverdueerror",  # Volcengine, 403
         "payment_method_required",  # SambaNova
+        "usage_not_included",  # OpenAI's Codex
         "budget_exceeded budgetexceedederror",  # LiteLLM, 400
     ),
     openings=openings(
@@ -151,7 +160,11 @@ QUOTA: Final = Wording(
         "you have run out of credits",  # xAI, 403
         "access denied, please make sure your account is in good standing",  # DashScope
         "you have exceeded your monthly included credits",  # Hugging Face
-        "credit limit exceeded",  # Together
+        "credit limit exceeded|key limit exceeded",  # Together; OpenRouter, 403
+        "account (?:budget exceeded|invoice is overdue)|payment required",  # OpenCode Zen
+        "(?:your )?credits (?:have been )?exhausted",
+        "your glm coding plan package has expired|your enterprise package has expired",  # Z.ai
+        "weekly/monthly limit exhausted",  # Z.ai
         "not enough balance",  # Novita
         "budget has been exceeded",  # LiteLLM
         "this request requires more credits, or fewer max_tokens.{1,80} can only afford 0\\b",
@@ -164,6 +177,7 @@ MODEL_GONE: Final = Wording(
         "model_not_found",  # OpenAI, Groq, Cerebras, SGLang, Novita: 404, or 403 for a project
         "model_decommissioned",  # Groq, 400
         "model_not_available",  # Together
+        "modeldeprecated model_gone model_deprecated model_retired",  # Azure, 410; others
         "model_not_supported",  # Hugging Face, 400
         "deploymentnotfound",  # Azure
         "unknown_model",  # Azure's model inference, GitHub Models
@@ -178,7 +192,10 @@ MODEL_GONE: Final = Wording(
         r"(?:does not exist|doesnt exist|(?:is |was )?not found)(?:$|\W)",
         "models/@ is not found",  # Gemini
         "(?:the )?model @ has been (?:decommissioned|deprecated|retired|shut ?down|removed)",
+        "(?:the )?model @ has reached its end of life",  # NVIDIA, 410
         "(?:the )?model @ is (?:deprecated|no longer available|no longer supported)",
+        "(?:the )?@ model is not supported when using",  # OpenAI's Codex
+        "unsupported model:",
         "the requested model @ is not supported by any provider",  # Hugging Face
         r"model not exist\W*$",  # DeepSeek
         "not found the model @ or permission denied",  # Moonshot
@@ -224,14 +241,16 @@ CREDENTIAL: Final = Wording(
         "unauthorized auth_error token_not_found_in_db expired_key",  # LiteLLM
     ),
     openings=openings(
-        "api key (?:not valid|not found|expired)",  # Gemini, 400
-        "your api key (?:was reported as leaked|does not have permission|is |has )",  # Gemini
+        # Gemini 400; Kimi, Fireworks, LiteLLM, ...
+        "(?:the |your |this )?api[ _]key (?:(?:you )?provided )?(?:appears to be |has been |is )?"
+        "(?:not valid|not found|invalid|expired|disabled|missing|revoked|deactivated|blocked)",
+        "your api key (?:was reported as leaked|does not have permission)",  # Gemini; Anthropic
         "permission denied: consumer api_key",  # Gemini, 403
         "the caller does not have permission",  # Gemini, xAI: 403
         "incorrect api key provided",  # OpenAI, xAI: 400
-        "(?:invalid|wrong|expired|missing) (?:api[ _-]?key|x-api-key|bearer token|authentication|"
-        "authorization|credentials|access token)",
-        "the api[ _]key (?:appears to be invalid|you provided|doesnt exist|is |or ak/sk)",  # Kimi
+        "(?:invalid|wrong|expired|missing)[ _](?:api[ _-]?key|x-api-key|bearer token|access token|"
+        "authentication|authorization|credentials)",
+        "the api key (?:doesnt exist|or ak/sk)",  # Volcengine
         "no (?:cookie )?auth(?:entication)? credentials found|no api key (?:provided|passed in)",
         "access denied due to invalid subscription key",  # Azure
         "the security token included in the request is (?:invalid|expired)",  # Bedrock
@@ -242,7 +261,7 @@ CREDENTIAL: Final = Wording(
         "user location is not supported",  # Gemini, 400
         "this organization has been disabled",  # Anthropic, 400
         "this authentication method does not have sufficient permissions",  # Hugging Face, 403
-        r"api key is (?:invalid|disabled|expired)",
+        "token (?:has |is )?expired",
     ),
 )
 """What says, with a 400 or a 403, that the key is bad; a 401 says it alone."""

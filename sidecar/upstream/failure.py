@@ -13,7 +13,13 @@ from typing import Final
 import msgspec
 
 from sidecar.domain.call import RawHeaders
-from sidecar.domain.errors import AppTimeout, ConnectFailed, ResponseTimeout, UpstreamError
+from sidecar.domain.errors import (
+    AppTimeout,
+    ConnectFailed,
+    ResponseTimeout,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import error_wordings as wordings
 from sidecar.upstream.error_body import ErrorBody, read_error_body, read_text
@@ -84,6 +90,8 @@ _SIGNED_STATE: Final = Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, Pi
 _REFUSED: Final = Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.UNTOUCHED)
 _BUSY: Final = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
 _FAILING: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY)
+_TIMED_OUT: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.MOVES)
+"""The session does not come back: each return might make its app wait as long again."""
 _FAILING_TOO_LATE: Final = Failure(
     FailureClass.FAILING, False, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY
 )
@@ -111,6 +119,10 @@ _OF_REASON: Final = (
     (wordings.QUOTA, _QUOTA),
 )
 """What a reason means whatever the status, in the order in which it is looked for."""
+
+_LIMIT_AND_REQUESTED: Final = re.compile(
+    r"\blimit:? (\d{1,12})\b[^.]{0,80}?\brequested:? (\d{1,12})\b"
+)
 
 _SIGNED_STATE_HINT: Final = re.compile(
     rb"signature|encrypted|thinking|reasoning|item|bound", re.IGNORECASE
@@ -162,9 +174,11 @@ def classify_error(error: UpstreamError, *, failover_on_response_timeout: bool =
         return CALLERS_PATIENCE
     if isinstance(error, ConnectFailed):
         return _BUSY
-    if isinstance(error, ResponseTimeout):
-        return _FAILING if failover_on_response_timeout else _FAILING_TOO_LATE
-    return _FAILING if error.retryable else _FAILING_TOO_LATE
+    if isinstance(error, ResponseTimeout) and failover_on_response_timeout:
+        return _TIMED_OUT
+    if not error.retryable:
+        return _FAILING_TOO_LATE
+    return _TIMED_OUT if isinstance(error, UpstreamTimeout) else _FAILING
 
 
 def classify_body_error(body: bytes, *, passthrough_auth: bool) -> Failure:
@@ -227,14 +241,30 @@ def _of_refusal(status: int | None, error: ErrorBody) -> Failure:
     for reason, failure in _OF_REASON:
         if reason.is_in(error):
             return failure
-    is_over_a_limit = status == 413 and wordings.RATE_LIMITED.is_in(error)
-    if is_over_a_limit or wordings.TOO_LONG.is_in(error):
+    if _names_length(status, error):
         return _TOO_LONG
     if wordings.MODEL_GONE.is_in(error) or (status == 404 and wordings.MODEL_GONE_404.is_in(error)):
         return _MODEL_GONE
     if status in _KEY_IS_BAD_STATUSES and _names_bad_key(error):
         return _OUR_CREDENTIAL
     return _CALLERS_FAULT if status is None else _OF_STATUS.get(status, _CALLERS_FAULT)
+
+
+def _names_length(status: int | None, error: ErrorBody) -> bool:
+    """Return whether this request alone is more than the model, or a limit, allows. A rate limit
+    names lengths too.
+    """
+    if status == 413 and wordings.RATE_LIMITED.is_in(error):
+        return True
+    if wordings.OVER_A_LIMIT.is_in(error) or _asks_over_limit(error.text):
+        return True
+    return status != 429 and wordings.TOO_LONG.is_in(error)
+
+
+def _asks_over_limit(text: str) -> bool:
+    """Return whether a text names a limit and a larger request: "Limit 6000, Requested 7000"."""
+    numbers = _LIMIT_AND_REQUESTED.search(text)
+    return numbers is not None and int(numbers[2]) > int(numbers[1])
 
 
 def _names_signed_state(body: bytes) -> bool:

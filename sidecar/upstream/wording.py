@@ -18,9 +18,11 @@ class Wording(msgspec.Struct, frozen=True):
     phrases: tuple[str, ...] = ()
     """Texts anywhere in messages."""
     patterns: tuple[re.Pattern[str], ...] = ()
-    """As phrases, with a part that differs. Each begins with a fixed text and is bounded, so that a
-    search takes time in proportion to the text.
+    """As phrases, with parts that differ. Each is bounded: a search takes time in proportion to the
+    text.
     """
+    pairs: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = ()
+    """Two patterns that both stand somewhere in the messages."""
 
     def is_in(self, error: ErrorBody) -> bool:
         """Return whether an error body gives this reason."""
@@ -28,9 +30,12 @@ class Wording(msgspec.Struct, frozen=True):
             return True
         if self.openings and any(map(self.openings.match, error.openings)):
             return True
-        if any(phrase in error.text for phrase in self.phrases):
+        text = error.text
+        if any(phrase in text for phrase in self.phrases):
             return True
-        return any(pattern.search(error.text) for pattern in self.patterns)
+        if any(pattern.search(text) for pattern in self.patterns):
+            return True
+        return any(one.search(text) and two.search(text) for one, two in self.pairs)
 
 
 def codes(*names: str) -> frozenset[str]:
@@ -48,3 +53,13 @@ def openings(*beginnings: str) -> re.Pattern[str]:
 def phrases(*texts: str) -> tuple[str, ...]:
     """Return texts as they stand in normalized messages."""
     return tuple(map(normalized, texts))
+
+
+def patterns(*sources: str) -> tuple[re.Pattern[str], ...]:
+    """Compile regular expressions for parts of normalized messages."""
+    return tuple(map(re.compile, sources))
+
+
+def pair(one: str, two: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Compile two regular expressions that are looked for in the same messages."""
+    return re.compile(one), re.compile(two)

@@ -12,7 +12,13 @@ from urllib.parse import quote
 
 from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Source
-from sidecar.domain.errors import MethodNotAllowed, Side, SidecarError, UpgradeNotServed
+from sidecar.domain.errors import (
+    MethodNotAllowed,
+    Side,
+    SidecarError,
+    UpgradeNotServed,
+    UpstreamReset,
+)
 
 MAX_RETRY_AFTER_S: Final = 60
 """The SDKs ignore a longer Retry-After."""
@@ -73,9 +79,12 @@ def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
         _REQUEST_ID % request_id.encode(),
         b"x-plano-error: %b\r\n" % error.code.encode(),
     ]
-    if not error.app_may_retry or error.attempts > 1:
+    if not error.app_may_retry or error.candidates > 1:
         # The sidecar has tried what there is: an SDK's own retries would multiply that.
         lines.append(_NO_RETRY)
+    elif isinstance(error, UpstreamReset):
+        # The provider may have begun to work on it: that is the app's to risk, not the sidecar's.
+        lines.append(b"x-should-retry: true\r\n")
     if error.retry_after_s is not None:
         lines.append(b"retry-after: %d\r\n" % min(error.retry_after_s, MAX_RETRY_AFTER_S))
     if isinstance(error, MethodNotAllowed):

@@ -12,7 +12,6 @@ PIN: dict[str, Any] = {
     "key": "k1",
     "tenant": None,
     "session": "s\x1b[2J",
-    "agent": None,
     "lane": None,
     "model": "openai/gpt-4o",
     "route": "code",
@@ -45,9 +44,9 @@ async def test_a_pin_is_a_row_under_its_heads():
     """Control characters are escaped: what an app wrote must not drive a terminal."""
     heads, row = await describe_pins(FakePins(PIN), "list", None, None)
 
-    assert ["TENANT", "SESSION", "AGENT", "LANE", "MODEL", "ROUTE", "TTL", "NOTES"] == heads.split()
+    assert ["TENANT", "SESSION", "LANE", "MODEL", "ROUTE", "TTL", "NOTES"] == heads.split()
     assert [
-        "-", r"s\x1b[2J", "-", "-", "openai/gpt-4o", "code", "60", "s", "generation", "g1"
+        "-", r"s\x1b[2J", "-", "openai/gpt-4o", "code", "60", "s", "generation", "g1"
     ] == row.split()  # fmt: skip
 
 

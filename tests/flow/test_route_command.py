@@ -75,7 +75,7 @@ async def test_a_sessions_pin_is_shown_and_none_is_made(tmp_path):
 
     assert ["", ""] == [pinned.stderr, other.stderr]
     wanted = (
-        "session:  s1: pinned to openai/gpt-4o-mini",
+        "session:  s1: pinned to openai/gpt-4o-mini (any entry)",
         "route:    code generation",
         "source:   pinned",
     )

@@ -28,6 +28,8 @@ class FakeReply:
     exception in it is raised.
     """
 
+    sends = 1
+
     def __init__(
         self, *script: bytes | BaseException, whole: bytes | None = None, status: int = 200
     ) -> None:
@@ -131,8 +133,8 @@ class FakeRooms:
     def unserved(self, decision: Decision, *facts: Any) -> None:
         self.pins.append(("unserved", facts))
 
-    def unreached(self, decision: Decision) -> None:
-        self.pins.append(("unreached", ()))
+    def unreached(self, decision: Decision, *facts: Any) -> None:
+        self.pins.append(("unreached", facts))
 
     # upstream.dispatch
     async def dispatch(self, call: Call, plan: Plan) -> Dispatched:

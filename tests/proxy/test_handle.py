@@ -13,8 +13,9 @@ from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
 from sidecar.domain.decision import Decision, Plan, Source
 from sidecar.domain.errors import ConnectFailed, ModelNotFound, Overloaded, UpstreamCut
 from sidecar.domain.outcome import Outcome
-from sidecar.domain.vocabulary import CallOutcome
-from sidecar.upstream.attempts import Dispatched
+from sidecar.domain.vocabulary import CallOutcome, FailureClass
+from sidecar.upstream.attempts import Dispatched, FailedAttempt
+from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.proxy.fakes import FakeDown, FakeReply, FakeRooms, a_candidate
 from tests.support.values import a_call
 
@@ -105,10 +106,14 @@ async def test_the_outcome_says_where_the_time_went_and_what_the_response_said()
     [(503, 1, False), (503, 2, True), (400, 2, True), (200, 2, False)],
 )
 async def test_an_error_after_several_attempts_says_that_no_retry_helps(status, attempts, expected):
-    """The SDK's own would multiply the sidecar's."""
+    """The SDK's own would multiply the sidecar's. Several sendings of one attempt, on connections
+    that were dead, are none.
+    """
     reply = FakeReply(whole=b"{}", status=status)
+    failure = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
+    failed = (FailedAttempt(FIRST, failure),) * attempts
 
-    _, down = await handle(FakeRooms(DECISION, dispatched(reply, attempts=attempts)))
+    _, down = await handle(FakeRooms(DECISION, dispatched(reply, attempts=2, failed=failed)))
 
     assert expected == (b"x-should-retry: false" in b"".join(down.lines))
 
@@ -260,7 +265,7 @@ async def test_a_call_that_no_provider_answers_drops_the_pin_that_it_made():
 
     assert (CallOutcome.UPSTREAM_ERROR, 503) == (outcome.result, outcome.status)
     assert pytest.approx(0.1) == outcome.timing.upstream_s
-    assert [("unreached", ())] == rooms.pins
+    assert ["unreached"] == [what for what, _ in rooms.pins]
 
 
 @pytest.mark.parametrize("error", [KeyError("bug"), Overloaded("x")])

@@ -77,10 +77,19 @@ def test_a_router_model_that_says_nothing_is_shown_with_the_reason():
     assert ["answer:   none", "outcome:  timeout", "route:    -"] == lines[3:6]
 
 
+def pinned(binding: Binding) -> Decision:
+    return Decision(Source.PINNED, CODE.candidates, binding=binding)
+
+
 @pytest.mark.parametrize(
     ("decision", "line"),
     [
-        (Decision(Source.PINNED, CODE.candidates, binding=Binding(GPT)), f"s1: pinned to {GPT}"),
+        (pinned(Binding(GPT)), f"s1: pinned to {GPT} (any entry)"),
+        (pinned(Binding(GPT, provider="us")), f"s1: pinned to {GPT} (us)"),
+        (
+            pinned(Binding(GPT, provider="us", home=MINI, home_provider="eu")),
+            f"s1: pinned to {GPT} (us), away from {MINI} (eu)",
+        ),
         (REQUESTED, "s1: no pin"),
     ],
 )

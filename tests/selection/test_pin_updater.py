@@ -10,6 +10,7 @@ import pytest
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.session import make_session
 from sidecar.domain.decision import Binding, Candidate, Decision, Source
+from sidecar.domain.errors import AppTimeout, UpstreamReset
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.pin_updater import PinUpdater, is_same_pin, next_pin
@@ -41,9 +42,13 @@ AWAY = Binding(
 
 
 def failed(
-    who: Candidate, effect: PinEffect, failure_class: FailureClass = FailureClass.BUSY
+    who: Candidate,
+    effect: PinEffect,
+    failure_class: FailureClass = FailureClass.BUSY,
+    *,
+    may_try_next: bool = True,
 ) -> FailedAttempt:
-    return FailedAttempt(who, Failure(failure_class, True, Penalty.NONE, effect))
+    return FailedAttempt(who, Failure(failure_class, may_try_next, Penalty.NONE, effect))
 
 
 def pinned(pin: Binding, *candidates: Candidate, **more: Any) -> Decision:
@@ -92,10 +97,24 @@ CASES: dict[str, tuple[Decision, Binding, Candidate, list[FailedAttempt], Any]] 
         (AT_US, AT_EU, 0),
     ),
     "an unknown entry: stays": (
-        pinned(Binding(GPT, provider="gone")),
-        Binding(GPT, provider="gone"),
+        pinned(Binding(GPT, provider="gone", bound_at_unix_s=NOW_S)),
+        Binding(GPT, provider="gone", bound_at_unix_s=NOW_S),
         OTHER,
         [failed(EU, GOES), failed(US, GOES)],
+        None,
+    ),
+    "an entry that has long been unknown: the one that was left is home": (
+        pinned(Binding(GPT, provider="gone", bound_at_unix_s=1.0)),
+        Binding(GPT, provider="gone", bound_at_unix_s=1.0),
+        US,
+        [failed(EU, GOES)],
+        (AT_US, AT_EU, 0),
+    ),
+    "a model that is not served, long unknown: stays": (
+        pinned(Binding(GPT, provider="gone", bound_at_unix_s=1.0), OTHER),
+        Binding(GPT, provider="gone", bound_at_unix_s=1.0),
+        OTHER,
+        [],
         None,
     ),
     "home again": (RETURN, AWAY, EU, [], (AT_EU, NO_HOME, 0)),
@@ -259,15 +278,49 @@ async def test_a_pin_under_which_nothing_was_served_is_dropped(house, decision, 
 
 async def test_a_pin_whose_call_nobody_responded_to_is_dropped(house):
     """The next call is routed anew."""
-    house.updater.unreached(pinned(PIN, is_claimed=True))
+    house.updater.unreached(pinned(PIN, is_claimed=True), UpstreamReset("gone"))
 
     assert await house.settled() is None
+
+
+async def test_an_app_that_would_not_wait_leaves_its_pin(house):
+    """Nothing was learned of the candidate."""
+    house.updater.unreached(pinned(PIN, is_claimed=True), AppTimeout("short"))
+
+    assert PIN == await house.settled()
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"),
+    [
+        ([failed(EU, STAYS), failed(US, STAYS)], 1),
+        ([failed(EU, GOES), failed(US, GOES)], 1),
+        ([failed(US, GOES)], 0),
+        ([failed(EU, STAYS, may_try_next=False)], 0),
+    ],
+    ids=[
+        "home refused the call",
+        "home is busy",
+        "home was not tried",
+        "home says the call is bad",
+    ],
+)
+async def test_a_return_of_a_call_that_nobody_served_counts_where_home_is_no_help(
+    house, failures, expected
+):
+    """The next call does not meet the same at once; a home that finds fault with the call is well."""
+    await house.store.replace(SESSION, PIN, AWAY)
+    house.updater.unserved(RETURN, failures)
+    pin = await house.settled()
+
+    assert pin is not None
+    assert (AT_US, expected) == ((pin.model_name, pin.provider), pin.failed_returns)
 
 
 async def test_a_return_to_which_nobody_responded_counts_as_failed(house):
     """The next one is due later: a home that lets every call wait is not tried by each."""
     await house.store.replace(SESSION, PIN, AWAY)
-    house.updater.unreached(RETURN)
+    house.updater.unreached(RETURN, AppTimeout("short"))
     pin = await house.settled()
 
     assert pin is not None

@@ -14,21 +14,25 @@ from sidecar.domain.errors import DialectNotServed
 from sidecar.domain.events import AffinityOperation, RouterAsked
 from sidecar.domain.ids import Session
 from sidecar.domain.vocabulary import PinOperation, PinOutcome, RouterOutcome
+from sidecar.routing.table import ModelTable
 from sidecar.selection.selector import Undecided
 from sidecar.selection.steps import Step
 from tests.selection.room import (
     CLAUDE,
     COUNT_PATH,
+    EU,
     GOES_ON,
     GPT,
     LLAMA,
     MESSAGES_PATH,
     MINI,
+    US,
     Room,
     a_pin,
     asked,
     inline,
 )
+from tests.support.providers import a_provider
 from tests.support.values import FakeClock, a_call
 
 
@@ -299,6 +303,16 @@ async def test_a_look_without_routes_shows_the_requested_model():
     assert (GPT, None, "") == (model_of(look.decision), look.verdict, look.prompt)
 
 
+async def test_a_look_without_routes_shows_the_entry_that_is_pinned():
+    """A group's account."""
+    room = Room(routes=())
+    call = asked(model=LLAMA)
+    await room.store.claim(room.session(call, LLAMA), a_pin(LLAMA, LLAMA, provider="us"))
+    look = await room.selector.look(call)
+
+    assert ("us", Source.PINNED) == (look.decision.candidates[0].provider, look.decision.source)
+
+
 async def test_closing_gives_up_what_is_under_way(room):
     """First calls end with the sidecar."""
     undecided = room.selector.decide_nowait(asked())
@@ -330,6 +344,35 @@ async def test_without_routes_a_session_stays_at_an_entry():
         pin.provisional,
     )
     assert 0 == room.questions
+
+
+async def test_a_session_that_begins_while_an_account_cools_belongs_to_another():
+    """It has nothing at the first one to come back to; another model is no account of the same."""
+    room = Room(routes=())
+    room.cooling.add(EU)
+    begins, goes_on = [await decide(room, asked(model=LLAMA)) for _ in range(2)]
+    assert begins.binding is not None
+    assert ("us", None) == (begins.binding.provider, begins.binding.home)
+    for decision in (begins, goes_on):
+        assert ["us", "eu", MINI] == [each.provider for each in decision.candidates]
+
+    room.cooling.add(US)
+    other = await decide(room, asked(model=LLAMA, session_id="s2"))
+    assert other.binding is not None
+    assert (LLAMA, "eu") == (other.binding.model_name, other.binding.provider)
+
+
+async def test_an_account_is_not_changed_for_one_that_is_sent_the_callers_own_credential():
+    """It may be good for one of them alone."""
+    own = ModelTable(
+        tuple(a_provider(LLAMA, name=name, passthrough_auth=True) for name in ("eu", "us")), {}
+    )
+    room = Room(routes=(), table=own)
+    room.cooling.add(own.entries_of(LLAMA)[0])
+    decision = await decide(room, asked(model=LLAMA))
+
+    assert decision.binding is not None
+    assert "eu" == decision.binding.provider
 
 
 async def test_without_routes_the_loser_of_a_race_adopts_the_entry():

@@ -18,6 +18,8 @@ EVENT_STREAM = ((b"Content-Type", b"text/event-stream; charset=utf-8"),)
 class FakeReply:
     """A reply that plays a script: bytes are read, exceptions raised, and the end is b""."""
 
+    sends = 1
+
     def __init__(self, *script, whole=None, status=200, headers=EVENT_STREAM, content_length=None):
         self.status, self.reason, self.headers, self.content_length = (
             status,

@@ -17,10 +17,11 @@ FAILURE = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
 
 
 class _Reply:
-    """A reply of which only the status and its end matter here."""
+    """A reply of which only the status, its sendings and its end matter here."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, sends: int = 1) -> None:
         self.status = status
+        self.sends = sends
         self.is_aborted = False
 
     def abort(self) -> None:
@@ -130,3 +131,27 @@ def test_a_served_call_closes_what_was_kept():
     record.abort_shown()
 
     assert replies[0].is_aborted
+
+
+@pytest.mark.parametrize(("sends", "expected"), [((1, 1), 2), ((2, 1), 3), ((2, 2), 4)])
+def test_each_sending_counts_and_each_attempt_does(sends, expected):
+    """A request that was sent again on a new connection is one attempt at one candidate."""
+    for is_error in (False, True):
+        record = FailureRecord()
+        reply: Any = _Reply(503, sends[0])
+        record.add_reply(Dispatched(reply, A, 1, 0.0, 0.5), FAILURE)
+        error = UpstreamReset("x")
+        error.sends = sends[1]
+        if is_error:
+            record = FailureRecord()
+            first = UpstreamReset("y")
+            first.sends = sends[0]
+            record.add_error(A, FAILURE, first)
+            record.add_error(B, FAILURE, error)
+            with pytest.raises(UpstreamReset, match="y") as raised:
+                record.result()
+            assert (expected, 2) == (raised.value.attempts, raised.value.candidates)
+        else:
+            record.add_error(B, FAILURE, error)
+            shown = record.result()
+            assert (expected, 2) == (shown.attempts, len(shown.failed))

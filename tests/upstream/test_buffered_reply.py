@@ -16,6 +16,7 @@ class _Reply:
     """A reply whose body comes in pieces, the last of which may be an error."""
 
     status, reason, headers, content_length = 503, b"Busy", ((b"a", b"b"),), None
+    sends = 1
 
     def __init__(self, *pieces: bytes | UpstreamError, whole: bytes | None = None) -> None:
         self._pieces = list(pieces)

@@ -40,7 +40,8 @@ PLAN = Plan(
 class _Reply:
     """A reply of which only the head matters here."""
 
-    def __init__(self, status: int, body: bytes = b"{}") -> None:
+    def __init__(self, status: int, body: bytes = b"{}", sends: int = 1) -> None:
+        self.sends = sends
         self.status, self.reason, self.headers, self.content_length = status, b"", (), len(body)
         self.body = body
         self.is_aborted = False
@@ -60,9 +61,10 @@ class _Pool:
 
     origin = Origin("http", "127.0.0.1", 1)
 
-    def __init__(self, clock: FakeClock, end: int | BaseException) -> None:
+    def __init__(self, clock: FakeClock, end: int | BaseException, sends: int = 1) -> None:
         self._clock = clock
         self._end = end
+        self._sends = sends
         self.sent: list[tuple[bytes, bytes, ExchangeTimeouts, str]] = []
 
     async def send(
@@ -77,7 +79,7 @@ class _Pool:
         self._clock.advance(0.5)
         if isinstance(self._end, BaseException):
             raise self._end
-        return _Reply(self._end)
+        return _Reply(self._end, sends=self._sends)
 
 
 class _Ear:
@@ -91,11 +93,11 @@ class _Ear:
 
 
 def _dispatcher(
-    clock: FakeClock, end: int | BaseException, *observers: Any
+    clock: FakeClock, end: int | BaseException, *observers: Any, sends: int = 1
 ) -> tuple[Dispatcher, _Pool]:
     pools = ConnectionPools(lambda *_files: ssl.create_default_context())
     registry = ProviderRegistry([a_provider("openai/gpt-4o")], pools, DIALECTS.by_name)
-    pool = _Pool(clock, end)
+    pool = _Pool(clock, end, sends)
     registry.clients["openai/gpt-4o"].pool = pool  # type: ignore[assignment] # as much of one as is used
     return Dispatcher(registry, clock, Observers(observers), Cooling(), FirstByteAverages()), pool
 
@@ -178,6 +180,37 @@ async def test_an_answered_attempt_is_reported_when_its_answer_has_ended(status,
 
     total_s = 0.5 if is_error else 2.0  # what an error means is known as soon as it is here
     assert [Attempt(PLAN.candidates[0], outcome, status, 0.5, total_s)] == ear.attempts
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_a_request_that_was_sent_again_counts_twice(status):
+    """The first sending is a lost connection; the candidate is tried once."""
+    ear, clock = _Ear(), FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, status, ear, sends=2)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatcher.observe(a_call(), dispatched, CallOutcome.OK, 1000.5)
+
+    assert (2, [] if status == 200 else [PLAN.candidates[0]]) == (
+        dispatched.attempts,
+        [each.candidate for each in dispatched.failed],
+    )
+    outcome = AttemptOutcome.OK if status == 200 else AttemptOutcome.SERVER_ERROR
+    assert [(AttemptOutcome.CONNECT_FAILED, 0.0), (outcome, 0.5)] == [
+        (attempt.outcome, attempt.total_s) for attempt in ear.attempts
+    ]
+
+
+async def test_an_error_after_a_request_was_sent_again_counts_twice():
+    """One candidate was tried, so the app may try again."""
+    error = errors.ConnectFailed("x")
+    error.sends = 2
+    ear = _Ear()
+    dispatcher, _ = _dispatcher(FakeClock(), error, ear)
+    with pytest.raises(errors.ConnectFailed) as raised:
+        await dispatcher.dispatch(a_call(), PLAN)
+
+    assert (2, 1) == (raised.value.attempts, raised.value.candidates)
+    assert [0.0, 0.5] == [attempt.total_s for attempt in ear.attempts]
 
 
 async def test_a_head_that_comes_before_the_answer_is_not_fast():

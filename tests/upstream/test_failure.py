@@ -52,6 +52,9 @@ ROWS = {
     "gone for the caller": Failure(FailureClass.MODEL_GONE, True, Penalty.NONE, PinEffect.MOVES),
     "busy": Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY),
     "failing": Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY),
+    "failing, by a timeout": Failure(
+        FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.MOVES
+    ),
     "failing, too late": Failure(
         FailureClass.FAILING, False, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY
     ),
@@ -283,7 +286,7 @@ def test_retry_after_is_read(headers, expected):
         ("busy", ConnectFailed("refused")),
         ("busy", ConnectTimeout("slow")),
         ("failing", UpstreamReset("gone")),
-        ("failing", FirstByteTimeout("silent")),
+        ("failing, by a timeout", FirstByteTimeout("silent")),
         ("failing", UpstreamMalformed("nonsense")),
         ("failing, too late", ResponseTimeout("slow")),
         ("failing, too late", StreamIdleTimeout("silent")),
@@ -300,7 +303,7 @@ def test_no_response_is_a_matter_of_the_provider(row, error):
 
 def test_a_response_timeout_goes_on_where_the_provider_allows_it():
     """The operator accepts that it may be billed twice."""
-    assert ROWS["failing"] == classify_error(
+    assert ROWS["failing, by a timeout"] == classify_error(
         ResponseTimeout("slow"), failover_on_response_timeout=True
     )
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from sidecar.upstream.error_body import ErrorBody
-from sidecar.upstream.wording import Wording, codes, openings, phrases
+from sidecar.upstream.wording import Wording, codes, openings, pair, patterns, phrases
 
 REASON = Wording(
     codes=codes("a_code b_code", "c_code"),
     openings=openings("the key @ is bad", "no money"),
     phrases=phrases("Far `Too` Long", "model's limit"),
-    patterns=(re.compile(r"item \w{1,9} not found"),),
+    patterns=patterns(r"item \w{1,9} not found"),
+    pairs=(pair("context (?:size|length)", "exceed|longer"),),
 )
 
 
@@ -29,6 +28,8 @@ REASON = Wording(
         (ErrorBody(text="it is far too long."), True),
         (ErrorBody(text="over the models limit"), True),
         (ErrorBody(text="the item rs_1 not found"), True),
+        (ErrorBody(text="it is longer than the context size"), True),
+        (ErrorBody(text="the context length is odd, this is long"), False),
         (ErrorBody(text="no money, the key x is bad, a_code"), False),
         (ErrorBody(), False),
     ],

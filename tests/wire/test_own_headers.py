@@ -76,11 +76,29 @@ def test_a_refusal_says_its_code_and_whether_a_retry_can_help(error, expected):
 def test_what_was_tried_at_several_providers_is_not_retried_by_the_sdk():
     """Its retries would multiply the sidecar's own."""
     error = errors.ConnectFailed("x")
-    error.attempts = 3
+    error.attempts = error.candidates = 3
 
     assert [b"x-should-retry: false\r\n", b"x-plano-attempts: 3\r\n"] == refused_lines(error, "r")[
         3:
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (errors.UpstreamReset, [b"x-should-retry: true\r\n"]),
+        (errors.Stale, [b"x-should-retry: true\r\n"]),
+        (errors.ConnectFailed, []),
+    ],
+)
+def test_what_may_have_reached_a_provider_is_the_apps_to_repeat(kind, expected):
+    """The sidecar does not send it twice to one provider; several sendings on connections that were
+    dead are no several providers.
+    """
+    error = kind("x")
+    error.attempts = 2
+
+    assert [*expected, b"x-plano-attempts: 2\r\n"] == refused_lines(error, "r")[3:]
 
 
 @pytest.mark.parametrize(
