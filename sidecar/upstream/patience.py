@@ -28,9 +28,8 @@ def attempt_timeouts(
     Args: ``may_go_on`` is whether another candidate would be tried after a timeout: half of what
         is left of the app's time is kept for it.
     """
-    given_s = _LEAST_TIMEOUT_S
-    if call.client_timeout_s is not None:
-        given_s = max(given_s, call.admitted_s + call.client_timeout_s - now_s)
+    left_s = call.admitted_s + (call.client_timeout_s or 0.0) - now_s
+    given_s = max(_LEAST_TIMEOUT_S, left_s)
     if may_go_on:
         given_s = min(given_s, max(0.5 * given_s, LEAST_EVIDENCE_S))
     first_byte_s, response_s = own.first_byte_s, own.response_s

@@ -4,95 +4,48 @@ on a real process, with one provider for all models and a router model.
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.support.faults import Fault
-from tests.support.net import RawReply, exchange, json_request
-from tests.support.routed import CHAT, PREFERENCES
-from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
-from tests.support.sidecar_process import SidecarProcess, sidecar_config
-
-GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
-ROUTE: dict[str, Any] = {**PREFERENCES[1], "models": [GPT, MINI]}
-ONLY_GPT = [{**ROUTE, "models": [GPT]}]
-TEXT = "Make this long text short"
-FIREWALL = Fault(
-    status=403,
-    body=b"<html><title>403 Forbidden</title>Blocked by policy</html>",
-)
-UNSUPPORTED = Fault(
-    status=400,
-    body=json.dumps(
-        {
-            "error": {
-                "message": "Unsupported parameter: 'max_tokens' is not supported with this model. "
-                "Use 'max_completion_tokens' instead.",
-                "type": "invalid_request_error",
-                "param": "max_tokens",
-                "code": "unsupported_parameter",
-            }
-        }
-    ).encode(),
+from tests.support.steered import (
+    FIREWALL,
+    GPT,
+    MINI,
+    POISONS,
+    ROUTE,
+    TEXT,
+    UNSUPPORTED,
+    Steered,
+    served,
+    steered_sidecar,
 )
 
 
-class Steered:
-    """A sidecar's process, its provider and its router model."""
-
-    def __init__(
-        self, process: SidecarProcess, provider: ScriptedProvider, router: ScriptedRouterModel
-    ) -> None:
-        self.process = process
-        self.provider = provider
-        self.router = router
-
-    async def ask(
-        self, session_id: str | None, text: str = TEXT, timeout_ms: int | None = None, **more: Any
-    ) -> RawReply:
-        """Make a chat call for the small model. Returns: the reply, whatever it is."""
-        headers = {} if session_id is None else {"x-model-affinity": session_id}
-        if timeout_ms is not None:
-            headers["x-plano-timeout-ms"] = str(timeout_ms)
-        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}], **more}
-        return await exchange(self.process.data_port, json_request(CHAT, body, headers))
-
-    async def others_are_as_before(self) -> None:
-        """Check that a session with a pin, and one without, are served as if nothing had been."""
-        replies = [await self.ask("other"), await self.ask(f"new after {self.provider.seen}")]
-        assert [(200, "pinned", GPT, "1"), (200, "routed", GPT, "1")] == list(map(served, replies))
-
-
-@pytest.fixture
+@pytest_asyncio.fixture
 async def steered(tmp_path: Path) -> AsyncIterator[Steered]:
     """One in which the session `other` has its pin."""
-    async with contextlib.AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(ScriptedProvider())
-        router = await stack.enter_async_context(ScriptedRouterModel())
-        config = sidecar_config(
-            provider.url,
-            routing_preferences=[ROUTE],
-            overrides={"llm_routing_model": "plano/router"},
-        )
-        config["model_providers"].append({"model": "plano/router", "base_url": router.url})
-        process = SidecarProcess(config, tmp_path)
-        stack.push_async_callback(process.terminate)
-        await process.wait_ready()
-        made = Steered(process, provider, router)
+    async with steered_sidecar(tmp_path) as made:
         assert (200, "routed", GPT, "1") == served(await made.ask("other"))
         yield made
 
 
-def served(reply: RawReply) -> tuple[int, str | None, str | None, str | None]:
-    """Return a reply's status, and what the sidecar says of it: source, model and attempts."""
-    names = ("x-plano-source", "x-plano-model", "x-plano-attempts")
-    source, model, attempts = (reply.header(name) for name in names)
-    return reply.status, source, model, attempts
+async def others_are_as_before(steered: Steered) -> None:
+    """Check that a session with a pin, and one without, are served as if nothing had been."""
+    replies = [await steered.ask("other"), await steered.ask(f"new after {steered.provider.seen}")]
+    assert [(200, "pinned", GPT, "1"), (200, "routed", GPT, "1")] == list(map(served, replies))
+
+
+@pytest.mark.parametrize("poison", POISONS)
+async def test_a_hundred_bad_calls_of_one_app_change_nothing_for_another(steered, poison):
+    """Each of them in another way that only its own app can help."""
+    replies = [await POISONS[poison](steered, number) for number in range(100)]
+    steered.provider.script.clear()
+
+    assert 200 not in {reply.status for reply in replies} or "router" in poison
+    await others_are_as_before(steered)
 
 
 async def test_a_firewalls_refusal_goes_on_and_holds_nothing(steered):
@@ -101,17 +54,7 @@ async def test_a_firewalls_refusal_goes_on_and_holds_nothing(steered):
         steered.provider.script.next(FIREWALL, model="gpt-4o")
         assert (200, "routed", MINI, "2") == served(await steered.ask(f"blocked {number}"))
 
-    await steered.others_are_as_before()
-
-
-async def test_one_sessions_prompt_of_death_takes_a_model_from_nobody(steered):
-    """A hundred crashes, each of another prompt of the same session."""
-    for number in range(100):
-        steered.provider.script.next("500", model="gpt-4o")
-        reply = await steered.ask("deadly", f"{TEXT} {number}", routing_preferences=ONLY_GPT)
-        assert 500 == reply.status
-
-    await steered.others_are_as_before()
+    await others_are_as_before(steered)
 
 
 async def test_a_prompt_of_death_that_is_sent_again_takes_a_model_from_nobody(steered):
@@ -120,7 +63,7 @@ async def test_a_prompt_of_death_that_is_sent_again_takes_a_model_from_nobody(st
         steered.provider.script.next("500", model="gpt-4o")
         assert (200, "routed", MINI, "2") == served(await steered.ask(None))
 
-    await steered.others_are_as_before()
+    await others_are_as_before(steered)
 
 
 async def test_failures_of_two_sessions_let_a_model_cool(steered):
@@ -147,7 +90,7 @@ async def test_an_app_that_does_not_wait_takes_a_model_from_nobody(steered, stre
     steered.provider.script.clear()
 
     assert (200, "pinned", GPT, "1") == served(await steered.ask("hasty 1"))
-    await steered.others_are_as_before()
+    await others_are_as_before(steered)
 
 
 async def test_a_prompt_that_makes_the_router_model_chat_takes_it_from_nobody(steered):
@@ -160,22 +103,20 @@ async def test_a_prompt_that_makes_the_router_model_chat_takes_it_from_nobody(st
         await steered.ask(f"bad {number}", f"{TEXT} bad {number}")
     steered.router.text = None
 
-    await steered.others_are_as_before()
+    await others_are_as_before(steered)
 
 
 async def test_a_list_that_the_router_model_cannot_be_shown_is_the_apps_fault(steered):
-    """And takes the router model from nobody: that is not even asked."""
+    """And the router model is not even asked."""
     asked = steered.router.seen
     long = [{**ROUTE, "description": "long " * 10_000}]
-    for number in range(20):
-        reply = await steered.ask(f"long {number}", routing_preferences=long)
-        assert (400, "invalid_routing_preferences") == (
-            reply.status,
-            reply.header("x-plano-error"),
-        )
+    reply = await steered.ask("long", routing_preferences=long)
 
-    assert asked == steered.router.seen
-    await steered.others_are_as_before()
+    assert (400, "invalid_routing_preferences", asked) == (
+        reply.status,
+        reply.header("x-plano-error"),
+        steered.router.seen,
+    )
 
 
 async def test_what_a_swapped_model_refuses_the_requested_one_serves(steered):

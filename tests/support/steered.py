@@ -1,0 +1,123 @@
+"""A sidecar's process that one app, or its bad luck, tries to steer: a provider for all models, a
+router model, and calls of many sessions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.faults import Fault
+from tests.support.net import RawReply, exchange, json_request
+from tests.support.routed import CHAT, PREFERENCES
+from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
+from tests.support.sidecar_process import SidecarProcess, sidecar_config
+
+GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
+ROUTE: Final[dict[str, Any]] = {**PREFERENCES[1], "models": [GPT, MINI]}
+ONLY_GPT: Final = [{**ROUTE, "models": [GPT]}]
+TEXT: Final = "Make this long text short"
+FIREWALL: Final = Fault(
+    status=403,
+    body=b"<html><title>403 Forbidden</title>Blocked by policy</html>",
+)
+UNSUPPORTED: Final = Fault(
+    status=400,
+    body=json.dumps(
+        {
+            "error": {
+                "message": "Unsupported parameter: 'max_tokens' is not supported with this model. "
+                "Use 'max_completion_tokens' instead.",
+                "type": "invalid_request_error",
+                "param": "max_tokens",
+                "code": "unsupported_parameter",
+            }
+        }
+    ).encode(),
+)
+
+
+class Steered:
+    """A sidecar's process, its provider and its router model. Routed calls go to `GPT`, and ask
+    for `MINI`.
+    """
+
+    def __init__(
+        self, process: SidecarProcess, provider: ScriptedProvider, router: ScriptedRouterModel
+    ) -> None:
+        self.process = process
+        self.provider = provider
+        self.router = router
+
+    async def ask(
+        self, session_id: str | None, text: str = TEXT, timeout_ms: int | None = None, **more: Any
+    ) -> RawReply:
+        """Make a chat call. Returns: the reply, whatever it is."""
+        headers = {} if session_id is None else {"x-model-affinity": session_id}
+        if timeout_ms is not None:
+            headers["x-plano-timeout-ms"] = str(timeout_ms)
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}], **more}
+        return await exchange(self.process.data_port, json_request(CHAT, body, headers))
+
+
+@contextlib.asynccontextmanager
+async def steered_sidecar(work: Path) -> AsyncIterator[Steered]:
+    """Start all of it; its files are in ``work``."""
+    async with contextlib.AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(ScriptedProvider(record=16))
+        router = await stack.enter_async_context(ScriptedRouterModel(record=16))
+        config = sidecar_config(
+            provider.url,
+            routing_preferences=[ROUTE],
+            overrides={"llm_routing_model": "plano/router"},
+        )
+        config["model_providers"].append({"model": "plano/router", "base_url": router.url})
+        process = SidecarProcess(config, work)
+        stack.push_async_callback(process.terminate)
+        await process.wait_ready()
+        yield Steered(process, provider, router)
+
+
+def served(reply: RawReply) -> tuple[int, str | None, str | None, str | None]:
+    """Return a reply's status, and what the sidecar says of it: source, model and attempts."""
+    names = ("x-plano-source", "x-plano-model", "x-plano-attempts")
+    source, model, attempts = (reply.header(name) for name in names)
+    return reply.status, source, model, attempts
+
+
+async def _refused_by_a_firewall(steered: Steered, number: int) -> RawReply:
+    steered.provider.script.next(FIREWALL, model="gpt-4o")
+    return await steered.ask("bad", f"{TEXT} blocked {number}", routing_preferences=ONLY_GPT)
+
+
+async def _crashes_the_provider(steered: Steered, number: int) -> RawReply:
+    steered.provider.script.next("500", model="gpt-4o")
+    return await steered.ask("bad", f"{TEXT} deadly {number}", routing_preferences=ONLY_GPT)
+
+
+async def _does_not_wait(steered: Steered, number: int) -> RawReply:
+    steered.provider.script.next("slow delay=0.5", model="gpt-4o")
+    stream = bool(number % 2)
+    return await steered.ask("hasty", timeout_ms=5, model="gpt-4o", stream=stream)
+
+
+async def _makes_the_router_chat(steered: Steered, number: int) -> RawReply:
+    return await steered.ask(f"chat {number}", f"[[fail-router:400]] {TEXT} {number}")
+
+
+async def _brings_an_oversized_list(steered: Steered, number: int) -> RawReply:
+    long = [{**ROUTE, "description": "long " * 10_000}]
+    return await steered.ask(f"long {number}", routing_preferences=long)
+
+
+POISONS: Final[dict[str, Callable[[Steered, int], Awaitable[RawReply]]]] = {
+    "a firewall's 403": _refused_by_a_firewall,
+    "a prompt of death, 500": _crashes_the_provider,
+    "the app's own 5 ms": _does_not_wait,
+    "a prompt that the router model refuses": _makes_the_router_chat,
+    "an oversized inline list": _brings_an_oversized_list,
+}
+"""Calls of one app, each with a number, that must change nothing for any other."""
