@@ -13,6 +13,7 @@ from urllib.parse import quote
 from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import (
+    ConnectFailed,
     MethodNotAllowed,
     Side,
     SidecarError,
@@ -87,7 +88,7 @@ def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
     if not error.app_may_retry or error.candidates > 1:
         # The sidecar has tried what there is: an SDK's own retries would multiply that.
         lines.append(_NO_RETRY)
-    elif isinstance(error, UpstreamReset):
+    elif isinstance(error, UpstreamReset | ConnectFailed):
         # The provider may have begun to work on it: that is the app's to risk, not the sidecar's.
         lines.append(b"x-should-retry: true\r\n")
     if error.retry_after_s is not None:
