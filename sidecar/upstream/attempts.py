@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
+from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
-from sidecar.domain.errors import UpstreamError
+from sidecar.domain.errors import (
+    ConnectFailed,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamReset,
+    UpstreamTimeout,
+)
 from sidecar.domain.ports import Reply
-from sidecar.domain.vocabulary import FailureClass
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.failure import Failure, for_swapped, is_curable
+
+Strip = Callable[[Call, bytes], Call | None]
+"""Makes a call without the signed state that a provider could not read, as its refusal says; None
+where none can be left out.
+"""
+
+_OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
+    (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
+    (UpstreamReset, AttemptOutcome.CONNECT_FAILED),
+    (UpstreamTimeout, AttemptOutcome.TIMEOUT),
+    (UpstreamMalformed, AttemptOutcome.MALFORMED),
+    (asyncio.CancelledError, AttemptOutcome.CANCELLED),
+)
+
+OUTCOME_OF_RESULT: Final = {
+    CallOutcome.OK: AttemptOutcome.OK,
+    CallOutcome.INCOMPLETE: AttemptOutcome.CUT,
+    CallOutcome.CANCELLED: AttemptOutcome.CANCELLED,
+}
+"""The outcome of an attempt whose reply, no error, was relayed: by how the relay ended."""
 
 
 @final
@@ -47,8 +76,14 @@ class Dispatched:
     """The attempts that did not serve the call, in order. Where the reply is an error, its own
     attempt is one of them.
     """
-    is_reported: Final[bool]
-    """Whether observers have been told of the end of this attempt."""
+    is_error: Final[bool]
+    """Whether the reply is an error, also one of status 200. Observers have been told of the end
+    of its attempt.
+    """
+    lost: Final[str]
+    """What the request was sent without, as ``x-plano-lost`` says it; empty for one that was sent
+    as the app made it.
+    """
 
     def __init__(
         self,
@@ -58,7 +93,8 @@ class Dispatched:
         sent_s: float,
         head_s: float,
         failed: tuple[FailedAttempt, ...] = (),
-        is_reported: bool = False,
+        is_error: bool = False,
+        lost: str = "",
     ) -> None:
         self.reply = reply
         self.candidate = candidate
@@ -66,7 +102,8 @@ class Dispatched:
         self.sent_s = sent_s
         self.head_s = head_s
         self.failed = failed
-        self.is_reported = is_reported
+        self.is_error = is_error
+        self.lost = lost
 
 
 class FailureRecord:
@@ -82,15 +119,24 @@ class FailureRecord:
         """How often the call was sent for them."""
         self._requested = requested
         self._shown: Dispatched | UpstreamError | None = None
+        self.lost = ""
+        """What the newest request was sent without, as `Dispatched.lost`."""
+        self._unreadable: tuple[Candidate, bytes] | None = None
+        """The first candidate that could not read the conversation's signed state, and its refusal.
+        """
         self._is_curable = False
         """Whether a retry may cure `_shown`: then no later failure takes its place."""
 
-    def add_reply(self, dispatched: Dispatched, failure: Failure) -> None:
+    def add_reply(self, dispatched: Dispatched, failure: Failure, beginning: bytes = b"") -> None:
         """Record an attempt whose reply is an error. What another model than the requested one
         refuses as wrong is no fault of the app's yet.
+
+        Args: ``beginning`` is that of the reply's body.
         """
         self.sends += dispatched.reply.sends
         candidate = dispatched.candidate
+        if failure.failure_class is FailureClass.SIGNED_STATE and self._unreadable is None:
+            self._unreadable = candidate, beginning
         if failure.failure_class is FailureClass.CALLERS_FAULT and candidate not in self._requested:
             failure = for_swapped(failure)
         self.failed.append(FailedAttempt(candidate, failure))
@@ -110,6 +156,25 @@ class FailureRecord:
             self.abort_shown()
             self._shown = error
             self._is_curable = True
+
+    def next_try(
+        self, call: Call, candidate: Candidate | None, strip: Strip | None
+    ) -> tuple[Call, Candidate] | None:
+        """Return what is sent next, and to whom: the call to ``candidate``. Where no candidate is
+        left, once the call without the signed state that one could not read, to the first such
+        candidate; None where there is nothing more to try.
+        """
+        if candidate is not None:
+            return call, candidate
+        is_over = self.lost or not self.failed[-1].failure.may_try_next
+        if strip is None or self._unreadable is None or is_over:
+            return None
+        candidate, refusal = self._unreadable
+        stripped = strip(call, refusal)
+        if stripped is None:
+            return None
+        self.lost = "thinking"
+        return stripped, candidate
 
     def abort_shown(self) -> None:
         """Close the error reply that was kept for the app: a better one has come, or none is needed
@@ -131,3 +196,20 @@ class FailureRecord:
             shown.candidates = len(self.failed)
             raise shown
         return dataclasses.replace(shown, attempts=self.sends, failed=tuple(self.failed))
+
+
+def outcome_of_reply(status: int) -> AttemptOutcome:
+    """Return the outcome of an attempt whose reply is an error, also one of a status below 400."""
+    if status < 400:
+        return AttemptOutcome.ERROR_BODY
+    if status == 429:
+        return AttemptOutcome.RATE_LIMITED
+    return AttemptOutcome.SERVER_ERROR if status >= 500 else AttemptOutcome.CLIENT_ERROR
+
+
+def outcome_of_error(error: BaseException) -> AttemptOutcome:
+    """Return the outcome of an attempt that brought no reply."""
+    for kind, outcome in _OUTCOME_OF_ERROR:
+        if isinstance(error, kind):
+            return outcome
+    return AttemptOutcome.CUT
