@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Final
 
+from sidecar.affinity import lanes as changes
 from sidecar.affinity.call_budget import CallBudget
-from sidecar.affinity.near_cache import Entry, NearCache
-from sidecar.affinity.session import KEY_PREFIX, escape_part, parse_key, plain_key
-from sidecar.affinity.store import Pin, PinBrowser, PinPage
+from sidecar.affinity.entry import Entry
+from sidecar.affinity.lanes import NO_LANES, Lanes
+from sidecar.affinity.near_cache import NearCache
+from sidecar.affinity.session import KEY_PREFIX, escape_part, plain_key
+from sidecar.affinity.store import Pin, PinBrowser, PinPage, pins_of
+from sidecar.affinity.value import decode, fit
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.events import AffinityOperation
@@ -30,6 +36,9 @@ class MemoryStore:
     waits.
     """
 
+    is_shared = False
+    key_prefix = KEY_PREFIX
+
     def __init__(
         self,
         clock: Clock,
@@ -44,8 +53,6 @@ class MemoryStore:
         self._is_sliding = is_sliding
         self._observers = observers or Observers()
         self._near = NearCache(max_entries, clock.monotonic_s)
-        self.key_prefix = KEY_PREFIX
-        self.is_shared = False
         self.pins: PinBrowser = MemoryPins(self._near)
 
     def __len__(self) -> int:
@@ -68,14 +75,17 @@ class MemoryStore:
 
     def get_nowait(self, session: Session) -> Binding | None:
         """Return the lane's binding, and begin its time anew in its second half."""
-        found = self._near.find(session)
-        if found is None:
+        entry = self._near.find(session.key)
+        if entry is None:
             return None
-        entry = found[1]
+        lanes = entry.lanes
+        binding = None if lanes is None else lanes.of(session.lane)
+        if binding is None:
+            return None
         if self._is_sliding:
             self._near.renew(entry, self._ttl_s)
         self._observers.emit(_NEAR_HIT)
-        return entry.binding
+        return binding
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """Return the lane's binding; nothing is waited for."""
@@ -93,9 +103,12 @@ class MemoryStore:
         budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
         """Bind the lane unless another call was first."""
-        standing = self._near.claim(session, binding, self._ttl_s)
-        self._observers.emit(_CLAIMED if standing is binding else _ADOPTED)
-        return standing
+        lane = session.lane
+        standing = await self._change(
+            session, functools.partial(changes.claim, lane=lane, binding=binding)
+        )
+        self._observers.emit(_CLAIMED if standing == binding else _ADOPTED)
+        return standing or binding
 
     async def replace(
         self,
@@ -105,14 +118,36 @@ class MemoryStore:
         budget: CallBudget | None = None,  # noqa: ARG002
     ) -> Binding:
         """Replace the lane's binding if it still is ``seen``."""
-        standing = self._near.replace(session, seen, binding, self._ttl_s)
-        self._observers.emit(_REPLACED if standing is binding else _LOST)
-        return standing
+        lane = session.lane
+        standing = await self._change(
+            session, functools.partial(changes.replace, lane=lane, seen=seen, binding=binding)
+        )
+        self._observers.emit(_REPLACED if standing == binding else _LOST)
+        return standing or binding
 
     async def release(self, session: Session, seen: Binding) -> None:
         """Drop the lane's binding if it still is ``seen``."""
-        self._near.release(session, seen)
+        lane = session.lane
+        await self._change(session, functools.partial(changes.release, lane=lane, seen=seen))
         self._observers.emit(_RELEASED)
+
+    async def compare_and_set(
+        self, key: str, seen: bytes, value: bytes, ttl_ms: int
+    ) -> tuple[bytes, int]:
+        """Set a key, or delete it where ``value`` is empty, if its bytes are those seen; empty:
+        there are none. ``ttl_ms`` of 0 leaves its time as it is.
+
+        Returns: the bytes that stand now, and the milliseconds that are left of them.
+        """
+        entry = self._near.known(key)
+        left_s = self._ttl_s if entry is None else self._near.left_s(entry)
+        if seen == (b"" if entry is None else entry.raw):
+            if not value:
+                self._near.forget(key)
+                return b"", 0
+            left_s = ttl_ms / 1e3 or left_s
+            entry = self._near.put(key, value, left_s)
+        return (b"", 0) if entry is None else (entry.raw, round(left_s * 1e3))
 
     def budget(self) -> CallBudget:
         """Return a budget of nothing: no operation waits."""
@@ -120,6 +155,18 @@ class MemoryStore:
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""
+
+    async def _change(self, session: Session, change: Callable[[Lanes], Lanes]) -> Binding | None:
+        """Make a change; return the binding of the session's lane that stands then."""
+        key, near = session.key, self._near
+        entry = near.known(key)
+        former = NO_LANES if entry is None else near.lanes_of(entry)
+        lanes, value = fit(change(former))
+        if lanes != former:
+            is_renewed = self._is_sliding or entry is None
+            ttl_ms = round(self._ttl_s * 1e3) if is_renewed else 0
+            await self.compare_and_set(key, b"" if entry is None else entry.raw, value, ttl_ms)
+        return lanes.of(session.lane)
 
 
 class MemoryPins:
@@ -129,35 +176,35 @@ class MemoryPins:
         self._near = near
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
-        """Return pins from a cursor on. It is a count: pins that come and go meanwhile may be seen
-        twice or not at all.
+        """Return the pins of some sessions, from a cursor on. It is a count: sessions that come and
+        go meanwhile may be seen twice or not at all.
         """
         start = int(cursor or 0)
         prefix = KEY_PREFIX if tenant is None else f"{KEY_PREFIX}{escape_part(tenant)}:"
         # Calls wait while this runs: only the page itself is decoded.
         wanted = [(key, entry) for key, entry in self._near.items() if key.startswith(prefix)]
         end = start + limit
-        return PinPage(self._pins(wanted[start:end]), str(end) if end < len(wanted) else None)
+        pins = [pin for key, entry in wanted[start:end] for pin in self._pins_of(key, entry)]
+        return PinPage(pins, str(end) if end < len(wanted) else None)
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """Return the pins of all lanes of a session."""
-        return self._pins(self._entries(tenant, session_id))
+        """Return the pins of all lanes of a session and of its agents."""
+        return [
+            pin
+            for key, entry in self._entries(tenant, session_id)
+            for pin in self._pins_of(key, entry)
+        ]
 
     async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Drop the pins of all lanes of a session."""
-        entries = self._entries(tenant, session_id)
-        for key, _ in entries:
-            self._near.forget(key)
-        return len(entries)
+        """Drop the pins of all lanes of a session and of its agents."""
+        pins = await self.of_session(tenant, session_id)
+        for pin in pins:
+            self._near.forget(pin.key)
+        return len(pins)
 
     def _entries(self, tenant: str | None, session_id: str) -> list[tuple[str, Entry]]:
         plain = plain_key(tenant, session_id)
         return [(key, entry) for key, entry in self._near.items() if key.partition("~")[0] == plain]
 
-    def _pins(self, entries: list[tuple[str, Entry]]) -> list[Pin]:
-        pins: list[Pin] = []
-        for key, entry in entries:
-            parts = parse_key(key)
-            if parts is not None:
-                pins.append(Pin(key, *parts, entry.binding, self._near.left_s(entry)))
-        return pins
+    def _pins_of(self, key: str, entry: Entry) -> list[Pin]:
+        return pins_of(key, KEY_PREFIX, decode(entry.raw), self._near.left_s(entry))

@@ -1,189 +1,172 @@
-"""What this process knows of keys: read from Redis and kept coherent, or made while Redis was gone
-(the shadow).
+"""What this process knows of sessions: read from Redis and kept coherent, or changed here and still
+to be written (the shadow).
 
-An LRU with a time to live. Every entry belongs to an epoch: the connection under whose tracking it
-was read. Entries of an earlier epoch are unverified, and are used only while there is no Redis to
-ask. Where there never is one (`MemoryStore`), what is known here is all there is.
+An LRU with a time to live. An entry is one session, in one state; `TRANSITIONS` says which state
+follows from what happens. Where there never is a Redis to ask (`MemoryStore`), what is known here
+is all there is.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from math import inf
+from typing import Final
 
-from sidecar.affinity.value import encode
-from sidecar.domain.decision import Binding
-from sidecar.domain.ids import Session
-from sidecar.runtime.bounded import BoundedMap
+from sidecar.affinity.entry import TRANSITIONS, Entry, EntryEvent, EntryState
+from sidecar.affinity.lanes import NO_LANES, Lanes, merge
+from sidecar.affinity.value import decode
 
-
-def is_of_lane(binding: Binding, session: Session) -> bool:
-    """Return whether a binding holds for the session's lane, or for all lanes."""
-    return binding.requested_model is None or binding.requested_model == session.lane
-
-
-class Entry:
-    """What is known of one key. Times are monotonic seconds."""
-
-    __slots__ = (
-        "base",
-        "binding",
-        "epoch",
-        "expires_s",
-        "held_back_until_s",
-        "is_dirty",
-        "is_lasting",
-        "is_own",
-        "raw",
-        "verified_until_s",
-    )
-
-    def __init__(self, binding: Binding, raw: bytes, expires_s: float, epoch: int) -> None:
-        self.binding = binding
-        self.raw = raw
-        """The bytes under the key, for compare-and-set."""
-        self.expires_s = expires_s
-        self.verified_until_s = inf
-        """Until when the entry may be used without asking, where the server does not track."""
-        self.epoch = epoch
-        self.is_lasting = False
-        """Whether the key has no expiry in Redis: somebody means it to stay."""
-        self.is_own = False
-        """Whether this process wrote the key, so that the next invalidation is caused by that."""
-        self.is_dirty = False
-        """Whether the entry was made while Redis was gone, and is still to be written back."""
-        self.base = b""
-        """The bytes that a dirty entry replaces; empty where it is new."""
-        self.held_back_until_s = 0.0
-        """A dirty entry that may not be written is not tried again before this time, so that it is
-        not in the way of others."""
+_VERIFIED: Final = EntryState.VERIFIED
+_DIRTY: Final = EntryState.DIRTY
+_OWED: Final = frozenset({EntryState.PENDING, EntryState.DIRTY})
+_DECODED: Final = 4096
+"""Entries whose lanes are kept decoded, beside those that are to be written: decoded, a session
+takes several times the memory of its bytes."""
+_ENTRY_BYTES: Final = 1024
+"""Of values that the cache holds, for each of its entries: a session with many lanes has more, and
+one with a single lane a quarter of it."""
 
 
 class NearCache:
-    """Entries by key, at most ``max_entries``; the least recently used one makes room."""
+    """Entries by key, at most ``max_entries``, and in bytes as many times `_ENTRY_BYTES`; the least
+    recently used one makes room.
+    """
 
     def __init__(self, max_entries: int, monotonic_s: Callable[[], float]) -> None:
-        self.epoch = 0
         self.is_alone = True
         """Whether there is no Redis to ask, so that what is known here is used."""
-        self.dirty_entries = 0
-        self._max_entries = max_entries
+        self.believed_s = inf
+        """For how long an entry is believed without asking."""
+        self.owed: dict[str, Entry] = {}
+        """Entries that are to be written, the first to be changed first."""
+        self._room = _Room(max_entries)
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._vacant: BoundedMap[str, int] = BoundedMap(max_entries)
-        """Plain keys that hold nothing in Redis, and the epoch in which it said so."""
+        self._decoded: deque[Entry] = deque()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, session: Session) -> tuple[str, Entry] | None:
-        """Return the key and entry of the session's lane, if it may be used without asking."""
-        key, now_s = session.key, self._monotonic_s()
+    def find(self, key: str) -> Entry | None:
+        """Return a session's entry if it may be used without asking; its lanes are decoded."""
         entry = self._entries.get(key)
-        if entry is None or not self._is_believed(key, entry, now_s):
-            # The plain key may hold a pin for every lane: only where it is known to hold none can a
-            # lane's own key be used without reading it.
-            is_vacant = self.is_alone or self._vacant.get(key) == self.epoch
-            return self._find_lane(session, now_s) if is_vacant else None
+        if entry is None:
+            return None
+        now_s = self._monotonic_s()
+        if now_s >= entry.expires_s:
+            self.forget(key)
+            return None
+        if not self.is_alone:
+            is_believed = entry.state is _VERIFIED and now_s < entry.believed_until_s
+            if not is_believed and entry.state is not _DIRTY:
+                return None
         self._entries.move_to_end(key)
-        lane = entry.binding.requested_model
-        if lane is None or lane == session.lane:
-            return key, entry
-        return self._find_lane(session, now_s)
-
-    def place(self, session: Session) -> tuple[str, Entry | None]:
-        """Return the key of the session's lane as far as it is known, and its entry, if any."""
-        if session.key not in self._entries and session.lane_key not in self._entries:
-            return session.key, None
-        entry = self._unexpired(session.key)
-        if entry is not None and is_of_lane(entry.binding, session):
-            return session.key, entry
-        own = self._unexpired(session.lane_key)
-        if own is not None and not is_of_lane(own.binding, session):
-            own = None
-        return (session.key, None) if entry is None and own is None else (session.lane_key, own)
-
-    def binding_of(self, key: str, raw: object) -> Binding | None:
-        """Return the binding of a key whose entry was made from these very bytes."""
-        entry = self._entries.get(key)
-        return None if entry is None or entry.raw != raw else entry.binding
-
-    def put(self, key: str, binding: Binding, left_s: float, raw: bytes) -> Entry:
-        """Keep what a key holds for ``left_s`` seconds."""
-        former = self._entries.pop(key, None)
-        if former is not None:
-            self.dirty_entries -= former.is_dirty
-        self._vacant.pop(key, None)
-        entry = self._entries[key] = Entry(binding, raw, self._monotonic_s() + left_s, self.epoch)
-        if len(self._entries) > self._max_entries:
-            _, oldest = self._entries.popitem(last=False)
-            self.dirty_entries -= oldest.is_dirty
+        if entry.lanes is None:
+            self.lanes_of(entry)
         return entry
 
-    def claim(self, session: Session, binding: Binding, ttl_s: float) -> Binding:
-        """Claim here what cannot be claimed in Redis: the first writer wins, as a dirty entry."""
-        key, entry = self.place(session)
-        if entry is not None:
-            return entry.binding
-        self._mark_dirty(self.put(key, binding, ttl_s, encode(binding)), b"")
-        return binding
+    def known(self, key: str) -> Entry | None:
+        """Return a session's entry in whatever state."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        now_s = self._monotonic_s()
+        if now_s >= entry.expires_s:
+            self._happened(key, entry, EntryEvent.EXPIRED)
+        elif now_s >= entry.believed_until_s and entry.state is not EntryState.LOST:
+            self._happened(key, entry, EntryEvent.INVALIDATED)
+        return self._entries.get(key)
 
-    def replace(self, session: Session, seen: Binding, binding: Binding, ttl_s: float) -> Binding:
-        """Compare and set here what cannot be set in Redis; a new entry is dirty."""
-        key, entry = self.place(session)
-        if entry is None or entry.binding != seen:
-            return binding if entry is None else entry.binding
-        base = entry.base if entry.is_dirty else entry.raw
-        self._mark_dirty(self.put(key, binding, ttl_s, encode(binding)), base)
-        return binding
+    def lanes_of(self, entry: Entry) -> Lanes:
+        """Return an entry's lanes, decoded once."""
+        lanes = entry.lanes
+        if lanes is None:
+            lanes = decode(entry.raw) or NO_LANES
+            self.keep_lanes(entry, lanes)
+        return lanes
 
-    def release(self, session: Session, seen: Binding) -> None:
-        """Forget the session's lane if its binding still is ``seen``."""
-        key, entry = self.place(session)
-        if entry is not None and entry.binding == seen:
-            self.forget(key)
+    def keep_lanes(self, entry: Entry, lanes: Lanes) -> None:
+        """Keep an entry's lanes decoded, for as long as it is among the last to be."""
+        entry.lanes = lanes
+        self._decoded.append(entry)
+        if len(self._decoded) > _DECODED:
+            cold = self._decoded.popleft()
+            if cold.state not in _OWED and cold.raw:
+                cold.lanes = None
+
+    def heard(
+        self, key: str, raw: bytes, left_s: float | None, ttl_s: float, sent: Lanes | None = None
+    ) -> Lanes:
+        """Keep what Redis says of a key, in the order in which it says it. Changes made here that
+        it lacks are made on it, and are still to be written.
+
+        Args: ``left_s`` is None where the key does not expire: then it is believed for ``ttl_s``.
+            ``sent`` are the lanes in ``raw`` where this process has just written it.
+        Returns: the lanes that are believed now.
+        """
+        entry = self.known(key) or self._add(key, ttl_s)
+        has_changes = entry.state in _OWED
+        merged, is_settled = self._merged(entry, raw, sent)
+        grows = len(raw) - len(entry.raw)
+        entry.raw = raw
+        if entry.lanes is not merged:
+            self.keep_lanes(entry, merged)
+        entry.is_lasting = left_s is None and bool(raw)
+        now_s = self._monotonic_s()
+        if raw and (is_settled or not has_changes):
+            entry.expires_s = now_s + (ttl_s if left_s is None else left_s)
+        entry.believed_until_s = now_s + self.believed_s
+        event = EntryEvent.READ if raw else EntryEvent.READ_NOTHING
+        self._happened(key, entry, event if is_settled else EntryEvent.READ_OTHER)
+        self._room.value_bytes += grows
+        if self._room.value_bytes > self._room.max_bytes:
+            self._make_room()
+        return merged
+
+    def change(self, key: str, lanes: Lanes, ttl_s: float | None) -> Entry:
+        """Keep what a call has made of a session, to be written; ``ttl_s`` from now on, or for the
+        time that it has left.
+        """
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._add(key, ttl_s or 0.0)
+        elif ttl_s is not None:
+            entry.expires_s = self._monotonic_s() + ttl_s
+        self.keep_lanes(entry, lanes)
+        self._happened(key, entry, EntryEvent.CHANGED)
+        return entry
+
+    def put(self, key: str, raw: bytes, left_s: float) -> Entry:
+        """Keep a value as one that was read."""
+        self.forget(key)
+        entry = self._add(key, left_s)
+        entry.raw = raw
+        self._room.value_bytes += len(raw)
+        entry.lanes = None
+        self._happened(key, entry, EntryEvent.READ)
+        self._make_room()
+        return entry
+
+    def happened(self, event: EntryEvent, key: str | None = None) -> None:
+        """Let something happen to an entry; to all of them where ``key`` is None."""
+        if key is not None:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._happened(key, entry, event)
+            return
+        if event is EntryEvent.CAME_UP:
+            for entry in self.owed.values():
+                entry.revives = True
+        for name, entry in list(self._entries.items()):
+            self._happened(name, entry, event)
 
     def forget(self, key: str) -> None:
         """Drop what is known of a key."""
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self.dirty_entries -= entry.is_dirty
-
-    def yield_to_lane(self, key: str, requested_model: object) -> None:
-        """The lane has its pin under another key: drop an entry that was made here under this key
-        and is not written yet.
-        """
-        entry = self._entries.get(key)
-        if (
-            entry is not None
-            and entry.is_dirty
-            and entry.binding.requested_model == requested_model
-        ):
-            self.forget(key)
-
-    def on_invalidation(self, key: str) -> None:
-        """Redis says that a key has changed: drop what was read of it. An entry that was made here
-        and is still to be written stays.
-        """
-        self._vacant.pop(key, None)
-        entry = self._entries.get(key)
-        if entry is None or entry.is_dirty:
-            return
-        if entry.is_own:
-            # Our own write caused it. The entry is not used before it was read again; but should
-            # Redis go before that, it is all that is known.
-            entry.is_own, entry.verified_until_s = False, 0.0
-        else:
-            del self._entries[key]
-
-    def mark_own_write(self, key: str) -> None:
-        """Mark the entry as written by us. The next invalidation for this key is caused by our own
-        write, not by another client.
-        """
-        entry = self._entries.get(key)
-        if entry is not None:
-            entry.is_own = True
+            self._room.value_bytes -= len(entry.raw)
+            self.owed.pop(key, None)
 
     def renew(self, entry: Entry, ttl_s: float) -> bool:
         """Begin an entry's time anew once less than half of it is left; return whether it was."""
@@ -192,67 +175,6 @@ class NearCache:
             return False
         entry.expires_s += ttl_s - left_s
         return True
-
-    def mark_absent(self, key: str) -> None:
-        """Redis has nothing under a session's plain key, and will invalidate it if that changes.
-
-        Until then a lane that has its pin under its own key, since another lane came first and has
-        expired, can be found without asking.
-        """
-        self._vacant.add(key, self.epoch)
-
-    def forget_all(self) -> None:
-        """Drop every entry that Redis could re-supply; dirty entries exist only here, and stay."""
-        self._vacant.clear()
-        self._entries = OrderedDict(
-            (key, entry) for key, entry in self._entries.items() if entry.is_dirty
-        )
-
-    def holds(self, key: str, entry: Entry) -> bool:
-        """Return whether the key still has this very entry."""
-        return self._entries.get(key) is entry
-
-    def is_pending_write(self, key: str, raw: object) -> bool:
-        """Return whether a dirty entry must not give way to ``raw``, which was read from Redis: to
-        nothing, or to the bytes that the entry replaces.
-        """
-        entry = self._entries.get(key)
-        return entry is not None and entry.is_dirty and (not raw or raw == entry.base)
-
-    def dirty(self) -> list[tuple[str, Entry]]:
-        """Return the dirty entries that are to be written now, oldest first; drop expired ones."""
-        if not self.dirty_entries:
-            return []
-        now_s = self._monotonic_s()
-        dirty = [(key, entry) for key, entry in self._entries.items() if entry.is_dirty]
-        for key, entry in dirty:
-            if entry.expires_s <= now_s:
-                self.forget(key)
-        return [
-            (key, entry)
-            for key, entry in dirty
-            if entry.held_back_until_s <= now_s < entry.expires_s
-        ]
-
-    def hold_back(self, key: str, for_s: float) -> None:
-        """Redis forbids to write this key: leave its dirty entry alone for some seconds."""
-        entry = self._entries.get(key)
-        if entry is not None:
-            entry.held_back_until_s = self._monotonic_s() + for_s
-
-    def is_in_doubt(self, entry: Entry) -> bool:
-        """Return whether an entry is to be confirmed by a claim: it was read before the connection
-        was lost, or made here. One that is only old, since the server does not track, is read
-        again instead: what others have dropped stays dropped.
-        """
-        return entry.is_dirty or entry.epoch != self.epoch
-
-    def unverified(self, key: str) -> Entry | None:
-        """Return a key's entry if it must be confirmed before it is used."""
-        entry = self._entries.get(key)
-        if entry is None or entry.expires_s <= self._monotonic_s() or not self.is_in_doubt(entry):
-            return None
-        return None if self._is_believed(key, entry, self._monotonic_s()) else entry
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         """Iterate over what has not expired, the least recently used first; do not change it
@@ -265,31 +187,52 @@ class NearCache:
         """Return the seconds until an entry expires."""
         return entry.expires_s - self._monotonic_s()
 
-    def _find_lane(self, session: Session, now_s: float) -> tuple[str, Entry] | None:
-        key = session.lane_key
-        entry = self._entries.get(key)
-        if entry is None or not self._is_believed(key, entry, now_s):
-            return None
-        if not is_of_lane(entry.binding, session):
-            return None
-        self._entries.move_to_end(key)
-        return key, entry
-
-    def _mark_dirty(self, entry: Entry, base: bytes) -> None:
-        entry.is_dirty = True
-        entry.base = base
-        self.dirty_entries += 1
-
-    def _unexpired(self, key: str) -> Entry | None:
-        entry = self._entries.get(key)
-        if entry is not None and entry.expires_s <= self._monotonic_s():
+    def _happened(self, key: str, entry: Entry, event: EntryEvent) -> None:
+        state = TRANSITIONS[event][entry.state]
+        if state is None:
             self.forget(key)
-            return None
+            return
+        entry.state = state
+        if state in _OWED:
+            self.owed[key] = entry
+        else:
+            self.owed.pop(key, None)
+
+    def _add(self, key: str, left_s: float) -> Entry:
+        entry = self._entries[key] = Entry()
+        entry.expires_s = self._monotonic_s() + left_s
+        if len(self._entries) > self._room.max_entries:
+            self._make_room()
         return entry
 
-    def _is_believed(self, key: str, entry: Entry, now_s: float) -> bool:
-        """Return whether an entry may be used without asking; drop it if it has expired."""
-        if entry.expires_s <= now_s:
-            self.forget(key)
-            return False
-        return self.is_alone or (entry.epoch == self.epoch and now_s < entry.verified_until_s)
+    def _merged(self, entry: Entry, raw: bytes, sent: Lanes | None) -> tuple[Lanes, bool]:
+        """Return what is believed once ``raw`` stands, and whether Redis has all of that."""
+        mine = base = entry.lanes or self.lanes_of(entry)
+        if mine is sent:
+            return sent, True
+        if entry.state in _OWED:
+            base = sent or decode(entry.raw) or NO_LANES
+        theirs = sent or (base if raw == entry.raw else decode(raw) or NO_LANES)
+        if not mine.bindings and mine is base:
+            return theirs, True
+        revives = entry.revives or entry.state is EntryState.LOST
+        merged = merge(base, mine, theirs, revives=revives)
+        is_settled = merged == theirs
+        entry.revives = revives and not is_settled
+        return merged, is_settled
+
+    def _make_room(self) -> None:
+        room, entries = self._room, self._entries
+        while len(entries) > room.max_entries or (
+            room.value_bytes > room.max_bytes and len(entries) > 1
+        ):
+            self.forget(next(iter(entries)))
+
+
+class _Room:
+    """What the entries may take, and what their values do take."""
+
+    def __init__(self, max_entries: int) -> None:
+        self.max_entries = max_entries
+        self.max_bytes = max_entries * _ENTRY_BYTES
+        self.value_bytes = 0

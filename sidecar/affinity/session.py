@@ -69,7 +69,7 @@ def make_session(
 ) -> Session:
     """Make a session with its key: the prefix, and at most 386 bytes of printable ASCII."""
     key = plain_key(tenant, session_id, agent, prefix)
-    return Session(tenant, session_id, agent, lane, key, key + lane_suffix(lane))
+    return Session(tenant, session_id, agent, lane, key)
 
 
 def plain_key(

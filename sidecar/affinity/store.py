@@ -8,6 +8,8 @@ from typing import Protocol
 import msgspec
 
 from sidecar.affinity.call_budget import CallBudget
+from sidecar.affinity.lanes import Lanes
+from sidecar.affinity.session import parse_key
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import Session
 from sidecar.domain.ports import StoreSnapshot
@@ -27,6 +29,28 @@ class Pin(msgspec.Struct, frozen=True):
     binding: Binding
     left_s: float | None
     """Time left; None where the key does not expire."""
+
+
+def pins_of(key: str, prefix: str, lanes: Lanes | None, left_s: float | None) -> list[Pin]:
+    """Return the pins of a session's lanes as operators see them; none where the key is not ours,
+    or holds none.
+    """
+    parts = parse_key(key, prefix)
+    if parts is None or lanes is None:
+        return []
+    tenant, session_id, agent, lane = parts
+    return [
+        Pin(
+            key,
+            tenant,
+            session_id,
+            agent,
+            lane if binding is lanes.bindings[0] else binding.requested_model,
+            binding,
+            left_s,
+        )
+        for binding in lanes.bindings
+    ]
 
 
 class PinPage(msgspec.Struct, frozen=True):

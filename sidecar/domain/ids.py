@@ -113,8 +113,6 @@ class Session:
     """The requested model after alias: agents make side calls to other models under the same id."""
     key: Final[str]
     """The key that all lanes of the session share."""
-    lane_key: Final[str]
-    """The key of this lane where another lane has the session's."""
 
     def __init__(
         self,
@@ -123,11 +121,9 @@ class Session:
         agent: str | None,
         lane: str,
         key: str,
-        lane_key: str,
     ) -> None:
         self.tenant = tenant
         self.session_id = session_id
         self.agent = agent
         self.lane = lane
         self.key = key
-        self.lane_key = lane_key

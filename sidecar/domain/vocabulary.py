@@ -160,7 +160,8 @@ class PinOutcome(enum.StrEnum):
     DIALECT = "dialect"
     """Bypass: the pinned model does not speak the call's dialect."""
     INLINE_LIST = "inline_list"
-    """Bypass: the pinned model is not on the call's own list."""
+    """Bypass: the pinned entry is not on the call's own list, or no route is in effect and the call
+    asks for another model."""
     NO_TENANT = "no_tenant"
     """Bypass: the call names a session but no tenant, which is required."""
     UNKNOWN_MODEL = "unknown_model"

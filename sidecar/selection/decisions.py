@@ -173,14 +173,17 @@ class Decisions:
         written.
 
         Of several entries of the first model it names the first that does not cool: a session that
-        begins has nothing at an account to come back to. It is provisional where the router model
-        was needed and not heard, and where there are routes that this one call did without: the
-        next conversation is routed.
+        begins has nothing at an account to come back to. None that would be sent the caller's own
+        credential takes another's place: that may be good for one of them alone.
+
+        It is provisional where the router model was needed and not heard, and where there are
+        routes that this one call did without: the next conversation is routed.
         """
         chosen, *others = decision.candidates
         if others and others[0].model_name == chosen.model_name:
-            entries = [each for each in decision.candidates if each.model_name == chosen.model_name]
-            chosen = next((each for each in entries if not self._is_cooling(each)), chosen)
+            entries = [each for each in others if each.model_name == chosen.model_name]
+            usable = [chosen, *(each for each in entries if not each.passthrough_auth)]
+            chosen = next((each for each in usable if not self._is_cooling(each)), chosen)
         is_unrouted = not situation.routes and bool(self._routes.in_effect)
         return as_written(
             Binding(

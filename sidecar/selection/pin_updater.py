@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from sidecar.affinity.policy import is_home, is_pinned, moved, return_failed
+from sidecar.affinity.policy import is_home, is_pinned, may_be_replaced, moved, return_failed
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
@@ -105,6 +105,9 @@ def next_pin(
             return moved(standing, None, served_by, now_unix_s, is_for_good=False)
         pin = _returned(seen, standing, failed, now_unix_s)
     pinned = next((each for each in decision.candidates if is_pinned(seen, each)), None)
+    if pinned is None and may_be_replaced(standing, now_unix_s):  # no rollout lasts so long
+        models = [each for each in decision.candidates if each.model_name == seen.model_name]
+        pinned = models[0] if models else None
     effects = {each.failure.pin for each in failed if each.candidate == pinned}
     # Where the pinned entry is unknown here, nothing was learned of it, and where the call is what
     # failed, nothing of the candidate.

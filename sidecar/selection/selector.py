@@ -89,8 +89,8 @@ class ModelSelector:
         self._store = store
         self._clock = clock
         self._observers = observers
-        self._flights: SingleFlight[str, _Landing] = SingleFlight("first call")
-        """First calls by the key of their session's lane."""
+        self._flights: SingleFlight[tuple[str, str], _Landing] = SingleFlight("first call")
+        """First calls by their session's key and lane."""
 
     def decide_nowait(self, call: Call) -> Decision | Undecided:
         """Decide what can be decided without waiting; else return what `decide` needs.
@@ -188,11 +188,11 @@ class ModelSelector:
         """Decide and pin. First calls of a lane that come together share one question to the router
         model, and all but the first adopt the pin.
         """
-        flight = self._flights.get(session.lane_key)
+        flight = self._flights.get((session.key, session.lane))
         if flight is None:
             # A task of its own: a first caller that goes away does not cancel it for the others.
             work = self._route_and_pin(situation, session, seen, budget)
-            flight = self._flights.start(session.lane_key, work)
+            flight = self._flights.start((session.key, session.lane), work)
             return (await asyncio.shield(flight)).decision
         began_s = self._clock.monotonic_s()
         try:

@@ -43,11 +43,24 @@ async def test_a_second_lane_has_a_pin_of_its_own(store):
     assert side == await store.claim(SIDE, _pin("x"))
 
 
-async def test_a_pin_without_a_lane_holds_for_every_lane(store):
-    """Plano's own two-field pins name no requested model."""
+async def test_a_pin_is_its_lanes(store):
+    """Whatever it names itself."""
     pin = await store.claim(MAIN, Binding("openai/gpt-4o"))
 
-    assert pin == await store.get(SIDE)
+    assert (MAIN.lane, None) == (pin.requested_model, await store.get(SIDE))
+
+
+async def test_a_fixed_time_to_live_is_that_of_the_first_lane(clock):
+    """A lane that comes later, and a move, leave it as it is."""
+    store = MemoryStore(clock, ttl_s=100, max_entries=3, is_sliding=False)
+    pin = await store.claim(MAIN, _pin(MAIN.lane))
+    clock.advance(60)
+    await store.claim(SIDE, _pin(SIDE.lane))
+    await store.replace(MAIN, pin, _pin("x"))
+    await store.get(MAIN)
+    clock.advance(40)
+
+    assert [None, None] == [await store.get(MAIN), await store.get(SIDE)]
 
 
 async def test_a_pin_ends_with_its_ttl(store, clock):
@@ -93,3 +106,14 @@ async def test_pins_come_in_pages_by_tenant(store):
     )
     assert ["3"] == [pin.session_id for pin in await store.pins.of_session("ab", "3")]
     assert [1, 0] == [await store.pins.drop("ab", "3") for _ in range(2)]
+
+
+async def test_all_pins_of_a_session_are_shown_and_dropped(store):
+    """Those of its lanes, and of its agents."""
+    agent = make_session("s", None, "openai/gpt-4o", "a7")
+    for session in (MAIN, SIDE, agent):
+        await store.claim(session, _pin("m"))
+    shown = await store.pins.of_session(None, "s")
+
+    assert [(None, None), (None, SIDE.lane), ("a7", None)] == [(p.agent, p.lane) for p in shown]
+    assert (3, 0) == (await store.pins.drop(None, "s"), len(store))

@@ -1,22 +1,27 @@
-"""The near cache: when an entry is used, confirmed, kept for Redis, or dropped. No loop, no
-socket.
-"""
+"""The near cache: what an entry is worth, by what has happened to it. No loop, no socket."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from sidecar.affinity.near_cache import Entry, NearCache
-from sidecar.affinity.session import make_session
+from sidecar.affinity import near_cache
+from sidecar.affinity.entry import TRANSITIONS, Entry, EntryEvent, EntryState
+from sidecar.affinity.lanes import NO_LANES, Lanes, claim, release, replace
+from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.value import encode
 from sidecar.domain.decision import Binding
 from tests.support.values import FakeClock
 
-GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
-MAIN, SIDE = make_session("s1", None, GPT), make_session("s1", None, MINI)
-PIN, SIDE_PIN = Binding(GPT, requested_model=GPT), Binding(MINI, requested_model=MINI)
-ANY_LANE = Binding("openai/any")
+KEY = "plano:affinity:s1"
+A, A2 = Binding("ma", requested_model="a"), Binding("ma2", requested_model="a")
+B, PLANOS = Binding("mb", requested_model="b"), Binding("plano")
 TTL_S = 100.0
+
+
+def of(*bindings: Binding) -> Lanes:
+    return Lanes(bindings)
 
 
 class Near(NearCache):
@@ -27,13 +32,30 @@ class Near(NearCache):
         super().__init__(max_entries, self.clock.monotonic_s)
         self.is_alone = False
 
-    def read(self, key: str, binding: Binding, left_s: float = TTL_S) -> Entry:
-        """As if it was read of Redis."""
-        return self.put(key, binding, left_s, encode(binding))
+    def read(self, *bindings: Binding, key: str = KEY, left_s: float | None = TTL_S) -> Lanes:
+        """As if Redis had said that these stand."""
+        return self.heard(key, encode(Lanes(bindings)), left_s, TTL_S)
 
-    def binding(self, session: object = MAIN) -> Binding | None:
-        found = self.find(session)  # type: ignore[arg-type]
-        return None if found is None else found[1].binding
+    def made(self, *bindings: Binding, key: str = KEY) -> None:
+        """As if a call had changed the lanes to these."""
+        self.change(key, Lanes(bindings), TTL_S)
+
+    def lanes(self, key: str = KEY) -> Lanes | None:
+        """What is at hand."""
+        entry = self.find(key)
+        return None if entry is None else entry.lanes
+
+    def state(self, key: str = KEY) -> EntryState | None:
+        entry = self.known(key)
+        return None if entry is None else entry.state
+
+    def in_state(self, state: EntryState) -> Entry:
+        """An entry in a state, with the lane A; without one where it is absent."""
+        entry = self.put(KEY, b"" if state is EntryState.ABSENT else encode(of(A)), TTL_S)
+        entry.state = state
+        if state in (EntryState.PENDING, EntryState.DIRTY):
+            self.owed[KEY] = entry
+        return entry
 
 
 @pytest.fixture
@@ -41,269 +63,272 @@ def near() -> Near:
     return Near()
 
 
-def test_what_was_read_is_at_hand(near):
-    """Until its time is over."""
-    near.read(MAIN.key, PIN)
-
-    assert PIN == near.binding()
-    near.clock.advance(TTL_S)
-    assert (None, 0) == (near.binding(), len(near))
-
-
-def test_a_pin_without_a_lane_is_every_lanes(near):
-    """Plano writes such."""
-    near.read(MAIN.key, ANY_LANE)
-
-    assert [ANY_LANE] * 2 == [near.binding(MAIN), near.binding(SIDE)]
-
-
-def test_a_lane_beside_the_first_has_its_own_entry(near):
-    """Found where the plain key's owner is known, and is another."""
-    near.read(MAIN.key, PIN)
-    assert near.binding(SIDE) is None
-    near.read(SIDE.lane_key, SIDE_PIN)
-
-    assert SIDE_PIN == near.binding(SIDE)
-
-
-def test_a_lane_alone_is_asked_for_unless_the_plain_key_is_known_to_hold_nothing(near):
-    """Somebody may have put a pin for every lane there."""
-    near.read(SIDE.lane_key, SIDE_PIN)
-    assert near.binding(SIDE) is None
-    near.mark_absent(SIDE.key)
-    assert SIDE_PIN == near.binding(SIDE)
-    near.on_invalidation(SIDE.key)
-    assert near.binding(SIDE) is None
-
-
-def test_an_entry_under_the_lanes_key_that_is_another_lanes_is_not_used(near):
-    """Whoever wrote it."""
-    near.read(MAIN.key, PIN)
-    near.read(SIDE.lane_key, PIN)
-
-    assert (None, (SIDE.lane_key, None)) == (near.binding(SIDE), near.place(SIDE))
-
-
-def test_where_there_is_no_redis_what_is_known_is_used():
-    """Also what was read over an earlier connection, and a lane alone."""
-    near = Near()
-    near.read(SIDE.lane_key, SIDE_PIN)
-    near.epoch += 1
-    near.is_alone = True
-
-    assert SIDE_PIN == near.binding(SIDE)
-
-
-@pytest.mark.parametrize("how", ["earlier connection", "not tracked"])
-def test_what_is_unverified_is_not_used_without_asking(near, how):
-    """Of an earlier connection it is confirmed; only old, it is read again."""
-    entry = near.read(MAIN.key, PIN)
-    if how == "earlier connection":
-        near.epoch += 1
-    else:
-        entry.verified_until_s = near.clock.monotonic_s()
-
-    assert (None, how == "earlier connection") == (near.binding(), near.is_in_doubt(entry))
-    assert (entry if how == "earlier connection" else None) is near.unverified(MAIN.key)
-
-
-def test_what_is_verified_or_unknown_needs_no_confirmation(near):
-    """Nor does what has expired."""
-    near.read(MAIN.key, PIN)
-
-    assert (None, None) == (near.unverified(MAIN.key), near.unverified("other"))
-    near.epoch += 1
-    near.clock.advance(TTL_S)
-    assert near.unverified(MAIN.key) is None
+ABSENT, VERIFIED, UNVERIFIED, LOST, PENDING, DIRTY = EntryState
+CELLS: dict[EntryEvent, Sequence[EntryState | None]] = {
+    EntryEvent.READ: [VERIFIED] * 6,
+    EntryEvent.READ_NOTHING: [ABSENT] * 6,
+    EntryEvent.READ_OTHER: [PENDING] * 5 + [DIRTY],
+    EntryEvent.CHANGED: [PENDING] * 6,
+    EntryEvent.KEPT: [ABSENT, VERIFIED, UNVERIFIED, LOST, DIRTY, DIRTY],
+    EntryEvent.INVALIDATED: [None, UNVERIFIED, UNVERIFIED, UNVERIFIED, PENDING, DIRTY],
+    EntryEvent.WENT_DOWN: [None, LOST, LOST, LOST, DIRTY, DIRTY],
+    EntryEvent.CAME_BACK: [None, UNVERIFIED, UNVERIFIED, UNVERIFIED, PENDING, PENDING],
+    EntryEvent.CAME_UP: [None, LOST, LOST, LOST, PENDING, PENDING],
+    EntryEvent.EXPIRED: [None] * 6,
+}
 
 
 @pytest.mark.parametrize(
-    ("entries", "session", "expected"),
+    ("event", "state", "expected"),
     [
-        ({}, MAIN, (MAIN.key, None)),
-        ({MAIN.key: PIN}, MAIN, (MAIN.key, PIN)),
-        ({MAIN.key: PIN}, SIDE, (SIDE.lane_key, None)),
-        ({MAIN.key: PIN, SIDE.lane_key: SIDE_PIN}, SIDE, (SIDE.lane_key, SIDE_PIN)),
-        ({SIDE.lane_key: SIDE_PIN}, SIDE, (SIDE.lane_key, SIDE_PIN)),
-        ({MAIN.key: ANY_LANE}, SIDE, (MAIN.key, ANY_LANE)),
+        (event, state, following)
+        for event, row in CELLS.items()
+        for state, following in zip(EntryState, row, strict=True)
     ],
 )
-def test_the_place_of_a_lane_is_known_verified_or_not(near, entries, session, expected):
-    """Its key, and what was known of it."""
-    for key, binding in entries.items():
-        near.read(key, binding)
-    near.epoch += 1
-    key, entry = near.place(session)
+def test_what_follows_from_what_happens(near, event, state, expected):
+    """Each cell of the table; what is to be written is known as such."""
+    near.in_state(state)
+    near.happened(event, KEY)
 
-    assert expected == (key, None if entry is None else entry.binding)
-
-
-def test_bytes_that_were_decoded_before_are_not_decoded_again(near):
-    """The very same ones."""
-    near.read(MAIN.key, PIN)
-
-    assert PIN == near.binding_of(MAIN.key, encode(PIN))
-    assert near.binding_of(MAIN.key, b"?") is None
-    assert near.binding_of("other", encode(PIN)) is None
+    assert expected == near.state() == TRANSITIONS[event][state]
+    assert (expected in (PENDING, DIRTY)) == (KEY in near.owed)
 
 
-def test_the_least_recently_used_entry_makes_room():
-    """A dirty one too, which is then no longer counted."""
-    near = Near(2)
-    near.claim(make_session("a"), PIN, TTL_S)
-    near.read("b", PIN)
-    near.read("c", PIN)
+@pytest.mark.parametrize("state", EntryState)
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_what_is_used_without_asking(near, state, is_alone):
+    """What Redis would tell of, and what it does not take; all that is known where nobody can be
+    asked.
+    """
+    near.in_state(state)
+    near.is_alone = is_alone
 
-    assert (["b", "c"], 0) == ([key for key, _ in near.items()], near.dirty_entries)
-
-
-def test_the_place_of_what_has_expired_is_that_of_a_new_pin(near):
-    """The entry is dropped when it is met; dropping it twice changes nothing."""
-    near.read(MAIN.key, PIN)
-    near.clock.advance(TTL_S)
-
-    assert ((MAIN.key, None), 0) == (near.place(MAIN), len(near))
-    near.forget(MAIN.key)
-    assert 0 == near.dirty_entries
+    assert (is_alone or state in (VERIFIED, DIRTY)) == (near.find(KEY) is not None)
 
 
-def test_a_claim_here_is_dirty_and_the_first_one_wins(near):
-    """It is to be written to Redis in nobody's place."""
-    assert PIN == near.claim(MAIN, PIN, TTL_S)
-    assert PIN == near.claim(MAIN, SIDE_PIN, TTL_S)
-    ((key, entry),) = near.dirty()
+def test_what_was_read_is_at_hand_until_its_time_is_over(near):
+    """All lanes of the session, with one look."""
+    near.read(A, B, left_s=50.0)
+    assert of(A, B) == near.lanes()
+    near.clock.advance(50.0)
 
-    assert (MAIN.key, PIN, b"", 1) == (key, entry.binding, entry.base, near.dirty_entries)
-
-
-def test_a_move_here_replaces_what_it_saw(near):
-    """The bytes that Redis has are those it goes out from, also after a second move."""
-    near.read(MAIN.key, PIN)
-    moved = Binding(MINI, requested_model=GPT, generation=2)
-    again = Binding("openai/x", requested_model=GPT, generation=3)
-
-    assert moved == near.replace(MAIN, PIN, moved, TTL_S)
-    assert again == near.replace(MAIN, moved, again, TTL_S)
-    assert again == near.replace(MAIN, PIN, moved, TTL_S)
-    assert ([encode(PIN)], 1) == ([entry.base for _, entry in near.dirty()], near.dirty_entries)
+    assert (None, 0) == (near.lanes(), len(near))
 
 
-def test_a_move_of_what_is_not_known_changes_nothing(near):
-    """It is what the caller believes."""
-    assert (PIN, 0) == (near.replace(MAIN, SIDE_PIN, PIN, TTL_S), len(near))
+def test_a_key_without_expiry_is_believed_for_one_time_to_live(near):
+    """And is known to have none."""
+    near.read(A, left_s=None)
+    entry = near.find(KEY)
+
+    assert (True, TTL_S) == (entry.is_lasting, near.left_s(entry))
 
 
-def test_a_release_drops_what_it_saw(near):
-    """And nothing else."""
-    near.claim(MAIN, PIN, TTL_S)
-    near.release(MAIN, SIDE_PIN)
-    assert 1 == len(near)
-    near.release(MAIN, PIN)
-    near.release(MAIN, PIN)
-
-    assert (0, 0) == (len(near), near.dirty_entries)
+def test_that_nothing_stands_is_known_too(near):
+    """So that a session's first call does not ask twice."""
+    assert NO_LANES == near.heard(KEY, b"", None, TTL_S)
+    assert (ABSENT, False) == (near.state(), near.known(KEY).is_lasting)
 
 
-def test_an_invalidation_drops_what_was_read(near):
-    """And leaves what was made here, and what is not known at all."""
-    near.read(MAIN.key, PIN)
-    near.claim(make_session("other"), PIN, TTL_S)
-    for key in (MAIN.key, make_session("other").key, "unknown"):
-        near.on_invalidation(key)
+def test_what_cannot_be_read_is_known_by_its_bytes(near):
+    """It is replaced if it still is that."""
+    assert NO_LANES == near.heard(KEY, b"?", TTL_S, TTL_S)
+    near.made(A)
 
-    assert [make_session("other").key] == [key for key, _ in near.items()]
+    assert b"?" == near.known(KEY).raw
 
 
-def test_our_own_writes_invalidation_leaves_the_entry_for_an_outage(near):
-    """It is not used before it was read again; the next invalidation is another client's."""
-    near.read(MAIN.key, PIN)
-    near.mark_own_write(MAIN.key)
-    near.mark_own_write("unknown")
-    near.on_invalidation(MAIN.key)
-    assert (None, 1) == (near.binding(), len(near))
-    near.is_alone = True
-    assert PIN == near.binding()
-    near.on_invalidation(MAIN.key)
+def test_where_nobody_tells_of_changes_what_was_read_is_believed_for_a_moment(near):
+    """Then it is read again; but one of a lost connection is still claimed anew."""
+    near.believed_s = 1.0
+    near.read(A)
+    near.heard("other", b"", None, TTL_S)
+    assert of(A) == near.lanes()
+    near.clock.advance(1.0)
+
+    assert (None, UNVERIFIED, None) == (near.lanes(), near.state(), near.state("other"))
+    near.happened(EntryEvent.WENT_DOWN)
+    assert LOST == near.state()
+
+
+def test_bytes_are_decoded_once(near, monkeypatch):
+    """The very same ones are not decoded again, nor are those that this process has written."""
+    near.read(A)
+    near.made(A, B)
+    sent = near.known(KEY).lanes
+    monkeypatch.setattr(near_cache, "decode", None)
+    near.heard(KEY, encode(of(A, B)), TTL_S, TTL_S, sent)
+
+    assert (of(A, B), VERIFIED) == (near.lanes(), near.state())
+    near.read(A, B)
+    assert of(A, B) == near.lanes()
+
+
+def test_lanes_of_sessions_that_are_not_used_are_not_kept_decoded(near, monkeypatch):
+    """Those that are to be written are, since they stand nowhere else."""
+    monkeypatch.setattr(near_cache, "_DECODED", 1)
+    near.read(A)
+    near.made(A, key="made")
+    near.read(A, key="third")
+    near.read(A, key="fourth")
+
+    assert [None, of(A), None] == [near.known(each).lanes for each in (KEY, "made", "third")]
+    assert of(A) == near.lanes()
+
+
+def test_a_change_is_to_be_written_in_the_place_of_what_stood(near):
+    """The bytes that Redis has are those it goes out from, also after a second change."""
+    near.read(A)
+    near.made(A2)
+    near.made(A2, B)
+    entry = near.known(KEY)
+
+    assert (PENDING, encode(of(A)), of(A2, B)) == (entry.state, entry.raw, entry.lanes)
+    assert [KEY] == list(near.owed)
+
+
+def test_a_change_may_leave_the_time_as_it_is(near):
+    """Or begin it anew; a new session has none to keep."""
+    near.read(A, left_s=7.0)
+    near.change(KEY, of(A2), None)
+    kept_s = near.left_s(near.known(KEY))
+    near.change(KEY, of(A), TTL_S)
+
+    assert (7.0, TTL_S) == (kept_s, near.left_s(near.known(KEY)))
+
+
+def test_what_changed_while_it_was_written_is_still_to_be_written(near):
+    """In the place of what has just been written."""
+    near.made(A)
+    sent = near.known(KEY).lanes
+    near.made(A2, B)
+    assert of(A2, B) == near.heard(KEY, encode(of(A)), TTL_S, TTL_S, sent)
+    entry = near.known(KEY)
+
+    assert (PENDING, encode(of(A))) == (entry.state, entry.raw)
+
+
+@pytest.mark.parametrize(
+    ("read", "changed", "standing", "expected", "state"),
+    [
+        ((), (A,), (A2,), (A2,), VERIFIED),
+        ((), (A,), (B,), (B, A), PENDING),
+        ((A,), (A2,), (A,), (A2,), PENDING),
+        ((A,), (A2,), (), (), ABSENT),
+        ((A,), (A2,), (A, B), (A2, B), PENDING),
+        ((A,), (), (A, B), (B,), PENDING),
+        ((), (A,), (PLANOS,), (Binding("plano", requested_model="a"),), PENDING),
+    ],
+)
+def test_a_change_meets_what_stands_now(near, read, changed, standing, expected, state):
+    """Adopted where the same lane has changed; else made again on it."""
+    near.heard(KEY, encode(Lanes(read)), TTL_S, TTL_S)
+    near.made(*changed)
+
+    assert Lanes(expected) == near.heard(KEY, encode(Lanes(standing)), TTL_S, TTL_S)
+    assert (state, encode(Lanes(standing))) == (near.state(), near.known(KEY).raw)
+
+
+def test_a_change_that_was_kept_stays_at_hand_until_redis_has_it(near):
+    """The session's calls are served by it; a reply that lacks it takes it from nobody."""
+    near.made(A)
+    near.happened(EntryEvent.KEPT, KEY)
+    near.heard(KEY, b"", None, TTL_S)
+    assert (of(A), DIRTY) == (near.lanes(), near.state())
+    near.read(A2)
+
+    assert (of(A2), VERIFIED) == (near.lanes(), near.state())
+
+
+def test_plano_s_value_puts_the_lanes_that_are_known_beside_it(near):
+    """They are to be written."""
+    near.read(A, B)
+
+    assert of(Binding("plano", requested_model="a"), B) == near.read(PLANOS)
+    assert PENDING == near.state()
+
+
+@pytest.mark.parametrize(
+    ("event", "expected", "state"),
+    [(EntryEvent.CAME_UP, of(A, B), PENDING), (EntryEvent.CAME_BACK, NO_LANES, ABSENT)],
+)
+def test_what_a_server_does_not_have_any_more(near, event, expected, state):
+    """The same one has dropped it, and it stays dropped; another one may have lost it."""
+    near.read(A, B)
+    near.happened(EntryEvent.WENT_DOWN)
+    near.happened(event)
+
+    assert (expected, state) == (near.heard(KEY, b"", None, TTL_S), near.state())
+
+
+def test_what_was_changed_while_redis_was_gone_takes_the_other_lanes_back_with_it(near):
+    """To a server that may have lost them; once it has them, nothing more is put back."""
+    near.read(A, B)
+    near.happened(EntryEvent.WENT_DOWN)
+    near.made(A2, B)
+    near.happened(EntryEvent.KEPT, KEY)
+    near.happened(EntryEvent.CAME_UP)
+    assert of(A2, B) == near.heard(KEY, b"", None, TTL_S)
+    near.heard(KEY, encode(of(A2, B)), TTL_S, TTL_S, of(A2, B))
+
+    assert (VERIFIED, False) == (near.state(), near.known(KEY).revives)
+
+
+def test_what_happens_to_an_unknown_session_changes_nothing(near):
+    """Nor is it forgotten twice."""
+    near.happened(EntryEvent.INVALIDATED, "unknown")
+    near.forget("unknown")
+
     assert 0 == len(near)
 
 
-def test_all_that_redis_has_can_be_dropped(near):
-    """What was made here exists nowhere else."""
-    near.read("read", PIN)
-    near.claim(MAIN, PIN, TTL_S)
-    near.mark_absent(SIDE.key)
-    near.forget_all()
+def test_the_least_recently_used_session_makes_room():
+    """One that is to be written too."""
+    near = Near(2)
+    near.made(A)
+    near.read(A, key="b")
+    near.read(A, key="c")
+    near.find("b")
+    near.read(A, key="d")
 
-    assert [MAIN.key] == [key for key, _ in near.items()]
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"), [(b"", True), (b"base", True), (b"other", False), (None, True)]
-)
-def test_what_is_still_to_be_written_gives_way_to_a_foreign_value_only(near, raw, expected):
-    """Not to nothing, and not to the bytes that it replaces."""
-    near.claim(MAIN, PIN, TTL_S)
-    near.place(MAIN)[1].base = b"base"
-
-    assert expected == near.is_pending_write(MAIN.key, raw)
-    near.read("read", PIN)
-    assert [False, False] == [near.is_pending_write(key, raw) for key in ("read", "unknown")]
+    assert (["b", "d"], {}) == ([key for key, _ in near.items()], near.owed)
 
 
-@pytest.mark.parametrize(
-    ("key", "lane", "left"), [(MAIN.key, GPT, 0), (MAIN.key, MINI, 1), ("unknown", GPT, 1)]
-)
-def test_a_lane_that_has_its_pin_elsewhere_is_not_written_here(near, key, lane, left):
-    """Another lane's stays."""
-    near.claim(MAIN, PIN, TTL_S)
-    near.yield_to_lane(key, lane)
+def test_many_lanes_count_for_several_sessions(monkeypatch):
+    """The cache is bounded in bytes as well."""
+    monkeypatch.setattr(near_cache, "_ENTRY_BYTES", 100)
+    near = Near(3)
+    for key in "abc":
+        near.read(A, key=key)
+    near.read(Binding("m" * 250, requested_model="a"), key="long")
 
-    assert left == near.dirty_entries
-
-
-def test_what_was_read_does_not_yield(near):
-    """It is not ours to write."""
-    near.read(MAIN.key, PIN)
-    near.yield_to_lane(MAIN.key, GPT)
-
-    assert 1 == len(near)
-
-
-def test_what_may_not_be_written_is_held_back(near):
-    """For some seconds; expired entries are dropped."""
-    near.claim(MAIN, PIN, TTL_S)
-    near.hold_back(MAIN.key, 30.0)
-    near.hold_back("unknown", 30.0)
-    assert [] == near.dirty()
-    near.clock.advance(30.0)
-    assert 1 == len(near.dirty())
-    near.clock.advance(TTL_S)
-    assert ([], 0, []) == (near.dirty(), near.dirty_entries, near.dirty())
+    assert ["long"] == [key for key, _ in near.items()]
 
 
 def test_use_in_the_second_half_begins_the_time_anew(near):
     """Not before."""
-    entry = near.read(MAIN.key, PIN)
+    near.read(A)
+    entry = near.find(KEY)
     assert (False, TTL_S) == (near.renew(entry, TTL_S), near.left_s(entry))
     near.clock.advance(51.0)
 
     assert (True, TTL_S) == (near.renew(entry, TTL_S), near.left_s(entry))
 
 
-def test_an_entry_that_was_replaced_is_not_held_any_more(near):
-    """Who waits to write it must not."""
-    first = near.read(MAIN.key, PIN)
-    assert near.holds(MAIN.key, first)
-    near.read(MAIN.key, PIN)
+def test_what_has_expired_is_not_shown(near):
+    """It is dropped when it is met."""
+    near.read(A)
+    near.clock.advance(TTL_S)
 
-    assert not near.holds(MAIN.key, first)
+    assert ([], 1, None, 0) == (list(near.items()), len(near), near.known(KEY), len(near))
 
 
-def test_keys_known_to_hold_nothing_are_bounded():
-    """Sessions come and go; at the limit the oldest is forgotten."""
-    near = Near(1)
-    near.read(SIDE.lane_key, SIDE_PIN)
-    near.mark_absent(SIDE.key)
-    near.mark_absent("other")
+def test_changes_of_two_lanes_come_together(near):
+    """As calls make them."""
+    near.read()
+    near.change(KEY, claim(NO_LANES, "a", A), TTL_S)
+    near.change(KEY, claim(near.known(KEY).lanes, "b", B), TTL_S)
+    near.change(KEY, replace(near.known(KEY).lanes, "a", A, A2), TTL_S)
+    near.change(KEY, release(near.known(KEY).lanes, "b", B), TTL_S)
 
-    assert near.binding(SIDE) is None
+    assert of(A2) == near.known(KEY).lanes

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.affinity.value import MAX_BYTES, as_written, decode, decode_leniently, encode
+from sidecar.affinity.lanes import MAX_LANES, NO_LANES, Lanes
+from sidecar.affinity.value import MAX_BYTES, as_written, decode, encode, fit
 from sidecar.domain.decision import Binding
 
 _names = st.text(
@@ -34,17 +35,28 @@ _bindings = st.builds(
 )
 
 
+def write(binding: Binding) -> bytes:
+    """The value of a session with one lane."""
+    return encode(Lanes((binding,)))
+
+
+def read(raw: bytes) -> Binding | None:
+    """The first lane's binding."""
+    lanes = decode(raw)
+    return None if lanes is None else lanes.bindings[0]
+
+
 @given(_bindings)
 def test_what_is_written_is_read_back(binding):
     """Every field; the same binding gives the same bytes."""
-    assert binding == decode(encode(binding))
-    assert encode(binding) == encode(binding)
+    assert binding == read(write(binding))
+    assert write(binding) == write(binding)
 
 
 def test_the_usual_value_is_what_the_contract_shows():
     """Readable by people: nothing that does not apply."""
     value = json.loads(
-        encode(Binding("openai/gpt-4o", "code", "openai/gpt-4o-mini", 1, 1763900000.123))
+        write(Binding("openai/gpt-4o", "code", "openai/gpt-4o-mini", 1, 1763900000.123))
     )
 
     assert {
@@ -93,14 +105,14 @@ def test_the_usual_value_is_what_the_contract_shows():
 )
 def test_planos_own_values_and_later_ones_are_read(raw, expected):
     """Leniently: a field that cannot be used is as good as absent, unknown ones are skipped."""
-    assert expected == decode(raw)
+    assert expected == read(raw)
 
 
 def test_a_pin_names_its_entry_and_the_entry_that_it_left():
     """The home is an object: a model and the entry that served it."""
     pin = Binding("m", provider="us", home="m", home_provider="eu", away_since_unix_s=9.0)
-    value = json.loads(encode(pin))
-    value.pop("bound_at")
+    value = json.loads(write(pin))
+    value.pop("bound_at", None)
 
     assert {
         "model_name": "m",
@@ -134,13 +146,13 @@ def test_a_pin_names_its_entry_and_the_entry_that_it_left():
 )
 def test_what_is_no_pin_is_none(raw):
     """Never an error, and never a name that could not stand in a header line."""
-    assert decode(raw) is None
+    assert read(raw) is None
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_without_an_error(raw):
     """A binding or none."""
-    found = decode(raw)
+    found = read(raw)
     assert found is None or isinstance(found, Binding)
 
 
@@ -156,7 +168,16 @@ def test_a_pin_is_written_as_it_is(binding):
         (Binding("openai/m", requested_model="wild/" + "m" * 600), None),
         (Binding("wild/" + "m" * 600, requested_model="openai/m"), None),
         (Binding("openai/m", requested_model="a\u00a0b"), None),
-        (Binding("m" * 500, "漢" * 500, "漢" * 500, home="漢" * 500), None),
+        (
+            Binding(
+                "m" * 500,
+                "\U0001f600" * 500,
+                "\U0001f600" * 500,
+                home="\U0001f600" * 500,
+                provider="\U0001f600" * 500,
+            ),
+            None,
+        ),
         (
             Binding("openai/m", "code\u00a0generation", "openai/m"),
             Binding("openai/m", None, "openai/m"),
@@ -169,7 +190,10 @@ def test_a_pin_that_others_would_read_in_another_way_is_not_written(binding, exp
 
 
 _fields: st.SearchStrategy[Any] = st.sampled_from(
-    [None, "m", "", "a\nb", "x" * 600, 0, 3, -1, 1.0, 2.5, 1e13, True, False, [], {"a": 1}]
+    [
+        *(None, "m", "", "a\nb", "x" * 600, 0, 3, -1, 1.0, 2.5, 1e13, True, False, [], {"a": 1}),
+        *({"model_name": "h"}, {"model_name": 3, "provider": "p"}, {"x": {"model_name": "m"}}),
+    ]
 )
 
 
@@ -180,6 +204,7 @@ _fields: st.SearchStrategy[Any] = st.sampled_from(
             (
                 "anchor_model",
                 "requested_model",
+                "provider",
                 "generation",
                 "bound_at",
                 "home",
@@ -187,13 +212,106 @@ _fields: st.SearchStrategy[Any] = st.sampled_from(
                 "failed_returns",
                 "provisional",
                 "unknown",
+                "lanes",
             ),
             _fields,
         ),
     )
 )
-def test_the_quick_way_to_read_reads_what_the_lenient_one_does(value):
-    """Our own values take the first, and whatever it refuses takes the second."""
-    raw = json.dumps(value).encode()
+def test_what_was_read_is_written_so_that_it_is_read_alike(value):
+    """Whatever stands there; what is not known comes along."""
+    lanes = decode(json.dumps(value).encode())
+    if lanes is not None:
+        assert lanes == decode(encode(lanes))
+        assert value.get("unknown") == json.loads(encode(lanes)).get("unknown")
 
-    assert decode_leniently(raw) == decode(raw)
+
+MAIN, SIDE = Binding("m/a", "code", "m/a", 1, 1.5), Binding("m/b", None, "m/b", 2, 2.5, "m/c")
+
+
+def test_the_other_lanes_stand_beside_the_first_ones_members():
+    """Under their names."""
+    value = json.loads(encode(Lanes((MAIN, SIDE))))
+
+    assert {
+        "m/b": {
+            "model_name": "m/b",
+            "route_name": None,
+            "generation": 2,
+            "bound_at": 2.5,
+            "home": {"model_name": "m/c"},
+        }
+    } == value["lanes"]
+    assert ("m/a", "m/a") == (value["model_name"], value["requested_model"])
+
+
+@given(st.lists(_bindings, min_size=1, max_size=5, unique_by=lambda each: each.requested_model))
+def test_all_lanes_are_read_back_in_their_order(bindings):
+    """The first may be of no lane, as plano's are; others always name theirs."""
+    lanes = Lanes((bindings[0], *(each for each in bindings[1:] if each.requested_model)))
+
+    assert lanes == decode(encode(lanes))
+
+
+@pytest.mark.parametrize(
+    ("lanes", "expected"),
+    [
+        ({"m/b": {"model_name": "m/x"}}, ["m/a", "m/b"]),
+        ({"m/b": {"model_name": ""}}, ["m/a"]),
+        ({"m/b": "m/x", "m/c": {"model_name": "m/y"}}, ["m/a", "m/c"]),
+        ({"m/a": {"model_name": "m/x"}}, ["m/a"]),
+        ([1], ["m/a"]),
+        (
+            {f"m/{n}": {"model_name": "m"} for n in range(99)},
+            ["m/a", *(f"m/{n}" for n in range(15))],
+        ),
+    ],
+)
+def test_a_lane_that_cannot_be_read_is_left_out(lanes, expected):
+    """The others stay, and they are no more than a session may have."""
+    found = decode(
+        json.dumps({"model_name": "m/x", "requested_model": "m/a", "lanes": lanes}).encode()
+    )
+
+    assert found is not None
+    assert expected == [each.requested_model for each in found.bindings]
+    assert len(found.bindings) <= MAX_LANES
+
+
+def test_members_of_a_later_version_are_kept_where_they_stood():
+    """Those of the session at the top, those of a lane with it."""
+    value = {
+        "model_name": "m/x",
+        "requested_model": "m/a",
+        "newer": [1.5, {"deep": None}],
+        "lanes": {"m/b": {"model_name": "m/y", "newest": "x"}, "m/c": {"model_name": "m/z"}},
+    }
+    lanes = decode(json.dumps(value).encode())
+    assert lanes is not None
+    written = json.loads(encode(lanes))
+
+    assert value["newer"] == written["newer"]
+    assert "x" == written["lanes"]["m/b"]["newest"]
+
+
+def test_a_value_is_made_short_enough():
+    """The lane bound longest ago goes, then what is not known; and what is written is said."""
+    many = [Binding("m" * 500, None, f"{n}" * 400, 1, float(n)) for n in range(1, 10)]
+    lanes = Lanes((MAIN, *many), {None: {"x": "y" * 3000}})
+    fitted, raw = fit(lanes)
+    long, short = fit(Lanes((MAIN,), {None: {"x": "y" * MAX_BYTES}}))
+
+    assert len(raw) < MAX_BYTES
+    assert fitted == decode(raw)
+    assert (MAIN, *many[-len(fitted.bindings) + 1 :]) == fitted.bindings
+    assert (Lanes((MAIN,)), long) == (long, decode(short))
+
+
+@pytest.mark.parametrize(
+    "lanes",
+    [NO_LANES, Lanes((Binding("\ud800", None, "m/a"),)), Lanes((Binding("m" * MAX_BYTES),))],
+    ids=["none", "half a character", "too long"],
+)
+def test_what_cannot_be_written_is_nothing(lanes):
+    """No lane is left, and no value."""
+    assert (NO_LANES, b"") == fit(lanes)

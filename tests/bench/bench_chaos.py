@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import itertools
 import logging
 import random
 import sys
 
-from sidecar.affinity.near_cache import is_of_lane
 from sidecar.affinity.redis.store import RedisStore
 from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
@@ -25,6 +25,7 @@ from tests.support.redis_server import KINDS, RedisServer, redis_server
 STORES, CALLERS, SESSIONS = 4, 8, 150
 LANES = ("openai/a", "openai/b", "openai/c")
 TENANTS = (None, "acme")
+AGENTS = (None, "a7")
 
 
 class Chaos:
@@ -91,12 +92,8 @@ class Chaos:
         are.
         """
         pins = 0
-        for session in (
-            make_session(f"s{n}", t, lane)
-            for n in range(SESSIONS)
-            for t in TENANTS
-            for lane in LANES
-        ):
+        for n, tenant, agent, lane in itertools.product(range(SESSIONS), TENANTS, AGENTS, LANES):
+            session = make_session(f"s{n}", tenant, lane, agent)
             for store in self._stores:
                 believed, standing = store.get_nowait(session), await self._standing(session)
                 if believed is not None and believed != standing:
@@ -109,29 +106,22 @@ class Chaos:
         return pins
 
     async def _standing(self, session: Session) -> Binding | None:
-        for key in (session.key, session.lane_key):
-            raw = await self._server.client.get(key)
-            binding = decode(raw) if isinstance(raw, bytes) else None
-            if binding is not None and is_of_lane(binding, session):
-                return binding
-        return None
+        raw = await self._server.client.get(session.key)
+        lanes = decode(raw) if isinstance(raw, bytes) else None
+        return None if lanes is None else lanes.of(session.lane)
 
     def _session(self) -> Session:
         number, choice = self._random.randrange(SESSIONS), self._random.choice
-        return make_session(f"s{number}", choice(TENANTS), choice(LANES))
+        return make_session(f"s{number}", choice(TENANTS), choice(LANES), choice(AGENTS))
 
     def _pin(self, session: Session, generation: int) -> Binding:
-        name = (
-            f"{session.tenant}/{session.session_id}/{session.lane}/{self._random.getrandbits(32)}"
-        )
+        name = f"{_name(session)}/{session.lane}/{self._random.getrandbits(32)}"
         return Binding(name, "route", generation=generation, requested_model=session.lane)
 
     def _check(self, operation: str, session: Session, found: Binding | None) -> None:
         self.outcomes[operation if found is not None else f"{operation}, nothing"] += 1
-        own = f"{session.tenant}/{session.session_id}/{session.lane}/"
-        if found is not None and not found.model_name.startswith(
-            (own, f"{session.tenant}/{session.session_id}/any/")
-        ):
+        own = (f"{_name(session)}/{session.lane}/", f"{_name(session)}/any/")
+        if found is not None and not found.model_name.startswith(own):
             self.wrong.append(f"crossing: {operation} of {session} was told {found}")
 
     async def _kill(self) -> None:
@@ -170,10 +160,11 @@ class Chaos:
         """Somebody deletes pins, writes plano's or garbage by hand."""
         for _ in range(20):
             session = self._session()
-            value = f'{{"model_name": "{session.tenant}/{session.session_id}/any/x"}}'
+            value = f'{{"model_name": "{_name(session)}/any/x"}}'
             match self._random.randrange(4):
                 case 0:
-                    await self._server.client.delete(session.key, session.lane_key)
+                    await self._server.client.delete(session.key)
+                    await self._server.client.hset(session.key, "not", "a value")
                 case 1:
                     await self._server.client.set(session.key, value, ex=600)
                 case 2:
@@ -183,6 +174,10 @@ class Chaos:
 
     async def _wait(self) -> None:
         await asyncio.sleep(self._random.random() * 1.5)
+
+
+def _name(session: Session) -> str:
+    return f"{session.tenant}/{session.session_id}/{session.agent}"
 
 
 async def main(seconds: float, seed: int) -> int:

@@ -139,6 +139,29 @@ async def test_nobody_answers():
     )
 
 
+async def test_the_fallbacks_of_a_wildcard_follow_each_of_its_models():
+    """Whatever model the app asks for below its prefix."""
+
+    def wild(url: str) -> dict[str, Any]:
+        entry = {"access_key": "k", "base_url": url}
+        return {
+            "model_providers": [
+                {"model": "groq/*", "fallbacks": [MINI], **entry},
+                {"model": MINI, **entry},
+            ]
+        }
+
+    async with routed(adapt=wild, routing_preferences=[]) as sidecar:
+        for model in ("llama-a", "llama-b"):
+            sidecar.provider.script.always("model_not_found", model=model)
+        replies = [await sidecar.ask(TEXT, model=f"groq/{name}") for name in ("llama-a", "llama-b")]
+
+    assert [(200, MINI, "2")] * 2 == [
+        (reply.status, reply.header("x-plano-model"), reply.header("x-plano-attempts"))
+        for reply in replies
+    ]
+
+
 async def test_attempts_are_limited():
     """`limits.attempts` counts every candidate."""
     async with routed(routing_preferences=[ROUTE], limits={"attempts": 1}) as sidecar:

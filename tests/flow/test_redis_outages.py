@@ -320,9 +320,9 @@ async def test_a_redis_that_is_down_at_start():
 
     assert ["routed", "pinned"] == [decision_of(reply)[1] for reply in (first, second)]
     assert isinstance(value, bytes)
-    binding = decode(value)
-    assert binding is not None
-    assert GPT == binding.model_name
+    lanes = decode(value)
+    assert lanes is not None
+    assert [GPT] == [binding.model_name for binding in lanes.bindings]
 
 
 async def test_tenants_are_kept_apart_and_a_missing_one_is_served_unpinned():

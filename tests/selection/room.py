@@ -83,6 +83,7 @@ class Room:
         routes: tuple[Route, ...] = (CODE, TALK),
         is_observed: bool = True,
         store: MemoryStore | None = None,
+        table: ModelTable = TABLE,
     ) -> None:
         self.clock = FakeClock()
         self.events: list[AffinityOperation | RouterAsked] = []
@@ -97,9 +98,9 @@ class Room:
         sources = RankSources(
             SimpleNamespace(prices={}, latencies_s={}), lambda _candidate, _now_s: (0.0, 0)
         )
-        self.routes = Routes(routes, TABLE.entries_of, sources, is_routed=is_routed)
+        self.routes = Routes(routes, table.entries_of, sources, is_routed=is_routed)
         self.decisions = Decisions(
-            TABLE,
+            table,
             self.routes,
             self.clock,
             self.cooling.__contains__,

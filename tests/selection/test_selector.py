@@ -14,6 +14,7 @@ from sidecar.domain.errors import DialectNotServed
 from sidecar.domain.events import AffinityOperation, RouterAsked
 from sidecar.domain.ids import Session
 from sidecar.domain.vocabulary import PinOperation, PinOutcome, RouterOutcome
+from sidecar.routing.table import ModelTable
 from sidecar.selection.selector import Undecided
 from sidecar.selection.steps import Step
 from tests.selection.room import (
@@ -31,6 +32,7 @@ from tests.selection.room import (
     asked,
     inline,
 )
+from tests.support.providers import a_provider
 from tests.support.values import FakeClock, a_call
 
 
@@ -358,6 +360,19 @@ async def test_a_session_that_begins_while_an_account_cools_belongs_to_another()
     other = await decide(room, asked(model=LLAMA, session_id="s2"))
     assert other.binding is not None
     assert (LLAMA, "eu") == (other.binding.model_name, other.binding.provider)
+
+
+async def test_an_account_is_not_changed_for_one_that_is_sent_the_callers_own_credential():
+    """It may be good for one of them alone."""
+    own = ModelTable(
+        tuple(a_provider(LLAMA, name=name, passthrough_auth=True) for name in ("eu", "us")), {}
+    )
+    room = Room(routes=(), table=own)
+    room.cooling.add(own.entries_of(LLAMA)[0])
+    decision = await decide(room, asked(model=LLAMA))
+
+    assert decision.binding is not None
+    assert "eu" == decision.binding.provider
 
 
 async def test_without_routes_the_loser_of_a_race_adopts_the_entry():

@@ -10,8 +10,8 @@ direction:
   `errors` says what an error reply means.
 - `health` decides whether Redis is asked at all, how long a server without writes is kept, and
   logs when that changes.
-- `queries` asks about pins, and keeps in the near cache what is replied. `scripts` are the three
-  steps that must be atomic on the server.
-- `write_back` writes what was made while Redis was gone.
+- `queries` reads and writes sessions, and keeps in the near cache what is replied. `scripts` are
+  what must be one step on the server: compare-and-set, by which all is written, and refresh.
+- `write_back` writes what was changed while Redis was gone.
 - `browse` shows pins to operators.
 """

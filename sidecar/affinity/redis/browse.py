@@ -10,8 +10,8 @@ from redis.exceptions import ResponseError
 
 from sidecar.affinity.redis.errors import refusal_among
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, Decode, LinkDown, reads_of
-from sidecar.affinity.session import KEY_PREFIX, parse_key, pattern_of, plain_key
-from sidecar.affinity.store import Pin, PinPage, StoreUnreachable
+from sidecar.affinity.session import KEY_PREFIX, pattern_of, plain_key
+from sidecar.affinity.store import Pin, PinPage, StoreUnreachable, pins_of
 from sidecar.affinity.value import decode
 
 Submit = Callable[[Sequence[Command], Decode], asyncio.Future[Any]]
@@ -35,24 +35,18 @@ class RedisPins:
         self._prefix = prefix
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
-        """Return about ``limit`` pins, from a cursor of SCAN on."""
+        """Return the pins of about ``limit`` sessions, from a cursor of SCAN on."""
+        pattern = pattern_of(tenant, prefix=self._prefix)
         following, keys = await self._ask(
-            [
-                (
-                    "SCAN",
-                    cursor or "0",
-                    "MATCH",
-                    pattern_of(tenant, None, self._prefix),
-                    "COUNT",
-                    limit,
-                )
-            ]
+            [("SCAN", cursor or "0", "MATCH", pattern, "COUNT", limit)]
         )
         pins = await self._pins([key.decode("latin-1") for key in keys])
         return PinPage(pins, None if following == b"0" else following.decode())
 
     async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """Return the pins of a session and its agents, which are found by SCAN."""
+        """Return the pins of all lanes of a session and of its agents, which are found by SCAN, as
+        are keys of the form before.
+        """
         plain = plain_key(tenant, session_id, prefix=self._prefix)
         pattern = pattern_of(tenant, session_id, self._prefix)
         pins: list[Pin] = []
@@ -62,17 +56,26 @@ class RedisPins:
             names = [key.decode("latin-1") for key in keys]
             pins += await self._pins([name for name in names if name.partition("~")[0] == plain])
             if cursor == b"0":
-                return list({pin.key: pin for pin in pins}.values())  # SCAN may return a key twice
+                # SCAN may return a key twice.
+                return list({(pin.key, pin.lane): pin for pin in pins}.values())
 
     async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Delete the pins of a session, one command a key, since in a cluster they live apart."""
-        keys = [pin.key for pin in await self.of_session(tenant, session_id)]
-        if not keys:
-            return 0
-        for key in keys:
-            self._forget(key)
-        counts = await self._ask_all([("DEL", key) for key in keys])
-        return sum(count for count in counts if isinstance(count, int))
+        """Delete the keys of a session, one command each, since in a cluster they live apart;
+        return how many pins they held.
+        """
+        pins = await self.of_session(tenant, session_id)
+        keys = list(dict.fromkeys(pin.key for pin in pins))
+
+        def gone(replies: list[Any]) -> list[Any]:
+            # Redis says nothing of what this connection has deleted, and what was read before that
+            # has arrived by now.
+            for key in keys:
+                self._forget(key)
+            return replies
+
+        replies = await self._ask_all([("DEL", key) for key in keys], gone) if keys else []
+        deleted = {key for key, count in zip(keys, replies, strict=True) if count == 1}
+        return sum(pin.key in deleted for pin in pins)
 
     async def _pins(self, keys: Sequence[str]) -> list[Pin]:
         pins: list[Pin] = []
@@ -86,12 +89,9 @@ class RedisPins:
             raise StoreUnreachable(f"redis answered: {refusal}")
         pins: list[Pin] = []
         for key, raw, left_ms in zip(keys, replies[::2], replies[1::2], strict=True):
-            parts = parse_key(key, self._prefix)
-            binding = None if isinstance(raw, ResponseError) else decode(raw)
-            if parts is not None and binding is not None and left_ms != GONE_MS:
-                pins.append(
-                    Pin(key, *parts, binding, None if left_ms == LASTING_MS else left_ms / 1e3)
-                )
+            if left_ms != GONE_MS and not isinstance(raw, ResponseError):
+                left_s = None if left_ms == LASTING_MS else left_ms / 1e3
+                pins += pins_of(key, self._prefix, decode(raw), left_s)
         return pins
 
     async def _ask(self, commands: Sequence[Command]) -> Any:  # noqa: ANN401 - Redis values stay in this room
@@ -100,10 +100,10 @@ class RedisPins:
             raise StoreUnreachable(f"redis answered: {reply}")
         return reply
 
-    async def _ask_all(self, commands: Sequence[Command]) -> list[Any]:
+    async def _ask_all(self, commands: Sequence[Command], decode_all: Decode = list) -> list[Any]:
         try:
             async with asyncio.timeout(_WAIT_S):
-                replies: list[Any] = await self._submit(commands, list)
+                replies: list[Any] = await self._submit(commands, decode_all)
         except (LinkDown, TimeoutError) as error:
             raise StoreUnreachable("redis does not answer") from error
         return replies

@@ -7,10 +7,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from redis.exceptions import ResponseError
 
+from sidecar.affinity.entry import EntryEvent
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import is_forbidden, refuses_writes, words_of
 from sidecar.runtime.breaker import Breaker, BreakerPolicy
@@ -27,7 +29,9 @@ class StoreHealth:
     (by `LinkEvents`) and every operation report to it.
     """
 
-    def __init__(self, near: NearCache, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self, near: NearCache, monotonic_s: Callable[[], float], untracked_s: float
+    ) -> None:
         self.is_asked = asyncio.Event()
         """Set while Redis is asked."""
         self._near = near
@@ -35,6 +39,7 @@ class StoreHealth:
         self._monotonic_s = monotonic_s
         self._is_refusing = False
         self._is_fenced = False
+        self._untracked_s = untracked_s
 
     def served(self) -> None:
         """Redis has replied, with whatever."""
@@ -73,9 +78,12 @@ class StoreHealth:
             self._is_refusing = False
             _log.info("redis takes writes again")
 
-    def came_up(self, *, is_tracking: bool) -> None:
-        """A connection was made: what was read before it must be verified again."""
-        self._near.epoch += 1
+    def came_up(self, *, is_tracking: bool, is_same_server: bool) -> None:
+        """A connection was made: what was read before it is read again, or is claimed anew where
+        the server may be another one.
+        """
+        self._near.believed_s = inf if is_tracking else self._untracked_s
+        self._near.happened(EntryEvent.CAME_BACK if is_same_server else EntryEvent.CAME_UP)
         self._breaker.reset()
         self._is_fenced = False
         if self._near.is_alone:
@@ -87,7 +95,7 @@ class StoreHealth:
 
     def went_down(self) -> None:
         """The connection is gone, and its tracking with it."""
-        self._near.epoch += 1
+        self._near.happened(EntryEvent.WENT_DOWN)
         if not self._near.is_alone:
             self._be_alone()
             _log.warning("redis is gone: pins are kept here until it is back")
@@ -95,9 +103,9 @@ class StoreHealth:
     def invalidated(self, keys: list[bytes] | None) -> None:
         """Redis says that these keys have changed; None: all of them."""
         if keys is None:
-            self._near.forget_all()
+            self._near.happened(EntryEvent.INVALIDATED)
         for key in keys or ():
-            self._near.on_invalidation(key.decode("latin-1"))
+            self._near.happened(EntryEvent.INVALIDATED, key.decode("latin-1"))
 
     def _be_alone(self) -> None:
         self._near.is_alone = True

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -23,7 +24,7 @@ from sidecar.affinity.redis.connect import CONNECT_S, abort, on_push, send_nowai
 from sidecar.affinity.redis.errors import is_read_only, is_unfit, knows_no_resp3, words_of
 from sidecar.affinity.redis.health import ReadOnlySpell
 from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown, Pipeline
-from sidecar.affinity.redis.scripts import SCRIPTS, SHAS
+from sidecar.affinity.redis.scripts import COMPARE_AND_SET, SHAS
 from sidecar.affinity.session import KEY_PREFIX
 from sidecar.runtime.lifecycle import Tasks
 
@@ -40,14 +41,16 @@ SILENT_TICKS: Final = 8
 invalidation arrives, and the near cache would believe for ever what others have changed.
 """
 
+_RUN_ID: Final = re.compile(r"run_id:([0-9a-f]{40})")
+
 _log: Final = logging.getLogger("sidecar.affinity")
 
 
 class LinkEvents(Protocol):
     """What a link reports."""
 
-    def came_up(self, *, is_tracking: bool) -> None:
-        """A connection was made."""
+    def came_up(self, *, is_tracking: bool, is_same_server: bool) -> None:
+        """A connection was made; a server that does not say which it is may be another one."""
         ...
 
     def went_down(self) -> None:
@@ -129,17 +132,21 @@ class RedisLink:
             send_nowait(self._connection, waiting)
 
     async def _keep_up(self) -> None:
-        protocol = _RESP3
+        protocol, former_run_id = _RESP3, None
         while True:
             connection = self._make(protocol)
             try:
                 async with asyncio.timeout(CONNECT_S):
                     await connection.connect()  # type: ignore[no-untyped-call]
-                    await self._prepare(connection)
+                    run_id = await self._prepare(connection)
                 self._connection = connection
                 self.is_up = True
                 self._told_why = ""
-                self._events.came_up(is_tracking=self.is_tracking)
+                self._events.came_up(
+                    is_tracking=self.is_tracking,
+                    is_same_server=run_id is not None and run_id == former_run_id,
+                )
+                former_run_id = run_id
                 self._tasks.spawn(self._watch(connection), name="redis watch")
                 await self._read(connection)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
@@ -152,13 +159,14 @@ class RedisLink:
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(PROBE_S * (0.5 + random.random()))
 
-    async def _prepare(self, connection: redis_asyncio.Connection) -> None:
-        """Load the scripts and turn tracking on. A server that is still loading its data, or that
-        hangs when it should write, is found out here.
+    async def _prepare(self, connection: redis_asyncio.Connection) -> str | None:
+        """Load the scripts and turn tracking on; return the server's ``run_id``, if it tells it. A
+        server that is still loading its data, or that hangs when it should write, is found out
+        here.
         """
         tracks = self._tracks and connection.protocol == _RESP3
         on_push(connection, self._pushed)
-        for script in SCRIPTS.values():
+        for script in SHAS:
             with contextlib.suppress(
                 ResponseError
             ):  # where it may not be loaded, it is sent when it is needed
@@ -166,14 +174,19 @@ class RedisLink:
         with contextlib.suppress(ResponseError):
             # Changes nothing, and hangs where a write would: while a server's writes are paused, no
             # call should wait for one.
-            await _ask(connection, "EVALSHA", SHAS["release"], 1, f"{KEY_PREFIX}%", "%")
+            command = ("EVALSHA", SHAS[COMPARE_AND_SET], 1, f"{KEY_PREFIX}%", "%", "", 0)
+            await _ask(connection, *command)
         self.is_tracking = tracks
         if tracks:
             try:
-                await _ask(connection, "CLIENT", "TRACKING", "ON")
+                await _ask(connection, "CLIENT", "TRACKING", "ON", "NOLOOP")
             except ResponseError:
                 self.is_tracking = False
                 _log.warning("redis refuses CLIENT TRACKING: pins are kept for a second at a time")
+        with contextlib.suppress(ResponseError):
+            found = _RUN_ID.search(str(await _ask(connection, "INFO", "server")))
+            return None if found is None else found[1]
+        return None
 
     async def _pushed(self, message: list[Any], **_: Any) -> None:  # noqa: ANN401 - redis-py's own hook
         """A message that is no reply. Only invalidations were asked for."""

@@ -1,21 +1,28 @@
 """Pins shared by all pods through one Redis, with a coherent cache in front of it, which serves as
 a shadow while Redis is gone. No call fails because of it, or waits longer than its budget.
+
+A change is made in the near cache first, then written; what stands after that is what holds.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Final
 
+from sidecar.affinity import lanes as changes
 from sidecar.affinity.call_budget import CallBudget, PerOperationBudget
-from sidecar.affinity.near_cache import NearCache, is_of_lane
+from sidecar.affinity.entry import EntryEvent, EntryState
+from sidecar.affinity.lanes import NO_LANES, Lanes
+from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.browse import RedisPins
 from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import RedisLink
-from sidecar.affinity.redis.queries import PinQueries, Script, StorePolicy
+from sidecar.affinity.redis.queries import PinQueries, Stood, StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
 from sidecar.affinity.store import PinBrowser
-from sidecar.affinity.value import encode
+from sidecar.affinity.value import as_written, encode
 from sidecar.config.schema_routing import Routing
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
@@ -27,8 +34,11 @@ from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.runtime.lifecycle import Tasks
 
 _NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
-_TRIES: Final = 2
-"""Of a claim; the second one replaces the unreadable bytes that the first one found."""
+_UNTRACKED_S: Final = 1.0
+"""An entry is believed for so long where the server does not track."""
+_ASKED_AGAIN: Final = frozenset({EntryState.UNVERIFIED, EntryState.LOST})
+_SURE: Final = frozenset({EntryState.VERIFIED, EntryState.ABSENT})
+_WRITTEN_FIRST: Final = frozenset({EntryState.PENDING, EntryState.LOST})
 
 
 def store_policy(routing: Routing) -> StorePolicy:
@@ -63,9 +73,11 @@ class RedisStore:
         self._clock = clock
         self._observers = observers
         self._near = NearCache(policy.max_entries, clock.monotonic_s)
-        self._health = StoreHealth(self._near, clock.monotonic_s)
+        untracked_s = _UNTRACKED_S if policy.has_near_cache else 0.0
+        self._health = StoreHealth(self._near, clock.monotonic_s, untracked_s)
         self._link: RedisLink = make_link(self._health, tracks=policy.has_near_cache)
         self._queries = PinQueries(self._near, self._health, self._link, policy, clock, observers)
+        self._older_until_s = clock.monotonic_s() + policy.ttl_s
         self._write_back = WriteBack(self._near, self._health, self._queries, policy, clock)
         self._tasks = Tasks()
         self.key_prefix = policy.key_prefix
@@ -88,8 +100,8 @@ class RedisStore:
     def snapshot(self) -> StoreSnapshot:
         """Return what the near cache holds now."""
         return StoreSnapshot(
-            near_entries=len(self._near) - self._near.dirty_entries,
-            shadow_entries=self._near.dirty_entries,
+            near_entries=len(self._near) - len(self._near.owed),
+            shadow_entries=len(self._near.owed),
             is_up=self.is_up,
             is_tracking=self._link.is_up and self._link.is_tracking,
         )
@@ -100,15 +112,18 @@ class RedisStore:
 
     def get_nowait(self, session: Session) -> Binding | None:
         """Return the lane's binding if the near cache has it and may be believed."""
-        found = self._near.find(session)
-        if found is None:
+        entry = self._near.find(session.key)
+        if entry is None:
             return None
-        key, entry = found
+        lanes = entry.lanes
+        binding = None if lanes is None else lanes.of(session.lane)
+        if binding is None:
+            return None
         self._observers.emit(_NEAR_HIT)
         is_renewed = self._policy.is_sliding and self._near.renew(entry, self._policy.ttl_s)
-        if is_renewed and not entry.is_dirty and not entry.is_lasting:
-            self._queries.refresh(key)
-        return entry.binding
+        if is_renewed and entry.state is EntryState.VERIFIED and not entry.is_lasting:
+            self._queries.refresh(session.key)
+        return binding
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """Return the lane's binding from the near cache, else from Redis."""
@@ -117,103 +132,159 @@ class RedisStore:
     async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
         """Ask Redis for the lane's binding."""
         budget = budget or self.budget()
-        key, known = self._near.place(session)
-        if self._near.is_alone or budget.is_spent:
-            self._queries.report(PinOperation.GET, PinOutcome.SKIPPED)
-            return None if known is None else known.binding
-        if known is not None and known.base:
-            standing = await self._write_back.move(key, known, budget)
-            if is_of_lane(standing, session):
-                return standing
-        if known is not None and self._near.is_in_doubt(known):
-            # A claim confirms it, and repairs a Redis that came back empty.
-            return await self.claim(session, known.binding, budget)
         began_s = self._clock.monotonic_s()
-        if key != session.key:
-            self._write_back.confirm_other_lane(session)
-        looked_up = await self._queries.wait(
-            PinOperation.GET, self._queries.look_up(session), budget
-        )
-        if looked_up is None:
-            return None if known is None else known.binding  # better than nothing
-        own, outcome = looked_up
-        self._queries.report(PinOperation.GET, outcome, began_s)
-        return own[0].binding if own else None
+        looked_up = None
+        if not (self._near.is_alone or budget.is_spent):
+            looked_up = await self._look_up(session, budget)
+        else:
+            self._queries.report(PinOperation.GET, PinOutcome.SKIPPED)
+        if looked_up is not None:
+            lanes, outcome = looked_up
+            self._queries.report(PinOperation.GET, outcome, began_s)
+        else:
+            lanes = self._known_lanes(session.key)  # better than nothing
+        binding = lanes.of(session.lane)
+        free = lanes.of(None) if binding is None and lanes.bindings else None
+        if free is not None:
+            # Plano's own: it is the lane's that asks first.
+            own = as_written(dataclasses.replace(free, requested_model=session.lane))
+            return free if own is None else await self.claim(session, own, budget)
+        if not self._policy.has_near_cache:
+            self._forget(session.key)
+        return binding
 
     async def claim(
         self, session: Session, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
         """Bind the lane in Redis unless another call was first; here where Redis is not asked."""
-        budget = budget or self.budget()
-        keys, unreadable, began_s = (session.key, session.lane_key), b"", self._clock.monotonic_s()
-        value = encode(binding)
-        self._write_back.confirm_other_lane(session)
-        for _ in range(_TRIES):
-            if self._near.is_alone or budget.is_spent:
-                self._queries.report(PinOperation.CLAIM, PinOutcome.SKIPPED)
-                break
-            arguments = (session.lane, value, self._policy.ttl_ms, unreadable)
-            stored = await self._queries.run(Script(PinOperation.CLAIM, keys, arguments), budget)
-            if stored is not None and stored.binding is not None:
-                is_ours = stored.binding == binding
-                made = PinOutcome.CLAIMED if is_ours else PinOutcome.ADOPTED
-                self._queries.report(PinOperation.CLAIM, made, began_s)
-                return stored.binding
-            unreadable = b"" if stored is None else stored.raw
-        return self._near.claim(session, binding, self._policy.ttl_s)
+        lane, began_s = session.lane, self._clock.monotonic_s()
+        standing, is_said = await self._change(
+            PinOperation.CLAIM,
+            session,
+            functools.partial(changes.claim, lane=lane, binding=binding),
+            budget or self.budget(),
+        )
+        if is_said:
+            made = PinOutcome.CLAIMED if standing == binding else PinOutcome.ADOPTED
+            self._queries.report(PinOperation.CLAIM, made, began_s)
+        return standing or binding
 
     async def replace(
         self, session: Session, seen: Binding, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
         """Replace the lane's binding in Redis if it still is ``seen``; here where that fails."""
         budget = budget or PerOperationBudget(self._policy.budget_s, self._clock.monotonic_s)
-        key, known = self._near.place(session)
-        if known is not None and known.is_dirty:
-            # Redis does not have it yet: what is written back is the newer one.
-            self._queries.report(PinOperation.REPLACE, PinOutcome.SKIPPED)
-            return self._near.replace(session, seen, binding, self._policy.ttl_s)
-        began_s = self._clock.monotonic_s()
-        if known is not None and known.binding == seen:
-            raw = known.raw
-        else:
-            key, raw = await self._queries.place_of(session, seen, budget)
-        stored = None
-        if not self._near.is_alone and not budget.is_spent:
-            arguments = (raw, encode(binding), self._policy.ttl_ms, 0)
-            script = Script(PinOperation.REPLACE, (key,), arguments)
-            stored = await self._queries.run(script, budget)
-        if stored is None:
-            self._queries.report(PinOperation.REPLACE, PinOutcome.SKIPPED)
-            return self._keep_move(session, seen, binding, (key, raw))
-        standing = stored.binding
-        outcome = PinOutcome.REPLACED if standing == binding else PinOutcome.LOST
-        self._queries.report(PinOperation.REPLACE, outcome, began_s)
-        # The key may hold another lane's pin by now: then nothing stands for this one.
-        return standing if standing is not None and is_of_lane(standing, session) else binding
+        lane, began_s = session.lane, self._clock.monotonic_s()
+        standing, is_said = await self._change(
+            PinOperation.REPLACE,
+            session,
+            functools.partial(changes.replace, lane=lane, seen=seen, binding=binding),
+            budget,
+            seen,
+        )
+        if is_said:
+            outcome = PinOutcome.REPLACED if standing == binding else PinOutcome.LOST
+            self._queries.report(PinOperation.REPLACE, outcome, began_s)
+        return standing or binding
 
     async def release(self, session: Session, seen: Binding) -> None:
         """Drop the lane's binding, here and in Redis, if it still is ``seen``."""
         budget = PerOperationBudget(self._policy.budget_s, self._clock.monotonic_s)
-        began_s = self._clock.monotonic_s()
-        key, raw = await self._queries.place_of(session, seen, budget)
-        self._near.release(session, seen)
-        if self._near.is_alone:
-            return
-        stored = await self._queries.run(Script(PinOperation.RELEASE, (key,), (raw,)), budget)
-        if stored is not None:
-            outcome = PinOutcome.RELEASED if stored.binding is None else PinOutcome.LOST
+        lane, began_s = session.lane, self._clock.monotonic_s()
+        standing, is_said = await self._change(
+            PinOperation.RELEASE,
+            session,
+            functools.partial(changes.release, lane=lane, seen=seen),
+            budget,
+            seen,
+        )
+        if is_said:
+            outcome = PinOutcome.RELEASED if standing is None else PinOutcome.LOST
             self._queries.report(PinOperation.RELEASE, outcome, began_s)
+
+    async def compare_and_set(self, key: str, seen: bytes, value: bytes, ttl_ms: int) -> Stood:
+        """See `PinQueries.compare_and_set`, by which every change is written."""
+        return await self._queries.compare_and_set(key, seen, value, ttl_ms)
 
     async def aclose(self) -> None:
         """End the background tasks and close the connection."""
         await self._tasks.aclose()
+        await self._queries.aclose()
         await self._link.aclose()
 
-    def _keep_move(
-        self, session: Session, seen: Binding, binding: Binding, place: tuple[str, bytes]
-    ) -> Binding:
-        """Make a move here that cannot be written, also where the moved pin was not kept."""
-        key, raw = place
-        if self._near.place(session) == (key, None):
-            self._near.put(key, seen, self._policy.ttl_s, raw)
-        return self._near.replace(session, seen, binding, self._policy.ttl_s)
+    def _known_lanes(self, key: str) -> Lanes:
+        entry = self._near.known(key)
+        return NO_LANES if entry is None else self._near.lanes_of(entry)
+
+    async def _look_up(
+        self, session: Session, budget: CallBudget
+    ) -> tuple[Lanes, PinOutcome] | None:
+        """Return the session's lanes as Redis has them, and how to count that; None where it did
+        not say.
+        """
+        key, near = session.key, self._near
+        entry = near.known(key)
+        state = None if entry is None else entry.state
+        lanes = NO_LANES if entry is None else entry.lanes or near.lanes_of(entry)
+        outcome = PinOutcome.MISS
+        has_older = self._clock.monotonic_s() < self._older_until_s
+        is_sure = state in _SURE and not has_older
+        if not is_sure and state not in _WRITTEN_FIRST:
+            looked_up = await self._queries.wait(
+                PinOperation.GET, self._queries.look_up(session, has_older=has_older), budget
+            )
+            if looked_up is None:
+                return None
+            lanes, outcome = looked_up
+            entry = near.known(key)
+        if entry is not None and entry.state in _WRITTEN_FIRST:
+            lanes = await self._queries.wait(PinOperation.GET, self._queries.write(key), budget)
+            if lanes is None:
+                near.happened(EntryEvent.KEPT, key)
+                return None
+            if lanes.of(session.lane) is not None:
+                outcome = PinOutcome.HIT
+        return lanes, outcome
+
+    async def _change(
+        self,
+        operation: PinOperation,
+        session: Session,
+        change: Callable[[Lanes], Lanes],
+        budget: CallBudget,
+        seen: Binding | None = None,
+    ) -> tuple[Binding | None, bool]:
+        """Change a session's lanes, here and in Redis.
+
+        Args: ``seen`` is the binding that is to be changed; None for a new one.
+        Returns: the binding of the session's lane that stands then, and whether Redis said so.
+        """
+        key, near, policy = session.key, self._near, self._policy
+        entry = near.known(key)
+        is_known = seen is None if entry is None else entry.state not in _ASKED_AGAIN
+        if not is_known and not (near.is_alone or budget.is_spent):
+            await self._look_up(session, budget)
+            entry = near.known(key)
+        if entry is None and seen is not None:
+            entry = near.put(key, encode(Lanes((seen,))), policy.ttl_s)
+        former = NO_LANES if entry is None else entry.lanes or near.lanes_of(entry)
+        lanes = change(former)
+        if lanes != former:
+            is_renewed = policy.is_sliding or entry is None or not entry.raw
+            entry = near.change(key, lanes, policy.ttl_s if is_renewed else None)
+        is_said = not (near.is_alone or budget.is_spent)
+        if is_said and entry is not None and entry.state is EntryState.PENDING:
+            written = await self._queries.wait(operation, self._queries.write(key), budget)
+            is_said = written is not None
+            lanes = written or self._known_lanes(key)
+        if not is_said:
+            near.happened(EntryEvent.KEPT, key)
+            self._queries.report(operation, PinOutcome.SKIPPED)
+        if not policy.has_near_cache:
+            self._forget(key)
+        return lanes.of(session.lane), is_said
+
+    def _forget(self, key: str) -> None:
+        """Drop what was read of a session, where nothing is to be kept."""
+        if key not in self._near.owed:
+            self._near.forget(key)

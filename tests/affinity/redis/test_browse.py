@@ -56,6 +56,19 @@ async def test_a_page_shows_what_can_be_read():
     )
 
 
+async def test_all_lanes_of_a_session_and_of_its_agents_are_shown_and_dropped():
+    """Those in its value, and those that the version before gave keys of their own."""
+    lanes = b'{"model_name": "m", "requested_model": "m", "lanes": {"n/o": {"model_name": "o"}}}'
+    older = b'{"model_name": "q", "requested_model": "p/q"}'
+    link = FakeLink({KEY: lanes, f"{KEY}~a7": VALUE, f"{KEY}~p%2Fq": older})
+    shown = await browser(link).of_session("acme", "s1")
+
+    assert [(None, None), (None, "n/o"), ("a7", None), (None, "p/q")] == [
+        (pin.agent, pin.lane) for pin in shown
+    ]
+    assert (4, {}) == (await browser(link).drop("acme", "s1"), link.values)
+
+
 async def test_a_session_is_dropped_and_another_whose_name_begins_alike_is_not():
     """Here and there; what is not there is not deleted."""
     link = FakeLink({KEY: VALUE, OTHER: VALUE})

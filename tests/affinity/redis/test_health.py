@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ResponseError
 
+from sidecar.affinity.entry import EntryState
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.health import BREAKER, StoreHealth
 from sidecar.affinity.session import make_session
-from sidecar.domain.decision import Binding
 from tests.support.values import FakeClock
 
 SESSION = make_session("s1")
@@ -20,33 +22,30 @@ class Redis:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.near = NearCache(9, self.clock.monotonic_s)
-        self.health = StoreHealth(self.near, self.clock.monotonic_s)
+        self.health = StoreHealth(self.near, self.clock.monotonic_s, 1.0)
 
 
 @pytest.fixture
 def redis() -> Redis:
     redis = Redis()
-    redis.health.came_up(is_tracking=True)
+    redis.health.came_up(is_tracking=True, is_same_server=True)
     return redis
 
 
 def test_a_connection_makes_redis_asked_and_a_lost_one_ends_it(redis, caplog):
-    """What was read before is of an earlier epoch, each time."""
-    epochs = [redis.near.epoch]
+    """A loss is told once."""
     assert (False, True) == (redis.near.is_alone, redis.health.is_asked.is_set())
     redis.health.went_down()
     redis.health.went_down()
-    epochs.append(redis.near.epoch)
 
     assert (True, False) == (redis.near.is_alone, redis.health.is_asked.is_set())
-    assert [1, 3] == epochs
     assert 1 == len([each for each in caplog.records if "redis is gone" in each.message])
 
 
 def test_a_second_connection_without_a_loss_between_is_not_told_again(redis, caplog):
     """A server that says goodbye and takes the next connection at once was never gone."""
     caplog.set_level("INFO")
-    redis.health.came_up(is_tracking=True)
+    redis.health.came_up(is_tracking=True, is_same_server=True)
 
     assert (False, True) == (redis.near.is_alone, redis.health.is_asked.is_set())
     assert [] == [each for each in caplog.records if "redis is there" in each.message]
@@ -63,7 +62,7 @@ def test_failures_in_a_row_leave_redis_alone_and_drop_the_connection_once(redis)
             dropped.append(redis.health.failed())
 
     assert (1, True) == (dropped.count(True), redis.near.is_alone)
-    redis.health.came_up(is_tracking=False)
+    redis.health.came_up(is_tracking=False, is_same_server=False)
     assert not redis.near.is_alone
 
 
@@ -96,10 +95,30 @@ def test_that_redis_takes_writes_again_is_said_once(redis, caplog):
     assert 1 == len([each for each in caplog.records if "takes writes again" in each.message])
 
 
+@pytest.mark.parametrize(
+    ("is_same_server", "expected"), [(True, EntryState.UNVERIFIED), (False, EntryState.LOST)]
+)
+def test_what_was_read_of_the_same_server_is_read_again(redis, is_same_server, expected):
+    """Another one, or one that does not say which it is, may have lost it."""
+    redis.near.put(SESSION.key, b"raw", 60.0)
+    redis.health.went_down()
+    redis.health.came_up(is_tracking=True, is_same_server=is_same_server)
+
+    assert expected is redis.near.known(SESSION.key).state
+
+
+@pytest.mark.parametrize(("is_tracking", "expected"), [(True, inf), (False, 1.0)])
+def test_how_long_what_was_read_is_believed(redis, is_tracking, expected):
+    """For ever where the server tells of changes."""
+    redis.health.came_up(is_tracking=is_tracking, is_same_server=True)
+
+    assert expected == redis.near.believed_s
+
+
 @pytest.mark.parametrize("keys", [None, [SESSION.key.encode()]])
 def test_an_invalidation_reaches_the_near_cache(redis, keys):
     """Of some keys, or of all."""
-    redis.near.put(SESSION.key, Binding("m"), 60.0, b"raw")
+    redis.near.put(SESSION.key, b"raw", 60.0)
     redis.health.invalidated(keys)
 
-    assert 0 == len(redis.near)
+    assert redis.near.find(SESSION.key) is None

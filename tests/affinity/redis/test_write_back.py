@@ -1,42 +1,58 @@
-"""What was made while Redis was gone, on its way back into it."""
+"""What was changed while Redis was gone, on its way back into it."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 import pytest
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ResponseError
 
 from sidecar.affinity.call_budget import CallBudget
+from sidecar.affinity.entry import EntryEvent
+from sidecar.affinity.lanes import Lanes
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.health import StoreHealth
-from sidecar.affinity.redis.queries import Script, Stored, StorePolicy
+from sidecar.affinity.redis.queries import StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
-from sidecar.affinity.session import make_session
-from sidecar.affinity.value import encode
 from sidecar.domain.decision import Binding
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from tests.support.values import FakeClock
 
-MAIN, SIDE = make_session("s1", None, "m"), make_session("s1", None, "side")
-PIN, OTHER = Binding("m", requested_model="m"), Binding("x", requested_model="m")
+MINE, THEIRS = Lanes((Binding("m", None, "a"),)), Lanes((Binding("x", None, "a"),))
 
 
 class FakeQueries:
-    """Notes scripts; each leaves ``stored`` behind."""
+    """Writes what is owed; ``stored`` stands then."""
 
-    def __init__(self) -> None:
-        self.scripts: list[Script] = []
+    def __init__(self, near: NearCache) -> None:
+        self.near = near
+        self.written: list[str] = []
         self.reports: list[tuple[PinOperation, PinOutcome]] = []
-        self.stored: Stored | None = None
+        self.stored = MINE
+        self.refusal: Exception | None = None
+        self.under_way: set[str] = set()
 
-    async def run(self, script: Script, _budget: CallBudget) -> Stored | None:
-        self.begin(script)
-        return self.stored
+    def is_writing(self, key: str) -> bool:
+        return key in self.under_way
 
-    def begin(self, script: Script) -> None:
-        self.scripts.append(script)
+    def write(self, key: str) -> asyncio.Future[Lanes]:
+        self.written.append(key)
+        reply = asyncio.get_running_loop().create_future()
+        if self.refusal is None:
+            reply.set_result(self.stored)
+        else:
+            reply.set_exception(self.refusal)
+        return reply
 
-    def report(self, operation: PinOperation, outcome: PinOutcome, *_: float) -> None:
+    async def wait(
+        self, _operation: PinOperation, reply: asyncio.Future[Any], budget: CallBudget
+    ) -> Any:
+        with contextlib.suppress(ResponseError):
+            return await budget.wait(reply)
+
+    def report(self, operation: PinOperation, outcome: PinOutcome) -> None:
         self.reports.append((operation, outcome))
 
 
@@ -44,14 +60,18 @@ class Shadow:
     """A near cache with what must go back."""
 
     def __init__(self) -> None:
-        clock = FakeClock()
-        self.near = NearCache(9, clock.monotonic_s)
-        queries: Any = FakeQueries()
+        clock = self.clock = FakeClock()
+        self.near = NearCache(999, clock.monotonic_s)
+        queries: Any = FakeQueries(self.near)
         self.queries = queries
-        health = StoreHealth(self.near, clock.monotonic_s)
+        health = StoreHealth(self.near, clock.monotonic_s, 1.0)
         policy = StorePolicy(ttl_s=60.0, budget_s=0.02, max_entries=9)
-        self.write_back = WriteBack(self.near, health, queries, policy, clock)
-        self.budget = CallBudget(1.0, clock.monotonic_s)
+        self.write_back = WriteBack(self.near, health, self.queries, policy, clock)
+
+    def keep(self, *keys: str) -> None:
+        for key in keys:
+            self.near.change(key, MINE, 60.0)
+            self.near.happened(EntryEvent.KEPT, key)
 
 
 @pytest.fixture
@@ -60,37 +80,38 @@ def shadow() -> Shadow:
 
 
 @pytest.mark.parametrize(
-    ("stored", "standing", "outcome"),
-    [
-        (Stored(PIN, b""), PIN, [PinOutcome.REPLACED]),
-        (Stored(OTHER, b""), OTHER, [PinOutcome.LOST]),
-        (Stored(None, b"?"), PIN, []),
-        (None, PIN, []),
-    ],
+    ("stored", "outcome"), [(MINE, PinOutcome.CLAIMED), (THEIRS, PinOutcome.ADOPTED)]
 )
-async def test_a_move_is_written_unless_another_pod_has_moved_the_pin(
-    shadow, stored, standing, outcome
-):
-    """What stands then is returned; where Redis does not say, the move holds here."""
-    shadow.near.put(MAIN.key, OTHER, 60.0, b"base")
-    shadow.near.replace(MAIN, OTHER, PIN, 60.0)
+async def test_all_that_is_owed_is_written(shadow, stored, outcome):
+    """It is ours that stands then, or another's that came first."""
+    keys = [str(number) for number in range(120)]
+    shadow.keep(*keys)
     shadow.queries.stored = stored
-    entry = shadow.near.place(MAIN)[1]
+    await shadow.write_back.write()
 
-    assert standing == await shadow.write_back.move(MAIN.key, entry, shadow.budget)
-    assert [Script(PinOperation.REPLACE, (MAIN.key,), (b"base", encode(PIN), 60000, 1))] == (
-        shadow.queries.scripts
-    )
-    assert outcome == [each for _, each in shadow.queries.reports]
+    assert keys == shadow.queries.written
+    assert [(PinOperation.WRITE_BACK, outcome)] * 120 == shadow.queries.reports
 
 
-def test_another_lanes_pin_that_is_unverified_is_claimed_for_it_first(shadow):
-    """A Redis that came back empty would give its key away; its own lane needs no such help."""
-    shadow.near.put(MAIN.key, PIN, 60.0, encode(PIN))
-    shadow.near.is_alone, shadow.near.epoch = False, 1
-    for session in (MAIN, SIDE):
-        shadow.write_back.confirm_other_lane(session)
+async def test_a_server_that_takes_no_writes_is_told_of_one(shadow):
+    """Not of every session."""
+    shadow.keep("a", "b", "c")
+    shadow.queries.refusal = OutOfMemoryError("OOM")
+    await shadow.write_back.write()
 
-    assert [
-        Script(PinOperation.CLAIM, (MAIN.key, MAIN.lane_key), ("m", encode(PIN), 60000, b""))
-    ] == shadow.queries.scripts
+    assert (["a"], []) == (shadow.queries.written, shadow.queries.reports)
+
+
+async def test_what_may_not_be_written_is_held_back_and_what_is_under_way_is_left_alone(shadow):
+    """Neither is in the way of others; after a while it is tried again."""
+    shadow.keep("a", "b", "c")
+    shadow.queries.under_way = {"b"}
+    shadow.queries.refusal = NoPermissionError("NOPERM")
+    await shadow.write_back.write()
+    shadow.queries.refusal = None
+    await shadow.write_back.write()
+    shadow.clock.advance(31.0)
+    shadow.near.change("a", MINE, 60.0)
+    await shadow.write_back.write()
+
+    assert ["a", "c", "a", "c"] == shadow.queries.written

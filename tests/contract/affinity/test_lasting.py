@@ -11,15 +11,24 @@ import pytest
 import pytest_asyncio
 
 from sidecar.affinity.redis.store import RedisStore
-from sidecar.affinity.session import make_session
-from sidecar.affinity.value import decode, encode
+from sidecar.affinity.session import lane_suffix, make_session
 from sidecar.domain.ids import Session
 from tests.contract.affinity.test_redis import KEY, model_of, until
-from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
+from tests.contract.affinity.test_store import (
+    GPT,
+    MAIN,
+    MINI,
+    SIDE,
+    Heard,
+    a_pin,
+    pin_in,
+    redis_store,
+    value_of,
+)
 from tests.support.holding_proxy import holding_proxy
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
-FOREIGN = b'{"model_name": "openai/x"}'
+FOREIGN = b'{"model_name": "openai/x", "requested_model": "openai/gpt-4o"}'
 OTHER = make_session("s1", "acme", "openai/other")
 
 
@@ -46,32 +55,52 @@ async def test_a_pin_that_is_used_lives_on_without_a_near_cache(server):
         assert [GPT] * 12 == await _use(store, MAIN)
 
 
-async def test_a_lane_that_is_used_lives_on_alone(server):
-    """The lane that owned the plain key is long silent."""
+async def test_a_lane_that_is_used_keeps_the_session_alive(server):
+    """The other lane is long silent; they have one time to live."""
     async with redis_store(server, ttl_s=0.6) as store:
         await store.claim(MAIN, a_pin())
         await store.claim(SIDE, a_pin(MINI, MINI))
 
         assert [MINI] * 12 == await _use(store, SIDE)
-        assert [SIDE.lane_key] == await server.key_names()
+        assert GPT == await model_of(store)
+        assert [KEY] == await server.key_names()
 
 
-@pytest.mark.parametrize("how", ["SET", "claim", "FLUSHALL", "lost"])
-async def test_a_lane_that_is_used_alone_is_at_hand(server, how):
-    """A title's model came first and is long silent: the main loop's calls cost no round trip each.
-    Whoever writes the plain key is heard all the same, and so is whoever empties the server.
+async def test_a_fixed_time_to_live_is_that_of_the_first_lane(server):
+    """A lane that comes later, and a move, leave it as it is."""
+    async with redis_store(server, ttl_s=600, is_sliding=False) as store:
+        await store.claim(MAIN, a_pin())
+        await server.client.pexpire(KEY, 90_000)
+        await store.claim(SIDE, a_pin(MINI, MINI))
+        await store.replace(MAIN, a_pin(), a_pin(MINI, generation=2))
+
+        assert 80_000 < await server.client.pttl(KEY) <= 90_000
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("SET", ["openai/x", None]),
+        ("plano", ["openai/x", MINI]),
+        ("claim", [GPT, MINI]),
+        ("FLUSHALL", [None, None]),
+        ("lost", ["openai/x", None]),
+    ],
+)
+async def test_all_lanes_are_at_hand_until_one_of_them_changes(server, how, expected):
+    """Calls cost no round trip each; whoever writes the session's key is heard, and so is whoever
+    empties the server.
     """
     async with redis_store(server) as store, redis_store(server) as other:
         await store.claim(MAIN, a_pin())
         await store.claim(SIDE, a_pin(MINI, MINI))
-        await server.client.delete(KEY)
-        await until(lambda: store.get_nowait(MAIN) is None)
-        assert MINI == await model_of(store, SIDE)
-        assert a_pin(MINI, MINI) == store.get_nowait(SIDE)
+        assert [a_pin(), a_pin(MINI, MINI)] == [store.get_nowait(MAIN), store.get_nowait(SIDE)]
         if how == "SET":
             await server.client.set(KEY, FOREIGN)
+        elif how == "plano":
+            await server.client.set(KEY, b'{"model_name": "openai/x"}')
         elif how == "claim":
-            await other.claim(MAIN, a_pin("openai/new"))
+            await other.claim(OTHER, a_pin("openai/new", OTHER.lane))
         elif how == "FLUSHALL":
             await server.client.flushall()
         else:
@@ -80,16 +109,8 @@ async def test_a_lane_that_is_used_alone_is_at_hand(server, how):
             await server.client.set(KEY, FOREIGN)
             await until(lambda: store.is_up)
         await until(lambda: store.get_nowait(SIDE) is None)
-        expected = {
-            "SET": ["openai/x"] * 2,
-            "lost": ["openai/x"] * 2,
-            "claim": [MINI, "openai/new"],
-        }
 
-        assert expected.get(how, [None, None]) == [
-            await model_of(store, SIDE),
-            await model_of(store, MAIN),
-        ]
+        assert expected == [await model_of(store, MAIN), await model_of(store, SIDE)]
 
 
 async def test_a_pin_that_wanders_lives_on(server):
@@ -126,9 +147,7 @@ async def test_what_was_just_written_is_at_hand(server, write):
 
 @pytest.mark.parametrize("write", ["claim", "replace"])
 async def test_what_was_just_written_is_at_hand_where_redis_stops_right_behind_it(server, write):
-    """On 7 an own write's invalidation comes behind its reply: what nobody could read again holds
-    all the same.
-    """
+    """The script's own reply says what stands: nothing has to be read again."""
     async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
         pin = a_pin()
         if write == "replace":
@@ -140,8 +159,7 @@ async def test_what_was_just_written_is_at_hand_where_redis_stops_right_behind_i
         async with asyncio.TaskGroup() as group:
             work = store.claim(MAIN, pin) if write == "claim" else store.replace(MAIN, a_pin(), pin)
             written = group.create_task(work)
-            await wire.wait_for(b"invalidate")
-            await wire.wait_for(pin.model_name.encode())
+            await wire.wait_for(b"bound_at")
             server.pause()
             wire.release()
         assert pin == written.result()
@@ -205,7 +223,7 @@ async def test_all_lanes_survive_a_redis_that_comes_back_empty(
             await store.get(comes_first)
 
         assert [GPT, MINI] == [await model_of(store, MAIN), await model_of(store, SIDE)]
-        assert a_pin() == decode(await server.client.get(KEY))
+        assert a_pin() == pin_in(await server.client.get(KEY))
 
 
 async def test_a_move_that_is_not_written_yet_holds_for_the_next_call(server):
@@ -220,7 +238,7 @@ async def test_a_move_that_is_not_written_yet_holds_for_the_next_call(server):
         await until(lambda: store.is_up)
         assert moved == await store.get(MAIN)
 
-        assert moved == decode(await server.client.get(KEY))
+        assert moved == pin_in(await server.client.get(KEY))
 
 
 async def test_a_pin_that_is_not_written_yet_can_be_moved(server):
@@ -234,7 +252,7 @@ async def test_a_pin_that_is_not_written_yet_can_be_moved(server):
         assert moved == await store.get(MAIN)
         await until(lambda: store.snapshot().shadow_entries == 0)
 
-        assert moved == decode(await server.client.get(KEY))
+        assert moved == pin_in(await server.client.get(KEY))
 
 
 @pytest.mark.parametrize("has_near_cache", [True, False])
@@ -249,7 +267,7 @@ async def test_a_move_that_redis_refuses_holds_here(server, has_near_cache):
         await server.client.config_set("maxmemory", "0")
         await until(lambda: store.snapshot().shadow_entries == 0)
 
-        assert moved == decode(await server.client.get(MAIN.key))
+        assert moved == pin_in(await server.client.get(MAIN.key))
 
 
 async def test_pins_that_are_written_back_share_no_calls_budget(server):
@@ -275,27 +293,11 @@ async def test_pins_that_are_written_back_share_no_calls_budget(server):
     assert not any(outcome == "timeout" for _, outcome in heard.operations)
 
 
-async def test_a_pin_gives_way_to_one_that_its_lane_has_under_its_own_key(server):
-    """Made while Redis was gone, under the key that others had let go; it is the loser, and no
-    shadow for ever.
-    """
-    async with redis_store(server) as store:
-        server.kill()
-        await until(lambda: not store.is_up)
-        await store.claim(SIDE, a_pin(MINI, MINI))
-        await server.start()
-        await server.client.set(SIDE.lane_key, encode(a_pin("openai/x", MINI)))
-        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
-
-        assert "openai/x" == await model_of(store, SIDE)
-        assert [SIDE.lane_key] == await server.key_names()
-
-
 async def test_a_key_that_another_lane_has_taken_meanwhile_tells_nothing(server):
     """A move that was made while Redis was gone, or one that comes too late: never another lane's
     model.
     """
-    taken = encode(a_pin("openai/x", MINI))
+    taken = value_of(a_pin("openai/x", MINI))
     moved = a_pin("openai/moved", generation=2)
     async with redis_store(server) as store, redis_store(server) as other:
         await store.claim(MAIN, a_pin())
@@ -311,9 +313,44 @@ async def test_a_key_that_another_lane_has_taken_meanwhile_tells_nothing(server)
         assert taken == await server.client.get(KEY)
 
 
+def older_key(session: Session) -> str:
+    """The key that the version before has given to a lane beside the first."""
+    return session.key + lane_suffix(session.lane)
+
+
+async def test_a_lane_that_has_a_key_of_its_own_is_taken_into_the_sessions(server):
+    """The version before gave every lane but the first a key; it is read, and written no more."""
+    side = a_pin("openai/side", MINI)
+    await server.client.set(KEY, value_of(a_pin()))
+    await server.client.set(older_key(SIDE), value_of(side))
+    async with redis_store(server) as store, redis_store(server) as other:
+        assert [GPT, "openai/side"] == [await model_of(store, MAIN), await model_of(store, SIDE)]
+        assert side == await other.get(SIDE)
+        moved = a_pin("openai/moved", MINI, generation=2)
+        assert moved == await other.replace(SIDE, side, moved)
+
+        assert [a_pin(), moved] == [pin_in(await server.client.get(KEY), n) for n in (GPT, MINI)]
+        assert side == pin_in(await server.client.get(older_key(SIDE)), MINI)
+
+
+async def test_a_lane_of_before_that_is_all_that_is_left_of_its_session_is_found(server):
+    """The first lane has expired before it."""
+    await server.client.set(older_key(SIDE), value_of(a_pin("openai/side", MINI)))
+    async with redis_store(server) as store:
+        assert [None, "openai/side"] == [await model_of(store, MAIN), await model_of(store, SIDE)]
+
+
+async def test_lanes_of_before_are_read_for_one_time_to_live(server):
+    """Then none is left, and a lookup is that of one key."""
+    async with redis_store(server, ttl_s=0.1) as store:
+        await asyncio.sleep(0.11)  # sleep: the TTL runs
+        await server.client.set(older_key(SIDE), value_of(a_pin("openai/side", MINI)))
+        assert await store.get(SIDE) is None
+
+
 async def test_a_lanes_key_that_holds_another_lanes_pin_is_no_pin(server):
     """Whoever wrote it there: it is read in the same way with and without waiting."""
-    await server.client.set(KEY, encode(a_pin()))
-    await server.client.set(SIDE.lane_key, encode(a_pin("openai/x", "openai/other")))
+    await server.client.set(KEY, value_of(a_pin()))
+    await server.client.set(older_key(SIDE), value_of(a_pin("openai/x", "openai/other")))
     async with redis_store(server) as store:
         assert [None, None] == [await store.get(SIDE), store.get_nowait(SIDE)]

@@ -15,13 +15,23 @@ import pytest_asyncio
 from sidecar.affinity.redis import health
 from sidecar.affinity.redis import link as redis_link
 from sidecar.affinity.session import make_session
-from sidecar.affinity.value import decode
 from tests.contract.affinity.test_redis import KEY, model_of, until
-from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
+from tests.contract.affinity.test_store import (
+    GPT,
+    MAIN,
+    MINI,
+    SIDE,
+    Heard,
+    a_pin,
+    pin_in,
+    redis_store,
+    value_of,
+)
 from tests.support.holding_proxy import holding_proxy
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
-OLD, FOREIGN = b'{"model_name": "openai/old"}', b'{"model_name": "openai/x"}'
+OLD = b'{"model_name": "openai/old", "requested_model": "openai/gpt-4o"}'
+FOREIGN = b'{"model_name": "openai/x", "requested_model": "openai/gpt-4o"}'
 
 
 @pytest_asyncio.fixture(params=KINDS)
@@ -108,7 +118,7 @@ async def test_a_user_without_a_right_is_no_outage(server, missing, caplog):
     """What it may do is done, the rest is kept here and counted; said once, and the connection
     stays.
     """
-    await server.client.set(SIDE.key, OLD)
+    await server.client.set(SIDE.key, b'{"model_name": "openai/old"}')
     await server.client.acl_setuser(
         "app", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=[f"-{missing}"]
     )
@@ -159,7 +169,7 @@ async def test_a_key_that_is_fenced_off_is_not_in_the_way_of_others(server):
         )
         await until(lambda: store.is_up and store.snapshot().shadow_entries == 1)
 
-        assert a_pin() == decode(await server.client.get(KEY))
+        assert a_pin() == pin_in(await server.client.get(KEY))
         assert [KEY] == await server.key_names()
         assert a_pin() == await store.get(foreign)
 
@@ -168,7 +178,7 @@ async def test_a_key_that_is_fenced_off_is_not_in_the_way_of_others(server):
 async def test_a_server_that_takes_no_writes_is_no_outage(server, refusal):
     """Reads go on for as long as it lasts, and no breaker opens."""
     heard = Heard()
-    await server.client.set(SIDE.key, FOREIGN)
+    await server.client.set(SIDE.key, value_of(a_pin("openai/x", MINI)))
     async with redis_store(server, heard) as store:
         if refusal == "full":
             await server.client.config_set("maxmemory", "1")
@@ -272,7 +282,7 @@ async def test_a_server_that_may_not_be_given_scripts_beforehand_gets_them_when_
         moved = dataclasses.replace(a_pin(), model_name=MINI)
         assert moved == await store.replace(MAIN, a_pin(), moved)
 
-    assert moved == decode(await server.client.get(KEY))
+    assert moved == pin_in(await server.client.get(KEY))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -50,21 +50,52 @@ async def test_keys_and_values_are_planos(server):
         await store.claim(SIDE, a_pin(MINI, MINI))
     value = json.loads(await server.client.get(KEY))
 
-    assert (GPT, "code", GPT, 1) == tuple(
-        value[key] for key in ("model_name", "route_name", "requested_model", "generation")
-    )
-    assert {MAIN.key, SIDE.lane_key} == {key.decode() for key in await server.client.keys()}
-    assert (KEY, f"{KEY}~openai%2Fgpt-4o-mini") == (MAIN.key, SIDE.lane_key)
+    fields = ("model_name", "route_name", "requested_model", "generation")
+    assert (GPT, "code", GPT, 1) == tuple(value[key] for key in fields)
+    assert {MINI: {"model_name": MINI, "route_name": "code", "generation": 1}} == {
+        lane: {name: side[name] for name in fields if name in side}
+        for lane, side in value["lanes"].items()
+    }
+    assert [KEY] == await server.key_names()
     assert 0 < await server.client.pttl(KEY) <= 600_000
 
 
-async def test_planos_own_value_holds_for_every_lane(server):
-    """Two fields, no requested model."""
+async def test_planos_own_value_holds_for_the_lane_that_asks_first(server):
+    """Two fields, no requested model; whoever asks next, on whichever pod, has a lane of its own."""
     await server.client.set(KEY, b'{"model_name": "openai/gpt-4o", "route_name": "code"}')
+    async with redis_store(server) as store, redis_store(server) as other:
+        taken, side = Binding(GPT, "code", MAIN.lane), a_pin(MINI, MINI)
+        assert [taken, None] == [await store.get(MAIN), await store.get(SIDE)]
+        assert side == await other.claim(SIDE, side)
+
+        assert [taken, side] == [await store.get(MAIN), await store.get(SIDE)]
+
+
+async def test_the_lanes_that_are_known_stand_beside_what_plano_writes(server):
+    """Plano writes the first lane's pin alone; the others are written back."""
+    side = a_pin(MINI, MINI)
+    async with redis_store(server) as store, redis_store(server) as other:
+        await store.claim(MAIN, a_pin())
+        await store.claim(SIDE, side)
+        await server.client.set(KEY, b'{"model_name": "openai/x"}')
+        await until(lambda: store.get_nowait(SIDE) is None)
+        taken = Binding("openai/x", None, MAIN.lane)
+
+        assert [side, taken] == [await store.get(SIDE), await store.get(MAIN)]
+        assert [side, taken] == [await other.get(SIDE), await other.get(MAIN)]
+
+
+async def test_what_is_not_known_in_a_value_is_kept(server):
+    """A later version's members, of the session and of a lane."""
+    lanes = {"openai/other": {"model_name": "openai/o", "newer": {"a": 1}}}
+    value = {"model_name": GPT, "requested_model": GPT, "new": [1], "lanes": lanes}
+    await server.client.set(KEY, json.dumps(value))
     async with redis_store(server) as store:
-        expected = Binding(GPT, "code")
-        assert [expected, expected] == [await store.get(MAIN), await store.get(SIDE)]
-        assert expected == await store.claim(SIDE, a_pin(MINI, MINI))
+        await store.claim(SIDE, a_pin(MINI, MINI))
+    found = json.loads(await server.client.get(KEY))
+
+    assert [[1], {"a": 1}] == [found["new"], found["lanes"]["openai/other"]["newer"]]
+    assert MINI in found["lanes"]
 
 
 @pytest.mark.parametrize(

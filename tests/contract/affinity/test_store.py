@@ -15,6 +15,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from sidecar.affinity.lanes import Lanes
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.redis.connect import connection_maker
 from sidecar.affinity.redis.link import RedisLink
@@ -22,6 +23,7 @@ from sidecar.affinity.redis.queries import StorePolicy
 from sidecar.affinity.redis.store import RedisStore
 from sidecar.affinity.session import make_session
 from sidecar.affinity.store import AffinityStore
+from sidecar.affinity.value import decode, encode
 from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
 from sidecar.domain.clock import SystemClock
@@ -36,6 +38,17 @@ MAIN, SIDE = make_session("s1", "acme", GPT), make_session("s1", "acme", MINI)
 
 def a_pin(model: str = GPT, requested: str = GPT, **more: Any) -> Binding:
     return dataclasses.replace(Binding(model, "code", requested, 1, 1763900000.5), **more)
+
+
+def pin_in(value: object, lane: str = GPT) -> Binding | None:
+    """A lane's pin in the value of a key."""
+    lanes = decode(value) if isinstance(value, bytes) else None
+    return None if lanes is None else lanes.of(lane)
+
+
+def value_of(*pins: Binding) -> bytes:
+    """The value of a key with these pins."""
+    return encode(Lanes(pins))
 
 
 class Heard:

@@ -11,13 +11,22 @@ import pytest
 import pytest_asyncio
 
 from sidecar.affinity.session import make_session
-from sidecar.affinity.value import decode
 from tests.contract.affinity.test_redis import KEY, model_of, until
-from tests.contract.affinity.test_store import GPT, MAIN, MINI, SIDE, Heard, a_pin, redis_store
+from tests.contract.affinity.test_store import (
+    GPT,
+    MAIN,
+    MINI,
+    SIDE,
+    Heard,
+    a_pin,
+    pin_in,
+    redis_store,
+    value_of,
+)
 from tests.support.holding_proxy import holding_proxy
 from tests.support.redis_server import KINDS, RedisServer, redis_server
 
-FOREIGN = b'{"model_name": "openai/x"}'
+FOREIGN = b'{"model_name": "openai/x", "requested_model": "openai/gpt-4o"}'
 
 
 @pytest_asyncio.fixture(params=KINDS)
@@ -30,7 +39,9 @@ async def test_an_invalidation_right_behind_its_reply_is_not_overtaken(server):
     """Reply and invalidation arrive in one segment: the caller gets the reply, and nobody keeps
     it.
     """
-    await server.client.set(KEY, b'{"model_name": "openai/old"}')
+    await server.client.set(
+        KEY, b'{"model_name": "openai/old", "requested_model": "openai/gpt-4o"}'
+    )
     async with holding_proxy(server.port) as wire, redis_store(server, port=wire.port) as store:
         wire.hold()
         async with asyncio.TaskGroup() as group:
@@ -162,7 +173,7 @@ async def test_what_only_one_side_can_read_is_replaced_once_for_all(server, valu
         claims = await asyncio.gather(one.claim(MAIN, a_pin()), other.claim(MAIN, a_pin(MINI)))
 
         assert 1 == len(set(claims))
-        assert claims[0] == decode(await server.client.get(KEY))
+        assert claims[0] == pin_in(await server.client.get(KEY))
 
 
 @pytest.mark.parametrize("requested", ["", "a\nb", "\u0000", "x" * 600, ["openai/x"], 3, None])
@@ -181,23 +192,21 @@ async def test_whose_lane_a_foreign_value_is_scripts_and_readers_agree(server, r
         ]
 
 
-async def test_two_lanes_pinned_while_redis_was_gone_stay_two(server):
-    """Written back each under its own key, whatever came first meanwhile."""
+async def test_lanes_pinned_while_redis_was_gone_stand_beside_one_that_came_meanwhile(server):
+    """All in the session's one value."""
     async with redis_store(server) as store:
         server.kill()
         await until(lambda: not store.is_up)
         await store.claim(MAIN, a_pin())
         await store.claim(SIDE, a_pin(MINI, MINI))
         await server.start()
-        await server.client.set(
-            MAIN.key, json.dumps({"model_name": "openai/y", "requested_model": "openai/y"})
-        )
+        await server.client.set(MAIN.key, value_of(a_pin("openai/y", "openai/y")))
         await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
         assert [GPT, MINI] == [await model_of(store, key) for key in (MAIN, SIDE)]
-        assert [GPT, MINI] == [
-            json.loads(await server.client.get(key.lane_key))["model_name"] for key in (MAIN, SIDE)
-        ]
+        value = await server.client.get(KEY)
+        lanes = (GPT, MINI, "openai/y")
+        assert lanes == tuple((pin_in(value, lane) or a_pin("?")).model_name for lane in lanes)
 
 
 async def test_a_move_made_while_redis_was_gone_is_written_back(server):
@@ -228,7 +237,7 @@ async def test_pins_made_while_redis_was_full_are_written_back(server):
         await server.client.config_set("maxmemory", "0")
         await until(lambda: store.snapshot().shadow_entries == 0)
 
-        assert a_pin() == decode(await server.client.get(KEY))
+        assert a_pin() == pin_in(await server.client.get(KEY))
     assert heard.operations["claim", "skipped"] >= 1
 
 
@@ -244,7 +253,7 @@ async def test_a_replica_serves_reads_and_takes_writes_once_it_is_promoted(serve
         await server.client.replicaof("NO", "ONE")
         await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
 
-        assert a_pin() == decode(await server.client.get(other.key))
+        assert a_pin() == pin_in(await server.client.get(other.key))
 
 
 async def test_a_pin_that_was_evicted_while_it_was_used_is_not_believed(server):
