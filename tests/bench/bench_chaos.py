@@ -14,6 +14,8 @@ import logging
 import random
 import sys
 
+from redis.exceptions import ResponseError
+
 from sidecar.affinity.redis.store import RedisStore
 from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
@@ -106,7 +108,9 @@ class Chaos:
         return pins
 
     async def _standing(self, session: Session) -> Binding | None:
-        raw = await self._server.client.get(session.key)
+        raw = None
+        with contextlib.suppress(ResponseError):  # it holds no text
+            raw = await self._server.client.get(session.key)
         lanes = decode(raw) if isinstance(raw, bytes) else None
         return None if lanes is None else lanes.of(session.lane)
 
