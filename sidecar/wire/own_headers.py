@@ -59,6 +59,11 @@ def served_lines(
     )
 
 
+def lost_line(lost: str) -> bytes:
+    """Line of a response that a provider gave to a request of which something was left out."""
+    return b"x-plano-lost: %b\r\n" % lost.encode()
+
+
 def walked_lines(headers: RawHeaders) -> bytes:
     """Lines of a provider's error that is shown after several attempts.
 
