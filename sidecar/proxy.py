@@ -117,7 +117,7 @@ class Proxy:
 
     def _update_pin(self, call: Call, decision: Decision, dispatched: Dispatched) -> None:
         """Tell the pin updater who served the call, or that no candidate did."""
-        if dispatched.reply.status >= 400:
+        if dispatched.is_error:
             self._pin_updater.unserved(decision, dispatched.failed)
         elif dispatched.candidate is not decision.candidates[0] or decision.returns_home:
             self._pin_updater.served(call, decision, dispatched.candidate, dispatched.failed)
@@ -132,7 +132,9 @@ class Proxy:
     ) -> Outcome:
         """A provider's response has gone to the app, all of it or as much as the app could get."""
         call, now_s = progress.call, self._monotonic_s()
-        self._dispatcher.observe(call, dispatched, relayed.result, now_s, relayed.first_piece_s)
+        self._dispatcher.observe(
+            call, dispatched, relayed.result, now_s, relayed.first_piece_s, relayed.error_event
+        )
         outcome = progress.relayed(dispatched, relayed, now_s)
         self._end(progress, outcome)
         return outcome
@@ -180,8 +182,8 @@ class _Progress:
             dispatched.reply.status,
             relayed.result,
         )
-        if result is CallOutcome.OK and status >= 400:
-            is_callers = status < 500 and status != 429
+        if result is CallOutcome.OK and dispatched.is_error:
+            is_callers = 400 <= status < 500 and status != 429
             result = CallOutcome.CLIENT_ERROR if is_callers else CallOutcome.UPSTREAM_ERROR
         first_sent_s = dispatched.sent_s if dispatched.attempts == 1 else self.decided_s
         timing = Timing(

@@ -19,7 +19,8 @@ Flow, in the order in which a call meets it:
     signed_state
                 whether the newest turn holds what only its maker can read
     usage       reads responses and events leniently, within bounds of size
-    openai      the errors of OpenAI's three APIs
+    errors      tells an error from a response: a whole body, an event of a stream
+    openai      how the errors of OpenAI's three APIs are written
 
 `base` holds the interface, and the values said through it: `Turn`, `Problem`, an error before it is
 put into a dialect's words, and `StreamRules`, by which the relay follows an event stream that it

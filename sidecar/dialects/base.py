@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import re
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
 
 import msgspec
 
@@ -36,6 +37,35 @@ TurnsOf = Callable[[Call], tuple[Turn, ...]]
 """Reads the newest turns of a call's conversation, oldest first."""
 
 
+class EventKind(enum.Enum):
+    """What one event of a stream is, seen from its end."""
+
+    PREAMBLE = "preamble"
+    """It comes before the response itself: a ping, the response's id, a delta without content."""
+    CONTENT = "content"
+    """It belongs to the response. So does what cannot be read."""
+    ERROR = "error"
+    """The provider says that it failed, where the stream should have gone on."""
+    FAILED = "failed"
+    """The API's own last event of a stream, which says that the response failed."""
+
+
+Choices = Iterable[tuple[int, bool]]
+"""Of which of the choices that a stream brings side by side an event is, and whether it ends it."""
+
+ERROR_EVENT_SIGNS: Final = (b'"error"', b"event: error", b"event:error")
+"""An error event contains one of these, in whatever API. A model's own quotes are escaped."""
+ERROR_NULLS: Final = (b'"error":null', b'"error": null')
+
+
+def _content(name: bytes, data: bytes) -> EventKind:  # noqa: ARG001 - the signature of `kind_of_event`
+    return EventKind.CONTENT
+
+
+def _no_choices(data: bytes) -> Choices:  # noqa: ARG001 - the signature of `choices_of_event`
+    return ()
+
+
 class StreamRules(msgspec.Struct, frozen=True):
     """What an event stream of one API looks like, as far as the relay has to know.
 
@@ -63,6 +93,14 @@ class StreamRules(msgspec.Struct, frozen=True):
     """
     model_within: int = 0
     """As many first events are searched for the served model, whatever they hold."""
+    kind_of_event: Callable[[bytes, bytes], EventKind] = _content
+    """Tells what an event is by its name, which may be empty, and its data. Raises nothing."""
+    choices_of_event: Callable[[bytes], Choices] = _no_choices
+    """Reads the choices in the data of one event. Once each that appeared has ended, a stream that
+    ends properly is complete, also without its last event. Raises nothing.
+    """
+    failing: tuple[bytes, ...] = ERROR_EVENT_SIGNS
+    """Each event that is of kind ERROR or FAILED contains one of these."""
 
 
 def named_last_event(*types: bytes) -> re.Pattern[bytes]:
@@ -145,6 +183,18 @@ class Dialect(Protocol):
 
     def served_of_event(self, data: bytes) -> Served:
         """Read what the data of one event says. Raises: as `served_of_response`."""
+        ...
+
+    @property
+    def error_signs(self) -> tuple[bytes, ...]:
+        """Every whole body of status 200 that is an error contains one of these."""
+        ...
+
+    def is_error_response(self, body: bytes) -> bool:
+        """Tell whether a whole body of status 200 is an error in the place of a response.
+
+        Raises: nothing; what cannot be read is no error.
+        """
         ...
 
     def usage_of(self, usage: object) -> Usage | None:

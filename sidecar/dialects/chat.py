@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.base import StreamRules
+from sidecar.dialects.base import ERROR_EVENT_SIGNS, ERROR_NULLS, Choices, EventKind, StreamRules
+from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
 from sidecar.dialects.openai import openai_error_body, openai_error_event
 from sidecar.dialects.request import (
     REQUEST_BODY,
@@ -50,6 +51,7 @@ class _Said(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     finish_reason: Any = None
+    index: Any = 0
 
 
 class _Completion(msgspec.Struct):
@@ -57,10 +59,44 @@ class _Completion(msgspec.Struct):
 
     model: Any = None
     usage: Any = None
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
+    """Some servers say null in the event that brings the usage."""
 
 
-_served: Final = CompletionReader(msgspec.json.Decoder(_Completion).decode, _USAGE).read
+_decode: Final = msgspec.json.Decoder(_Completion).decode
+_served: Final = CompletionReader(_decode, _USAGE).read
+
+
+def _kind_of_event(name: bytes, data: bytes) -> EventKind:
+    """An event whose choices bring nothing but a role is a preamble, and so is one without any
+    choice (Azure's first one tells what its filter found in the prompt).
+    """
+    if name == b"error":
+        return EventKind.ERROR
+    event = read_maybe_error(data)
+    if event is None:
+        return EventKind.CONTENT
+    if is_error_event(event):
+        return EventKind.ERROR
+    if not isinstance(event.choices, list) or any(map(_has_content, event.choices)):
+        return EventKind.CONTENT
+    return EventKind.PREAMBLE
+
+
+def _has_content(choice: object) -> bool:
+    if not isinstance(choice, dict) or choice.get("finish_reason"):
+        return True
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        return True
+    return any(value for name, value in delta.items() if name != "role")
+
+
+def _choices_of_event(data: bytes) -> Choices:
+    completion = decode_leniently(_decode, data)
+    for choice in (completion and completion.choices) or ():
+        if isinstance(choice.index, int):
+            yield choice.index, bool(choice.finish_reason)
 
 
 _decode_said: Final = msgspec.json.Decoder(_Said).decode
@@ -90,22 +126,30 @@ class Chat:
     stream: Final = StreamRules(
         last_words=(b"[DONE]",),
         last_event=re.compile(rb"[\r\n]data: ?\[DONE\]"),
-        telling=(b'"usage"', b'"finish_reason"'),
+        # Where choices are written side by side, each of their events is read.
+        telling=(b'"usage"', b'"finish_reason"', b'"index"', *ERROR_EVENT_SIGNS),
         # Nearly every event of a stream says these.
         nulls=(
             b'"usage":null',
             b'"usage": null',
             b'"finish_reason":null',
             b'"finish_reason": null',
+            b'"index":0',
+            b'"index": 0',
+            *ERROR_NULLS,
         ),
         # Every event names the model, but Azure leaves it empty in its first one.
         model_within=4,
+        kind_of_event=_kind_of_event,
+        choices_of_event=_choices_of_event,
     )
     peek = staticmethod(REQUEST_BODY.peek)
     patch = staticmethod(patch_body)
     turns = staticmethod(turns_of_messages)
     served_of_response = staticmethod(_served)
     served_of_event = staticmethod(_served)
+    error_signs: Final = ERROR_SIGNS
+    is_error_response = staticmethod(is_error_response)
     usage_of = staticmethod(_USAGE.read)
     error_body = staticmethod(openai_error_body)
     error_event = staticmethod(openai_error_event)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from sidecar.dialects.base import StreamRules, Turn
+from sidecar.dialects.errors import ERROR_SIGNS, is_error_response
 from sidecar.dialects.openai import openai_error_body, openai_error_event
 from sidecar.dialects.request import REQUEST_BODY
 from sidecar.dialects.usage import UsageMembers, text_of
@@ -49,6 +50,8 @@ class Embeddings:
     patch = staticmethod(patch_body)
     served_of_response = staticmethod(_served)
     served_of_event = staticmethod(_served)
+    error_signs: Final = ERROR_SIGNS
+    is_error_response = staticmethod(is_error_response)
     usage_of = staticmethod(_USAGE.read)
     error_body = staticmethod(openai_error_body)
     error_event = staticmethod(openai_error_event)

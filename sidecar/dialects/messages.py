@@ -9,7 +9,16 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.base import Problem, StreamRules, named_last_event
+from sidecar.dialects.base import (
+    ERROR_EVENT_SIGNS,
+    ERROR_NULLS,
+    Choices,
+    EventKind,
+    Problem,
+    StreamRules,
+    named_last_event,
+)
+from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
 from sidecar.dialects.request import (
     REQUEST_BODY,
     decode_leniently,
@@ -44,6 +53,8 @@ _ERROR_TYPES: Final = {
     529: "overloaded_error",
 }
 """By status; the rest are ``api_error`` from 500 on and ``invalid_request_error`` below."""
+
+_PREAMBLE: Final = ("ping", "message_start")
 
 
 class _Said(msgspec.Struct):
@@ -89,6 +100,22 @@ def _served(message: _Message) -> Served:
     return Served(_USAGE.read(message.usage), text_of(message.model), text_of(message.stop_reason))
 
 
+def _kind_of_event(name: bytes, data: bytes) -> EventKind:
+    """An event without a name is known by the ``type`` in its data."""
+    event = read_maybe_error(data)
+    if name == b"error" or (event is not None and is_error_event(event)):
+        return EventKind.ERROR
+    kind = name.decode("latin-1") if event is None or event.type is None else event.type
+    return EventKind.PREAMBLE if kind in _PREAMBLE else EventKind.CONTENT
+
+
+def _choices_of_event(data: bytes) -> Choices:
+    """There is one message, which ends with a stop reason."""
+    event = decode_leniently(_decode_event, data)
+    if event is not None and event.delta is not None and event.delta.stop_reason:
+        yield 0, True
+
+
 def _read(raw: msgspec.Raw) -> Said:
     said = decode_leniently(_decode_said, raw)
     blocks = [] if said is None else blocks_of(said.content)
@@ -111,11 +138,16 @@ class Messages:
     stream: Final = StreamRules(
         last_words=(b"message_stop",),
         last_event=named_last_event(b"message_stop"),
-        telling=(b'"message_start"', b'"message_delta"'),
+        telling=(b'"message_start"', b'"message_delta"', *ERROR_EVENT_SIGNS),
+        nulls=ERROR_NULLS,
+        kind_of_event=_kind_of_event,
+        choices_of_event=_choices_of_event,
     )
     peek = staticmethod(REQUEST_BODY.peek)
     patch = staticmethod(patch_body)
     turns = staticmethod(turns_of_messages)
+    error_signs: Final = ERROR_SIGNS
+    is_error_response = staticmethod(is_error_response)
     usage_of = staticmethod(_USAGE.read)
 
     @staticmethod

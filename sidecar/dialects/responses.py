@@ -9,7 +9,16 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.base import Problem, StreamRules, Turn, named_last_event
+from sidecar.dialects.base import (
+    ERROR_EVENT_SIGNS,
+    ERROR_NULLS,
+    EventKind,
+    Problem,
+    StreamRules,
+    Turn,
+    named_last_event,
+)
+from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
 from sidecar.dialects.request import REQUEST_BODY, decode_leniently, newest_turns
 from sidecar.dialects.signed_state import Said, is_newest_turn_signed
@@ -25,6 +34,13 @@ _USAGE: Final = UsageMembers(
     reasoning_tokens=("output_tokens_details", "reasoning_tokens"),
 )
 _LAST: Final = (b"response.completed", b"response.failed", b"response.incomplete")
+_PREAMBLE: Final = (
+    "response.created",
+    "response.queued",
+    "response.in_progress",
+    "keepalive",
+    "ping",
+)
 
 
 class _Request(msgspec.Struct):
@@ -73,6 +89,17 @@ def _served(response: _Response) -> Served:
     return Served(_USAGE.read(response.usage), text_of(response.model), text_of(response.status))
 
 
+def _kind_of_event(name: bytes, data: bytes) -> EventKind:
+    """An event without a name is known by the ``type`` in its data."""
+    event = read_maybe_error(data)
+    kind = name.decode("latin-1") if event is None or event.type is None else event.type
+    if kind == "response.failed":
+        return EventKind.FAILED
+    if name == b"error" or (event is not None and is_error_event(event)):
+        return EventKind.ERROR
+    return EventKind.PREAMBLE if kind in _PREAMBLE else EventKind.CONTENT
+
+
 def _input_of(body: bytes) -> str | list[msgspec.Raw] | None:
     request = decode_leniently(_decode_request, body)
     return None if request is None else request.input
@@ -101,10 +128,15 @@ class Responses:
         last_event=named_last_event(*_LAST),
         # Its SDK hands out the response that the last event holds.
         is_last_event_whole=True,
-        telling=tuple(b'"%b"' % each for each in _LAST),
+        telling=(*(b'"%b"' % each for each in _LAST), *ERROR_EVENT_SIGNS),
+        nulls=ERROR_NULLS,
+        kind_of_event=_kind_of_event,
+        failing=(b'"response.failed"', *ERROR_EVENT_SIGNS),
     )
     peek = staticmethod(REQUEST_BODY.peek)
     patch = staticmethod(patch_body)
+    error_signs: Final = ERROR_SIGNS
+    is_error_response = staticmethod(is_error_response)
     usage_of = staticmethod(_USAGE.read)
     error_body = staticmethod(openai_error_body)
 

@@ -83,7 +83,7 @@ class CompletionReader:
 
     def __init__(self, decode: Callable[[bytes], Any], usage: UsageMembers) -> None:
         """Args: ``decode`` returns an object with ``model``, ``usage`` and a list ``choices`` of
-        objects with a ``finish_reason``. All but the list may be of a wrong type.
+        objects with a ``finish_reason``, or None. All but the list may be of a wrong type.
         """
         self._decode: Final = decode
         self._usage: Final = usage
@@ -92,7 +92,7 @@ class CompletionReader:
         """Read a whole response, or one event. Raises: what ``decode`` raises."""
         completion = self._decode(body)
         finish: str | None = None
-        for choice in completion.choices:
+        for choice in completion.choices or ():
             finish = text_of(choice.finish_reason) or finish
         return Served(self._usage.read(completion.usage), text_of(completion.model), finish)
 

@@ -238,7 +238,9 @@ class StreamIdleTimeout(UpstreamTimeout):
 
 
 class UpstreamMalformed(UpstreamError):
-    """The response is not HTTP/1.1 as RFC 9112 defines it, or exceeds a limit."""
+    """The response is not HTTP/1.1 as RFC 9112 defines it, exceeds a limit, or is a page for a
+    browser.
+    """
 
     code = "upstream_malformed"
 

@@ -77,14 +77,15 @@ class UpstreamResponse(ResponseHead):
         self.source: ResponseSource | None = source
         self._failure: tuple[type[UpstreamError], str, BaseException | None] | None = None
         self._loop = loop
-        self._pieces: list[bytes] = []
+        self.pieces: list[bytes] = []
+        """What has arrived of the body and was not read yet. To be looked at; `read` takes it."""
         self._waiter: asyncio.Future[None] | None = None
 
     def read_nowait(self) -> bytes | None:
         """Return the whole body if all of it has arrived, else None."""
         if not self.is_complete:
             return None
-        pieces, self._pieces = self._pieces, []
+        pieces, self.pieces = self.pieces, []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def begin(self) -> None:
@@ -95,7 +96,7 @@ class UpstreamResponse(ResponseHead):
         Raises: UpstreamReset where nothing came, UpstreamMalformed, FirstByteTimeout,
             ResponseTimeout.
         """
-        while not self._pieces and not self.is_complete:
+        while not self.pieces and not self.is_complete:
             if self.source is None:
                 try:
                     self.raise_failure()
@@ -104,8 +105,40 @@ class UpstreamResponse(ResponseHead):
             await self.wait()
         if self.source is not None:
             self.source.expect_body()
-        if not self._pieces and self.status == _OK:
+        if not self.pieces and self.status == _OK:
             raise self._error(UpstreamReset, "the stream ended before its first byte")
+
+    def peek(self) -> bytes:
+        """Return what has arrived of the body and was not read yet; it can still be read."""
+        pieces = self.pieces
+        if len(pieces) > 1:
+            pieces[:] = [b"".join(pieces)]
+        return pieces[0] if pieces else b""
+
+    async def wait_for_more(self, seen_bytes: int, by_s: float) -> bool:
+        """Wait until more than ``seen_bytes`` can be read, or the body has ended, but no longer
+        than until ``by_s`` on the loop's clock.
+
+        Returns: whether there is more, or the end. Raises: as `read`. A cancellation drops the
+        connection.
+        """
+        while self.buffered_bytes <= seen_bytes and not self.is_complete:
+            if self.source is None:
+                self.raise_failure()
+            elif self._loop.time() >= by_s:
+                return False
+            else:
+                timer = self._loop.call_at(by_s, self.wake)
+                try:
+                    self.source.expect_body()
+                    await self.wait()
+                finally:
+                    timer.cancel()
+        return True
+
+    def in_s(self, duration_s: float) -> float:
+        """Return a point in time on the loop's clock, counted from now."""
+        return self._loop.time() + duration_s
 
     async def read(self) -> bytes:
         """Return the next bytes of the body, all that have arrived; ``b""`` at its end.
@@ -113,7 +146,7 @@ class UpstreamResponse(ResponseHead):
         Raises: UpstreamCut, UpstreamMalformed, ResponseTimeout, StreamIdleTimeout; what arrived
         before is read first. A cancelled `read` drops the connection.
         """
-        while not self._pieces:
+        while not self.pieces:
             if self.is_complete:
                 return b""
             source = self.source
@@ -128,7 +161,7 @@ class UpstreamResponse(ResponseHead):
         """Drop the connection at once. Idempotent; nothing happens to the connection of a complete
         response.
         """
-        self._pieces = []
+        self.pieces = []
         source = self.source
         if source is not None:
             self.source = None
@@ -143,7 +176,7 @@ class UpstreamResponse(ResponseHead):
 
     def feed(self, piece: bytes) -> None:
         """Take body bytes that have arrived."""
-        self._pieces.append(piece)
+        self.pieces.append(piece)
         self.buffered_bytes += len(piece)
 
     def fail(self, kind: type[UpstreamError], message: str, cause: BaseException | None) -> None:
@@ -185,9 +218,9 @@ class UpstreamResponse(ResponseHead):
         return error
 
     def _take(self) -> bytes:
-        pieces = self._pieces
+        pieces = self.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._pieces = []
+        self.pieces = []
         self.buffered_bytes = 0
         if self.source is not None:
             self.source.drained()

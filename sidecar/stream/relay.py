@@ -41,6 +41,8 @@ class Relayed:
     """
     served: Final[Served | None]
     """What the response said about itself; None for errors, and where no dialect is known."""
+    error_event: Final[bytes | None]
+    """The data of the event by which the provider said that it failed, where it did."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Relayed:
         error_code: str | None = None,
         first_piece_s: float | None = None,
         served: Served | None = None,
+        error_event: bytes | None = None,
     ) -> None:
         self.result = result
         self.bytes_out = bytes_out
@@ -59,6 +62,7 @@ class Relayed:
         self.error_code = error_code
         self.first_piece_s = first_piece_s
         self.served = served
+        self.error_event = error_event
 
 
 def relay_nowait(
@@ -97,7 +101,8 @@ class Relay:
 
         Where the provider dies, stalls or sends nonsense in mid-body, the app gets an error event
         if it can read one, and a broken connection otherwise, so that no SDK takes the fragment for
-        the whole.
+        the whole. An error event of the provider's own is the last one: the connection breaks
+        behind it, since some SDKs hand it out like any other event.
 
         Raises: CancelledError only.
         """
@@ -135,6 +140,8 @@ class Relay:
             down.abort()
             raise
         down.finish()
+        if events is not None and events.error is not None:
+            return sent.ended(CallOutcome.UPSTREAM_ERROR)
         return sent.ended(CallOutcome.OK)
 
     async def _pump(
@@ -162,12 +169,17 @@ class Relay:
                 # write is cancelled: the bytes are on their way, and an event may have to follow.
                 if sent.tap is not None:
                     sent.tap.feed(data)
-        if events is not None and not events.is_complete:
+        if events is not None and not events.may_end:
             raise UpstreamCut("the provider ended the stream without its last event")
 
     def _end_broken(self, down: Downstream, events: EventTap | None, error: SidecarError) -> None:
         event = b""
-        if self._dialect is not None and events is not None and events.is_between_events:
+        if (
+            self._dialect is not None
+            and events is not None
+            and events.error is None
+            and events.is_between_events
+        ):
             problem = Problem(
                 error.status, UpstreamCut.code, error.message, request_id=self._request_id
             )
@@ -189,6 +201,7 @@ class _Sent:
 
     def ended(self, result: CallOutcome, error_code: str | None = None) -> Relayed:
         served = None if self.tap is None else self.tap.served
+        error_event = self.tap.error if isinstance(self.tap, EventTap) else None
         return Relayed(
             result,
             self.size,
@@ -197,6 +210,7 @@ class _Sent:
             error_code,
             self.first_piece_s,
             served,
+            error_event,
         )
 
 

@@ -11,17 +11,15 @@ import enum
 import re
 from typing import Final
 
-from sidecar.dialects.base import Dialect
+from sidecar.dialects.base import Dialect, EventKind
 from sidecar.dialects.usage import (
-    NOTHING,
     TAIL_BYTES,
     WHOLE_BYTES,
-    merged,
-    read_event,
     read_response,
     read_tail,
 )
 from sidecar.domain.outcome import Served
+from sidecar.stream.event_reader import EventReader
 
 LINE_BYTES: Final = 1024 * 1024
 """A longer line of an event stream is not looked at; the ones after it are."""
@@ -39,42 +37,57 @@ class _LastEvent(enum.Enum):
     AHEAD = "ahead"
     BEGUN = "begun"
     COMPLETE = "complete"
+    NEVER = "never"
+    """An error event has taken its place."""
 
 
 _AHEAD: Final = _LastEvent.AHEAD
 _BEGUN: Final = _LastEvent.BEGUN
 _COMPLETE: Final = _LastEvent.COMPLETE
+_NEVER: Final = _LastEvent.NEVER
 
 
 class EventTap:
-    """Follows an event stream: whether it stands between two events, whether its last event came,
-    and what it says about itself.
+    """Follows an event stream: whether it stands between two events, whether it is complete or has
+    failed, and what it says about itself.
     """
 
-    __slots__ = (
-        "_dialect",
-        "_last_event",
-        "_lines",
-        "_model_tries",
-        "_rules",
-        "_tail",
-        "served",
-    )
+    __slots__ = ("_last_event", "_lines", "_reader", "_rules", "_tail")
 
     def __init__(self, dialect: Dialect) -> None:
-        self.served = NOTHING
-        """What the stream has said so far."""
-        self._dialect = dialect
+        self._reader = EventReader(dialect)
         self._rules = dialect.stream
-        self._model_tries: int = self._rules.model_within
         self._last_event = _AHEAD if self._rules.last_words else _COMPLETE
         self._tail = b"\n\n"  # the start of a stream is as good as an empty line
         self._lines = LineBuffer()
 
     @property
+    def served(self) -> Served:
+        """What the stream has said about the response so far."""
+        return self._reader.served
+
+    @property
+    def error(self) -> bytes | None:
+        """The data of the event by which the provider said that it failed; None where it did
+        not.
+        """
+        return self._reader.error
+
+    @property
     def is_complete(self) -> bool:
-        """Whether all that an app reads has come; true at once where no event is the last."""
+        """Whether all that an app reads has come, whatever the connection does from now on; true at
+        once where no event is the last.
+        """
         return self._last_event is _COMPLETE
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the stream is complete if it ends properly now: its last event has come, or each
+        of its choices has ended and nothing is left of an event.
+        """
+        if self._last_event is _COMPLETE or self._last_event is _NEVER:
+            return self._last_event is _COMPLETE
+        return self._reader.has_ended and self.is_between_events
 
     @property
     def is_between_events(self) -> bool:
@@ -83,18 +96,14 @@ class EventTap:
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes of the stream."""
-        if self._last_event is _COMPLETE:
+        if self._last_event is _COMPLETE or self._last_event is _NEVER:
             self._tail = (self._tail + chunk[-BOUNDARY_BYTES:])[-BOUNDARY_BYTES:]
         else:
             self._tail = self._after_search(self._tail + chunk)[-_LAST_EVENT_BYTES:]
-        lines = self._lines.completed_by(chunk)
-        if not self._model_tries:
-            for needle in self._rules.telling:
-                if needle in lines:
-                    break
-            else:
-                return
-        self._read(lines)
+        failed = self._reader.read(self._lines.completed_by(chunk))
+        if failed is not None:
+            # What OpenAI's ``response.failed`` ends is over; any other error is out of turn.
+            self._last_event = _COMPLETE if failed is EventKind.FAILED else _NEVER
 
     def _after_search(self, window: bytes) -> bytes:
         """Search for the last event. Return the bytes in which its end has to be searched for next:
@@ -114,29 +123,6 @@ class EventTap:
         if not self._rules.is_last_event_whole or _EVENT_END.search(window) is not None:
             self._last_event = _COMPLETE
         return window
-
-    def _read(self, lines: bytes) -> None:
-        """Read the events in whole lines."""
-        for line in lines.splitlines():
-            if line[:5] != b"data:":
-                continue
-            if self._model_tries:
-                self._model_tries -= 1
-            elif not self._is_telling(line):
-                continue
-            self.served = merged(self.served, read_event(self._dialect, line[5:]))
-            if self.served.served_model is not None:
-                self._model_tries = 0
-
-    def _is_telling(self, line: bytes) -> bool:
-        """Whether more members are named in the line than are null in it."""
-        values = 0
-        for needle in self._rules.telling:
-            values += needle in line
-        if values:
-            for null in self._rules.nulls:
-                values -= null in line
-        return values > 0
 
 
 class LineBuffer:

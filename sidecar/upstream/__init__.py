@@ -10,6 +10,8 @@ In the order in which a call meets them:
   Another candidate is tried only before the first byte has gone to the app.
 - `registry` holds a client for each provider entry, and the connection pools that entries share.
 - `client` writes the request of one attempt and knows the timeouts and the pool of one entry.
+- `opening` holds a response of status 200 until its beginning shows that the provider serves, or
+  says in it that it failed.
 - `buffered_reply` reads the beginning of an error reply, which the app may still get.
 - `error_body` reads what providers say in it; `wording` recognises a reason there, by the tables of
   `error_wordings`; `failure` returns what that means for the next candidate, for the one that

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from dataclasses import dataclass
 from typing import Final, final
 
 from sidecar.domain.decision import Candidate
-from sidecar.domain.errors import UpstreamError
+from sidecar.domain.errors import (
+    ConnectFailed,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamReset,
+    UpstreamTimeout,
+)
 from sidecar.domain.ports import Reply
-from sidecar.domain.vocabulary import FailureClass
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.failure import Failure, for_swapped, is_curable
+
+_OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
+    (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
+    (UpstreamReset, AttemptOutcome.CONNECT_FAILED),
+    (UpstreamTimeout, AttemptOutcome.TIMEOUT),
+    (UpstreamMalformed, AttemptOutcome.MALFORMED),
+    (asyncio.CancelledError, AttemptOutcome.CANCELLED),
+)
+
+OUTCOME_OF_RESULT: Final = {
+    CallOutcome.OK: AttemptOutcome.OK,
+    CallOutcome.INCOMPLETE: AttemptOutcome.CUT,
+    CallOutcome.CANCELLED: AttemptOutcome.CANCELLED,
+}
+"""The outcome of an attempt whose reply, no error, was relayed: by how the relay ended."""
 
 
 @final
@@ -47,8 +69,10 @@ class Dispatched:
     """The attempts that did not serve the call, in order. Where the reply is an error, its own
     attempt is one of them.
     """
-    is_reported: Final[bool]
-    """Whether observers have been told of the end of this attempt."""
+    is_error: Final[bool]
+    """Whether the reply is an error, also one of status 200. Observers have been told of the end
+    of its attempt.
+    """
 
     def __init__(
         self,
@@ -58,7 +82,7 @@ class Dispatched:
         sent_s: float,
         head_s: float,
         failed: tuple[FailedAttempt, ...] = (),
-        is_reported: bool = False,
+        is_error: bool = False,
     ) -> None:
         self.reply = reply
         self.candidate = candidate
@@ -66,7 +90,7 @@ class Dispatched:
         self.sent_s = sent_s
         self.head_s = head_s
         self.failed = failed
-        self.is_reported = is_reported
+        self.is_error = is_error
 
 
 class FailureRecord:
@@ -131,3 +155,20 @@ class FailureRecord:
             shown.candidates = len(self.failed)
             raise shown
         return dataclasses.replace(shown, attempts=self.sends, failed=tuple(self.failed))
+
+
+def outcome_of_reply(status: int) -> AttemptOutcome:
+    """Return the outcome of an attempt whose reply is an error, also one of a status below 400."""
+    if status < 400:
+        return AttemptOutcome.ERROR_BODY
+    if status == 429:
+        return AttemptOutcome.RATE_LIMITED
+    return AttemptOutcome.SERVER_ERROR if status >= 500 else AttemptOutcome.CLIENT_ERROR
+
+
+def outcome_of_error(error: BaseException) -> AttemptOutcome:
+    """Return the outcome of an attempt that brought no reply."""
+    for kind, outcome in _OUTCOME_OF_ERROR:
+        if isinstance(error, kind):
+            return outcome
+    return AttemptOutcome.CUT

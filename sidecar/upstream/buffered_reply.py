@@ -27,6 +27,7 @@ class BufferedReply:
         "_reply",
         "beginning",
         "content_length",
+        "error",
         "headers",
         "is_whole",
         "reason",
@@ -41,6 +42,10 @@ class BufferedReply:
         self.headers: RawHeaders = reply.headers
         self.content_length: int | None = reply.content_length
         self.sends = reply.sends
+        self.error: bytes | None = None
+        """What the provider says of its failure inside a response of status 200: the body, or the
+        data of an event.
+        """
         self._reply = reply
         self._failure: UpstreamError | None = None
         body = reply.read_nowait()

@@ -42,7 +42,7 @@ class ProviderClient:
     ) -> None:
         self.provider = provider
         self.pool = pool
-        self._dialects = dialects
+        self.dialects = dialects
         self._header_lines = HeaderLines(provider)
         self._starts = _starts(provider)
         self._stream_timeouts = ExchangeTimeouts(
@@ -89,7 +89,7 @@ class ProviderClient:
         if operation is Operation.PASSTHROUGH:
             length = None if not call.body and call.method in _BODILESS else len(call.body)
             return self._head(call, candidate, length), (call.body,) if call.body else ()
-        dialect = self._dialects[call.endpoint.dialect]
+        dialect = self.dialects[call.endpoint.dialect]
         pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)
         length = 0
         for piece in pieces:  # compiled, this is a few instructions; `sum` and `map` are calls

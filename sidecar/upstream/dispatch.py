@@ -6,48 +6,41 @@ import asyncio
 import logging
 from typing import Final
 
-from sidecar.domain.call import Call
+from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.errors import (
-    AppTimeout,
-    ConnectFailed,
-    SidecarError,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamReset,
-    UpstreamTimeout,
-)
+from sidecar.domain.errors import AppTimeout, SidecarError, UpstreamError
 from sidecar.domain.events import AttemptEnded, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import Reply
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
-from sidecar.upstream.attempts import Dispatched, FailureRecord
+from sidecar.upstream.attempts import (
+    OUTCOME_OF_RESULT,
+    Dispatched,
+    FailureRecord,
+    outcome_of_error,
+    outcome_of_reply,
+)
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.evidence import FailedCall
-from sidecar.upstream.failure import Failure, Penalty, classify_error, classify_reply
+from sidecar.upstream.failure import (
+    Failure,
+    Penalty,
+    classify_body_error,
+    classify_error,
+    classify_reply,
+)
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
+from sidecar.upstream.opening import opened
 from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
 
 _log: Final = logging.getLogger("sidecar.upstream")
-
-_OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
-    (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
-    (UpstreamReset, AttemptOutcome.CONNECT_FAILED),
-    (UpstreamTimeout, AttemptOutcome.TIMEOUT),
-    (UpstreamMalformed, AttemptOutcome.MALFORMED),
-    (asyncio.CancelledError, AttemptOutcome.CANCELLED),
-)
-
-_OUTCOME_OF_RESULT: Final = {
-    CallOutcome.INCOMPLETE: AttemptOutcome.CUT,
-    CallOutcome.CANCELLED: AttemptOutcome.CANCELLED,
-}
+_OK: Final = 200
 
 
 class Dispatcher:
@@ -78,7 +71,7 @@ class Dispatcher:
 
     async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
         """Send ``call`` to the plan's candidates, one after the other, until one replies with a
-        status below 400.
+        status below 400 and no error in its body.
 
         Returns: that reply, or where no candidate serves the error reply that tells the app most.
         Raises: UpstreamError subclasses, where no candidate replied.
@@ -100,7 +93,7 @@ class Dispatcher:
             record = FailureRecord(plan.requested)
             self._record_error(call, record, candidate, error, sent_s)
         else:
-            if reply.status < 400:
+            if reply.status < 400 and not isinstance(reply, BufferedReply):
                 if self.cooling.cooldowns or self.cooling.suspects:
                     self.cooling.observe_served(candidate, sent_s)
                 return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
@@ -119,23 +112,31 @@ class Dispatcher:
         result: CallOutcome,
         now_s: float,
         first_piece_s: float | None = None,
+        error_event: bytes | None = None,
     ) -> None:
         """Learn from a relayed reply that has ended, and report its attempt.
 
         Args: ``result`` is how the relay ended; ``first_piece_s`` is when the first bytes of the
             body came. Some servers send the head before they think, which makes them no faster.
+            ``error_event`` are the data of the event by which the provider said that it failed.
         """
-        is_heard = AttemptEnded in self._observers.heard and not dispatched.is_reported
-        if not is_heard and not call.facts.wants_stream:
+        if dispatched.is_error:
+            return  # learnt and reported when it was recorded
+        is_heard = AttemptEnded in self._observers.heard
+        if not is_heard and not call.facts.wants_stream and error_event is None:
             return
         began_s = dispatched.head_s if first_piece_s is None else first_piece_s
         first_byte_s = began_s - dispatched.sent_s
         status = dispatched.reply.status
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)
+        outcome = OUTCOME_OF_RESULT[result]
+        if error_event is not None:
+            outcome, candidate = AttemptOutcome.ERROR_BODY, dispatched.candidate
+            failure = classify_body_error(error_event, passthrough_auth=candidate.passthrough_auth)
+            self._penalize(call, candidate, failure, dispatched.sent_s)
         if not is_heard:
             return
-        outcome = _OUTCOME_OF_RESULT.get(result) or outcome_of_status(status)
         total_s = now_s - dispatched.sent_s
         attempt = Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
         self._observers.emit(AttemptEnded(call, attempt))
@@ -143,8 +144,9 @@ class Dispatcher:
     async def _send(
         self, call: Call, candidate: Candidate, now_s: float, *, is_last: bool
     ) -> Reply:
-        """Send one attempt and return its reply once the head is here; with a stream that is not
-        an error, once its first bytes are, since until then another candidate may serve.
+        """Send one attempt and return its reply once the head is here; one that is not an error,
+        once its beginning shows that the provider serves, or that it fails all the same (a
+        `BufferedReply`): until then another candidate may serve.
         """
         client = self._clients[candidate.provider]
         head, pieces = client.request(call, candidate)
@@ -157,6 +159,9 @@ class Dispatcher:
             reply = await client.pool.send(head, pieces, timeouts, method=call.method)
             if reply.sends > 1:
                 self._report_lost(call, candidate)
+            if reply.status == _OK and call.endpoint.operation is not Operation.PASSTHROUGH:
+                dialect = client.dialects[call.endpoint.dialect]
+                return await opened(reply, dialect, is_stream=wants_stream)
             if wants_stream and reply.status < 400:
                 await reply.begin()
         except (SidecarError, asyncio.CancelledError) as error:
@@ -164,7 +169,7 @@ class Dispatcher:
                 self._report_lost(call, candidate)
             if AttemptEnded in self._observers.heard:
                 total_s = self._monotonic_s() - now_s
-                attempt = Attempt(candidate, _outcome_of_error(error), None, None, total_s)
+                attempt = Attempt(candidate, outcome_of_error(error), None, None, total_s)
                 self._observers.emit(AttemptEnded(call, attempt))
             if timeouts is not own and is_apps_timeout(error, own, timeouts):
                 raise AppTimeout("the app's own timeout ended") from error
@@ -193,7 +198,7 @@ class Dispatcher:
                 except UpstreamError as error:
                     self._record_error(call, record, candidate, error, sent_s)
                     continue
-                if reply.status < 400:
+                if reply.status < 400 and not isinstance(reply, BufferedReply):
                     head_s = self._monotonic_s()
                     if self.cooling.cooldowns or self.cooling.suspects:
                         self.cooling.observe_served(candidate, sent_s)
@@ -235,28 +240,32 @@ class Dispatcher:
         The error's body is waited for, so that no pin and no candidate is judged by half of it.
         """
         head_s = self._monotonic_s()
-        buffered = BufferedReply(reply)
-        if not buffered.is_whole:
+        buffered = reply if isinstance(reply, BufferedReply) else BufferedReply(reply)
+        if not buffered.is_whole and buffered.error is None:
             await buffered.fill()
-        failure = classify_reply(
-            buffered.status,
-            buffered.beginning,
-            buffered.headers,
-            self._clock.unix_s(),
-            passthrough_auth=candidate.passthrough_auth,
-        )
+        passthrough_auth = candidate.passthrough_auth
+        if buffered.error is not None:
+            failure = classify_body_error(buffered.error, passthrough_auth=passthrough_auth)
+        else:
+            failure = classify_reply(
+                buffered.status,
+                buffered.beginning,
+                buffered.headers,
+                self._clock.unix_s(),
+                passthrough_auth=passthrough_auth,
+            )
         is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
         if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):
             self._penalize(call, candidate, failure, sent_s)
             if is_our_key:
                 self._reloader.reload(candidate.provider)
         if AttemptEnded in self._observers.heard:
-            outcome, total_s = outcome_of_status(buffered.status), self._monotonic_s() - sent_s
+            outcome, total_s = outcome_of_reply(buffered.status), self._monotonic_s() - sent_s
             attempt = Attempt(candidate, outcome, buffered.status, head_s - sent_s, total_s)
             self._observers.emit(AttemptEnded(call, attempt))
         attempts = record.sends + buffered.sends
         record.add_reply(
-            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_reported=True), failure
+            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True), failure
         )
 
     def _penalize(self, call: Call, candidate: Candidate, failure: Failure, sent_s: float) -> None:
@@ -282,19 +291,3 @@ class Dispatcher:
         if name not in self.cooling.ejected(now_s):
             reason = failure.failure_class.value
             _log.error("provider %s, %s: %s; it goes last for minutes", *name, reason)
-
-
-def outcome_of_status(status: int) -> AttemptOutcome:
-    """Return the outcome of an attempt whose reply ended well, by the reply's status."""
-    if status < 400:
-        return AttemptOutcome.OK
-    if status == 429:
-        return AttemptOutcome.RATE_LIMITED
-    return AttemptOutcome.SERVER_ERROR if status >= 500 else AttemptOutcome.CLIENT_ERROR
-
-
-def _outcome_of_error(error: BaseException) -> AttemptOutcome:
-    for kind, outcome in _OUTCOME_OF_ERROR:
-        if isinstance(error, kind):
-            return outcome
-    return AttemptOutcome.CUT

@@ -278,13 +278,16 @@ RATE_LIMITED: Final = Wording(
         "rate_limited",  # Mistral
         "resource_exhausted",  # Google
         "rate_limit_reached_error",  # Moonshot
-        "throttlingexception throttling throttling.ratequota",  # Bedrock; DashScope
+        "throttlingexception",  # Bedrock
+        "throttling throttling.ratequota throttling.burstrate",  # DashScope
+        "throttling.allocationquota",
         "too_many_requests too_many_requests_error",  # Cerebras
         "ratelimiterror",  # LiteLLM
     )
 )
 OVERLOADED: Final = Wording(
     codes=codes(
+        "overloaded",  # TGI
         "overloaded_error",  # Anthropic
         "server_is_overloaded slow_down service_unavailable",  # OpenAI
         "unavailable",  # Google

@@ -47,6 +47,7 @@ class Toy:
     )
     peek = staticmethod(BODY.peek)
     usage_of = staticmethod(USAGE.read)
+    error_signs: Final = (b'"oh_no"',)
 
     def patch(self, body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
         return patch_body(body, facts, upstream_model)
@@ -64,6 +65,9 @@ class Toy:
 
     def served_of_event(self, data: bytes) -> Served:
         return self.served_of_response(data)
+
+    def is_error_response(self, body: bytes) -> bool:
+        return "oh_no" in msgspec.json.decode(body)
 
     def error_body(self, problem: Problem) -> bytes:
         return msgspec.json.encode({"oh_no": problem.code, "because": problem.message})

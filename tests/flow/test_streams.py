@@ -126,12 +126,16 @@ DEATHS_AT_A_BOUNDARY = [
     "reset-stream after=3",
     "bad-chunk after=3",
     "end-early after=3",
-    "no-end",
+]
+DEATHS = [
+    *[(path, wish) for path in GENERATING_PATHS for wish in DEATHS_AT_A_BOUNDARY],
+    *[(path, "hang-stream after=3") for path in GENERATING_PATHS],
+    # Of responses nothing but the last event says that it is over.
+    (RESPONSES, "no-end"),
 ]
 
 
-@pytest.mark.parametrize("wish", [*DEATHS_AT_A_BOUNDARY, "hang-stream after=3"])
-@pytest.mark.parametrize("path", GENERATING_PATHS)
+@pytest.mark.parametrize(("path", "wish"), DEATHS)
 async def test_a_stream_that_dies_between_events(
     failing_sidecar: SidecarProcess, shared_provider: ScriptedProvider, path: str, wish: str
 ) -> None:
@@ -217,9 +221,8 @@ async def test_a_whole_answer_that_dies(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "wish", [*DEATHS_AT_A_BOUNDARY, "hang-stream after=3", "cut-inside after=3"]
+    ("path", "wish"), [*DEATHS, *[(path, "cut-inside after=3") for path in GENERATING_PATHS]]
 )
-@pytest.mark.parametrize("path", GENERATING_PATHS)
 async def test_the_sdks_raise(
     failing_sidecar: SidecarProcess,
     shared_provider: ScriptedProvider,

@@ -35,6 +35,7 @@ FAILED: tuple[Any, ...] = ("a failed attempt",)
 
 def dispatched(reply: FakeReply, **changes: Any) -> Dispatched:
     facts: dict[str, Any] = {"attempts": 1, "sent_s": 1000.1, "head_s": 1000.2}
+    facts["is_error"] = reply.status >= 400
     return Dispatched(reply, changes.pop("candidate", FIRST), **{**facts, **changes})
 
 

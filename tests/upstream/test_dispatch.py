@@ -16,7 +16,7 @@ from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.events import AttemptEnded, Listeners
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
-from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.response import UpstreamResponse
 from sidecar.upstream.attempts import Dispatched
@@ -44,10 +44,15 @@ class _Reply:
         self.sends = sends
         self.status, self.reason, self.headers, self.content_length = status, b"", (), len(body)
         self.body = body
+        self.pieces = [body]
+        self.is_complete = True
         self.is_aborted = False
 
     async def begin(self) -> None:
         """Its body is here."""
+
+    def peek(self) -> bytes:
+        return self.body
 
     def read_nowait(self) -> bytes:
         return self.body
@@ -66,6 +71,7 @@ class _Pool:
         self._end = end
         self._sends = sends
         self.sent: list[tuple[bytes, bytes, ExchangeTimeouts, str]] = []
+        self.reply_body = b"{}"
 
     async def send(
         self,
@@ -79,7 +85,7 @@ class _Pool:
         self._clock.advance(0.5)
         if isinstance(self._end, BaseException):
             raise self._end
-        return _Reply(self._end, sends=self._sends)
+        return _Reply(self._end, self.reply_body, self._sends)
 
 
 class _Ear:
@@ -255,3 +261,52 @@ async def test_what_somebody_must_mend_is_logged_once(caplog):
 
     assert ["provider openai/gpt-4o, openai/gpt-4o: quota; it goes last for minutes"] == once
     assert 2 == len(caplog.records)
+
+
+async def test_an_error_in_a_200_is_recorded_like_any_other_error():
+    """Its attempt is reported at once, its candidate cools, and the app gets it as it came."""
+    ear, clock = _Ear(), FakeClock(1000.0)
+    dispatcher, pool = _dispatcher(clock, 200, ear)
+    body = b'{"error":{"code":503,"message":"loading"}}'
+    pool.reply_body = body
+    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatcher.observe(a_call(), dispatched, CallOutcome.OK, 1002.0)
+
+    assert (200, body, True) == (
+        dispatched.reply.status,
+        dispatched.reply.read_nowait(),
+        dispatched.is_error,
+    )
+    assert [AttemptOutcome.ERROR_BODY] == [attempt.outcome for attempt in ear.attempts]
+    assert [FailureClass.BUSY] == [each.failure.failure_class for each in dispatched.failed]
+    assert dispatcher.is_cooling(PLAN.candidates[0])
+
+
+async def test_an_error_event_in_mid_stream_is_learnt_from_when_the_stream_has_ended():
+    """The call is beyond help; the candidate's next one is not."""
+    ear, clock = _Ear(), FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, 200, ear)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    assert not dispatcher.is_cooling(PLAN.candidates[0])
+    error = b'{"type":"error","error":{"type":"overloaded_error"}}'
+    dispatcher.observe(
+        a_call(),
+        dispatched,
+        CallOutcome.INCOMPLETE,
+        1002.0,
+        first_piece_s=1001.0,
+        error_event=error,
+    )
+
+    assert [AttemptOutcome.ERROR_BODY] == [attempt.outcome for attempt in ear.attempts]
+    assert dispatcher.is_cooling(PLAN.candidates[0])
+
+
+async def test_a_mid_stream_error_is_learnt_from_without_a_listener():
+    """Whether anybody counts attempts changes nothing about the candidates."""
+    dispatcher, _ = _dispatcher(FakeClock(1000.0), 200)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    error = b'{"type":"error","error":{"type":"overloaded_error"}}'
+    dispatcher.observe(a_call(), dispatched, CallOutcome.INCOMPLETE, 1002.0, error_event=error)
+
+    assert dispatcher.is_cooling(PLAN.candidates[0])

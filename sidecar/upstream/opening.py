@@ -1,0 +1,238 @@
+"""The beginning of a response of status 200: whether the provider serves the call with it, or says
+in it that it cannot.
+
+A stream may begin with a preamble (comments, pings, the response's id) and go on with an error; a
+whole body may be an error object, and a proxy on the way may send a page of its own. While that can
+still be seen, nothing goes to the app, so that another candidate may serve the call. Bytes are only
+looked at: they are read by the relay, as they came.
+
+`EventScan` and the functions below it decide, and wait for nothing; `opened` waits.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Final, Protocol, final
+
+from sidecar.dialects.base import Dialect, EventKind
+from sidecar.domain.call import RawHeaders
+from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamReset
+from sidecar.domain.ports import Reply
+from sidecar.upstream.buffered_reply import BufferedReply
+
+HELD_BYTES: Final = 64 * 1024
+"""As much of a beginning is held at most: what the connection's reader buffers anyway. OpenAI's
+``response.created`` repeats the instructions and tools of the request, tens of KiB for an agent.
+"""
+HELD_S: Final = 0.5
+"""From the first byte on, a beginning is held for so long at most."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+_EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|[\r\n])")
+"""The end of a line and an empty line behind it."""
+_ERROR_FIRST: Final = re.compile(rb'\s*\{\s*"error"\s*:\s*\{')
+"""A body whose first member is an error object is one, also if the rest does not come in time."""
+_FIELDS: Final = b":deir"
+"""First letters of a stream's lines: a comment, ``data``, ``event``, ``id``, ``retry``."""
+_PLAIN_CODINGS: Final = (b"identity", b"none", b"")
+_HTML: Final = (b"text/html", b"application/xhtml")
+
+
+class ArrivingReply(Reply, Protocol):
+    """A reply whose body is still on its way, and can be looked at before it is read."""
+
+    is_complete: bool
+    """Whether all of the body is here."""
+    pieces: list[bytes]
+    """What has arrived of it and was not read yet."""
+
+    async def begin(self) -> None:
+        """Wait for the first bytes of the body. Raises: UpstreamError subclasses."""
+        ...
+
+    def peek(self) -> bytes:
+        """Return what has arrived and was not read yet; it can still be read."""
+        ...
+
+    async def wait_for_more(self, seen_bytes: int, by_s: float) -> bool:
+        """Wait for more than ``seen_bytes``, or the end, but no longer than until ``by_s``; return
+        whether it came. Raises: UpstreamError subclasses.
+        """
+        ...
+
+    def in_s(self, duration_s: float) -> float:
+        """Return a point in time for `wait_for_more`, counted from now."""
+        ...
+
+
+class Opening(enum.Enum):
+    """What the beginning of a response shows."""
+
+    UNDECIDED = "undecided"
+    SERVED = "served"
+    ERROR = "error"
+    PAGE = "page"
+
+
+UNDECIDED: Final = Opening.UNDECIDED
+SERVED: Final = Opening.SERVED
+ERROR: Final = Opening.ERROR
+PAGE: Final = Opening.PAGE
+
+
+@final
+class EventScan:
+    """Looks for the first event of a stream that is no preamble, each byte once."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.error = b""
+        """The data of the error event that was found."""
+        self._dialect = dialect
+        self._event_at = 0
+        """Where the first event begins that is not read yet."""
+        self._searched_to = 0
+
+    def look(self, data: bytes, *, is_all: bool) -> Opening:
+        """Look at the stream as far as it has come.
+
+        Args: ``data`` begins with what was given before; ``is_all`` says that nothing follows. Some
+            servers forget the empty line behind an error.
+        """
+        while True:
+            end = _EVENT_END.search(data, self._searched_to)
+            if end is None:
+                break
+            found = self._read(data[self._event_at : end.start()])
+            if found is not UNDECIDED:
+                return found
+            self._event_at = self._searched_to = end.end()
+        # A line end and an empty line may be cut: at most three bytes of them are here.
+        self._searched_to = max(self._event_at, len(data) - 3)
+        return self._read(data[self._event_at :]) if is_all else UNDECIDED
+
+    def _read(self, event: bytes) -> Opening:
+        name, data = fields_of_event(event.removeprefix(_BOM))
+        if not name and not data:
+            return UNDECIDED
+        kind = self._dialect.stream.kind_of_event(name, data)
+        if kind is EventKind.PREAMBLE:
+            return UNDECIDED
+        if kind is EventKind.CONTENT:
+            return SERVED
+        self.error = data
+        return ERROR
+
+
+def fields_of_event(event: bytes) -> tuple[bytes, bytes]:
+    """Return the name and the data of one event, both empty where it has only comments."""
+    name, data = b"", []
+    for line in event.splitlines():
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    return name, b"\n".join(data)
+
+
+async def opened(reply: ArrivingReply, dialect: Dialect, *, is_stream: bool) -> Reply:
+    """Wait until a response of status 200 shows what it is; at most `HELD_S` from its first byte
+    on, and for `HELD_BYTES`.
+
+    Returns: the reply, of which nothing is read; as a `BufferedReply` with its ``error`` where the
+        provider says that it failed.
+    Raises: UpstreamMalformed for a page in the place of a response; UpstreamReset where the
+        response ended before it showed anything; FirstByteTimeout, ResponseTimeout,
+        StreamIdleTimeout.
+    """
+    if not reply.is_complete:
+        await reply.begin()
+    elif not is_stream and len(reply.pieces) == 1:
+        body = reply.pieces[0]  # nearly every whole response is told here
+        if body[:1] == b"{" and len(body) <= HELD_BYTES:
+            for sign in dialect.error_signs:
+                if sign in body:
+                    break
+            else:
+                return reply
+    return await _held(reply, dialect, EventScan(dialect) if is_stream else None)
+
+
+async def _held(reply: ArrivingReply, dialect: Dialect, scan: EventScan | None) -> Reply:
+    """Hold a response until it shows what it is."""
+    by_s = None
+    while True:
+        data = reply.peek()
+        found = _look(reply, data, dialect, scan)
+        if found is not UNDECIDED or reply.is_complete or len(data) >= HELD_BYTES:
+            break
+        by_s = by_s or reply.in_s(HELD_S)
+        try:
+            if not await reply.wait_for_more(len(data), by_s):
+                break
+        except UpstreamCut as error:
+            raise _failure(reply, UpstreamReset, error.message) from error
+    if found is UNDECIDED:
+        if reply.is_complete:
+            raise _failure(reply, UpstreamReset, "the response ended before it began")
+        is_error = _ERROR_FIRST.match(data) is not None
+        found = ERROR if is_error else SERVED
+    if found is PAGE:
+        reply.abort()
+        raise _failure(reply, UpstreamMalformed, "a page came in the place of a response")
+    if found is SERVED:
+        return reply
+    failed = BufferedReply(reply)
+    failed.error = scan.error if scan is not None and scan.error else data
+    return failed
+
+
+def _failure(reply: Reply, kind: type[UpstreamError], message: str) -> UpstreamError:
+    failure = kind(message)
+    failure.sends = reply.sends
+    return failure
+
+
+def _look(reply: ArrivingReply, data: bytes, dialect: Dialect, scan: EventScan | None) -> Opening:
+    """Look at the beginning as what its first byte says that it is: JSON, a page, or events."""
+    text = data.lstrip().removeprefix(_BOM).lstrip()
+    first = text[:1]
+    if not first:
+        return UNDECIDED
+    if first == b"{":
+        return _look_at_body(reply, text, dialect)
+    if first not in _FIELDS and _is_page(reply.headers, first):
+        return PAGE
+    if scan is None or _is_coded(reply.headers):
+        return SERVED
+    return scan.look(data, is_all=reply.is_complete)
+
+
+def _look_at_body(reply: ArrivingReply, body: bytes, dialect: Dialect) -> Opening:
+    """Look at JSON. A long body is not waited for, nor decoded."""
+    length = reply.content_length or 0
+    if max(length, len(body)) > HELD_BYTES:
+        return SERVED
+    if not reply.is_complete:
+        return UNDECIDED
+    return ERROR if dialect.is_error_response(body) else SERVED
+
+
+def _is_page(headers: RawHeaders, first: bytes) -> bool:
+    """Tell whether a body that is neither JSON nor events is a page for a browser."""
+    is_html = _value_of(headers, b"content-type").startswith(_HTML)
+    return (is_html or first == b"<") and not _is_coded(headers)
+
+
+def _is_coded(headers: RawHeaders) -> bool:
+    return _value_of(headers, b"content-encoding") not in _PLAIN_CODINGS
+
+
+def _value_of(headers: RawHeaders, name: bytes) -> bytes:
+    """Return the last value of a header in lower case; empty where there is none."""
+    found = b""
+    for each, value in headers:
+        if len(each) == len(name) and each.lower() == name:
+            found = value.strip().lower()
+    return found
