@@ -1,7 +1,7 @@
 """The providers' side of a call: from a decision's candidates to a reply.
 
 Rule: this is the only room that knows provider families at run time, and it knows them by the rows
-of `config.conventions`. `failure`, `error_body`, `wording`, `error_wordings`, `cooling`,
+of `config.conventions`. `failure`, `error_body`, `reasons`, `wording` and its tables, `cooling`,
 `evidence`, `walk`, `patience` and `latency` decide and do no I/O; time is passed to them.
 
 In the order in which a call meets them:
@@ -13,9 +13,9 @@ In the order in which a call meets them:
 - `opening` holds a response of status 200 until its beginning shows that the provider serves, or
   says in it that it failed.
 - `buffered_reply` reads the beginning of an error reply, which the app may still get.
-- `error_body` reads what providers say in it; `wording` recognises a reason there, by the tables of
-  `error_wordings`; `failure` returns what that means for the next candidate, for the one that
-  failed, and for the session's pin.
+- `error_body` reads what providers say in it; `reasons` names the reason that `wording` recognises
+  there, by the tables `error_wordings` and `account_wordings`; `failure` returns what that means
+  for the next candidate, for the one that failed, and for the session's pin.
 - `walk` says which candidate comes next; `patience` how long an attempt may take for an app that
   says how long it will wait.
 - `cooling` orders plans so that candidates which failed lately go last; `evidence` says when

@@ -50,6 +50,13 @@ _BESIDE_TEXT: Final = ("error", "message", "detail")
 """Where `error` is a text, the others of these may say more."""
 
 _QUOTES: Final = dict.fromkeys(map(ord, "`'\"\\\u201c\u201d\u2018\u2019"))
+_QUOTED: Final = re.compile(r"\s*([\"'`])")
+_VALIDATION: Final = re.compile(
+    r"is not (?:of type|one of|valid under any|a multiple)|does not match (?:\^|the regex)|"
+    r"was unexpected|is too short|is a required property|non-unique elements|"
+    r"must be (?:one of|equal to)|should not be valid"
+)
+"""What jsonschema and its kin put behind a value that they refuse."""
 _WORD: Final = re.compile(r"[\w.]+")
 _EXCEPTION: Final = re.compile(r"[a-z_.]{0,60}(?:error|exception)")
 _IDENTIFIER: Final = re.compile(r"\d+|[0-9a-f]{4,}")
@@ -152,6 +159,8 @@ class _Reading:
         """Note a message; return the error that it carries as JSON, if it begins with one."""
         text = normalized(message)
         self.texts.append(text)
+        if _begins_with_echo(message, text):
+            return iter(())
         words = list(_wrapping(text))
         self.codes.update(word.rpartition(".")[2] for word, _ in words if _names_error(word))
         starts = [0, *(end for _, end in words)]
@@ -199,6 +208,16 @@ def _wrapping(text: str) -> Iterator[tuple[str, int]]:
 def _names_error(word: str) -> bool:
     """Return whether a word is the name of an exception: `litellm.RateLimitError`."""
     return _EXCEPTION.fullmatch(word) is not None and not _WRAPPING.fullmatch(word)
+
+
+def _begins_with_echo(message: str, text: str) -> bool:
+    """Return whether a message begins with a value of the request, as validators write them:
+    "'x' is not one of ['user', 'system'] - 'messages.0.role'".
+    """
+    if _VALIDATION.search(text):
+        return True
+    quoted = _QUOTED.match(message)
+    return quoted is not None and message.find(quoted[1], quoted.end(), -1) >= 0
 
 
 def _embedded(message: str) -> object | None:

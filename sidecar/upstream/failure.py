@@ -21,8 +21,13 @@ from sidecar.domain.errors import (
     UpstreamTimeout,
 )
 from sidecar.domain.vocabulary import FailureClass
-from sidecar.upstream import error_wordings as wordings
-from sidecar.upstream.error_body import ErrorBody, read_error_body, read_text
+from sidecar.upstream.error_body import ErrorBody, read_error_body
+from sidecar.upstream.reasons import (
+    names_overload,
+    names_rate_limit,
+    names_signed_state,
+    reason_of,
+)
 
 _RETRY_AFTER_AT_MOST_S: Final = 300.0
 _RETRY_AFTER_LENGTHS: Final = (len(b"retry-after"), len(b"retry-after-ms"))
@@ -113,24 +118,10 @@ _OF_STATUS: Final = {
 where it is the server's.
 """
 
-_OF_REASON: Final = (
-    (wordings.SIGNED_STATE, _SIGNED_STATE),
-    (wordings.CONTENT_POLICY, _CONTENT_POLICY),
-    (wordings.QUOTA, _QUOTA),
-)
-"""What a reason means whatever the status, in the order in which it is looked for."""
-
-_LIMIT_AND_REQUESTED: Final = re.compile(
-    r"\blimit:? (\d{1,12})\b[^.]{0,80}?\brequested:? (\d{1,12})\b"
-)
-
-_SIGNED_STATE_HINT: Final = re.compile(
-    rb"signature|encrypted|thinking|reasoning|item|bound", re.IGNORECASE
-)
-"""Without one of these no server error is about signed state: most are read no further."""
-
-_KEY_IS_BAD_STATUSES: Final = frozenset((None, 400, 403))
-"""With these a body may say that the key is bad; none, where an error came inside a 200."""
+_OF_REASON: Final = {
+    each.failure_class: each
+    for each in (_SIGNED_STATE, _CONTENT_POLICY, _QUOTA, _TOO_LONG, _MODEL_GONE, _OUR_CREDENTIAL)
+}
 
 _IN_THE_CALLERS_NAME: Final = {
     FailureClass.OUR_CREDENTIAL: _CALLERS_CREDENTIAL,
@@ -149,13 +140,13 @@ def classify_reply(
 ) -> Failure:
     """Return what a provider's error reply means.
 
-    Args: ``status`` is 400 or above. ``body`` is as much as was read of it; one that is cut,
-        compressed or no JSON is judged by its status alone. ``passthrough_auth`` says that the
-        credential, and so the account behind it, is the caller's.
+    Args: ``status`` is 400 or above. ``body`` is as much as was read of it; where it names no
+        reason, the status alone counts. ``passthrough_auth`` says that the credential, and so the
+        account behind it, is the caller's.
     """
     if status >= 500 or status == 408:
-        is_signed_state = _SIGNED_STATE_HINT.search(body) and _names_signed_state(body)
-        failure = _SIGNED_STATE if is_signed_state else _OF_STATUS.get(status, _FAILING)
+        of_status = _OF_STATUS.get(status, _FAILING)
+        failure = _SIGNED_STATE if names_signed_state(body) else of_status
     else:
         failure = _of_refusal(status, read_error_body(body))
         if passthrough_auth:
@@ -190,9 +181,9 @@ def classify_body_error(body: bytes, *, passthrough_auth: bool) -> Failure:
     """
     error = read_error_body(body)
     failure = _of_refusal(error.status, error)
-    is_overloaded = wordings.OVERLOADED.is_in(error) or error.status in (503, 529)
+    is_overloaded = names_overload(error)
     if failure is _CALLERS_FAULT:
-        failure = _BUSY if is_overloaded or wordings.RATE_LIMITED.is_in(error) else _FAILING
+        failure = _BUSY if is_overloaded or names_rate_limit(error) else _FAILING
     if passthrough_auth and not is_overloaded:
         failure = _IN_THE_CALLERS_NAME.get(failure.failure_class, failure)
     return failure
@@ -234,45 +225,12 @@ def retry_after_s(headers: RawHeaders, now_unix_s: float) -> float | None:
 
 def _of_refusal(status: int | None, error: ErrorBody) -> Failure:
     """Return what an error other than a server's means. A body that names its reason goes before a
-    status.
-
-    Args: ``status`` is None where neither a reply nor a body tells one.
+    status, which is None where neither a reply nor a body tells one.
     """
-    for reason, failure in _OF_REASON:
-        if reason.is_in(error):
-            return failure
-    if _names_length(status, error):
-        return _TOO_LONG
-    if wordings.MODEL_GONE.is_in(error) or (status == 404 and wordings.MODEL_GONE_404.is_in(error)):
-        return _MODEL_GONE
-    if status in _KEY_IS_BAD_STATUSES and _names_bad_key(error):
-        return _OUR_CREDENTIAL
+    reason = reason_of(status, error)
+    if reason is not None:
+        return _OF_REASON[reason]
     return _CALLERS_FAULT if status is None else _OF_STATUS.get(status, _CALLERS_FAULT)
-
-
-def _names_length(status: int | None, error: ErrorBody) -> bool:
-    """Return whether this request alone is more than the model, or a limit, allows. A rate limit
-    names lengths too.
-    """
-    if status == 413 and wordings.RATE_LIMITED.is_in(error):
-        return True
-    if wordings.OVER_A_LIMIT.is_in(error) or _asks_over_limit(error.text):
-        return True
-    return status != 429 and wordings.TOO_LONG.is_in(error)
-
-
-def _asks_over_limit(text: str) -> bool:
-    """Return whether a text names a limit and a larger request: "Limit 6000, Requested 7000"."""
-    numbers = _LIMIT_AND_REQUESTED.search(text)
-    return numbers is not None and int(numbers[2]) > int(numbers[1])
-
-
-def _names_signed_state(body: bytes) -> bool:
-    return wordings.SIGNED_STATE.is_in(read_text(body))
-
-
-def _names_bad_key(error: ErrorBody) -> bool:
-    return wordings.CREDENTIAL.is_in(error) and not wordings.OF_A_RESOURCE.is_in(error)
 
 
 def _seconds_until(value: bytes, now_unix_s: float) -> float | None:

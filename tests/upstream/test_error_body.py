@@ -60,7 +60,9 @@ def test_what_is_no_error_object_says_nothing(body):
     "message",
     [
         "Wrong Key",
-        '`Wrong` "Key"',
+        "Wrong `Key`",
+        "'Wrong key'",
+        ' "Wrong key. See there."',
         "Error code: 401 - Wrong key",
         "litellm.AuthenticationError: GeminiException - Wrong key. Received Model Group=x",
         'litellm.BadRequestError: VertexAIException BadRequestError - b\'{\\n  "error": {\\n    "code": 400,\\n    "message": "Wrong key',
@@ -87,6 +89,10 @@ def test_a_message_begins_behind_what_wraps_it(message):
         'Unexpected role {"error": {"message": "wrong key"}}',
         "Error: I said wrong key",
         "error " * 33 + "wrong key",
+        "'wrong key' is not one of ['user', 'system'] - 'messages.0.role'",
+        "wrong key is not of type 'object' - 'messages.0'",
+        "litellm.BadRequestError: OpenAIException - {'message': 'wrong key'} is not valid under any of",
+        "`wrong key` cannot be a `role`",
         " " * 10 + "x" * 400 + "error: wrong key",
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sidecar.domain.vocabulary import FailureClass
-from sidecar.upstream import error_wordings
+from sidecar.upstream import account_wordings, error_wordings
 from sidecar.upstream.failure import (
     Failure,
     Penalty,
@@ -104,6 +106,30 @@ def test_the_echo_of_a_prompt_steers_nobody_else(status, body):
     assert not classify(status, body).needs_alert
 
 
+@pytest.mark.parametrize("meaning", ["model_gone", "our_credential", "quota"])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "Invalid value: '{}'. Supported values are: 'a' and 'b'.",
+        "messages.0.content.0: {}",
+        "Unrecognized request argument supplied: {}",
+        "litellm.BadRequestError: OpenAIException - Could not parse {}",
+        "400 Bad Request: Failed to deserialize {}",
+        "Additional properties are not allowed ({} was unexpected)",
+        "{} is not of type 'object' - 'messages.0'",
+        "'{}' cannot be a role.",
+    ],
+)
+def test_no_refusal_counts_where_it_is_echoed(meaning, echo):
+    """A caller sends a whole refusal of another account as its prompt."""
+    echoes = [echo.replace("{}", each.values[1].decode()) for each in refusals(meaning)]
+    fields = [{"message": text, "code": "invalid_value", "param": text} for text in echoes]
+    bodies = [json.dumps({"error": each}).encode() for each in fields]
+
+    assert [] == [body for body in bodies if classify(400, body).penalty is not Penalty.NONE]
+    assert [] == [text for text in echoes if classify(403, text.encode()).needs_alert]
+
+
 @pytest.mark.parametrize(
     ("meaning", "failure_class"),
     [
@@ -148,7 +174,8 @@ def test_a_server_error_about_signed_state_is_read_whatever_its_words():
 
 def test_a_text_that_is_looked_for_is_written_as_messages_are_read():
     """In lower case, without quotation marks; else it would never be found."""
-    tables = [each for each in vars(error_wordings).values() if isinstance(each, Wording)]
+    names = {**vars(error_wordings), **vars(account_wordings)}
+    tables = [each for each in names.values() if isinstance(each, Wording)]
 
     assert len(tables) == 11
     for table in tables:
