@@ -28,7 +28,7 @@ from sidecar.listener.admin import LIST_PATH, SESSION_PATH, pin_facts
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _CONNECT_S: Final = 3.0
 _PAGE: Final = 500
-_HEADS: Final = ("TENANT", "SESSION", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
+_HEADS: Final = ("TENANT", "SESSION", "AGENT", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
 
 Facts = dict[str, Any]
 """A pin, as `listener.admin.pin_facts` has it."""
@@ -50,12 +50,14 @@ class PinSource(Protocol):
         """Yield every pin of a tenant; of all tenants where it is None."""
         ...
 
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
-        """Return the pins of a session's lanes."""
+    async def of_session(
+        self, tenant: str | None, session_id: str, agent: str | None = None
+    ) -> list[Facts]:
+        """Return the pins of a session: those of one agent, or of its main loop and all agents."""
         ...
 
-    async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Delete the pins of a session's lanes; return how many there were."""
+    async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
+        """Delete the pins that `of_session` returns; return how many there were."""
         ...
 
 
@@ -77,17 +79,17 @@ class AdminPins:
                 yield facts
             cursor = page.cursor
 
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
-        """Return the pins of a session's lanes, as `PinSource.of_session`."""
-        return (
-            await self._ask("GET", SESSION_PATH, {"tenant": tenant, "session": session_id})
-        ).pins or []
+    async def of_session(
+        self, tenant: str | None, session_id: str, agent: str | None = None
+    ) -> list[Facts]:
+        """Return the pins of a session, as `PinSource.of_session`."""
+        query = {"tenant": tenant, "session": session_id, "agent": agent}
+        return (await self._ask("GET", SESSION_PATH, query)).pins or []
 
-    async def drop(self, tenant: str | None, session_id: str) -> int:
+    async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
         """Delete the pins of a session, as `PinSource.drop`; return how many there were."""
-        return (
-            await self._ask("DELETE", SESSION_PATH, {"tenant": tenant, "session": session_id})
-        ).deleted or 0
+        query = {"tenant": tenant, "session": session_id, "agent": agent}
+        return (await self._ask("DELETE", SESSION_PATH, query)).deleted or 0
 
     async def _ask(self, method: str, path: str, query: dict[str, str | None]) -> _Answer:
         given = {name: value for name, value in query.items() if value is not None}
@@ -122,13 +124,15 @@ class StorePins:
             if cursor is None:
                 return
 
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
+    async def of_session(
+        self, tenant: str | None, session_id: str, agent: str | None = None
+    ) -> list[Facts]:
         """See `PinSource.of_session`."""
-        return [pin_facts(pin) for pin in await self._pins.of_session(tenant, session_id)]
+        return [pin_facts(pin) for pin in await self._pins.of_session(tenant, session_id, agent)]
 
-    async def drop(self, tenant: str | None, session_id: str) -> int:
+    async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
         """See `PinSource.drop`."""
-        return await self._pins.drop(tenant, session_id)
+        return await self._pins.drop(tenant, session_id, agent)
 
 
 def affinity(arguments: argparse.Namespace) -> int:
@@ -139,7 +143,9 @@ def affinity(arguments: argparse.Namespace) -> int:
 async def _affinity(arguments: argparse.Namespace) -> int:
     try:
         async with pin_source(arguments.config, arguments.admin, os.environ) as source:
-            lines = await describe_pins(source, arguments.what, arguments.tenant, arguments.session)
+            lines = await describe_pins(
+                source, arguments.what, arguments.tenant, arguments.session, arguments.agent
+            )
     except StoreUnreachable as error:
         print(f"affinity: {error}", file=sys.stderr)
         return FAILED
@@ -187,7 +193,11 @@ async def pin_source(
 
 
 async def describe_pins(
-    source: PinSource, what: str, tenant: str | None, session_id: str | None
+    source: PinSource,
+    what: str,
+    tenant: str | None,
+    session_id: str | None,
+    agent: str | None = None,
 ) -> list[str]:
     """Return what was asked for, as lines for a person; none where there is no pin.
 
@@ -196,10 +206,10 @@ async def describe_pins(
     Raises: StoreUnreachable.
     """
     if what == "delete" and session_id is not None:
-        count = await source.drop(tenant, session_id)
+        count = await source.drop(tenant, session_id, agent)
         return [f"{count} deleted"] if count else []
     if session_id is not None:
-        pins = await source.of_session(tenant, session_id)
+        pins = await source.of_session(tenant, session_id, agent)
     else:
         # SCAN may tell of a key twice.
         pins = list({facts["key"]: facts async for facts in source.all_of(tenant)}.values())
@@ -219,6 +229,7 @@ def _row(pin: Facts) -> tuple[str, ...]:
     names = (
         pin["tenant"] or "-",
         pin["session"],
+        pin["agent"] or "-",
         pin["lane"] or "-",
         pin["model"],
         pin["route"] or "-",

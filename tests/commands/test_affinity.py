@@ -12,6 +12,7 @@ PIN: dict[str, Any] = {
     "key": "k1",
     "tenant": None,
     "session": "s\x1b[2J",
+    "agent": None,
     "lane": None,
     "model": "openai/gpt-4o",
     "route": "code",
@@ -33,20 +34,24 @@ class FakePins:
             if tenant is None or pin["tenant"] == tenant:
                 yield pin
 
-    async def of_session(self, tenant, session_id):
-        return [pin for pin in self.pins if pin["session"] == session_id]
+    async def of_session(self, tenant, session_id, agent=None):
+        return [
+            pin
+            for pin in self.pins
+            if pin["session"] == session_id and agent in (None, pin["agent"])
+        ]
 
-    async def drop(self, tenant, session_id):
-        return len(await self.of_session(tenant, session_id))
+    async def drop(self, tenant, session_id, agent=None):
+        return len(await self.of_session(tenant, session_id, agent))
 
 
 async def test_a_pin_is_a_row_under_its_heads():
     """Control characters are escaped: what an app wrote must not drive a terminal."""
     heads, row = await describe_pins(FakePins(PIN), "list", None, None)
 
-    assert ["TENANT", "SESSION", "LANE", "MODEL", "ROUTE", "TTL", "NOTES"] == heads.split()
+    assert ["TENANT", "SESSION", "AGENT", "LANE", "MODEL", "ROUTE", "TTL", "NOTES"] == heads.split()
     assert [
-        "-", r"s\x1b[2J", "-", "openai/gpt-4o", "code", "60", "s", "generation", "g1"
+        "-", r"s\x1b[2J", "-", "-", "openai/gpt-4o", "code", "60", "s", "generation", "g1"
     ] == row.split()  # fmt: skip
 
 
@@ -63,6 +68,16 @@ async def test_a_pin_that_a_scan_told_of_twice_is_listed_once():
     lines = await describe_pins(FakePins(PIN, PIN), "list", None, None)
 
     assert 2 == len(lines)
+
+
+async def test_a_sub_agent_is_looked_at_for_itself():
+    """Or with its session."""
+    pins = FakePins(PIN, {**PIN, "key": "k2", "agent": "a7"})
+    counts = [
+        await describe_pins(pins, "delete", None, PIN["session"], agent) for agent in (None, "a7")
+    ]
+
+    assert [["2 deleted"], ["1 deleted"]] == counts
 
 
 @pytest.mark.parametrize(("what", "lines"), [("delete", ["1 deleted"]), ("get", None)])

@@ -216,3 +216,33 @@ async def test_a_second_look_does_not_wait(make):
         await other.get(MAIN)
 
         assert a_pin() == other.get_nowait(MAIN)
+
+
+async def test_an_agent_is_a_session_beside_its_main_loops(make):
+    """Its claim, its moves and its release are its own, in the same lane too."""
+    agent = make_session("s1", "acme", GPT, "a7")
+    async with make() as one, make() as other:
+        await one.claim(MAIN, a_pin())
+        await one.claim(agent, a_pin("openai/o3"))
+        await one.replace(agent, a_pin("openai/o3"), a_pin(MINI))
+
+        assert (a_pin(), a_pin(MINI)) == (await other.get(MAIN), await other.get(agent))
+        await one.release(agent, a_pin(MINI))
+        assert (a_pin(), None) == (await one.get(MAIN), await one.get(agent))
+
+
+async def test_an_operator_sees_and_drops_one_agents_pins_or_all_of_a_session(make):
+    """By tenant, session and agent, as the app names them."""
+    names = [("s1", None), ("s1", "a 7"), ("s1", "a 8"), ("s10", None)]
+    async with make() as store:
+        for session_id, agent in names:
+            await store.claim(make_session(session_id, "acme", GPT, agent), a_pin())
+        shown = [
+            sorted(str(pin.agent) for pin in await store.pins.of_session("acme", "s1", agent))
+            for agent in (None, "a 7", "nobody")
+        ]
+        dropped = [await store.pins.drop("acme", "s1", agent) for agent in ("a 7", "a 7", None)]
+        left = (await store.pins.page("acme", None, 100)).pins
+
+    assert [["None", "a 7", "a 8"], ["a 7"], []] == shown
+    assert ([1, 0, 2], ["s10"]) == (dropped, [pin.session_id for pin in left])
