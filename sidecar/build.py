@@ -157,7 +157,8 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         unknown_uses_default=config.routing.unknown_model == "default",
         homes=dialects.homes if loaded.is_zero_config else None,
     )
-    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name)
+    strip = dialects.without_signed_state if config.routing.signed_state == "strip" else None
+    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name, strip)
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
     sources = MetricsSources(
         config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s

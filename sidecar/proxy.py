@@ -26,7 +26,7 @@ from sidecar.stream.relay import Relay, Relayed, relay_nowait
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.wire.headers import response_lines
-from sidecar.wire.own_headers import served_lines, walked_lines
+from sidecar.wire.own_headers import lost_line, served_lines, walked_lines
 
 _RESULT_BY_SIDE: Final = {
     Side.DOWNSTREAM: CallOutcome.CLIENT_ERROR,
@@ -79,6 +79,8 @@ class Proxy:
             own_lines = served_lines(
                 call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s
             )
+            if dispatched.lost:
+                own_lines += lost_line(dispatched.lost)
             if reply.status >= 400 and len(dispatched.failed) > 1:
                 own_lines += walked_lines(reply.headers)
             lines = response_lines(reply.headers, (own_lines,))

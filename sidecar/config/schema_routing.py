@@ -152,6 +152,13 @@ class Routing(Section, frozen=True):
         ),
     ] = ("x-claude-code-agent-id",)
     session_cache: Annotated[SessionCache, Meta(description="where pins are kept")] = SessionCache()
+    signed_state: Annotated[
+        Literal["keep", "strip"],
+        Meta(
+            description="`strip`: where no candidate can read the thinking that another model or "
+            "account signed, one more attempt without it"
+        ),
+    ] = "keep"
     unknown_model: Annotated[
         Literal["error", "default"],
         Meta(description="a model that is not configured: 404, or the default provider"),

@@ -18,6 +18,7 @@ Flow, in the order in which a call meets it:
                 each implements `base.Dialect`: endpoints, bodies, responses, streams, errors
     signed_state
                 whether the newest turn holds what only its maker can read
+    signed_cuts cuts that out of a body, before the open tool loop
     usage       reads responses and events leniently, within bounds of size
     errors      tells an error from a response: a whole body, an event of a stream
     openai      how the errors of OpenAI's three APIs are written

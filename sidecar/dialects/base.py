@@ -173,6 +173,18 @@ class Dialect(Protocol):
         """
         ...
 
+    def without_signed_state(self, body: bytes, refusal: bytes) -> bytes | None:
+        """Return a request body without the state that only its maker can read, every other byte as
+        it came; None where none can be left out.
+
+        The open tool loop keeps its state: the turn whose tool results are being sent.
+
+        Args: ``refusal`` is the error body, or its beginning, of the provider that cannot read the
+            state. Where it names the first place that it cannot read, what stands before it stays.
+        Raises: nothing.
+        """
+        ...
+
     def served_of_response(self, body: bytes) -> Served:
         """Read what a whole response says about itself.
 

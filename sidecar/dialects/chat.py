@@ -19,6 +19,7 @@ from sidecar.dialects.request import (
     messages_of,
     turns_of_messages,
 )
+from sidecar.dialects.signed_cuts import EACH, Cut, Path, body_without, members_cut
 from sidecar.dialects.signed_state import (
     Said,
     has_signed_details,
@@ -28,8 +29,21 @@ from sidecar.dialects.signed_state import (
 from sidecar.dialects.usage import CompletionReader, UsageMembers
 from sidecar.domain.call import CHAT, Endpoint, Operation
 from sidecar.wire.body import patch_body
+from sidecar.wire.places import Span, Text
 
 _RESULT_ROLES: Final = ("tool", "function")
+_THOUGHT_SIGNATURES: Final[tuple[Path, ...]] = (
+    (b"extra_content", b"google", b"thought_signature"),
+    (b"provider_specific_fields", b"thought_signature"),
+    (b"provider_specific_fields", b"thought_signatures"),
+)
+_SIGNED: Final[tuple[Path, ...]] = (
+    (b"reasoning_details",),
+    (b"thinking_blocks",),
+    *_THOUGHT_SIGNATURES,
+    *((b"tool_calls", EACH, *path) for path in _THOUGHT_SIGNATURES),
+)
+"""Members of an assistant message that only their maker can read."""
 _USAGE: Final = UsageMembers(
     "prompt_tokens",
     "completion_tokens",
@@ -160,3 +174,15 @@ class Chat:
         what gateways and compatible providers add to this API.
         """
         return is_newest_turn_signed(messages_of(body), _read)
+
+    @staticmethod
+    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:  # noqa: ARG004
+        """Cut out thought signatures, and reasoning that is signed or encrypted."""
+        text = Text(body)
+        place = text.value_of(b"messages")
+        messages = [] if place is None else text.elements(place)
+
+        def find(_: int, message: Span) -> Cut:
+            return Cut(members_cut(text, message, _SIGNED))
+
+        return body_without(text, messages, _read, find)

@@ -65,3 +65,8 @@ class Embeddings:
     def is_newest_turn_signed(body: bytes) -> bool:  # noqa: ARG004 - the protocol's
         """Return false: there is no turn."""
         return False
+
+    @staticmethod
+    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:  # noqa: ARG004
+        """Return none: there is no such state."""
+        return None

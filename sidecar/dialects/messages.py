@@ -5,6 +5,7 @@ Source: https://docs.anthropic.com/en/api/messages, /messages-streaming, /errors
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -25,7 +26,9 @@ from sidecar.dialects.request import (
     messages_of,
     turns_of_messages,
 )
+from sidecar.dialects.signed_cuts import Cut, body_without
 from sidecar.dialects.signed_state import (
+    Block,
     Said,
     blocks_of,
     is_newest_turn_signed,
@@ -35,6 +38,7 @@ from sidecar.dialects.usage import NOTHING, UsageMembers, merged, text_of
 from sidecar.domain.call import MESSAGES, Endpoint, Operation
 from sidecar.domain.outcome import Served
 from sidecar.wire.body import patch_body
+from sidecar.wire.places import Span, Text, cuts_of
 
 _USAGE: Final = UsageMembers(
     "input_tokens",
@@ -55,6 +59,11 @@ _ERROR_TYPES: Final = {
 """By status; the rest are ``api_error`` from 500 on and ``invalid_request_error`` below."""
 
 _PREAMBLE: Final = ("ping", "message_start")
+
+
+_THINKING: Final = ("thinking", "redacted_thinking")
+_PLACE: Final = re.compile(rb"messages\.(\d{1,6})\.content\.(\d{1,6})\b")
+"""Where Anthropic's refusals say that something is wrong; both numbers begin with 0."""
 
 
 class _Said(msgspec.Struct):
@@ -91,6 +100,7 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     type: str = "error"
 
 
+_decode_block: Final = msgspec.json.Decoder(Block).decode
 _decode_said: Final = msgspec.json.Decoder(_Said).decode
 _decode_message: Final = msgspec.json.Decoder(_Message).decode
 _decode_event: Final = msgspec.json.Decoder(_Event).decode
@@ -125,6 +135,26 @@ def _read(raw: msgspec.Raw) -> Said:
     return Said.RESULT if is_result else Said.ASKED
 
 
+def _thinking_blocks(text: Text, message: Span) -> tuple[list[Span], list[bool]]:
+    """Return the places of a message's blocks, and which of them are thinking."""
+    content = text.value_of(b"content", message)
+    places = [] if content is None else text.elements(content)
+    blocks = [decode_leniently(_decode_block, text.raw(place)) for place in places]
+    return places, [block is not None and block.type in _THINKING for block in blocks]
+
+
+def _first_place(text: Text, messages: list[Span], refusal: bytes) -> tuple[int, int]:
+    """Return message and block of the first thinking that a refusal names; else the beginning."""
+    named = _PLACE.search(refusal)
+    if named is None:
+        return 0, 0
+    at, part = int(named[1]), int(named[2])
+    if at >= len(messages):
+        return 0, 0
+    _, is_thinking = _thinking_blocks(text, messages[at])
+    return (at, part) if part < len(is_thinking) and is_thinking[part] else (0, 0)
+
+
 class Messages:
     """Implements `dialects.base.Dialect`."""
 
@@ -154,6 +184,25 @@ class Messages:
     def is_newest_turn_signed(body: bytes) -> bool:
         """Return whether it holds a ``thinking`` block with a signature, or a redacted one."""
         return is_newest_turn_signed(messages_of(body), _read)
+
+    @staticmethod
+    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:
+        """Cut out thinking blocks; a message of nothing else goes as a whole, since one without
+        content would be refused.
+        """
+        text = Text(body)
+        place = text.value_of(b"messages")
+        messages = [] if place is None else text.elements(place)
+        first, part = _first_place(text, messages, refusal)
+
+        def find(at: int, message: Span) -> Cut:
+            places, is_cut = _thinking_blocks(text, message)
+            if at == first:
+                is_cut[:part] = [False] * len(is_cut[:part])
+            is_whole = bool(is_cut) and all(is_cut)
+            return Cut(cuts_of(places, is_cut), is_whole)
+
+        return body_without(text, messages, _read, find, first)
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:

@@ -5,6 +5,7 @@ A dialect is one module of this room and one row of `DIALECTS`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -45,6 +46,16 @@ class DialectRegistry:
         its maker can read.
         """
         return self.by_name[call.endpoint.dialect].is_newest_turn_signed(call.body)
+
+    def without_signed_state(self, call: Call, refusal: bytes) -> Call | None:
+        """Return a call without the state that only its maker can read; None where none can be left
+        out. Args: as of `Dialect.without_signed_state`.
+        """
+        dialect = self.by_name[call.endpoint.dialect]
+        body = dialect.without_signed_state(call.body, refusal)
+        if body is None:
+            return None
+        return dataclasses.replace(call, body=body, facts=dialect.peek(body))
 
     def of_headers(self, header_values: Callable[[str], Sequence[str]]) -> Dialect:
         """Tell from its headers which dialect the caller of an unknown path reads.

@@ -21,11 +21,13 @@ from sidecar.dialects.base import (
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
 from sidecar.dialects.request import REQUEST_BODY, decode_leniently, newest_turns
+from sidecar.dialects.signed_cuts import Cut, body_without
 from sidecar.dialects.signed_state import Said, is_newest_turn_signed
 from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
 from sidecar.domain.call import RESPONSES, Endpoint, Operation
 from sidecar.domain.outcome import Served
 from sidecar.wire.body import patch_body
+from sidecar.wire.places import Span, Text
 
 _USAGE: Final = UsageMembers(
     "input_tokens",
@@ -155,6 +157,22 @@ class Responses:
         """
         said = _input_of(body)
         return isinstance(said, list) and is_newest_turn_signed(said, _read)
+
+    @staticmethod
+    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:  # noqa: ARG004
+        """Cut out reasoning with ``encrypted_content``, each item as a whole: without it an item is
+        looked up among those that the provider has stored.
+        """
+        text = Text(body)
+        place = text.value_of(b"input")
+        items = [] if place is None else text.elements(place)
+
+        def find(_: int, place: Span) -> Cut:
+            item = decode_leniently(_decode_item, text.raw(place))
+            is_hidden = item is not None and isinstance(item.encrypted_content, str)
+            return Cut(is_whole=is_hidden and item is not None and item.type == "reasoning")
+
+        return body_without(text, items, _read, find)
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:

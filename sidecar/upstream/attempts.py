@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
+from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import (
     ConnectFailed,
@@ -18,6 +20,11 @@ from sidecar.domain.errors import (
 from sidecar.domain.ports import Reply
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.failure import Failure, for_swapped, is_curable
+
+Strip = Callable[[Call, bytes], Call | None]
+"""Makes a call without the signed state that a provider could not read, as its refusal says; None
+where none can be left out.
+"""
 
 _OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]] = (
     (ConnectFailed, AttemptOutcome.CONNECT_FAILED),
@@ -73,6 +80,10 @@ class Dispatched:
     """Whether the reply is an error, also one of status 200. Observers have been told of the end
     of its attempt.
     """
+    lost: Final[str]
+    """What the request was sent without, as ``x-plano-lost`` says it; empty for one that was sent
+    as the app made it.
+    """
 
     def __init__(
         self,
@@ -83,6 +94,7 @@ class Dispatched:
         head_s: float,
         failed: tuple[FailedAttempt, ...] = (),
         is_error: bool = False,
+        lost: str = "",
     ) -> None:
         self.reply = reply
         self.candidate = candidate
@@ -91,6 +103,7 @@ class Dispatched:
         self.head_s = head_s
         self.failed = failed
         self.is_error = is_error
+        self.lost = lost
 
 
 class FailureRecord:
@@ -106,15 +119,24 @@ class FailureRecord:
         """How often the call was sent for them."""
         self._requested = requested
         self._shown: Dispatched | UpstreamError | None = None
+        self.lost = ""
+        """What the newest request was sent without, as `Dispatched.lost`."""
+        self._unreadable: tuple[Candidate, bytes] | None = None
+        """The first candidate that could not read the conversation's signed state, and its refusal.
+        """
         self._is_curable = False
         """Whether a retry may cure `_shown`: then no later failure takes its place."""
 
-    def add_reply(self, dispatched: Dispatched, failure: Failure) -> None:
+    def add_reply(self, dispatched: Dispatched, failure: Failure, beginning: bytes = b"") -> None:
         """Record an attempt whose reply is an error. What another model than the requested one
         refuses as wrong is no fault of the app's yet.
+
+        Args: ``beginning`` is that of the reply's body.
         """
         self.sends += dispatched.reply.sends
         candidate = dispatched.candidate
+        if failure.failure_class is FailureClass.SIGNED_STATE and self._unreadable is None:
+            self._unreadable = candidate, beginning
         if failure.failure_class is FailureClass.CALLERS_FAULT and candidate not in self._requested:
             failure = for_swapped(failure)
         self.failed.append(FailedAttempt(candidate, failure))
@@ -134,6 +156,25 @@ class FailureRecord:
             self.abort_shown()
             self._shown = error
             self._is_curable = True
+
+    def next_try(
+        self, call: Call, candidate: Candidate | None, strip: Strip | None
+    ) -> tuple[Call, Candidate] | None:
+        """Return what is sent next, and to whom: the call to ``candidate``. Where no candidate is
+        left, once the call without the signed state that one could not read, to the first such
+        candidate; None where there is nothing more to try.
+        """
+        if candidate is not None:
+            return call, candidate
+        is_over = self.lost or not self.failed[-1].failure.may_try_next
+        if strip is None or self._unreadable is None or is_over:
+            return None
+        candidate, refusal = self._unreadable
+        stripped = strip(call, refusal)
+        if stripped is None:
+            return None
+        self.lost = "thinking"
+        return stripped, candidate
 
     def abort_shown(self) -> None:
         """Close the error reply that was kept for the app: a better one has come, or none is needed

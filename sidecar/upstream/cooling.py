@@ -103,7 +103,8 @@ class Cooling:
         """Return the plan with its cooling and ejected candidates last, the one due soonest first
         among them.
 
-        Where all of them cool, two are tried: no call is refused for it.
+        Where all of them cool, two are tried, so that no call is refused for it: the one due
+        soonest, and the plan's own first one, which alone may be able to read the conversation.
         """
         ready: list[Candidate] = []
         waiting: list[tuple[float, int, Candidate]] = []
@@ -117,9 +118,13 @@ class Cooling:
             return plan
         waiting.sort(key=lambda entry: entry[:2])
         candidates = (*ready, *(candidate for _, _, candidate in waiting))
-        attempts = plan.max_attempts
-        if not ready:
-            attempts = min(attempts, _TRIED_WHERE_ALL_COOL)
+        if ready:
+            return Plan(candidates, plan.max_attempts, plan.requested)
+        first, soonest = plan.candidates[0], candidates[0]
+        if first is not soonest:
+            rest = (each for each in candidates if each is not soonest and each is not first)
+            candidates = (soonest, first, *rest)
+        attempts = min(plan.max_attempts, _TRIED_WHERE_ALL_COOL)
         return Plan(candidates, attempts, plan.requested)
 
     def due_s(self, candidate: Candidate, now_s: float) -> float | None:

@@ -59,7 +59,7 @@ class Dispatcher:
         """
         self.cooling = cooling
         self.averages = averages
-        self._clients = registry.clients
+        self._registry = registry
         self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
@@ -148,7 +148,7 @@ class Dispatcher:
         once its beginning shows that the provider serves, or that it fails all the same (a
         `BufferedReply`): until then another candidate may serve.
         """
-        client = self._clients[candidate.provider]
+        client = self._registry.clients[candidate.provider]
         head, pieces = client.request(call, candidate)
         reply, wants_stream = None, call.facts.wants_stream
         timeouts = own = client.timeouts(is_stream=wants_stream)
@@ -186,7 +186,10 @@ class Dispatcher:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
-            while (candidate := walk.next(failed)) is not None:
+            while (
+                found := record.next_try(call, walk.next(failed), self._registry.strip)
+            ) is not None:
+                call, candidate = found
                 before, sent_s = failed[-1], self._monotonic_s()
                 if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
                     break
@@ -204,7 +207,9 @@ class Dispatcher:
                         self.cooling.observe_served(candidate, sent_s)
                     record.abort_shown()
                     attempts = record.sends + reply.sends
-                    return Dispatched(reply, candidate, attempts, sent_s, head_s, tuple(failed))
+                    return Dispatched(
+                        reply, candidate, attempts, sent_s, head_s, tuple(failed), lost=record.lost
+                    )
                 await self._record_reply(call, record, candidate, reply, sent_s)
         except BaseException:
             record.abort_shown()
@@ -220,7 +225,7 @@ class Dispatcher:
         sent_s: float,
     ) -> None:
         """Record an attempt that brought no reply; `_send` has reported it."""
-        provider = self._clients[candidate.provider].provider
+        provider = self._registry.clients[candidate.provider].provider
         failure = classify_error(
             error, failover_on_response_timeout=provider.failover_on_response_timeout
         )
@@ -265,7 +270,9 @@ class Dispatcher:
             self._observers.emit(AttemptEnded(call, attempt))
         attempts = record.sends + buffered.sends
         record.add_reply(
-            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True), failure
+            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True),
+            failure,
+            buffered.beginning,
         )
 
     def _penalize(self, call: Call, candidate: Candidate, failure: Failure, sent_s: float) -> None:

@@ -16,6 +16,7 @@ from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
 from sidecar.runtime.write_coalescer import Write
+from sidecar.upstream.attempts import Strip
 from sidecar.upstream.client import ProviderClient
 
 _PoolKey = tuple[Origin, TlsFiles, float]
@@ -124,17 +125,20 @@ def _pool_key(provider: Provider) -> _PoolKey:
 
 
 class ProviderRegistry:
-    """The client of every provider entry of one config, by entry name.
-
-    Raises: ConfigError as `ConnectionPools.pool_for` does.
-    """
+    """The client of every provider entry of one config, by entry name."""
 
     def __init__(
         self,
         providers: Iterable[Provider],
         pools: ConnectionPools,
         dialects: Mapping[DialectName, Dialect],
+        strip: Strip | None = None,
     ) -> None:
+        """Args: ``strip`` makes the call for one more attempt where no provider can read the
+        conversation's signed state; None leaves it at the refusal.
+        Raises: ConfigError as `ConnectionPools.pool_for` does.
+        """
+        self.strip = strip
         self.clients = {
             provider.name: ProviderClient(provider, pools.pool_for(provider), dialects)
             for provider in providers

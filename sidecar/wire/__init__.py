@@ -10,6 +10,7 @@ those.
     own_headers       the header lines that the sidecar itself writes to the app
     trace_context     W3C traceparent and tracestate, read and written
     members           the members of a JSON object that are of interest, with their places
+    places            where array elements and object members stand; a text without some
     body              peek at a request's body, and patch its ``model`` without another decode
 
 Words: a *line* is one header field as it is sent, line end included; a *fact* is what is read from

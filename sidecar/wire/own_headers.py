@@ -13,6 +13,7 @@ from urllib.parse import quote
 from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import (
+    ConnectFailed,
     MethodNotAllowed,
     Side,
     SidecarError,
@@ -58,6 +59,11 @@ def served_lines(
     )
 
 
+def lost_line(lost: str) -> bytes:
+    """Line of a response that a provider gave to a request of which something was left out."""
+    return b"x-plano-lost: %b\r\n" % lost.encode()
+
+
 def walked_lines(headers: RawHeaders) -> bytes:
     """Lines of a provider's error that is shown after several attempts.
 
@@ -82,7 +88,7 @@ def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:
     if not error.app_may_retry or error.candidates > 1:
         # The sidecar has tried what there is: an SDK's own retries would multiply that.
         lines.append(_NO_RETRY)
-    elif isinstance(error, UpstreamReset):
+    elif isinstance(error, UpstreamReset | ConnectFailed):
         # The provider may have begun to work on it: that is the app's to risk, not the sidecar's.
         lines.append(b"x-should-retry: true\r\n")
     if error.retry_after_s is not None:

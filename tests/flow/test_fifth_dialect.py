@@ -56,6 +56,9 @@ class Toy:
         lines: list[list[str]] = msgspec.json.decode(body)["lines"]
         return tuple(Turn("user" if who == "me" else "assistant", text) for who, text in lines)
 
+    def without_signed_state(self, body: bytes, refusal: bytes) -> bytes | None:
+        return None
+
     def served_of_response(self, body: bytes) -> Served:
         said: dict[str, Any] = msgspec.json.decode(body)
         return Served(self.usage_of(said.get("words")), text_of(said.get("voice")), "over")

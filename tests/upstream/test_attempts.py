@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import ConnectFailed, UpstreamReset
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.attempts import Dispatched, FailedAttempt, FailureRecord
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
+from tests.support.values import a_call
 
 A, B, C = (Candidate(name, "openai/m", "m", "openai/m", frozenset()) for name in "abc")
 FAILURE = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
@@ -155,3 +157,53 @@ def test_each_sending_counts_and_each_attempt_does(sends, expected):
             record.add_error(B, FAILURE, error)
             shown = record.result()
             assert (expected, 2) == (shown.attempts, len(shown.failed))
+
+
+UNREADABLE = Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, PinEffect.FOLLOWS)
+
+
+def _unreadable(*candidates: Candidate) -> FailureRecord:
+    record = FailureRecord()
+    for candidate in candidates:
+        refusal = candidate.provider.encode()
+        record.add_reply(_dispatched(candidate, 400)[0], UNREADABLE, refusal)
+    return record
+
+
+def test_while_a_candidate_is_left_it_gets_the_call_as_it_is():
+    """Nothing is left out for it."""
+    record, call = _unreadable(A), a_call()
+
+    assert (call, B) == record.next_try(call, B, lambda _call, _refusal: a_call())
+    assert record.lost == ""
+
+
+def test_where_none_is_left_the_first_that_could_not_read_it_gets_the_call_without_signed_state():
+    """As its own refusal says, and once."""
+    record, call, less = _unreadable(A, B), a_call(), a_call(body=b"{}")
+    seen: list[tuple[Call, bytes]] = []
+
+    def strip(call: Call, refusal: bytes) -> Call:
+        seen.append((call, refusal))
+        return less
+
+    assert (less, A) == record.next_try(call, None, strip)
+    assert record.lost == "thinking"
+    assert record.next_try(less, None, strip) is None
+    assert [(call, A.provider.encode())] == seen
+
+
+def test_nothing_more_is_tried_where_it_would_not_help():
+    """Nobody asked for it, nothing can be left out, or the last refusal was of another kind."""
+    call = a_call()
+    other, policy = FailureRecord(), _unreadable(A)
+    other.add_reply(_dispatched(A, 503)[0], FAILURE)
+    policy.add_reply(
+        _dispatched(B, 400)[0],
+        Failure(FailureClass.CONTENT_POLICY, False, Penalty.NONE, PinEffect.UNTOUCHED),
+    )
+
+    assert _unreadable(A).next_try(call, None, None) is None
+    assert _unreadable(A).next_try(call, None, lambda _call, _refusal: None) is None
+    assert other.next_try(call, None, lambda call, _refusal: call) is None
+    assert policy.next_try(call, None, lambda call, _refusal: call) is None

@@ -60,7 +60,7 @@ def test_among_cooling_candidates_the_one_due_soonest_goes_first():
     assert ("cba", 3) == order(cooling, 0.0)
 
     cooling.observe_failure(C, failed(retry_after_s=5.0), 0.0)
-    assert ("bca", 2) == order(cooling, 0.0)
+    assert "b" == order(cooling, 0.0)[0][0]
 
 
 def test_where_all_are_cooling_two_are_tried():
@@ -75,6 +75,18 @@ def test_where_all_are_cooling_two_are_tried():
     assert [(1, (C,)), (2, (C,)), (2, (C,))] == [
         (plan.max_attempts, plan.requested) for plan in plans
     ]
+
+
+@pytest.mark.parametrize(
+    ("waits", "expected"), [((9.0, 5.0, 6.0), "bac"), ((1.0, 5.0, 4.0), "acb")]
+)
+def test_where_all_are_cooling_the_plans_first_is_among_the_two(waits, expected):
+    """A session's own model alone may be able to read its history."""
+    cooling = a_cooling()
+    for each, wait_s in zip((A, B, C), waits, strict=True):
+        cooling.observe_failure(each, failed(retry_after_s=wait_s), 0.0)
+
+    assert (expected, 2) == order(cooling, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,10 @@ ID = b"x-request-id: r\r\n"
             errors.UpgradeNotServed("x"),
             [b"x-should-retry: false\r\n", b"upgrade: HTTP/1.1\r\n"],
         ),
-        (errors.ConnectFailed("x"), [b"x-plano-attempts: 1\r\n"]),
+        (
+            errors.ConnectFailed("x"),
+            [b"x-should-retry: true\r\n", b"x-plano-attempts: 1\r\n"],
+        ),
     ],
 )
 def test_a_refusal_says_its_code_and_whether_a_retry_can_help(error, expected):
@@ -88,7 +91,8 @@ def test_what_was_tried_at_several_providers_is_not_retried_by_the_sdk():
     [
         (errors.UpstreamReset, [b"x-should-retry: true\r\n"]),
         (errors.Stale, [b"x-should-retry: true\r\n"]),
-        (errors.ConnectFailed, []),
+        (errors.ConnectFailed, [b"x-should-retry: true\r\n"]),
+        (errors.UpstreamMalformed, []),
     ],
 )
 def test_what_may_have_reached_a_provider_is_the_apps_to_repeat(kind, expected):

@@ -5,6 +5,7 @@ how it fared.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,9 +15,8 @@ import aiohttp
 from tests.support.agents.histories import History
 from tests.support.agents.reading import Incomplete
 
-_SDK_RETRIES = 2
-_AGENT_RETRIES = 6
-"""An agent asks again so often where trying again may help."""
+_MOST_TRIES = 18
+"""An agent asks so often where trying again may help: an SDK with two retries, asked six times."""
 _USER_RETRIES = 2
 """A person asks again so often where it cannot."""
 
@@ -65,14 +65,19 @@ class Agent:
         """Pause between a reply and the next call."""
         self.retry_s = 0.2
         """First pause before a call is made again; doubled each time."""
+        self.most_tries = _MOST_TRIES
         self.on_served: Callable[[Served], None] = lambda _served: None
         self.on_refused: Callable[[Refused], None] = lambda _refused: None
         self._base_urls = base_urls
         self._http = http
 
-    async def converse(self, turns: int) -> None:
-        """Hold a conversation of so many turns of the user's, or as many as can be."""
+    async def converse(self, turns: int, until_s: float = math.inf) -> None:
+        """Hold a conversation of so many turns of the user's, or as many as can be, or as begin
+        before ``until_s``.
+        """
         for turn in range(turns):
+            if time.monotonic() > until_s:
+                return
             if not await self.turn(f"{self.session}, step {turn}: go on."):
                 self.is_stuck = True
                 return
@@ -95,7 +100,7 @@ class Agent:
         nothing helps.
         """
         hopeless = 0
-        for attempt in range(_AGENT_RETRIES * (_SDK_RETRIES + 1)):
+        for attempt in range(self.most_tries):
             try:
                 found = await self._try(attempt)
             except (Incomplete, aiohttp.ClientError, TimeoutError):

@@ -12,7 +12,7 @@ from tests.support.agents.reading import chat_message, message_content, response
 Json = dict[str, Any]
 
 INSTRUCTIONS = "You are a careful programmer. Read before you write. " * 40
-_PARAMETERS = {"type": "object", "properties": {"path": {"type": "string"}}}
+PARAMETERS = {"type": "object", "properties": {"path": {"type": "string"}}}
 
 
 class History(abc.ABC):
@@ -65,7 +65,7 @@ class MessagesHistory(History):
             "model": self.model,
             "max_tokens": 4096,
             "system": [{"type": "text", "text": INSTRUCTIONS} | _MARK],
-            "tools": [{"name": "read_file", "description": "Read", "input_schema": _PARAMETERS}],
+            "tools": [{"name": "read_file", "description": "Read", "input_schema": PARAMETERS}],
             "messages": [*earlier, last | {"content": content}],
             "stream": self.wants_stream,
         }
@@ -97,7 +97,7 @@ class ChatHistory(History):
         self.messages: list[Json] = [{"role": "system", "content": INSTRUCTIONS}]
 
     def body(self) -> Json:
-        function = {"name": "read_file", "description": "Read", "parameters": _PARAMETERS}
+        function = {"name": "read_file", "description": "Read", "parameters": PARAMETERS}
         body: Json = {
             "model": self.model,
             "messages": self.messages,
@@ -203,7 +203,7 @@ _FUNCTION: Json = {
     "type": "function",
     "name": "read_file",
     "description": "Read",
-    "parameters": _PARAMETERS,
+    "parameters": PARAMETERS,
     "strict": False,
 }
 _MARK: Json = {"cache_control": {"type": "ephemeral"}}

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import math
 import random
 import time
 from collections.abc import Sequence
 
 import aiohttp
 
+from sidecar.dialects.registry import DIALECTS
 from tests.support.agents.agent import Agent, Refused, Served
 from tests.support.agents.histories import HISTORIES
 from tests.support.agents.world import Kind, could_serve
@@ -39,8 +41,8 @@ class Track:
         self.back_s: float | None = None
         """When it was served at home again after the throttle."""
         self.could_return = False
-        """Whether home would have taken its history, after the throttle, at a time when the session
-        was still away.
+        """Whether it was served elsewhere, after the throttle, though home would have taken its
+        history, whose newest turn nobody had signed: signed turns keep a session where it is.
         """
         self.last_s = 0.0
 
@@ -63,9 +65,9 @@ class Proof:
         self._http = http
         self._random = random.Random(seed)
 
-    def add(self, kind: Kind, number: int, *, think_s: float = 0.0) -> Agent:
+    def add(self, kind: Kind, number: int, *, think_s: float = 0.0, thinks: bool = True) -> Agent:
         """Add an agent that does a kind of work, half of them with streams."""
-        history = HISTORIES[kind.history](f"{kind.prefix}/{kind.places[0].model}")
+        history = HISTORIES[kind.history](f"{kind.prefix}/{kind.places[0].model}", thinks=thinks)
         history.wants_stream = number % 8 != 0
         agent = Agent(history, f"{kind.name} {number}", self._base_urls, self._http)
         agent.think_s = think_s * (0.5 + self._random.random())
@@ -75,12 +77,15 @@ class Proof:
         self.agents.append(agent)
         return agent
 
-    async def run(self, turns: int, *, spread_s: float = 0.0) -> None:
-        """Let all agents hold their conversations; they begin within ``spread_s``."""
+    async def run(self, turns: int, *, spread_s: float = 0.0, for_s: float = math.inf) -> None:
+        """Let all agents hold their conversations; they begin within ``spread_s``, and begin no
+        turn after ``for_s``.
+        """
+        until_s = time.monotonic() + for_s
 
         async def begin(agent: Agent) -> None:
             await asyncio.sleep(self._random.random() * spread_s)
-            await agent.converse(turns)
+            await agent.converse(turns, until_s)
 
         async with asyncio.TaskGroup() as group:
             for agent in self.agents:
@@ -138,4 +143,7 @@ class Proof:
                 track.back_s = served.at_s
             elif not track.could_return:
                 path = HISTORIES[kind.history].path
-                track.could_return = self._simulated.would_serve(path, served.raw, *track.home)
+                dialect = DIALECTS.by_name[DIALECTS.endpoints[path].dialect]
+                track.could_return = not dialect.is_newest_turn_signed(
+                    served.raw
+                ) and self._simulated.would_serve(path, served.raw, *track.home)

@@ -1,0 +1,124 @@
+"""Places in a JSON text: where the elements of an array and the members of an object stand, and a
+text without some of them.
+
+As in `wire.body`, msgspec checks the syntax and says how long each value is, and adding up those
+lengths finds each place. For texts that have been read before; linear in their length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from sidecar.domain.errors import InvalidBody
+from sidecar.wire.members import same_lengths, top_level_values
+
+Span = tuple[int, int]
+"""Start and end of a piece of a text, in bytes."""
+
+_decode_elements: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_GAP: Final = re.compile(rb"[ \t\r\n,]*+")
+_NAME: Final = re.compile(
+    rb'[ \t\r\n,{]*+("(?:[^"\\]*+)(?:\\.[^"\\]*+)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL
+)
+
+
+class Member(NamedTuple):
+    """A member of an object."""
+
+    name: bytes
+    span: Span
+    """From its name's quote to its value's end."""
+    value: Span
+
+
+class Text:
+    """A JSON text whose places can be found."""
+
+    def __init__(self, text: bytes) -> None:
+        """Args: ``text`` may hold lone halves of characters, as JavaScript sends them."""
+        self._original = text
+        self._text = same_lengths(text)
+
+    def elements(self, array: Span) -> list[Span]:
+        """Return the places of an array's elements; none where there is no readable array."""
+        start, end = array
+        try:
+            values = _decode_elements(self._text[start:end])
+        except (ValueError, RecursionError):
+            return []
+        found = []
+        position = self._text.index(b"[", start) + 1 if values else start
+        for value in values:
+            gap = _GAP.match(self._text, position)
+            assert gap is not None  # it matches the empty text
+            position = gap.end() + len(value)
+            found.append((gap.end(), position))
+        return found
+
+    def members(self, of_object: Span | None = None) -> list[Member]:
+        """Return the members of an object, by default the text's own; none where there is no
+        readable object.
+        """
+        start, end = of_object or (0, len(self._text))
+        try:
+            values = top_level_values(self._text[start:end])
+        except InvalidBody:
+            return []
+        found = []
+        position = start
+        for value in values:
+            name = _NAME.match(self._text, position)
+            assert name is not None  # the decoder read a member here
+            position = name.end() + len(value)
+            found.append(Member(name[1][1:-1], (name.start(1), position), (name.end(), position)))
+        return found
+
+    def value_of(self, name: bytes, of_object: Span | None = None) -> Span | None:
+        """Return the place of the value of a member, by its name as it is written; None where there
+        is none. Of several the last counts, as for every JSON reader.
+        """
+        found = None
+        for member in self.members(of_object):
+            if member.name == name:
+                found = member.value
+        return found
+
+    def raw(self, place: Span) -> msgspec.Raw:
+        """Return the text at a place, to be decoded."""
+        return msgspec.Raw(self._text[place[0] : place[1]])
+
+    def without(self, cuts: Sequence[Span]) -> bytes:
+        """Return the text without some pieces, which are in order and apart from each other."""
+        view = memoryview(self._original)
+        kept, position = [], 0
+        for start, end in cuts:
+            kept.append(view[position:start])
+            position = end
+        kept.append(view[position:])
+        return b"".join(kept)
+
+
+def cuts_of(places: Sequence[Span], is_cut: Sequence[bool]) -> list[Span]:
+    """Return the pieces to cut so that some neighbours, elements or members, are gone: each with
+    one comma beside it, and a row of them as one piece.
+    """
+    cuts: list[Span] = []
+    at = 0
+    while at < len(places):
+        if not is_cut[at]:
+            at += 1
+            continue
+        first = at
+        while at < len(places) and is_cut[at]:
+            at += 1
+        if first:
+            cuts.append((places[first - 1][1], places[at - 1][1]))
+        elif at < len(places):
+            cuts.append((places[0][0], places[at][0]))
+        else:
+            cuts.append((places[0][0], places[at - 1][1]))
+    return cuts
