@@ -21,6 +21,9 @@ Unknown = Mapping[str | None, Mapping[str, object]]
 value by None. They are kept when a value is written anew."""
 
 
+_NONE_UNKNOWN: Final[Unknown] = {}
+
+
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Lanes:
@@ -33,7 +36,7 @@ class Lanes:
 
     def __init__(self, bindings: tuple[Binding, ...], unknown: Unknown | None = None) -> None:
         self.bindings = bindings
-        self.unknown = {} if unknown is None else unknown
+        self.unknown = unknown or _NONE_UNKNOWN
 
     def of(self, lane: str | None) -> Binding | None:
         """Return a lane's binding; of None the one that names no lane."""

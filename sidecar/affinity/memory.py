@@ -22,6 +22,7 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.ports import StoreSnapshot
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 
+_NOTHING: Final = b"", -2
 _NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
 _MISS: Final = AffinityOperation(PinOperation.GET, PinOutcome.MISS)
 _CLAIMED: Final = AffinityOperation(PinOperation.CLAIM, PinOutcome.CLAIMED)
@@ -137,17 +138,18 @@ class MemoryStore:
         """Set a key, or delete it where ``value`` is empty, if its bytes are those seen; empty:
         there are none. ``ttl_ms`` of 0 leaves its time as it is.
 
-        Returns: the bytes that stand now, and the milliseconds that are left of them.
+        Returns: the bytes that stand now, and the milliseconds that are left of them; -2 where
+            there are none.
         """
         entry = self._near.known(key)
         left_s = self._ttl_s if entry is None else self._near.left_s(entry)
         if seen == (b"" if entry is None else entry.raw):
             if not value:
                 self._near.forget(key)
-                return b"", 0
+                return _NOTHING
             left_s = ttl_ms / 1e3 or left_s
             entry = self._near.put(key, value, left_s)
-        return (b"", 0) if entry is None else (entry.raw, round(left_s * 1e3))
+        return _NOTHING if entry is None else (entry.raw, round(left_s * 1e3))
 
     def budget(self) -> CallBudget:
         """Return a budget of nothing: no operation waits."""

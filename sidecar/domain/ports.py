@@ -50,6 +50,33 @@ class Reply(Protocol):
         ...
 
 
+class ArrivingReply(Reply, Protocol):
+    """A reply whose body is still on its way, and can be looked at before it is read."""
+
+    is_complete: bool
+    """Whether all of the body is here."""
+    pieces: list[bytes]
+    """What has arrived of it and was not read yet."""
+
+    async def begin(self) -> None:
+        """Wait for the first bytes of the body. Raises: UpstreamError subclasses."""
+        ...
+
+    def peek(self) -> bytes:
+        """Return what has arrived and was not read yet; it can still be read."""
+        ...
+
+    async def wait_for_more(self, seen_bytes: int, by_s: float) -> bool:
+        """Wait for more than ``seen_bytes``, or the end, but no longer than until ``by_s``; return
+        whether it came. Raises: UpstreamError subclasses.
+        """
+        ...
+
+    def in_s(self, duration_s: float) -> float:
+        """Return a point in time for `wait_for_more`, counted from now."""
+        ...
+
+
 class Downstream(Protocol):
     """Writes the response to the app."""
 

@@ -4,19 +4,20 @@ for byte.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamError
-from sidecar.domain.ports import Reply
+from sidecar.domain.ports import ArrivingReply
 
 READ_AT_MOST: Final = 64 * 1024
 """Bytes of an error's body that are worth reading to classify it; providers' own errors are below
 4 KiB.
 """
 READ_AT_MOST_S: Final = 2.0
-"""An error whose body takes longer is judged by its status: another candidate waits to be tried."""
+"""An error whose body takes longer is judged by what has come of it: another candidate, or the app,
+waits.
+"""
 
 
 class BufferedReply:
@@ -35,7 +36,7 @@ class BufferedReply:
         "status",
     )
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: ArrivingReply) -> None:
         """Takes over ``reply``, and its body where all of it has arrived."""
         self.status: int = reply.status
         self.reason: bytes = reply.reason
@@ -55,19 +56,17 @@ class BufferedReply:
         """What is buffered and not yet read; of a usual error all of its body."""
 
     async def fill(self) -> None:
-        """Read the body's beginning: `READ_AT_MOST` bytes, for at most `READ_AT_MOST_S`."""
-        pieces: list[bytes] = []
-        size = 0
+        """Read the body's beginning: `READ_AT_MOST` bytes, for at most `READ_AT_MOST_S`. What has
+        not come by then is read when the app reads it.
+        """
+        reply, pieces, size = self._reply, [], 0
+        by_s = reply.in_s(READ_AT_MOST_S)
         try:
-            async with asyncio.timeout(READ_AT_MOST_S):
-                while not self.is_whole and size < READ_AT_MOST:
-                    piece = await self._reply.read()
-                    self.is_whole = not piece
-                    pieces.append(piece)
-                    size += len(piece)
-        except TimeoutError:
-            # The read that was cancelled has dropped the connection.
-            self._failure = UpstreamError("the error's body did not arrive")
+            while not self.is_whole and size < READ_AT_MOST and await reply.wait_for_more(0, by_s):
+                piece = await reply.read()
+                self.is_whole = not piece
+                pieces.append(piece)
+                size += len(piece)
         except UpstreamError as error:
             self._failure = error
         self.beginning += b"".join(pieces)
@@ -79,7 +78,7 @@ class BufferedReply:
     async def read(self) -> bytes:
         """Return the next bytes of the body, those that were buffered first; ``b""`` at its end.
 
-        Raises: UpstreamError subclasses, where the buffering had to stop or the provider fails.
+        Raises: UpstreamError subclasses where the provider fails.
         """
         if self.beginning:
             data, self.beginning = self.beginning, b""

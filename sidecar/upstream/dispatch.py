@@ -13,7 +13,7 @@ from sidecar.domain.errors import AppTimeout, SidecarError, UpstreamError
 from sidecar.domain.events import AttemptEnded, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
-from sidecar.domain.ports import Reply
+from sidecar.domain.ports import ArrivingReply
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.attempts import (
     OUTCOME_OF_RESULT,
@@ -143,7 +143,7 @@ class Dispatcher:
 
     async def _send(
         self, call: Call, candidate: Candidate, now_s: float, *, is_last: bool
-    ) -> Reply:
+    ) -> ArrivingReply | BufferedReply:
         """Send one attempt and return its reply once the head is here; one that is not an error,
         once its beginning shows that the provider serves, or that it fails all the same (a
         `BufferedReply`): until then another candidate may serve.
@@ -237,7 +237,7 @@ class Dispatcher:
         call: Call,
         record: FailureRecord,
         candidate: Candidate,
-        reply: Reply,
+        reply: ArrivingReply | BufferedReply,
         sent_s: float,
     ) -> None:
         """Record and report an attempt whose reply is an error.

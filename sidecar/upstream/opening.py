@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import Final, Protocol, final
+from typing import Final, final
 
 from sidecar.dialects.base import Dialect, EventKind
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamReset
-from sidecar.domain.ports import Reply
+from sidecar.domain.ports import ArrivingReply
 from sidecar.upstream.buffered_reply import BufferedReply
 
 HELD_BYTES: Final = 64 * 1024
@@ -37,33 +37,6 @@ _FIELDS: Final = b":deir"
 """First letters of a stream's lines: a comment, ``data``, ``event``, ``id``, ``retry``."""
 _PLAIN_CODINGS: Final = (b"identity", b"none", b"")
 _HTML: Final = (b"text/html", b"application/xhtml")
-
-
-class ArrivingReply(Reply, Protocol):
-    """A reply whose body is still on its way, and can be looked at before it is read."""
-
-    is_complete: bool
-    """Whether all of the body is here."""
-    pieces: list[bytes]
-    """What has arrived of it and was not read yet."""
-
-    async def begin(self) -> None:
-        """Wait for the first bytes of the body. Raises: UpstreamError subclasses."""
-        ...
-
-    def peek(self) -> bytes:
-        """Return what has arrived and was not read yet; it can still be read."""
-        ...
-
-    async def wait_for_more(self, seen_bytes: int, by_s: float) -> bool:
-        """Wait for more than ``seen_bytes``, or the end, but no longer than until ``by_s``; return
-        whether it came. Raises: UpstreamError subclasses.
-        """
-        ...
-
-    def in_s(self, duration_s: float) -> float:
-        """Return a point in time for `wait_for_more`, counted from now."""
-        ...
 
 
 class Opening(enum.Enum):
@@ -136,7 +109,9 @@ def fields_of_event(event: bytes) -> tuple[bytes, bytes]:
     return name, b"\n".join(data)
 
 
-async def opened(reply: ArrivingReply, dialect: Dialect, *, is_stream: bool) -> Reply:
+async def opened(
+    reply: ArrivingReply, dialect: Dialect, *, is_stream: bool
+) -> ArrivingReply | BufferedReply:
     """Wait until a response of status 200 shows what it is; at most `HELD_S` from its first byte
     on, and for `HELD_BYTES`.
 
@@ -159,7 +134,9 @@ async def opened(reply: ArrivingReply, dialect: Dialect, *, is_stream: bool) -> 
     return await _held(reply, dialect, EventScan(dialect) if is_stream else None)
 
 
-async def _held(reply: ArrivingReply, dialect: Dialect, scan: EventScan | None) -> Reply:
+async def _held(
+    reply: ArrivingReply, dialect: Dialect, scan: EventScan | None
+) -> ArrivingReply | BufferedReply:
     """Hold a response until it shows what it is."""
     by_s = None
     while True:
@@ -188,7 +165,7 @@ async def _held(reply: ArrivingReply, dialect: Dialect, scan: EventScan | None) 
     return failed
 
 
-def _failure(reply: Reply, kind: type[UpstreamError], message: str) -> UpstreamError:
+def _failure(reply: ArrivingReply, kind: type[UpstreamError], message: str) -> UpstreamError:
     failure = kind(message)
     failure.sends = reply.sends
     return failure

@@ -44,14 +44,16 @@ class RouterClient:
             lines.append(trace_lines(dataclasses.replace(call.trace, parent_id=mint_span_id())))
         head = request_head("POST", self._path, provider.server.http_host, lines, len(body))
         reply = await client.pool.send(head, [body], client.timeouts(is_stream=False))
-        text = await _read(reply)
+        text = reply.read_nowait()
+        if text is None:
+            text = await _read(reply)
         if reply.status in _CREDENTIAL_REFUSED:
             await client.reload_credential()  # for the next question
         return reply.status, text
 
 
 async def _read(reply: Reply) -> bytes:
-    """Return a reply's body; nothing of one that is too long."""
+    """Return the body of a reply as it comes; nothing of one that is too long."""
     pieces: list[bytes] = []
     size = 0
     while piece := await reply.read():

@@ -11,13 +11,14 @@ import random
 import statistics
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.session import make_session
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.clock import SystemClock
-from tests.contract.affinity.test_store import GPT, MAIN, a_pin, redis_store
+from tests.contract.affinity.test_store import GPT, MAIN, MINI, a_pin, redis_store
 from tests.support.redis_server import RedisServer, redis_server
 
 LOOKUPS, ROUNDS = 100_000, 5
@@ -69,6 +70,47 @@ async def cold(server: RedisServer) -> None:
         )
         print(
             f"cold lookups, 1,000 in one turn: {(time.perf_counter() - began_s) * 1e3:.0f} us each"
+        )
+
+
+async def reads_of(server: RedisServer) -> int:
+    """How often the server has read a socket."""
+    return int((await server.client.info("stats"))["total_reads_processed"])
+
+
+async def sessions(server: RedisServer, count: int = 2000) -> None:
+    """Round trips of a session's first call, and of its first one elsewhere; what a session takes,
+    with one lane and with two, in Redis and here; how many are looked up in a second.
+    """
+    for lanes in ([GPT], [GPT, MINI]):
+        await server.client.flushall()
+        known = [make_session(f"session-{n}", "acme", lane) for n in range(count) for lane in lanes]
+        async with redis_store(server, max_entries=10 * count) as one:
+            await asyncio.sleep(0.1)  # sleep: the greetings are over
+            before = await reads_of(server)
+            for session in known:
+                await one.get(session)
+                await one.claim(session, a_pin(session.lane, session.lane))
+            new = (await reads_of(server) - before - 1) / count
+        async with redis_store(server, max_entries=10 * count) as other:
+            await asyncio.sleep(0.1)  # sleep: likewise
+            before = await reads_of(server)
+            tracemalloc.start()
+            for session in known:
+                await other.get(session)
+            held_bytes = tracemalloc.get_traced_memory()[0] / count
+            tracemalloc.stop()
+            elsewhere = (await reads_of(server) - before - 1) / count
+        sizes = [await server.client.memory_usage(key) or 0 for key in await server.key_names()]
+        async with redis_store(server, max_entries=10 * count) as third:
+            began_s = time.perf_counter()
+            for first in range(0, len(known), AT_ONCE):
+                await asyncio.gather(*(third.get(each) for each in known[first : first + AT_ONCE]))
+            took_s = time.perf_counter() - began_s
+        print(
+            f"sessions of {len(lanes)} lanes: {new:.2f} round trips when new, {elsewhere:.2f} "
+            f"elsewhere; {sum(sizes) / count:.0f} bytes in Redis, {held_bytes:.0f} here; "
+            f"{len(known) / took_s:.0f} cold lookups/s"
         )
 
 
@@ -135,6 +177,7 @@ async def main(trials: int, pairs: int) -> int:
         async with redis_store(server) as store:
             await warm("redis", store)
         await cold(server)
+        await sessions(server)
         await seen(server, trials)
         await server.client.flushall()
         return int(await names(server, pairs) != 0)

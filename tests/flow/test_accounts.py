@@ -181,6 +181,7 @@ async def test_a_pin_to_an_entry_that_is_unknown_here_is_served_by_the_models_ot
         value = {
             "model_name": CLAUDE,
             "route_name": None,
+            "requested_model": CLAUDE,
             "provider": "asia",
             "bound_at": time.time(),
         }

@@ -4,10 +4,12 @@ ends.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.support.faults import Act, Fault
 from tests.support.net import closed_port
 from tests.support.routed import PREFERENCES, Routed, routed
 from tests.support.scripted_provider import ScriptedProvider
@@ -197,3 +199,20 @@ async def test_no_other_model_is_asked_once_the_apps_timeout_is_over():
         seen = sidecar.provider.seen
 
     assert (504, "upstream_timeout", 1) == (reply.status, reply.header("x-plano-error"), seen)
+
+
+async def test_the_last_ones_refusal_is_understood_though_it_comes_late():
+    """Its body comes byte by byte behind its head, and reaches the app whole; the model is known to
+    be gone.
+    """
+    refusal = Fault(act=Act.DRIBBLE, status=404, code="model_not_found")
+    async with routed(routing_preferences=[{**ROUTE, "models": [GPT]}]) as sidecar:
+        sidecar.provider.script.always(refusal, model="gpt-4o")
+        reply = await sidecar.ask(TEXT, model="gpt-4o")
+        ejected = await sidecar.metrics("ejected")
+
+    assert (404, "model_not_found", {(GPT, GPT): 1}) == (
+        reply.status,
+        json.loads(reply.body)["error"]["code"],
+        ejected,
+    )

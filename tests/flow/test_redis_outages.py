@@ -383,4 +383,4 @@ async def test_agents_keep_their_main_loop_on_one_model():
 
     assert ({"anthropic/claude-demo"}, {"anthropic/claude-demo"}, {GPT}) == (main, counts, side)
     assert (200, "routed", "summaries", GPT) == alone
-    assert 2 == len(keys)
+    assert ["plano:affinity:acme:c1"] == keys

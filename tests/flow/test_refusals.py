@@ -47,6 +47,21 @@ async def test_what_concerns_the_account_is_held_against_it(meaning):
     assert ({(GPT, meaning, MINI): 1.0}, {(GPT, GPT): 1.0}) == (steps, held)
 
 
+KNOWN = ("too_long", "model_gone", "our_credential", "signed_state", "refused")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [each for meaning in KNOWN for each in refusals(meaning)[:15]]
+)
+async def test_a_call_that_another_model_can_serve_is_served(status, body):
+    """Whoever refuses it, and in which words."""
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.next(Fault(status=status, body=body), model="gpt-4o")
+        reply = await sidecar.ask(TEXT)
+
+    assert (200, "routed", "summaries", MINI) == decision_of(reply)
+
+
 async def test_echoes_of_hostile_prompts_move_nobody():
     """One caller gets every phrase echoed that would eject a model; another's call stays there."""
     echoes = [each.values for each in refusals("echoes")]

@@ -14,7 +14,6 @@ from tests.support.steered import (
     FIREWALL,
     GPT,
     MINI,
-    POISONS,
     ROUTE,
     TEXT,
     UNSUPPORTED,
@@ -36,16 +35,6 @@ async def others_are_as_before(steered: Steered) -> None:
     """Check that a session with a pin, and one without, are served as if nothing had been."""
     replies = [await steered.ask("other"), await steered.ask(f"new after {steered.provider.seen}")]
     assert [(200, "pinned", GPT, "1"), (200, "routed", GPT, "1")] == list(map(served, replies))
-
-
-@pytest.mark.parametrize("poison", POISONS)
-async def test_a_hundred_bad_calls_of_one_app_change_nothing_for_another(steered, poison):
-    """Each of them in another way that only its own app can help."""
-    replies = [await POISONS[poison](steered, number) for number in range(100)]
-    steered.provider.script.clear()
-
-    assert 200 not in {reply.status for reply in replies} or "router" in poison
-    await others_are_as_before(steered)
 
 
 async def test_a_firewalls_refusal_goes_on_and_holds_nothing(steered):

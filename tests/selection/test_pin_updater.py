@@ -325,3 +325,10 @@ async def test_a_return_to_which_nobody_responded_counts_as_failed(house):
 
     assert pin is not None
     assert (AT_US, 1) == ((pin.model_name, pin.provider), pin.failed_returns)
+
+
+async def test_a_return_that_came_to_nothing_leaves_a_pin_that_was_moved_meanwhile(house):
+    """Another call has found where the session belongs."""
+    house.updater.unreached(RETURN, UpstreamReset("gone"))
+
+    assert PIN == await house.settled()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
 ROUTE: Final[dict[str, Any]] = {**PREFERENCES[1], "models": [GPT, MINI]}
-ONLY_GPT: Final = [{**ROUTE, "models": [GPT]}]
 TEXT: Final = "Make this long text short"
 FIREWALL: Final = Fault(
     status=403,
@@ -86,38 +85,3 @@ def served(reply: RawReply) -> tuple[int, str | None, str | None, str | None]:
     names = ("x-plano-source", "x-plano-model", "x-plano-attempts")
     source, model, attempts = (reply.header(name) for name in names)
     return reply.status, source, model, attempts
-
-
-async def _refused_by_a_firewall(steered: Steered, number: int) -> RawReply:
-    steered.provider.script.next(FIREWALL, model="gpt-4o")
-    return await steered.ask("bad", f"{TEXT} blocked {number}", routing_preferences=ONLY_GPT)
-
-
-async def _crashes_the_provider(steered: Steered, number: int) -> RawReply:
-    steered.provider.script.next("500", model="gpt-4o")
-    return await steered.ask("bad", f"{TEXT} deadly {number}", routing_preferences=ONLY_GPT)
-
-
-async def _does_not_wait(steered: Steered, number: int) -> RawReply:
-    steered.provider.script.next("slow delay=0.5", model="gpt-4o")
-    stream = bool(number % 2)
-    return await steered.ask("hasty", timeout_ms=5, model="gpt-4o", stream=stream)
-
-
-async def _makes_the_router_chat(steered: Steered, number: int) -> RawReply:
-    return await steered.ask(f"chat {number}", f"[[fail-router:400]] {TEXT} {number}")
-
-
-async def _brings_an_oversized_list(steered: Steered, number: int) -> RawReply:
-    long = [{**ROUTE, "description": "long " * 10_000}]
-    return await steered.ask(f"long {number}", routing_preferences=long)
-
-
-POISONS: Final[dict[str, Callable[[Steered, int], Awaitable[RawReply]]]] = {
-    "a firewall's 403": _refused_by_a_firewall,
-    "a prompt of death, 500": _crashes_the_provider,
-    "the app's own 5 ms": _does_not_wait,
-    "a prompt that the router model refuses": _makes_the_router_chat,
-    "an oversized inline list": _brings_an_oversized_list,
-}
-"""Calls of one app, each with a number, that must change nothing for any other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -310,3 +311,66 @@ async def test_a_mid_stream_error_is_learnt_from_without_a_listener():
     dispatcher.observe(a_call(), dispatched, CallOutcome.INCOMPLETE, 1002.0, error_event=error)
 
     assert dispatcher.is_cooling(PLAN.candidates[0])
+
+
+async def test_only_a_failure_that_is_held_against_a_candidate_makes_it_slow():
+    """One caller's failures change nothing for `fastest`; a second caller's do, and its cooldown
+    begins.
+    """
+    clock = FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, 500)
+    seen = []
+    for session_id in ("s1", "s1", "s2"):
+        await dispatcher.dispatch(a_call(session_id=session_id), PLAN)
+        samples = dispatcher.averages.expected(PLAN.candidates[0], clock.monotonic_s())[1]
+        seen.append((samples, dispatcher.is_cooling(PLAN.candidates[0])))
+
+    assert [(0, False), (0, False), (1, True)] == seen
+
+
+async def test_a_served_call_clears_a_suspect():
+    """Two callers' failures with a success between them are no evidence."""
+    dispatcher, pool = _dispatcher(FakeClock(1000.0), 500)
+    for session_id, pool._end in (("s1", 500), ("s2", 200), ("s3", 500)):
+        await dispatcher.dispatch(a_call(session_id=session_id), PLAN)
+
+    assert not dispatcher.is_cooling(PLAN.candidates[0])
+
+
+async def test_the_session_that_called_last_is_known():
+    """And when another one did: by tenant and session. Calls without a session are somebody too."""
+    clock = FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, 200)
+    activity, seen = dispatcher.cooling.activity, []
+    for tenant, session_id in (("a", "s1"), ("a", "s1"), ("b", "s1"), ("b", None)):
+        began_s = clock.monotonic_s()
+        await dispatcher.dispatch(a_call(tenant=tenant, session_id=session_id), PLAN)
+        assert (tenant, session_id, began_s) == (
+            activity.tenant,
+            activity.session_id,
+            activity.seen_s,
+        )
+        seen.append(activity.others_s)
+
+    assert [-math.inf, -math.inf, 1000.5, 1001.0] == seen
+
+
+@pytest.mark.parametrize(
+    ("client_timeout_s", "kind", "suspects"),
+    [
+        (5.0, errors.AppTimeout, 0),
+        (9.9, errors.AppTimeout, 0),
+        (10.0, errors.FirstByteTimeout, 1),
+        (None, errors.FirstByteTimeout, 1),
+    ],
+)
+async def test_a_timeout_is_the_apps_own_where_it_would_not_wait_for_ten_seconds(
+    client_timeout_s, kind, suspects
+):
+    """Then nothing is known against the candidate."""
+    dispatcher, _ = _dispatcher(FakeClock(1000.0), errors.FirstByteTimeout("x"))
+    call = a_call(client_timeout_s=client_timeout_s, facts=BodyFacts(wants_stream=True))
+    with pytest.raises(kind):
+        await dispatcher.dispatch(call, PLAN)
+
+    assert suspects == len(dispatcher.cooling.suspects)

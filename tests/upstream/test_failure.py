@@ -209,13 +209,16 @@ def test_an_answer_means_its_row(row, status, body):
         ("callers key", 429, OPENAI_QUOTA),
         ("callers key", 402, b""),
         ("callers key", 400, ANTHROPIC_CREDIT),
+        ("callers key", 400, b'[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}]'),
+        ("signed", 400, anthropic("invalid_request_error", "messages.5.content.0: Invalid `signature` in `thinking` block")),
+        ("policy", 403, b'{"error":{"code":403,"message":"flagged","metadata":{"flagged_input":"..."}}}'),
         ("gone for the caller", 404, OPENAI_MODEL),
         ("callers", 400, openai("Missing required parameter: 'messages'.")),
         ("length", 400, OPENAI_LENGTH),
         ("failing", 408, b""),
         ("busy", 503, b""),
     ],
-)
+)  # fmt: skip
 def test_a_callers_own_account_means_nothing_to_others(row, status, body):
     """With passthrough_auth one user's key, limits, bill and models neither eject nor cool a
     candidate.

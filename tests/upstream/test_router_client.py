@@ -16,10 +16,14 @@ from tests.support.values import TRACE, a_call
 
 
 class _Reply:
-    def __init__(self, status: int, pieces: list[bytes]) -> None:
+    def __init__(self, status: int, pieces: list[bytes], *, is_here: bool) -> None:
         self.status = status
+        self._is_here = is_here
         self._pieces = [*pieces, b""]
         self.is_aborted = False
+
+    def read_nowait(self) -> bytes | None:
+        return b"".join(self._pieces) if self._is_here else None
 
     async def read(self) -> bytes:
         return self._pieces.pop(0)
@@ -31,8 +35,14 @@ class _Reply:
 class _Pool:
     """Gives one reply, and keeps what was sent."""
 
-    def __init__(self, status: int = 200, pieces: Sequence[bytes] = (b"{", b"}")) -> None:
-        self.reply = _Reply(status, list(pieces))
+    def __init__(
+        self,
+        status: int = 200,
+        pieces: Sequence[bytes] = (b"{", b"}"),
+        *,
+        is_here: bool = False,
+    ) -> None:
+        self.reply = _Reply(status, list(pieces), is_here=is_here)
         self.sent: list[tuple[str, bytes, ExchangeTimeouts]] = []
 
     async def send(self, head: bytes, body: list[bytes], timeouts: ExchangeTimeouts) -> _Reply:
@@ -72,6 +82,13 @@ async def test_a_model_in_the_path_is_quoted_and_trace_headers_can_be_left_out()
 
     assert pool.sent[0][0].startswith("POST /deployments/a%20b/chat HTTP/1.1\r\n")
     assert "traceparent" not in pool.sent[0][0]
+
+
+async def test_a_reply_that_is_here_is_taken_at_once():
+    """As nearly all are: a line."""
+    router, _ = _router(_Pool(is_here=True))
+
+    assert (200, b"{}") == await router.ask(b"{}", a_call())
 
 
 async def test_a_reply_without_end_is_given_up():

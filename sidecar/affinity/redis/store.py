@@ -19,7 +19,7 @@ from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.browse import RedisPins
 from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import RedisLink
-from sidecar.affinity.redis.queries import PinQueries, Stood, StorePolicy
+from sidecar.affinity.redis.queries import PinQueries, StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
 from sidecar.affinity.store import PinBrowser
 from sidecar.affinity.value import as_written, encode
@@ -202,9 +202,17 @@ class RedisStore:
             outcome = PinOutcome.RELEASED if standing is None else PinOutcome.LOST
             self._queries.report(PinOperation.RELEASE, outcome, began_s)
 
-    async def compare_and_set(self, key: str, seen: bytes, value: bytes, ttl_ms: int) -> Stood:
-        """See `PinQueries.compare_and_set`, by which every change is written."""
-        return await self._queries.compare_and_set(key, seen, value, ttl_ms)
+    async def compare_and_set(
+        self, key: str, seen: bytes, value: bytes, ttl_ms: int
+    ) -> tuple[bytes, int]:
+        """Set a key, or delete it, if its bytes are those seen, as `PinQueries.compare_and_set`, by
+        which every change is written.
+
+        Returns: the bytes that stand now, and the milliseconds that are left of them.
+        Raises: ResponseError, LinkDown.
+        """
+        stood = await self._queries.compare_and_set(key, seen, value, ttl_ms)
+        return stood.raw, stood.left_ms
 
     async def aclose(self) -> None:
         """End the background tasks and close the connection."""

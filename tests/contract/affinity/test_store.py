@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.lanes import Lanes
+from sidecar.affinity.lanes import MAX_LANES, Lanes
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.redis.connect import connection_maker
 from sidecar.affinity.redis.link import RedisLink
@@ -216,3 +216,137 @@ async def test_a_second_look_does_not_wait(make):
         await other.get(MAIN)
 
         assert a_pin() == other.get_nowait(MAIN)
+
+
+AGENT = make_session("s1", "acme", GPT, "a7")
+
+
+async def test_a_sub_agent_has_pins_of_its_own(make):
+    """It asks under the session id of the main loop, and moves it nowhere."""
+    async with make() as one, make() as other:
+        await one.claim(MAIN, a_pin())
+        assert await other.get(AGENT) is None
+        assert a_pin(MINI) == await other.claim(AGENT, a_pin(MINI))
+        await other.replace(AGENT, a_pin(MINI), a_pin("openai/x", generation=2))
+
+        assert [GPT, "openai/x"] == [(await one.get(each)).model_name for each in (MAIN, AGENT)]
+
+
+async def test_lanes_that_are_claimed_at_once_all_stand(make):
+    """Over two stores; within each lane the first one holds."""
+    async with make() as one, make() as other:
+        lanes = [make_session("s1", "acme", f"openai/l{n % 8}") for n in range(48)]
+        claims = [
+            (one, other)[n // 8 % 2].claim(lane, a_pin(f"openai/m{n}", lane.lane))
+            for n, lane in enumerate(lanes)
+        ]
+        found = await asyncio.gather(*claims)
+
+        for store in (one, other):
+            assert found == [await store.get(lane) for lane in lanes]
+        assert 8 == len(set(found))
+
+
+async def test_changes_of_two_lanes_at_once_both_stand(make):
+    """What is lost to another lane is tried again; what is lost to the same one is adopted."""
+    async with make() as one, make() as other:
+        await one.claim(MAIN, a_pin())
+        await one.claim(SIDE, a_pin(MINI, MINI))
+        await other.get(MAIN)
+        side, moved = a_pin("openai/y", MINI, generation=2), a_pin("openai/x", generation=2)
+        late = a_pin("openai/late", generation=2)
+        said = await asyncio.gather(
+            one.replace(MAIN, a_pin(), moved),
+            other.replace(SIDE, a_pin(MINI, MINI), side),
+            other.replace(MAIN, a_pin(), late),
+        )
+
+        assert side == said[1]
+        assert said[0] == said[2] in (moved, late)
+        assert [said[0], side] * 2 == [
+            await store.get(each) for store in (one, other) for each in (MAIN, SIDE)
+        ]
+
+
+async def test_a_released_first_lane_is_succeeded_by_the_oldest(make):
+    """The others stay, and the last one's release leaves nothing."""
+    sessions = [make_session("s1", "acme", lane) for lane in ("openai/a", "openai/b", "openai/c")]
+    pins = [
+        a_pin("m/m", each.lane, bound_at_unix_s=float(10 - n)) for n, each in enumerate(sessions)
+    ]
+    async with make() as one, make() as other:
+        for session, pin in zip(sessions, pins, strict=True):
+            await one.claim(session, pin)
+        await one.release(sessions[0], pins[0])
+        shown = await other.pins.of_session("acme", "s1")
+        assert [(None, pins[2]), ("openai/b", pins[1])] == [
+            (pin.lane, pin.binding) for pin in shown
+        ]
+        for session, pin in zip(sessions[1:], pins[1:], strict=True):
+            await other.release(session, pin)
+
+        assert [] == await one.pins.of_session("acme", "s1")
+
+
+async def test_a_session_has_at_most_sixteen_lanes(make):
+    """The first stays; of the others the one bound longest ago makes room."""
+    lanes = [make_session("s1", "acme", f"openai/l{n}") for n in range(MAX_LANES + 2)]
+    async with make() as one, make() as other:
+        for n, lane in enumerate(lanes):
+            await one.claim(lane, a_pin("m/m", lane.lane, bound_at_unix_s=float(n + 1)))
+        held = [await other.get(lane) is not None for lane in lanes]
+
+        assert [True, False, False, *[True] * (MAX_LANES - 1)] == held
+
+
+KEY, TTL_MS = MAIN.key, 500_000
+OLD, NEW = value_of(a_pin()), value_of(a_pin(MINI))
+
+
+@pytest.mark.parametrize(
+    ("standing", "seen", "value", "expected"),
+    [
+        (b"", b"", OLD, OLD),
+        (OLD, OLD, NEW, NEW),
+        (OLD, OLD, b"", b""),
+        (OLD, b"", NEW, OLD),
+        (OLD, NEW, b"", OLD),
+        (b"", OLD, NEW, b""),
+        (b"", b"", b"", b""),
+        (b"garbage", b"garbage", NEW, NEW),
+    ],
+)
+async def test_a_key_is_set_if_its_bytes_are_those_seen(make, standing, seen, value, expected):
+    """What stands then is returned, with the time that is left of it, and seen by all."""
+    async with make() as one, make() as other:
+        if standing:
+            await one.compare_and_set(KEY, b"", standing, TTL_MS)
+        raw, left_ms = await one.compare_and_set(KEY, seen, value, TTL_MS)
+
+        assert expected == raw
+        assert (TTL_MS - 20_000 < left_ms <= TTL_MS) if expected else left_ms == -2
+        found = await other.get(MAIN)
+        assert pin_in(expected) == found
+
+
+async def test_a_key_may_keep_its_time(make):
+    """Where no other is told."""
+    async with make() as store:
+        await store.compare_and_set(KEY, b"", OLD, TTL_MS)
+        _, left_ms = await store.compare_and_set(KEY, OLD, NEW, 0)
+
+    assert TTL_MS - 20_000 < left_ms <= TTL_MS
+
+
+async def test_of_many_that_set_a_key_at_once_one_does(make):
+    """All are told which."""
+    async with make() as one, make() as other:
+        values = [value_of(a_pin(f"openai/m{n}")) for n in range(40)]
+        said = await asyncio.gather(
+            *(
+                (one, other)[n % 2].compare_and_set(KEY, b"", each, TTL_MS)
+                for n, each in enumerate(values)
+            )
+        )
+
+    assert 1 == len({raw for raw, _ in said})
