@@ -76,16 +76,10 @@ class MemoryStore:
 
     def get_nowait(self, session: Session) -> Binding | None:
         """Return the lane's binding, and begin its time anew in its second half."""
-        entry = self._near.find(session.key)
-        if entry is None:
-            return None
-        lanes = entry.lanes
-        binding = None if lanes is None else lanes.of(session.lane)
-        if binding is None:
-            return None
-        if self._is_sliding:
-            self._near.renew(entry, self._ttl_s)
-        self._observers.emit(_NEAR_HIT)
+        near = self._near
+        binding = near.binding_at_hand(session, self._ttl_s if self._is_sliding else 0.0)
+        if binding is not None:
+            self._observers.emit(_NEAR_HIT)
         return binding
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:

@@ -41,6 +41,14 @@ OUTCOME_OF_RESULT: Final = {
 }
 """The outcome of an attempt whose reply, no error, was relayed: by how the relay ended."""
 
+_REFUSAL: Final = 0
+"""An error that a retry meets again; the last one is shown."""
+_PASSING: Final = 1
+"""An error of status 200 that a retry may not meet, though no SDK knows that it should try."""
+_CURABLE: Final = 2
+"""An error that a retry may cure."""
+_PASSING_CLASSES: Final = (FailureClass.BUSY, FailureClass.FAILING)
+
 
 @final
 @dataclass(init=False, unsafe_hash=True)
@@ -110,6 +118,8 @@ class FailureRecord:
     """One call's failed attempts so far, and which of them the app will see if no candidate serves.
 
     That is the first failure which the app could cure by trying again later, or else the last one.
+    An error of status 200 that a later call might not meet is better than a refusal, and worse than
+    an error that an SDK takes for one.
     """
 
     def __init__(self, requested: tuple[Candidate, ...] = ()) -> None:
@@ -119,13 +129,13 @@ class FailureRecord:
         """How often the call was sent for them."""
         self._requested = requested
         self._shown: Dispatched | UpstreamError | None = None
+        self._worth = _REFUSAL
+        """What `_shown` tells the app."""
         self.lost = ""
         """What the newest request was sent without, as `Dispatched.lost`."""
         self._unreadable: tuple[Candidate, bytes] | None = None
         """The first candidate that could not read the conversation's signed state, and its refusal.
         """
-        self._is_curable = False
-        """Whether a retry may cure `_shown`: then no later failure takes its place."""
 
     def add_reply(self, dispatched: Dispatched, failure: Failure, beginning: bytes = b"") -> None:
         """Record an attempt whose reply is an error. What another model than the requested one
@@ -140,22 +150,23 @@ class FailureRecord:
         if failure.failure_class is FailureClass.CALLERS_FAULT and candidate not in self._requested:
             failure = for_swapped(failure)
         self.failed.append(FailedAttempt(candidate, failure))
-        if self._is_curable:
+        worth = _worth_of(dispatched.reply.status, failure)
+        if self._worth and worth <= self._worth:
             dispatched.reply.abort()
             return
         if self._shown is not None:
             self.abort_shown()
         self._shown = dispatched
-        self._is_curable = is_curable(dispatched.reply.status)
+        self._worth = worth
 
     def add_error(self, candidate: Candidate, failure: Failure, error: UpstreamError) -> None:
         """Record an attempt that brought no reply, which a retry may always cure."""
         self.failed.append(FailedAttempt(candidate, failure))
         self.sends += error.sends
-        if not self._is_curable:
+        if self._worth < _CURABLE:
             self.abort_shown()
             self._shown = error
-            self._is_curable = True
+            self._worth = _CURABLE
 
     def next_try(
         self, call: Call, candidate: Candidate | None, strip: Strip | None
@@ -196,6 +207,12 @@ class FailureRecord:
             shown.candidates = len(self.failed)
             raise shown
         return dataclasses.replace(shown, attempts=self.sends, failed=tuple(self.failed))
+
+
+def _worth_of(status: int, failure: Failure) -> int:
+    if is_curable(status):
+        return _CURABLE
+    return _PASSING if status < 400 and failure.failure_class in _PASSING_CLASSES else _REFUSAL
 
 
 def outcome_of_reply(status: int) -> AttemptOutcome:

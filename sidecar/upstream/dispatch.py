@@ -272,7 +272,7 @@ class Dispatcher:
         record.add_reply(
             Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True),
             failure,
-            buffered.beginning,
+            buffered.error or buffered.beginning,
         )
 
     def _penalize(self, call: Call, candidate: Candidate, failure: Failure, sent_s: float) -> None:

@@ -115,6 +115,7 @@ def _value_of(key: str, values: _Values) -> str | None:
     if not 0 < len(value) <= _MAX_VALUE_BYTES:
         return None
     try:
-        return _text(_members(value)[inner] if inner else value)
+        # Compiled code takes a `msgspec.Raw` for no bytes.
+        return _text(bytes(_members(value)[inner]) if inner else value)
     except (ValueError, KeyError, RecursionError):
         return None

@@ -257,6 +257,7 @@ async def test_header_fields_keep_order_repetition_spelling_and_odd_bytes(tmp_pa
     assert {
         b"x-request-id",
         b"x-plano-model",
+        b"x-plano-provider",
         b"x-plano-source",
         b"x-plano-attempts",
         b"server-timing",

@@ -51,6 +51,10 @@ def _record(*statuses: int) -> tuple[FailureRecord, list[Any]]:
         ((401, 404), 1),
         ((401, 503, 429), 1),
         ((503, 401, 429), 0),
+        ((200, 400), 0),
+        ((200, 200, 400), 0),
+        ((400, 200, 403), 1),
+        ((200, 503, 429), 1),
     ],
 )
 def test_the_first_curable_error_is_shown_or_else_the_last(statuses, shown):
@@ -60,6 +64,18 @@ def test_the_first_curable_error_is_shown_or_else_the_last(statuses, shown):
 
     assert replies[shown] is dispatched.reply
     assert [each is not replies[shown] for each in replies] == [each.is_aborted for each in replies]
+
+
+def test_an_error_of_status_200_that_no_retry_cures_is_a_refusal_like_another():
+    """The last one is shown."""
+    record, refused = (
+        FailureRecord(),
+        Failure(FailureClass.QUOTA, True, Penalty.EJECT, PinEffect.AWAY),
+    )
+    for candidate, status in ((A, 200), (B, 400)):
+        record.add_reply(_dispatched(candidate, status)[0], refused)
+
+    assert 400 == record.result().reply.status
 
 
 FAULT = Failure(FailureClass.CALLERS_FAULT, False, Penalty.NONE, PinEffect.UNTOUCHED)
