@@ -84,10 +84,17 @@ class Chaos:
             await asyncio.sleep(self._random.random() * 2)
 
     async def heal(self) -> None:
-        """Until every store asks Redis, and owes it nothing."""
-        async with asyncio.timeout(30):
-            while any(not store.is_up or store.snapshot().shadow_entries for store in self._stores):
+        """Until every store has asked Redis for a while, and owes it nothing: a server that has
+        refused writes is still left for another connection after two seconds.
+        """
+        async with asyncio.timeout(60):
+            well = 0
+            while well < 80:
                 await asyncio.sleep(0.05)
+                is_well = all(
+                    each.is_up and not each.snapshot().shadow_entries for each in self._stores
+                )
+                well = well + 1 if is_well else 0
 
     async def compare(self) -> int:
         """What each store tells of each session against what stands in Redis; how many pins there
