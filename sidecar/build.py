@@ -46,6 +46,7 @@ from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
+from sidecar.telemetry.edge_log import EdgeLog
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.dispatch import Dispatcher
@@ -124,7 +125,7 @@ def build_foundation(
         return ScrapeSnapshot(drain.in_flight, connections, ejected, ages_s, store.snapshot())
 
     metrics = Metrics(snapshot, listener_path())
-    observers = Observers(metrics.observers)
+    observers = Observers((*metrics.observers, EdgeLog(clock.monotonic_s)))
     store = build_store(config, clock, observers)
     return Foundation(
         clock=clock,

@@ -54,6 +54,44 @@ class FailedOver(Event, frozen=True, gc=False):
     reason: FailureClass
 
 
+class FailureReport(msgspec.Struct, frozen=True):
+    """What an operator is told of a failed attempt. Nothing in it is an app's or a credential."""
+
+    place: str
+    """``host:port`` of the provider."""
+    cause: str
+    """Why, as a phrase that an operator can act on."""
+    status: int | None = None
+    """The provider's; None where no reply came."""
+    code: str | None = None
+    """The provider's own code for its error."""
+    provider_request_id: str | None = None
+    """The provider's own name for the request."""
+    to_do: str | None = None
+    """What a person has to do; None for what passes by itself."""
+
+
+class CandidateFailed(Event, frozen=True, gc=False):
+    """An attempt failed for a reason that is held against its candidate. Emitted beside
+    `AttemptEnded`.
+    """
+
+    call: Call
+    candidate: Candidate
+    reason: FailureClass
+    report: FailureReport
+
+
+class CandidateServed(Event, frozen=True, gc=False):
+    """A candidate served a call while failures of any candidate are remembered. Not emitted where
+    nothing has failed lately.
+    """
+
+    candidate: Candidate
+    sent_s: float
+    """When the attempt began, on the monotonic clock."""
+
+
 class CallEnded(Event, frozen=True, gc=False):
     """A call is over. Emitted exactly once for every call that reached the proxy."""
 
@@ -69,6 +107,8 @@ class RouterAsked(Event, frozen=True, gc=False):
     outcome: RouterOutcome
     waited_s: float
     """How long the call waited for the router model, in seconds; 0 where it did not wait."""
+    cause: str = ""
+    """Why the model did not say anything, as a phrase; empty where it did, or was not asked."""
 
 
 class AffinityOperation(Event, frozen=True, gc=False):

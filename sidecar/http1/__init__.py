@@ -21,6 +21,7 @@ The flow of a request, in the order in which it meets the modules:
         delivery    what the kernel knows of them: acknowledged by the peer, or never sent
         parser      llhttp's callbacks, gathered by a table of states
         deadline    connect, first byte, silence, whole response: one lazy timer for the last three
+      cause         why an upstream could not be reached, in words for operators
       reset_watch   finds connections whose reset the loop has missed
     response        the head, then the body as it is read; the reader may be slow, or go away
 

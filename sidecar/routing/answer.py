@@ -45,6 +45,8 @@ class RouterVerdict(msgspec.Struct, frozen=True):
     """What the model said; None where it said nothing."""
     waited_s: float = 0.0
     """Seconds that the call waited for the model."""
+    cause: str = ""
+    """Why the model could not be asked, as a phrase for operators."""
 
     @property
     def is_fallback(self) -> bool:

@@ -17,6 +17,7 @@ from sidecar.domain.call import Call
 from sidecar.domain.decision import Route
 from sidecar.domain.errors import UpstreamError, UpstreamTimeout
 from sidecar.domain.vocabulary import RouterOutcome
+from sidecar.http1.cause import cause_of
 from sidecar.routing.answer import RouterVerdict, read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
 from sidecar.runtime.breaker import Breaker, BreakerPolicy
@@ -152,10 +153,13 @@ class RouteClassifier:
             is_failure = _is_down(status)
             if 200 <= status < 300:
                 verdict = read_completion(response, known)
+            else:
+                verdict = RouterVerdict(RouterOutcome.HTTP_ERROR, cause=f"status {status}")
         except (TimeoutError, UpstreamTimeout):
-            verdict = _TIMEOUT
-        except UpstreamError:
-            verdict = _HTTP_ERROR
+            cause = f"no answer within {self._policy.deadline_s:g} s (routing.router_timeout_ms)"
+            verdict = RouterVerdict(RouterOutcome.TIMEOUT, cause=cause)
+        except UpstreamError as error:
+            verdict = RouterVerdict(RouterOutcome.HTTP_ERROR, cause=cause_of(error))
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
         self._breaker.record(self._monotonic_s(), is_failure=is_failure)

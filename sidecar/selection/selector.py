@@ -240,5 +240,6 @@ class ModelSelector:
         verdict = await self._classifier.classify(situation.call, situation.routes, waited_s)
         ranked = self._decisions.ranking_of(verdict, situation, now_s)
         if RouterAsked in self._observers.heard:
-            self._observers.emit(RouterAsked(verdict.outcome, verdict.waited_s))
+            asked = RouterAsked(verdict.outcome, verdict.waited_s, verdict.cause)
+            self._observers.emit(asked)
         return self._decisions.routed(verdict, ranked, situation)

@@ -138,7 +138,9 @@ class Cooling:
         """End the ejections of an entry: what it was ejected for has been mended."""
         for key, cooldown in list(self.cooldowns.items()):
             if key[0] == provider and cooldown.is_ejected:
-                del self.cooldowns[key]
+                # Kept, as over: that the candidate serves again is a fact to be reported.
+                cooldown.is_ejected, cooldown.streak = False, 0
+                cooldown.due_s = cooldown.failed_s
 
     def ejected(self, now_s: float) -> list[tuple[str, str]]:
         """Return what is ejected now, as (entry, model as metrics name it), each once."""

@@ -67,7 +67,4 @@ class CredentialReloader:
             )
         elif provider not in self._reported:
             self._reported.add(provider)
-            _log.error(
-                "provider %s refused its key, and no other one is known; the entry goes last",
-                provider,
-            )
+            _log.info("no other key is known for provider %s: it goes last", provider)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Final
 
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.errors import AppTimeout, SidecarError, UpstreamError
-from sidecar.domain.events import AttemptEnded, FailedOver
+from sidecar.domain.events import AttemptEnded, CandidateFailed, CandidateServed, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import ArrivingReply
@@ -33,13 +32,13 @@ from sidecar.upstream.failure import (
     classify_error,
     classify_reply,
 )
+from sidecar.upstream.failure_report import HowItFailed, report_failure
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
 from sidecar.upstream.opening import opened
 from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
 
-_log: Final = logging.getLogger("sidecar.upstream")
 _OK: Final = 200
 
 
@@ -95,7 +94,7 @@ class Dispatcher:
         else:
             if reply.status < 400 and not isinstance(reply, BufferedReply):
                 if self.cooling.cooldowns or self.cooling.suspects:
-                    self.cooling.observe_served(candidate, sent_s)
+                    self._observe_served(candidate, sent_s)
                 return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
             record = FailureRecord(plan.requested)
             await self._record_reply(call, record, candidate, reply, sent_s)
@@ -134,7 +133,7 @@ class Dispatcher:
         if error_event is not None:
             outcome, candidate = AttemptOutcome.ERROR_BODY, dispatched.candidate
             failure = classify_body_error(error_event, passthrough_auth=candidate.passthrough_auth)
-            self._penalize(call, candidate, failure, dispatched.sent_s)
+            self._penalize(call, candidate, failure, dispatched.sent_s, error_event)
         if not is_heard:
             return
         total_s = now_s - dispatched.sent_s
@@ -204,7 +203,7 @@ class Dispatcher:
                 if reply.status < 400 and not isinstance(reply, BufferedReply):
                     head_s = self._monotonic_s()
                     if self.cooling.cooldowns or self.cooling.suspects:
-                        self.cooling.observe_served(candidate, sent_s)
+                        self._observe_served(candidate, sent_s)
                     record.abort_shown()
                     attempts = record.sends + reply.sends
                     return Dispatched(
@@ -229,7 +228,7 @@ class Dispatcher:
         failure = classify_error(
             error, failover_on_response_timeout=provider.failover_on_response_timeout
         )
-        self._penalize(call, candidate, failure, sent_s)
+        self._penalize(call, candidate, failure, sent_s, error)
         record.add_error(candidate, failure, error)
 
     async def _record_reply(
@@ -261,7 +260,7 @@ class Dispatcher:
             )
         is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
         if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):
-            self._penalize(call, candidate, failure, sent_s)
+            self._penalize(call, candidate, failure, sent_s, buffered)
             if is_our_key:
                 self._reloader.reload(candidate.provider)
         if AttemptEnded in self._observers.heard:
@@ -275,26 +274,27 @@ class Dispatcher:
             buffered.error or buffered.beginning,
         )
 
-    def _penalize(self, call: Call, candidate: Candidate, failure: Failure, sent_s: float) -> None:
+    def _observe_served(self, candidate: Candidate, sent_s: float) -> None:
+        self.cooling.observe_served(candidate, sent_s)
+        if CandidateServed in self._observers.heard:
+            self._observers.emit(CandidateServed(candidate, sent_s))
+
+    def _penalize(
+        self, call: Call, candidate: Candidate, failure: Failure, sent_s: float, what: HowItFailed
+    ) -> None:
         """Let a candidate that failed cool, where that is evidence against it, and count the
-        failure among its first bytes.
+        failure among its first bytes. ``what`` is how it failed, for observers.
         """
         if failure.penalty is Penalty.NONE:
             return
         now_s = self._monotonic_s()
-        if failure.needs_alert:
-            self._alert(candidate, failure, now_s)
+        if CandidateFailed in self._observers.heard:
+            provider = self._registry.clients[candidate.provider].provider
+            report = report_failure(failure, provider, what)
+            self._observers.emit(CandidateFailed(call, candidate, failure.failure_class, report))
         failed_call = None
         if failure.penalty is Penalty.COOL_ON_EVIDENCE:
             failed_call = FailedCall(call, self.cooling.activity, sent_s, now_s)
         if self.cooling.observe_failure(candidate, failure, now_s, failed_call):
             # A refusal within a millisecond must not look fast.
             self.averages.observe(candidate, FAILED_S, now_s)
-
-    def _alert(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
-        """Log what a person has to mend, once for as long as the candidate is ejected for it."""
-        # A wildcard's model names are the callers' to invent: the log names the wildcard.
-        name = candidate.provider, candidate.metric_model
-        if name not in self.cooling.ejected(now_s):
-            reason = failure.failure_class.value
-            _log.error("provider %s, %s: %s; it goes last for minutes", *name, reason)

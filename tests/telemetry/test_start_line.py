@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from sidecar.config.load import load_config
+from sidecar.telemetry.log_events import LOG_EVENTS
 from sidecar.telemetry.start_line import config_hash, start_fields, store_place
 
 CONFIG = """
@@ -41,6 +42,8 @@ async def test_it_names_what_was_started_and_no_secret(tmp_path):
         "store": "redis at cache:7000",
     }.items() <= fields.items()
     assert "sk-marked" not in str(fields)
+    (ready,) = (each for each in LOG_EVENTS if each.name == "ready")
+    assert ready.fields == tuple(fields)
 
 
 async def test_a_config_of_the_environment_has_no_file_and_no_hash(tmp_path):

@@ -14,7 +14,7 @@ from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.call import BodyFacts
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.events import AttemptEnded, Listeners
+from sidecar.domain.events import AttemptEnded, CandidateFailed, CandidateServed, Listeners
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
@@ -23,6 +23,7 @@ from sidecar.http1.response import UpstreamResponse
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from tests.support.providers import a_provider
@@ -94,9 +95,15 @@ class _Ear:
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
+        self.failed: list[CandidateFailed] = []
+        self.served: list[CandidateServed] = []
 
     def listeners(self) -> Listeners:
-        return {AttemptEnded: lambda event: self.attempts.append(event.attempt)}
+        return {
+            AttemptEnded: lambda event: self.attempts.append(event.attempt),
+            CandidateFailed: self.failed.append,
+            CandidateServed: self.served.append,
+        }
 
 
 def _dispatcher(
@@ -248,20 +255,30 @@ def _unreadable() -> Dispatched:
     return Dispatched(reply, PLAN.candidates[0], 1, 0.0, 0.0)
 
 
-async def test_what_somebody_must_mend_is_logged_once(caplog):
-    """An account without quota: one line for as long as its model is ejected, and one when it is
-    again.
-    """
-    clock = FakeClock()
-    dispatcher, _ = _dispatcher(clock, 402)
-    for _ in range(3):
-        await dispatcher.dispatch(a_call(), PLAN)
-    once = [record.getMessage() for record in caplog.records]
-    clock.advance(301.0)
+async def test_a_failure_that_is_held_against_a_candidate_is_reported():
+    """With what a person has to do, where a person has to mend it."""
+    ear = _Ear()
+    dispatcher, _ = _dispatcher(FakeClock(), 402, ear)
+    await dispatcher.dispatch(a_call(), PLAN)
+    (failed,) = ear.failed
+
+    assert (FailureClass.QUOTA, 402) == (failed.reason, failed.report.status)
+    assert "quota or credit used up" == failed.report.cause
+    assert failed.report.to_do is not None
+
+
+async def test_that_a_candidate_serves_is_reported_only_while_failures_are_remembered():
+    """A call that is served where nothing failed costs no report."""
+    ear, clock = _Ear(), FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, 200, ear)
+    await dispatcher.dispatch(a_call(), PLAN)
+    before = list(ear.served)
+    failure = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
+    dispatcher.cooling.observe_failure(PLAN.candidates[0], failure, clock.monotonic_s())
+    await dispatcher.dispatch(a_call(), PLAN)
     await dispatcher.dispatch(a_call(), PLAN)
 
-    assert ["provider openai/gpt-4o, openai/gpt-4o: quota; it goes last for minutes"] == once
-    assert 2 == len(caplog.records)
+    assert ([], [PLAN.candidates[0]]) == (before, [each.candidate for each in ear.served])
 
 
 async def test_an_error_in_a_200_is_recorded_like_any_other_error():

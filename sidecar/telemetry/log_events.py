@@ -1,0 +1,114 @@
+"""Every event that the log can tell of, with its fields: an API for what reads the log."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class LogEvent(msgspec.Struct, frozen=True):
+    """One row of the reference in README.md."""
+
+    name: str
+    level: str
+    meaning: str
+    fields: tuple[str, ...] = ()
+    """Names of its fields, in the order of a line."""
+
+
+_PROVIDER: Final = (
+    "account", "model", "reason", "request_id", "place", "cause", "status", "code",
+    "provider_request_id", "to_do", "calls", "seconds", "served_by",
+)  # fmt: skip
+
+LOG_EVENTS: Final = (
+    LogEvent(
+        "ready",
+        "info",
+        "the sidecar has started and serves",
+        (
+            "version",
+            "python",
+            "loop",
+            "compiled",
+            "listener_path",
+            "config",
+            "config_hash",
+            "data_port",
+            "admin_port",
+            "models",
+            "routes",
+            "router",
+            "store",
+        ),
+    ),
+    LogEvent("draining", "info", "SIGTERM came: calls in flight end, then the process"),
+    LogEvent("provider_fails", "warning, error", "a provider entry has begun to fail", _PROVIDER),
+    LogEvent(
+        "provider_still_fails",
+        "warning, error",
+        "it went on to fail since the last line about it; at most one a minute",
+        _PROVIDER,
+    ),
+    LogEvent(
+        "provider_serves_again",
+        "info",
+        "it has served a call, and has not failed for a while",
+        ("account", "model", "place", "calls", "seconds"),
+    ),
+    LogEvent(
+        "router_fails",
+        "warning",
+        "the router model has begun to fail; calls are served without it",
+        ("cause", "calls", "seconds"),
+    ),
+    LogEvent(
+        "router_still_fails",
+        "warning",
+        "it went on to fail since the last line about it; at most one a minute",
+        ("cause", "calls", "seconds"),
+    ),
+    LogEvent(
+        "router_serves_again",
+        "info",
+        "it has answered, and has not failed for a while",
+        ("calls", "seconds"),
+    ),
+    LogEvent(
+        "router_breaker_opened", "warning", "the router model is not asked for a while, but probed"
+    ),
+    LogEvent("router_breaker_closed", "info", "the router model is asked again"),
+    LogEvent("log_lines_dropped", "warning", "nothing had read stderr", ("lines",)),
+)
+
+LOG_FIELDS: Final = {
+    "account": "name of an entry of `model_providers`",
+    "admin_port": "TCP port",
+    "calls": "calls that failed since the last line about it; in `..._serves_again` all of them",
+    "cause": "a phrase: `connection refused`, `name not found`, `no TLS there`, ...",
+    "code": "the provider's own code for its error, where it looks like one",
+    "compiled": "whether the hot path is made of extension modules",
+    "config": "path of the config file; `environment` without one",
+    "config_hash": "first 12 hex digits of the file's SHA-256",
+    "data_port": "TCP port",
+    "lines": "lines that were dropped",
+    "listener_path": "`fast` or `plain`",
+    "loop": "module of the event loop",
+    "model": "`prefix/model`, or `prefix/*` for a wildcard entry",
+    "models": "names of all entries for apps",
+    "place": "`host:port` of the provider",
+    "provider_request_id": "the provider's name for the last failed request",
+    "python": "version of the interpreter",
+    "reason": "what the failure means, as in `failovers_total`",
+    "request_id": "`x-request-id` of the last failed call",
+    "router": "name of the router model's entry",
+    "routes": "names of all configured routes",
+    "seconds": "time over which those calls failed",
+    "served_by": "the entry that served such calls instead",
+    "status": "the provider's HTTP status",
+    "store": "`memory`, or `redis at host:port`",
+    "to_do": "what a person has to do; such lines have level `error`",
+    "version": "of the sidecar",
+}  # fmt: skip
+"""Field -> its meaning."""

@@ -1,0 +1,117 @@
+"""What operators are told of a failed attempt: a cause in words, and what to do. Pure.
+
+Nothing that a provider wrote is passed on but its error's code and its request id, and those only
+where they look like one: whatever else it wrote may hold a prompt or a key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from sidecar.config.providers import Provider
+from sidecar.domain.errors import (
+    ConnectTimeout,
+    FirstByteTimeout,
+    ResponseTimeout,
+    StreamIdleTimeout,
+    UpstreamError,
+)
+from sidecar.domain.events import FailureReport
+from sidecar.domain.vocabulary import FailureClass
+from sidecar.http1.cause import cause_of
+from sidecar.http1.dialer import ProxyRefused
+from sidecar.upstream.buffered_reply import BufferedReply
+from sidecar.upstream.failure import Failure
+
+HowItFailed = UpstreamError | BufferedReply | bytes
+"""Without a reply, by a reply that is an error, or by an error event's data inside a stream."""
+
+_CODE: Final = re.compile(r"[A-Za-z]+(?:[_.][A-Za-z]+)*")
+_CODE_CHARS: Final = 48
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+_REQUEST_ID_NAMES: Final = (
+    b"x-request-id",
+    b"request-id",  # Anthropic
+    b"apim-request-id",  # Azure
+    b"x-amzn-requestid",
+    b"cf-ray",
+)
+
+_OF_CLASS: Final = {
+    FailureClass.OUR_CREDENTIAL: "credential refused",
+    FailureClass.QUOTA: "quota or credit used up",
+    FailureClass.MODEL_GONE: "model not known there",
+}
+TO_DO: Final = {
+    FailureClass.OUR_CREDENTIAL: "put a valid key into access_key; one in a file is read again",
+    FailureClass.QUOTA: "raise the account's limit or add credit",
+    FailureClass.MODEL_GONE: "check the model's name and the account's access to it",
+}
+"""What a person can do about a failure that only a person can mend."""
+
+
+def report_failure(failure: Failure, provider: Provider, what: HowItFailed) -> FailureReport:
+    """Return what an operator is told of a failed attempt at an entry."""
+    server = provider.server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    place, to_do = f"{host}:{server.port}", TO_DO.get(failure.failure_class)
+    if isinstance(what, UpstreamError):
+        return FailureReport(place, _cause_of_error(what, provider), to_do=to_do)
+    status, request_id = 200, None
+    if isinstance(what, bytes):
+        body = what
+    else:
+        status, body = what.status, what.error or what.beginning
+        request_id = _request_id_of(what)
+    cause = _cause_of_status(failure.failure_class, status)
+    return FailureReport(place, cause, status, _code_in(body), request_id, to_do)
+
+
+def _cause_of_error(error: UpstreamError, provider: Provider) -> str:
+    timeouts = provider.timeouts
+    for kind, words, seconds, key in (
+        (ConnectTimeout, "no connection", timeouts.connect_s, "connect_s"),
+        (FirstByteTimeout, "no byte", timeouts.first_byte_s, "first_byte_s"),
+        (ResponseTimeout, "no whole response", timeouts.response_s, "response_s"),
+        (StreamIdleTimeout, "no byte of a stream", timeouts.stream_idle_s, "stream_idle_s"),
+    ):
+        if isinstance(error, kind):
+            return f"{words} within {seconds:g} s (timeouts.{key})"
+    if isinstance(error.__cause__, ProxyRefused):
+        return str(error.__cause__)  # our own words
+    return cause_of(error)
+
+
+def _cause_of_status(reason: FailureClass, status: int) -> str:
+    if reason in _OF_CLASS:
+        return _OF_CLASS[reason]
+    if status < 400:
+        return "an error inside a response of status 200"
+    return "rate limit reached (429)" if status == 429 else f"status {status}"
+
+
+def _code_in(body: bytes) -> str | None:
+    """Return the code, or else the type, of an error object; None where there is none that looks
+    like a code.
+    """
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    error = decoded.get("error") if isinstance(decoded, dict) else None
+    for holder in (error, decoded):
+        if isinstance(holder, dict):
+            for name in ("code", "status", "type"):
+                value = holder.get(name)
+                if isinstance(value, str) and len(value) <= _CODE_CHARS and _CODE.fullmatch(value):
+                    return value
+    return None
+
+
+def _request_id_of(reply: BufferedReply) -> str | None:
+    for name, value in reply.headers:
+        if name.lower() in _REQUEST_ID_NAMES and _REQUEST_ID.fullmatch(value):
+            return value.decode("ascii")
+    return None
