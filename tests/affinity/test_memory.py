@@ -128,4 +128,4 @@ async def test_a_session_that_is_used_for_ever_leaves_nothing_behind(store, cloc
         clock.advance(60)
         assert store.get_nowait(MAIN) is not None
 
-    assert [] == store._near.renewed  # noqa: SLF001 - a leak is seen nowhere else
+    assert [] == store._near.renewed
