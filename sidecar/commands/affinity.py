@@ -82,14 +82,17 @@ class AdminPins:
         answer = await self._ask("GET", LIST_PATH, query)
         return PinPage([facts.pin() for facts in answer.pins or ()], answer.cursor)
 
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """Return the pins of all lanes of a session and of its agents."""
-        answer = await self._ask("GET", SESSION_PATH, {"tenant": tenant, "session": session_id})
+    async def of_session(
+        self, tenant: str | None, session_id: str, agent: str | None = None
+    ) -> list[Pin]:
+        """Return the pins of a session and of its agents, or of one agent."""
+        query = {"tenant": tenant, "session": session_id, "agent": agent}
+        answer = await self._ask("GET", SESSION_PATH, query)
         return [facts.pin() for facts in answer.pins or ()]
 
-    async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Delete the pins of a session and of its agents; return how many there were."""
-        query = {"tenant": tenant, "session": session_id}
+    async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
+        """Delete the pins that `of_session` returns; return how many there were."""
+        query = {"tenant": tenant, "session": session_id, "agent": agent}
         return (await self._ask("DELETE", SESSION_PATH, query)).deleted or 0
 
     async def _ask(self, method: str, path: str, query: dict[str, str | None]) -> _Answer:
@@ -116,7 +119,9 @@ def affinity(arguments: argparse.Namespace) -> int:
 async def _affinity(arguments: argparse.Namespace) -> int:
     try:
         async with pin_browser(arguments.config, arguments.admin, os.environ) as pins:
-            lines = await describe_pins(pins, arguments.what, arguments.tenant, arguments.session)
+            lines = await describe_pins(
+                pins, arguments.what, arguments.tenant, arguments.session, arguments.agent
+            )
     except StoreUnreachable as error:
         print(f"affinity: {error}", file=sys.stderr)
         return FAILED
@@ -164,7 +169,11 @@ async def pin_browser(
 
 
 async def describe_pins(
-    browser: PinBrowser, what: str, tenant: str | None, session_id: str | None
+    browser: PinBrowser,
+    what: str,
+    tenant: str | None,
+    session_id: str | None,
+    agent: str | None = None,
 ) -> list[str]:
     """Return what was asked for, as lines for a person; none where there is no pin.
 
@@ -173,10 +182,10 @@ async def describe_pins(
     Raises: StoreUnreachable.
     """
     if what == "delete" and session_id is not None:
-        count = await browser.drop(tenant, session_id)
+        count = await browser.drop(tenant, session_id, agent)
         return [f"{count} deleted"] if count else []
     if session_id is not None:
-        pins = await browser.of_session(tenant, session_id)
+        pins = await browser.of_session(tenant, session_id, agent)
     else:
         pins = await _all_of(browser, tenant)
     return _table([_HEADS, *map(_row, pins)]) if pins else []

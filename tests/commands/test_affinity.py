@@ -25,11 +25,12 @@ class FakePins:
         own = [pin for pin in self.pins[at : at + 1] if tenant is None or pin.tenant == tenant]
         return PinPage(own, str(at + 1) if at + 1 < len(self.pins) else None)
 
-    async def of_session(self, tenant, session_id):
-        return [pin for pin in self.pins if pin.session_id == session_id]
+    async def of_session(self, tenant, session_id, agent=None):
+        named = [pin for pin in self.pins if pin.session_id == session_id]
+        return [pin for pin in named if agent in (None, pin.agent)]
 
-    async def drop(self, tenant, session_id):
-        return len(await self.of_session(tenant, session_id))
+    async def drop(self, tenant, session_id, agent=None):
+        return len(await self.of_session(tenant, session_id, agent))
 
 
 async def test_a_pin_is_a_row_under_its_heads():
@@ -56,6 +57,17 @@ async def test_a_pin_that_a_scan_told_of_twice_is_listed_once():
     lines = await describe_pins(FakePins(PIN, PIN), "list", None, None)
 
     assert 2 == len(lines)
+
+
+async def test_a_sub_agent_is_looked_at_for_itself():
+    """Or with its session."""
+    agent = Pin("k2", None, PIN.session_id, "a7", None, PIN.binding, None)
+    counts = [
+        await describe_pins(FakePins(PIN, agent), "delete", None, PIN.session_id, name)
+        for name in (None, "a7")
+    ]
+
+    assert [["2 deleted"], ["1 deleted"]] == counts
 
 
 @pytest.mark.parametrize(("what", "lines"), [("delete", ["1 deleted"]), ("get", None)])

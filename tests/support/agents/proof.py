@@ -41,8 +41,8 @@ class Track:
         self.back_s: float | None = None
         """When it was served at home again after the throttle."""
         self.could_return = False
-        """Whether it was served elsewhere, after the throttle, though home would have taken its
-        history, whose newest turn nobody had signed: signed turns keep a session where it is.
+        """Whether a call of it came, after the throttle, that home would have taken and whose newest
+        turn nobody had signed: signed turns keep a session where it is.
         """
         self.last_s = 0.0
         self.is_routed = False
@@ -111,7 +111,8 @@ class Proof:
             for session, each in self.tracks.items()
             if each.was_away
             and session.startswith(kind)
-            and (each.back_s is not None or (each.could_return and each.last_s >= end_s + within_s))
+            and each.could_return
+            and (each.back_s is not None or each.last_s >= end_s + within_s)
         ]
         back = [
             each for each in able if each.back_s is not None and each.back_s <= end_s + within_s
@@ -146,11 +147,12 @@ class Proof:
         if served.at_s < self.throttle_s[1]:
             track.was_away = track.was_away or at != track.home
         elif track.was_away and track.back_s is None:
-            if at == track.home:
-                track.back_s = served.at_s
-            elif not track.could_return:
+            if not track.could_return:
                 path = HISTORIES[kind.history].path
                 dialect = DIALECTS.by_name[DIALECTS.endpoints[path].dialect]
-                track.could_return = not dialect.is_newest_turn_signed(
-                    served.raw
-                ) and self._simulated.would_serve(path, served.raw, *track.home)
+                is_signed = dialect.is_newest_turn_signed(served.raw)
+                track.could_return = not is_signed and self._simulated.would_serve(
+                    path, served.raw, *track.home
+                )
+            if at == track.home:
+                track.back_s = served.at_s
