@@ -86,7 +86,8 @@ class Proxy:
             lines = response_lines(reply.headers, (own_lines,))
             dialect = self._dialect_of(call)
             relayed = None
-            if call.method != "HEAD":  # a reply to HEAD announces a length that never comes
+            # A reply to HEAD announces a length that never comes; a stream's end is looked at.
+            if call.method != "HEAD" and not (call.facts.wants_stream and reply.status < 400):
                 relayed = relay_nowait(reply, lines, down, self._clock, dialect)
             if relayed is None:
                 relay = progress.relay = Relay(self._clock, dialect, call.request_id)
