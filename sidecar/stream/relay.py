@@ -113,10 +113,7 @@ class Relay:
             tap = events = EventTap(self._dialect)
         elif self._dialect is not None and reply.status < 400:
             tap = BodyTap(self._dialect)
-        # An event stream's announced length is not told: with all of it there, no event could
-        # follow, and no app would notice that the connection breaks.
-        length = reply.content_length if events is None else None
-        down.start(reply.status, reply.reason, lines, length)
+        down.start(reply.status, reply.reason, lines, _length_to_tell(reply, events))
         sent = _Sent(self._monotonic_s(), tap)
         try:
             await self._pump(reply, down, events, sent)
@@ -216,6 +213,13 @@ class _Sent:
             served,
             error_event,
         )
+
+
+def _length_to_tell(reply: Reply, events: EventTap | None) -> int | None:
+    """Return the length to announce to the app; of an event stream none: with all of it there, no
+    event could follow, and no app would notice that the connection breaks.
+    """
+    return reply.content_length if events is None else None
 
 
 def _is_plain_event_stream(reply: Reply) -> bool:
