@@ -136,8 +136,10 @@ def _add_affinity(commands: Any) -> None:  # noqa: ANN401
         if session:
             which = "the session id, as the app sends it"
             action.add_argument("session", metavar="SESSION", help=which)
+            which = "only those of this sub-agent (default: the main loop's and all sub-agents')"
+            action.add_argument("--agent", metavar="ID", help=which)
         else:
-            action.set_defaults(session=None)
+            action.set_defaults(session=None, agent=None)
 
 
 def _affinity(arguments: argparse.Namespace) -> int:

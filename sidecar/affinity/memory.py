@@ -11,7 +11,7 @@ from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.entry import Entry
 from sidecar.affinity.lanes import NO_LANES, Lanes
 from sidecar.affinity.near_cache import NearCache
-from sidecar.affinity.session import KEY_PREFIX, escape_part, plain_key
+from sidecar.affinity.session import KEY_PREFIX, escape_part, session_key
 from sidecar.affinity.store import Pin, PinBrowser, PinPage, pins_of
 from sidecar.affinity.value import decode, fit
 from sidecar.domain.clock import Clock
@@ -76,16 +76,10 @@ class MemoryStore:
 
     def get_nowait(self, session: Session) -> Binding | None:
         """Return the lane's binding, and begin its time anew in its second half."""
-        entry = self._near.find(session.key)
-        if entry is None:
-            return None
-        lanes = entry.lanes
-        binding = None if lanes is None else lanes.of(session.lane)
-        if binding is None:
-            return None
-        if self._is_sliding:
-            self._near.renew(entry, self._ttl_s)
-        self._observers.emit(_NEAR_HIT)
+        near = self._near
+        binding = near.binding_at_hand(session, self._ttl_s if self._is_sliding else 0.0)
+        if binding is not None:
+            self._observers.emit(_NEAR_HIT)
         return binding
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
@@ -189,24 +183,24 @@ class MemoryPins:
         pins = [pin for key, entry in wanted[start:end] for pin in self._pins_of(key, entry)]
         return PinPage(pins, str(end) if end < len(wanted) else None)
 
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """Return the pins of all lanes of a session and of its agents."""
+    async def of_session(
+        self, tenant: str | None, session_id: str, agent: str | None = None
+    ) -> list[Pin]:
+        """Return the pins of a session, or of one of its agents."""
+        wanted = session_key(tenant, session_id, agent)
         return [
             pin
-            for key, entry in self._entries(tenant, session_id)
+            for key, entry in self._near.items()
+            if key == wanted or (agent is None and key.startswith(f"{wanted}~"))
             for pin in self._pins_of(key, entry)
         ]
 
-    async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Drop the pins of all lanes of a session and of its agents."""
-        pins = await self.of_session(tenant, session_id)
+    async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
+        """Drop the pins of a session, or of one of its agents."""
+        pins = await self.of_session(tenant, session_id, agent)
         for pin in pins:
             self._near.forget(pin.key)
         return len(pins)
-
-    def _entries(self, tenant: str | None, session_id: str) -> list[tuple[str, Entry]]:
-        plain = plain_key(tenant, session_id)
-        return [(key, entry) for key, entry in self._near.items() if key.partition("~")[0] == plain]
 
     def _pins_of(self, key: str, entry: Entry) -> list[Pin]:
         return pins_of(key, KEY_PREFIX, decode(entry.raw), self._near.left_s(entry))

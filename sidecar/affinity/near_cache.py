@@ -16,6 +16,8 @@ from typing import Final
 from sidecar.affinity.entry import TRANSITIONS, Entry, EntryEvent, EntryState
 from sidecar.affinity.lanes import NO_LANES, Lanes, merge
 from sidecar.affinity.value import decode
+from sidecar.domain.decision import Binding
+from sidecar.domain.ids import Session
 
 _VERIFIED: Final = EntryState.VERIFIED
 _DIRTY: Final = EntryState.DIRTY
@@ -40,16 +42,35 @@ class NearCache:
         """For how long an entry is believed without asking."""
         self.owed: dict[str, Entry] = {}
         """Entries that are to be written, the first to be changed first."""
+        self.renewed: list[str] = []
+        """Keys whose time has begun anew here, and not yet in Redis."""
         self._room = _Room(max_entries)
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._decoded: deque[Entry] = deque()
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    def binding_at_hand(self, session: Session, renews_s: float) -> Binding | None:
+        """Return the binding of a session's lane if it may be used without asking.
+
+        Args: ``renews_s`` is for how long the session lives anew once less than half of that is
+            left, 0: it does not. Redis has to be told of those in ``renewed``.
+        """
+        entry = self.find(session.key)
+        if entry is None:
+            return None
+        binding = (entry.lanes or self.lanes_of(entry)).of(session.lane)
+        if binding is not None:
+            left_s = entry.expires_s - self._monotonic_s()
+            if left_s * 2 < renews_s:
+                entry.expires_s += renews_s - left_s
+                if entry.state is _VERIFIED and not entry.is_lasting:
+                    self.renewed.append(session.key)
+        return binding
+
     def find(self, key: str) -> Entry | None:
-        """Return a session's entry if it may be used without asking; its lanes are decoded."""
+        """Return a session's entry if it may be used without asking."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -62,8 +83,6 @@ class NearCache:
             if not is_believed and entry.state is not _DIRTY:
                 return None
         self._entries.move_to_end(key)
-        if entry.lanes is None:
-            self.lanes_of(entry)
         return entry
 
     def known(self, key: str) -> Entry | None:
@@ -89,9 +108,9 @@ class NearCache:
     def keep_lanes(self, entry: Entry, lanes: Lanes) -> None:
         """Keep an entry's lanes decoded, for as long as it is among the last to be."""
         entry.lanes = lanes
-        self._decoded.append(entry)
-        if len(self._decoded) > _DECODED:
-            cold = self._decoded.popleft()
+        self._room.decoded.append(entry)
+        if len(self._room.decoded) > _DECODED:
+            cold = self._room.decoded.popleft()
             if cold.state not in _OWED and cold.raw:
                 cold.lanes = None
 
@@ -168,14 +187,6 @@ class NearCache:
             self._room.value_bytes -= len(entry.raw)
             self.owed.pop(key, None)
 
-    def renew(self, entry: Entry, ttl_s: float) -> bool:
-        """Begin an entry's time anew once less than half of it is left; return whether it was."""
-        left_s = entry.expires_s - self._monotonic_s()
-        if left_s * 2 >= ttl_s:
-            return False
-        entry.expires_s += ttl_s - left_s
-        return True
-
     def items(self) -> Iterator[tuple[str, Entry]]:
         """Iterate over what has not expired, the least recently used first; do not change it
         meanwhile.
@@ -236,3 +247,4 @@ class _Room:
         self.max_entries = max_entries
         self.max_bytes = max_entries * _ENTRY_BYTES
         self.value_bytes = 0
+        self.decoded: deque[Entry] = deque()

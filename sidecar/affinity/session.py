@@ -68,11 +68,11 @@ def make_session(
     prefix: str = KEY_PREFIX,
 ) -> Session:
     """Make a session with its key: the prefix, and at most 386 bytes of printable ASCII."""
-    key = plain_key(tenant, session_id, agent, prefix)
+    key = session_key(tenant, session_id, agent, prefix)
     return Session(tenant, session_id, agent, lane, key)
 
 
-def plain_key(
+def session_key(
     tenant: str | None, session_id: str, agent: str | None = None, prefix: str = KEY_PREFIX
 ) -> str:
     """Return the key of a session; that of a call without an agent is the one that plano shares."""

@@ -68,12 +68,16 @@ class PinBrowser(Protocol):
         """Return about ``limit`` pins of a tenant (of all where None), from ``cursor`` on."""
         ...
 
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """Return the pins of all lanes of a session."""
+    async def of_session(
+        self, tenant: str | None, session_id: str, agent: str | None = None
+    ) -> list[Pin]:
+        """Return the pins of all lanes of a session: of one of its agents, or where that is None of
+        its main loop and all of its agents.
+        """
         ...
 
-    async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Delete the pins of all lanes of a session; return how many there were."""
+    async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
+        """Delete the pins that `of_session` returns; return how many there were."""
         ...
 
 

@@ -11,83 +11,89 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
 import aiohttp
 import msgspec
 
-from sidecar.affinity.store import PinBrowser, StoreUnreachable
+from sidecar.affinity.store import Pin, PinBrowser, PinPage, StoreUnreachable
 from sidecar.build import build_store
 from sidecar.commands.shell import FAILED, OK, run_loop
 from sidecar.config.load import load_config
 from sidecar.domain.clock import SystemClock
+from sidecar.domain.decision import Binding
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
-from sidecar.listener.admin import LIST_PATH, SESSION_PATH, pin_facts
+from sidecar.listener.admin import LIST_PATH, SESSION_PATH
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _CONNECT_S: Final = 3.0
 _PAGE: Final = 500
-_HEADS: Final = ("TENANT", "SESSION", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
+_HEADS: Final = ("TENANT", "SESSION", "AGENT", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
 
-Facts = dict[str, Any]
-"""A pin, as `listener.admin.pin_facts` has it."""
+
+class _Facts(msgspec.Struct):
+    """A pin, as `listener.admin.pin_facts` has it."""
+
+    key: str
+    session: str
+    model: str
+    tenant: str | None = None
+    agent: str | None = None
+    lane: str | None = None
+    route: str | None = None
+    generation: int = 0
+    home: str | None = None
+    provisional: bool = False
+    ttl_s: float | None = None
+
+    def pin(self) -> Pin:
+        """Return the pin that the facts tell of."""
+        binding = Binding(
+            self.model,
+            self.route,
+            generation=self.generation,
+            home=self.home,
+            provisional=self.provisional,
+        )
+        names = (self.tenant, self.session, self.agent, self.lane)
+        return Pin(self.key, *names, binding, self.ttl_s)
 
 
 class _Answer(msgspec.Struct):
     """What the admin port says. Another server's JSON has another form, or none of these."""
 
-    pins: list[Facts] | None = None
+    pins: list[_Facts] | None = None
     cursor: str | None = None
     deleted: int | None = None
     error: str | None = None
 
 
-class PinSource(Protocol):
-    """Where an operator's commands find pins. Raises: StoreUnreachable."""
-
-    def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
-        """Yield every pin of a tenant; of all tenants where it is None."""
-        ...
-
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
-        """Return the pins of a session's lanes."""
-        ...
-
-    async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Delete the pins of a session's lanes; return how many there were."""
-        ...
-
-
 class AdminPins:
-    """Pins as a running sidecar sees them, read at its admin port."""
+    """Implements `PinBrowser` by the admin port of a running sidecar."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url.rstrip("/")
 
-    async def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
-        """Yield every pin of a tenant, or of all, as `PinSource.all_of`."""
-        cursor: str | None = ""
-        while cursor is not None:
-            page = await self._ask(
-                "GET", LIST_PATH, {"tenant": tenant, "cursor": cursor or None, "limit": str(_PAGE)}
-            )
-            for facts in page.pins or ():
-                yield facts
-            cursor = page.cursor
+    async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
+        """Return about ``limit`` pins, from a cursor on."""
+        query = {"tenant": tenant, "cursor": cursor, "limit": str(limit)}
+        answer = await self._ask("GET", LIST_PATH, query)
+        return PinPage([facts.pin() for facts in answer.pins or ()], answer.cursor)
 
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
-        """Return the pins of a session's lanes, as `PinSource.of_session`."""
-        return (
-            await self._ask("GET", SESSION_PATH, {"tenant": tenant, "session": session_id})
-        ).pins or []
+    async def of_session(
+        self, tenant: str | None, session_id: str, agent: str | None = None
+    ) -> list[Pin]:
+        """Return the pins of a session and of its agents, or of one agent."""
+        query = {"tenant": tenant, "session": session_id, "agent": agent}
+        answer = await self._ask("GET", SESSION_PATH, query)
+        return [facts.pin() for facts in answer.pins or ()]
 
-    async def drop(self, tenant: str | None, session_id: str) -> int:
-        """Delete the pins of a session, as `PinSource.drop`; return how many there were."""
-        return (
-            await self._ask("DELETE", SESSION_PATH, {"tenant": tenant, "session": session_id})
-        ).deleted or 0
+    async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
+        """Delete the pins that `of_session` returns; return how many there were."""
+        query = {"tenant": tenant, "session": session_id, "agent": agent}
+        return (await self._ask("DELETE", SESSION_PATH, query)).deleted or 0
 
     async def _ask(self, method: str, path: str, query: dict[str, str | None]) -> _Answer:
         given = {name: value for name, value in query.items() if value is not None}
@@ -105,32 +111,6 @@ class AdminPins:
         return answer
 
 
-class StorePins:
-    """The pins of a shared store."""
-
-    def __init__(self, pins: PinBrowser) -> None:
-        self._pins = pins
-
-    async def all_of(self, tenant: str | None) -> AsyncIterator[Facts]:
-        """Yield every pin of a tenant, or of all, as `PinSource.all_of`."""
-        cursor: str | None = None
-        while True:
-            page = await self._pins.page(tenant, cursor, _PAGE)
-            for pin in page.pins:
-                yield pin_facts(pin)
-            cursor = page.cursor
-            if cursor is None:
-                return
-
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Facts]:
-        """See `PinSource.of_session`."""
-        return [pin_facts(pin) for pin in await self._pins.of_session(tenant, session_id)]
-
-    async def drop(self, tenant: str | None, session_id: str) -> int:
-        """See `PinSource.drop`."""
-        return await self._pins.drop(tenant, session_id)
-
-
 def affinity(arguments: argparse.Namespace) -> int:
     """Print the pins that were asked for, or how many were deleted. Raises: ConfigError."""
     return run_loop(_affinity(arguments))
@@ -138,8 +118,10 @@ def affinity(arguments: argparse.Namespace) -> int:
 
 async def _affinity(arguments: argparse.Namespace) -> int:
     try:
-        async with pin_source(arguments.config, arguments.admin, os.environ) as source:
-            lines = await describe_pins(source, arguments.what, arguments.tenant, arguments.session)
+        async with pin_browser(arguments.config, arguments.admin, os.environ) as pins:
+            lines = await describe_pins(
+                pins, arguments.what, arguments.tenant, arguments.session, arguments.agent
+            )
     except StoreUnreachable as error:
         print(f"affinity: {error}", file=sys.stderr)
         return FAILED
@@ -152,10 +134,10 @@ async def _affinity(arguments: argparse.Namespace) -> int:
 
 
 @contextlib.asynccontextmanager
-async def pin_source(
+async def pin_browser(
     config: Path | None, admin_url: str, environ: Mapping[str, str]
-) -> AsyncIterator[PinSource]:
-    """Open the source of pins: the Redis that a config names, else a sidecar's admin port.
+) -> AsyncIterator[PinBrowser]:
+    """Open where pins are found: the Redis that a config names, else a sidecar's admin port.
 
     Raises: ConfigError, StoreUnreachable.
     """
@@ -181,13 +163,17 @@ async def pin_source(
                 await store.wait_until_up()
         except TimeoutError as error:
             raise StoreUnreachable("redis does not answer") from error
-        yield StorePins(store.pins)
+        yield store.pins
     finally:
         await store.aclose()
 
 
 async def describe_pins(
-    source: PinSource, what: str, tenant: str | None, session_id: str | None
+    browser: PinBrowser,
+    what: str,
+    tenant: str | None,
+    session_id: str | None,
+    agent: str | None = None,
 ) -> list[str]:
     """Return what was asked for, as lines for a person; none where there is no pin.
 
@@ -196,14 +182,25 @@ async def describe_pins(
     Raises: StoreUnreachable.
     """
     if what == "delete" and session_id is not None:
-        count = await source.drop(tenant, session_id)
+        count = await browser.drop(tenant, session_id, agent)
         return [f"{count} deleted"] if count else []
     if session_id is not None:
-        pins = await source.of_session(tenant, session_id)
+        pins = await browser.of_session(tenant, session_id, agent)
     else:
-        # SCAN may tell of a key twice.
-        pins = list({facts["key"]: facts async for facts in source.all_of(tenant)}.values())
+        pins = await _all_of(browser, tenant)
     return _table([_HEADS, *map(_row, pins)]) if pins else []
+
+
+async def _all_of(browser: PinBrowser, tenant: str | None) -> list[Pin]:
+    # By key and lane: SCAN may tell of a key twice.
+    pins: dict[tuple[str, str | None], Pin] = {}
+    cursor: str | None = None
+    while True:
+        page = await browser.page(tenant, cursor, _PAGE)
+        pins.update(((pin.key, pin.lane), pin) for pin in page.pins)
+        cursor = page.cursor
+        if cursor is None:
+            return list(pins.values())
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -214,23 +211,26 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _row(pin: Facts) -> tuple[str, ...]:
-    ttl = "-" if pin["ttl_s"] is None else f"{pin['ttl_s']:.0f} s"
+def _row(pin: Pin) -> tuple[str, ...]:
+    ttl = "-" if pin.left_s is None else f"{pin.left_s:.0f} s"
+    binding = pin.binding
     names = (
-        pin["tenant"] or "-",
-        pin["session"],
-        pin["lane"] or "-",
-        pin["model"],
-        pin["route"] or "-",
+        pin.tenant,
+        pin.session_id,
+        pin.agent,
+        pin.lane,
+        binding.model_name,
+        binding.route_name,
     )
     # What an app or a pod wrote must not drive a terminal.
-    return (*(name.encode("unicode_escape").decode() for name in names), ttl, _notes(pin))
+    shown = (name.encode("unicode_escape").decode() if name else "-" for name in names)
+    return (*shown, ttl, _notes(binding))
 
 
-def _notes(pin: Facts) -> str:
-    notes = [f"generation {pin['generation']}"]
-    if pin["home"]:
-        notes.append(f"away from {pin['home']}")
-    if pin["provisional"]:
+def _notes(binding: Binding) -> str:
+    notes = [f"generation {binding.generation}"]
+    if binding.home is not None:
+        notes.append(f"away from {binding.home}")
+    if binding.provisional:
         notes.append("provisional")
     return ", ".join(notes)

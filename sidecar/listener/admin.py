@@ -21,7 +21,7 @@ _LIST: Final = """plano-sidecar admin
   /readyz       config is loaded and the data port accepts; 503 while starting and while draining
   /metrics      Prometheus text or OpenMetrics
   /affinity/    pins, in pages: ?tenant=&cursor=&limit=
-  /affinity/session?tenant=&session=   a session's pins;
+  /affinity/session?tenant=&session=&agent=   the pins of a session, or of one of its sub-agents;
                 DELETE drops them where admin.mutations is true
 """
 _PUBLIC: Final = frozenset({"/livez", "/readyz", "/metrics"})
@@ -142,7 +142,7 @@ class PinPages:
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
         """Serve ``GET /affinity/?tenant=&cursor=&limit=``, and ``GET`` and ``DELETE
-        /affinity/session?tenant=&session=``. 503 where the store cannot be reached.
+        /affinity/session?tenant=&session=&agent=``. 503 where the store cannot be reached.
         """
         try:
             if request.path == SESSION_PATH:
@@ -164,18 +164,19 @@ class PinPages:
         return _json(200, {"pins": [pin_facts(pin) for pin in page.pins], "cursor": page.cursor})
 
     async def _session(self, request: web.BaseRequest) -> web.Response:
-        session_id, tenant = request.query.get("session"), request.query.get("tenant")
+        query = request.query
+        session_id, tenant, agent = (query.get(name) for name in ("session", "tenant", "agent"))
         if not session_id:
             return _refusal(400, "session is missing")
         if request.method not in ("GET", "HEAD", "DELETE"):
             return _refusal(405, "GET and DELETE only", "GET, HEAD, DELETE")
         if request.method == "DELETE" and not self._may_change:
             return _refusal(403, "the config does not allow changes here: admin.mutations is false")
-        pins = await self._pins.of_session(tenant, session_id)
+        pins = await self._pins.of_session(tenant, session_id, agent)
         if not pins:
             return _json(404, {"error": "no pin of this session", "pins": []})
         if request.method == "DELETE":
-            return _json(200, {"deleted": await self._pins.drop(tenant, session_id)})
+            return _json(200, {"deleted": await self._pins.drop(tenant, session_id, agent)})
         return _json(200, {"pins": [pin_facts(pin) for pin in pins]})
 
 

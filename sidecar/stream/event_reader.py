@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from sidecar.dialects.base import Dialect, EventKind
+from sidecar.dialects.base import Dialect, EventKind, StreamRules
 from sidecar.dialects.usage import NOTHING, merged, read_event
 from sidecar.domain.outcome import Served
 
@@ -19,7 +19,15 @@ _NAMED_ERROR: Final = (b"event: error", b"event:error")
 class EventReader:
     """What a stream has said of itself so far."""
 
-    __slots__ = ("_choices", "_dialect", "_is_error_named", "_model_tries", "error", "served")
+    __slots__ = (
+        "_choices",
+        "_dialect",
+        "_is_error_named",
+        "_model_tries",
+        "_rules",
+        "error",
+        "served",
+    )
 
     def __init__(self, dialect: Dialect) -> None:
         self.served: Served = NOTHING
@@ -31,6 +39,7 @@ class EventReader:
         self._is_error_named = False
         """Whether the next data are those of an event that is named an error."""
         self._model_tries: int = dialect.stream.model_within
+        self._rules: StreamRules = dialect.stream
 
     @property
     def has_ended(self) -> bool:
@@ -45,13 +54,8 @@ class EventReader:
 
         Returns: the kind of the last of them by which the provider says that it failed.
         """
-        rules = self._dialect.stream
-        if not self._model_tries and not self._is_error_named:
-            for needle in rules.telling:
-                if needle in lines:
-                    break
-            else:
-                return None
+        if not self._model_tries and not self._is_error_named and not self._may_tell(lines):
+            return None
         failed: EventKind | None = None
         for line in lines.splitlines():
             if line[:5] != b"data:":
@@ -66,20 +70,31 @@ class EventReader:
             failed = self._read_data(line, is_error_named=is_named) or failed
         return failed
 
+    def _may_tell(self, lines: bytes) -> bool:
+        """Whether more members are named in the lines than are null in them; of nearly all chunks
+        no more is looked at.
+        """
+        values = 0
+        for needle in self._rules.telling:
+            values += lines.count(needle)
+        if values:
+            for null in self._rules.nulls:
+                values -= lines.count(null)
+        return values > 0
+
     def _is_telling(self, line: bytes) -> bool:
         """Whether more members are named in the line than are null in it."""
-        rules = self._dialect.stream
         values = 0
-        for needle in rules.telling:
+        for needle in self._rules.telling:
             values += needle in line
         if values:
-            for null in rules.nulls:
+            for null in self._rules.nulls:
                 values -= null in line
         return values > 0
 
     def _read_data(self, line: bytes, *, is_error_named: bool) -> EventKind | None:
         """Read the data of one event; return its kind where it is an error."""
-        rules, failed = self._dialect.stream, None
+        rules, failed = self._rules, None
         for sign in rules.failing:
             if is_error_named or sign in line:
                 kind = rules.kind_of_event(b"error" if is_error_named else b"", line[5:])

@@ -116,4 +116,6 @@ async def test_all_pins_of_a_session_are_shown_and_dropped(store):
     shown = await store.pins.of_session(None, "s")
 
     assert [(None, None), (None, SIDE.lane), ("a7", None)] == [(p.agent, p.lane) for p in shown]
-    assert (3, 0) == (await store.pins.drop(None, "s"), len(store))
+    assert ["a7"] == [pin.agent for pin in await store.pins.of_session(None, "s", "a7")]
+    assert (1, 1) == (await store.pins.drop(None, "s", "a7"), len(store))
+    assert (2, 0) == (await store.pins.drop(None, "s"), len(store))

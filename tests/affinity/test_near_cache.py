@@ -10,6 +10,7 @@ from sidecar.affinity import near_cache
 from sidecar.affinity.entry import TRANSITIONS, Entry, EntryEvent, EntryState
 from sidecar.affinity.lanes import NO_LANES, Lanes, claim, release, replace
 from sidecar.affinity.near_cache import NearCache
+from sidecar.affinity.session import make_session
 from sidecar.affinity.value import encode
 from sidecar.domain.decision import Binding
 from tests.support.values import FakeClock
@@ -43,7 +44,7 @@ class Near(NearCache):
     def lanes(self, key: str = KEY) -> Lanes | None:
         """What is at hand."""
         entry = self.find(key)
-        return None if entry is None else entry.lanes
+        return None if entry is None else self.lanes_of(entry)
 
     def state(self, key: str = KEY) -> EntryState | None:
         entry = self.known(key)
@@ -305,14 +306,41 @@ def test_many_lanes_count_for_several_sessions(monkeypatch):
     assert ["long"] == [key for key, _ in near.items()]
 
 
-def test_use_in_the_second_half_begins_the_time_anew(near):
-    """Not before."""
-    near.read(A)
-    entry = near.find(KEY)
-    assert (False, TTL_S) == (near.renew(entry, TTL_S), near.left_s(entry))
-    near.clock.advance(51.0)
+LANE_A, LANE_C = make_session("s1", None, "a"), make_session("s1", None, "c")
 
-    assert (True, TTL_S) == (near.renew(entry, TTL_S), near.left_s(entry))
+
+@pytest.mark.parametrize(
+    ("after_s", "renews_s", "left_s", "renewed"),
+    [(50.0, TTL_S, 50.0, []), (51.0, TTL_S, TTL_S, [KEY]), (51.0, 0.0, 49.0, [])],
+)
+def test_use_in_the_second_half_begins_the_time_anew(near, after_s, renews_s, left_s, renewed):
+    """Redis is to be told; a lane that is not bound uses nothing."""
+    near.read(A)
+    near.clock.advance(after_s)
+    assert near.binding_at_hand(LANE_C, renews_s) is None
+
+    assert A == near.binding_at_hand(LANE_A, renews_s)
+    assert (left_s, renewed) == (near.left_s(near.find(KEY)), near.renewed)
+
+
+@pytest.mark.parametrize("why", ["lasting", "dirty"])
+def test_redis_is_not_told_of_what_it_does_not_time(near, why):
+    """A key without expiry keeps none, and what is to be written brings its time along."""
+    near.read(A, left_s=None if why == "lasting" else TTL_S)
+    if why == "dirty":
+        near.made(A2)
+        near.happened(EntryEvent.KEPT, KEY)
+    near.clock.advance(51.0)
+    near.binding_at_hand(LANE_A, TTL_S)
+
+    assert (TTL_S, []) == (near.left_s(near.find(KEY)), near.renewed)
+
+
+def test_a_session_that_is_not_known_has_no_binding_at_hand(near):
+    """It is to be read; one whose lanes are not decoded is decoded."""
+    assert near.binding_at_hand(LANE_A, TTL_S) is None
+    near.put(KEY, encode(of(A)), TTL_S)
+    assert A == near.binding_at_hand(LANE_A, TTL_S)
 
 
 def test_what_has_expired_is_not_shown(near):

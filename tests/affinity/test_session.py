@@ -15,7 +15,7 @@ from sidecar.affinity.session import (
     make_session,
     parse_key,
     pattern_of,
-    plain_key,
+    session_key,
     session_of,
 )
 from sidecar.dialects.registry import DIALECTS
@@ -89,7 +89,7 @@ def test_all_lanes_of_a_session_share_its_key():
 
 def test_the_key_that_a_lane_had_before_escapes_the_slash_of_its_model():
     """It was the session's key, a tilde, and the model with its slash escaped."""
-    key = plain_key("acme", "s1") + lane_suffix("openai/gpt-4o-mini")
+    key = session_key("acme", "s1") + lane_suffix("openai/gpt-4o-mini")
 
     assert "plano:affinity:acme:s1~openai%2Fgpt-4o-mini" == key
     assert KeyParts("acme", "s1", None, "openai/gpt-4o-mini") == parse_key(key)
@@ -125,7 +125,7 @@ def test_two_sessions_never_share_a_key(one, other):
 @given(_near_name, _near, st.text(max_size=20))
 def test_no_session_has_the_key_that_a_lane_had_before(name, session, model):
     """Such keys are read for one TTL after an upgrade."""
-    assert _key(name) != plain_key(None, session) + lane_suffix(f"openai/{model}")
+    assert _key(name) != session_key(None, session) + lane_suffix(f"openai/{model}")
 
 
 @given(_name)

@@ -73,6 +73,10 @@ def report(proof: Proof, took_s: float) -> None:
     print(f"stuck: {len(proof.stuck)} {dict(stuck)}")
     print(f"cut streams, asked again: {sum(each.cut for each in proof.agents)}")
     print(f"replies without their thinking: {sum(each.lost for each in proof.agents)}")
+    for name in SHARES:
+        print(f"  {name}: {proof.returned(HOME_WITHIN_S, name)}")
+    unrouted = [session for session, each in proof.tracks.items() if not each.is_routed]
+    print(f"at the end without a route: {len(unrouted)}")
     share = 100 * back / able if able else 100
     print(f"driven away by the throttle: {away}; home again within {HOME_WITHIN_S:.0f} s where their "
           f"history allows: {back} of {able} ({share:.1f} %)")  # fmt: skip

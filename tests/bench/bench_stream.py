@@ -73,7 +73,7 @@ async def _read(port: int) -> list[list[float]]:
         delays_s: list[float] = []
         while b"[DONE]" not in (line := await reader.readuntil(b"\n")):
             if line.startswith(b'data: {"at"'):
-                delays_s.append(time.monotonic() - float(line[11:].split(b",")[0]))
+                delays_s.append(time.monotonic() - float(line[12:].split(b",")[0]))
         await reader.readuntil(b"0\r\n\r\n")
         runs.append(delays_s)
     writer.close()

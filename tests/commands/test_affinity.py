@@ -2,60 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
 
+import msgspec
 import pytest
 
+from sidecar.affinity.store import Pin, PinPage
 from sidecar.commands.affinity import describe_pins
+from sidecar.domain.decision import Binding
 
-PIN: dict[str, Any] = {
-    "key": "k1",
-    "tenant": None,
-    "session": "s\x1b[2J",
-    "lane": None,
-    "model": "openai/gpt-4o",
-    "route": "code",
-    "ttl_s": 59.7,
-    "generation": "g1",
-    "home": None,
-    "provisional": False,
-}
+PIN = Pin("k1", None, "s\x1b[2J", None, None, Binding("openai/gpt-4o", "code", generation=1), 59.7)
 
 
 class FakePins:
-    """A `PinSource` with given pins."""
+    """A `PinBrowser` with given pins, one on each page."""
 
-    def __init__(self, *pins: dict[str, Any]) -> None:
+    def __init__(self, *pins: Pin) -> None:
         self.pins = list(pins)
 
-    async def all_of(self, tenant):
-        for pin in self.pins:
-            if tenant is None or pin["tenant"] == tenant:
-                yield pin
+    async def page(self, tenant, cursor, limit):
+        at = int(cursor or 0)
+        own = [pin for pin in self.pins[at : at + 1] if tenant is None or pin.tenant == tenant]
+        return PinPage(own, str(at + 1) if at + 1 < len(self.pins) else None)
 
-    async def of_session(self, tenant, session_id):
-        return [pin for pin in self.pins if pin["session"] == session_id]
+    async def of_session(self, tenant, session_id, agent=None):
+        named = [pin for pin in self.pins if pin.session_id == session_id]
+        return [pin for pin in named if agent in (None, pin.agent)]
 
-    async def drop(self, tenant, session_id):
-        return len(await self.of_session(tenant, session_id))
+    async def drop(self, tenant, session_id, agent=None):
+        return len(await self.of_session(tenant, session_id, agent))
 
 
 async def test_a_pin_is_a_row_under_its_heads():
     """Control characters are escaped: what an app wrote must not drive a terminal."""
     heads, row = await describe_pins(FakePins(PIN), "list", None, None)
 
-    assert ["TENANT", "SESSION", "LANE", "MODEL", "ROUTE", "TTL", "NOTES"] == heads.split()
+    assert ["TENANT", "SESSION", "AGENT", "LANE", "MODEL", "ROUTE", "TTL", "NOTES"] == heads.split()
     assert [
-        "-", r"s\x1b[2J", "-", "openai/gpt-4o", "code", "60", "s", "generation", "g1"
+        "-", r"s\x1b[2J", "-", "-", "openai/gpt-4o", "code", "60", "s", "generation", "1"
     ] == row.split()  # fmt: skip
 
 
 async def test_what_is_special_about_a_pin_is_noted():
     """Away from home, provisional, without an end."""
-    pin = {**PIN, "home": "openai/o3", "provisional": True, "ttl_s": None}
+    binding = dataclasses.replace(PIN.binding, home="openai/o3", provisional=True)
+    pin = msgspec.structs.replace(PIN, binding=binding, left_s=None)
     _, row = await describe_pins(FakePins(pin), "list", None, None)
 
-    assert row.endswith("-    generation g1, away from openai/o3, provisional")
+    assert row.endswith("-    generation 1, away from openai/o3, provisional")
 
 
 async def test_a_pin_that_a_scan_told_of_twice_is_listed_once():
@@ -65,10 +59,21 @@ async def test_a_pin_that_a_scan_told_of_twice_is_listed_once():
     assert 2 == len(lines)
 
 
+async def test_a_sub_agent_is_looked_at_for_itself():
+    """Or with its session."""
+    agent = Pin("k2", None, PIN.session_id, "a7", None, PIN.binding, None)
+    counts = [
+        await describe_pins(FakePins(PIN, agent), "delete", None, PIN.session_id, name)
+        for name in (None, "a7")
+    ]
+
+    assert [["2 deleted"], ["1 deleted"]] == counts
+
+
 @pytest.mark.parametrize(("what", "lines"), [("delete", ["1 deleted"]), ("get", None)])
 async def test_only_a_delete_deletes(what, lines):
     """And says how many."""
-    said = await describe_pins(FakePins(PIN), what, None, PIN["session"])
+    said = await describe_pins(FakePins(PIN), what, None, PIN.session_id)
 
     assert said == lines if lines else len(said) == 2
 

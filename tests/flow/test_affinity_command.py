@@ -90,6 +90,26 @@ async def test_pins_are_listed_shown_and_dropped_through_the_running_sidecar(sto
     assert (200, ["a b:c~d"]) == (left[0], [each["session"] for each in left[1]["pins"]])
 
 
+async def test_a_sub_agents_pins_are_shown_and_dropped_without_its_main_loops():
+    """By --agent; without it they are shown beside each other."""
+    async with routed(admin={"address": "127.0.0.1", "port": 0, "mutations": True}) as sidecar:
+        for agent in ({}, {"x-claude-code-agent-id": "a7"}):
+            await sidecar.ask(SUMMARY, headers={"x-model-affinity": "s1", **agent})
+        both = await command("get", "s1", *admin(sidecar))
+        shown = await command("get", "s1", "--agent", "a7", *admin(sidecar))
+        dropped = await command("delete", "s1", "--agent", "a7", *admin(sidecar))
+        left = await page(sidecar, "/affinity/session?session=s1")
+        none = await page(sidecar, "/affinity/session?session=s1&agent=a7")
+
+    assert (3, 2, "a7") == (
+        len(both[1].splitlines()),
+        len(shown[1].splitlines()),
+        shown[1].splitlines()[1].split()[2],
+    )
+    assert (0, "1 deleted\n") == dropped[:2]
+    assert ([None], 404) == ([pin["agent"] for pin in left[1]["pins"]], none[0])
+
+
 async def test_keys_that_are_no_text_spoil_no_list():
     """Whoever writes to Redis can put any bytes there; the others' pins are shown all the same."""
     async with redis_server() as redis:

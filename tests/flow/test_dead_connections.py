@@ -113,7 +113,7 @@ async def sidecar_for(providers: list[dict[str, Any]], work: Path) -> AsyncItera
 
 async def test_kill_9_of_a_provider_repeats_no_post(tmp_path: Path):
     """Of 1,000 calls none is worked on twice; each is answered, or refused with leave to try again,
-    or seen to be broken.
+    or seen to be broken, where some of the answer had gone to the app.
     """
     async with (
         DoomedProvider(tmp_path / "worked-on") as provider,
@@ -129,7 +129,7 @@ async def test_kill_9_of_a_provider_repeats_no_post(tmp_path: Path):
     ends = Counter((reply.status, reply.is_complete) for reply in replies)
 
     assert {1} == set(worked_on.values())
-    assert {(200, True), (200, False), (503, True)} == set(ends)
+    assert {(200, True), (503, True)} == set(ends) - {(200, False)}
     assert {"true"} == {each.header("x-should-retry") for each in replies if each.status == 503}
 
 

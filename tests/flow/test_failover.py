@@ -54,6 +54,23 @@ async def test_a_stream_that_does_not_begin_in_time_goes_on():
     assert {(GPT, GPT, "timeout", "openai"): 1, (MINI, MINI, "ok", "openai"): 1} == attempts
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x-plano-timeout-ms": "60000"}, (GPT, "1")),
+        ({"x-stainless-read-timeout": "60"}, (MINI, "2")),
+    ],
+)
+async def test_an_app_that_says_so_itself_may_wait_longer_for_the_first_byte(headers, expected):
+    """What its SDK says for everybody lengthens nothing."""
+    impatient = {GPT: {"timeouts": {"first_byte_s": 0.2}}}
+    async with routed(impatient, routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.always("slow delay=0.8", model="gpt-4o")
+        reply = await sidecar.ask(TEXT, stream=True, headers=headers)
+
+    assert expected == (reply.header("x-plano-model"), reply.header("x-plano-attempts"))
+
+
 async def test_an_answer_that_is_late_is_not_asked_for_twice():
     """The work may have been done, and would be billed twice: 504, and the SDK is told not to try
     again.

@@ -12,7 +12,7 @@ from tests.bench.trace_calls import Entered, trace_calls
 from tests.support.redis_server import redis_server
 
 BOUNDS = {"pinned": 148, "routed": 328, "failed over": 480}
-KEY = Entered("affinity/session.py", "plain_key")
+KEY = Entered("affinity/session.py", "session_key")
 
 pytestmark = pytest.mark.skipif(
     not call.__file__.endswith(".py"), reason="compiled functions are not seen"

@@ -92,10 +92,10 @@ async def test_a_place_that_would_have_served_is_found():
     path = ChatHistory.path
     async with simulator() as running:
         running.ledger.record("r", Attempt("east", "gpt", "500", 0.0))
-        west = could_serve(running, kind, path, BODY, "r")
+        west = could_serve(running, kind.places, path, BODY, "r")
         running.faults.throttles["west"] = Throttle(float("inf"))
-        north = could_serve(running, kind, path, BODY, "r")
-        nowhere = could_serve(running, kind, path, b"{}", "r")
+        north = could_serve(running, kind.places, path, BODY, "r")
+        nowhere = could_serve(running, kind.places, path, b"{}", "r")
 
     assert (west, north, nowhere) == (kind.places[1], kind.places[2], None)
 

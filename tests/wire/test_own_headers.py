@@ -13,6 +13,7 @@ from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.wire.own_headers import (
     decision_lines,
     header_text,
+    lost_line,
     models_lines,
     probe_lines,
     refused_lines,
@@ -153,3 +154,8 @@ def test_any_name_comes_back(name):
     shown = header_text(name)
 
     assert (True, True, name) == (shown.isascii(), shown.isprintable() or not shown, unquote(shown))
+
+
+def test_a_response_says_what_its_request_was_sent_without():
+    """So that the app can tell why a model has forgotten its thoughts."""
+    assert lost_line("thinking") == b"x-plano-lost: thinking\r\n"

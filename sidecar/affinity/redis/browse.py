@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from sidecar.affinity.redis.errors import refusal_among
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, Decode, LinkDown, reads_of
-from sidecar.affinity.session import KEY_PREFIX, pattern_of, plain_key
+from sidecar.affinity.session import KEY_PREFIX, pattern_of, session_key
 from sidecar.affinity.store import Pin, PinPage, StoreUnreachable, pins_of
 from sidecar.affinity.value import decode
 
@@ -43,27 +43,31 @@ class RedisPins:
         pins = await self._pins([key.decode("latin-1") for key in keys])
         return PinPage(pins, None if following == b"0" else following.decode())
 
-    async def of_session(self, tenant: str | None, session_id: str) -> list[Pin]:
-        """Return the pins of all lanes of a session and of its agents, which are found by SCAN, as
-        are keys of the form before.
+    async def of_session(
+        self, tenant: str | None, session_id: str, agent: str | None = None
+    ) -> list[Pin]:
+        """Return the pins of a session and of its agents, which are found by SCAN, as are keys of
+        the form before; or those of one agent.
         """
-        plain = plain_key(tenant, session_id, prefix=self._prefix)
+        wanted = session_key(tenant, session_id, agent, self._prefix)
+        if agent is not None:
+            return await self._pins([wanted])
         pattern = pattern_of(tenant, session_id, self._prefix)
         pins: list[Pin] = []
         cursor = b"0"
         while True:
             cursor, keys = await self._ask([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
             names = [key.decode("latin-1") for key in keys]
-            pins += await self._pins([name for name in names if name.partition("~")[0] == plain])
+            pins += await self._pins([name for name in names if name.partition("~")[0] == wanted])
             if cursor == b"0":
                 # SCAN may return a key twice.
                 return list({(pin.key, pin.lane): pin for pin in pins}.values())
 
-    async def drop(self, tenant: str | None, session_id: str) -> int:
+    async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
         """Delete the keys of a session, one command each, since in a cluster they live apart;
         return how many pins they held.
         """
-        pins = await self.of_session(tenant, session_id)
+        pins = await self.of_session(tenant, session_id, agent)
         keys = list(dict.fromkeys(pin.key for pin in pins))
 
         def gone(replies: list[Any]) -> list[Any]:

@@ -77,6 +77,7 @@ class RedisStore:
         self._health = StoreHealth(self._near, clock.monotonic_s, untracked_s)
         self._link: RedisLink = make_link(self._health, tracks=policy.has_near_cache)
         self._queries = PinQueries(self._near, self._health, self._link, policy, clock, observers)
+        self._renews_s = policy.ttl_s if policy.is_sliding else 0.0
         self._older_until_s = clock.monotonic_s() + policy.ttl_s
         self._write_back = WriteBack(self._near, self._health, self._queries, policy, clock)
         self._tasks = Tasks()
@@ -112,17 +113,12 @@ class RedisStore:
 
     def get_nowait(self, session: Session) -> Binding | None:
         """Return the lane's binding if the near cache has it and may be believed."""
-        entry = self._near.find(session.key)
-        if entry is None:
-            return None
-        lanes = entry.lanes
-        binding = None if lanes is None else lanes.of(session.lane)
-        if binding is None:
-            return None
-        self._observers.emit(_NEAR_HIT)
-        is_renewed = self._policy.is_sliding and self._near.renew(entry, self._policy.ttl_s)
-        if is_renewed and entry.state is EntryState.VERIFIED and not entry.is_lasting:
-            self._queries.refresh(session.key)
+        near = self._near
+        binding = near.binding_at_hand(session, self._renews_s)
+        if binding is not None:
+            self._observers.emit(_NEAR_HIT)
+        while near.renewed:
+            self._queries.refresh(near.renewed.pop())
         return binding
 
     async def get(self, session: Session, budget: CallBudget | None = None) -> Binding | None:

@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import NoPermissionError
 
 from sidecar.affinity.redis.browse import RedisPins
-from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown
+from sidecar.affinity.redis.pipeline import GONE_MS, Command, Decode, LinkDown
 from sidecar.affinity.store import StoreUnreachable
 
 KEY, OTHER = "plano:affinity:acme:s1", "plano:affinity:acme:s10"
@@ -25,8 +25,11 @@ class FakeLink:
         self.failure: Exception | None = None
         self.refusal: Exception | None = None
         self.forgotten: list[str] = []
+        self.commands: list[Any] = []
+        """Names, in order."""
 
     def submit(self, commands: Sequence[Command], decode: Decode) -> asyncio.Future[Any]:
+        self.commands += [name for name, *_ in commands]
         reply = asyncio.get_running_loop().create_future()
         if self.failure is not None:
             reply.set_exception(self.failure)
@@ -39,7 +42,9 @@ class FakeLink:
             return [b"0", [each.encode() for each in self.values]]
         if name == "DEL":
             return int(self.values.pop(key, None) is not None)
-        return self.values[key] if name == "GETRANGE" else 1500
+        if name == "GETRANGE":
+            return self.values.get(key, b"")
+        return 1500 if key in self.values else GONE_MS
 
 
 def browser(link: FakeLink) -> RedisPins:
@@ -67,6 +72,17 @@ async def test_all_lanes_of_a_session_and_of_its_agents_are_shown_and_dropped():
         (pin.agent, pin.lane) for pin in shown
     ]
     assert (4, {}) == (await browser(link).drop("acme", "s1"), link.values)
+
+
+async def test_one_agent_is_shown_and_dropped_alone_and_without_a_scan():
+    """Whose key is known: also a user who is fenced to a tenant's keys can look at it."""
+    link = FakeLink({KEY: VALUE, f"{KEY}~a7": VALUE, f"{KEY}~a71": VALUE})
+    shown = await browser(link).of_session("acme", "s1", "a7")
+
+    assert [f"{KEY}~a7"] == [pin.key for pin in shown]
+    assert [1, 0] == [await browser(link).drop("acme", "s1", "a7") for _ in range(2)]
+    assert [KEY, f"{KEY}~a71"] == list(link.values)
+    assert "SCAN" not in link.commands
 
 
 async def test_a_session_is_dropped_and_another_whose_name_begins_alike_is_not():

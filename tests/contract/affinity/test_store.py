@@ -350,3 +350,20 @@ async def test_of_many_that_set_a_key_at_once_one_does(make):
         )
 
     assert 1 == len({raw for raw, _ in said})
+
+
+async def test_an_operator_sees_and_drops_one_agents_pins_or_all_of_a_session(make):
+    """By tenant, session and agent, as the app names them."""
+    names = [("s1", None), ("s1", "a 7"), ("s1", "a 8"), ("s10", None)]
+    async with make() as store:
+        for session_id, agent in names:
+            await store.claim(make_session(session_id, "acme", GPT, agent), a_pin())
+        shown = [
+            sorted(str(pin.agent) for pin in await store.pins.of_session("acme", "s1", agent))
+            for agent in (None, "a 7", "nobody")
+        ]
+        dropped = [await store.pins.drop("acme", "s1", agent) for agent in ("a 7", "a 7", None)]
+        left = (await store.pins.page("acme", None, 100)).pins
+
+    assert [["None", "a 7", "a 8"], ["a 7"], []] == shown
+    assert ([1, 0, 2], ["s10"]) == (dropped, [pin.session_id for pin in left])

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from sidecar.domain.errors import Stale, Untaken, UpstreamError
 from sidecar.http1.origin import make_ssl_context
-from sidecar.http1.pool import IDEMPOTENT, Pool
+from sidecar.http1.pool import IDEMPOTENT, PEEK_AFTER_S, Pool
 from tests.contract.http1.bare_peer import BarePeer
 from tests.contract.http1.peer import HELLO, Certificates, ask, whole
 
@@ -53,6 +53,12 @@ def sent(
         return reply.sends, await whole(reply)
 
     return asyncio.get_running_loop().create_task(run())
+
+
+def has_been_idle(pool: Pool) -> None:
+    """As if the pool's connection had been idle for long enough to be looked at."""
+    ((connection, since_s),) = pool._idle._idle
+    pool._idle._idle[0] = connection, since_s - PEEK_AFTER_S
 
 
 def shows_socket(pool: Pool, end: Callable[[BarePeer], None], size: int) -> bool:
@@ -144,10 +150,10 @@ async def test_what_was_sent_again_and_fails_was_sent_twice(bare):
 
 
 @pytest.mark.parametrize("end", [BarePeer.ends, BarePeer.dies, BarePeer.resets])
-async def test_a_connection_that_was_idle_is_looked_at_first(bare, end, monkeypatch):
+async def test_a_connection_that_was_idle_is_looked_at_first(bare, end):
     """What the kernel knows already costs no request."""
     peer, pool = bare
-    monkeypatch.setattr("sidecar.http1.pool.PEEK_AFTER_S", 0.0)
+    has_been_idle(pool)
     again = sent(pool, just_before=lambda: end(peer))
 
     await peer.serves(again)
@@ -155,10 +161,10 @@ async def test_a_connection_that_was_idle_is_looked_at_first(bare, end, monkeypa
     assert (2, 0) == (peer.connects, pool.retried_total)
 
 
-async def test_a_quiet_connection_is_used_after_the_look(bare, monkeypatch):
+async def test_a_quiet_connection_is_used_after_the_look(bare):
     """The look costs it nothing."""
     peer, pool = bare
-    monkeypatch.setattr("sidecar.http1.pool.PEEK_AFTER_S", 0.0)
+    has_been_idle(pool)
     request = sent(pool)
     await asyncio.to_thread(peer.hears, len(POST % 0))
     peer.line.sendall(HELLO)
@@ -166,10 +172,10 @@ async def test_a_quiet_connection_is_used_after_the_look(bare, monkeypatch):
     assert (1, b"hello") == await request
 
 
-async def test_stray_bytes_retire_a_connection(bare, monkeypatch):
+async def test_stray_bytes_retire_a_connection(bare):
     """They would be taken for the response."""
     peer, pool = bare
-    monkeypatch.setattr("sidecar.http1.pool.PEEK_AFTER_S", 0.0)
+    has_been_idle(pool)
     first = peer.line
     stray = HELLO.replace(b"hello", b"stray")
     again = sent(pool, just_before=lambda: first.sendall(stray))

@@ -27,6 +27,8 @@ class Served(NamedTuple):
     at_s: float
     request_id: str
     raw: bytes
+    is_routed: bool
+    """Whether it was served within a route."""
 
 
 class Refused(NamedTuple):
@@ -37,6 +39,8 @@ class Refused(NamedTuple):
     raw: bytes
     text: str
     may_retry: bool
+    is_routed: bool
+    """Whether candidates of a route were asked; false too where no provider replied."""
     at_s: float
 
 
@@ -133,6 +137,7 @@ class Agent:
                     raw,
                     body[:300].decode(errors="replace"),
                     _may_retry(reply.status),
+                    "x-plano-route" in reply.headers,
                     time.monotonic(),
                 )
                 self.refused.append(refused)
@@ -141,7 +146,14 @@ class Agent:
             wanted = self.history.take(body)
             self.lost += "x-plano-lost" in reply.headers
             self.calls += 1
-            self.on_served(Served(time.monotonic(), reply.headers.get("x-request-id", ""), raw))
+            self.on_served(
+                Served(
+                    time.monotonic(),
+                    reply.headers.get("x-request-id", ""),
+                    raw,
+                    "x-plano-route" in reply.headers,
+                )
+            )
             return wanted
 
 

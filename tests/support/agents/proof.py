@@ -41,10 +41,12 @@ class Track:
         self.back_s: float | None = None
         """When it was served at home again after the throttle."""
         self.could_return = False
-        """Whether it was served elsewhere, after the throttle, though home would have taken its
-        history, whose newest turn nobody had signed: signed turns keep a session where it is.
+        """Whether a call of it came, after the throttle, that home would have taken and whose newest
+        turn nobody had signed: signed turns keep a session where it is.
         """
         self.last_s = 0.0
+        self.is_routed = False
+        """Whether its newest served call was of a route, whose models are then its candidates."""
 
 
 class Proof:
@@ -73,7 +75,7 @@ class Proof:
         agent.think_s = think_s * (0.5 + self._random.random())
         track = self.tracks[agent.session] = Track()
         agent.on_served = lambda served: self._on_served(kind, track, served)
-        agent.on_refused = lambda refused: self._on_refused(kind, refused)
+        agent.on_refused = lambda refused: self._on_refused(kind, track, refused)
         self.agents.append(agent)
         return agent
 
@@ -98,17 +100,19 @@ class Proof:
         self._simulated.faults.throttles[account] = Throttle(began_s + for_s)
         self.throttle_s = began_s, began_s + for_s
 
-    def returned(self, within_s: float) -> tuple[int, int]:
+    def returned(self, within_s: float, kind: str = "") -> tuple[int, int]:
         """Return how many sessions that the throttle drove away were home again so soon after it,
-        and of how many whose history could be read there.
+        and of how many whose history could be read there; of one kind of work, or of all.
         """
         assert self.throttle_s is not None
         end_s = self.throttle_s[1]
         able = [
             each
-            for each in self.tracks.values()
+            for session, each in self.tracks.items()
             if each.was_away
-            and (each.back_s is not None or (each.could_return and each.last_s >= end_s + within_s))
+            and session.startswith(kind)
+            and each.could_return
+            and (each.back_s is not None or each.last_s >= end_s + within_s)
         ]
         back = [
             each for each in able if each.back_s is not None and each.back_s <= end_s + within_s
@@ -120,10 +124,14 @@ class Proof:
         """Sessions whose conversation could not go on."""
         return [each.session for each in self.agents if each.is_stuck]
 
-    def _on_refused(self, kind: Kind, refused: Refused) -> None:
+    def _on_refused(self, kind: Kind, track: Track, refused: Refused) -> None:
         self.refusals[f"{refused.status} {kind.name}"] += 1
         path = HISTORIES[kind.history].path
-        place = could_serve(self._simulated, kind, path, refused.raw, refused.request_id)
+        places = kind.places
+        if not refused.is_routed and not track.is_routed:
+            # The router model was not asked: the requested model's entries were all there was.
+            places = tuple(each for each in places if each.model == places[0].model)
+        place = could_serve(self._simulated, places, path, refused.raw, refused.request_id)
         if place is not None:
             self.refused_in_vain.append(f"{kind.name}: {refused.text} though {place} would serve")
 
@@ -131,7 +139,7 @@ class Proof:
         attempts = self._simulated.ledger.attempts.get(served.request_id)
         if not attempts:
             return
-        at, track.last_s = attempts[-1][:2], served.at_s
+        at, track.last_s, track.is_routed = attempts[-1][:2], served.at_s, served.is_routed
         if track.home is None:
             track.home = at
         if self.throttle_s is None or served.at_s < self.throttle_s[0]:
@@ -139,11 +147,12 @@ class Proof:
         if served.at_s < self.throttle_s[1]:
             track.was_away = track.was_away or at != track.home
         elif track.was_away and track.back_s is None:
-            if at == track.home:
-                track.back_s = served.at_s
-            elif not track.could_return:
+            if not track.could_return:
                 path = HISTORIES[kind.history].path
                 dialect = DIALECTS.by_name[DIALECTS.endpoints[path].dialect]
-                track.could_return = not dialect.is_newest_turn_signed(
-                    served.raw
-                ) and self._simulated.would_serve(path, served.raw, *track.home)
+                is_signed = dialect.is_newest_turn_signed(served.raw)
+                track.could_return = not is_signed and self._simulated.would_serve(
+                    path, served.raw, *track.home
+                )
+            if at == track.home:
+                track.back_s = served.at_s

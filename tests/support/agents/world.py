@@ -4,6 +4,7 @@ and the config of the sidecars between them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from tests.support.net import free_port
@@ -105,13 +106,13 @@ def world_config(
 
 
 def could_serve(
-    simulated: Simulator, kind: Kind, path: str, raw: bytes, request_id: str
+    simulated: Simulator, places: Iterable[Place], path: str, raw: bytes, request_id: str
 ) -> Place | None:
     """Return a place that would have served a refused call and was not asked; None where there is
     none.
     """
     asked = {(each.model, each.account) for each in simulated.ledger.attempts.get(request_id, ())}
-    for place in kind.places:
+    for place in places:
         if tuple(place) not in asked and simulated.would_serve(
             path, raw, place.account, place.model
         ):
