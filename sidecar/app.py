@@ -9,7 +9,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Self
 
 import msgspec
@@ -19,10 +19,20 @@ from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.domain.errors import ConfigError
+from sidecar.domain.log_fields import event_fields
 from sidecar.generation import Generation
-from sidecar.listener.server import DataServer, assert_c_parser, bind, port_of, raise_file_limit
+from sidecar.listener.server import (
+    DataServer,
+    assert_c_parser,
+    bind,
+    listener_path,
+    port_of,
+    raise_file_limit,
+)
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.explain import Explanation, NamedSession, explain
+from sidecar.telemetry.log_writer import logging_to
+from sidecar.telemetry.start_line import start_fields
 
 _log = logging.getLogger("sidecar")
 
@@ -32,6 +42,9 @@ _SHUTDOWN_S = 1.0
 """How long handlers may take to notice that they were cancelled."""
 
 _STORE_WAIT_S = 2.0
+
+_STDERR = 2
+"""The file descriptor: `sys.stderr` has a buffer and a lock that a full pipe would hold."""
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -211,13 +224,19 @@ def _close_all(servers: list[asyncio.Server]) -> None:
         server.close()
 
 
-async def serve(
-    loaded: LoadedConfig, announce: Callable[[str], None], environ: Mapping[str, str]
-) -> None:
+async def serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
     """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
 
-    ``announce`` gets one line when it is ready. Raises: ConfigError where a port cannot be had.
+    The log goes to stderr. Raises: ConfigError where a port cannot be had.
     """
+    settings = loaded.config.logging
+    with logging_to(_STDERR, settings.format, settings.level):
+        for warning in loaded.warnings:
+            _log.warning("%s", warning)
+        await _serve(loaded, environ)
+
+
+async def _serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
     loop = asyncio.get_running_loop()
     first_signal, second_signal = asyncio.Event(), asyncio.Event()
 
@@ -230,9 +249,12 @@ async def serve(
     tasks = Tasks()
     try:
         async with App(loaded, environ) as app:
-            announce(f"ready: data port {app.ports.data}, admin port {app.ports.admin}")
+            ports = app.ports
+            fields = start_fields(loaded, ports.data, ports.admin, listener_path())
+            ready = "ready: data port %d, admin port %d"
+            _log.info(ready, ports.data, ports.admin, extra=event_fields("ready", **fields))
             await first_signal.wait()
-            _log.info("draining")
+            _log.info("draining", extra=event_fields("draining"))
             ends = [
                 tasks.spawn(app.drain(), name="drain"),
                 tasks.spawn(second_signal.wait(), name="second signal"),

@@ -91,6 +91,11 @@ def lane_suffix(lane: str) -> str:
     return f"~{_escape(lane, _ESCAPES_IN_LANE)}"
 
 
+def owning_key(key: str) -> str:
+    """Return the key of the session whose key, or whose lane's key in the form before, this is."""
+    return key.rpartition("~")[0] if _SLASH_IN_LANE in key.rpartition("~")[2] else key
+
+
 def escape_part(part: str) -> str:
     """Return a tenant, session id or agent as it stands in a key: printable ASCII, at most 128
     bytes, no separator in it.

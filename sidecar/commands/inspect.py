@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -14,6 +13,7 @@ from typing import Final
 from sidecar import __version__
 from sidecar.commands.shell import FAILED, OK, run_loop
 from sidecar.domain.errors import SidecarError
+from sidecar.runtime.installation import is_compiled
 from sidecar.runtime.lifecycle import fast_loop_factory
 
 _PACKAGES: Final = (
@@ -68,7 +68,7 @@ def version(_: argparse.Namespace) -> int:
     """Print the versions of the sidecar and of what it stands on, one a line."""
     from sidecar.listener.server import listener_path
 
-    print(f"plano-sidecar {__version__}{' (hot path compiled)' if _is_compiled() else ''}")
+    print(f"plano-sidecar {__version__}{' (hot path compiled)' if is_compiled() else ''}")
     print(f"python {platform.python_version()}")
     for name in _PACKAGES:
         try:
@@ -90,9 +90,3 @@ def _loop() -> str:
         return type(loop).__module__.partition(".")[0]
     finally:
         loop.close()
-
-
-def _is_compiled() -> bool:
-    """Return whether this installation's hot path is made of extension modules."""
-    spec = importlib.util.find_spec("sidecar.proxy")
-    return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")

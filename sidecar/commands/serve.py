@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from sidecar.commands.shell import OK, log_to_stderr, log_warnings_to_stderr, run_loop
+from sidecar.commands.shell import OK, log_warnings_to_stderr, run_loop
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,12 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sidecar.app import serve
     from sidecar.config.load import load_config
 
-    log_to_stderr()
-    log = logging.getLogger("sidecar")
-    loaded = load_config(arguments.config, os.environ)
-    for warning in loaded.warnings:
-        log.warning("%s", warning)
-    run_loop(serve(loaded, log.info, os.environ))
+    run_loop(serve(load_config(arguments.config, os.environ), os.environ))
     return OK
 
 

@@ -25,15 +25,7 @@ def run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
         return runner.run(work)
 
 
-def log_to_stderr() -> None:
-    """Log from INFO on, with times."""
-    _log(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-
 def log_warnings_to_stderr() -> None:
     """Log from WARNING on, for commands whose output is read by a person."""
-    _log(logging.WARNING, "%(levelname)s %(name)s: %(message)s")
-
-
-def _log(level: int, form: str) -> None:
-    logging.basicConfig(level=level, stream=sys.stderr, format=form)
+    form = "%(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=form)

@@ -172,6 +172,19 @@ class AccessLog(Section, frozen=True):
     ] = 0.01
 
 
+class Logging(Section, frozen=True):
+    """What the sidecar says of itself on stderr, one event a line."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="the least severe lines that are written"),
+    ] = "info"
+    format: Annotated[
+        Literal["json", "logfmt", "plain"] | None,
+        Meta(description="form of a line; unset: `json`, and `plain` on a terminal"),
+    ] = None
+
+
 class Passthrough(Section, frozen=True):
     """A path prefix that goes to one provider, bytes untouched."""
 
@@ -222,6 +235,7 @@ class Config(Section, frozen=True):
     limits: Annotated[Limits, Meta(description="what it takes on at a time")] = Limits()
     tracing: Annotated[Tracing, Meta(description="spans")] = Tracing()
     access_log: Annotated[AccessLog, Meta(description="one line a call")] = AccessLog()
+    logging: Annotated[Logging, Meta(description="lines on stderr")] = Logging()
     passthrough: Annotated[
         tuple[Passthrough, ...], Meta(description="path prefixes that go to one provider untouched")
     ] = ()

@@ -15,6 +15,7 @@ In the order in which a call meets them:
 - `vocabulary`: the words for how something ended and why. A member's value is the label of a
   metric, and the line below it its meaning in telemetry/README.md.
 - `events`: the facts that rooms report; `observers` hands them to those who hear them.
+- `log_fields`: what a line of the log has beside its message.
 - `clock`: time, passed in.
 
 A new fact takes two edits: a struct in `events`, and the place where it happens. A metric of it

@@ -1,4 +1,4 @@
-"""What operators read about calls.
+"""What operators read about calls, and about the sidecar itself.
 
 Rule: this room listens and never steers. Only app.py and build.py import it; every other room
 reports facts as events (`domain.events`) and does not know who hears them.
@@ -9,6 +9,9 @@ reports facts as events (`domain.events`) and does not know who hears them.
   library exposes.
 - `metrics`: `Metrics`, the door of the room: it has the observers, reads all gauges from one
   `ScrapeSnapshot` at each scrape, and renders the page.
+
+- `log_format`, `log_writer`: a line of the log, and lines to a descriptor that nothing may read;
+  `start_line`: the first one's fields.
 
 README.md lists every metric with its labels, their values and its buckets. It is written by
 ``python -m tests.support.metrics_reference`` from a registry in which everything has happened, and

@@ -34,13 +34,12 @@ from sidecar.upstream.failure import (
     classify_reply,
 )
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
-from sidecar.upstream.opening import opened
+from sidecar.upstream.opening import OPENED, opened
 from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
 
 _log: Final = logging.getLogger("sidecar.upstream")
-_OK: Final = 200
 
 
 class Dispatcher:
@@ -159,7 +158,7 @@ class Dispatcher:
             reply = await client.pool.send(head, pieces, timeouts, method=call.method)
             if reply.sends > 1:
                 self._report_lost(call, candidate)
-            if reply.status == _OK and call.endpoint.operation is not Operation.PASSTHROUGH:
+            if reply.status in OPENED and call.endpoint.operation is not Operation.PASSTHROUGH:
                 dialect = client.dialects[call.endpoint.dialect]
                 return await opened(reply, dialect, is_stream=wants_stream)
             if wants_stream and reply.status < 400:

@@ -28,6 +28,10 @@ HELD_BYTES: Final = 64 * 1024
 HELD_S: Final = 0.5
 """From the first byte on, a beginning is held for so long at most."""
 
+OPENED: Final = frozenset((200, 301, 302, 303, 307, 308))
+"""Statuses below 400 by which a provider may fail all the same."""
+_OK: Final = 200
+
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|[\r\n])")
 """The end of a line and an empty line behind it."""
@@ -112,15 +116,19 @@ def fields_of_event(event: bytes) -> tuple[bytes, bytes]:
 async def opened(
     reply: ArrivingReply, dialect: Dialect, *, is_stream: bool
 ) -> ArrivingReply | BufferedReply:
-    """Wait until a response of status 200 shows what it is; at most `HELD_S` from its first byte
-    on, and for `HELD_BYTES`.
+    """Wait until a response of one of the statuses `OPENED` shows what it is; at most `HELD_S` from
+    its first byte on, and for `HELD_BYTES`.
 
     Returns: the reply, of which nothing is read; as a `BufferedReply` with its ``error`` where the
         provider says that it failed.
-    Raises: UpstreamMalformed for a page in the place of a response; UpstreamReset where the
+    Raises: UpstreamMalformed for a redirect, which no SDK follows with a body, and for a page in
+        the place of a response; UpstreamReset where the
         response ended before it showed anything; FirstByteTimeout, ResponseTimeout,
         StreamIdleTimeout.
     """
+    if reply.status != _OK:
+        reply.abort()
+        raise _failure(reply, UpstreamMalformed, f"the provider redirects ({reply.status})")
     if not reply.is_complete:
         await reply.begin()
     elif not is_stream and len(reply.pieces) == 1:

@@ -13,6 +13,7 @@ from sidecar.affinity.session import (
     escape_part,
     lane_suffix,
     make_session,
+    owning_key,
     parse_key,
     pattern_of,
     session_key,
@@ -218,3 +219,18 @@ def test_sessions_belong_to_generation_and_token_counts(path, session_id, expect
     call = a_call(endpoint=endpoint, session_id=session_id, tenant="acme", agent="a7")
 
     assert expected == session_of(call, "openai/gpt-4o")
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("plano:affinity:s", "plano:affinity:s"),
+        ("plano:affinity:s~a7", "plano:affinity:s~a7"),
+        ("plano:affinity:s~a/b", "plano:affinity:s~a/b"),
+        ("plano:affinity:s~openai%2Fx", "plano:affinity:s"),
+        ("plano:affinity:s~a7~openai%2Fx", "plano:affinity:s~a7"),
+    ],
+)
+def test_a_lanes_key_of_the_form_before_tells_its_session(key, expected):
+    """Any other key is a session's own."""
+    assert expected == owning_key(key)

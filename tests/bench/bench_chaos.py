@@ -14,6 +14,8 @@ import logging
 import random
 import sys
 
+from redis.exceptions import ResponseError
+
 from sidecar.affinity.redis.store import RedisStore
 from sidecar.affinity.session import make_session
 from sidecar.affinity.value import decode
@@ -82,10 +84,17 @@ class Chaos:
             await asyncio.sleep(self._random.random() * 2)
 
     async def heal(self) -> None:
-        """Until every store asks Redis, and owes it nothing."""
-        async with asyncio.timeout(30):
-            while any(not store.is_up or store.snapshot().shadow_entries for store in self._stores):
+        """Until every store has asked Redis for a while, and owes it nothing: a server that has
+        refused writes is still left for another connection after two seconds.
+        """
+        async with asyncio.timeout(60):
+            well = 0
+            while well < 80:
                 await asyncio.sleep(0.05)
+                is_well = all(
+                    each.is_up and not each.snapshot().shadow_entries for each in self._stores
+                )
+                well = well + 1 if is_well else 0
 
     async def compare(self) -> int:
         """What each store tells of each session against what stands in Redis; how many pins there
@@ -106,7 +115,9 @@ class Chaos:
         return pins
 
     async def _standing(self, session: Session) -> Binding | None:
-        raw = await self._server.client.get(session.key)
+        raw = None
+        with contextlib.suppress(ResponseError):  # it holds no text
+            raw = await self._server.client.get(session.key)
         lanes = decode(raw) if isinstance(raw, bytes) else None
         return None if lanes is None else lanes.of(session.lane)
 

@@ -36,7 +36,11 @@ async def _ask(sidecar: Routed, number: int = 0, **more: Any) -> RawReply:
     return await sidecar.ask(f"{TEXT_TO_SHORTEN} {number}", **more)
 
 
+REDIRECT = Fault(
+    status=307, body=b"", headers=(("Location", "http://127.0.0.1:1/v1/chat/completions"),)
+)
 FAULTS = {
+    "a redirect": (REDIRECT, "failing", "malformed"),
     "a page": (Fault(act=Act.HTML), "failing", "malformed"),
     "an error object": (
         Fault(body=b'{"error":{"code":429,"message":"Provider returned error"}}'),
@@ -81,10 +85,11 @@ async def test_an_error_in_a_200_is_a_failed_attempt_and_the_next_model_serves(n
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_page_with_no_candidate_left_is_a_502(stream):
-    """No SDK could read it."""
+@pytest.mark.parametrize("fault", [Fault(act=Act.HTML), REDIRECT], ids=["a page", "a redirect"])
+async def test_what_no_sdk_can_read_is_a_502_where_no_candidate_is_left(fault, stream):
+    """An SDK would follow a redirect with the app's prompt, and without its key."""
     async with routed(routing_preferences=[]) as sidecar:
-        sidecar.provider.script.always(Fault(act=Act.HTML))
+        sidecar.provider.script.always(fault)
         reply = await _ask(sidecar, stream=stream)
 
     assert (502, "upstream_malformed") == (reply.status, reply.header("x-plano-error"))

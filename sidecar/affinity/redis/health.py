@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 from sidecar.affinity.entry import EntryEvent
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import is_forbidden, refuses_writes, words_of
+from sidecar.affinity.session import owning_key
 from sidecar.runtime.breaker import Breaker, BreakerPolicy
 
 _log: Final = logging.getLogger("sidecar.affinity")
@@ -105,7 +106,7 @@ class StoreHealth:
         if keys is None:
             self._near.happened(EntryEvent.INVALIDATED)
         for key in keys or ():
-            self._near.happened(EntryEvent.INVALIDATED, key.decode("latin-1"))
+            self._near.happened(EntryEvent.INVALIDATED, owning_key(key.decode("latin-1")))
 
     def _be_alone(self) -> None:
         self._near.is_alone = True

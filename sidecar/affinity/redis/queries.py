@@ -14,7 +14,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from sidecar.affinity.call_budget import BudgetSpent, CallBudget
 from sidecar.affinity.entry import Entry, EntryEvent, EntryState
-from sidecar.affinity.lanes import NO_LANES, Lanes, claim
+from sidecar.affinity.lanes import NO_LANES, Lanes, claim, replace
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import refusal_among
 from sidecar.affinity.redis.health import StoreHealth
@@ -99,10 +99,11 @@ class PinQueries:
             if (refusal := refusal_among(replies)) is not None:
                 raise refusal
             lanes = self._heard(session.key, replies[0], replies[1])
+            if older:
+                self.look_for_older(session.key, lanes, session.lane)
+                lanes = self._take_over(session.key, session.lane, replies[2])
             if lanes.of(session.lane) is not None:
                 return lanes, PinOutcome.HIT
-            if older and replies[2]:
-                lanes = self._take_over(session, lanes, replies[2])
             is_stale = replies[0] and not lanes.bindings
             return lanes, PinOutcome.STALE_VALUE if is_stale else PinOutcome.MISS
 
@@ -245,14 +246,41 @@ class PinQueries:
             self.refresh(key)
         return lanes
 
-    def _take_over(self, session: Session, lanes: Lanes, raw: object) -> Lanes:
-        """Take a lane from the key that the version before has given it, to be written where it
-        belongs now.
+    def look_for_older(self, key: str, lanes: Lanes, read_lane: str | None = None) -> None:
+        """Read the keys that the version before may have given to the other lanes beside the first,
+        so that the server tells of them; no call waits for it.
         """
-        older = decode(raw) if isinstance(raw, bytes) else None
-        binding = None if older is None else older.of(session.lane)
-        if binding is None:
+        names = [
+            each.requested_model
+            for each in lanes.bindings[1:]
+            if each.requested_model not in (None, read_lane)
+        ]
+
+        def kept(replies: list[Any]) -> None:
+            for lane, raw in zip(names, replies[::2], strict=True):
+                self._take_over(key, lane or "", raw)
+            if key in self._near.owed:
+                self.write(key)
+
+        if names:
+            self._link.submit(reads_of(*(key + lane_suffix(lane or "") for lane in names)), kept)
+
+    def _take_over(self, key: str, lane: str, raw: object) -> Lanes:
+        """Take a lane beside the first from the key that the version before has given it, to be
+        written where it belongs now: processes of that version know of no other place. Return the
+        session's lanes.
+        """
+        entry = self._near.known(key)
+        lanes = NO_LANES if entry is None else self._near.lanes_of(entry)
+        older = decode(raw) if raw and isinstance(raw, bytes) else None
+        binding, standing = None if older is None else older.of(lane), lanes.of(lane)
+        if binding is None or standing in (binding, *lanes.bindings[:1]):
             return lanes
-        lanes = claim(lanes, session.lane, binding)
-        self._near.change(session.key, lanes, self._policy.ttl_s)
+        if standing is None:
+            lanes = claim(lanes, lane, binding)
+        elif binding.generation >= standing.generation:
+            lanes = replace(lanes, lane, standing, binding)
+        else:
+            return lanes
+        self._near.change(key, lanes, self._policy.ttl_s)
         return lanes

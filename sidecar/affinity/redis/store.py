@@ -201,11 +201,8 @@ class RedisStore:
     async def compare_and_set(
         self, key: str, seen: bytes, value: bytes, ttl_ms: int
     ) -> tuple[bytes, int]:
-        """Set a key, or delete it, if its bytes are those seen, as `PinQueries.compare_and_set`, by
-        which every change is written.
-
-        Returns: the bytes that stand now, and the milliseconds that are left of them.
-        Raises: ResponseError, LinkDown.
+        """Set a key if its bytes are those seen, as `PinQueries.compare_and_set`; return what
+        stands now, and the milliseconds that are left of it. Raises: ResponseError, LinkDown.
         """
         stood = await self._queries.compare_and_set(key, seen, value, ttl_ms)
         return stood.raw, stood.left_ms
@@ -215,6 +212,10 @@ class RedisStore:
         await self._tasks.aclose()
         await self._queries.aclose()
         await self._link.aclose()
+
+    def _has_older(self) -> bool:
+        """Return whether the version before may run beside this one: for one time to live."""
+        return self._clock.monotonic_s() < self._older_until_s
 
     def _known_lanes(self, key: str) -> Lanes:
         entry = self._near.known(key)
@@ -231,7 +232,7 @@ class RedisStore:
         state = None if entry is None else entry.state
         lanes = NO_LANES if entry is None else entry.lanes or near.lanes_of(entry)
         outcome = PinOutcome.MISS
-        has_older = self._clock.monotonic_s() < self._older_until_s
+        has_older = self._has_older()
         is_sure = state in _SURE and not has_older
         if not is_sure and state not in _WRITTEN_FIRST:
             looked_up = await self._queries.wait(
@@ -246,6 +247,8 @@ class RedisStore:
             if lanes is None:
                 near.happened(EntryEvent.KEPT, key)
                 return None
+            if has_older:
+                self._queries.look_for_older(key, lanes)
             if lanes.of(session.lane) is not None:
                 outcome = PinOutcome.HIT
         return lanes, outcome
@@ -281,6 +284,8 @@ class RedisStore:
             written = await self._queries.wait(operation, self._queries.write(key), budget)
             is_said = written is not None
             lanes = written or self._known_lanes(key)
+            if self._has_older():
+                self._queries.look_for_older(key, lanes)
         if not is_said:
             near.happened(EntryEvent.KEPT, key)
             self._queries.report(operation, PinOutcome.SKIPPED)

@@ -115,9 +115,11 @@ def test_how_long_what_was_read_is_believed(redis, is_tracking, expected):
     assert expected == redis.near.believed_s
 
 
-@pytest.mark.parametrize("keys", [None, [SESSION.key.encode()]])
+@pytest.mark.parametrize(
+    "keys", [None, [SESSION.key.encode()], [f"{SESSION.key}~openai%2Fx".encode()]]
+)
 def test_an_invalidation_reaches_the_near_cache(redis, keys):
-    """Of some keys, or of all."""
+    """Of some keys, of all, or of one that the version before gave to a lane."""
     redis.near.put(SESSION.key, b"raw", 60.0)
     redis.health.invalidated(keys)
 

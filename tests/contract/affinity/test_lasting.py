@@ -340,6 +340,31 @@ async def test_a_lane_of_before_that_is_all_that_is_left_of_its_session_is_found
         assert [None, "openai/side"] == [await model_of(store, MAIN), await model_of(store, SIDE)]
 
 
+async def test_a_lane_of_before_that_comes_or_moves_later_is_followed(server):
+    """A process of that version knows of no other place; whoever has the session at hand, by
+    whichever lane, is told.
+    """
+    own, late = a_pin(MINI, MINI), a_pin("openai/late", MINI, bound_at_unix_s=9.0)
+    moved = a_pin("openai/moved", MINI, generation=2)
+    async with redis_store(server) as store, redis_store(server) as other:
+        await store.claim(MAIN, a_pin())
+        await store.claim(SIDE, own)
+        await other.get(MAIN)
+        await until(lambda: own == other.get_nowait(SIDE))
+        await server.client.ping()
+        for pin in (late, moved):
+            await server.client.set(older_key(SIDE), value_of(pin))
+            for each in (store, other):
+                async with asyncio.timeout(20):
+                    while await each.get(SIDE) != pin:
+                        await asyncio.sleep(0.002)  # sleep: the server says it in its own time
+        here = a_pin("openai/here", MINI, generation=3)
+        assert here == await store.replace(SIDE, moved, here)
+        await server.client.set(older_key(SIDE), value_of(own))
+
+        assert [GPT, "openai/here"] == [await model_of(store, MAIN), await model_of(store, SIDE)]
+
+
 async def test_lanes_of_before_are_read_for_one_time_to_live(server):
     """Then none is left, and a lookup is that of one key."""
     async with redis_store(server, ttl_s=0.1) as store:

@@ -1,0 +1,59 @@
+"""What the log says of a sidecar that has started."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import platform
+
+from sidecar import __version__
+from sidecar.config.address import RedisAddress, names_several_servers, read_redis_url
+from sidecar.config.load import LoadedConfig
+from sidecar.config.providers import find_router
+from sidecar.runtime.installation import is_compiled
+
+
+def start_fields(
+    loaded: LoadedConfig, data_port: int, admin_port: int, listener_path: str
+) -> dict[str, object]:
+    """Return the fields of the line by which a sidecar says that it is ready. No secret is among
+    them. Called in the event loop that serves.
+    """
+    config = loaded.config
+    router = find_router(config, loaded.providers)
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
+        "compiled": is_compiled(),
+        "listener_path": listener_path,
+        "config": str(loaded.files[0]) if loaded.files else "environment",
+        "config_hash": config_hash(loaded),
+        "data_port": data_port,
+        "admin_port": admin_port,
+        "models": [each.name for each in loaded.providers if not each.is_router],
+        "routes": [each.name for each in config.routing_preferences],
+        "router": None if router is None else router.name,
+        "store": store_place(loaded),
+    }
+
+
+def config_hash(loaded: LoadedConfig) -> str:
+    """Return what tells one config file from another: the first 12 hex digits of its SHA-256; empty
+    where the config is the environment's, or its file is gone.
+    """
+    if not loaded.files:
+        return ""
+    try:
+        return hashlib.sha256(loaded.files[0].read_bytes()).hexdigest()[:12]
+    except OSError:
+        return ""
+
+
+def store_place(loaded: LoadedConfig) -> str:
+    """Return where pins are kept: ``memory``, or ``redis at host:port``."""
+    cache = loaded.config.routing.session_cache
+    if cache.type == "memory" or cache.url is None or names_several_servers(cache.url.reveal()):
+        return "memory"
+    address = read_redis_url(cache.url.reveal())
+    return f"redis at {address.host}:{address.port}" if isinstance(address, RedisAddress) else ""

@@ -1,0 +1,55 @@
+"""What the log says of a sidecar that has started."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sidecar.config.load import load_config
+from sidecar.telemetry.start_line import config_hash, start_fields, store_place
+
+CONFIG = """
+model_providers:
+  - {model: openai/gpt-4o, access_key: sk-marked, default: true}
+  - {model: anthropic/*, access_key: sk-marked}
+  - {model: plano/Arch-Router, base_url: "http://router:8000"}
+overrides: {llm_routing_model: plano/Arch-Router}
+routing_preferences: [{name: code, description: code, models: [openai/gpt-4o]}]
+routing: {session_cache: {type: redis, url: "rediss://user:sk-marked@cache:7000/1"}}
+"""
+
+
+def _loaded(tmp_path, text=CONFIG):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    return load_config(file, {})
+
+
+async def test_it_names_what_was_started_and_no_secret(tmp_path):
+    """What an operator asks first: which version, which config, which models, where are pins."""
+    loaded = _loaded(tmp_path)
+    fields = start_fields(loaded, 1, 2, "fast")
+
+    assert {
+        "config": str(tmp_path / "c.yaml"),
+        "config_hash": hashlib.sha256(CONFIG.encode()).hexdigest()[:12],
+        "data_port": 1,
+        "admin_port": 2,
+        "listener_path": "fast",
+        "models": ["openai/gpt-4o", "anthropic/*"],
+        "routes": ["code"],
+        "router": "plano/Arch-Router",
+        "store": "redis at cache:7000",
+    }.items() <= fields.items()
+    assert "sk-marked" not in str(fields)
+
+
+async def test_a_config_of_the_environment_has_no_file_and_no_hash(tmp_path):
+    """Nor has one whose file is gone by then."""
+    loaded = load_config(None, {"OPENAI_API_KEY": "sk-x"})
+    gone = _loaded(tmp_path)
+    (tmp_path / "c.yaml").unlink()
+
+    assert ("environment", "", None) == tuple(
+        start_fields(loaded, 1, 2, "fast")[name] for name in ("config", "config_hash", "router")
+    )
+    assert ("", "memory") == (config_hash(gone), store_place(loaded))
