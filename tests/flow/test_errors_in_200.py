@@ -81,7 +81,7 @@ async def test_an_error_in_a_200_is_a_failed_attempt_and_the_next_model_serves(n
     assert (200, "routed", "summaries", MINI) == decision_of(reply)
     assert (served, True, "2") == (reply.body, reply.is_complete, reply.header("x-plano-attempts"))
     assert {(GPT, failure_class, MINI): 1} == steps
-    assert {(GPT, outcome, GPT): 1, (MINI, "ok", MINI): 1} == attempts
+    assert {(GPT, GPT, outcome, "openai"): 1, (MINI, MINI, "ok", "openai"): 1} == attempts
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -275,7 +275,7 @@ async def test_nothing_is_put_behind_a_providers_own_error_event(tmp_path, name)
 
 async def test_a_provider_that_fails_in_mid_stream_is_counted_and_cools():
     """The app has its text and cannot be moved; the next call goes elsewhere."""
-    overloaded = Fault(act=Act.ERROR_EVENT, after_events=3)
+    overloaded, model = Fault(act=Act.ERROR_EVENT, after_events=3), MODELS[MESSAGES]
     async with routed(routing_preferences=[]) as sidecar:
         sidecar.provider.script.next(overloaded, model="claude-demo")
         reply = await sidecar.ask("Hello", path="/v1/messages", stream=True)
@@ -284,6 +284,6 @@ async def test_a_provider_that_fails_in_mid_stream_is_counted_and_cools():
         is_cooling = bool(sidecar.app.foundation.cooling.cooldowns)
 
     assert (b"Overloaded" in reply.body, reply.is_complete) == (True, False)
-    assert {("anthropic/claude-demo", "error_body", "anthropic/claude-demo"): 1} == attempts
+    assert {(model, model, "error_body", "anthropic"): 1} == attempts
     assert ["incomplete"] == [value for key in results for value in key if value == "incomplete"]
     assert is_cooling

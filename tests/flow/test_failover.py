@@ -52,7 +52,7 @@ async def test_a_stream_that_does_not_begin_in_time_goes_on():
         attempts = await sidecar.metrics("upstream_attempts_total")
 
     assert (200, "routed", "summaries", MINI) == decision_of(reply)
-    assert {(GPT, "timeout", GPT): 1, (MINI, "ok", MINI): 1} == attempts
+    assert {(GPT, GPT, "timeout", "openai"): 1, (MINI, MINI, "ok", "openai"): 1} == attempts
 
 
 @pytest.mark.parametrize(
