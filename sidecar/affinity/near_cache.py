@@ -220,6 +220,7 @@ class NearCache:
         """Return what is believed once ``raw`` stands, and whether Redis has all of that."""
         mine = base = entry.lanes or self.lanes_of(entry)
         if mine is sent:
+            entry.revives = False
             return sent, True
         if entry.state in _OWED:
             base = sent or decode(entry.raw) or NO_LANES
