@@ -9,17 +9,18 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Self
 
 import msgspec
 
-from sidecar.build import Generation, build_foundation, build_generation, build_servers
+from sidecar.build import build_foundation, build_generation, build_servers
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.log_fields import event_fields
+from sidecar.generation import Generation
 from sidecar.listener.server import (
     DataServer,
     assert_c_parser,
@@ -74,9 +75,7 @@ class App:
         self.ports = Ports(0, 0)
         self._loaded = loaded
         self._listens = listens
-        self.foundation = build_foundation(
-            loaded.config, environ or {}, dialects, self._source_ages_s
-        )
+        self.foundation = build_foundation(loaded.config, environ or {}, dialects, self._serving)
         self._generations: list[Generation] = []
         """Those that still serve a call, in the order in which they came; the last one serves new
         calls."""
@@ -216,11 +215,8 @@ class App:
         except TimeoutError:
             _log.warning("the affinity store cannot be reached: pins are not shown")
 
-    def _source_ages_s(self, now_s: float) -> Sequence[tuple[str, float]]:
-        if not self._generations:
-            return ()
-        statuses = self.generation.sources.statuses(now_s)
-        return [(status.provider, status.age_s) for status in statuses]
+    def _serving(self) -> Generation | None:
+        return self._generations[-1] if self._generations else None
 
 
 def _close_all(servers: list[asyncio.Server]) -> None:

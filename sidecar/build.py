@@ -8,7 +8,7 @@ alone. `sidecar.app` holds both, and starts, swaps and ends them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import msgspec
 from aiohttp import web
@@ -23,6 +23,7 @@ from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
+from sidecar.generation import Generation
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
@@ -57,11 +58,6 @@ from sidecar.upstream.router_client import RouterClient
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 
-SourceAges = Callable[[float], Sequence[tuple[str, float]]]
-"""Returns, for a moment on the monotonic clock, each price source in effect and the age of its
-numbers in seconds.
-"""
-
 
 class Foundation(msgspec.Struct, frozen=True):
     """What lives as long as the process, and every generation uses."""
@@ -85,30 +81,16 @@ class Foundation(msgspec.Struct, frozen=True):
     body_memory: BodyMemory
 
 
-class Generation(msgspec.Struct, frozen=True):
-    """What one config makes. It owns no connection and no port."""
-
-    loaded: LoadedConfig
-    handler: DataHandler
-    selector: ModelSelector
-    routes: Routes
-    sources: MetricsSources
-    closes: tuple[Callable[[], Awaitable[None]], ...]
-    """In the order in which they are to be called."""
-
-    async def aclose(self) -> None:
-        """End what still runs. For a generation whose last call has ended. Idempotent."""
-        for close in self.closes:
-            await close()
-
-
 def build_foundation(
-    config: Config, environ: Mapping[str, str], dialects: DialectRegistry, source_ages_s: SourceAges
+    config: Config,
+    environ: Mapping[str, str],
+    dialects: DialectRegistry,
+    serving: Callable[[], Generation | None],
 ) -> Foundation:
     """Make what outlives every config. Nothing is opened, and no task runs yet.
 
-    Args: ``environ`` says which proxies stand before providers; ``source_ages_s`` is asked at
-        each scrape.
+    Args: ``environ`` says which proxies stand before providers; ``serving`` returns the
+        generation that serves new calls, None before the first one; it is asked at each scrape.
     Raises: ConfigError where a proxy's URL cannot be used, or the Redis client is not installed.
     """
     clock = SystemClock()
@@ -116,18 +98,9 @@ def build_foundation(
     write = WriteCoalescer(drain.holders).write
     proxies = proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies))
-    cooling = Cooling()
-
-    def snapshot() -> ScrapeSnapshot:
-        now_s = clock.monotonic_s()
-        connections = [(each.provider, each.active, each.idle) for each in pools.connections()]
-        ejected, ages_s = cooling.ejected(now_s), source_ages_s(now_s)
-        return ScrapeSnapshot(drain.in_flight, connections, ejected, ages_s, store.snapshot())
-
-    metrics = Metrics(snapshot, listener_path())
+    metrics = Metrics(lambda: _snapshot(foundation, serving()), listener_path())
     observers = Observers((*metrics.observers, EdgeLog(clock.monotonic_s)))
-    store = build_store(config, clock, observers)
-    return Foundation(
+    foundation = Foundation(
         clock=clock,
         latch=Latch(),
         drain=drain,
@@ -135,13 +108,28 @@ def build_foundation(
         dialects=dialects,
         metrics=metrics,
         observers=observers,
-        store=store,
+        store=build_store(config, clock, observers),
         write=write,
         pools=pools,
         fetcher=Fetcher(proxies),
-        cooling=cooling,
+        cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+    )
+    return foundation
+
+
+def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:
+    """Read what the gauges show. Before the first generation no candidate is configured."""
+    now_s = foundation.clock.monotonic_s()
+    pools = foundation.pools.connections()
+    cooling = foundation.cooling
+    return ScrapeSnapshot(
+        foundation.drain.in_flight,
+        [(each.provider, each.active, each.idle) for each in pools],
+        () if generation is None else cooling.snapshots(generation.candidates(), now_s),
+        () if generation is None else generation.source_ages_s(now_s),
+        foundation.store.snapshot(),
     )
 
 

@@ -19,14 +19,14 @@ from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Downstream
-from sidecar.domain.vocabulary import CallOutcome
+from sidecar.domain.vocabulary import CallOutcome, FailureClass
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, Relayed, relay_nowait
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.wire.headers import response_lines
-from sidecar.wire.own_headers import lost_line, served_lines, walked_lines
+from sidecar.wire.own_headers import lost_line, served_lines, walked_headers
 
 _RESULT_BY_SIDE: Final = {
     Side.DOWNSTREAM: CallOutcome.CLIENT_ERROR,
@@ -81,12 +81,14 @@ class Proxy:
             )
             if dispatched.lost:
                 own_lines += lost_line(dispatched.lost)
+            headers = reply.headers
             if reply.status >= 400 and len(dispatched.failed) > 1:
-                own_lines += walked_lines(reply.headers)
-            lines = response_lines(reply.headers, (own_lines,))
+                headers = walked_headers(headers)
+            lines = response_lines(headers, (own_lines,))
             dialect = self._dialect_of(call)
             relayed = None
-            if call.method != "HEAD":  # a reply to HEAD announces a length that never comes
+            # A reply to HEAD announces a length that never comes; a stream's end is looked at.
+            if call.method != "HEAD" and not (call.facts.wants_stream and reply.status < 400):
                 relayed = relay_nowait(reply, lines, down, self._clock, dialect)
             if relayed is None:
                 relay = progress.relay = Relay(self._clock, dialect, call.request_id)
@@ -162,6 +164,18 @@ class Proxy:
             self._observers.emit(CallEnded(progress.call, progress.decision, outcome))
 
 
+def _result_of_error(dispatched: Dispatched) -> CallOutcome:
+    """Return whose fault a provider's error is: a refused credential is the operator's to mend."""
+    status = dispatched.reply.status
+    if not 400 <= status < 500 or status == 429:
+        return CallOutcome.UPSTREAM_ERROR
+    for each in dispatched.failed:
+        is_shown = each.candidate is dispatched.candidate
+        if is_shown and each.failure.failure_class is FailureClass.OUR_CREDENTIAL:
+            return CallOutcome.UPSTREAM_ERROR
+    return CallOutcome.CLIENT_ERROR
+
+
 @final
 class _Progress:
     """How far one call has come: the facts of which its outcome is made, whenever it ends."""
@@ -185,8 +199,7 @@ class _Progress:
             relayed.result,
         )
         if result is CallOutcome.OK and dispatched.is_error:
-            is_callers = 400 <= status < 500 and status != 429
-            result = CallOutcome.CLIENT_ERROR if is_callers else CallOutcome.UPSTREAM_ERROR
+            result = _result_of_error(dispatched)
         first_sent_s = dispatched.sent_s if dispatched.attempts == 1 else self.decided_s
         timing = Timing(
             total_s=now_s - call.admitted_s,

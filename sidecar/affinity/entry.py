@@ -19,7 +19,8 @@ class EntryState(enum.Enum):
     UNVERIFIED = "unverified"
     """Redis has told of a change, or may not tell of one: read again before it is used."""
     LOST = "lost"
-    """Read before the connection was lost: Redis may have lost it too, so it is claimed anew."""
+    """Read from another server than the one that is asked now, as far as is known. This one may
+    lack it, so it is claimed anew, however often the connection is lost until then."""
     PENDING = "pending"
     """Changed here: written before it is used."""
     DIRTY = "dirty"
@@ -67,8 +68,8 @@ TRANSITIONS: Final[dict[EntryEvent, dict[EntryState, EntryState | None]]] = {
         EntryEvent.CHANGED: (_P,) * 6,
         EntryEvent.KEPT: (_A, _V, _U, _L, _D, _D),
         EntryEvent.INVALIDATED: (None, _U, _U, _U, _P, _D),
-        EntryEvent.WENT_DOWN: (None, _L, _L, _L, _D, _D),
-        EntryEvent.CAME_BACK: (None, _U, _U, _U, _P, _P),
+        EntryEvent.WENT_DOWN: (None, _U, _U, _L, _D, _D),
+        EntryEvent.CAME_BACK: (None, _U, _U, _L, _P, _P),
         EntryEvent.CAME_UP: (None, _L, _L, _L, _P, _P),
         EntryEvent.EXPIRED: (None,) * 6,
     }.items()

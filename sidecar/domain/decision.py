@@ -85,6 +85,11 @@ class Candidate:
         self.passthrough_auth = passthrough_auth
         self.price = price
 
+    @property
+    def family(self) -> str:
+        """Return the provider's family as the config names it: the prefix of its model."""
+        return self.metric_model.partition("/")[0]
+
 
 @final
 @dataclass(init=False, unsafe_hash=True)

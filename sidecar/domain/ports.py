@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from sidecar.domain.call import RawHeaders
+from sidecar.domain.vocabulary import CandidateCondition, FailureClass
 
 
 class StoreSnapshot(msgspec.Struct, frozen=True):
@@ -16,6 +17,18 @@ class StoreSnapshot(msgspec.Struct, frozen=True):
     shadow_entries: int
     is_up: bool
     is_tracking: bool
+
+
+class CandidateSnapshot(msgspec.Struct, frozen=True):
+    """How one configured candidate stands at the moment of a scrape."""
+
+    account: str
+    """The provider entry's name."""
+    model: str
+    """As the config names it: ``prefix/*`` for all models of a wildcard entry."""
+    condition: CandidateCondition = CandidateCondition.SERVING
+    reason: FailureClass | None = None
+    """Why it does not serve; None where it does."""
 
 
 class Reply(Protocol):

@@ -44,9 +44,13 @@ class CallOutcome(enum.StrEnum):
     OK = "ok"
     """Served completely."""
     CLIENT_ERROR = "client_error"
-    """The sidecar refused the request as wrong, or a provider did, with a 4xx other than 429."""
+    """The sidecar refused the request as wrong, or a provider did: with a 4xx other than 429, and
+    not for the configured credential.
+    """
     UPSTREAM_ERROR = "upstream_error"
-    """No provider could be reached, or the provider's response was a 429 or a 5xx."""
+    """No provider could be reached, or the provider's response was a 429 or a 5xx, or refused the
+    configured credential.
+    """
     SIDECAR_ERROR = "sidecar_error"
     """The sidecar is overloaded or draining, or failed."""
     CANCELLED = "cancelled"
@@ -183,6 +187,17 @@ class TokenKind(enum.StrEnum):
     """Of the prompt, written to the provider's cache."""
     REASONING = "reasoning"
     """Of the response, spent on thinking."""
+
+
+class CandidateCondition(enum.StrEnum):
+    """How a candidate stands."""
+
+    SERVING = "serving"
+    """It has its usual place in plans."""
+    COOLING = "cooling"
+    """It failed, and goes last for seconds."""
+    EJECTED = "ejected"
+    """It goes last for minutes, since a person has to mend something."""
 
 
 class ConnectionState(enum.StrEnum):

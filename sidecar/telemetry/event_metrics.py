@@ -197,20 +197,20 @@ class UpstreamMetrics:
             registry,
             "plano_sidecar_upstream_attempts",
             "Attempts at providers, by how they ended.",
-            ("provider", "model", "outcome"),
+            ("provider", "account", "model", "outcome"),
         )
         self._first_byte = HistogramFamily(
             registry,
             "plano_sidecar_upstream_first_byte_seconds",
             "From sending to the first byte of the response's body, or of its head without a body.",
-            ("provider", "model"),
+            ("provider", "account", "model"),
             FIRST_BYTE_BOUNDS_S,
         )
         self._duration = HistogramFamily(
             registry,
             "plano_sidecar_upstream_duration_seconds",
             "From sending to the end of the response.",
-            ("provider", "model"),
+            ("provider", "account", "model"),
             DURATION_BOUNDS_S,
         )
         self._failovers = CounterFamily(
@@ -233,11 +233,11 @@ class UpstreamMetrics:
         key = candidate.provider, candidate.metric_model, attempt.outcome
         series = self._attempt_series.get(key)
         if series is None:
-            provider_and_model = key[:2]
+            place = candidate.family, *key[:2]
             series = self._attempt_series[key] = (
-                self._attempts.with_labels(*key),
-                self._first_byte.with_labels(*provider_and_model),
-                self._duration.with_labels(*provider_and_model),
+                self._attempts.with_labels(*place, attempt.outcome),
+                self._first_byte.with_labels(*place),
+                self._duration.with_labels(*place),
             )
         series[0].value += 1
         if attempt.first_byte_s is not None:

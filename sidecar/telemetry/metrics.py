@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
@@ -15,8 +16,8 @@ from prometheus_client.registry import Collector
 
 from sidecar import __version__
 from sidecar.domain.events import Observer
-from sidecar.domain.ports import StoreSnapshot
-from sidecar.domain.vocabulary import ConnectionState
+from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
+from sidecar.domain.vocabulary import CandidateCondition, ConnectionState
 from sidecar.telemetry.event_metrics import (
     AffinityMetrics,
     CallMetrics,
@@ -30,9 +31,9 @@ class ScrapeSnapshot(msgspec.Struct, frozen=True):
 
     in_flight: int = 0
     connections: Sequence[tuple[str, int, int]] = ()
-    """(provider entry, connections in use, connections kept for the next call)."""
-    ejected: Sequence[tuple[str, str]] = ()
-    """(provider, model as the config names it), each once."""
+    """(provider family, connections in use, connections kept for the next call), for each pool."""
+    candidates: Sequence[CandidateSnapshot] = ()
+    """All that are configured, each once."""
     price_ages_s: Sequence[tuple[str, float]] = ()
     """(source, seconds since its numbers were last read)."""
     store: StoreSnapshot | None = None
@@ -46,6 +47,26 @@ class _Gauge(msgspec.Struct, frozen=True):
     documentation: str
     labels: tuple[str, ...]
     read: Callable[[ScrapeSnapshot], Sequence[tuple[tuple[str, ...], float]]]
+
+
+def _connections(
+    pools: Sequence[tuple[str, int, int]],
+) -> list[tuple[tuple[str, ...], float]]:
+    counts: collections.Counter[tuple[str, ...]] = collections.Counter()
+    for provider, active, idle in pools:
+        counts[provider, ConnectionState.ACTIVE] += active
+        counts[provider, ConnectionState.IDLE] += idle
+    return list(counts.items())
+
+
+def _candidate_states(
+    candidate: CandidateSnapshot,
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    family = candidate.model.partition("/")[0]
+    for state in CandidateCondition:
+        is_so = state is candidate.condition
+        reason = candidate.reason if is_so and candidate.reason is not None else ""
+        yield (family, candidate.account, candidate.model, state, reason), float(is_so)
 
 
 def _store_gauge(name: str, documentation: str, read: Callable[[StoreSnapshot], float]) -> _Gauge:
@@ -66,19 +87,17 @@ _GAUGES: Final = (
     ),
     _Gauge(
         "plano_sidecar_upstream_connections",
-        "Connections to providers; entries that share an address count under the first one.",
+        "Connections to providers; what two families share counts under the first one of them.",
         ("provider", "state"),
-        lambda now: [
-            ((provider, state), count)
-            for provider, *counts in now.connections
-            for state, count in zip(ConnectionState, counts, strict=True)
-        ],
+        lambda now: _connections(now.connections),
     ),
     _Gauge(
-        "plano_sidecar_ejected",
-        "Candidates that go last for minutes, or until an operator mends them.",
-        ("provider", "model"),
-        lambda now: [(place, 1) for place in now.ejected],
+        "plano_sidecar_candidate_state",
+        "1 for the state in which a configured candidate is, 0 for the others.",
+        ("provider", "account", "model", "state", "reason"),
+        lambda now: [
+            sample for candidate in now.candidates for sample in _candidate_states(candidate)
+        ],
     ),
     _Gauge(
         "plano_sidecar_price_age_seconds",

@@ -7,10 +7,12 @@ refused for it; the candidates of a plan are only reordered.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sidecar.domain.decision import Candidate, Plan
+from sidecar.domain.ports import CandidateSnapshot
+from sidecar.domain.vocabulary import CandidateCondition, FailureClass
 from sidecar.runtime.bounded import BoundedMap
 from sidecar.upstream.evidence import Activity, FailedCall
 from sidecar.upstream.failure import Failure, Penalty
@@ -33,9 +35,9 @@ _TRIED_WHERE_ALL_COOL: Final = 2
 class Cooldown:
     """A candidate that failed. Times are on the monotonic clock."""
 
-    __slots__ = ("due_s", "failed_s", "is_ejected", "metric_model", "streak")
+    __slots__ = ("due_s", "failed_s", "is_ejected", "metric_model", "reason", "streak")
 
-    def __init__(self, now_s: float, metric_model: str) -> None:
+    def __init__(self, now_s: float, metric_model: str, reason: FailureClass) -> None:
         self.metric_model = metric_model
         """As metrics name the model: a wildcard's own names are the callers' to invent."""
         self.failed_s = now_s
@@ -44,6 +46,8 @@ class Cooldown:
         self.streak = 0
         """Failures one after another. Those that come before `due_s` count as one."""
         self.is_ejected = False
+        self.reason = reason
+        """Of the last failure; of the last ejection while it is ejected."""
 
 
 class Cooling:
@@ -78,12 +82,14 @@ class Cooling:
             return False
         cooldown = self.cooldowns.get(key)
         if cooldown is None or now_s >= cooldown.due_s + _FORGIVEN_S:
-            cooldown = Cooldown(now_s, candidate.metric_model)
+            cooldown = Cooldown(now_s, candidate.metric_model, failure.failure_class)
         # Calls that were under way together fail together: they count once.
         if now_s >= cooldown.due_s:
             cooldown.streak += 1
             cooldown.is_ejected = False
         cooldown.failed_s = now_s
+        if failure.penalty is Penalty.EJECT or not cooldown.is_ejected:
+            cooldown.reason = failure.failure_class
         cooldown.is_ejected = cooldown.is_ejected or failure.penalty is Penalty.EJECT
         cooldown.due_s = max(cooldown.due_s, now_s + self._wait_s(failure, cooldown.streak))
         self.cooldowns.add(key, cooldown)
@@ -153,6 +159,26 @@ class Cooling:
         )
         return list(dict.fromkeys(ejected))
 
+    def snapshots(
+        self, configured: Iterable[tuple[str, str]], now_s: float
+    ) -> list[CandidateSnapshot]:
+        """Return how each candidate stands.
+
+        Args: ``configured`` are the entry and the model of each, as the config names them. A
+            wildcard entry stands as the worst of its models does.
+        """
+        waiting: dict[tuple[str, str], Cooldown] = {}
+        for (entry, _), cooldown in list(self.cooldowns.items()):
+            if now_s < cooldown.due_s:
+                place = entry, cooldown.metric_model
+                worst = waiting.get(place)
+                if worst is None or (cooldown.is_ejected, cooldown.due_s) > (
+                    worst.is_ejected,
+                    worst.due_s,
+                ):
+                    waiting[place] = cooldown
+        return [_snapshot(place, waiting.get(place)) for place in configured]
+
     def _is_confirmed(self, key: tuple[str, str], call: FailedCall | None) -> bool:
         """Return whether a failure, with the one before it, is evidence against a candidate. It is
         kept, so that another call's may confirm it.
@@ -170,3 +196,12 @@ class Cooling:
             return failure.retry_after_s
         # The exponent is bounded so that no streak can overflow it.
         return min(_LONGEST_S, _FIRST_S * 2.0 ** min(streak - 1, 10) * (1.0 + self._jitter()))
+
+
+def _snapshot(place: tuple[str, str], cooldown: Cooldown | None) -> CandidateSnapshot:
+    account, model = place
+    if cooldown is None:
+        return CandidateSnapshot(account, model)
+    is_ejected = cooldown.is_ejected
+    condition = CandidateCondition.EJECTED if is_ejected else CandidateCondition.COOLING
+    return CandidateSnapshot(account, model, condition, cooldown.reason)

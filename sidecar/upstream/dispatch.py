@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
@@ -34,12 +33,10 @@ from sidecar.upstream.failure import (
 )
 from sidecar.upstream.failure_report import HowItFailed, report_failure
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
-from sidecar.upstream.opening import opened
+from sidecar.upstream.opening import OPENED, opened
 from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
-
-_OK: Final = 200
 
 
 class Dispatcher:
@@ -158,7 +155,7 @@ class Dispatcher:
             reply = await client.pool.send(head, pieces, timeouts, method=call.method)
             if reply.sends > 1:
                 self._report_lost(call, candidate)
-            if reply.status == _OK and call.endpoint.operation is not Operation.PASSTHROUGH:
+            if reply.status in OPENED and call.endpoint.operation is not Operation.PASSTHROUGH:
                 dialect = client.dialects[call.endpoint.dialect]
                 return await opened(reply, dialect, is_stream=wants_stream)
             if wants_stream and reply.status < 400:

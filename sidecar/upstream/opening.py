@@ -28,6 +28,10 @@ HELD_BYTES: Final = 64 * 1024
 HELD_S: Final = 0.5
 """From the first byte on, a beginning is held for so long at most."""
 
+OPENED: Final = frozenset((200, 301, 302, 303, 307, 308))
+"""Statuses below 400 by which a provider may fail all the same."""
+_OK: Final = 200
+
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|[\r\n])")
 """The end of a line and an empty line behind it."""
@@ -37,6 +41,9 @@ _FIELDS: Final = b":deir"
 """First letters of a stream's lines: a comment, ``data``, ``event``, ``id``, ``retry``."""
 _PLAIN_CODINGS: Final = (b"identity", b"none", b"")
 _HTML: Final = (b"text/html", b"application/xhtml")
+_TEXT: Final = b"text/plain"
+_FIELD: Final = re.compile(rb":|(?:data|event|id|retry)\b")
+"""What a line of a stream begins with."""
 
 
 class Opening(enum.Enum):
@@ -112,15 +119,19 @@ def fields_of_event(event: bytes) -> tuple[bytes, bytes]:
 async def opened(
     reply: ArrivingReply, dialect: Dialect, *, is_stream: bool
 ) -> ArrivingReply | BufferedReply:
-    """Wait until a response of status 200 shows what it is; at most `HELD_S` from its first byte
-    on, and for `HELD_BYTES`.
+    """Wait until a response of one of the statuses `OPENED` shows what it is; at most `HELD_S` from
+    its first byte on, and for `HELD_BYTES`.
 
     Returns: the reply, of which nothing is read; as a `BufferedReply` with its ``error`` where the
         provider says that it failed.
-    Raises: UpstreamMalformed for a page in the place of a response; UpstreamReset where the
+    Raises: UpstreamMalformed for a redirect, which no SDK follows with a body, and for a page in
+        the place of a response; UpstreamReset where the
         response ended before it showed anything; FirstByteTimeout, ResponseTimeout,
         StreamIdleTimeout.
     """
+    if reply.status != _OK:
+        reply.abort()
+        raise _failure(reply, UpstreamMalformed, f"the provider redirects ({reply.status})")
     if not reply.is_complete:
         await reply.begin()
     elif not is_stream and len(reply.pieces) == 1:
@@ -179,7 +190,8 @@ def _look(reply: ArrivingReply, data: bytes, dialect: Dialect, scan: EventScan |
         return UNDECIDED
     if first == b"{":
         return _look_at_body(reply, text, dialect)
-    if first not in _FIELDS and _is_page(reply.headers, first):
+    is_field = first in _FIELDS and (not reply.is_complete or _FIELD.match(text) is not None)
+    if not is_field and _is_page(reply.headers, first):
         return PAGE
     if scan is None or _is_coded(reply.headers):
         return SERVED
@@ -197,9 +209,12 @@ def _look_at_body(reply: ArrivingReply, body: bytes, dialect: Dialect) -> Openin
 
 
 def _is_page(headers: RawHeaders, first: bytes) -> bool:
-    """Tell whether a body that is neither JSON nor events is a page for a browser."""
-    is_html = _value_of(headers, b"content-type").startswith(_HTML)
-    return (is_html or first == b"<") and not _is_coded(headers)
+    """Tell whether a body that is neither a JSON object nor events is a page for a browser, or a
+    proxy's notice in words.
+    """
+    content_type = _value_of(headers, b"content-type")
+    is_words = content_type.startswith(_HTML) or (content_type.startswith(_TEXT) and first != b"[")
+    return (is_words or first == b"<") and not _is_coded(headers)
 
 
 def _is_coded(headers: RawHeaders) -> bool:

@@ -26,7 +26,7 @@ class Connections(msgspec.Struct, frozen=True):
     """The connections that one pool holds."""
 
     provider: str
-    """The first entry that uses the pool."""
+    """The family of the first entry that uses the pool."""
     active: int
     idle: int
 
@@ -49,7 +49,7 @@ class ConnectionPools:
         self._write = write
         self._dialer = dialer or Dialer()
         self._pools: dict[_PoolKey, Pool] = {}
-        self._first_entries: dict[_PoolKey, str] = {}
+        self._families: dict[_PoolKey, str] = {}
         self._contexts: dict[TlsFiles, ssl.SSLContext] = {}
 
     def pool_for(self, provider: Provider) -> Pool:
@@ -69,13 +69,13 @@ class ConnectionPools:
                 dialer=self._dialer,
             )
             self._pools[key] = pool
-            self._first_entries[key] = provider.name
+            self._families[key] = provider.prefix
         return pool
 
     def connections(self) -> Iterator[Connections]:
-        """Count the connections of each pool, under the name of the first entry that needed it."""
+        """Count each pool's connections, under the family of the first entry that needed it."""
         for key, pool in self._pools.items():
-            yield Connections(self._first_entries[key], pool.active, pool.idle)
+            yield Connections(self._families[key], pool.active, pool.idle)
 
     async def close_all_but(self, providers: Iterable[Provider]) -> None:
         """Close the pools, and let go of the TLS contexts, that none of ``providers`` needs."""
@@ -83,7 +83,7 @@ class ConnectionPools:
         unused = [key for key in self._pools if key not in needed]
         pools = [self._pools.pop(key) for key in unused]
         for key in unused:
-            del self._first_entries[key]
+            del self._families[key]
         for files in set(self._contexts) - {files for _, files, _ in needed}:
             del self._contexts[files]
         for pool in pools:

@@ -72,8 +72,8 @@ CELLS: dict[EntryEvent, Sequence[EntryState | None]] = {
     EntryEvent.CHANGED: [PENDING] * 6,
     EntryEvent.KEPT: [ABSENT, VERIFIED, UNVERIFIED, LOST, DIRTY, DIRTY],
     EntryEvent.INVALIDATED: [None, UNVERIFIED, UNVERIFIED, UNVERIFIED, PENDING, DIRTY],
-    EntryEvent.WENT_DOWN: [None, LOST, LOST, LOST, DIRTY, DIRTY],
-    EntryEvent.CAME_BACK: [None, UNVERIFIED, UNVERIFIED, UNVERIFIED, PENDING, PENDING],
+    EntryEvent.WENT_DOWN: [None, UNVERIFIED, UNVERIFIED, LOST, DIRTY, DIRTY],
+    EntryEvent.CAME_BACK: [None, UNVERIFIED, UNVERIFIED, LOST, PENDING, PENDING],
     EntryEvent.CAME_UP: [None, LOST, LOST, LOST, PENDING, PENDING],
     EntryEvent.EXPIRED: [None] * 6,
 }
@@ -140,7 +140,7 @@ def test_what_cannot_be_read_is_known_by_its_bytes(near):
 
 
 def test_where_nobody_tells_of_changes_what_was_read_is_believed_for_a_moment(near):
-    """Then it is read again; but one of a lost connection is still claimed anew."""
+    """Then it is read again; but on another server it is still claimed anew."""
     near.believed_s = 1.0
     near.read(A)
     near.heard("other", b"", None, TTL_S)
@@ -148,7 +148,7 @@ def test_where_nobody_tells_of_changes_what_was_read_is_believed_for_a_moment(ne
     near.clock.advance(1.0)
 
     assert (None, UNVERIFIED, None) == (near.lanes(), near.state(), near.state("other"))
-    near.happened(EntryEvent.WENT_DOWN)
+    near.happened(EntryEvent.CAME_UP)
     assert LOST == near.state()
 
 
@@ -273,6 +273,16 @@ def test_what_was_changed_while_redis_was_gone_takes_the_other_lanes_back_with_i
     near.heard(KEY, encode(of(A2, B)), TTL_S, TTL_S, of(A2, B))
 
     assert (VERIFIED, False) == (near.state(), near.known(KEY).revives)
+
+
+def test_what_was_put_back_once_is_not_put_back_again(near):
+    """What is dropped after that stays dropped."""
+    near.made(A)
+    near.happened(EntryEvent.CAME_UP)
+    near.heard(KEY, encode(of(A)), TTL_S, TTL_S, near.known(KEY).lanes)
+    near.happened(EntryEvent.INVALIDATED)
+
+    assert (NO_LANES, ABSENT) == (near.heard(KEY, b"", None, TTL_S), near.state())
 
 
 def test_what_happens_to_an_unknown_session_changes_nothing(near):

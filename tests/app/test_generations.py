@@ -15,6 +15,7 @@ from sidecar.build import build_foundation, build_generation
 from sidecar.config.load import LoadedConfig, load_config
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.errors import ConfigError
+from sidecar.generation import Generation
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.explain import NamedSession
 from tests.support.faults import Fault
@@ -217,7 +218,7 @@ async def test_what_a_generation_runs_ends_with_it(load):
     sources = [{"type": "cost", "provider": "models.dev", "refresh_interval": 3600}]
     config = _config((ONE, "http://127.0.0.1:1"), alias=ONE, model_metrics_sources=sources)
     loaded = load(config)
-    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda _: ())
+    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
     assert ["source 0"] == [task.get_name() for task in asyncio.all_tasks() - before]
@@ -225,6 +226,20 @@ async def test_what_a_generation_runs_ends_with_it(load):
     await generation.aclose()
     assert before == asyncio.all_tasks()
     assert 0.0 == foundation.metrics.registry.get_sample_value("plano_sidecar_in_flight")
+
+
+async def test_a_generations_candidates_are_all_that_apps_can_be_served_by(load):
+    """Each entry once, a wildcard as one; the router model is none."""
+    config = _config((ONE, "http://127.0.0.1:1"), ("openai/*", "http://127.0.0.1:1"), alias=ONE)
+    router = {"model": "plano/router", "base_url": "http://127.0.0.1:1"}
+    config["model_providers"].append(router)
+    config["overrides"] = {"llm_routing_model": "plano/router"}
+    loaded = load(config)
+    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
+    generation: Generation = build_generation(loaded, foundation)
+
+    assert [(ONE, ONE), ("openai/*", "openai/*")] == generation.candidates()
+    await generation.aclose()
 
 
 async def test_an_app_that_does_not_listen_explains_and_has_no_ports(load):

@@ -36,7 +36,11 @@ async def _ask(sidecar: Routed, number: int = 0, **more: Any) -> RawReply:
     return await sidecar.ask(f"{TEXT_TO_SHORTEN} {number}", **more)
 
 
+REDIRECT = Fault(
+    status=307, body=b"", headers=(("Location", "http://127.0.0.1:1/v1/chat/completions"),)
+)
 FAULTS = {
+    "a redirect": (REDIRECT, "failing", "malformed"),
     "a page": (Fault(act=Act.HTML), "failing", "malformed"),
     "an error object": (
         Fault(body=b'{"error":{"code":429,"message":"Provider returned error"}}'),
@@ -77,14 +81,15 @@ async def test_an_error_in_a_200_is_a_failed_attempt_and_the_next_model_serves(n
     assert (200, "routed", "summaries", MINI) == decision_of(reply)
     assert (served, True, "2") == (reply.body, reply.is_complete, reply.header("x-plano-attempts"))
     assert {(GPT, failure_class, MINI): 1} == steps
-    assert {(GPT, outcome, GPT): 1, (MINI, "ok", MINI): 1} == attempts
+    assert {(GPT, GPT, outcome, "openai"): 1, (MINI, MINI, "ok", "openai"): 1} == attempts
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_page_with_no_candidate_left_is_a_502(stream):
-    """No SDK could read it."""
+@pytest.mark.parametrize("fault", [Fault(act=Act.HTML), REDIRECT], ids=["a page", "a redirect"])
+async def test_what_no_sdk_can_read_is_a_502_where_no_candidate_is_left(fault, stream):
+    """An SDK would follow a redirect with the app's prompt, and without its key."""
     async with routed(routing_preferences=[]) as sidecar:
-        sidecar.provider.script.always(Fault(act=Act.HTML))
+        sidecar.provider.script.always(fault)
         reply = await _ask(sidecar, stream=stream)
 
     assert (502, "upstream_malformed") == (reply.status, reply.header("x-plano-error"))
@@ -108,9 +113,9 @@ async def test_an_error_object_with_no_candidate_left_goes_to_the_app_as_it_came
 
 @contextlib.asynccontextmanager
 async def _played(
-    tmp_path: Path, kind: str, *pieces: bytes, content_type: str = "text/event-stream"
+    tmp_path: Path, kind: str, *pieces: bytes, player: Player | None = None
 ) -> AsyncIterator[tuple[App, Sdks]]:
-    player = Player(content_type)
+    player = player or Player()
     player.pieces = list(pieces)
     provider = await asyncio.start_server(player.provide, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"
@@ -236,6 +241,19 @@ async def test_an_sdk_raises_where_a_stream_is_not_complete(tmp_path, name, kind
         assert isinstance(caught.value, anthropic.APIError | openai.APIError)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stream", [ROLE + TEXT, ROLE + TEXT + STOP + DONE], ids=["cut", "whole"])
+async def test_a_stream_of_announced_length_is_as_whole_as_its_events(tmp_path, stream, kind):
+    """A proxy on the way that collects a stream announces the length of what it got."""
+    collected = Player(coding=f"Content-Length: {len(stream)}\r\n", is_chunked=False)
+    async with _played(tmp_path, kind, stream, player=collected) as (_, sdks):
+        if stream.endswith(DONE):
+            assert await _events(sdks, CHAT)
+        else:
+            with pytest.raises(openai.APIError, match="without its last event"):
+                await _events(sdks, CHAT)
+
+
 @pytest.mark.parametrize("name", BROKEN)
 async def test_nothing_is_put_behind_a_providers_own_error_event(tmp_path, name):
     """The app reads what the provider sent; only a silent end gets an event of ours."""
@@ -257,7 +275,7 @@ async def test_nothing_is_put_behind_a_providers_own_error_event(tmp_path, name)
 
 async def test_a_provider_that_fails_in_mid_stream_is_counted_and_cools():
     """The app has its text and cannot be moved; the next call goes elsewhere."""
-    overloaded = Fault(act=Act.ERROR_EVENT, after_events=3)
+    overloaded, model = Fault(act=Act.ERROR_EVENT, after_events=3), MODELS[MESSAGES]
     async with routed(routing_preferences=[]) as sidecar:
         sidecar.provider.script.next(overloaded, model="claude-demo")
         reply = await sidecar.ask("Hello", path="/v1/messages", stream=True)
@@ -266,6 +284,6 @@ async def test_a_provider_that_fails_in_mid_stream_is_counted_and_cools():
         is_cooling = bool(sidecar.app.foundation.cooling.cooldowns)
 
     assert (b"Overloaded" in reply.body, reply.is_complete) == (True, False)
-    assert {("anthropic/claude-demo", "error_body", "anthropic/claude-demo"): 1} == attempts
+    assert {(model, model, "error_body", "anthropic"): 1} == attempts
     assert ["incomplete"] == [value for key in results for value in key if value == "incomplete"]
     assert is_cooling

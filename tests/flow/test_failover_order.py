@@ -171,7 +171,7 @@ async def test_a_head_alone_is_no_answer(wish, outcome):
         reply.header("x-plano-attempts"),
         b"[DONE]" in reply.body,
     )
-    assert {(GPT, outcome, GPT): 1, (MINI, "ok", MINI): 1} == attempts
+    assert {(GPT, GPT, outcome, "openai"): 1, (MINI, MINI, "ok", "openai"): 1} == attempts
 
 
 async def test_after_the_first_byte_nobody_else_is_asked():
@@ -188,7 +188,7 @@ async def test_after_the_first_byte_nobody_else_is_asked():
         reply.header("x-plano-attempts"),
         b"[DONE]" in reply.body,
     )
-    assert ({}, {(GPT, "cut", GPT): 1}, 1) == (steps, attempts, sidecar.provider.seen)
+    assert ({}, {(GPT, GPT, "cut", "openai"): 1}, 1) == (steps, attempts, sidecar.provider.seen)
 
 
 async def test_no_other_model_is_asked_once_the_apps_timeout_is_over():
@@ -209,9 +209,9 @@ async def test_the_last_ones_refusal_is_understood_though_it_comes_late():
     async with routed(routing_preferences=[{**ROUTE, "models": [GPT]}]) as sidecar:
         sidecar.provider.script.always(refusal, model="gpt-4o")
         reply = await sidecar.ask(TEXT, model="gpt-4o")
-        ejected = await sidecar.metrics("ejected")
+        ejected = await sidecar.ejected()
 
-    assert (404, "model_not_found", {(GPT, GPT): 1}) == (
+    assert (404, "model_not_found", {(GPT, GPT): "model_gone"}) == (
         reply.status,
         json.loads(reply.body)["error"]["code"],
         ejected,

@@ -45,13 +45,13 @@ async def test_a_rotated_key_is_used_as_soon_as_the_old_one_was_refused(tmp_path
         entries = _entries(provider.url, key)
         async with routed(**ALONE, model_providers=entries) as sidecar:
             refused = await sidecar.ask(model="gpt-4o")
-            held = await sidecar.metrics("ejected")
+            held = await sidecar.ejected()
             key.write_text("new\n")
             await _until_served(sidecar)
             sent = [request.header("authorization") for request in provider.requests]
-            free = await sidecar.metrics("ejected")
+            free = await sidecar.ejected()
 
-    assert (401, {(GPT, GPT): 1}) == (refused.status, held)
+    assert (401, {(GPT, GPT): "our_credential"}) == (refused.status, held)
     assert {} == free
     assert ("Bearer old", "Bearer new", {"Bearer old", "Bearer new"}) == (
         sent[0],
@@ -71,7 +71,7 @@ async def test_a_key_refused_with_a_400_is_read_again_too(tmp_path):
             key.write_text("new")
             refused = await sidecar.ask(model="gpt-4o")
             async with asyncio.timeout(LIMIT_S):
-                while await sidecar.metrics("ejected"):
+                while await sidecar.ejected():
                     await asyncio.sleep(0.02)  # sleep: the file is read beside the calls
             await sidecar.ask(model="gpt-4o")
             sent = [request.header("authorization") for request in provider.requests]
@@ -123,7 +123,7 @@ async def test_calls_that_left_with_the_old_key_do_not_eject_the_new_one(tmp_pat
                 late.set()
             sent = {request.header("authorization") for request in provider.requests}
             async with asyncio.timeout(LIMIT_S):
-                while await sidecar.metrics("ejected"):
+                while await sidecar.ejected():
                     await asyncio.sleep(0.02)  # sleep: the file is read beside the calls
 
     assert ({401}, {"Bearer old"}) == ({task.result().status for task in burst}, sent)

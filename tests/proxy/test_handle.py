@@ -189,6 +189,23 @@ async def test_a_call_that_refers_to_state_of_a_provider_goes_nowhere_else(holds
     assert [expected] == rooms.plans
 
 
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_refused_key_of_ours_is_no_fault_of_the_app(status):
+    """Whichever status its provider has for it; another candidate's refused key is not this one's."""
+    refused = Failure(FailureClass.OUR_CREDENTIAL, True, Penalty.EJECT, PinEffect.AWAY)
+    wrong = Failure(FailureClass.CALLERS_FAULT, False, Penalty.NONE, PinEffect.UNTOUCHED)
+    results = []
+    for attempts in (
+        [FailedAttempt(SECOND, wrong), FailedAttempt(FIRST, refused)],
+        [FailedAttempt(SECOND, refused), FailedAttempt(FIRST, wrong)],
+    ):
+        reply = FakeReply(whole=b"{}", status=status)
+        rooms = FakeRooms(DECISION, dispatched(reply, failed=tuple(attempts)))
+        results.append((await handle(rooms))[0].result)
+
+    assert [CallOutcome.UPSTREAM_ERROR, CallOutcome.CLIENT_ERROR] == results
+
+
 async def test_a_stream_is_relayed_as_it_comes_and_finished():
     """Its usage is read from its events on the way."""
     event = b'data: {"model":"m","choices":[],"usage":{"prompt_tokens":1}}\n\n'

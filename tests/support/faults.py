@@ -75,7 +75,7 @@ class Fault(msgspec.Struct, frozen=True):
 
     act: Act = Act.PROPER
     status: int = 0
-    """An HTTP status from 400 on makes the reply an error; 0 leaves it."""
+    """An HTTP status from 400 on makes the reply an error; 0 leaves it. Others need a ``body``."""
     code: str | None = None
     """Which of the errors of that status: context_length_exceeded, insufficient_quota,
     credit_balance, ...

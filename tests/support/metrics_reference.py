@@ -32,10 +32,11 @@ from sidecar.domain.events import (
 )
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Served, Timing, Usage
-from sidecar.domain.ports import StoreSnapshot
+from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
 from sidecar.domain.vocabulary import (
     AttemptOutcome,
     CallOutcome,
+    CandidateCondition,
     ConnectionState,
     FailureClass,
     PinOperation,
@@ -54,16 +55,19 @@ PREFIX: Final = "plano_sidecar_"
 _MODEL: Final = (
     "a model of the config, `prefix/model`; `prefix/*` for all models of a wildcard entry"
 )
-_PROVIDER: Final = "the name of an entry of `model_providers`"
+_ACCOUNT: Final = "the name of an entry of `model_providers`"
+_FAMILY: Final = "the family of an entry of `model_providers`: `openai`, `anthropic`, `vllm`, ..., the prefix of its model"
 
 IN_WORDS: Final = {
     "model": _MODEL,
     "from_model": _MODEL,
     "to_model": _MODEL,
-    "provider": _PROVIDER,
+    "provider": _FAMILY,
+    "account": _ACCOUNT,
     "route": "a configured route's name; `other` for a route that the request's body brought; `none` where no route was chosen",
     "streamed": "`true` where the app asked for a stream, else `false`",
     "dialect": ", ".join(f"`{each}`" for each in DIALECTS.by_name) + "; `passthrough` for paths below a passthrough prefix",
+    "candidate_state reason": "as of `plano_sidecar_failovers_total`: the failure that it goes last for; empty for other states",
     "price_age_seconds source": "the provider of an entry of `model_metrics_sources`",
     "version": "of the sidecar",
     "python": "of its interpreter",
@@ -78,9 +82,10 @@ BY_ENUM: Final[dict[str, type[enum.StrEnum]]] = {
     "operation": PinOperation,
     "affinity_operations outcome": PinOutcome,
     "upstream_attempts outcome": AttemptOutcome,
-    "reason": FailureClass,
+    "failovers reason": FailureClass,
     "kind": TokenKind,
-    "state": ConnectionState,
+    "upstream_connections state": ConnectionState,
+    "candidate_state state": CandidateCondition,
 }
 """``label`` or ``metric label`` -> the enum that has all its values."""
 
@@ -114,7 +119,11 @@ def full_metrics() -> Metrics:
     snapshot = ScrapeSnapshot(
         1,
         [("openai", 1, 1)],
-        [("openai", "openai/gpt-4o")],
+        [
+            CandidateSnapshot(
+                "openai", "openai/gpt-4o", CandidateCondition.EJECTED, FailureClass.QUOTA
+            )
+        ],
         [("digitalocean", 1.0)],
         StoreSnapshot(1, 1, is_up=True, is_tracking=True),
     )
@@ -216,10 +225,11 @@ def _buckets() -> Iterator[str]:
 
 
 def _values() -> Iterator[str]:
+    exposed = {each.name.removeprefix(PREFIX): _exposed(each) for each in families()}
     yield "## Values"
     for key, vocabulary in BY_ENUM.items():
         metric, _, label = key.rpartition(" ")
-        of = f" of `{PREFIX}{metric}_total`" if metric else ""
+        of = f" of {exposed[metric]}" if metric else ""
         yield from ("", f"### `{label}`{of}", "", inspect.cleandoc(vocabulary.__doc__ or ""), "")
         yield from ("| value | meaning |", "|---|---|")
         for value, meaning in meanings(vocabulary).items():

@@ -60,6 +60,15 @@ class Routed(NamedTuple):
             while await self.metrics("in_flight") != {(): count}:
                 await asyncio.sleep(0.005)  # sleep: sockets become readable in the kernel's time
 
+    async def ejected(self) -> dict[tuple[str, str], str]:
+        """Scrape which candidates are ejected. Returns: (entry, model) -> reason."""
+        states = await self.metrics("candidate_state")
+        return {
+            (account, model): reason
+            for account, model, _, reason, state in states
+            if state == "ejected"
+        }
+
     async def metrics(self, name: str) -> dict[tuple[str, ...], float]:
         """Scrape a metric. Returns: label values in the order of their names -> value, without
         zeros.

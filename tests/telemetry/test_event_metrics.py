@@ -38,7 +38,7 @@ from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from tests.support.values import a_call
 
 OPENAI = Candidate("openai", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
-GROQ = Candidate("groq", "groq/llama", "llama", "groq/*", frozenset())
+GROQ = Candidate("groq-eu", "groq/llama", "llama", "groq/*", frozenset())
 EMBEDDED = Endpoint("/v1/embeddings", CHAT, Operation.EMBED)
 COUNTED = Endpoint("/v1/messages/count_tokens", MESSAGES, Operation.COUNT_TOKENS)
 PASSED = Endpoint("/v1/files", CHAT, Operation.PASSTHROUGH)
@@ -136,20 +136,20 @@ CASES = [
         "attempt ended",
         AttemptEnded(a_call(), Attempt(GROQ, AttemptOutcome.OK, 200, 0.5, 2.0)),
         {
-            "upstream_attempts_total model groq/* outcome ok provider groq": 1,
-            "upstream_first_byte_seconds_count model groq/* provider groq": 1,
-            "upstream_first_byte_seconds_sum model groq/* provider groq": 0.5,
-            "upstream_duration_seconds_count model groq/* provider groq": 1,
-            "upstream_duration_seconds_sum model groq/* provider groq": 2.0,
+            "upstream_attempts_total account groq-eu model groq/* outcome ok provider groq": 1,
+            "upstream_first_byte_seconds_count account groq-eu model groq/* provider groq": 1,
+            "upstream_first_byte_seconds_sum account groq-eu model groq/* provider groq": 0.5,
+            "upstream_duration_seconds_count account groq-eu model groq/* provider groq": 1,
+            "upstream_duration_seconds_sum account groq-eu model groq/* provider groq": 2.0,
         },
     ),
     Case(
         "attempt ended without a byte",
         AttemptEnded(a_call(), Attempt(GROQ, AttemptOutcome.TIMEOUT, None, None, 2.0)),
         {
-            "upstream_attempts_total model groq/* outcome timeout provider groq": 1,
-            "upstream_duration_seconds_count model groq/* provider groq": 1,
-            "upstream_duration_seconds_sum model groq/* provider groq": 2.0,
+            "upstream_attempts_total account groq-eu model groq/* outcome timeout provider groq": 1,
+            "upstream_duration_seconds_count account groq-eu model groq/* provider groq": 1,
+            "upstream_duration_seconds_sum account groq-eu model groq/* provider groq": 2.0,
         },
     ),
     Case(

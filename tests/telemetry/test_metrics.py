@@ -12,8 +12,8 @@ from sidecar import __version__
 from sidecar.domain.events import CallEnded
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
-from sidecar.domain.ports import StoreSnapshot
-from sidecar.domain.vocabulary import CallOutcome
+from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
+from sidecar.domain.vocabulary import CallOutcome, CandidateCondition, FailureClass
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from tests.support.values import a_call
 
@@ -59,6 +59,18 @@ def test_the_content_type_is_that_of_the_format():
     assert metrics.render(OPENMETRICS)[1].startswith("application/openmetrics-text")
 
 
+def _state(state: str, reason: str = "") -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The series of the one candidate's state."""
+    labels = {
+        "account": "eu",
+        "model": "groq/*",
+        "provider": "groq",
+        "reason": reason,
+        "state": state,
+    }
+    return "candidate_state", tuple(labels.items())
+
+
 STORE = StoreSnapshot(near_entries=5, shadow_entries=6, is_up=True, is_tracking=False)
 GAUGES: list[tuple[ScrapeSnapshot, Samples]] = [
     (ScrapeSnapshot(), {("in_flight", ()): 0}),
@@ -70,8 +82,23 @@ GAUGES: list[tuple[ScrapeSnapshot, Samples]] = [
         },
     ),
     (
-        ScrapeSnapshot(ejected=[("groq", "groq/*")]),
-        {("ejected", (("model", "groq/*"), ("provider", "groq"))): 1},
+        ScrapeSnapshot(connections=[("openai", 2, 3), ("openai", 1, 0)]),
+        {
+            ("upstream_connections", (("provider", "openai"), ("state", "active"))): 3,
+            ("upstream_connections", (("provider", "openai"), ("state", "idle"))): 3,
+        },
+    ),
+    (
+        ScrapeSnapshot(candidates=[CandidateSnapshot("eu", "groq/*")]),
+        {_state("serving"): 1, _state("cooling"): 0, _state("ejected"): 0},
+    ),
+    (
+        ScrapeSnapshot(
+            candidates=[
+                CandidateSnapshot("eu", "groq/*", CandidateCondition.EJECTED, FailureClass.QUOTA)
+            ]
+        ),
+        {_state("serving"): 0, _state("cooling"): 0, _state("ejected", "quota"): 1},
     ),
     (
         ScrapeSnapshot(price_ages_s=[("digitalocean", 1.5)]),

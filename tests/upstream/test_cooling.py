@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.vocabulary import FailureClass
+from sidecar.domain.vocabulary import CandidateCondition, FailureClass
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.evidence import FailedCall
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
@@ -17,8 +17,12 @@ A, B, C = (Candidate(name, "openai/m", "m", "openai/m", frozenset()) for name in
 A_OTHER_MODEL = Candidate("a", "openai/n", "n", "openai/*", frozenset())
 
 
-def failed(penalty: Penalty = Penalty.COOL, retry_after_s: float | None = None) -> Failure:
-    return Failure(FailureClass.BUSY, True, penalty, PinEffect.AWAY, retry_after_s)
+def failed(
+    penalty: Penalty = Penalty.COOL,
+    retry_after_s: float | None = None,
+    why: FailureClass = FailureClass.BUSY,
+) -> Failure:
+    return Failure(why, True, penalty, PinEffect.AWAY, retry_after_s)
 
 
 def a_cooling(jitter: float = 0.0) -> Cooling:
@@ -383,3 +387,35 @@ def test_what_is_ejected_can_be_told_while_calls_fail():
     cooling.cooldowns["a", "m"] = Racing()  # type: ignore[assignment] # as much of one as is looked at
 
     assert [("a", "openai/m")] == cooling.ejected(1.0)
+
+
+def test_each_configured_candidate_tells_how_it_stands_and_why():
+    """An ejection keeps its reason while it lasts; what is over is over."""
+    cooling, configured = a_cooling(), [("a", "openai/m"), ("b", "openai/m"), ("c", "openai/m")]
+    cooling.observe_failure(A, failed(), 0.0)
+    cooling.observe_failure(B, failed(Penalty.EJECT, why=FailureClass.QUOTA), 0.0)
+    cooling.observe_failure(B, failed(), 0.5)
+    serving, ejected = CandidateCondition.SERVING, CandidateCondition.EJECTED
+
+    assert [
+        ("a", CandidateCondition.COOLING, FailureClass.BUSY),
+        ("b", ejected, FailureClass.QUOTA),
+        ("c", serving, None),
+    ] == [
+        (each.account, each.condition, each.reason) for each in cooling.snapshots(configured, 0.9)
+    ]
+    assert [serving, ejected, serving] == [
+        each.condition for each in cooling.snapshots(configured, 200.0)
+    ]
+
+
+def test_a_wildcard_entry_stands_as_the_worst_of_its_models():
+    """Which the app's callers name; it is one candidate all the same."""
+    cooling = a_cooling()
+    for number, penalty in enumerate((Penalty.COOL, Penalty.EJECT, Penalty.COOL)):
+        model = Candidate("w", f"openai/{number}", str(number), "openai/*", frozenset())
+        cooling.observe_failure(model, failed(penalty), 0.0)
+
+    assert [("openai/*", CandidateCondition.EJECTED)] == [
+        (each.model, each.condition) for each in cooling.snapshots([("w", "openai/*")], 0.5)
+    ]

@@ -115,15 +115,13 @@ def test_certificates_that_cannot_be_used_end_the_start_with_the_entry_named(err
         ConnectionPools(make).pool_for(a_provider("openai/a", scheme="https"))
 
 
-def test_connections_are_counted_under_the_first_entry():
+def test_connections_are_counted_under_the_first_entrys_family():
     """Entries that share an address share them."""
     pools = ConnectionPools(_Maker())
-    for entry in (a_provider("openai/a"), a_provider("openai/b"), a_provider("openai/c", port=2)):
+    for entry in (a_provider("openai/a"), a_provider("groq/b"), a_provider("vllm/c", port=2)):
         pools.pool_for(entry)
 
-    assert [Connections("openai/a", 0, 0), Connections("openai/c", 0, 0)] == list(
-        pools.connections()
-    )
+    assert [Connections("openai", 0, 0), Connections("vllm", 0, 0)] == list(pools.connections())
 
 
 def test_the_registry_of_another_config_uses_the_pools_that_are_there():

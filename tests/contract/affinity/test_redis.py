@@ -212,6 +212,37 @@ async def test_a_redis_that_comes_back_empty_is_repaired(server):
         assert await server.client.exists(KEY)
 
 
+async def test_a_redis_that_comes_back_empty_and_loses_the_connection_again_is_repaired(server):
+    """What was not claimed there yet is not taken for what was dropped there."""
+    async with redis_store(server) as store:
+        await store.claim(MAIN, a_pin())
+        server.kill()
+        await until(lambda: not store.is_up)
+        await server.start()
+        await until(lambda: store.is_up)
+        await server.client.client_kill_filter(_type="normal", skipme=True)
+        await until(lambda: not store.is_up)
+        await until(lambda: store.is_up)
+
+        assert a_pin() == await store.get(MAIN)
+        assert await server.client.exists(KEY)
+
+
+async def test_a_pin_made_meanwhile_that_is_dropped_later_stays_dropped(server):
+    """It was put back once, into a Redis that came back empty; that is over then."""
+    async with redis_store(server) as store:
+        server.kill()
+        await until(lambda: not store.is_up)
+        await store.claim(MAIN, a_pin())
+        await server.start()
+        await until(lambda: store.is_up and store.snapshot().shadow_entries == 0)
+        await server.client.delete(KEY)
+        await until(lambda: store.get_nowait(MAIN) is None)
+
+        assert await store.get(MAIN) is None
+        assert not await server.client.exists(KEY)
+
+
 async def test_pins_made_meanwhile_are_written_back(server):
     """The first writer still wins, and the loser adopts."""
     lost, kept = make_session("s2", None, GPT), make_session("s3", None, GPT)

@@ -1,0 +1,38 @@
+"""What one config makes, and what metrics say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from sidecar.config.load import LoadedConfig
+from sidecar.listener.handlers import DataHandler
+from sidecar.routing.preferences import Routes
+from sidecar.routing.sources import MetricsSources
+from sidecar.selection.selector import ModelSelector
+
+
+class Generation(msgspec.Struct, frozen=True):
+    """What one config makes. It owns no connection and no port."""
+
+    loaded: LoadedConfig
+    handler: DataHandler
+    selector: ModelSelector
+    routes: Routes
+    sources: MetricsSources
+    closes: tuple[Callable[[], Awaitable[None]], ...]
+    """In the order in which they are to be called."""
+
+    def candidates(self) -> list[tuple[str, str]]:
+        """Return (entry, model as the config names it) of every candidate, each once."""
+        return [(each.name, each.model) for each in self.loaded.providers if not each.is_router]
+
+    def source_ages_s(self, now_s: float) -> list[tuple[str, float]]:
+        """Return each price source and the age of its numbers in seconds."""
+        return [(each.provider, each.age_s) for each in self.sources.statuses(now_s)]
+
+    async def aclose(self) -> None:
+        """End what still runs. For a generation whose last call has ended. Idempotent."""
+        for close in self.closes:
+            await close()
