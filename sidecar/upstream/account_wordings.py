@@ -100,6 +100,22 @@ MODEL_GONE: Final = Wording(
         "project @ does not have access to model",  # OpenAI, 403
     ),
 )
+OF_A_MODEL: Final = Wording(
+    openings=openings(
+        "(?:the )?(?:requested |publisher )?model(?: or endpoint)? (?!is |was )@ "
+        "(?:does not exist|doesnt exist|(?:is |was )?not found|is not supported by any)",
+        "models/@ is not found",
+        "(?:the )?@ model is not supported when using",
+        "not found the model @ or permission denied",
+        r"(?:unknown|invalid) model[:,] \S+$",
+        "@ is not a valid model id",
+        "no endpoints found for @$",
+    )
+)
+"""What names the model that is gone. A caller may name a second one in its body: OpenRouter's
+``models``, the model of a tool.
+"""
+
 MODEL_GONE_404: Final = Wording(
     openings=openings(
         r"model: \S+$",  # Anthropic: not_found_error
