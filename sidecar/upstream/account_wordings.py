@@ -169,6 +169,17 @@ CREDENTIAL: Final = Wording(
 """What says, with a 400 or a 403, that the key is bad; a 401 says it alone."""
 
 OF_A_RESOURCE: Final = Wording(
-    phrases=phrases("permission to access the file", "cachedcontent", "cached content")
+    codes=codes("external_connector_error"),  # OpenAI: a server of the caller's tools
+    phrases=phrases(
+        "mcp server",  # Anthropic, OpenAI: likewise, which refuses the caller's token
+        "permission to access the file",  # Google
+        "cachedcontent",
+        "cached content",
+        "access tuned model",
+        "access to file",  # Anthropic, OpenAI
+        "access to this beta",  # Anthropic, whose betas are the caller's header
+        "access to the beta",
+        "beta feature",
+    ),
 )
-"""What Google denies because of something that a caller named in its request."""
+"""What is denied because of something that a caller named in its request."""

@@ -386,6 +386,25 @@ def test_any_answer_means_something(status, body, retry_after, passthrough_auth)
 
 
 @pytest.mark.parametrize(
+    ("status", "kind", "message", "expected"),
+    [
+        (400, "invalid_request_error", "Authentication error while communicating with MCP server 'x'. Please check your authorization token.", FailureClass.CALLERS_FAULT),
+        (400, "external_connector_error", "Unauthorized", FailureClass.CALLERS_FAULT),
+        (403, "permission_error", "Your account does not have access to this beta feature: context-1m.", FailureClass.REFUSED),
+        (403, "permission_error", "You do not have access to file file_011abc", FailureClass.REFUSED),
+        (403, "PERMISSION_DENIED", "You do not have permission to access tuned model tunedModels/x.", FailureClass.REFUSED),
+        (403, "permission_error", "Your API key does not have permission to use the specified resource.", FailureClass.OUR_CREDENTIAL),
+        (400, "invalid_request_error", "Authentication failed", FailureClass.OUR_CREDENTIAL),
+    ],
+)  # fmt: skip
+def test_what_a_caller_may_not_use_is_no_bad_key_of_ours(status, kind, message, expected):
+    """A token for a tool's server, a beta header, a file: one caller names it, all would pay."""
+    body = json.dumps({"error": {"type": kind, "message": message}}).encode()
+
+    assert expected is classify(status, body).failure_class
+
+
+@pytest.mark.parametrize(
     ("message", "is_ejected"),
     [
         ("openai/gpt-4o is not a valid model ID", True),
