@@ -275,3 +275,9 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class LoggableError(Exception):
+    """Base of errors whose message may be logged: it holds no URL, no credential and nothing of a
+    document.
+    """

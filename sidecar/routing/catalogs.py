@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from sidecar.domain.decision import Price
+from sidecar.domain.errors import LoggableError
 
 Prices = Mapping[str, Price]
 Seconds = Mapping[str, float]
@@ -21,7 +22,7 @@ _DECIMALS: Final = 9
 _T = TypeVar("_T")
 
 
-class SourceUnreadable(Exception):
+class SourceUnreadable(LoggableError):
     """The document is not what this kind of source gives. The message is for a log and holds
     nothing of the document.
     """

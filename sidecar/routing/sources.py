@@ -16,6 +16,9 @@ import msgspec
 
 from sidecar.config.schema_routing import MetricsSource
 from sidecar.domain.decision import Price
+from sidecar.domain.errors import LoggableError
+from sidecar.domain.log_fields import event_fields
+from sidecar.http1.cause import network_cause
 from sidecar.routing.catalogs import (
     SourceUnreadable,
     read_digitalocean,
@@ -118,11 +121,14 @@ class MetricsSources:
             state.failures += 1
             if state.failures == 1:
                 # Never the error's own words, which may hold a URL with a password.
-                reason = str(error) if isinstance(error, SourceUnreadable) else type(error).__name__
-                _log.warning(
-                    "the %s source %s cannot be read: %s", source.type, source.provider, reason
-                )
+                cause = _cause_of(error)
+                values = source.type, source.provider, cause
+                extra = event_fields("source_fails", source=source.provider, cause=cause)
+                _log.warning("the %s source %s cannot be read: %s", *values, extra=extra)
             return False
+        if state.failures:
+            extra = event_fields("source_serves_again", source=source.provider)
+            _log.info("the %s source %s is read again", source.type, source.provider, extra=extra)
         state.read_s = self._monotonic_s()
         state.is_loaded = True
         state.failures = 0
@@ -165,6 +171,17 @@ def source_url(source: MetricsSource) -> str:
     return source.url or (
         _DIGITALOCEAN_URL if source.provider == "digitalocean" else _MODELS_DEV_URL
     )
+
+
+def _cause_of(error: Exception) -> str:
+    """Return why a source cannot be read; never an error's own words where they may hold a URL with
+    a password.
+    """
+    if isinstance(error, LoggableError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return "no reply in time"
+    return network_cause(error) or "the connection failed"
 
 
 def _read_file(path: Path) -> bytes:

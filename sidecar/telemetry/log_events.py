@@ -79,6 +79,11 @@ LOG_EVENTS: Final = (
         "router_breaker_opened", "warning", "the router model is not asked for a while, but probed"
     ),
     LogEvent("router_breaker_closed", "info", "the router model is asked again"),
+    LogEvent("redis_fails", "warning", "Redis cannot be used, and why", ("place", "cause")),
+    LogEvent("redis_gone", "warning", "its connection is gone: pins are kept in this process"),
+    LogEvent("redis_serves", "info", "it is connected: pins are shared"),
+    LogEvent("source_fails", "warning", "prices or latencies cannot be read", ("source", "cause")),
+    LogEvent("source_serves_again", "info", "they are read again", ("source",)),
     LogEvent("log_lines_dropped", "warning", "nothing had read stderr", ("lines",)),
 )
 
@@ -97,7 +102,7 @@ LOG_FIELDS: Final = {
     "loop": "module of the event loop",
     "model": "`prefix/model`, or `prefix/*` for a wildcard entry",
     "models": "names of all entries for apps",
-    "place": "`host:port` of the provider",
+    "place": "`host:port` of the provider, or of Redis",
     "provider_request_id": "the provider's name for the last failed request",
     "python": "version of the interpreter",
     "reason": "what the failure means, as in `failovers_total`",
@@ -106,6 +111,7 @@ LOG_FIELDS: Final = {
     "routes": "names of all configured routes",
     "seconds": "time over which those calls failed",
     "served_by": "the entry that served such calls instead",
+    "source": "`provider` of an entry of `model_metrics_sources`",
     "status": "the provider's HTTP status",
     "store": "`memory`, or `redis at host:port`",
     "to_do": "what a person has to do; such lines have level `error`",

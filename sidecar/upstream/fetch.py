@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from sidecar.domain.errors import LoggableError
 from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
 
 _TIMEOUT_S: Final = 10.0
@@ -14,7 +15,7 @@ _BODY_BYTES: Final = 32 * 1024 * 1024
 _USUAL_PORTS: Final = {"https": 443, "http": 80}
 
 
-class FetchFailed(Exception):
+class FetchFailed(LoggableError):
     """There is no document. The message may be logged: it has no URL, which may hold a password."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import logging
 import os
@@ -14,6 +15,7 @@ import pytest
 from sidecar.config.schema_routing import MetricsSource
 from sidecar.domain.decision import Price
 from sidecar.routing import sources as sources_module
+from sidecar.routing.catalogs import SourceUnreadable
 from sidecar.routing.sources import MetricsSources, SourceStatus, source_url
 from tests.support.values import FakeClock
 
@@ -145,10 +147,31 @@ async def test_a_failure_is_logged_once_and_without_secrets(caplog: pytest.LogCa
             await sources.refresh(0)
 
     expected = [
-        "the cost source models.dev cannot be read: OSError",
+        "the cost source models.dev cannot be read: the connection failed",
         "the cost source models.dev cannot be read: there is no price in it",
     ]
     assert expected == [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "connection refused"),
+        (TimeoutError(), "no reply in time"),
+        (SourceUnreadable("status 500"), "status 500"),
+    ],
+)
+async def test_a_source_that_is_read_again_is_logged_too(error: Any, cause: str, caplog: Any):
+    """With the cause before it, as a phrase."""
+    sources = book(Wire(error, GOOD_PRICES), MODELS_DEV)
+    with caplog.at_level(logging.INFO, "sidecar.sources"):
+        for _ in range(2):
+            await sources.refresh(0)
+
+    assert [
+        f"the cost source models.dev cannot be read: {cause}",
+        "the cost source models.dev is read again",
+    ] == [record.getMessage() for record in caplog.records]
 
 
 async def test_a_price_file_is_read_from_disk(tmp_path: Any):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
     MasterDownError,
     NoPermissionError,
@@ -21,22 +22,39 @@ from redis.exceptions import (
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+
+from sidecar.http1.cause import network_cause
 
 _UNFIT: Final = (BusyLoadingError, MasterDownError, RedisConnectionError)
 _REFUSING: Final = (OutOfMemoryError, ReadOnlyError)
 _REFUSAL_WORDS: Final = ("OOM", "READONLY", "MISCONF", "NOREPLICAS")
+_PHRASES: Final = (
+    (AuthenticationError, "wrong password"),
+    (BusyLoadingError, "it is loading its data"),
+    (MasterDownError, "its master is down"),
+    ((TimeoutError, RedisTimeoutError), "no reply in time"),
+)
 _BEHIND_WORDS: Final = re.compile(r"with args|,? script: ")
 _FENCED_WORDS: Final = ("The user executing the script", "ACL failure in script")
 
 
 def words_of(error: Exception) -> str:
     """What a log may say of an error: of an error reply its words, without the arguments that some
-    servers repeat, a password among them, and the name of a script; of anything else its name,
-    since an address may be in it.
+    servers repeat, a password among them, and the name of a script; of anything else a phrase of
+    our own, since an address may be in it.
     """
-    if not isinstance(error, ResponseError):
-        return type(error).__name__
-    return f"{type(error).__name__}: {_BEHIND_WORDS.split(str(error), maxsplit=1)[0][:100]}"
+    if isinstance(error, ResponseError):
+        return f"{type(error).__name__}: {_BEHIND_WORDS.split(str(error), maxsplit=1)[0][:100]}"
+    for kinds, phrase in _PHRASES:
+        if isinstance(error, kinds):
+            is_asked = kinds is AuthenticationError and "required" in str(error)
+            return "it asks for a password" if is_asked else phrase
+    if "closed" in str(error):
+        return "connection closed by it; where it speaks TLS, the URL begins with rediss://"
+    return network_cause(error) or "the connection failed"
 
 
 def knows_no_resp3(error: Exception) -> bool:

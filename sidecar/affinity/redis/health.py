@@ -16,6 +16,7 @@ from sidecar.affinity.entry import EntryEvent
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import is_forbidden, refuses_writes, words_of
 from sidecar.affinity.session import owning_key
+from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.breaker import Breaker, BreakerPolicy
 
 _log: Final = logging.getLogger("sidecar.affinity")
@@ -91,7 +92,9 @@ class StoreHealth:
             self._near.is_alone = False
             self.is_asked.set()
             _log.info(
-                "redis is there: pins are shared%s", "" if is_tracking else ", without tracking"
+                "redis is there: pins are shared%s",
+                "" if is_tracking else ", without tracking",
+                extra=event_fields("redis_serves"),
             )
 
     def went_down(self) -> None:
@@ -99,7 +102,8 @@ class StoreHealth:
         self._near.happened(EntryEvent.WENT_DOWN)
         if not self._near.is_alone:
             self._be_alone()
-            _log.warning("redis is gone: pins are kept here until it is back")
+            extra = event_fields("redis_gone")
+            _log.warning("redis is gone: pins are kept here until it is back", extra=extra)
 
     def invalidated(self, keys: list[bytes] | None) -> None:
         """Redis says that these keys have changed; None: all of them."""

@@ -26,6 +26,7 @@ from sidecar.affinity.redis.health import ReadOnlySpell
 from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown, Pipeline
 from sidecar.affinity.redis.scripts import COMPARE_AND_SET, SHAS
 from sidecar.affinity.session import KEY_PREFIX
+from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.lifecycle import Tasks
 
 _RESP3, _RESP2 = 3, 2
@@ -150,7 +151,7 @@ class RedisLink:
                 self._tasks.spawn(self._watch(connection), name="redis watch")
                 await self._read(connection)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
-                self._tell_why(error)
+                self._tell_why(error, f"{connection.host}:{connection.port}")
                 protocol = _RESP2 if knows_no_resp3(error) else _RESP3
             except Exception:  # noqa: BLE001 - no reply may end this task: nobody would connect again
                 _log.exception("redis said something unexpected")
@@ -244,12 +245,13 @@ class RedisLink:
             if not self._pending and self._silent_ticks > SILENT_TICKS:
                 self.submit([("PING",)], list)
 
-    def _tell_why(self, error: Exception) -> None:
+    def _tell_why(self, error: Exception, place: str) -> None:
         """Log why there is no connection, once for each reason in a row."""
         why = words_of(error)
         if why != self._told_why and not self.is_up:
             self._told_why = why
-            _log.warning("redis cannot be used: %s", why)
+            extra = event_fields("redis_fails", place=place, cause=why)
+            _log.warning("redis at %s cannot be used: %s", place, why, extra=extra)
 
     def _lose(self) -> None:
         was_up, self.is_up, self._connection = self.is_up, False, None

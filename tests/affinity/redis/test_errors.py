@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import pytest
-from redis.exceptions import AuthenticationError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from sidecar.affinity.redis.errors import words_of
+
+
+def _behind(cause):
+    """As redis-py wraps what the network says."""
+    error = RedisConnectionError("Error connecting to secret-host:6379")
+    error.__context__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -29,8 +45,17 @@ from sidecar.affinity.redis.errors import words_of
             "ResponseError: unknown command 'HELLO', ",
         ),
         (ResponseError("x" * 200), "ResponseError: " + "x" * 100),
-        (RedisConnectionError("Error 111 connecting to secret-host:6379"), "ConnectionError"),
-        (AuthenticationError("invalid username-password pair"), "AuthenticationError"),
+        (RedisConnectionError("Error 111 connecting to secret-host:6379"), "the connection failed"),
+        (_behind(ConnectionRefusedError(errno.ECONNREFUSED, "secret-host")), "connection refused"),
+        (_behind(socket.gaierror(socket.EAI_NONAME, "secret-host")), "name not found"),
+        (AuthenticationError("invalid username-password pair"), "wrong password"),
+        (AuthenticationError("Authentication required."), "it asks for a password"),
+        (BusyLoadingError("x"), "it is loading its data"),
+        (TimeoutError(), "no reply in time"),
+        (
+            RedisConnectionError("Connection closed by server."),
+            "connection closed by it; where it speaks TLS, the URL begins with rediss://",
+        ),
     ],
 )
 def test_an_errors_words_without_what_nobody_should_read(error, expected):
