@@ -32,6 +32,7 @@ from sidecar.listener.server import (
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.explain import Explanation, NamedSession, explain
 from sidecar.telemetry.log_writer import logging_to
+from sidecar.telemetry.loop_lag import probe_loop_lag
 from sidecar.telemetry.start_line import start_fields
 
 _log = logging.getLogger("sidecar")
@@ -162,6 +163,10 @@ class App:
         if not self._listens:
             return
         await self._listen(stack)
+        metrics = foundation.metrics
+        foundation.tasks.spawn(
+            probe_loop_lag(metrics.loop_lag.observe, foundation.clock.monotonic_s), name="loop lag"
+        )
         # What lives now lives for good: the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -21,6 +21,7 @@ from sidecar.config.providers import find_router
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
+from sidecar.domain.decision import Candidate, Price
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
 from sidecar.generation import Generation
@@ -47,7 +48,9 @@ from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
+from sidecar.telemetry.cost_metrics import Pricing
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.start_line import config_hash
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
@@ -97,7 +100,11 @@ def build_foundation(
     write = WriteCoalescer(drain.holders).write
     proxies = proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies))
-    metrics = Metrics(lambda: _snapshot(foundation, serving()), listener_path())
+    metrics = Metrics(
+        lambda: _snapshot(foundation, serving()),
+        listener_path(),
+        Pricing(functools.partial(_price_of, serving), dialects.cache_apart),
+    )
     observers = Observers(metrics.observers)
     foundation = Foundation(
         clock=clock,
@@ -118,6 +125,11 @@ def build_foundation(
     return foundation
 
 
+def _price_of(serving: Callable[[], Generation | None], candidate: Candidate) -> Price | None:
+    generation = serving()
+    return None if generation is None else generation.price_of(candidate)
+
+
 def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:
     """Read what the gauges show. Before the first generation no candidate is configured."""
     now_s = foundation.clock.monotonic_s()
@@ -129,6 +141,7 @@ def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSn
         () if generation is None else cooling.snapshots(generation.candidates(), now_s),
         () if generation is None else generation.source_ages_s(now_s),
         foundation.store.snapshot(),
+        "" if generation is None else generation.config_hash,
     )
 
 
@@ -173,7 +186,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
-    return Generation(loaded, handler, selector, routes, sources, closes)
+    return Generation(loaded, handler, selector, routes, sources, config_hash(loaded), closes)
 
 
 def build_servers(generation: Generation, foundation: Foundation) -> tuple[DataServer, web.Server]:
