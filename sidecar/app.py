@@ -114,7 +114,7 @@ class App:
             foundation.tasks.spawn(self._close_unused_pools(), name="close unused pools")
             raise
         old = self.generation
-        self._generations.append(generation)
+        self._serve_by(generation)
         if self._data_server is not None:
             handler = generation.handler
             self._data_server.swap(handler.handle, handler.handle_parse_error)
@@ -159,7 +159,7 @@ class App:
         ):
             stack.push_async_callback(close)
         foundation.store.start()
-        self._generations.append(build_generation(self._loaded, foundation))
+        self._serve_by(build_generation(self._loaded, foundation))
         if not self._listens:
             return
         await self._listen(stack)
@@ -219,6 +219,10 @@ class App:
                 await self.foundation.store.wait_until_up()
         except TimeoutError:
             _log.warning("the affinity store cannot be reached: pins are not shown")
+
+    def _serve_by(self, generation: Generation) -> None:
+        self._generations.append(generation)
+        self.foundation.metrics.pricing.book = generation.sources
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None

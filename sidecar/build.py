@@ -21,7 +21,6 @@ from sidecar.config.providers import find_router
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
-from sidecar.domain.decision import Candidate, Price
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
 from sidecar.generation import Generation
@@ -48,7 +47,6 @@ from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.telemetry.cost_metrics import Pricing
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.telemetry.start_line import config_hash
 from sidecar.upstream.cooling import Cooling
@@ -103,7 +101,7 @@ def build_foundation(
     metrics = Metrics(
         lambda: _snapshot(foundation, serving()),
         listener_path(),
-        Pricing(functools.partial(_price_of, serving), dialects.cache_apart),
+        dialects.cache_apart,
     )
     observers = Observers(metrics.observers)
     foundation = Foundation(
@@ -123,11 +121,6 @@ def build_foundation(
         body_memory=BodyMemory(config.limits.buffered_bytes),
     )
     return foundation
-
-
-def _price_of(serving: Callable[[], Generation | None], candidate: Candidate) -> Price | None:
-    generation = serving()
-    return None if generation is None else generation.price_of(candidate)
 
 
 def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from sidecar.config.load import LoadedConfig
-from sidecar.domain.decision import Candidate, Price
 from sidecar.listener.handlers import DataHandler
 from sidecar.routing.preferences import Routes
 from sidecar.routing.sources import MetricsSources
@@ -30,10 +29,6 @@ class Generation(msgspec.Struct, frozen=True):
     def candidates(self) -> list[tuple[str, str]]:
         """Return (entry, model as the config names it) of every candidate, each once."""
         return [(each.name, each.model) for each in self.loaded.providers if not each.is_router]
-
-    def price_of(self, candidate: Candidate) -> Price | None:
-        """Return what a candidate costs: as its entry says, else as the cost sources do."""
-        return candidate.price or self.sources.prices.get(candidate.model_name)
 
     def source_ages_s(self, now_s: float) -> list[tuple[str, float]]:
         """Return each price source and the age of its numbers in seconds."""

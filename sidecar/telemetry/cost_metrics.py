@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, final
+from collections.abc import Mapping
+from typing import Final, Protocol, final
 
 from prometheus_client import CollectorRegistry
 
@@ -16,24 +16,26 @@ _USD_A_TOKEN: Final = 1e-6
 """Of a price, which is for a million tokens."""
 
 
+class PriceBook(Protocol):
+    """Prices from outside, by model name. An entry's own price goes before them."""
+
+    @property
+    def prices(self) -> Mapping[str, Price]:
+        """What is known now; replaced as a whole, never changed."""
+        ...
+
+
 @final
 class Pricing:
     """Where prices come from, and how the usage figures of an API are to be read."""
 
-    def __init__(
-        self,
-        price_of: Callable[[Candidate], Price | None],
-        cache_apart: frozenset[DialectName] = frozenset(),
-    ) -> None:
-        """Args: ``price_of`` returns what is known now, None for nothing; ``cache_apart`` are the
-        dialects whose input tokens leave out what was read from or written to the cache.
+    def __init__(self, cache_apart: frozenset[DialectName] = frozenset()) -> None:
+        """Args: ``cache_apart`` are the dialects whose input tokens leave out what was read from
+        the cache or written to it.
         """
-        self.price_of: Final = price_of
         self.cache_apart: Final = cache_apart
-
-
-BY_ENTRIES: Final = Pricing(lambda candidate: candidate.price)
-"""The prices that stand in the config."""
+        self.book: PriceBook | None = None
+        """Of the config that serves new calls; None where entries alone have prices."""
 
 
 class CostMetrics:
@@ -62,12 +64,12 @@ class CostMetrics:
 
     def _call_ended(self, event: CallEnded) -> None:
         served, candidate = event.outcome.served, event.outcome.candidate
-        if served is None or candidate is None:
+        if served is None or served.usage is None or candidate is None:
             return
         usage = served.usage
-        if usage is None:
-            return
-        price = self._pricing.price_of(candidate)
+        price, book = candidate.price, self._pricing.book
+        if price is None and book is not None:
+            price = book.prices.get(candidate.model_name)
         if price is None:
             return
         input_usd, output_usd = price.usd_per_mtok_in, price.usd_per_mtok_out
@@ -88,8 +90,7 @@ class CostMetrics:
             decision = event.decision
             if saved_usd > 0 and decision is not None and decision.source is Source.PINNED:
                 series[1].value += saved_usd * _USD_A_TOKEN
-        if usd > 0:
-            series[0].value += usd * _USD_A_TOKEN
+        series[0].value += max(0.0, usd) * _USD_A_TOKEN
 
     def _series_of(self, candidate: Candidate) -> tuple[CounterSeries, CounterSeries]:
         model = candidate.metric_model

@@ -47,8 +47,8 @@ class HistogramSeries:
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds: Final = bounds
         self._counts: Final = [0] * (len(bounds) + 1)
-        self._exemplars: dict[int, Exemplar] = {}
-        """By bucket, the newest sampled call."""
+        self._exemplars: dict[int, tuple[str, float, float]] = {}
+        """By bucket: trace id, value and time of the newest sampled call."""
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
@@ -58,9 +58,10 @@ class HistogramSeries:
 
     def observe_sampled(self, value: float, trace_id: str) -> None:
         """Count the value of a sampled call, whose trace OpenMetrics names beside its bucket."""
-        exemplar = Exemplar({"trace_id": trace_id}, value, time.time())
-        self._exemplars[bisect_left(self._bounds, value)] = exemplar
-        self.observe(value)
+        at = bisect_left(self._bounds, value)
+        self._counts[at] += 1
+        self._sum += value
+        self._exemplars[at] = trace_id, value, time.time()
 
     def snapshot(self) -> tuple[list[Bucket], float]:
         """Return the buckets, the last bound ``+Inf``, and the sum."""
@@ -69,9 +70,12 @@ class HistogramSeries:
         bounds = (*self._bounds, float("inf"))
         for at, (bound, count) in enumerate(zip(bounds, self._counts, strict=True)):
             running += count
-            exemplar = self._exemplars.get(at)
-            label = _as_label(bound)
-            buckets.append((label, running) if exemplar is None else (label, running, exemplar))
+            sampled, label = self._exemplars.get(at), _as_label(bound)
+            if sampled is None:
+                buckets.append((label, running))
+                continue
+            trace_id, value, unix_s = sampled
+            buckets.append((label, running, Exemplar({"trace_id": trace_id}, value, unix_s)))
         return buckets, self._sum
 
 

@@ -15,12 +15,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from sidecar import __version__
+from sidecar.domain.call import DialectName
 from sidecar.domain.events import Observer
 from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
 from sidecar.domain.vocabulary import CandidateCondition, ConnectionState
 from sidecar.runtime.installation import is_compiled
 from sidecar.telemetry.affinity_metrics import AffinityMetrics
-from sidecar.telemetry.cost_metrics import BY_ENTRIES, CostMetrics, Pricing
+from sidecar.telemetry.cost_metrics import CostMetrics, Pricing
 from sidecar.telemetry.event_metrics import CallMetrics, RoutingMetrics, UpstreamMetrics
 from sidecar.telemetry.exposition import written
 from sidecar.telemetry.families import CounterFamily, HistogramFamily
@@ -137,15 +138,16 @@ class Metrics:
     """Everything that Prometheus can read about one sidecar.
 
     Args: ``snapshot`` is called at each scrape; ``listener_path`` is
-        `listener.server.listener_path`.
+        `listener.server.listener_path`; ``cache_apart`` is that of `Pricing`.
     """
 
     def __init__(
         self,
         snapshot: Callable[[], ScrapeSnapshot],
         listener_path: str = "fast",
-        pricing: Pricing = BY_ENTRIES,
+        cache_apart: frozenset[DialectName] = frozenset(),
     ) -> None:
+        self.pricing = pricing = Pricing(cache_apart)
         self.registry = registry = _Registry()
         self.observers: tuple[Observer, ...] = (
             CallMetrics(registry),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from sidecar.dialects.registry import DIALECTS
@@ -11,7 +13,7 @@ from sidecar.domain.events import CallEnded
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Served, Timing, Usage
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.telemetry.cost_metrics import Pricing
+from sidecar.telemetry.cost_metrics import PriceBook
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from tests.support.values import a_call
 
@@ -21,6 +23,12 @@ PRICE = Price(2.0, 10.0, 0.5)
 CACHED = Usage(MILLION, 0, MILLION // 4)
 
 
+class Book(NamedTuple):
+    """What cost sources say."""
+
+    prices: dict[str, Price]
+
+
 def counted(
     usage: Usage | None,
     price: Price | None = PRICE,
@@ -28,7 +36,8 @@ def counted(
     source: Source = Source.PINNED,
 ) -> tuple[float | None, float | None]:
     """Cost and savings after one call, None where there is no such series."""
-    metrics = Metrics(ScrapeSnapshot, "fast", Pricing(lambda _: price, DIALECTS.cache_apart))
+    metrics = Metrics(ScrapeSnapshot, cache_apart=DIALECTS.cache_apart)
+    metrics.pricing.book = Book({} if price is None else {MODEL.model_name: price})
     call = a_call(endpoint=Endpoint("/v1/x", dialect, Operation.GENERATE))
     outcome = Outcome(CallOutcome.OK, 200, Timing(1.0), False, Served(usage), MODEL)
     Observers(metrics.observers).emit(CallEnded(call, Decision(source, (MODEL,)), outcome))
@@ -77,9 +86,11 @@ def test_a_pinned_call_saves_the_difference_for_its_cached_tokens(source, saved)
     assert saved == counted(CACHED, source=source)[1]
 
 
-def test_a_call_costs_what_its_entry_says_without_a_source():
-    """As metrics are made where nothing else knows a price."""
+@pytest.mark.parametrize("book", [None, Book({"x/m": Price(9.0, 9.0)})])
+def test_a_call_costs_what_its_entry_says_before_any_source(book: PriceBook | None):
+    """The operator knows best."""
     metrics = Metrics(ScrapeSnapshot)
+    metrics.pricing.book = book
     priced = Candidate("eu", "x/m", "m", "x/m", frozenset(), price=PRICE)
     outcome = Outcome(CallOutcome.OK, 200, Timing(1.0), False, Served(CACHED), priced)
     for _ in range(2):
