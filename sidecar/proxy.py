@@ -26,7 +26,7 @@ from sidecar.stream.relay import Relay, Relayed, relay_nowait
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.wire.headers import response_lines
-from sidecar.wire.own_headers import lost_line, served_lines, walked_lines
+from sidecar.wire.own_headers import lost_line, served_lines, walked_headers
 
 _RESULT_BY_SIDE: Final = {
     Side.DOWNSTREAM: CallOutcome.CLIENT_ERROR,
@@ -81,12 +81,14 @@ class Proxy:
             )
             if dispatched.lost:
                 own_lines += lost_line(dispatched.lost)
+            headers = reply.headers
             if reply.status >= 400 and len(dispatched.failed) > 1:
-                own_lines += walked_lines(reply.headers)
-            lines = response_lines(reply.headers, (own_lines,))
+                headers = walked_headers(headers)
+            lines = response_lines(headers, (own_lines,))
             dialect = self._dialect_of(call)
             relayed = None
-            if call.method != "HEAD":  # a reply to HEAD announces a length that never comes
+            # A reply to HEAD announces a length that never comes; a stream's end is looked at.
+            if call.method != "HEAD" and not (call.facts.wants_stream and reply.status < 400):
                 relayed = relay_nowait(reply, lines, down, self._clock, dialect)
             if relayed is None:
                 relay = progress.relay = Relay(self._clock, dialect, call.request_id)

@@ -67,7 +67,7 @@ def replace(lanes: Lanes, lane: str, seen: Binding, binding: Binding) -> Lanes:
     """Put a binding in the place of the one that was seen, if that still stands."""
     if lanes.of(lane) != seen:
         return lanes
-    moved = _for_lane(binding, lane)
+    moved = binding if binding.requested_model == lane else _for_lane(binding, lane)
     return Lanes(
         tuple(moved if each.requested_model == lane else each for each in lanes.bindings),
         lanes.unknown,

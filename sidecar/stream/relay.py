@@ -72,6 +72,7 @@ def relay_nowait(
     `Relay` carries it.
 
     An event stream is left to `Relay` even if all of it has arrived: its last event may be missing.
+    One with an announced length is told by the call: other bodies' headers need not be searched.
     """
     if reply.content_length is None and _is_plain_event_stream(reply):
         return None
@@ -112,7 +113,7 @@ class Relay:
             tap = events = EventTap(self._dialect)
         elif self._dialect is not None and reply.status < 400:
             tap = BodyTap(self._dialect)
-        down.start(reply.status, reply.reason, lines, reply.content_length)
+        down.start(reply.status, reply.reason, lines, _length_to_tell(reply, events))
         sent = _Sent(self._monotonic_s(), tap)
         try:
             await self._pump(reply, down, events, sent)
@@ -214,9 +215,16 @@ class _Sent:
         )
 
 
+def _length_to_tell(reply: Reply, events: EventTap | None) -> int | None:
+    """Return the length to announce to the app; of an event stream none: with all of it there, no
+    event could follow, and no app would notice that the connection breaks.
+    """
+    return reply.content_length if events is None else None
+
+
 def _is_plain_event_stream(reply: Reply) -> bool:
-    """Whether an event may be added: an identity-coded event stream without an announced length."""
-    if reply.content_length is not None or reply.status >= 400:
+    """Whether an event may be added: an identity-coded event stream that is no error."""
+    if reply.status >= 400:
         return False
     is_event_stream = False
     for name, value in reply.headers:

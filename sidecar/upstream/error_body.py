@@ -7,6 +7,7 @@ and much of a message may echo the caller's prompt. Fields that only echo a requ
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import deque
@@ -119,23 +120,28 @@ class _Reading:
 
     def read(self, whole: object) -> None:
         """Read what is inside a decoded body, the outermost first."""
-        waiting = deque([(whole, 0)])
+        waiting = deque([(whole, 0, False)])
         for _ in range(_NODES):
             if not waiting:
                 break
-            node, depth = waiting.popleft()
-            inner = self._read_node(node)
+            node, depth, is_error = waiting.popleft()
+            inner = self._read_node(node, is_error=is_error)
             if depth < _DEPTH:
-                waiting.extend((each, depth + 1) for each in inner)
+                holds_error = _holds_error(node)
+                waiting.extend((each, depth + 1, holds_error) for each in inner)
 
-    def _read_node(self, node: object) -> Iterator[object]:
-        """Note what a node says, and return what is inside it."""
+    def _read_node(self, node: object, *, is_error: bool) -> Iterator[object]:
+        """Note what a node says, and return what is inside it.
+
+        Args: ``is_error`` is whether it is the ``error`` of another: the metadata beside it, of a
+            response that failed, are what the caller wrote there.
+        """
         if isinstance(node, str):
             return self._read_message(node)
         if isinstance(node, dict):
             self._read_fields(node)
-            self._read_metadata(node.get("metadata"))
-            return _inside(node)
+            metadata = node.get("metadata") if is_error else None
+            return itertools.chain(_inside(node), self._read_metadata(metadata))
         return iter(node[:_LIST_ITEMS]) if isinstance(node, list) else iter(())
 
     def _read_fields(self, fields: dict[str, object]) -> None:
@@ -147,13 +153,16 @@ class _Reading:
             if self.status is None and name in fields:
                 self.status = _status(fields[name])
 
-    def _read_metadata(self, metadata: object) -> None:
-        """Read what OpenRouter puts beside an error; others echo a request's metadata there."""
-        if isinstance(metadata, dict):
-            if "flagged_input" in metadata:  # its moderation, a 403
-                self.codes.add("refusal")
-            if isinstance(metadata.get("error_type"), str):
-                self.codes.add(_code(metadata["error_type"]))
+    def _read_metadata(self, metadata: object) -> Iterator[str]:
+        """Read what OpenRouter puts into an error; return the error that it was sent."""
+        if not isinstance(metadata, dict):
+            return
+        if "flagged_input" in metadata:  # its moderation, a 403
+            self.codes.add("refusal")
+        if isinstance(metadata.get("error_type"), str):
+            self.codes.add(_code(metadata["error_type"]))
+        if isinstance(metadata.get("raw"), str):
+            yield metadata["raw"]
 
     def _read_message(self, message: str) -> Iterator[object]:
         """Note a message; return the error that it carries as JSON, if it begins with one."""
@@ -189,9 +198,11 @@ def _inside(fields: dict[str, object]) -> Iterator[object]:
         value = fields.get(name)
         if isinstance(value, (str, dict, list)):
             yield value
-    metadata = fields.get("metadata")
-    if isinstance(metadata, dict) and isinstance(metadata.get("raw"), str):
-        yield metadata["raw"]
+
+
+def _holds_error(node: object) -> bool:
+    """Return whether an object's ``error`` is what `_inside` returns of it."""
+    return isinstance(node, dict) and not isinstance(node.get("error", ""), str)
 
 
 def _wrapping(text: str) -> Iterator[tuple[str, int]]:

@@ -41,6 +41,9 @@ _FIELDS: Final = b":deir"
 """First letters of a stream's lines: a comment, ``data``, ``event``, ``id``, ``retry``."""
 _PLAIN_CODINGS: Final = (b"identity", b"none", b"")
 _HTML: Final = (b"text/html", b"application/xhtml")
+_TEXT: Final = b"text/plain"
+_FIELD: Final = re.compile(rb":|(?:data|event|id|retry)\b")
+"""What a line of a stream begins with."""
 
 
 class Opening(enum.Enum):
@@ -187,7 +190,8 @@ def _look(reply: ArrivingReply, data: bytes, dialect: Dialect, scan: EventScan |
         return UNDECIDED
     if first == b"{":
         return _look_at_body(reply, text, dialect)
-    if first not in _FIELDS and _is_page(reply.headers, first):
+    is_field = first in _FIELDS and (not reply.is_complete or _FIELD.match(text) is not None)
+    if not is_field and _is_page(reply.headers, first):
         return PAGE
     if scan is None or _is_coded(reply.headers):
         return SERVED
@@ -205,9 +209,12 @@ def _look_at_body(reply: ArrivingReply, body: bytes, dialect: Dialect) -> Openin
 
 
 def _is_page(headers: RawHeaders, first: bytes) -> bool:
-    """Tell whether a body that is neither JSON nor events is a page for a browser."""
-    is_html = _value_of(headers, b"content-type").startswith(_HTML)
-    return (is_html or first == b"<") and not _is_coded(headers)
+    """Tell whether a body that is neither a JSON object nor events is a page for a browser, or a
+    proxy's notice in words.
+    """
+    content_type = _value_of(headers, b"content-type")
+    is_words = content_type.startswith(_HTML) or (content_type.startswith(_TEXT) and first != b"[")
+    return (is_words or first == b"<") and not _is_coded(headers)
 
 
 def _is_coded(headers: RawHeaders) -> bool:

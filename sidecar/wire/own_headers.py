@@ -64,18 +64,18 @@ def lost_line(lost: str) -> bytes:
     return b"x-plano-lost: %b\r\n" % lost.encode()
 
 
-def walked_lines(headers: RawHeaders) -> bytes:
-    """Lines of a provider's error that is shown after several attempts.
+def walked_headers(headers: RawHeaders) -> RawHeaders:
+    """Return a provider's headers for an error that is shown after several attempts.
 
     The sidecar has tried what there is: an SDK's own retries would multiply that. A provider that
-    says itself whether to retry is not contradicted.
-
-    Args: ``headers`` are the provider's.
+    asks for a retry knows of its own attempt only.
     """
-    for name, _ in headers:
-        if len(name) == len(_SHOULD_RETRY) and name.lower() == _SHOULD_RETRY:
-            return b""
-    return _NO_RETRY
+    kept = [
+        line
+        for line in headers
+        if len(line[0]) != len(_SHOULD_RETRY) or line[0].lower() != _SHOULD_RETRY
+    ]
+    return [*kept, (_SHOULD_RETRY, b"false")]
 
 
 def refused_lines(error: SidecarError, request_id: str) -> list[bytes]:

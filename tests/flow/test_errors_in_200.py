@@ -113,9 +113,9 @@ async def test_an_error_object_with_no_candidate_left_goes_to_the_app_as_it_came
 
 @contextlib.asynccontextmanager
 async def _played(
-    tmp_path: Path, kind: str, *pieces: bytes, content_type: str = "text/event-stream"
+    tmp_path: Path, kind: str, *pieces: bytes, player: Player | None = None
 ) -> AsyncIterator[tuple[App, Sdks]]:
-    player = Player(content_type)
+    player = player or Player()
     player.pieces = list(pieces)
     provider = await asyncio.start_server(player.provide, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"
@@ -239,6 +239,19 @@ async def test_an_sdk_raises_where_a_stream_is_not_complete(tmp_path, name, kind
 
     if words:
         assert isinstance(caught.value, anthropic.APIError | openai.APIError)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stream", [ROLE + TEXT, ROLE + TEXT + STOP + DONE], ids=["cut", "whole"])
+async def test_a_stream_of_announced_length_is_as_whole_as_its_events(tmp_path, stream, kind):
+    """A proxy on the way that collects a stream announces the length of what it got."""
+    collected = Player(coding=f"Content-Length: {len(stream)}\r\n", is_chunked=False)
+    async with _played(tmp_path, kind, stream, player=collected) as (_, sdks):
+        if stream.endswith(DONE):
+            assert await _events(sdks, CHAT)
+        else:
+            with pytest.raises(openai.APIError, match="without its last event"):
+                await _events(sdks, CHAT)
 
 
 @pytest.mark.parametrize("name", BROKEN)

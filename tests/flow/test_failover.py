@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from sidecar.upstream import cooling
+from tests.support.faults import Fault
 from tests.support.routed import PREFERENCES, Routed, decision_of, routed
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
@@ -154,6 +155,17 @@ async def test_nobody_answers():
         reply.header("x-plano-attempts"),
         reply.header("x-should-retry"),
     )
+
+
+async def test_an_error_after_several_attempts_invites_no_retry_though_its_provider_did():
+    """Anthropic's 529 asks for one: the SDK's retries would multiply the sidecar's attempts."""
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        overloaded = Fault(status=529, headers=(("x-should-retry", "true"),))
+        sidecar.provider.script.always(overloaded)
+        reply = await sidecar.ask(TEXT)
+
+    assert (529, "2") == (reply.status, reply.header("x-plano-attempts"))
+    assert ["false"] == reply.header_values("x-should-retry")
 
 
 async def test_the_fallbacks_of_a_wildcard_follow_each_of_its_models():

@@ -43,10 +43,16 @@ class Player:
     """A provider that answers each call with given pieces of a body, each sent by itself."""
 
     def __init__(
-        self, content_type: str = "text/event-stream; charset=utf-8", coding: str = ""
+        self,
+        content_type: str = "text/event-stream; charset=utf-8",
+        coding: str = "",
+        *,
+        is_chunked: bool = True,
     ) -> None:
         self.pieces: list[bytes] = []
-        self._head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n{coding}\r\n"
+        self._is_chunked = is_chunked
+        framing = "Transfer-Encoding: chunked\r\n" if is_chunked else ""
+        self._head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n{framing}{coding}\r\n"
 
     async def provide(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -60,10 +66,12 @@ class Player:
                 await reader.readexactly(int(length.partition(b":")[2]))
                 writer.write(self._head.encode())
                 for piece in self.pieces:
-                    writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    writer.write(
+                        b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
+                    )
                     await writer.drain()
                     await asyncio.sleep(0)
-                writer.write(b"0\r\n\r\n")
+                writer.write(b"0\r\n\r\n" if self._is_chunked else b"")
         writer.close()
 
 

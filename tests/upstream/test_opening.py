@@ -372,6 +372,7 @@ async def test_an_empty_body_is_no_response():
             await _opened(reply, is_stream=False)
 
 
+WORDS = ((b"content-type", b"text/plain; charset=utf-8"),)
 PAGE = b"<html><body>Sign in to the network</body></html>"
 
 
@@ -384,6 +385,8 @@ PAGE = b"<html><body>Sign in to the network</body></html>"
         (b"\xef\xbb\xbf<html>", JSON),
         (b"<?xml version='1.0'?><Error/>", ((b"content-type", b"application/xml"),)),
         (b"Service unavailable", HTML),
+        (b"no healthy upstream", WORDS),
+        (b"upstream connect error or disconnect/reset before headers", WORDS),
     ],
 )
 async def test_a_page_where_a_response_was_asked_for_is_none(body, headers, is_stream):
@@ -394,11 +397,22 @@ async def test_a_page_where_a_response_was_asked_for_is_none(body, headers, is_s
         assert reply.is_aborted
 
 
+@pytest.mark.parametrize("body", [b"default backend", b"Internal error", b"error: no route"])
+async def test_a_notice_in_words_is_none_though_its_first_letter_is_that_of_an_event(body):
+    """A load balancer's."""
+    for headers in (HTML, WORDS):
+        with pytest.raises(UpstreamMalformed, match="page"):
+            await _opened(_Arriving.whole(body, headers), is_stream=False)
+
+
 async def test_a_wrong_content_type_makes_no_page():
     """JSON and events are told by their first byte."""
-    for body, is_stream in ((b'{"choices":[]}', False), (ROLE + TEXT, True)):
-        reply = _Arriving.whole(body, HTML)
-        assert reply is await _opened(reply, is_stream=is_stream)
+    events = (ROLE + TEXT, b": ping\n\n" + TEXT, b"event: x\n" + TEXT)
+    bodies = ((b'{"choices":[]}', False), *((each, False) for each in events), (events[0], True))
+    for body, is_stream in bodies:
+        for headers in (HTML, WORDS):
+            reply = _Arriving.whole(body, headers)
+            assert reply is await _opened(reply, is_stream=is_stream)
 
 
 @given(st.binary(max_size=200), st.booleans(), st.sampled_from([*DIALECTS.by_name]))

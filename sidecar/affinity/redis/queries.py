@@ -99,8 +99,9 @@ class PinQueries:
             if (refusal := refusal_among(replies)) is not None:
                 raise refusal
             lanes = self._heard(session.key, replies[0], replies[1])
-            if older:
+            if older and len(lanes.bindings) > 1:
                 self.look_for_older(session.key, lanes, session.lane)
+            if older and replies[2]:
                 lanes = self._take_over(session.key, session.lane, replies[2])
             if lanes.of(session.lane) is not None:
                 return lanes, PinOutcome.HIT

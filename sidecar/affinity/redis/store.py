@@ -82,7 +82,7 @@ class RedisStore:
         self._write_back = WriteBack(self._near, self._health, self._queries, policy, clock)
         self._tasks = Tasks()
         self.key_prefix = policy.key_prefix
-        self.pins: PinBrowser = RedisPins(self._link.submit, self._near.forget, policy.key_prefix)
+        self.pins: PinBrowser = RedisPins(self._link.submit, self._near, policy.key_prefix)
 
     def start(self) -> None:
         """Connect in the background."""
@@ -247,7 +247,7 @@ class RedisStore:
             if lanes is None:
                 near.happened(EntryEvent.KEPT, key)
                 return None
-            if has_older:
+            if has_older and len(lanes.bindings) > 1:
                 self._queries.look_for_older(key, lanes)
             if lanes.of(session.lane) is not None:
                 outcome = PinOutcome.HIT
@@ -284,7 +284,7 @@ class RedisStore:
             written = await self._queries.wait(operation, self._queries.write(key), budget)
             is_said = written is not None
             lanes = written or self._known_lanes(key)
-            if self._has_older():
+            if len(lanes.bindings) > 1 and self._has_older():
                 self._queries.look_for_older(key, lanes)
         if not is_said:
             near.happened(EntryEvent.KEPT, key)
