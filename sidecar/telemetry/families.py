@@ -7,7 +7,6 @@ the library's.
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, final
@@ -47,8 +46,8 @@ class HistogramSeries:
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds: Final = bounds
         self._counts: Final = [0] * (len(bounds) + 1)
-        self._exemplars: dict[int, tuple[str, float, float]] = {}
-        """By bucket: trace id, value and time of the newest sampled call."""
+        self._exemplars: dict[int, tuple[str, float]] = {}
+        """By bucket: trace id and value of the newest sampled call."""
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
@@ -61,7 +60,7 @@ class HistogramSeries:
         at = bisect_left(self._bounds, value)
         self._counts[at] += 1
         self._sum += value
-        self._exemplars[at] = trace_id, value, time.time()
+        self._exemplars[at] = trace_id, value
 
     def snapshot(self) -> tuple[list[Bucket], float]:
         """Return the buckets, the last bound ``+Inf``, and the sum."""
@@ -74,8 +73,8 @@ class HistogramSeries:
             if sampled is None:
                 buckets.append((label, running))
                 continue
-            trace_id, value, unix_s = sampled
-            buckets.append((label, running, Exemplar({"trace_id": trace_id}, value, unix_s)))
+            trace_id, value = sampled
+            buckets.append((label, running, Exemplar({"trace_id": trace_id}, value)))
         return buckets, self._sum
 
 

@@ -23,7 +23,7 @@ PRICE = Price(2.0, 10.0, 0.5)
 CACHED = Usage(MILLION, 0, MILLION // 4)
 
 
-class Book(NamedTuple):
+class CostSource(NamedTuple):
     """What cost sources say."""
 
     prices: dict[str, Price]
@@ -37,7 +37,7 @@ def counted(
 ) -> tuple[float | None, float | None]:
     """Cost and savings after one call, None where there is no such series."""
     metrics = Metrics(ScrapeSnapshot, cache_apart=DIALECTS.cache_apart)
-    metrics.pricing.book = Book({} if price is None else {MODEL.model_name: price})
+    metrics.pricing.book = CostSource({} if price is None else {MODEL.model_name: price})
     call = a_call(endpoint=Endpoint("/v1/x", dialect, Operation.GENERATE))
     outcome = Outcome(CallOutcome.OK, 200, Timing(1.0), False, Served(usage), MODEL)
     Observers(metrics.observers).emit(CallEnded(call, Decision(source, (MODEL,)), outcome))
@@ -86,7 +86,7 @@ def test_a_pinned_call_saves_the_difference_for_its_cached_tokens(source, saved)
     assert saved == counted(CACHED, source=source)[1]
 
 
-@pytest.mark.parametrize("book", [None, Book({"x/m": Price(9.0, 9.0)})])
+@pytest.mark.parametrize("book", [None, CostSource({"x/m": Price(9.0, 9.0)})])
 def test_a_call_costs_what_its_entry_says_before_any_source(book: PriceBook | None):
     """The operator knows best."""
     metrics = Metrics(ScrapeSnapshot)
