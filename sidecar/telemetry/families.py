@@ -8,7 +8,7 @@ the library's.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, final
 
 from prometheus_client import CollectorRegistry
@@ -20,8 +20,9 @@ from prometheus_client.utils import floatToGoString
 
 MOST_SERIES: Final = 2000
 """Of one family. Labels are bounded by the config, so this is met only where something else is
-wrong; then what is new counts under ``other``.
+wrong; then what is new counts under `OTHER`.
 """
+OTHER: Final = "other"
 
 Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 """Upper bound, count up to there, and the exemplar of the bucket itself where it has one."""
@@ -91,10 +92,11 @@ class CounterFamily(Collector):
 
     def with_labels(self, *values: str) -> CounterSeries:
         """Return the series of these label values, which is made at first use."""
-        values = _guarded(values, self._series)
         series = self._series.get(values)
         if series is None:
-            series = self._series[values] = CounterSeries()
+            if len(self._series) >= MOST_SERIES:
+                values = (OTHER,) * len(values)
+            series = self._series.setdefault(values, CounterSeries())
         return series
 
     def collect(self) -> Iterable[Metric]:
@@ -128,10 +130,11 @@ class HistogramFamily(Collector):
 
     def with_labels(self, *values: str) -> HistogramSeries:
         """Return the series of these label values, which is made at first use."""
-        values = _guarded(values, self._series)
         series = self._series.get(values)
         if series is None:
-            series = self._series[values] = HistogramSeries(self._bounds)
+            if len(self._series) >= MOST_SERIES:
+                values = (OTHER,) * len(values)
+            series = self._series.setdefault(values, HistogramSeries(self._bounds))
         return series
 
     def collect(self) -> Iterable[Metric]:
@@ -150,13 +153,6 @@ class HistogramFamily(Collector):
             buckets, total = series.snapshot()
             family.add_metric(values, buckets=buckets, sum_value=total)
         return family
-
-
-def _guarded(values: tuple[str, ...], series: Mapping[tuple[str, ...], object]) -> tuple[str, ...]:
-    """Return the label values, or ``other`` for each where the family is full."""
-    if len(series) < MOST_SERIES or values in series:
-        return values
-    return ("other",) * len(values)
 
 
 def _as_label(bound: float) -> str:
