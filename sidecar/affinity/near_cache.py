@@ -55,7 +55,7 @@ class NearCache:
         """Return the binding of a session's lane if it may be used without asking.
 
         Args: ``renews_s`` is for how long the session lives anew once less than half of that is
-            left, 0: it does not. Redis has to be told of those in ``renewed``.
+            left, 0: it does not. Redis, where it is asked, has to be told of those in ``renewed``.
         """
         entry = self.find(session.key)
         if entry is None:
@@ -65,7 +65,7 @@ class NearCache:
             left_s = entry.expires_s - self._monotonic_s()
             if left_s * 2 < renews_s:
                 entry.expires_s += renews_s - left_s
-                if entry.state is _VERIFIED and not entry.is_lasting:
+                if entry.state is _VERIFIED and not (entry.is_lasting or self.is_alone):
                     self.renewed.append(session.key)
         return binding
 

@@ -29,7 +29,17 @@ from sidecar.listener.admin import LIST_PATH, SESSION_PATH
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _CONNECT_S: Final = 3.0
 _PAGE: Final = 500
-_HEADS: Final = ("TENANT", "SESSION", "AGENT", "LANE", "MODEL", "ROUTE", "TTL", "NOTES")
+_HEADS: Final = (
+    "TENANT",
+    "SESSION",
+    "AGENT",
+    "LANE",
+    "MODEL",
+    "PROVIDER",
+    "ROUTE",
+    "TTL",
+    "NOTES",
+)
 
 
 class _Facts(msgspec.Struct):
@@ -41,9 +51,12 @@ class _Facts(msgspec.Struct):
     tenant: str | None = None
     agent: str | None = None
     lane: str | None = None
+    provider: str | None = None
     route: str | None = None
+    requested_model: str | None = None
     generation: int = 0
     home: str | None = None
+    home_provider: str | None = None
     provisional: bool = False
     ttl_s: float | None = None
 
@@ -52,9 +65,12 @@ class _Facts(msgspec.Struct):
         binding = Binding(
             self.model,
             self.route,
+            self.requested_model,
             generation=self.generation,
             home=self.home,
             provisional=self.provisional,
+            provider=self.provider,
+            home_provider=self.home_provider,
         )
         names = (self.tenant, self.session, self.agent, self.lane)
         return Pin(self.key, *names, binding, self.ttl_s)
@@ -218,19 +234,22 @@ def _row(pin: Pin) -> tuple[str, ...]:
         pin.tenant,
         pin.session_id,
         pin.agent,
-        pin.lane,
+        pin.lane or binding.requested_model,
         binding.model_name,
+        binding.provider,
         binding.route_name,
+        ttl,
+        _notes(binding),
     )
     # What an app or a pod wrote must not drive a terminal.
-    shown = (name.encode("unicode_escape").decode() if name else "-" for name in names)
-    return (*shown, ttl, _notes(binding))
+    return tuple(name.encode("unicode_escape").decode() if name else "-" for name in names)
 
 
 def _notes(binding: Binding) -> str:
     notes = [f"generation {binding.generation}"]
     if binding.home is not None:
-        notes.append(f"away from {binding.home}")
+        entry = "" if binding.home_provider is None else f" ({binding.home_provider})"
+        notes.append(f"away from {binding.home}{entry}")
     if binding.provisional:
         notes.append("provisional")
     return ", ".join(notes)

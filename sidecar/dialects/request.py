@@ -65,6 +65,12 @@ _SURROGATE: Final = re.compile(
 Whole ones and escaped backslashes are matched too, so that neither is taken for one."""
 
 
+_MESSAGES_READ: Final = 4096
+"""A body of 32 MiB can hold millions of messages that say nothing; all calls would wait."""
+_PARTS_READ: Final = 4096
+"""Likewise of the parts of one message."""
+
+
 def turns_of_messages(body: bytes) -> tuple[Turn, ...]:
     """Read the newest turns of the ``messages`` of a request body.
 
@@ -86,11 +92,11 @@ def newest_turns(messages: Sequence[msgspec.Raw]) -> tuple[Turn, ...]:
 
     At most `MAX_TURNS`. Where none of them is a user's, the newest user turn takes the place of the
     oldest of them: it says what is wanted. A message that does not look like its API says is
-    skipped.
+    skipped. No more than the newest `_MESSAGES_READ` messages are looked at.
     """
     turns: list[Turn] = []
     has_user = False
-    for raw in reversed(messages):
+    for raw in messages[: -_MESSAGES_READ - 1 : -1]:
         is_full = len(turns) == MAX_TURNS
         if is_full and has_user:
             break
@@ -120,7 +126,7 @@ def _text_of(content: msgspec.Raw) -> str:
         known = _decode_content(content)
     except (ValueError, RecursionError):
         raws = decode_leniently(_decode_list, content) or []
-        parts = (decode_leniently(_decode_part, raw) for raw in raws)
+        parts = (decode_leniently(_decode_part, raw) for raw in raws[:_PARTS_READ])
         known = [part for part in parts if part is not None]
     if known is None or isinstance(known, str):
         return known or ""

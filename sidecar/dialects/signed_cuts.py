@@ -37,7 +37,7 @@ def body_without(
     first: int = 0,
 ) -> bytes | None:
     """Return the body without what ``find`` finds in the assistant's messages from ``first`` on, up
-    to the open tool loop; None where there is nothing to cut.
+    to the open tool loop; None where there is nothing to cut, or more than can be looked through.
 
     Args: ``read`` says what a message is; ``find`` is given a message's number and place.
     """
@@ -52,7 +52,7 @@ def body_without(
         are_whole[at] = cut.is_whole
         pieces += () if cut.is_whole else cut.pieces
     pieces += cuts_of(messages, are_whole)
-    return text.without(sorted(pieces)) if pieces else None
+    return text.without(sorted(pieces)) if pieces and not text.is_exhausted else None
 
 
 def members_cut(text: Text, holder: Span, paths: Sequence[Path]) -> list[Span]:

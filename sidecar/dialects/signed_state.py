@@ -42,6 +42,9 @@ class Block(msgspec.Struct):
     data: Any = None
 
 
+_MAX_BLOCKS: Final = 4096
+"""Of one message; a body can hold millions."""
+
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_block: Final = msgspec.json.Decoder(Block).decode
 
@@ -67,7 +70,7 @@ def is_newest_turn_signed(
 def blocks_of(content: msgspec.Raw) -> list[Block]:
     """Read the blocks of a message's content; none where it is a text or cannot be read."""
     raws = decode_leniently(_decode_list, content) or []
-    blocks = (decode_leniently(_decode_block, raw) for raw in raws)
+    blocks = (decode_leniently(_decode_block, raw) for raw in raws[:_MAX_BLOCKS])
     return [block for block in blocks if block is not None]
 
 

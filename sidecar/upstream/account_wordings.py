@@ -100,6 +100,22 @@ MODEL_GONE: Final = Wording(
         "project @ does not have access to model",  # OpenAI, 403
     ),
 )
+OF_A_MODEL: Final = Wording(
+    openings=openings(
+        "(?:the )?(?:requested |publisher )?model(?: or endpoint)? (?!is |was )@ "
+        "(?:does not exist|doesnt exist|(?:is |was )?not found|is not supported by any)",
+        "models/@ is not found",
+        "(?:the )?@ model is not supported when using",
+        "not found the model @ or permission denied",
+        r"(?:unknown|invalid) model[:,] \S+$",
+        "@ is not a valid model id",
+        "no endpoints found for @$",
+    )
+)
+"""What names the model that is gone. A caller may name a second one in its body: OpenRouter's
+``models``, the model of a tool.
+"""
+
 MODEL_GONE_404: Final = Wording(
     openings=openings(
         r"model: \S+$",  # Anthropic: not_found_error
@@ -153,6 +169,17 @@ CREDENTIAL: Final = Wording(
 """What says, with a 400 or a 403, that the key is bad; a 401 says it alone."""
 
 OF_A_RESOURCE: Final = Wording(
-    phrases=phrases("permission to access the file", "cachedcontent", "cached content")
+    codes=codes("external_connector_error"),  # OpenAI: a server of the caller's tools
+    phrases=phrases(
+        "mcp server",  # Anthropic, OpenAI: likewise, which refuses the caller's token
+        "permission to access the file",  # Google
+        "cachedcontent",
+        "cached content",
+        "access tuned model",
+        "access to file",  # Anthropic, OpenAI
+        "access to this beta",  # Anthropic, whose betas are the caller's header
+        "access to the beta",
+        "beta feature",
+    ),
 )
-"""What Google denies because of something that a caller named in its request."""
+"""What is denied because of something that a caller named in its request."""

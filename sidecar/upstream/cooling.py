@@ -60,8 +60,8 @@ class Cooling:
         finds it empty does not ask.
         """
         self.suspects: BoundedMap[tuple[str, str], FailedCall] = BoundedMap(_KEPT_AT_MOST)
-        """The last failure of each candidate that has served nobody since, where one failure is no
-        evidence. Where both maps are empty, `observe_served` has nothing to learn.
+        """The last failure of each candidate that has served at most one call since, where one
+        failure is no evidence. Where both maps are empty, `observe_served` has nothing to learn.
         """
         self.activity: Final = Activity()
         self._jitter = jitter
@@ -96,11 +96,16 @@ class Cooling:
         return True
 
     def observe_served(self, candidate: Candidate, sent_s: float) -> None:
-        """A call sent at ``sent_s`` was served: a candidate that failed before has recovered, and
-        is suspected no more.
+        """The response to a call sent at ``sent_s`` has begun: a candidate that failed before has
+        recovered, and is suspected no more, unless this very response ends with an error event.
         """
         key = candidate.provider, candidate.upstream_model
-        self.suspects.pop(key, None)
+        suspect = self.suspects.get(key)
+        if suspect is not None:
+            if suspect.forgiven_by_s is None:
+                suspect.forgiven_by_s = sent_s
+            elif suspect.forgiven_by_s != sent_s:
+                del self.suspects[key]
         cooldown = self.cooldowns.get(key)
         if cooldown is not None and sent_s >= cooldown.failed_s:
             del self.cooldowns[key]
@@ -148,8 +153,6 @@ class Cooling:
 
     def ejected(self, now_s: float) -> list[tuple[str, str]]:
         """Return what is ejected now, as (entry, model as metrics name it), each once."""
-        # Metrics are rendered in another thread, while calls go on to fail: the copy is one step of
-        # the interpreter.
         ejected = (
             (key[0], cooldown.metric_model)
             for key, cooldown in list(self.cooldowns.items())

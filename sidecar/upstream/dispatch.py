@@ -257,6 +257,7 @@ class Dispatcher:
                 buffered.headers,
                 self._clock.unix_s(),
                 passthrough_auth=passthrough_auth,
+                upstream_model=candidate.upstream_model,
             )
         is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
         if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):

@@ -48,7 +48,7 @@ class Activity:
 class FailedCall:
     """A call whose attempt at a candidate failed: what tells it from other calls."""
 
-    __slots__ = ("body", "duration_s", "failed_s", "is_alone", "session")
+    __slots__ = ("body", "duration_s", "failed_s", "forgiven_by_s", "is_alone", "sent_s", "session")
 
     def __init__(self, call: Call, activity: Activity, sent_s: float, now_s: float) -> None:
         """Args: the attempt lasted from ``sent_s`` until ``now_s``."""
@@ -57,11 +57,18 @@ class FailedCall:
         """Of the tenant's session; sub-agents of one session are one caller."""
         self.body: int = hash((len(body), body[:_END_BYTES], body[-_END_BYTES:]))
         self.is_alone: bool = activity.is_alone(now_s)
+        self.sent_s: float = sent_s
         self.failed_s: float = now_s
         self.duration_s: float = now_s - sent_s
+        self.forgiven_by_s: float | None = None
+        """When the first call was sent whose response began since then."""
 
     def confirms(self, earlier: FailedCall) -> bool:
-        """Return whether this failure and an earlier one of the same candidate are evidence."""
+        """Return whether this failure and an earlier one of the same candidate are evidence. That
+        this very call's response had begun, before an error event, is no success between them.
+        """
+        if earlier.forgiven_by_s is not None and earlier.forgiven_by_s != self.sent_s:
+            return False
         longest_s = max(self.duration_s, earlier.duration_s)
         if self.failed_s - earlier.failed_s > max(_WITHIN_S, 2.0 * longest_s):
             return False

@@ -23,6 +23,7 @@ from sidecar.domain.errors import (
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.error_body import ErrorBody, read_error_body
 from sidecar.upstream.reasons import (
+    names_other_model,
     names_overload,
     names_rate_limit,
     names_signed_state,
@@ -136,20 +137,29 @@ other caller's calls.
 
 
 def classify_reply(
-    status: int, body: bytes, headers: RawHeaders, now_unix_s: float, *, passthrough_auth: bool
+    status: int,
+    body: bytes,
+    headers: RawHeaders,
+    now_unix_s: float,
+    *,
+    passthrough_auth: bool,
+    upstream_model: str = "",
 ) -> Failure:
     """Return what a provider's error reply means.
 
     Args: ``status`` is 400 or above. ``body`` is as much as was read of it; where it names no
         reason, the status alone counts. ``passthrough_auth`` says that the credential, and so the
-        account behind it, is the caller's.
+        account behind it, is the caller's. ``upstream_model`` is the model that was sent; empty
+        where only the sidecar can have named one.
     """
     if status >= 500 or status == 408:
         of_status = _OF_STATUS.get(status, _FAILING)
         failure = _SIGNED_STATE if names_signed_state(body) else of_status
     else:
-        failure = _of_refusal(status, read_error_body(body))
-        if passthrough_auth:
+        error = read_error_body(body)
+        failure = _of_refusal(status, error)
+        is_gone = failure.failure_class is FailureClass.MODEL_GONE
+        if passthrough_auth or (is_gone and names_other_model(error, upstream_model)):
             failure = _IN_THE_CALLERS_NAME.get(failure.failure_class, failure)
     wait_s = retry_after_s(headers, now_unix_s)
     return failure if wait_s is None else msgspec.structs.replace(failure, retry_after_s=wait_s)

@@ -8,7 +8,7 @@ from typing import Final
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import account_wordings as accounts
 from sidecar.upstream import error_wordings as calls
-from sidecar.upstream.error_body import ErrorBody, read_text
+from sidecar.upstream.error_body import ErrorBody, normalized, read_text
 
 _WHATEVER_THE_STATUS: Final = (
     (calls.SIGNED_STATE, FailureClass.SIGNED_STATE),
@@ -48,6 +48,13 @@ def reason_of(status: int | None, error: ErrorBody) -> FailureClass | None:
     if status == 404 and accounts.MODEL_GONE_404.is_in(error):
         return FailureClass.MODEL_GONE
     return FailureClass.OUR_CREDENTIAL if _names_bad_key(status, error) else None
+
+
+def names_other_model(error: ErrorBody, upstream_model: str) -> bool:
+    """Return whether an error says of another model than the one that was sent that it is gone: of
+    one that the caller named elsewhere in its body.
+    """
+    return normalized(upstream_model) not in error.text and accounts.OF_A_MODEL.is_in(error)
 
 
 def names_signed_state(body: bytes) -> bool:

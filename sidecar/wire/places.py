@@ -26,6 +26,12 @@ _NAME: Final = re.compile(
 )
 
 
+PLACES_AT_MOST: Final = 20_000
+"""A tenth of a second's work. A conversation of a thousand turns has as many; a body of 32 MiB can
+hold millions, and all calls would wait.
+"""
+
+
 class Member(NamedTuple):
     """A member of an object."""
 
@@ -36,12 +42,18 @@ class Member(NamedTuple):
 
 
 class Text:
-    """A JSON text whose places can be found."""
+    """A JSON text whose places can be found, `PLACES_AT_MOST` of them."""
 
     def __init__(self, text: bytes) -> None:
         """Args: ``text`` may hold lone halves of characters, as JavaScript sends them."""
+        self._places_left = PLACES_AT_MOST
         self._original = text
         self._text = same_lengths(text)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether places were asked for that were not told, since there were too many."""
+        return self._places_left < 0
 
     def elements(self, array: Span) -> list[Span]:
         """Return the places of an array's elements; none where there is no readable array."""
@@ -49,6 +61,8 @@ class Text:
         try:
             values = _decode_elements(self._text[start:end])
         except (ValueError, RecursionError):
+            return []
+        if not self._may_find(len(values)):
             return []
         found = []
         position = self._text.index(b"[", start) + 1 if values else start
@@ -67,6 +81,8 @@ class Text:
         try:
             values = top_level_values(self._text[start:end])
         except InvalidBody:
+            return []
+        if not self._may_find(len(values)):
             return []
         found = []
         position = start
@@ -90,6 +106,10 @@ class Text:
     def raw(self, place: Span) -> msgspec.Raw:
         """Return the text at a place, to be decoded."""
         return msgspec.Raw(self._text[place[0] : place[1]])
+
+    def _may_find(self, places: int) -> bool:
+        self._places_left -= places
+        return self._places_left >= 0
 
     def without(self, cuts: Sequence[Span]) -> bytes:
         """Return the text without some pieces, which are in order and apart from each other."""

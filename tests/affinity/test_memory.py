@@ -119,3 +119,13 @@ async def test_all_pins_of_a_session_are_shown_and_dropped(store):
     assert ["a7"] == [pin.agent for pin in await store.pins.of_session(None, "s", "a7")]
     assert (1, 1) == (await store.pins.drop(None, "s", "a7"), len(store))
     assert (2, 0) == (await store.pins.drop(None, "s"), len(store))
+
+
+async def test_a_session_that_is_used_for_ever_leaves_nothing_behind(store, clock):
+    """Its time begins anew again and again, and there is no Redis to be told of that."""
+    await store.claim(MAIN, _pin("openai/gpt-4o"))
+    for _ in range(10):
+        clock.advance(60)
+        assert store.get_nowait(MAIN) is not None
+
+    assert [] == store._near.renewed

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from sidecar.affinity.store import Pin, PinPage
-from sidecar.commands.affinity import describe_pins
+from sidecar.commands.affinity import _Facts, describe_pins
 from sidecar.domain.decision import Binding
+from sidecar.listener.admin import pin_facts
 
 PIN = Pin("k1", None, "s\x1b[2J", None, None, Binding("openai/gpt-4o", "code", generation=1), 59.7)
 
@@ -37,9 +38,11 @@ async def test_a_pin_is_a_row_under_its_heads():
     """Control characters are escaped: what an app wrote must not drive a terminal."""
     heads, row = await describe_pins(FakePins(PIN), "list", None, None)
 
-    assert ["TENANT", "SESSION", "AGENT", "LANE", "MODEL", "ROUTE", "TTL", "NOTES"] == heads.split()
     assert [
-        "-", r"s\x1b[2J", "-", "-", "openai/gpt-4o", "code", "60", "s", "generation", "1"
+        "TENANT", "SESSION", "AGENT", "LANE", "MODEL", "PROVIDER", "ROUTE", "TTL", "NOTES"
+    ] == heads.split()  # fmt: skip
+    assert [
+        "-", r"s\x1b[2J", "-", "-", "openai/gpt-4o", "-", "code", "60", "s", "generation", "1"
     ] == row.split()  # fmt: skip
 
 
@@ -50,6 +53,24 @@ async def test_what_is_special_about_a_pin_is_noted():
     _, row = await describe_pins(FakePins(pin), "list", None, None)
 
     assert row.endswith("-    generation 1, away from openai/o3, provisional")
+
+
+async def test_the_account_that_a_pin_names_is_shown_and_the_one_it_left_and_what_was_asked_for():
+    """Through the admin port too."""
+    binding = dataclasses.replace(
+        PIN.binding,
+        requested_model="openai/o3",
+        provider="eu",
+        home="openai/gpt-4o",
+        home_provider="us\x1b[2J",
+    )
+    pin = msgspec.structs.replace(PIN, binding=binding)
+    facts = msgspec.convert(pin_facts(pin), _Facts, strict=False)
+    for shown in (pin, facts.pin()):
+        _, row = await describe_pins(FakePins(shown), "list", None, None)
+
+        assert ["openai/o3", "openai/gpt-4o", "eu", "code"] == row.split()[3:7]
+        assert row.endswith(r"generation 1, away from openai/gpt-4o (us\x1b[2J)")
 
 
 async def test_a_pin_that_a_scan_told_of_twice_is_listed_once():

@@ -220,3 +220,16 @@ def test_any_bytes_are_read_without_an_error(data):
     body = b'{"messages":[{"role":"user","content":"' + data + b'"}]}'
 
     assert isinstance(DIALECTS.by_name[CHAT].turns(body), tuple)
+
+
+def test_a_body_of_many_empty_messages_or_parts_is_not_read_to_its_end():
+    """All other calls would wait for that; the newest 4096 messages, and as many parts, are read."""
+    old, nothing = says("user", "old"), says("tool", "x")
+    near, far = [old, *[nothing] * 4095], [old, *[nothing] * 4096]
+    assert [("user", "old")] == turns_of(CHAT, messages=near)
+    assert [] == turns_of(CHAT, messages=far)
+
+    part: dict[str, object] = {"type": "text", "text": "x"}
+    parts = says("user", [{"type": 7}, *[part] * 5000])
+    ((_, text),) = turns_of(CHAT, messages=[parts])
+    assert 4095 == text.count("x")

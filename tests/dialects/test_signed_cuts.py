@@ -182,3 +182,16 @@ def test_every_other_byte_stays_as_it_came():
         rb'{"messages":[{"role":"assistant","content":[{"type":"text","text":"\ud83d", "n":1.0e0}]},'
         rb' {"role":"user","content":"x"}]}'
     )
+
+
+@pytest.mark.parametrize(
+    "conversation",
+    [
+        [said(THOUGHT, TEXT), *[7] * 20_000],
+        [said(THOUGHT, TEXT), *[said(TEXT)] * 10_000, ASKED],
+        [said(THOUGHT, *[TEXT] * 20_000), ASKED],
+    ],
+)
+def test_nothing_is_cut_where_there_is_too_much_to_look_through(conversation):
+    """All other calls would wait: a body can hold millions of messages or blocks."""
+    assert stripped(MESSAGES, "messages", conversation) is None

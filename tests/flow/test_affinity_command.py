@@ -81,11 +81,11 @@ async def test_pins_are_listed_shown_and_dropped_through_the_running_sidecar(sto
 
     assert [0, 0, 0, 0, 1] == [each[0] for each in (listed, whole, shown, dropped, again)]
     assert (3, 4) == (len(listed[1].splitlines()), len(whole[1].splitlines()))
-    assert ["acme", "a b:c~d", GPT, "summaries"] == [
+    assert ["acme", "a b:c~d", "openai/gpt-4o-mini", GPT, GPT, "summaries"] == [
         cell
         for cell in map(str.strip, shown[1].splitlines()[1].split("  "))
         if cell not in ("", "-")
-    ][:4]
+    ][:6]
     assert "1 deleted\n" == dropped[1]
     assert (200, ["a b:c~d"]) == (left[0], [each["session"] for each in left[1]["pins"]])
 

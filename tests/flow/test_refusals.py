@@ -32,10 +32,28 @@ async def test_what_concerns_one_call_moves_that_call_alone(meaning):
     assert ({(GPT, meaning, MINI): 2.0}, {}) == (steps, held)
 
 
+async def test_a_model_that_one_caller_invented_beside_its_own_takes_none_from_the_others():
+    """OpenRouter's ``models``: the call goes on, the next one asks the first candidate again."""
+    refusal = b'{"error":{"message":"nope/x is not a valid model ID","code":400}}'
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.next(Fault(status=400, body=refusal), model="gpt-4o")
+        poisoned = await sidecar.ask(TEXT, models=["nope/x"])
+        other = await sidecar.ask(f"{TEXT}!")
+        held = await sidecar.ejected()
+
+    assert (200, "2", MINI) == (
+        poisoned.status,
+        poisoned.header("x-plano-attempts"),
+        poisoned.header("x-plano-model"),
+    )
+    assert ("1", GPT, {}) == (other.header("x-plano-attempts"), other.header("x-plano-model"), held)
+
+
 @pytest.mark.parametrize("meaning", ["model_gone", "our_credential", "quota"])
 async def test_what_concerns_the_account_is_held_against_it(meaning):
     """The next model serves the call that found out, and later ones at once."""
     status, body = refusals(meaning)[0].values
+    body = body.replace(b"gpt-9", b"gpt-4o")  # the model that was asked for
     async with routed(routing_preferences=[ROUTE]) as sidecar:
         sidecar.provider.script.always(Fault(status=status, body=body), model="gpt-4o")
         replies = [await sidecar.ask(f"{TEXT} {number}") for number in range(2)]

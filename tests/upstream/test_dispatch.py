@@ -303,6 +303,23 @@ async def test_an_error_event_in_mid_stream_is_learnt_from_when_the_stream_has_e
     assert dispatcher.is_cooling(PLAN.candidates[0])
 
 
+@pytest.mark.parametrize(("served_between", "is_cooling"), [(False, True), (True, False)])
+async def test_two_callers_streams_that_fail_midway_are_evidence(served_between, is_cooling):
+    """The beginning of a stream that fails is no success; another call that is served is one."""
+    clock = FakeClock(1000.0)
+    dispatcher, _ = _dispatcher(clock, 200)
+    error = b'{"error":{"message":"boom","type":"server_error"}}'
+    streams = [("s1", error), ("s2", None), ("s3", error)]
+    for session_id, event in streams if served_between else (streams[0], streams[2]):
+        clock.now_s += 1.0
+        call = a_call(session_id=session_id)
+        dispatched = await dispatcher.dispatch(call, PLAN)
+        result = CallOutcome.OK if event is None else CallOutcome.INCOMPLETE
+        dispatcher.observe(call, dispatched, result, clock.now_s, error_event=event)
+
+    assert is_cooling == dispatcher.is_cooling(PLAN.candidates[0])
+
+
 async def test_a_mid_stream_error_is_learnt_from_without_a_listener():
     """Whether anybody counts attempts changes nothing about the candidates."""
     dispatcher, _ = _dispatcher(FakeClock(1000.0), 200)

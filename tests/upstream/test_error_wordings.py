@@ -177,7 +177,7 @@ def test_a_text_that_is_looked_for_is_written_as_messages_are_read():
     names = {**vars(error_wordings), **vars(account_wordings)}
     tables = [each for each in names.values() if isinstance(each, Wording)]
 
-    assert len(tables) == 11
+    assert len(tables) == 12
     for table in tables:
         words = "".join((*table.codes, *table.phrases))
         if table.openings:

@@ -383,3 +383,47 @@ def test_any_answer_means_something(status, body, retry_after, passthrough_auth)
 
     is_untouched = failure.penalty is Penalty.NONE
     assert is_untouched or not passthrough_auth or status >= 500 or status == 408
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message", "expected"),
+    [
+        (400, "invalid_request_error", "Authentication error while communicating with MCP server 'x'. Please check your authorization token.", FailureClass.CALLERS_FAULT),
+        (400, "external_connector_error", "Unauthorized", FailureClass.CALLERS_FAULT),
+        (403, "permission_error", "Your account does not have access to this beta feature: context-1m.", FailureClass.REFUSED),
+        (403, "permission_error", "You do not have access to file file_011abc", FailureClass.REFUSED),
+        (403, "PERMISSION_DENIED", "You do not have permission to access tuned model tunedModels/x.", FailureClass.REFUSED),
+        (403, "permission_error", "Your API key does not have permission to use the specified resource.", FailureClass.OUR_CREDENTIAL),
+        (400, "invalid_request_error", "Authentication failed", FailureClass.OUR_CREDENTIAL),
+    ],
+)  # fmt: skip
+def test_what_a_caller_may_not_use_is_no_bad_key_of_ours(status, kind, message, expected):
+    """A token for a tool's server, a beta header, a file: one caller names it, all would pay."""
+    body = json.dumps({"error": {"type": kind, "message": message}}).encode()
+
+    assert expected is classify(status, body).failure_class
+
+
+@pytest.mark.parametrize(
+    ("message", "is_ejected"),
+    [
+        ("openai/gpt-4o is not a valid model ID", True),
+        ("nope/x is not a valid model ID", False),  # OpenRouter: one of the caller's own `models`
+        ("The model `GPT-4o` does not exist or you do not have access to it.", True),
+        ("The model `foo` does not exist", False),  # a tool's
+        ("Unknown model: foo", False),
+        ("models/foo is not found for API version v1beta", False),
+        ("Model Not Exist", True),
+        ("The model was not found", True),
+        ("Requested model does not exist", True),
+        ("Project `p` does not have access to model `gpt-4o`", True),
+    ],
+)
+def test_a_model_that_the_caller_named_beside_its_own_ejects_no_candidate(message, is_ejected):
+    """The call goes on all the same."""
+    body = json.dumps({"error": {"message": message, "code": "model_not_found"}}).encode()
+    failure = classify_reply(404, body, [], 0.0, passthrough_auth=False, upstream_model="gpt-4o")
+
+    assert (FailureClass.MODEL_GONE, True) == (failure.failure_class, failure.may_try_next)
+    assert is_ejected == (failure.penalty is Penalty.EJECT)
+    assert is_ejected == failure.needs_alert

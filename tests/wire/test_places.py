@@ -85,3 +85,13 @@ def test_a_member_is_found_by_its_name():
 def test_what_cannot_be_read_has_no_places(text):
     """A string in place of a list, or nonsense."""
     assert (Text(text).elements(_all(text)), Text(text).members()) == ([], [])
+
+
+def test_no_more_places_are_told_than_can_be_looked_through_in_time():
+    """In all of one text; from then on it says so."""
+    array = b"[" + b"0," * 15_000 + b"0]"
+    text = Text(array)
+    assert (15_001, False) == (len(text.elements(_all(array))), text.is_exhausted)
+    assert ([], True) == (text.elements(_all(array)), text.is_exhausted)
+    members = b"{" + b'"a":0,' * 20_000 + b'"a":0}'
+    assert [] == Text(members).members()

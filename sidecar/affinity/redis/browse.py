@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import refusal_among
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, Decode, LinkDown, reads_of
-from sidecar.affinity.session import KEY_PREFIX, pattern_of, session_key
+from sidecar.affinity.session import KEY_PREFIX, key_of_shown, pattern_of
 from sidecar.affinity.store import Pin, PinPage, StoreUnreachable, pins_of
 from sidecar.affinity.value import decode
 
@@ -24,14 +25,13 @@ _AT_ONCE: Final = 50
 class RedisPins:
     """Implements `PinBrowser` over the store's own connection.
 
-    Args: ``forget`` drops a key from the near cache; ``prefix`` begins every key.
+    Args: ``near`` is the near cache: what it owes Redis is shown and dropped too, session by
+        session; ``prefix`` begins every key.
     """
 
-    def __init__(
-        self, submit: Submit, forget: Callable[[str], None], prefix: str = KEY_PREFIX
-    ) -> None:
+    def __init__(self, submit: Submit, near: NearCache, prefix: str = KEY_PREFIX) -> None:
         self._submit = submit
-        self._forget = forget
+        self._near = near
         self._prefix = prefix
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
@@ -49,9 +49,9 @@ class RedisPins:
         """Return the pins of a session and of its agents, which are found by SCAN, as are keys of
         the form before; or those of one agent.
         """
-        wanted = session_key(tenant, session_id, agent, self._prefix)
+        wanted = key_of_shown(tenant, session_id, agent, self._prefix)
         if agent is not None:
-            return await self._pins([wanted])
+            return _once(await self._pins([wanted]) + self._owed(lambda key: key == wanted))
         pattern = pattern_of(tenant, session_id, self._prefix)
         pins: list[Pin] = []
         cursor = b"0"
@@ -60,8 +60,8 @@ class RedisPins:
             names = [key.decode("latin-1") for key in keys]
             pins += await self._pins([name for name in names if name.partition("~")[0] == wanted])
             if cursor == b"0":
-                # SCAN may return a key twice.
-                return list({(pin.key, pin.lane): pin for pin in pins}.values())
+                owed = self._owed(lambda key: key.partition("~")[0] == wanted)
+                return _once(pins + owed)
 
     async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
         """Delete the keys of a session, one command each, since in a cluster they live apart;
@@ -69,17 +69,28 @@ class RedisPins:
         """
         pins = await self.of_session(tenant, session_id, agent)
         keys = list(dict.fromkeys(pin.key for pin in pins))
+        deleted = self._near.owed.keys() & set(keys)
 
         def gone(replies: list[Any]) -> list[Any]:
             # Redis says nothing of what this connection has deleted, and what was read before that
             # has arrived by now.
             for key in keys:
-                self._forget(key)
+                self._near.forget(key)
             return replies
 
         replies = await self._ask_all([("DEL", key) for key in keys], gone) if keys else []
-        deleted = {key for key, count in zip(keys, replies, strict=True) if count == 1}
+        deleted |= {key for key, count in zip(keys, replies, strict=True) if count == 1}
         return sum(pin.key in deleted for pin in pins)
+
+    def _owed(self, is_wanted: Callable[[str], bool]) -> list[Pin]:
+        """Return the pins that were changed here and are not in Redis yet."""
+        near, prefix = self._near, self._prefix
+        return [
+            pin
+            for key, entry in near.owed.items()
+            if is_wanted(key)
+            for pin in pins_of(key, prefix, entry.lanes, near.left_s(entry))
+        ]
 
     async def _pins(self, keys: Sequence[str]) -> list[Pin]:
         pins: list[Pin] = []
@@ -111,3 +122,10 @@ class RedisPins:
         except (LinkDown, TimeoutError) as error:
             raise StoreUnreachable("redis does not answer") from error
         return replies
+
+
+def _once(pins: Sequence[Pin]) -> list[Pin]:
+    """Return the pins without those that were found before: SCAN may return a key twice. What is
+    found later goes before it.
+    """
+    return list({(pin.key, pin.lane): pin for pin in pins}.values())

@@ -82,7 +82,7 @@ class RedisStore:
         self._write_back = WriteBack(self._near, self._health, self._queries, policy, clock)
         self._tasks = Tasks()
         self.key_prefix = policy.key_prefix
-        self.pins: PinBrowser = RedisPins(self._link.submit, self._near.forget, policy.key_prefix)
+        self.pins: PinBrowser = RedisPins(self._link.submit, self._near, policy.key_prefix)
 
     def start(self) -> None:
         """Connect in the background."""

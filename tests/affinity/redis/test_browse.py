@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis.exceptions import NoPermissionError
 
+from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.browse import RedisPins
 from sidecar.affinity.redis.pipeline import GONE_MS, Command, Decode, LinkDown
 from sidecar.affinity.store import StoreUnreachable
@@ -24,7 +25,9 @@ class FakeLink:
         self.values = values
         self.failure: Exception | None = None
         self.refusal: Exception | None = None
-        self.forgotten: list[str] = []
+        self.near = NearCache(10, lambda: 0.0)
+        for key in values:
+            self.near.put(key, values[key], 60.0)
         self.commands: list[Any] = []
         """Names, in order."""
 
@@ -48,7 +51,7 @@ class FakeLink:
 
 
 def browser(link: FakeLink) -> RedisPins:
-    return RedisPins(link.submit, link.forgotten.append)
+    return RedisPins(link.submit, link.near)
 
 
 async def test_a_page_shows_what_can_be_read():
@@ -90,7 +93,7 @@ async def test_a_session_is_dropped_and_another_whose_name_begins_alike_is_not()
     link = FakeLink({KEY: VALUE, OTHER: VALUE})
 
     assert [1, 0] == [await browser(link).drop("acme", "s1") for _ in range(2)]
-    assert ([KEY], [OTHER]) == (link.forgotten, list(link.values))
+    assert [OTHER] == list(link.values) == [key for key, _ in link.near.items()]
 
 
 @pytest.mark.parametrize("how", ["gone", "refused"])

@@ -14,7 +14,6 @@ from sidecar.affinity.value import encode
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Binding
 from sidecar.domain.observers import Observers
-from sidecar.runtime.lifecycle import spawn
 
 SESSION = make_session("s1", lane="openai/gpt-4o")
 MINE = Binding("openai/gpt-4o-mini", "write", "openai/gpt-4o", 1, 1000.0)
@@ -62,12 +61,13 @@ async def test_a_read_returns_no_pin_that_lost_a_race_meanwhile():
         Observers(),
     )
     store._near.is_alone = False
-    read = spawn(store.read(SESSION), name="read")
-    await _submitted(link, 1)
-    claim = spawn(store.claim(SESSION, MINE), name="claim")
-    await _submitted(link, 2)
     nothing = [None, -2]
-    link.reply([*nothing, *nothing], [[encode(Lanes((THEIRS,))), 600_000]])
+    async with asyncio.TaskGroup() as group:
+        read = group.create_task(store.read(SESSION))
+        await _submitted(link, 1)
+        claim = group.create_task(store.claim(SESSION, MINE))
+        await _submitted(link, 2)
+        link.reply([*nothing, *nothing], [[encode(Lanes((THEIRS,))), 600_000]])
 
-    assert (THEIRS, THEIRS) == (await claim, await read)
+    assert (THEIRS, THEIRS) == (claim.result(), read.result())
     await store.aclose()

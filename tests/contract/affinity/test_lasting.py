@@ -255,6 +255,22 @@ async def test_a_pin_that_is_not_written_yet_can_be_moved(server):
         assert moved == pin_in(await server.client.get(KEY))
 
 
+@pytest.mark.parametrize("agent", [None, "a7"])
+async def test_a_pin_that_is_not_written_yet_can_be_dropped_by_an_operator(server, agent):
+    """It is shown, and is not written back after that."""
+    session = make_session(MAIN.session_id, MAIN.tenant, GPT, agent)
+    async with redis_store(server) as store:
+        await server.client.config_set("maxmemory", "1")
+        await store.claim(session, a_pin())
+        shown = await store.pins.of_session(MAIN.tenant, MAIN.session_id, agent)
+        assert [(agent, GPT)] == [(pin.agent, pin.binding.model_name) for pin in shown]
+        assert 1 == await store.pins.drop(MAIN.tenant, MAIN.session_id, agent)
+        await server.client.config_set("maxmemory", "0")
+
+        assert (None, 0) == (await store.get(session), store.snapshot().shadow_entries)
+        assert not await server.client.exists(session.key)
+
+
 @pytest.mark.parametrize("has_near_cache", [True, False])
 async def test_a_move_that_redis_refuses_holds_here(server, has_near_cache):
     """With and without a near cache, and is written back."""
