@@ -32,6 +32,7 @@ from sidecar.listener.server import (
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.explain import Explanation, NamedSession, explain
 from sidecar.telemetry.log_writer import logging_to
+from sidecar.telemetry.loop_lag import probe_loop_lag
 from sidecar.telemetry.start_line import start_fields
 
 _log = logging.getLogger("sidecar")
@@ -113,7 +114,7 @@ class App:
             foundation.tasks.spawn(self._close_unused_pools(), name="close unused pools")
             raise
         old = self.generation
-        self._generations.append(generation)
+        self._serve_by(generation)
         if self._data_server is not None:
             handler = generation.handler
             self._data_server.swap(handler.handle, handler.handle_parse_error)
@@ -158,10 +159,14 @@ class App:
         ):
             stack.push_async_callback(close)
         foundation.store.start()
-        self._generations.append(build_generation(self._loaded, foundation))
+        self._serve_by(build_generation(self._loaded, foundation))
         if not self._listens:
             return
         await self._listen(stack)
+        metrics = foundation.metrics
+        foundation.tasks.spawn(
+            probe_loop_lag(metrics.loop_lag.observe, foundation.clock.monotonic_s), name="loop lag"
+        )
         # What lives now lives for good: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -214,6 +219,10 @@ class App:
                 await self.foundation.store.wait_until_up()
         except TimeoutError:
             _log.warning("the affinity store cannot be reached: pins are not shown")
+
+    def _serve_by(self, generation: Generation) -> None:
+        self._generations.append(generation)
+        self.foundation.metrics.pricing.book = generation.sources
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None

@@ -48,6 +48,7 @@ from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.start_line import config_hash
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.fetch import Fetcher
@@ -97,7 +98,11 @@ def build_foundation(
     write = WriteCoalescer(drain.holders).write
     proxies = proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies))
-    metrics = Metrics(lambda: _snapshot(foundation, serving()), listener_path())
+    metrics = Metrics(
+        lambda: _snapshot(foundation, serving()),
+        listener_path(),
+        dialects.cache_apart,
+    )
     observers = Observers(metrics.observers)
     foundation = Foundation(
         clock=clock,
@@ -129,6 +134,7 @@ def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSn
         () if generation is None else cooling.snapshots(generation.candidates(), now_s),
         () if generation is None else generation.source_ages_s(now_s),
         foundation.store.snapshot(),
+        "" if generation is None else generation.config_hash,
     )
 
 
@@ -173,7 +179,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
-    return Generation(loaded, handler, selector, routes, sources, closes)
+    return Generation(loaded, handler, selector, routes, sources, config_hash(loaded), closes)
 
 
 def build_servers(generation: Generation, foundation: Foundation) -> tuple[DataServer, web.Server]:

@@ -21,6 +21,8 @@ class Generation(msgspec.Struct, frozen=True):
     selector: ModelSelector
     routes: Routes
     sources: MetricsSources
+    config_hash: str
+    """As `telemetry.start_line.config_hash`."""
     closes: tuple[Callable[[], Awaitable[None]], ...]
     """In the order in which they are to be called."""
 

@@ -11,7 +11,7 @@ from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.entry import Entry
 from sidecar.affinity.lanes import NO_LANES, Lanes
 from sidecar.affinity.near_cache import NearCache
-from sidecar.affinity.session import KEY_PREFIX, escape_part, session_key
+from sidecar.affinity.session import KEY_PREFIX, key_of_shown
 from sidecar.affinity.store import Pin, PinBrowser, PinPage, pins_of
 from sidecar.affinity.value import decode, fit
 from sidecar.domain.clock import Clock
@@ -176,7 +176,7 @@ class MemoryPins:
         go meanwhile may be seen twice or not at all.
         """
         start = int(cursor or 0)
-        prefix = KEY_PREFIX if tenant is None else f"{KEY_PREFIX}{escape_part(tenant)}:"
+        prefix = KEY_PREFIX if tenant is None else key_of_shown(tenant, "")
         # Calls wait while this runs: only the page itself is decoded.
         wanted = [(key, entry) for key, entry in self._near.items() if key.startswith(prefix)]
         end = start + limit
@@ -187,7 +187,7 @@ class MemoryPins:
         self, tenant: str | None, session_id: str, agent: str | None = None
     ) -> list[Pin]:
         """Return the pins of a session, or of one of its agents."""
-        wanted = session_key(tenant, session_id, agent)
+        wanted = key_of_shown(tenant, session_id, agent)
         return [
             pin
             for key, entry in self._near.items()

@@ -29,6 +29,7 @@ _ESCAPES: Final = {
 _SLASH_IN_LANE: Final = "%2F"
 _ESCAPES_IN_LANE: Final = {**_ESCAPES, ord("/"): _SLASH_IN_LANE}
 _ESCAPED: Final = re.compile(rb"%([0-9A-F]{2})")
+_HASHED: Final = re.compile(r"%h[0-9a-f]{32}", re.ASCII)
 _GLOB: Final = re.compile(r"[*?\[\]\\^]")
 """Characters that keys hold unescaped and that a glob of Redis reads as wildcards."""
 
@@ -81,6 +82,18 @@ def session_key(
     return key if agent is None else f"{key}~{escape_part(agent)}"
 
 
+def key_of_shown(
+    tenant: str | None, session_id: str, agent: str | None = None, prefix: str = KEY_PREFIX
+) -> str:
+    """Return the key of a session that an operator names, as `parse_key` shows it: a name that was
+    too long for a key may be given by its hash. Not for what an app sends, which could name the
+    sessions of others so.
+    """
+    own = _shown_part(session_id)
+    key = f"{prefix}{own}" if tenant is None else f"{prefix}{_shown_part(tenant)}:{own}"
+    return key if agent is None else f"{key}~{_shown_part(agent)}"
+
+
 @functools.lru_cache(_LANES_REMEMBERED)
 def lane_suffix(lane: str) -> str:
     """Return what a lane beside the first added to the session's key in the form before, where each
@@ -127,14 +140,18 @@ def parse_key(key: str, prefix: str = KEY_PREFIX) -> KeyParts | None:
 
 def pattern_of(tenant: str | None, session_id: str | None = None, prefix: str = KEY_PREFIX) -> str:
     """Return the glob with which SCAN finds all keys, those of a tenant, or those of a session and
-    its agents.
+    its agents, named as for `key_of_shown`.
 
     The glob of a session also matches sessions whose ids begin with its id.
     """
-    start = prefix if tenant is None else f"{prefix}{escape_part(tenant)}:"
+    start = prefix if tenant is None else f"{prefix}{_shown_part(tenant)}:"
     if session_id is not None:
-        start += escape_part(session_id)
+        start += _shown_part(session_id)
     return _GLOB.sub(r"\\\g<0>", start) + "*"
+
+
+def _shown_part(part: str) -> str:
+    return part if _HASHED.fullmatch(part) is not None else escape_part(part)
 
 
 def _unescape(part: str) -> str:

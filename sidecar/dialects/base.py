@@ -138,6 +138,13 @@ class Dialect(Protocol):
         ...
 
     @property
+    def is_cache_apart(self) -> bool:
+        """Whether its usage figures count input tokens that were read from the cache, or written to
+        it, apart from the other ones.
+        """
+        ...
+
+    @property
     def stream(self) -> StreamRules:
         """What this API's event streams look like."""
         ...

@@ -137,6 +137,7 @@ class Chat:
     endpoints: Final = (Endpoint("/v1/chat/completions", CHAT, Operation.GENERATE),)
     sdk_header: Final = ""
     home_prefix: Final = "openai"
+    is_cache_apart: Final = False
     stream: Final = StreamRules(
         last_words=(b"[DONE]",),
         last_event=re.compile(rb"[\r\n]data: ?\[DONE\]"),

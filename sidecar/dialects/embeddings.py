@@ -45,6 +45,7 @@ class Embeddings:
     endpoints: Final = (Endpoint("/v1/embeddings", EMBEDDINGS, Operation.EMBED),)
     sdk_header: Final = ""
     home_prefix: Final = "openai"
+    is_cache_apart: Final = False
     stream: Final = StreamRules(telling=(b'"usage"',))
     peek = staticmethod(REQUEST_BODY.peek)
     patch = staticmethod(patch_body)

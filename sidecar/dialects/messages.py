@@ -165,6 +165,7 @@ class Messages:
     )
     sdk_header: Final = "anthropic-version"
     home_prefix: Final = "anthropic"
+    is_cache_apart: Final = True
     stream: Final = StreamRules(
         last_words=(b"message_stop",),
         last_event=named_last_event(b"message_stop"),

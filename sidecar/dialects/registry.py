@@ -34,6 +34,8 @@ class DialectRegistry:
         """The POST paths whose bodies are understood."""
         self.homes: Final = {each.name: each.home_prefix for each in given}
         """For each dialect the provider prefix that serves a bare id where no config says."""
+        self.cache_apart: Final = frozenset(each.name for each in given if each.is_cache_apart)
+        """The dialects whose input tokens leave out those of the cache."""
         self._default = given[0]
         self._by_sdk_header = [(each.sdk_header, each) for each in given if each.sdk_header]
 

@@ -125,6 +125,7 @@ class Responses:
     endpoints: Final = (Endpoint("/v1/responses", RESPONSES, Operation.GENERATE),)
     sdk_header: Final = ""
     home_prefix: Final = "openai"
+    is_cache_apart: Final = False
     stream: Final = StreamRules(
         last_words=_LAST,
         last_event=named_last_event(*_LAST),

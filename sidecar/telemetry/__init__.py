@@ -3,12 +3,14 @@
 Rule: this room listens and never steers. Only app.py and build.py import it; every other room
 reports facts as events (`domain.events`) and does not know who hears them.
 
-- `event_metrics`: observers of events, in four groups: calls, routing, upstream, affinity. Each
-  declares its counters and histograms, and counts.
+- `event_metrics`, `affinity_metrics`, `cost_metrics`: observers of events, in five groups: calls,
+  routing, upstream; affinity; dollars. Each declares its counters and histograms, and counts.
 - `families`: counters and histograms that are cheap to count with, and that the Prometheus client
   library exposes.
-- `metrics`: `Metrics`, the door of the room: it has the observers, reads all gauges from one
-  `ScrapeSnapshot` at each scrape, and renders the page.
+- `metrics`: `Metrics`, the door of the room: it has the observers, and reads all gauges from one
+  `ScrapeSnapshot` at each scrape.
+- `exposition`: writes the page in slices, between which calls go on.
+- `loop_lag`: probes the event loop once a second.
 
 - `log_format`, `log_writer`: a line of the log, and lines to a descriptor that nothing may read;
   `start_line`: the first one's fields.

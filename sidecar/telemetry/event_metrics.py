@@ -1,4 +1,4 @@
-"""Metrics that count events: one observer for each group, with its metrics declared at its head.
+"""Metrics that count events of calls: one observer for each group, with its metrics at its head.
 
 Names, labels, label values and buckets are an API; README.md beside this file lists them all. A
 call finds its series with one look-up in a dict by what tells them apart, and never twice.
@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.domain.call import Operation
 from sidecar.domain.events import (
-    AffinityOperation,
     AttemptEnded,
     CallDecided,
     CallEnded,
@@ -21,6 +20,7 @@ from sidecar.domain.events import (
     RequestRefused,
     RouterAsked,
 )
+from sidecar.domain.ids import FLAG_SAMPLED
 from sidecar.domain.outcome import Usage
 from sidecar.domain.vocabulary import CallOutcome, TokenKind
 from sidecar.telemetry.families import (
@@ -36,6 +36,7 @@ OVERHEAD_BOUNDS_S: Final[tuple[float, ...]] = (
 ROUTING_BOUNDS_S: Final[tuple[float, ...]] = (
     5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5,
 )  # fmt: skip
+ROUTER_BOUNDS_S: Final[tuple[float, ...]] = (5e-2, 0.1, 0.25, 0.5, 1, 2.5)
 FIRST_BYTE_BOUNDS_S: Final[tuple[float, ...]] = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 DURATION_BOUNDS_S: Final[tuple[float, ...]] = (
     0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600,
@@ -105,8 +106,13 @@ class CallMetrics:
         requests, duration, has_usage = series
         timing, served, candidate = outcome.timing, outcome.served, outcome.candidate
         requests.value += 1
-        duration.observe(timing.total_s)
-        self._overhead.observe(timing.overhead_s)
+        trace = event.call.trace
+        if trace.flags & FLAG_SAMPLED:
+            duration.observe_sampled(timing.total_s, trace.trace_id)
+            self._overhead.observe_sampled(timing.overhead_s, trace.trace_id)
+        else:
+            duration.observe(timing.total_s)
+            self._overhead.observe(timing.overhead_s)
         if not has_usage or served is None or candidate is None:
             return
         if served.usage is None:
@@ -160,7 +166,7 @@ class RoutingMetrics:
             "plano_sidecar_router_duration_seconds",
             "How long calls waited for the router model.",
             (),
-            ROUTING_BOUNDS_S,
+            ROUTER_BOUNDS_S,
         ).with_labels()
         self._decision_series: dict[
             tuple[str, str, str], tuple[CounterSeries, HistogramSeries]
@@ -180,7 +186,11 @@ class RoutingMetrics:
                 self._duration.with_labels(decision.source),
             )
         series[0].value += 1
-        series[1].observe(event.routing_s)
+        trace = event.call.trace
+        if trace.flags & FLAG_SAMPLED:
+            series[1].observe_sampled(event.routing_s, trace.trace_id)
+        else:
+            series[1].observe(event.routing_s)
 
     def _router_asked(self, event: RouterAsked) -> None:
         self._router_requests.with_labels(event.outcome).value += 1
@@ -240,6 +250,12 @@ class UpstreamMetrics:
                 self._duration.with_labels(*place),
             )
         series[0].value += 1
+        trace = event.call.trace
+        if trace.flags & FLAG_SAMPLED:
+            if attempt.first_byte_s is not None:
+                series[1].observe_sampled(attempt.first_byte_s, trace.trace_id)
+            series[2].observe_sampled(attempt.total_s, trace.trace_id)
+            return
         if attempt.first_byte_s is not None:
             series[1].observe(attempt.first_byte_s)
         series[2].observe(attempt.total_s)
@@ -247,40 +263,3 @@ class UpstreamMetrics:
     def _failed_over(self, event: FailedOver) -> None:
         models = event.failed.metric_model, event.following.metric_model
         self._failovers.with_labels(*models, event.reason).value += 1
-
-
-class AffinityMetrics:
-    """Counts operations on pins, and how long calls waited for them."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._operations = CounterFamily(
-            registry,
-            "plano_sidecar_affinity_operations",
-            "Operations on pins, by what came of them.",
-            ("operation", "outcome"),
-        )
-        self._durations = HistogramFamily(
-            registry,
-            "plano_sidecar_affinity_operation_duration_seconds",
-            "How long calls waited for the affinity store.",
-            ("operation",),
-            ROUTING_BOUNDS_S,
-        )
-        self._series: dict[tuple[str, str], tuple[CounterSeries, HistogramSeries]] = {}
-
-    def listeners(self) -> Listeners:
-        """Hear operations on pins."""
-        return {AffinityOperation: self._affinity_operation}
-
-    def _affinity_operation(self, event: AffinityOperation) -> None:
-        key = event.operation, event.outcome
-        series = self._series.get(key)
-        if series is None:
-            series = self._series[key] = (
-                self._operations.with_labels(*key),
-                self._durations.with_labels(event.operation),
-            )
-        series[0].value += 1
-        if event.waited_s:
-            # Operations that no call waited for would hide those that calls waited for.
-            series[1].observe(event.waited_s)

@@ -15,7 +15,17 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
+
+MOST_SERIES: Final = 2000
+"""Of one family. Labels are bounded by the config, so this is met only where something else is
+wrong; then what is new counts under `OTHER`.
+"""
+OTHER: Final = "other"
+
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
+"""Upper bound, count up to there, and the exemplar of the bucket itself where it has one."""
 
 
 @final
@@ -25,20 +35,20 @@ class CounterSeries:
     __slots__ = ("value",)
 
     def __init__(self) -> None:
-        self.value = 0
+        self.value = 0.0
 
 
 @final
 class HistogramSeries:
-    """One series of a histogram. Written in the event loop's thread only; a scrape in another
-    thread may see it between two writes.
-    """
+    """One series of a histogram. Written in the event loop's thread only."""
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    __slots__ = ("_bounds", "_counts", "_exemplars", "_sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds: Final = bounds
         self._counts: Final = [0] * (len(bounds) + 1)
+        self._exemplars: dict[int, tuple[str, float]] = {}
+        """By bucket: trace id and value of the newest sampled call."""
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
@@ -46,14 +56,27 @@ class HistogramSeries:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
-    def snapshot(self) -> tuple[list[tuple[str, float]], float]:
-        """Return cumulative (upper bound, count) pairs, the last bound ``+Inf``, and the sum."""
-        pairs: list[tuple[str, float]] = []
+    def observe_sampled(self, value: float, trace_id: str) -> None:
+        """Count the value of a sampled call, whose trace OpenMetrics names beside its bucket."""
+        at = bisect_left(self._bounds, value)
+        self._counts[at] += 1
+        self._sum += value
+        self._exemplars[at] = trace_id, value
+
+    def snapshot(self) -> tuple[list[Bucket], float]:
+        """Return the buckets, the last bound ``+Inf``, and the sum."""
+        buckets: list[Bucket] = []
         running = 0
-        for bound, count in zip((*self._bounds, float("inf")), list(self._counts), strict=True):
+        bounds = (*self._bounds, float("inf"))
+        for at, (bound, count) in enumerate(zip(bounds, self._counts, strict=True)):
             running += count
-            pairs.append((_as_label(bound), running))
-        return pairs, self._sum
+            sampled, label = self._exemplars.get(at), _as_label(bound)
+            if sampled is None:
+                buckets.append((label, running))
+                continue
+            trace_id, value = sampled
+            buckets.append((label, running, Exemplar({"trace_id": trace_id}, value)))
+        return buckets, self._sum
 
 
 class CounterFamily(Collector):
@@ -71,7 +94,9 @@ class CounterFamily(Collector):
         """Return the series of these label values, which is made at first use."""
         series = self._series.get(values)
         if series is None:
-            series = self._series[values] = CounterSeries()
+            if len(self._series) >= MOST_SERIES:
+                values = (OTHER,) * len(values)
+            series = self._series.setdefault(values, CounterSeries())
         return series
 
     def collect(self) -> Iterable[Metric]:
@@ -80,6 +105,10 @@ class CounterFamily(Collector):
         for values, series in list(self._series.items()):
             family.add_metric(values, series.value)
         yield family
+
+    def parts(self) -> Iterable[Metric]:
+        """Yield the family for an exposition that is written in slices."""
+        return self.collect()
 
 
 class HistogramFamily(Collector):
@@ -103,16 +132,27 @@ class HistogramFamily(Collector):
         """Return the series of these label values, which is made at first use."""
         series = self._series.get(values)
         if series is None:
-            series = self._series[values] = HistogramSeries(self._bounds)
+            if len(self._series) >= MOST_SERIES:
+                values = (OTHER,) * len(values)
+            series = self._series.setdefault(values, HistogramSeries(self._bounds))
         return series
 
     def collect(self) -> Iterable[Metric]:
         """Yield the family as the library's exposition wants it."""
+        yield self._family(list(self._series.items()))
+
+    def parts(self) -> Iterable[Metric]:
+        """Yield the family, one series at a time, for an exposition that is written in slices."""
+        series = list(self._series.items())
+        for at in range(max(1, len(series))):
+            yield self._family(series[at : at + 1])
+
+    def _family(self, chosen: list[tuple[tuple[str, ...], HistogramSeries]]) -> Metric:
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
-        for values, series in list(self._series.items()):
-            pairs, total = series.snapshot()
-            family.add_metric(values, buckets=pairs, sum_value=total)
-        yield family
+        for values, series in chosen:
+            buckets, total = series.snapshot()
+            family.add_metric(values, buckets=buckets, sum_value=total)
+        return family
 
 
 def _as_label(bound: float) -> str:

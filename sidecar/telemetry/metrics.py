@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import platform
 from collections.abc import Callable, Iterator, Sequence
@@ -10,20 +11,22 @@ from typing import Final
 import msgspec
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from sidecar import __version__
+from sidecar.domain.call import DialectName
 from sidecar.domain.events import Observer
 from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
 from sidecar.domain.vocabulary import CandidateCondition, ConnectionState
-from sidecar.telemetry.event_metrics import (
-    AffinityMetrics,
-    CallMetrics,
-    RoutingMetrics,
-    UpstreamMetrics,
-)
+from sidecar.runtime.installation import is_compiled
+from sidecar.telemetry.affinity_metrics import AffinityMetrics
+from sidecar.telemetry.cost_metrics import CostMetrics, Pricing
+from sidecar.telemetry.event_metrics import CallMetrics, RoutingMetrics, UpstreamMetrics
+from sidecar.telemetry.exposition import written
+from sidecar.telemetry.families import CounterFamily, HistogramFamily
+
+LAG_BOUNDS_S: Final[tuple[float, ...]] = (1e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1)
 
 
 class ScrapeSnapshot(msgspec.Struct, frozen=True):
@@ -38,6 +41,7 @@ class ScrapeSnapshot(msgspec.Struct, frozen=True):
     """(source, seconds since its numbers were last read)."""
     store: StoreSnapshot | None = None
     """None where pins are kept in this process alone."""
+    config_hash: str = ""
 
 
 class _Gauge(msgspec.Struct, frozen=True):
@@ -133,26 +137,59 @@ _STORE_GAUGES: Final = (
 class Metrics:
     """Everything that Prometheus can read about one sidecar.
 
-    Args: ``snapshot`` is called at each scrape, in the event loop's thread or another one;
-        ``listener_path`` is `listener.server.listener_path`.
+    Args: ``snapshot`` is called at each scrape; ``listener_path`` is
+        `listener.server.listener_path`; ``cache_apart`` is that of `Pricing`.
     """
 
-    def __init__(self, snapshot: Callable[[], ScrapeSnapshot], listener_path: str = "fast") -> None:
-        self.registry = CollectorRegistry()
-        self.observers: tuple[Observer, ...] = tuple(
-            group(self.registry)
-            for group in (CallMetrics, RoutingMetrics, UpstreamMetrics, AffinityMetrics)
+    def __init__(
+        self,
+        snapshot: Callable[[], ScrapeSnapshot],
+        listener_path: str = "fast",
+        cache_apart: frozenset[DialectName] = frozenset(),
+    ) -> None:
+        self.pricing = pricing = Pricing(cache_apart)
+        self.registry = registry = _Registry()
+        self.observers: tuple[Observer, ...] = (
+            CallMetrics(registry),
+            RoutingMetrics(registry),
+            UpstreamMetrics(registry),
+            AffinityMetrics(registry),
+            CostMetrics(registry, pricing),
         )
-        self.registry.register(_GaugeCollector(snapshot, listener_path))
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        self.loop_lag: Final = HistogramFamily(
+            registry,
+            "plano_sidecar_event_loop_lag_seconds",
+            "How much later than asked for the event loop woke a sleeper, once a second.",
+            (),
+            LAG_BOUNDS_S,
+        ).with_labels()
+        registry.register(_GaugeCollector(snapshot, listener_path))
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
 
-    def render(self, accept: str) -> tuple[bytes, str]:
-        """Return the exposition that an Accept header asks for, and its content type. May run in
-        another thread than the event loop's.
-        """
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+    async def render(self, accept: str) -> tuple[bytes, str]:
+        """Return the exposition that an Accept header asks for, and its content type."""
+        return await written(self.registry.parts(), accept)
+
+
+class _Registry(CollectorRegistry):
+    """A registry whose large families come in parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._collectors: Final[list[Collector]] = []
+
+    def register(self, collector: Collector) -> None:
+        super().register(collector)
+        self._collectors.append(collector)
+
+    def parts(self) -> Iterator[Metric]:
+        """Yield all families, as `exposition.written` takes them."""
+        for collector in self._collectors:
+            if isinstance(collector, CounterFamily | HistogramFamily):
+                yield from collector.parts()
+            else:
+                yield from collector.collect()
 
 
 class _GaugeCollector(Collector):
@@ -162,6 +199,7 @@ class _GaugeCollector(Collector):
             "version": __version__,
             "python": platform.python_version(),
             "listener_path": listener_path,
+            "compiled": "true" if is_compiled() else "false",
         }
 
     def collect(self) -> Iterator[Metric]:
@@ -173,7 +211,20 @@ class _GaugeCollector(Collector):
             yield family
         build = InfoMetricFamily(
             "plano_sidecar_build",
-            "Versions of the sidecar and of its Python, and the listener's path.",
+            "Versions of the sidecar and of its Python, and what serves: loop, listener, hot path.",
         )
-        build.add_metric((), self._build)
+        build.add_metric((), {**self._build, "loop": _loop_name()})
         yield build
+        config = InfoMetricFamily(
+            "plano_sidecar_config", "The config that serves new calls, by the hash of its file."
+        )
+        config.add_metric((), {"hash": now.config_hash})
+        yield config
+
+
+def _loop_name() -> str:
+    """Return the name of the package that the running event loop is from; empty without a loop."""
+    try:
+        return type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    except RuntimeError:
+        return ""

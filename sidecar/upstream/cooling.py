@@ -153,8 +153,6 @@ class Cooling:
 
     def ejected(self, now_s: float) -> list[tuple[str, str]]:
         """Return what is ejected now, as (entry, model as metrics name it), each once."""
-        # Metrics are rendered in another thread, while calls go on to fail: the copy is one step of
-        # the interpreter.
         ejected = (
             (key[0], cooldown.metric_model)
             for key, cooldown in list(self.cooldowns.items())

@@ -11,6 +11,7 @@ from sidecar.affinity.session import (
     MAX_PART_BYTES,
     KeyParts,
     escape_part,
+    key_of_shown,
     lane_suffix,
     make_session,
     owning_key,
@@ -234,3 +235,16 @@ def test_sessions_belong_to_generation_and_token_counts(path, session_id, expect
 def test_a_lanes_key_of_the_form_before_tells_its_session(key, expected):
     """Any other key is a session's own."""
     assert expected == owning_key(key)
+
+
+@pytest.mark.parametrize("agent", [None, "a" * 200, "a7"])
+@pytest.mark.parametrize("tenant", [None, "t" * 200, "a:b"])
+def test_an_operator_names_a_session_as_it_is_shown(tenant, agent):
+    """Also where its names were too long for a key. What an app sends is never read so."""
+    key = session_key(tenant, "s" * 200, agent)
+    shown = parse_key(key)
+    assert shown is not None
+
+    assert key == key_of_shown(shown.tenant, shown.session_id, shown.agent)
+    assert key != session_key(shown.tenant, shown.session_id, shown.agent)
+    assert pattern_of(shown.tenant, shown.session_id) == f"{key.partition('~')[0]}*"

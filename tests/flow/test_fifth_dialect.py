@@ -40,6 +40,7 @@ class Toy:
     endpoints: Final = (Endpoint("/toy/speak", TOY, Operation.GENERATE),)
     sdk_header: Final = "x-toy-version"
     home_prefix: Final = "toys"
+    is_cache_apart: Final = False
     stream: Final = StreamRules(
         last_words=(b"event: over",),
         last_event=re.compile(rb"[\r\n]event: over"),

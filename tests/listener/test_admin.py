@@ -12,12 +12,16 @@ from sidecar.listener.server import bind, make_admin_server, port_of
 from sidecar.runtime.lifecycle import Latch
 
 
+async def _named_after(accept: str) -> tuple[bytes, str]:
+    return f"for {accept}".encode(), "text/x"
+
+
 def an_admin(*, is_loopback: bool = True, latch: Latch | None = None, render=None) -> Admin:
     """An admin port's handler; its metrics say for which Accept header they are."""
     pins = PinPages(MemoryStore(SystemClock(), ttl_s=60, max_entries=9).pins, may_change=False)
     return Admin(
         latch or Latch(),
-        render or (lambda accept: (f"for {accept}".encode(), "text/x")),
+        render or _named_after,
         lambda _: is_loopback,
         pins,
     )

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import Metric
 
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, Endpoint, Operation
-from sidecar.domain.decision import Candidate, Decision, Source
+from sidecar.domain.decision import Candidate, Decision, Price, Source
 from sidecar.domain.events import (
     AffinityOperation,
     AttemptEnded,
@@ -71,6 +71,9 @@ IN_WORDS: Final = {
     "price_age_seconds source": "the provider of an entry of `model_metrics_sources`",
     "version": "of the sidecar",
     "python": "of its interpreter",
+    "loop": "`uvloop`, or `asyncio` where that is not installed",
+    "compiled": "`true` where the hot path is compiled, else `false`",
+    "hash": "the first 12 hex digits of the file's SHA-256; empty for a config of the environment alone",
     "listener_path": "`fast`; `plain` where the installed aiohttp lacks what the fast path relies on",
 }  # fmt: skip
 """``label`` or ``metric label`` -> its values, where no enum has them."""
@@ -92,15 +95,17 @@ BY_ENUM: Final[dict[str, type[enum.StrEnum]]] = {
 
 def every_event() -> Iterator[Event]:
     """Events of every type, which have every member of every vocabulary between them."""
-    candidate = Candidate("openai", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
-    call, usage = a_call(), Usage(1, 2, 3, 4, 5)
+    price = Price(2.0, 8.0, 0.5)
+    model = "openai/gpt-4o"
+    candidate = Candidate("openai", model, "gpt-4o", model, frozenset(), price=price)
+    call, usage = a_call(), Usage(9, 2, 3, 4, 5)
     kinds = [(each, Operation.GENERATE) for each in DIALECTS.by_name]
     kinds.append((CHAT, Operation.PASSTHROUGH))
     for (dialect, operation), result in itertools.product(kinds, CallOutcome):
         ended = a_call(endpoint=Endpoint("/v1/x", dialect, operation))
         for served in (Served(usage), Served()):
             outcome = Outcome(result, 200, Timing(1.0), bool(served.usage), served, candidate)
-            yield CallEnded(ended, None, outcome)
+            yield CallEnded(ended, Decision(Source.PINNED, (candidate,)), outcome)
     yield RequestRefused(CHAT, 400, "invalid_body")
     for source in Source:
         yield CallDecided(call, Decision(source, (candidate,), "code"), 0.001)

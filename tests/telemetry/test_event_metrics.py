@@ -28,10 +28,12 @@ from sidecar.domain.vocabulary import (
     PinOutcome,
     RouterOutcome,
 )
+from sidecar.telemetry.affinity_metrics import AFFINITY_BOUNDS_S
 from sidecar.telemetry.event_metrics import (
     DURATION_BOUNDS_S,
     FIRST_BYTE_BOUNDS_S,
     OVERHEAD_BOUNDS_S,
+    ROUTER_BOUNDS_S,
     ROUTING_BOUNDS_S,
 )
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
@@ -207,6 +209,8 @@ def test_an_event_adds_this_and_nothing_else(case):
     [
         (OVERHEAD_BOUNDS_S, {0.001, 0.01}),
         (ROUTING_BOUNDS_S, {0.001, 1}),
+        (AFFINITY_BOUNDS_S, {0.001}),
+        (ROUTER_BOUNDS_S, {1}),
         (FIRST_BYTE_BOUNDS_S, {1, 10}),
         (DURATION_BOUNDS_S, {1, 10}),
     ],

@@ -4,6 +4,8 @@ scrape.
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -23,7 +25,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def _samples(metrics: Metrics, accept: str = "") -> Samples:
-    body, _ = metrics.render(accept)
+    body, _ = asyncio.run(metrics.render(accept))
     parse = parse_openmetrics if accept else parse_text
     return {
         (sample.name.removeprefix("plano_sidecar_"), tuple(sorted(sample.labels.items()))): sample.value
@@ -55,8 +57,8 @@ def test_the_content_type_is_that_of_the_format():
     """Prometheus reads the format off it."""
     metrics = Metrics(ScrapeSnapshot)
 
-    assert metrics.render("")[1].startswith("text/plain")
-    assert metrics.render(OPENMETRICS)[1].startswith("application/openmetrics-text")
+    assert asyncio.run(metrics.render(""))[1].startswith("text/plain")
+    assert asyncio.run(metrics.render(OPENMETRICS))[1].startswith("application/openmetrics-text")
 
 
 def _state(state: str, reason: str = "") -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -101,6 +103,10 @@ GAUGES: list[tuple[ScrapeSnapshot, Samples]] = [
         {_state("serving"): 0, _state("cooling"): 0, _state("ejected", "quota"): 1},
     ),
     (
+        ScrapeSnapshot(config_hash="0123456789ab"),
+        {("config_info", (("hash", "0123456789ab"),)): 1},
+    ),
+    (
         ScrapeSnapshot(price_ages_s=[("digitalocean", 1.5)]),
         {("price_age_seconds", (("source", "digitalocean"),)): 1.5},
     ),
@@ -141,8 +147,11 @@ def test_the_build_says_which_version_runs():
     """Beside the library's own facts about the process and its Python."""
     seen = {name: dict(labels) for name, labels in _samples(Metrics(ScrapeSnapshot))}
 
-    assert (__version__, "fast") == (
-        seen["build_info"]["version"],
-        seen["build_info"]["listener_path"],
+    build = seen["build_info"]
+    assert (__version__, "fast", "asyncio") == (
+        build["version"],
+        build["listener_path"],
+        build["loop"],
     )
+    assert build["compiled"] in ("true", "false")
     assert "python_info" in seen

@@ -370,7 +370,7 @@ def test_resetting_an_entry_ends_its_ejections_only():
 
 
 def test_what_is_ejected_can_be_told_while_calls_fail():
-    """Metrics are rendered in another thread."""
+    """Whoever reads it, nothing is missed or raised for a failure that comes meanwhile."""
     cooling = a_cooling()
 
     class Racing:

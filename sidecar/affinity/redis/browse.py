@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import refusal_among
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, Decode, LinkDown, reads_of
-from sidecar.affinity.session import KEY_PREFIX, pattern_of, session_key
+from sidecar.affinity.session import KEY_PREFIX, key_of_shown, pattern_of
 from sidecar.affinity.store import Pin, PinPage, StoreUnreachable, pins_of
 from sidecar.affinity.value import decode
 
@@ -49,7 +49,7 @@ class RedisPins:
         """Return the pins of a session and of its agents, which are found by SCAN, as are keys of
         the form before; or those of one agent.
         """
-        wanted = session_key(tenant, session_id, agent, self._prefix)
+        wanted = key_of_shown(tenant, session_id, agent, self._prefix)
         if agent is not None:
             return _once(await self._pins([wanted]) + self._owed(lambda key: key == wanted))
         pattern = pattern_of(tenant, session_id, self._prefix)
