@@ -253,7 +253,7 @@ class Dispatcher:
         else:
             failure = classify_reply(
                 buffered.status,
-                buffered.beginning,
+                buffered.readable,
                 buffered.headers,
                 self._clock.unix_s(),
                 passthrough_auth=passthrough_auth,
@@ -272,7 +272,7 @@ class Dispatcher:
         record.add_reply(
             Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True),
             failure,
-            buffered.error or buffered.beginning,
+            buffered.error or buffered.readable,
         )
 
     def _penalize(self, call: Call, candidate: Candidate, failure: Failure, sent_s: float) -> None:
