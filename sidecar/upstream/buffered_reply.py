@@ -4,6 +4,7 @@ for byte.
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
 from sidecar.domain.call import RawHeaders
@@ -18,6 +19,11 @@ READ_AT_MOST_S: Final = 2.0
 """An error whose body takes longer is judged by what has come of it: another candidate, or the app,
 waits.
 """
+
+_CODING: Final = b"content-encoding"
+_ZLIB: Final = (b"gzip", b"x-gzip", b"deflate")
+_ANY_WRAPPER: Final = 47
+"""zlib: a gzip or a zlib header, whichever comes; the largest window."""
 
 
 class BufferedReply:
@@ -70,6 +76,20 @@ class BufferedReply:
         except UpstreamError as error:
             self._failure = error
         self.beginning += b"".join(pieces)
+
+    @property
+    def readable(self) -> bytes:
+        """What is buffered, to be looked at: decompressed as far as it can be, at most
+        `READ_AT_MOST` bytes. The app gets it as it came.
+        """
+        for name, value in self.headers:
+            if len(name) == len(_CODING) and name.lower() == _CODING and value.lower() in _ZLIB:
+                try:
+                    inflate = zlib.decompressobj(_ANY_WRAPPER)
+                    return inflate.decompress(self.beginning, READ_AT_MOST)
+                except zlib.error:
+                    break
+        return self.beginning
 
     def read_nowait(self) -> bytes | None:
         """Return the whole body if all of it is here, else None."""

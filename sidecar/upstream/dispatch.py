@@ -250,7 +250,7 @@ class Dispatcher:
         else:
             failure = classify_reply(
                 buffered.status,
-                buffered.beginning,
+                buffered.readable,
                 buffered.headers,
                 self._clock.unix_s(),
                 passthrough_auth=passthrough_auth,
@@ -269,7 +269,7 @@ class Dispatcher:
         record.add_reply(
             Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True),
             failure,
-            buffered.error or buffered.beginning,
+            buffered.error or buffered.readable,
         )
 
     def _observe_served(self, candidate: Candidate, sent_s: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import Any
 
 import pytest
@@ -114,3 +116,35 @@ def test_aborting_drops_what_was_buffered_and_the_connection():
     buffered.abort()
 
     assert (b"", True) == (buffered.beginning, reply.is_aborted)
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"),
+    [
+        (b"gzip", gzip.compress),
+        (b"X-Gzip", gzip.compress),
+        (b"deflate", zlib.compress),
+        (b"br", lambda body: body),
+        (b"gzip", lambda body: body),  # it is none
+        (b"gzip", lambda body: gzip.compress(body)[:-12]),  # cut
+    ],
+)
+async def test_a_compressed_refusal_is_read_all_the_same(coding, pack):
+    """Where the app may ask for compression, or a proxy on the way compresses; it goes on as it
+    came.
+    """
+    body = b"Invalid `signature` in `thinking` block"
+    packed = pack(body)
+    buffered, _ = _buffered(whole=packed)
+    buffered.headers = [(b"content-language!", b"gzip"), (b"Content-Encoding", coding)]
+
+    assert buffered.readable[:20] == body[:20]
+    assert packed == buffered.read_nowait()
+
+
+async def test_no_more_is_decompressed_than_is_read():
+    """A bomb of a megabyte's zeros."""
+    buffered, _ = _buffered(whole=gzip.compress(bytes(1 << 20)))
+    buffered.headers = [(b"content-encoding", b"gzip")]
+
+    assert READ_AT_MOST == len(buffered.readable)

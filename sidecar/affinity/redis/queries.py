@@ -87,7 +87,7 @@ class PinQueries:
 
         Args: ``has_older`` is whether the lane may still have a key of its own, as the version
             before wrote it; that is read too, and written no more.
-        Returns: a future of (the lanes that are believed then, how to count that).
+        Returns: a future of (the lanes that Redis has then, how to count that).
         """
         older = session.key + lane_suffix(session.lane) if has_older else ""
         name = ("read", older or session.key)
@@ -103,6 +103,10 @@ class PinQueries:
                 self.look_for_older(session.key, lanes, session.lane)
             if older and replies[2]:
                 lanes = self._take_over(session.key, session.lane, replies[2])
+            if session.key in self._near.owed:
+                # What was changed here is not written yet, and may lose against another pod's.
+                raw = replies[0]
+                lanes = (decode(raw) if isinstance(raw, bytes) else None) or NO_LANES
             if lanes.of(session.lane) is not None:
                 return lanes, PinOutcome.HIT
             is_stale = replies[0] and not lanes.bindings

@@ -240,8 +240,9 @@ class RedisStore:
             )
             if looked_up is None:
                 return None
-            lanes, outcome = looked_up
-            entry = near.known(key)
+            (lanes, outcome), entry = looked_up, near.known(key)
+            if entry is not None:  # several replies may have come before this call runs again
+                lanes = near.lanes_of(entry)
         if entry is not None and entry.state in _WRITTEN_FIRST:
             lanes = await self._queries.wait(PinOperation.GET, self._queries.write(key), budget)
             if lanes is None:
