@@ -33,7 +33,7 @@ from sidecar.upstream.failure import (
 )
 from sidecar.upstream.failure_report import HowItFailed, report_failure
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
-from sidecar.upstream.opening import OPENED, opened
+from sidecar.upstream.opening import OPENED, opened, serves_nowait
 from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
@@ -157,6 +157,8 @@ class Dispatcher:
                 self._report_lost(call, candidate)
             if reply.status in OPENED and call.endpoint.operation is not Operation.PASSTHROUGH:
                 dialect = client.dialects[call.endpoint.dialect]
+                if reply.is_complete and serves_nowait(reply, dialect, is_stream=wants_stream):
+                    return reply
                 return await opened(reply, dialect, is_stream=wants_stream)
             if wants_stream and reply.status < 400:
                 await reply.begin()

@@ -116,6 +116,21 @@ def fields_of_event(event: bytes) -> tuple[bytes, bytes]:
     return name, b"\n".join(data)
 
 
+def serves_nowait(reply: ArrivingReply, dialect: Dialect, *, is_stream: bool) -> bool:
+    """Return whether a whole response is here and shows no sign of an error, as nearly every one
+    does; `opened` need not be called then.
+    """
+    if is_stream or not reply.is_complete or reply.status != _OK or len(reply.pieces) != 1:
+        return False
+    body = reply.pieces[0]
+    if body[:1] != b"{" or len(body) > HELD_BYTES:
+        return False
+    for sign in dialect.error_signs:  # noqa: SIM110 - a generator costs a frame for each call
+        if sign in body:
+            return False
+    return True
+
+
 async def opened(
     reply: ArrivingReply, dialect: Dialect, *, is_stream: bool
 ) -> ArrivingReply | BufferedReply:
@@ -125,23 +140,14 @@ async def opened(
     Returns: the reply, of which nothing is read; as a `BufferedReply` with its ``error`` where the
         provider says that it failed.
     Raises: UpstreamMalformed for a redirect, which no SDK follows with a body, and for a page in
-        the place of a response; UpstreamReset where the
-        response ended before it showed anything; FirstByteTimeout, ResponseTimeout,
-        StreamIdleTimeout.
+        the place of a response; UpstreamReset where the response ended before it showed anything;
+        FirstByteTimeout, ResponseTimeout, StreamIdleTimeout.
     """
     if reply.status != _OK:
         reply.abort()
         raise _failure(reply, UpstreamMalformed, f"the provider redirects ({reply.status})")
     if not reply.is_complete:
         await reply.begin()
-    elif not is_stream and len(reply.pieces) == 1:
-        body = reply.pieces[0]  # nearly every whole response is told here
-        if body[:1] == b"{" and len(body) <= HELD_BYTES:
-            for sign in dialect.error_signs:
-                if sign in body:
-                    break
-            else:
-                return reply
     return await _held(reply, dialect, EventScan(dialect) if is_stream else None)
 
 

@@ -50,7 +50,9 @@ def served_lines(
         b"%bx-request-id: %b\r\nx-plano-attempts: %d\r\n"
         b"server-timing: affinity;dur=%b, routing;dur=%b, upstream;dur=%b\r\n"
     ) % (
-        _model_lines(served_by, decision.route_name, decision.source),
+        _model_lines(
+            served_by.model_name, served_by.provider, decision.route_name, decision.source
+        ),
         call.request_id.encode(),
         attempts,
         _milliseconds(decision.affinity_s),
@@ -129,11 +131,15 @@ def header_text(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)  # bounded: a wildcard's model names are the clients' to invent
-def _model_lines(served_by: Candidate, route_name: str | None, source: Source) -> bytes:
-    """Who answered and why, made once for all calls of which it is true."""
+def _model_lines(
+    model_name: str, provider_name: str, route_name: str | None, source: Source
+) -> bytes:
+    """Who answered and why, made once for all calls of which it is true. A candidate itself is no
+    argument: to hash one takes as long as all the rest of the lines.
+    """
     route = "" if route_name is None else f"x-plano-route: {header_text(route_name)}\r\n"
-    model = f"x-plano-model: {header_text(served_by.model_name)}\r\n"
-    provider = f"x-plano-provider: {header_text(served_by.provider)}\r\n"
+    model = f"x-plano-model: {header_text(model_name)}\r\n"
+    provider = f"x-plano-provider: {header_text(provider_name)}\r\n"
     return f"{model}{provider}{route}x-plano-source: {source.value}\r\n".encode()
 
 

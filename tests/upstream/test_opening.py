@@ -31,6 +31,7 @@ from sidecar.upstream.opening import (
     UNDECIDED,
     EventScan,
     opened,
+    serves_nowait,
 )
 from tests.support.openings import (
     BEGUN,
@@ -100,7 +101,10 @@ class _Arriving:
 
 
 async def _opened(reply: Any, dialect: Any = CHAT, *, is_stream: bool = True) -> Any:
-    return await opened(reply, DIALECTS.by_name[dialect], is_stream=is_stream)
+    is_served = serves_nowait(reply, DIALECTS.by_name[dialect], is_stream=is_stream)
+    found = await opened(reply, DIALECTS.by_name[dialect], is_stream=is_stream)
+    assert found is reply or not is_served
+    return found
 
 
 async def _class_of(reply: Any, dialect: Any, *, is_stream: bool = True) -> FailureClass | None:
@@ -324,13 +328,12 @@ async def test_any_other_whole_body_is_served(name):
         assert reply is await _opened(reply, dialect, is_stream=False)
 
 
-async def test_a_whole_body_that_is_here_is_told_without_a_copy():
+async def test_a_whole_body_that_is_here_is_told_without_waiting():
     """What nearly every call that is no stream gets."""
-    body = b'{"choices":[{"message":{"content":"hi"}}]}'
-    reply = _Arriving.whole(body)
-    assert reply is await _opened(reply, is_stream=False)
+    reply = _Arriving.whole(b'{"choices":[{"message":{"content":"hi"}}]}')
 
-    assert reply.pieces[0] is body
+    assert serves_nowait(reply, DIALECTS.by_name[CHAT], is_stream=False)
+    assert reply is await _opened(reply, is_stream=False)
 
 
 async def test_a_long_body_is_not_waited_for():
