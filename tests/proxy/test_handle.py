@@ -77,6 +77,13 @@ async def test_the_app_reads_the_providers_headers_and_the_sidecars_own():
     )
 
 
+async def test_the_app_is_told_what_was_left_out_of_its_request():
+    """A line of its own."""
+    _, down = await handle(FakeRooms(DECISION, dispatched(FakeReply(whole=b"{}"), lost="thinking")))
+
+    assert b"\r\nx-plano-lost: thinking\r\n" in b"".join(down.lines)
+
+
 async def test_the_outcome_says_where_the_time_went_and_what_the_response_said():
     """Routing until the decision; upstream from the attempt to its head; the first byte's time."""
     outcome, _ = await handle(FakeRooms(DECISION, dispatched(FakeReply(whole=USAGE))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -201,6 +202,26 @@ def test_a_router_model_that_answers_is_no_line(night, caplog):
     night.pass_time(30)
 
     assert [] == caplog.messages
+
+
+def test_a_step_away_from_an_entry_that_is_not_said_to_fail_is_no_line(night, caplog):
+    """A refusal of one call goes on too."""
+    night.emit(FailedOver(a_call(), A, B, FailureClass.REFUSED))
+    night.pass_time(30)
+
+    assert [] == caplog.messages
+
+
+async def test_without_another_timer_the_event_loop_looks_again(caplog):
+    """It is asked for one second."""
+    calls = []
+    loop = asyncio.get_running_loop()
+    emit = Observers([EdgeLog(loop.time)]).emit
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "call_later", lambda *call: calls.append(call))
+        emit(CandidateFailed(a_call(), A, FailureClass.BUSY, REFUSED))
+
+    assert [1.0] == [delay_s for delay_s, _ in calls]
 
 
 @pytest.mark.parametrize(

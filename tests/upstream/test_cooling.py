@@ -267,6 +267,16 @@ def test_a_success_between_two_failures_clears_a_candidate():
     assert fails(cooling, "s1", 12.5)
 
 
+def test_one_call_that_is_heard_of_twice_clears_nobody():
+    """Its response may still end with an error event."""
+    cooling = a_cooling()
+    fails(cooling, "s1", 10.0)
+    cooling.observe_served(A, 10.5)
+    cooling.observe_served(A, 10.5)
+
+    assert cooling.suspects
+
+
 def test_a_failure_of_which_nobody_is_known_is_no_evidence():
     """It is kept nowhere."""
     cooling = a_cooling()

@@ -436,3 +436,13 @@ def test_the_verdicts_of_a_scan_are_those_of_its_first_event():
     assert scan.look(TEXT + b'data: {"error":{}}\n\n', is_all=True) is SERVED
     scan = EventScan(DIALECTS.by_name[CHAT])
     assert scan.look(b'data: {"error":{"a":1}}\n\n' + TEXT, is_all=False) is ERROR
+
+
+async def test_a_redirect_is_no_response():
+    """An SDK would follow it with the app's prompt."""
+    reply = _Arriving.whole(b"")
+    reply.status = 307
+    with pytest.raises(UpstreamMalformed, match=r"redirects \(307\)") as raised:
+        await _opened(reply)
+
+    assert (True, 2) == (reply.is_aborted, raised.value.sends)
