@@ -10,15 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.support.poison import GPT, MINI, ROUTE, TEXT, served
 from tests.support.steered import (
     FIREWALL,
-    GPT,
-    MINI,
-    ROUTE,
-    TEXT,
     UNSUPPORTED,
     Steered,
-    served,
     steered_sidecar,
 )
 

@@ -12,13 +12,11 @@ from typing import Any, Final
 
 from tests.support.faults import Fault
 from tests.support.net import RawReply, exchange, json_request
-from tests.support.routed import CHAT, PREFERENCES
+from tests.support.poison import ROUTE, TEXT
+from tests.support.routed import CHAT
 from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
 from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
-GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
-ROUTE: Final[dict[str, Any]] = {**PREFERENCES[1], "models": [GPT, MINI]}
-TEXT: Final = "Make this long text short"
 FIREWALL: Final = Fault(
     status=403,
     body=b"<html><title>403 Forbidden</title>Blocked by policy</html>",
@@ -40,8 +38,8 @@ UNSUPPORTED: Final = Fault(
 
 
 class Steered:
-    """A sidecar's process, its provider and its router model. Routed calls go to `GPT`, and ask
-    for `MINI`.
+    """A sidecar's process, its provider and its router model. Routed calls go to `poison.GPT`, and
+    ask for `poison.MINI`.
     """
 
     def __init__(
@@ -78,10 +76,3 @@ async def steered_sidecar(work: Path) -> AsyncIterator[Steered]:
         stack.push_async_callback(process.terminate)
         await process.wait_ready()
         yield Steered(process, provider, router)
-
-
-def served(reply: RawReply) -> tuple[int, str | None, str | None, str | None]:
-    """Return a reply's status, and what the sidecar says of it: source, model and attempts."""
-    names = ("x-plano-source", "x-plano-model", "x-plano-attempts")
-    source, model, attempts = (reply.header(name) for name in names)
-    return reply.status, source, model, attempts
