@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import dataclass
 from typing import Final, final
@@ -91,6 +92,13 @@ def mint_trace_context() -> TraceContext:
 def mint_span_id() -> str:
     """Return a new span id: 16 lower-case hex digits, never all zero."""
     return f"{_random.getrandbits(64) or 1:016x}"
+
+
+def shown_hash(name: str) -> str:
+    """Return what logs and traces show of a session, tenant or agent: the first 16 hex digits of
+    the SHA-256 of its UTF-8.
+    """
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @final

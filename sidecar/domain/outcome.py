@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
+from sidecar.domain.call import RawHeaders
 from sidecar.domain.decision import Candidate
-from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
+from sidecar.domain.failure_report import FailureReport
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 
 
 @final
@@ -117,6 +119,10 @@ class Attempt:
     """
     total_s: Final[float]
     """From sending to the end of the response, or to the error."""
+    reason: Final[FailureClass | None]
+    """What its failure means; None where it did not fail, or the app ended it."""
+    report: Final[FailureReport | None]
+    """What an operator is told of its failure; None exactly where ``reason`` is."""
 
     def __init__(
         self,
@@ -125,12 +131,16 @@ class Attempt:
         status: int | None,
         first_byte_s: float | None,
         total_s: float,
+        reason: FailureClass | None = None,
+        report: FailureReport | None = None,
     ) -> None:
         self.candidate = candidate
         self.outcome = outcome
         self.status = status
         self.first_byte_s = first_byte_s
         self.total_s = total_s
+        self.reason = reason
+        self.report = report
 
 
 @final
@@ -152,7 +162,11 @@ class Outcome:
     error_code: Final[str | None]
     """The ``code`` of the error's class in `domain.errors`; None where there was no error."""
     bytes_out: Final[int]
-    """Bytes of the body that were sent to the app."""
+    """Bytes of the provider's body that were sent to the app."""
+    attempts: Final[tuple[Attempt, ...]]
+    """All of them, in order; none where no observer hears of attempts."""
+    reply_headers: Final[RawHeaders]
+    """Those of the provider's response that the app got; none where it got none."""
 
     def __init__(
         self,
@@ -164,6 +178,8 @@ class Outcome:
         candidate: Candidate | None = None,
         error_code: str | None = None,
         bytes_out: int = 0,
+        attempts: tuple[Attempt, ...] = (),
+        reply_headers: RawHeaders = (),
     ) -> None:
         self.result = result
         self.status = status
@@ -173,3 +189,5 @@ class Outcome:
         self.candidate = candidate
         self.error_code = error_code
         self.bytes_out = bytes_out
+        self.attempts = attempts
+        self.reply_headers = reply_headers

@@ -196,10 +196,16 @@ class PinQueries:
         else:
             self._health.served()
             return result
+        budget.trouble = outcome
         self.report(operation, outcome, began_s)
         if is_failure and self._health.failed():
             self._link.drop()
         return None
+
+    def skipped(self, operation: PinOperation, budget: CallBudget) -> None:
+        """Report an operation for which Redis was not asked."""
+        budget.trouble = budget.trouble or PinOutcome.SKIPPED
+        self.report(operation, PinOutcome.SKIPPED)
 
     def report(
         self, operation: PinOperation, outcome: PinOutcome, began_s: float | None = None
