@@ -119,6 +119,12 @@ class Attempt:
     """
     total_s: Final[float]
     """From sending to the end of the response, or to the error."""
+    sent_s: Final[float]
+    """When it began, on the monotonic clock."""
+    number: Final[int]
+    """Its place among the call's attempts, from 1; 0 for a sending that a dead connection lost: the
+    attempt that follows it is the same, sent again.
+    """
     reason: Final[FailureClass | None]
     """What its failure means; None where it did not fail, or the app ended it."""
     report: Final[FailureReport | None]
@@ -131,6 +137,8 @@ class Attempt:
         status: int | None,
         first_byte_s: float | None,
         total_s: float,
+        sent_s: float = 0.0,
+        number: int = 0,
         reason: FailureClass | None = None,
         report: FailureReport | None = None,
     ) -> None:
@@ -139,6 +147,8 @@ class Attempt:
         self.status = status
         self.first_byte_s = first_byte_s
         self.total_s = total_s
+        self.sent_s = sent_s
+        self.number = number
         self.reason = reason
         self.report = report
 

@@ -70,7 +70,7 @@ class Dispatcher:
         candidate = plan.candidates[0]
         is_last = len(plan.candidates) < 2 or plan.max_attempts < 2
         try:
-            reply = await self._send(call, candidate, sent_s, tried, is_last=is_last)
+            reply = await self._send(call, candidate, sent_s, 1, tried, is_last=is_last)
         except UpstreamError as error:
             record = FailureRecord(plan.requested, tried)
             self._recorder.record_error(call, record, candidate, error, sent_s)
@@ -109,35 +109,40 @@ class Dispatcher:
         is_heard = AttemptEnded in self._observers.heard
         if not is_heard and not call.facts.wants_stream and error_event is None:
             return None
-        began_s = dispatched.head_s if first_piece_s is None else first_piece_s
-        first_byte_s = began_s - dispatched.sent_s
-        status = dispatched.reply.status
+        sent_s, status = dispatched.sent_s, dispatched.reply.status
+        first_byte_s = (dispatched.head_s if first_piece_s is None else first_piece_s) - sent_s
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)
         reason, report = None, None
         outcome = OUTCOME_OF_RESULT[result]
         if error_event is not None:
-            outcome, sent_s = AttemptOutcome.ERROR_BODY, dispatched.sent_s
-            candidate = dispatched.candidate
+            outcome, candidate = AttemptOutcome.ERROR_BODY, dispatched.candidate
             reason, report = self._recorder.record_event(call, candidate, error_event, sent_s)
         if not is_heard:
             return None
-        total_s = now_s - dispatched.sent_s
+        served, number, total_s = dispatched.candidate, len(dispatched.failed) + 1, now_s - sent_s
         attempt = Attempt(
-            dispatched.candidate, outcome, status, first_byte_s, total_s, reason, report
+            served, outcome, status, first_byte_s, total_s, sent_s, number, reason, report
         )
         self._observers.emit(AttemptEnded(call, attempt))
         return attempt
 
     async def _send(
-        self, call: Call, candidate: Candidate, now_s: float, tried: list[Attempt], *, is_last: bool
+        self,
+        call: Call,
+        candidate: Candidate,
+        now_s: float,
+        number: int,
+        tried: list[Attempt],
+        *,
+        is_last: bool,
     ) -> ArrivingReply | BufferedReply:
         """Send one attempt and return its reply once the head is here; one that is not an error,
         once its beginning shows that the provider serves, or that it fails all the same (a
         `BufferedReply`): until then another candidate may serve.
         """
         client = self._registry.clients[candidate.provider]
-        head, pieces = client.request(call, candidate)
+        head, pieces = client.request(call, candidate, number)
         reply, wants_stream = None, call.facts.wants_stream
         timeouts = own = client.timeouts(is_stream=wants_stream)
         if call.client_timeout_s is not None:
@@ -156,7 +161,7 @@ class Dispatcher:
                 await reply.begin()
         except (SidecarError, asyncio.CancelledError) as error:
             if not isinstance(error, UpstreamError):
-                self._recorder.report_given_up(call, candidate, error, now_s, tried)
+                self._recorder.report_given_up(call, candidate, error, now_s, number, tried)
             elif reply is None and error.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
             if timeouts is not own and is_apps_timeout(error, own, timeouts):
@@ -172,7 +177,7 @@ class Dispatcher:
                 found := record.next_try(call, walk.next(failed), self._registry.strip)
             ) is not None:
                 call, candidate = found
-                before, sent_s = failed[-1], self._monotonic_s()
+                before, number, sent_s = failed[-1], len(failed) + 1, self._monotonic_s()
                 if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
                     break
                 if FailedOver in self._observers.heard:
@@ -180,7 +185,7 @@ class Dispatcher:
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
                     reply = await self._send(
-                        call, candidate, sent_s, record.tried, is_last=walk.is_last
+                        call, candidate, sent_s, number, record.tried, is_last=walk.is_last
                     )
                 except UpstreamError as error:
                     self._recorder.record_error(call, record, candidate, error, sent_s)

@@ -68,9 +68,9 @@ class FailureRecorder:
         )
         report = report_failure(failure, provider, error)
         if AttemptEnded in self._observers.heard:
-            reason, total_s = failure.failure_class, self._clock.monotonic_s() - sent_s
-            outcome = outcome_of_error(error)
-            attempt = Attempt(candidate, outcome, None, None, total_s, reason, report)
+            total_s, number = self._clock.monotonic_s() - sent_s, len(record.failed) + 1
+            ending = outcome_of_error(error), None, None, total_s
+            attempt = Attempt(candidate, *ending, sent_s, number, failure.failure_class, report)
             record.tried.append(attempt)
             self._observers.emit(AttemptEnded(call, attempt))
         self._penalize(call, candidate, failure, sent_s, report)
@@ -109,8 +109,9 @@ class FailureRecorder:
         )
         if AttemptEnded in self._observers.heard:
             reason = record.failed[-1].failure.failure_class  # as this call sees it
-            outcome, status = outcome_of_reply(buffered.status), buffered.status
-            attempt = Attempt(candidate, outcome, status, head_s - sent_s, total_s, reason, report)
+            ending = outcome_of_reply(buffered.status), buffered.status, head_s - sent_s, total_s
+            number = len(record.failed)
+            attempt = Attempt(candidate, *ending, sent_s, number, reason, report)
             record.tried.append(attempt)
             self._observers.emit(AttemptEnded(call, attempt))
 
@@ -145,12 +146,14 @@ class FailureRecorder:
         candidate: Candidate,
         error: BaseException,
         sent_s: float,
+        number: int,
         tried: list[Attempt],
     ) -> None:
         """Report an attempt that the provider did not end: the app left, or the sidecar stops."""
         if AttemptEnded in self._observers.heard:
             total_s = self._clock.monotonic_s() - sent_s
-            attempt = Attempt(candidate, outcome_of_error(error), None, None, total_s)
+            outcome = outcome_of_error(error)
+            attempt = Attempt(candidate, outcome, None, None, total_s, sent_s, number)
             tried.append(attempt)
             self._observers.emit(AttemptEnded(call, attempt))
 

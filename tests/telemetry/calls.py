@@ -47,7 +47,7 @@ def failed_at(
     reason: FailureClass = FailureClass.BUSY,
     report: FailureReport = REFUSED,
 ) -> Attempt:
-    return Attempt(candidate, outcome, report.status, None, 0.25, reason, report)
+    return Attempt(candidate, outcome, report.status, None, 0.25, 1000.5, 1, reason, report)
 
 
 def ended(

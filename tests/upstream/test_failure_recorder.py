@@ -88,7 +88,7 @@ def test_what_no_observer_hears_is_recorded_without_attempts():
     record, recorder, tried = FailureRecord((A,), []), _recorder(), list[Attempt]()
     recorder.record_error(a_call(), record, A, ConnectFailed("x"), 0.0)
     recorder.report_lost(a_call(), A, tried)
-    recorder.report_given_up(a_call(), A, KeyboardInterrupt(), 0.0, tried)
+    recorder.report_given_up(a_call(), A, KeyboardInterrupt(), 0.0, 1, tried)
 
     assert ([], [], 1) == (record.tried, tried, len(record.failed))
 
