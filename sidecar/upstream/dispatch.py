@@ -170,7 +170,9 @@ class Dispatcher:
                 attempt = Attempt(candidate, outcome_of_error(error), None, None, total_s)
                 self._observers.emit(AttemptEnded(call, attempt))
             if timeouts is not own and is_apps_timeout(error, own, timeouts):
-                raise AppTimeout("the app's own timeout ended") from error
+                late = AppTimeout("the app's own timeout ended")
+                late.sends = error.sends
+                raise late from error
             raise
         return reply
 
