@@ -35,8 +35,9 @@ _OK: Final = 200
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|[\r\n])")
 """The end of a line and an empty line behind it."""
-_ERROR_FIRST: Final = re.compile(rb'\s*\{\s*"error"\s*:\s*\{')
+_ERROR_FIRST: Final = re.compile(rb'\s*(?:\[\s*)?\{\s*"error"\s*:\s*\{')
 """A body whose first member is an error object is one, also if the rest does not come in time."""
+_JSON_FIRST: Final = (b"{", b"[")
 _FIELDS: Final = b":deir"
 """First letters of a stream's lines: a comment, ``data``, ``event``, ``id``, ``retry``."""
 _PLAIN_CODINGS: Final = (b"identity", b"none", b"")
@@ -194,8 +195,10 @@ def _look(reply: ArrivingReply, data: bytes, dialect: Dialect, scan: EventScan |
     first = text[:1]
     if not first:
         return UNDECIDED
-    if first == b"{":
-        return _look_at_body(reply, text, dialect)
+    if first in _JSON_FIRST:
+        found = _look_at_body(reply, text, dialect)
+        if first == b"{" or found is not SERVED:
+            return found
     is_field = first in _FIELDS and (not reply.is_complete or _FIELD.match(text) is not None)
     if not is_field and _is_page(reply.headers, first):
         return PAGE
