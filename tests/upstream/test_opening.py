@@ -299,8 +299,7 @@ ERROR_BODIES = {
     ),
     "gemini, a list with a key that is bad": (
         CHAT,
-        b'[{\n "error": {"code":400,"message":"API key not valid. Please pass a valid API key.",'
-        b'"status":"INVALID_ARGUMENT"}}\n]\n',
+        b'[{\n "error": {"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}\n]\n',
         FailureClass.OUR_CREDENTIAL,
     ),
     "behind blanks": (CHAT, b'\n\n  {"error":{"code":429,"message":"x"}}', FailureClass.BUSY),
