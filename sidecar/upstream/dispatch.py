@@ -169,7 +169,7 @@ class Dispatcher:
                 total_s = self._monotonic_s() - now_s
                 attempt = Attempt(candidate, outcome_of_error(error), None, None, total_s)
                 self._observers.emit(AttemptEnded(call, attempt))
-            if timeouts is not own and is_apps_timeout(error, own, timeouts):
+            if isinstance(error, UpstreamError) and is_apps_timeout(error, own, timeouts):
                 late = AppTimeout("the app's own timeout ended")
                 late.sends = error.sends
                 raise late from error
