@@ -8,32 +8,28 @@ import asyncio
 import contextlib
 import gc
 import logging
-import signal
 from collections.abc import Mapping
 from typing import Self
 
 import msgspec
 
-from sidecar.build import build_foundation, build_generation, build_servers
+from sidecar.build.foundation import build_foundation
+from sidecar.build.generation import build_generation
+from sidecar.build.listeners import build_servers
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.domain.errors import ConfigError
-from sidecar.domain.log_fields import event_fields
 from sidecar.generation import Generation
 from sidecar.listener.server import (
     DataServer,
     assert_c_parser,
     bind,
-    listener_path,
     port_of,
     raise_file_limit,
 )
-from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.explain import Explanation, NamedSession, explain
-from sidecar.telemetry.log_writer import logging_to
 from sidecar.telemetry.loop_lag import probe_loop_lag
-from sidecar.telemetry.start_line import start_fields
 
 _log = logging.getLogger("sidecar")
 
@@ -43,9 +39,6 @@ _SHUTDOWN_S = 1.0
 """How long handlers may take to notice that they were cancelled."""
 
 _STORE_WAIT_S = 2.0
-
-_STDERR = 2
-"""The file descriptor: `sys.stderr` has a buffer and a lock that a full pipe would hold."""
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -163,7 +156,7 @@ class App:
         if not self._listens:
             return
         await self._listen(stack)
-        metrics = foundation.metrics
+        metrics = foundation.telemetry.metrics
         foundation.tasks.spawn(
             probe_loop_lag(metrics.loop_lag.observe, foundation.clock.monotonic_s), name="loop lag"
         )
@@ -222,7 +215,7 @@ class App:
 
     def _serve_by(self, generation: Generation) -> None:
         self._generations.append(generation)
-        self.foundation.metrics.pricing.book = generation.sources
+        self.foundation.telemetry.metrics.pricing.book = generation.sources
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None
@@ -231,45 +224,3 @@ class App:
 def _close_all(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
-
-
-async def serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
-    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
-
-    The log goes to stderr. Raises: ConfigError where a port cannot be had.
-    """
-    settings = loaded.config.logging
-    with logging_to(_STDERR, settings.format, settings.level):
-        for warning in loaded.warnings:
-            _log.warning("%s", warning)
-        await _serve(loaded, environ)
-
-
-async def _serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
-    loop = asyncio.get_running_loop()
-    first_signal, second_signal = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (second_signal if first_signal.is_set() else first_signal).set()
-
-    # Before anything slow: PID 1 has no default action for SIGTERM.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    tasks = Tasks()
-    try:
-        async with App(loaded, environ) as app:
-            ports = app.ports
-            fields = start_fields(loaded, ports.data, ports.admin, listener_path())
-            ready = "ready: data port %d, admin port %d"
-            _log.info(ready, ports.data, ports.admin, extra=event_fields("ready", **fields))
-            await first_signal.wait()
-            _log.info("draining", extra=event_fields("draining"))
-            ends = [
-                tasks.spawn(app.drain(), name="drain"),
-                tasks.spawn(second_signal.wait(), name="second signal"),
-            ]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await tasks.aclose()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)

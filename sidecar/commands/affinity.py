@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from sidecar.affinity.store import Pin, PinBrowser, PinPage, StoreUnreachable
-from sidecar.build import build_store
+from sidecar.build.foundation import build_store
 from sidecar.commands.shell import FAILED, OK, run_loop
 from sidecar.config.load import load_config
 from sidecar.domain.clock import SystemClock

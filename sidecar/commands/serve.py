@@ -19,8 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises: ConfigError.
     """
-    from sidecar.app import serve
     from sidecar.config.load import load_config
+    from sidecar.process import serve
 
     run_loop(serve(load_config(arguments.config, os.environ), os.environ))
     return OK

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from sidecar.app import App
-from sidecar.build import build_foundation, build_generation
+from sidecar.build.foundation import build_foundation
+from sidecar.build.generation import build_generation
 from sidecar.config.load import LoadedConfig, load_config
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.errors import ConfigError
@@ -229,7 +230,7 @@ async def test_what_a_generation_runs_ends_with_it(load):
     await generation.aclose()
     await generation.aclose()
     assert before == asyncio.all_tasks()
-    assert 0.0 == foundation.metrics.registry.get_sample_value("plano_sidecar_in_flight")
+    assert 0.0 == foundation.telemetry.metrics.registry.get_sample_value("plano_sidecar_in_flight")
 
 
 async def test_a_generations_candidates_are_all_that_apps_can_be_served_by(load):

@@ -1,4 +1,4 @@
-"""One module constructs services, and two know telemetry."""
+"""One room constructs services, and what stands above it knows telemetry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 
 from tests.architecture.tree import dotted, modules
 
-BUILDER = "sidecar/build.py"
+BUILDER = "sidecar/build/"
 CONSTRUCTED_ELSEWHERE = {
     "Tasks": "whoever starts tasks owns them",
     "Observers": "one without observers hears nothing: for commands, and by default",
@@ -14,6 +14,11 @@ CONSTRUCTED_ELSEWHERE = {
     "Dialer": "the default of pools that stand alone",
 }
 """Class -> why others may construct it."""
+
+
+def _builds(path: str) -> bool:
+    """Whether a module may construct services: the room `build`, and the door of telemetry."""
+    return path.startswith(BUILDER) or path == "sidecar/telemetry/telemetry.py"
 
 
 def _calls(tree: ast.Module) -> set[str]:
@@ -47,7 +52,8 @@ def _classes(tree: ast.Module) -> set[str]:
 def _services() -> set[str]:
     """The package's own classes of which `build` makes an object."""
     own = set().union(*map(_classes, modules().values()))
-    return (_calls(modules()[BUILDER]) & own) - _values() - set(CONSTRUCTED_ELSEWHERE)
+    built = set().union(*(_calls(tree) for path, tree in modules().items() if _builds(path)))
+    return (built & own) - _values() - set(CONSTRUCTED_ELSEWHERE)
 
 
 def test_only_build_constructs_services():
@@ -58,7 +64,7 @@ def test_only_build_constructs_services():
     found = {
         (path, name)
         for path, tree in modules().items()
-        if path != BUILDER and not path.startswith("sidecar/demo/")
+        if not _builds(path) and not path.startswith("sidecar/demo/")
         for name in _calls(tree) & services - _classes(tree)
     }
 
@@ -68,7 +74,7 @@ def test_only_build_constructs_services():
 
 def test_only_the_composition_root_imports_telemetry():
     """Telemetry listens; who imports it could let it steer."""
-    importers = {
+    strays = {
         path
         for path, tree in modules().items()
         for node in ast.walk(tree)
@@ -78,7 +84,8 @@ def test_only_the_composition_root_imports_telemetry():
             if isinstance(node, ast.ImportFrom)
             else [a.name for a in node.names]
         )
-        if name.startswith("sidecar.telemetry") and not path.startswith("sidecar/telemetry/")
+        if name.startswith("sidecar.telemetry")
+        and not path.startswith(("sidecar/telemetry/", BUILDER))
     }
 
-    assert importers <= {"sidecar/app.py", BUILDER}
+    assert strays <= {"sidecar/app.py", "sidecar/process.py"}

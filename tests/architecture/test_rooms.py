@@ -20,7 +20,7 @@ def _users(words: set[str]) -> set[str]:
 
 def test_nothing_asks_which_store_it_is():
     """Only the builder names a store's class; who uses one knows the port."""
-    assert {"sidecar/build.py"} == _users(STORES)
+    assert {"sidecar/build/foundation.py"} == _users(STORES)
 
 
 def test_upstream_alone_knows_provider_families_at_run_time():

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 import pytest
 
-from sidecar import app
+from sidecar import process
 from sidecar.commands import serve, shell
 
 
@@ -18,7 +18,7 @@ def served(monkeypatch):
     async def fake(loaded, environ):
         calls.append(loaded)
 
-    monkeypatch.setattr(app, "serve", fake)
+    monkeypatch.setattr(process, "serve", fake)
     return calls
 
 

@@ -1,0 +1,143 @@
+"""What lives as long as the process, made once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from sidecar.affinity.memory import MemoryStore
+from sidecar.affinity.store import AffinityStore
+from sidecar.config.address import names_several_servers
+from sidecar.config.schema import Config
+from sidecar.dialects.registry import DialectRegistry
+from sidecar.domain.clock import Clock, SystemClock
+from sidecar.domain.errors import ConfigError
+from sidecar.domain.observers import Observers
+from sidecar.generation import Generation
+from sidecar.http1.dialer import Dialer
+from sidecar.http1.origin import make_ssl_context
+from sidecar.http1.proxy_rules import ProxyRules
+from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.server import listener_path
+from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.write_coalescer import Write, WriteCoalescer
+from sidecar.telemetry.metrics import ScrapeSnapshot
+from sidecar.telemetry.telemetry import Telemetry
+from sidecar.upstream.cooling import Cooling
+from sidecar.upstream.fetch import Fetcher
+from sidecar.upstream.latency import FirstByteAverages
+from sidecar.upstream.registry import ConnectionPools
+
+
+class Foundation(msgspec.Struct, frozen=True):
+    """What lives as long as the process, and every generation uses."""
+
+    clock: Clock
+    latch: Latch
+    drain: Drain
+    tasks: Tasks
+    """Owner of what runs beside calls and may outlive a generation, such as a pin's update."""
+    dialects: DialectRegistry
+    telemetry: Telemetry
+    store: AffinityStore
+    write: Write
+    """Sends whole messages, those of one turn of the loop together."""
+    pools: ConnectionPools
+    """By origin and TLS files: a new generation finds the connections that the old one opened."""
+    fetcher: Fetcher
+    cooling: Cooling
+    averages: FirstByteAverages
+    body_memory: BodyMemory
+
+
+def build_foundation(
+    config: Config,
+    environ: Mapping[str, str],
+    dialects: DialectRegistry,
+    serving: Callable[[], Generation | None],
+) -> Foundation:
+    """Make what outlives every config. Nothing is opened, and no task runs yet.
+
+    Args: ``environ`` says which proxies stand before providers; ``serving`` returns the
+        generation that serves new calls, None before the first one; it is asked at each scrape.
+    Raises: ConfigError where a proxy's URL cannot be used, or the Redis client is not installed.
+    """
+    clock = SystemClock()
+    drain = Drain(clock, in_flight_limit=config.limits.in_flight)
+    write = WriteCoalescer(drain.holders).write
+    proxies = proxy_rules(environ)
+    pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
+    telemetry = Telemetry(
+        clock,
+        lambda: _snapshot(foundation, serving()),
+        listener_path(),
+        dialects.cache_apart,
+    )
+    foundation = Foundation(
+        clock=clock,
+        latch=Latch(),
+        drain=drain,
+        tasks=Tasks(),
+        dialects=dialects,
+        telemetry=telemetry,
+        store=build_store(config, clock, telemetry.observers),
+        write=write,
+        pools=pools,
+        fetcher=Fetcher(proxies),
+        cooling=Cooling(),
+        averages=FirstByteAverages(),
+        body_memory=BodyMemory(config.limits.buffered_bytes),
+    )
+    return foundation
+
+
+def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:
+    """Read what the gauges show. Before the first generation no candidate is configured."""
+    now_s = foundation.clock.monotonic_s()
+    pools = foundation.pools.connections()
+    cooling = foundation.cooling
+    return ScrapeSnapshot(
+        foundation.drain.in_flight,
+        [(each.provider, each.active, each.idle) for each in pools],
+        () if generation is None else cooling.snapshots(generation.candidates(), now_s),
+        () if generation is None else generation.source_ages_s(now_s),
+        foundation.store.snapshot(),
+        "" if generation is None else generation.config_hash,
+    )
+
+
+def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:
+    """Make the affinity store that the config names; one in Redis still has to be started.
+
+    Raises: ConfigError where the Redis client is not installed.
+    """
+    routing, cache = config.routing, config.routing.session_cache
+    if cache.type == "memory" or cache.url is None or names_several_servers(cache.url.reveal()):
+        return MemoryStore(
+            clock,
+            ttl_s=routing.session_ttl_s,
+            max_entries=routing.session_max_entries,
+            is_sliding=routing.session_ttl_mode == "sliding",
+            observers=observers,
+        )
+    try:
+        # Costs 20 MiB and a third of a second: only where it is used.
+        from sidecar.affinity.redis.connect import connection_maker
+        from sidecar.affinity.redis.link import RedisLink
+        from sidecar.affinity.redis.store import RedisStore, store_policy
+    except ImportError as error:
+        raise ConfigError(
+            ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
+        ) from error
+    link = functools.partial(RedisLink, connection_maker(cache))
+    return RedisStore(link, store_policy(routing), clock, observers)
+
+
+def proxy_rules(environ: Mapping[str, str]) -> ProxyRules:
+    """Return which proxies stand before providers. Raises: ConfigError."""
+    try:
+        return ProxyRules.from_environment(environ)
+    except ValueError as error:
+        raise ConfigError([f"environment: {error}"]) from error

@@ -1,0 +1,135 @@
+"""What one config decides, made on the foundation."""
+
+from __future__ import annotations
+
+from sidecar.build.foundation import Foundation
+from sidecar.config.load import LoadedConfig
+from sidecar.config.providers import find_router
+from sidecar.config.schema import Config
+from sidecar.generation import Generation
+from sidecar.listener.admission import Admission, ListenerPolicy
+from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.body_reader import BodyReader
+from sidecar.listener.handlers import DataHandler
+from sidecar.listener.own_replies import OwnReplies
+from sidecar.listener.paths import Paths
+from sidecar.listener.rescue import Rescue
+from sidecar.proxy import Proxy
+from sidecar.routing.preferences import RankSources, Routes, configured_routes
+from sidecar.routing.prompt import fits_budget
+from sidecar.routing.router import RouteClassifier, RouterPolicy
+from sidecar.routing.sources import MetricsSources
+from sidecar.routing.table import ModelTable
+from sidecar.runtime.lifecycle import Tasks
+from sidecar.selection.decisions import Decisions
+from sidecar.selection.pin_updater import PinUpdater
+from sidecar.selection.selector import ModelSelector
+from sidecar.telemetry.start_line import config_hash
+from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.latency import FirstByteAverages
+from sidecar.upstream.registry import ProviderRegistry
+from sidecar.upstream.router_client import RouterClient
+from sidecar.wire.body_sessions import BodySessions
+from sidecar.wire.headers import HeaderPolicy
+
+
+def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation:
+    """Make what one config decides. The sources' tasks begin at once; the rest waits for calls.
+
+    Raises: ConfigError where the files of a provider's TLS cannot be used; nothing is left running.
+    """
+    config, clock, dialects = loaded.config, foundation.clock, foundation.dialects
+    observers, store = foundation.telemetry.observers, foundation.store
+    models = ModelTable(
+        loaded.providers,
+        {alias: entry.target for alias, entry in config.model_aliases.items()},
+        unknown_uses_default=config.routing.unknown_model == "default",
+        homes=dialects.homes if loaded.is_zero_config else None,
+    )
+    strip = dialects.without_signed_state if config.routing.signed_state == "strip" else None
+    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name, strip)
+    dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
+    sources = MetricsSources(
+        config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s
+    )
+    routes = build_routes(loaded, models, sources, foundation.averages)
+    classifier = build_classifier(loaded, routes, providers, foundation)
+    may_ask = None if classifier is None else classifier.may_ask
+    decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
+    selector = ModelSelector(decisions, classifier, store, clock, observers)
+    pin_updater = PinUpdater(store, clock, foundation.tasks)
+    attempts = config.limits.attempts
+    proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
+    policy = listener_policy(config, foundation.body_memory)
+    handler = DataHandler(
+        proxy,
+        OwnReplies(proxy.decide, models),
+        Admission(foundation.drain, dialects, observers, clock, policy),
+        Rescue(dialects, observers),
+        Paths(dialects.endpoints, policy.passthrough),
+        foundation.write,
+    )
+    tasks = Tasks()
+    for index in range(len(sources)):
+        tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
+    router_closes = () if classifier is None else (classifier.aclose,)
+    closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
+    return Generation(loaded, handler, selector, routes, sources, config_hash(loaded), closes)
+
+
+def build_routes(
+    loaded: LoadedConfig, models: ModelTable, sources: MetricsSources, averages: FirstByteAverages
+) -> Routes:
+    """Make the configured routes and the numbers that rank their models."""
+    config, routing = loaded.config, loaded.config.routing
+    return Routes(
+        configured_routes(config.routing_preferences, models.entries_of),
+        models.entries_of,
+        RankSources(sources, averages.expected),
+        is_routed=find_router(config, loaded.providers) is not None,
+        fits=lambda routes: fits_budget(
+            routes, routing.router_context_tokens, routing.prompt_template
+        ),
+    )
+
+
+def build_classifier(
+    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, foundation: Foundation
+) -> RouteClassifier | None:
+    """Make what asks the router model; None where the config names no router model."""
+    config = loaded.config
+    provider = find_router(config, loaded.providers)
+    if provider is None:
+        return None
+    wanted = config.overrides.llm_routing_model or ""
+    policy = RouterPolicy(
+        model=wanted.partition("/")[2] if provider.is_wildcard else provider.model_id,
+        deadline_s=config.routing.router_timeout_ms / 1e3,
+        context_tokens=config.routing.router_context_tokens,
+        template=config.routing.prompt_template,
+    )
+    ask = RouterClient(providers.clients[provider.name], policy.model).ask
+    return RouteClassifier(
+        ask,
+        routes.configured,
+        policy,
+        foundation.clock.monotonic_s,
+        foundation.dialects.turns_of,
+    )
+
+
+def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
+    """Return what the data port lets in."""
+    routing, cache = config.routing, config.routing.session_cache
+    propagate = frozenset(config.propagate)
+    prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
+    return ListenerPolicy(
+        HeaderPolicy(
+            routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
+        ),
+        BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
+        allow_origins=frozenset(config.listeners[0].allow_origins),
+        fixed_tenant=cache.tenant,
+        passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
+        body_sessions=BodySessions(routing.session_body_keys),
+    )

@@ -1,0 +1,63 @@
+"""One sidecar as a process: its log, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+
+from sidecar.app import App
+from sidecar.config.load import LoadedConfig
+from sidecar.domain.log_fields import event_fields
+from sidecar.listener.server import listener_path
+from sidecar.runtime.lifecycle import Tasks
+from sidecar.telemetry.log_writer import logging_to
+from sidecar.telemetry.start_line import start_fields
+
+_log = logging.getLogger("sidecar")
+
+_STDERR = 2
+"""The file descriptor: `sys.stderr` has a buffer and a lock that a full pipe would hold."""
+
+
+async def serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
+    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
+
+    The log goes to stderr. Raises: ConfigError where a port cannot be had.
+    """
+    settings = loaded.config.logging
+    with logging_to(_STDERR, settings.format, settings.level):
+        for warning in loaded.warnings:
+            _log.warning("%s", warning)
+        await _serve(loaded, environ)
+
+
+async def _serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
+    loop = asyncio.get_running_loop()
+    first_signal, second_signal = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (second_signal if first_signal.is_set() else first_signal).set()
+
+    # Before anything slow: PID 1 has no default action for SIGTERM.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    tasks = Tasks()
+    try:
+        async with App(loaded, environ) as app:
+            ports = app.ports
+            fields = start_fields(loaded, ports.data, ports.admin, listener_path())
+            ready = "ready: data port %d, admin port %d"
+            _log.info(ready, ports.data, ports.admin, extra=event_fields("ready", **fields))
+            await first_signal.wait()
+            _log.info("draining", extra=event_fields("draining"))
+            ends = [
+                tasks.spawn(app.drain(), name="drain"),
+                tasks.spawn(second_signal.wait(), name="second signal"),
+            ]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await tasks.aclose()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
