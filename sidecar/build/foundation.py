@@ -68,7 +68,7 @@ def build_foundation(
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write = WriteCoalescer(drain.holders).write
     proxies = proxy_rules(environ)
-    pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies))
+    pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
     telemetry = Telemetry(
         clock,
         lambda: _snapshot(foundation, serving()),
