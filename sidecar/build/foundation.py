@@ -105,6 +105,9 @@ def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSn
         () if generation is None else generation.source_ages_s(now_s),
         foundation.store.snapshot(),
         "" if generation is None else generation.config_hash,
+        ()
+        if generation is None
+        else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),
     )
 
 
