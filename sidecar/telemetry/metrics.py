@@ -43,6 +43,8 @@ class ScrapeSnapshot(msgspec.Struct, frozen=True):
     store: StoreSnapshot | None = None
     """None where pins are kept in this process alone."""
     config_hash: str = ""
+    routes: Sequence[tuple[str, int]] = ()
+    """(route, candidates that have their usual place in plans), for each route in effect."""
 
 
 class _Gauge(msgspec.Struct, frozen=True):
@@ -103,6 +105,12 @@ _GAUGES: Final = (
         lambda now: [
             sample for candidate in now.candidates for sample in _candidate_states(candidate)
         ],
+    ),
+    _Gauge(
+        "plano_sidecar_route_candidates_serving",
+        "How many of a route's candidates have their usual place: neither cooling nor ejected.",
+        ("route",),
+        lambda now: [((route,), serving) for route, serving in now.routes],
     ),
     _Gauge(
         "plano_sidecar_price_age_seconds",
