@@ -162,10 +162,13 @@ class Dispatcher:
         except (SidecarError, asyncio.CancelledError) as error:
             if not isinstance(error, UpstreamError):
                 self._recorder.report_given_up(call, candidate, error, now_s, number, tried)
-            elif reply is None and error.sends > 1:
+                raise
+            if reply is None and error.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            if timeouts is not own and is_apps_timeout(error, own, timeouts):
-                raise AppTimeout("the app's own timeout ended") from error
+            if is_apps_timeout(error, own, timeouts):
+                late = AppTimeout("the app's own timeout ended")
+                late.sends = error.sends
+                raise late from error
             raise
         return reply
 

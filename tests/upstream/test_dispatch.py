@@ -434,6 +434,18 @@ async def test_a_timeout_is_the_apps_own_where_it_would_not_wait_for_ten_seconds
     assert suspects == len(dispatcher.cooling.suspects)
 
 
+async def test_the_apps_timeout_after_a_resend_counts_two_sendings():
+    """A dead connection took the first; the error says both."""
+    error = errors.FirstByteTimeout("x")
+    error.sends = 2
+    dispatcher, _ = _dispatcher(FakeClock(1000.0), error, ear := _Ear())
+    call = a_call(client_timeout_s=5.0, facts=BodyFacts(wants_stream=True))
+    with pytest.raises(errors.AppTimeout) as raised:
+        await dispatcher.dispatch(call, PLAN)
+
+    assert (2, 2) == (raised.value.attempts, len(ear.attempts))
+
+
 GROQ = Candidate("groq/llama", "groq/llama", "llama", "groq/llama", frozenset(DIALECTS.by_name))
 TRACED = TraceContext("a" * 32, "b" * 16, 0, received=True, span_id="c" * 16)
 
