@@ -441,7 +441,7 @@ async def test_the_apps_timeout_after_a_resend_counts_two_sendings():
     dispatcher, _ = _dispatcher(FakeClock(1000.0), error, ear := _Ear())
     call = a_call(client_timeout_s=5.0, facts=BodyFacts(wants_stream=True))
     with pytest.raises(errors.AppTimeout) as raised:
-        await dispatcher.dispatch(call, PLAN)
+        await dispatcher.dispatch(call, PLAN, [])
 
     assert (2, 2) == (raised.value.attempts, len(ear.attempts))
 
