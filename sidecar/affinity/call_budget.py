@@ -40,6 +40,11 @@ class CallBudget:
         """Why the store did not say something that this call asked, where it did not."""
         self._monotonic_s = monotonic_s
 
+    def skipped(self) -> PinOutcome:
+        """Note that the store was not asked, and return how that is counted."""
+        self.trouble = self.trouble or PinOutcome.SKIPPED
+        return PinOutcome.SKIPPED
+
     async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401 - as the reply has it
         """Wait for a reply. Cancelling this leaves the reply alone.
 

@@ -209,11 +209,6 @@ class PinQueries:
             self._link.drop()
         return None
 
-    def skipped(self, operation: PinOperation, budget: CallBudget) -> None:
-        """Report an operation for which Redis was not asked."""
-        budget.trouble = budget.trouble or PinOutcome.SKIPPED
-        self.report(operation, PinOutcome.SKIPPED)
-
     def report(
         self, operation: PinOperation, outcome: PinOutcome, began_s: float | None = None
     ) -> None:
