@@ -89,6 +89,7 @@ class App:
 
     async def __aexit__(self, *_: object) -> None:
         await self.foundation.drain.end()
+        self.foundation.telemetry.end()
         await self._stack.aclose()
 
     def swap(self, loaded: LoadedConfig) -> None:
@@ -215,7 +216,9 @@ class App:
 
     def _serve_by(self, generation: Generation) -> None:
         self._generations.append(generation)
-        self.foundation.telemetry.metrics.pricing.book = generation.sources
+        telemetry, lines = self.foundation.telemetry, generation.loaded.config.access_log
+        telemetry.metrics.pricing.book = generation.sources
+        telemetry.access_log.configure(lines.mode, lines.sample)
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None

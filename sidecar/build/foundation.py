@@ -94,6 +94,7 @@ def build_foundation(
         body_memory=BodyMemory(config.limits.buffered_bytes),
         numbers=itertools.count(1),
     )
+    telemetry.recorder.pin_of = foundation.store.get_nowait
     return foundation
 
 
@@ -112,6 +113,7 @@ def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSn
         ()
         if generation is None
         else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),
+        foundation.telemetry.dropped_lines(),
     )
 
 

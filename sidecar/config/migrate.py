@@ -216,7 +216,6 @@ NOT_SERVED: Final = {
 NOT_BUILT_YET: Final = {
     "tracing.random_sampling": "is not built yet: no span is made",
     "tracing.otlp_endpoint": "is not built yet: no span is made",
-    "access_log": "is not built yet: no access log is written",
 }
 """Keys of this project that are not built yet."""
 

@@ -84,7 +84,9 @@ LOG_EVENTS: Final = (
     LogEvent("redis_serves", "info", "it is connected: pins are shared"),
     LogEvent("source_fails", "warning", "prices or latencies cannot be read", ("source", "cause")),
     LogEvent("source_serves_again", "info", "they are read again", ("source",)),
-    LogEvent("log_lines_dropped", "warning", "nothing had read stderr", ("lines",)),
+    LogEvent(
+        "log_lines_dropped", "warning", "nothing had read stdout or stderr", ("lines", "stream")
+    ),
 )
 
 LOG_FIELDS: Final = {
@@ -114,6 +116,7 @@ LOG_FIELDS: Final = {
     "source": "`provider` of an entry of `model_metrics_sources`",
     "status": "the provider's HTTP status",
     "store": "`memory`, or `redis at host:port`",
+    "stream": "`stderr`, where the log goes, or `stdout`, where the access log goes",
     "to_do": "what a person has to do; such lines have level `error`",
     "version": "of the sidecar",
 }  # fmt: skip
