@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -50,6 +51,8 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     body_memory: BodyMemory
+    numbers: Iterator[int]
+    """The next generation's number."""
 
 
 def build_foundation(
@@ -68,7 +71,7 @@ def build_foundation(
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write = WriteCoalescer(drain.holders).write
     proxies = proxy_rules(environ)
-    pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies))
+    pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
     telemetry = Telemetry(
         clock,
         lambda: _snapshot(foundation, serving()),
@@ -89,6 +92,7 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+        numbers=itertools.count(1),
     )
     return foundation
 
@@ -105,6 +109,9 @@ def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSn
         () if generation is None else generation.source_ages_s(now_s),
         foundation.store.snapshot(),
         "" if generation is None else generation.config_hash,
+        ()
+        if generation is None
+        else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),
     )
 
 

@@ -201,8 +201,21 @@ class ConnectFailed(UpstreamError):
     code = "upstream_connect_failed"
 
 
+class ConnectStage(enum.StrEnum):
+    """What there is to do before a request can be sent, in this order."""
+
+    NAME = "name"
+    TCP = "tcp"
+    PROXY = "proxy"
+    """Opening a tunnel through a forward proxy."""
+    TLS = "tls"
+
+
 class ConnectTimeout(ConnectFailed):
     """TCP and TLS together took longer than ``timeouts.connect_s``. The request was not sent."""
+
+    stage: ConnectStage | None = None
+    """What was not done in time; None where that is not known."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import dataclass
 from typing import Final, final
@@ -17,7 +18,18 @@ _random: Final = random.Random()
 
 FLAG_SAMPLED: Final = 0x01
 FLAG_RANDOM_TRACE_ID: Final = 0x02
-_FLAGS: Final = ("00", "01", "02", "03")
+FLAGS_TEXT: Final = ("00", "01", "02", "03")
+"""As headers spell them."""
+
+_LOW_64_BITS: Final = (1 << 64) - 1
+_SPAN_ID_STEP: Final = 0x9E3779B97F4A7C15
+"""Odd, so that no two numbers below 2**64 give the same span id; large, so that ids of neighbouring
+numbers look unlike each other.
+"""
+AFFINITY_SPAN: Final = -1
+"""See `child_span_id`; attempts at providers count from 1."""
+ROUTE_SPAN: Final = -2
+ROUTER_SPAN: Final = -3
 
 
 def is_request_id(value: bytes) -> bool:
@@ -56,6 +68,10 @@ class TraceContext:
     """
     received: Final[bool]
     """Whether the app sent the context; else it was minted here."""
+    span_id: Final[str]
+    """The sidecar's own span of the call, from which those below it are derived (`child_span_id`);
+    empty while tracing is off.
+    """
 
     def __init__(
         self,
@@ -64,33 +80,75 @@ class TraceContext:
         flags: int,
         tracestate: str = "",
         received: bool = False,
+        span_id: str = "",
     ) -> None:
         self.trace_id = trace_id
         self.parent_id = parent_id
         self.flags = flags
         self.tracestate = tracestate
         self.received = received
+        self.span_id = span_id
 
     @property
     def traceparent(self) -> str:
         """Return the value of the header ``traceparent``, as version 00."""
-        return f"00-{self.trace_id}-{self.parent_id}-{_FLAGS[self.flags]}"
+        return f"00-{self.trace_id}-{self.parent_id}-{FLAGS_TEXT[self.flags]}"
 
 
-def mint_trace_context() -> TraceContext:
-    """Return a new trace whose flags are 00: it is not sampled, and does not claim that its id is
-    random, although it is.
+@final
+@dataclass(init=False, unsafe_hash=True)
+class Sampling:
+    """Which traces are sampled, while tracing is on."""
+
+    follows_app: Final[bool]
+    """Whether the flag of a received context decides, and the share only for new traces."""
+    bound: Final[int]
+    """The share of traces, as a part of 2**64: those are sampled whose id's lower 64 bits are below
+    it. OpenTelemetry's own ratio sampler decides so, hence all services alike.
     """
-    return TraceContext(
-        trace_id=f"{_random.getrandbits(128) or 1:032x}",
-        parent_id=mint_span_id(),
-        flags=0,
-    )
+
+    def __init__(self, *, follows_app: bool, share: float) -> None:
+        """Args: ``share`` is from 0 to 1."""
+        self.follows_app = follows_app
+        self.bound = round(share * (_LOW_64_BITS + 1))
+
+
+def mint_trace_context(sampling: Sampling | None = None) -> TraceContext:
+    """Return a new trace. It does not claim that its id is random, although it is.
+
+    Args: ``sampling`` decides whether it is sampled; None while tracing is off: it is not.
+    """
+    bits, span_id = _random.getrandbits(128) or 1, mint_span_id()
+    if sampling is None:
+        return TraceContext(f"{bits:032x}", span_id, 0)
+    is_sampled = bits & _LOW_64_BITS < sampling.bound
+    return TraceContext(f"{bits:032x}", span_id, FLAG_SAMPLED if is_sampled else 0, span_id=span_id)
 
 
 def mint_span_id() -> str:
     """Return a new span id: 16 lower-case hex digits, never all zero."""
     return f"{_random.getrandbits(64) or 1:016x}"
+
+
+def child_span_id(span_id: str, number: int) -> str:
+    """Return the id of a span below another one: a function of both, so that what sends it and what
+    exports the span need not tell each other.
+
+    Args: ``number`` counts attempts at providers from 1, or is one of the constants ``..._SPAN``.
+    """
+    return f"{(int(span_id, 16) + number * _SPAN_ID_STEP) & _LOW_64_BITS or 1:016x}"
+
+
+def is_sampled_id(trace_id: str, sampling: Sampling) -> bool:
+    """Return whether a trace belongs to the share that is sampled."""
+    return int(trace_id[16:], 16) < sampling.bound
+
+
+def shown_hash(text: str) -> str:
+    """Return what stands for a session's or tenant's name where operators read: the first 16 hex
+    digits of the SHA-256 of its UTF-8.
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @final

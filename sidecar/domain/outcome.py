@@ -117,6 +117,12 @@ class Attempt:
     """
     total_s: Final[float]
     """From sending to the end of the response, or to the error."""
+    sent_s: Final[float]
+    """When it began, on the monotonic clock."""
+    number: Final[int]
+    """Its place among the call's attempts, from 1; 0 for a sending that a dead connection lost: the
+    attempt that follows it is the same, sent again.
+    """
 
     def __init__(
         self,
@@ -125,12 +131,16 @@ class Attempt:
         status: int | None,
         first_byte_s: float | None,
         total_s: float,
+        sent_s: float = 0.0,
+        number: int = 0,
     ) -> None:
         self.candidate = candidate
         self.outcome = outcome
         self.status = status
         self.first_byte_s = first_byte_s
         self.total_s = total_s
+        self.sent_s = sent_s
+        self.number = number
 
 
 @final

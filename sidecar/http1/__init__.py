@@ -14,7 +14,7 @@ The flow of a request, in the order in which it meets the modules:
 
     pool            takes the connection that was idle last, looks at it if that was a second or
                     more, or opens one; sends again, once, where that is safe
-      dialer        name, proxy (proxy_rules) and its tunnel, TCP raced over all
+      dialer        name (resolver), proxy (proxy_rules) and its tunnel, TCP raced over all
                     addresses, TLS (origin)
       connection    one exchange at a time, and what its end means
         channel     the bytes out and in, each at the pace of the slower side
@@ -22,6 +22,7 @@ The flow of a request, in the order in which it meets the modules:
         parser      llhttp's callbacks, gathered by a table of states
         deadline    connect, first byte, silence, whole response: one lazy timer for the last three
       cause         why an upstream could not be reached, in words for operators
+      certificate   how TLS is spoken, and the dates of a certificate
       reset_watch   finds connections whose reset the loop has missed
     response        the head, then the body as it is read; the reader may be slow, or go away
 

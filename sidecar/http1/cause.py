@@ -18,6 +18,7 @@ from sidecar.domain.errors import (
     UpstreamMalformed,
     UpstreamReset,
 )
+from sidecar.http1.certificate import EXPIRED, NOT_YET_VALID, CertificateOutOfDate
 
 _LINKS: Final = 5
 _NUMBER: Final = re.compile(r"\[Errno (\d{1,4})\]|\bError (\d{1,4})\b")
@@ -38,8 +39,8 @@ _OF_NUMBER: Final = {
     errno.EADDRNOTAVAIL: "no local port left",
 }
 _OF_CERTIFICATE: Final = {
-    9: "certificate not valid yet",
-    10: "certificate expired",
+    NOT_YET_VALID: "certificate not valid yet",
+    EXPIRED: "certificate expired",
     18: "certificate signed by itself",
     19: "certificate of an unknown issuer",
     20: "certificate of an unknown issuer",
@@ -99,12 +100,19 @@ def _phrase(error: BaseException) -> str | None:
         is_down = error.errno == socket.EAI_AGAIN
         return "name server does not answer" if is_down else "name not found"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _OF_CERTIFICATE.get(error.verify_code, "certificate not accepted")
+        return _of_certificate(error)
     if isinstance(error, ssl.SSLError):
         is_plain = any(word in str(error.reason) for word in _PLAIN_TEXT)
         return "no TLS there" if is_plain else "TLS refused"
     number = error.errno or _number_in(str(error))
     return None if number is None else _OF_NUMBER.get(number)
+
+
+def _of_certificate(error: ssl.SSLCertVerificationError) -> str:
+    if not isinstance(error, CertificateOutOfDate):
+        return _OF_CERTIFICATE.get(error.verify_code, "certificate not accepted")
+    is_over = error.verify_code == EXPIRED
+    return f"certificate {'expired on' if is_over else 'not valid before'} {error.day.isoformat()}"
 
 
 def _number_in(text: str) -> int | None:

@@ -6,22 +6,37 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Callable
+from math import inf
+from typing import Final
 
 import aiohappyeyeballs
-import msgspec
 
-from sidecar.domain.errors import ConnectFailed, ConnectTimeout
+from sidecar.domain.errors import ConnectFailed, ConnectStage, ConnectTimeout
+from sidecar.http1.certificate import (
+    EXPIRED,
+    NOT_YET_VALID,
+    CertificateOutOfDate,
+    Validity,
+    out_of_date,
+    trusting_context,
+    validity_of,
+)
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.origin import Origin
 from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
-from sidecar.runtime.single_flight import SingleFlight
+from sidecar.http1.resolver import Resolver
+from sidecar.runtime.bounded import BoundedMap
 
 _ATTEMPT_DELAY_S: Final = 0.25
 """Head start of one address over the next: RFC 8305, section 8."""
 _PROXY_HEAD_BYTES: Final = 16 * 1024
 _PROXY_AUTHENTICATION_REQUIRED: Final = 407
+_LOOK_AT_MOST_S: Final = 1.0
+"""For the look at a certificate that was refused for its dates: the call waits for it."""
+_LOOKED_AT_S: Final = 60.0
+"""For so long the dates that were found are not looked for again."""
+_LOOKED_AT_MOST: Final = 256
 
 
 class ProxyRefused(OSError):
@@ -33,9 +48,21 @@ class Dialer:
     upstreams behind it.
     """
 
-    def __init__(self, resolver: Resolver | None = None, proxies: ProxyRules | None = None) -> None:
+    def __init__(
+        self,
+        resolver: Resolver | None = None,
+        proxies: ProxyRules | None = None,
+        unix_s: Callable[[], float] | None = None,
+    ) -> None:
+        """Args: ``unix_s`` tells the time of day, so that the day can be named by which a
+        certificate is out of date; None: it is not named.
+        """
         self._resolver = resolver or Resolver()
         self._proxies = proxies or ProxyRules()
+        self._unix_s = unix_s
+        self._validities: BoundedMap[Origin, tuple[float, Validity | None]] = BoundedMap(
+            _LOOKED_AT_MOST
+        )
 
     async def dial(
         self,
@@ -50,12 +77,21 @@ class Dialer:
 
         Raises: ConnectTimeout, ConnectFailed. Nothing is left open then, nor after a cancellation.
         """
+        stages: list[ConnectStage] = []
         try:
             async with asyncio.timeout(connect_s):
-                await self._connect(origin, tls, connection)
+                try:
+                    await self._connect(origin, tls, connection, stages)
+                except ssl.SSLCertVerificationError as error:
+                    dated = await self._dated(origin, error)
+                    if dated is None:
+                        raise
+                    raise dated from error
         except TimeoutError as error:
             connection.abort()
-            raise ConnectTimeout(f"{origin.place}: no connection within {connect_s:g} s") from error
+            late = ConnectTimeout(f"{origin.place}: no connection within {connect_s:g} s")
+            late.stage = stages[-1] if stages else None
+            raise late from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a host that is no IDNA name
             connection.abort()
             raise ConnectFailed(f"{origin.place}: could not connect: {_reason(error)}") from error
@@ -67,9 +103,40 @@ class Dialer:
         """Cancel the lookups under way."""
         await self._resolver.aclose()
 
+    async def _dated(
+        self, origin: Origin, refusal: ssl.SSLCertVerificationError
+    ) -> CertificateOutOfDate | None:
+        """Return a refusal with the day by which the certificate is out of date, if it is."""
+        if self._unix_s is None or refusal.verify_code not in (EXPIRED, NOT_YET_VALID):
+            return None
+        now_s = asyncio.get_running_loop().time()
+        looked_s, validity = self._validities.get(origin, (-inf, None))
+        if now_s - looked_s > _LOOKED_AT_S:
+            validity = await self._look_at_validity(origin)
+            self._validities.add(origin, (now_s, validity))
+        return out_of_date(refusal, validity, self._unix_s())
+
+    async def _look_at_validity(self, origin: Origin) -> Validity | None:
+        """Make a handshake that trusts any certificate, and send nothing."""
+        try:
+            async with asyncio.timeout(_LOOK_AT_MOST_S):
+                transport = await self._connect(
+                    origin, trusting_context(), asyncio.Protocol(), stages=[]
+                )
+        except (OSError, UnicodeError):  # TimeoutError is an OSError
+            return None
+        certificate = transport.get_extra_info("ssl_object").getpeercert(True)
+        transport.abort()
+        return validity_of(certificate or b"")
+
     async def _connect(
-        self, origin: Origin, tls: ssl.SSLContext | None, connection: UpstreamConnection
-    ) -> None:
+        self,
+        origin: Origin,
+        tls: ssl.SSLContext | None,
+        protocol: asyncio.BaseProtocol,
+        stages: list[ConnectStage],
+    ) -> asyncio.Transport:
+        """Connect ``protocol``, and add to ``stages`` what is begun with."""
         loop = asyncio.get_running_loop()
         # Plain HTTP goes directly: a tunnel to port 80 is what proxies refuse, and another form of
         # request is not ours.
@@ -80,31 +147,50 @@ class Dialer:
         )
         server_name = None if tls is None else origin.server_name or origin.host
         if proxy is None and _is_address(origin.host):
-            await loop.create_connection(
-                lambda: connection, origin.host, origin.port, ssl=tls, server_hostname=server_name
+            if tls is None:
+                stages.append(ConnectStage.TCP)
+            transport, _ = await loop.create_connection(
+                lambda: protocol, origin.host, origin.port, ssl=tls, server_hostname=server_name
             )
-            return
-        sock = await self._open_socket(
-            *(origin.host, origin.port) if proxy is None else (proxy.host, proxy.port)
-        )
+            return transport
+        sock = await self._reach(origin, proxy, stages)
         is_handed_over = False
 
-        def take_over() -> UpstreamConnection:
+        def take_over() -> asyncio.BaseProtocol:
             nonlocal is_handed_over
             is_handed_over = True  # From here on the transport closes the socket.
-            return connection
+            return protocol
 
         try:
-            if proxy is not None:
-                await _open_tunnel(sock, proxy, origin)
-            await loop.create_connection(take_over, sock=sock, ssl=tls, server_hostname=server_name)
+            stages.append(ConnectStage.TLS)
+            transport, _ = await loop.create_connection(
+                take_over, sock=sock, ssl=tls, server_hostname=server_name
+            )
+            return transport
         finally:
             if not is_handed_over:
                 sock.close()
 
-    async def _open_socket(self, host: str, port: int) -> socket.socket:
-        # The race is run by aiohappyeyeballs, as in aiohttp: uvloop's create_connection has none.
+    async def _reach(
+        self, origin: Origin, proxy: ForwardProxy | None, stages: list[ConnectStage]
+    ) -> socket.socket:
+        """Return a socket at whose other end the origin is, through the proxy if there is one."""
+        if proxy is None:
+            return await self._open_socket(origin.host, origin.port, stages)
+        sock = await self._open_socket(proxy.host, proxy.port, stages)
+        try:
+            stages.append(ConnectStage.PROXY)
+            await _open_tunnel(sock, proxy, origin)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def _open_socket(self, host: str, port: int, stages: list[ConnectStage]) -> socket.socket:
+        stages.append(ConnectStage.NAME)
         addresses = await self._resolver.addresses(host, port)
+        stages.append(ConnectStage.TCP)
+        # The race is run by aiohappyeyeballs, as in aiohttp: uvloop's create_connection has none.
         return await aiohappyeyeballs.start_connection(
             addresses,
             happy_eyeballs_delay=_ATTEMPT_DELAY_S,
@@ -169,66 +255,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__
-
-
-FRESH_S: Final = 5.0
-"""Shorter than the TTL of any large service's name: an address that changes is followed at the next
-connection.
-"""
-STALE_S: Final = 3600.0
-"""How long the last addresses found serve while the name server fails."""
-_REFRESH_TIMEOUT_S: Final = 0.5
-"""How long a lookup is waited for where older addresses are at hand."""
-
-AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
-"""As `socket.getaddrinfo` has it."""
-Lookup = Callable[[str, int], Awaitable[list[AddressInfo]]]
-
-
-class _Known(msgspec.Struct, frozen=True):
-    addresses: list[AddressInfo]
-    at_s: float
-
-
-async def _look_up(host: str, port: int) -> list[AddressInfo]:
-    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-
-
-class Resolver:
-    """Looks names up, from memory where it can. ``lookup`` is the system's in a thread, or a
-    test's.
-    """
-
-    def __init__(self, lookup: Lookup = _look_up) -> None:
-        self._lookup = lookup
-        self._known: dict[tuple[str, int], _Known] = {}
-        self._flights: SingleFlight[tuple[str, int], list[AddressInfo]] = SingleFlight("resolve")
-
-    async def addresses(self, host: str, port: int) -> list[AddressInfo]:
-        """Return the host's addresses, at least one.
-
-        Raises: OSError where the name is not known, or its server fails and nothing is remembered;
-        UnicodeError for what is no name.
-        """
-        key, now_s = (host, port), asyncio.get_running_loop().time()
-        known = self._known.get(key)
-        if known is not None and now_s - known.at_s < FRESH_S:
-            return known.addresses
-        if known is None or now_s - known.at_s > STALE_S:
-            return await self._flights.run(key, lambda: self._fly(key))
-        try:
-            async with asyncio.timeout(_REFRESH_TIMEOUT_S):
-                return await self._flights.run(key, lambda: self._fly(key))
-        except (OSError, UnicodeError):  # TimeoutError is an OSError
-            return known.addresses
-
-    async def aclose(self) -> None:
-        """Cancel the lookups under way."""
-        await self._flights.aclose()
-
-    async def _fly(self, key: tuple[str, int]) -> list[AddressInfo]:
-        addresses = await self._lookup(*key)
-        if not addresses:
-            raise OSError("the name has no address")
-        self._known[key] = _Known(addresses, asyncio.get_running_loop().time())
-        return addresses

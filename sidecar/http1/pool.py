@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sidecar.domain.errors import ConnectFailed, Stale, Untaken, UpstreamError
+from sidecar.http1.certificate import TlsFacts, tls_facts
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import ExchangeTimeouts, Origin
@@ -193,6 +194,18 @@ class Pool:
             raise
         reply.sends = 2
         return reply
+
+    async def prepare(self, timeouts: ExchangeTimeouts) -> TlsFacts | None:
+        """Open a connection for the next request; return how TLS is spoken over it, None where it
+        is not.
+
+        Raises: ConnectFailed, ConnectTimeout.
+        """
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        connection = await self._open(loop, timeouts.connect_s)
+        facts = tls_facts(connection.transport)
+        self._idle.keep(connection, None, loop, loop.time())
+        return facts
 
     async def aclose(self) -> None:
         """Close every connection, those in use too, and wait until their sockets are closed."""

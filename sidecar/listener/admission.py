@@ -17,6 +17,7 @@ from sidecar.domain.errors import (
     UpgradeNotServed,
 )
 from sidecar.domain.events import AffinityOperation
+from sidecar.domain.ids import Sampling
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.listener.body_reader import BodyReader
@@ -56,6 +57,8 @@ class ListenerPolicy:
     """Reads sessions from bodies where no header names one; None where only headers do."""
     passthrough: Final[tuple[tuple[str, str], ...]]
     """(path prefix, provider), longest prefix first."""
+    sampling: Final[Sampling | None]
+    """Which traces are sampled; None while tracing is off."""
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class ListenerPolicy:
         fixed_tenant: str | None = None,
         passthrough: tuple[tuple[str, str], ...] = (),
         body_sessions: BodySessions | None = None,
+        sampling: Sampling | None = None,
     ) -> None:
         self.headers = headers
         self.body_reader = body_reader
@@ -72,6 +76,7 @@ class ListenerPolicy:
         self.fixed_tenant = fixed_tenant
         self.passthrough = passthrough
         self.body_sessions = body_sessions
+        self.sampling = sampling
 
 
 @final
@@ -202,7 +207,7 @@ class Admission:
             body=body,
             facts=facts,
             request_id=head.request_id,
-            trace=trace_context_of(headers.traceparents, headers.tracestates),
+            trace=trace_context_of(headers.traceparents, headers.tracestates, policy.sampling),
             admitted_s=head.admitted_s,
             session_id=session_id or None,
             tenant=tenant,

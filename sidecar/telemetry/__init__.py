@@ -11,6 +11,7 @@ reports facts as events (`domain.events`) and does not know who hears them.
   `ScrapeSnapshot` at each scrape.
 - `exposition`: writes the page in slices, between which calls go on.
 - `loop_lag`: probes the event loop once a second.
+- `status`, `status_reader`: all of this at one moment, as JSON for the live page and scripts.
 - `log_format`, `log_writer`: a line of the log, and lines to a descriptor that nothing may read;
   `start_line`: the first one's fields; `edge_log`: an observer that tells what fails;
   `log_events`: the reference of all of them.

@@ -80,15 +80,16 @@ class ProviderClient:
         return self._stream_timeouts if is_stream else self._whole_timeouts
 
     def request(
-        self, call: Call, candidate: Candidate
+        self, call: Call, candidate: Candidate, number: int = 1
     ) -> tuple[bytes, Sequence[bytes | memoryview]]:
-        """Return the head and the body's pieces of one attempt. The body is the app's, byte for
-        byte but for the value of ``model``.
+        """Return the head and the body's pieces of the call's attempt of that number. The body is
+        the app's, byte for byte but for the value of ``model``.
         """
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
             length = None if not call.body and call.method in _BODILESS else len(call.body)
-            return self._head(call, candidate, length), (call.body,) if call.body else ()
+            head = self._head(call, candidate, length, number)
+            return head, (call.body,) if call.body else ()
         dialect = self.dialects[call.endpoint.dialect]
         pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)
         length = 0
@@ -96,16 +97,16 @@ class ProviderClient:
             length += len(piece)
         start = self._starts.get(call.endpoint.dialect)
         if start is None or call.query or operation is Operation.COUNT_TOKENS:
-            return self._head(call, candidate, length), pieces
-        lines = b"".join(self._header_lines.for_call(call))
+            return self._head(call, candidate, length, number), pieces
+        lines = b"".join(self._header_lines.for_call(call, number))
         return b"%b%bContent-Length: %d\r\n\r\n" % (start, lines, length), pieces
 
-    def _head(self, call: Call, candidate: Candidate, length: int | None) -> bytes:
+    def _head(self, call: Call, candidate: Candidate, length: int | None, number: int) -> bytes:
         return request_head(
             call.method,
             self._target(call, candidate),
             self.provider.server.http_host,
-            self._header_lines.for_call(call),
+            self._header_lines.for_call(call, number),
             length,
         )
 
@@ -144,8 +145,8 @@ class HeaderLines:
         self._accept_encoding_passthrough = provider.accept_encoding_passthrough
         self._propagate_trace = provider.propagate_trace
 
-    def for_call(self, call: Call) -> list[bytes]:
-        """Return all lines of an attempt but Host and Content-Length."""
+    def for_call(self, call: Call, number: int = 1) -> list[bytes]:
+        """Return all lines of the attempt of that number but Host and Content-Length."""
         headers, family = call.headers, self._family
         lines = [*self.own, *headers.get("common", ()), *headers.get(family, ())]
         version = self._version_lines.get(call.endpoint.dialect)
@@ -161,7 +162,7 @@ class HeaderLines:
         lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
-            lines.append(trace_lines(call.trace))
+            lines.append(trace_lines(call.trace, number))
         return lines if not self._replaced else self._without_replaced(lines)
 
     def _without_replaced(self, lines: list[bytes]) -> list[bytes]:

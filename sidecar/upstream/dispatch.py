@@ -84,7 +84,7 @@ class Dispatcher:
         candidate = plan.candidates[0]
         is_last = len(plan.candidates) < 2 or plan.max_attempts < 2
         try:
-            reply = await self._send(call, candidate, sent_s, is_last=is_last)
+            reply = await self._send(call, candidate, sent_s, 1, is_last=is_last)
         except UpstreamError as error:
             record = FailureRecord(plan.requested)
             self._record_error(call, record, candidate, error, sent_s)
@@ -121,31 +121,30 @@ class Dispatcher:
         is_heard = AttemptEnded in self._observers.heard
         if not is_heard and not call.facts.wants_stream and error_event is None:
             return
-        began_s = dispatched.head_s if first_piece_s is None else first_piece_s
-        first_byte_s = began_s - dispatched.sent_s
-        status = dispatched.reply.status
+        sent_s, status = dispatched.sent_s, dispatched.reply.status
+        first_byte_s = (dispatched.head_s if first_piece_s is None else first_piece_s) - sent_s
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)
         outcome = OUTCOME_OF_RESULT[result]
         if error_event is not None:
             outcome, candidate = AttemptOutcome.ERROR_BODY, dispatched.candidate
             failure = classify_body_error(error_event, passthrough_auth=candidate.passthrough_auth)
-            self._penalize(call, candidate, failure, dispatched.sent_s, error_event)
+            self._penalize(call, candidate, failure, sent_s, error_event)
         if not is_heard:
             return
-        total_s = now_s - dispatched.sent_s
-        attempt = Attempt(dispatched.candidate, outcome, status, first_byte_s, total_s)
+        served, number, total_s = dispatched.candidate, len(dispatched.failed) + 1, now_s - sent_s
+        attempt = Attempt(served, outcome, status, first_byte_s, total_s, sent_s, number)
         self._observers.emit(AttemptEnded(call, attempt))
 
     async def _send(
-        self, call: Call, candidate: Candidate, now_s: float, *, is_last: bool
+        self, call: Call, candidate: Candidate, now_s: float, number: int, *, is_last: bool
     ) -> ArrivingReply | BufferedReply:
         """Send one attempt and return its reply once the head is here; one that is not an error,
         once its beginning shows that the provider serves, or that it fails all the same (a
         `BufferedReply`): until then another candidate may serve.
         """
         client = self._registry.clients[candidate.provider]
-        head, pieces = client.request(call, candidate)
+        head, pieces = client.request(call, candidate, number)
         reply, wants_stream = None, call.facts.wants_stream
         timeouts = own = client.timeouts(is_stream=wants_stream)
         if call.client_timeout_s is not None:
@@ -166,11 +165,13 @@ class Dispatcher:
             if reply is None and isinstance(error, UpstreamError) and error.sends > 1:
                 self._report_lost(call, candidate)
             if AttemptEnded in self._observers.heard:
-                total_s = self._monotonic_s() - now_s
-                attempt = Attempt(candidate, outcome_of_error(error), None, None, total_s)
+                outcome, total_s = outcome_of_error(error), self._monotonic_s() - now_s
+                attempt = Attempt(candidate, outcome, None, None, total_s, now_s, number)
                 self._observers.emit(AttemptEnded(call, attempt))
-            if timeouts is not own and is_apps_timeout(error, own, timeouts):
-                raise AppTimeout("the app's own timeout ended") from error
+            if isinstance(error, UpstreamError) and is_apps_timeout(error, own, timeouts):
+                late = AppTimeout("the app's own timeout ended")
+                late.sends = error.sends
+                raise late from error
             raise
         return reply
 
@@ -188,14 +189,14 @@ class Dispatcher:
                 found := record.next_try(call, walk.next(failed), self._registry.strip)
             ) is not None:
                 call, candidate = found
-                before, sent_s = failed[-1], self._monotonic_s()
+                before, number, sent_s = failed[-1], len(failed) + 1, self._monotonic_s()
                 if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
                     break
                 if FailedOver in self._observers.heard:
                     reason = before.failure.failure_class
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
-                    reply = await self._send(call, candidate, sent_s, is_last=walk.is_last)
+                    reply = await self._send(call, candidate, sent_s, number, is_last=walk.is_last)
                 except UpstreamError as error:
                     self._record_error(call, record, candidate, error, sent_s)
                     continue
@@ -264,15 +265,13 @@ class Dispatcher:
             if is_our_key:
                 self._reloader.reload(candidate.provider)
         if AttemptEnded in self._observers.heard:
-            outcome, total_s = outcome_of_reply(buffered.status), self._monotonic_s() - sent_s
-            attempt = Attempt(candidate, outcome, buffered.status, head_s - sent_s, total_s)
+            outcome, status = outcome_of_reply(buffered.status), buffered.status
+            times = head_s - sent_s, self._monotonic_s() - sent_s, sent_s
+            attempt = Attempt(candidate, outcome, status, *times, len(record.failed) + 1)
             self._observers.emit(AttemptEnded(call, attempt))
         attempts = record.sends + buffered.sends
-        record.add_reply(
-            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True),
-            failure,
-            buffered.error or buffered.readable,
-        )
+        dispatched = Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True)
+        record.add_reply(dispatched, failure, buffered.error or buffered.readable)
 
     def _observe_served(self, candidate: Candidate, sent_s: float) -> None:
         self.cooling.observe_served(candidate, sent_s)

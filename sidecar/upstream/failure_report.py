@@ -100,6 +100,8 @@ def _code_in(body: bytes) -> str | None:
         decoded = json.loads(body)
     except (ValueError, RecursionError):
         return None
+    if isinstance(decoded, list) and decoded:  # Gemini
+        decoded = decoded[0]
     error = decoded.get("error") if isinstance(decoded, dict) else None
     for holder in (error, decoded):
         if isinstance(holder, dict):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.domain.call import Call
-from sidecar.domain.ids import mint_span_id
+from sidecar.domain.ids import ROUTER_SPAN, mint_span_id
 from sidecar.domain.ports import Reply
 from sidecar.upstream.client import ProviderClient
 from sidecar.wire.headers import request_head
@@ -41,7 +41,7 @@ class RouterClient:
         provider = client.provider
         lines = [*_FIXED, *client.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
         if provider.propagate_trace:
-            lines.append(trace_lines(dataclasses.replace(call.trace, parent_id=mint_span_id())))
+            lines.append(_trace_lines(call))
         head = request_head("POST", self._path, provider.server.http_host, lines, len(body))
         reply = await client.pool.send(head, [body], client.timeouts(is_stream=False))
         text = reply.read_nowait()
@@ -50,6 +50,16 @@ class RouterClient:
         if reply.status in _CREDENTIAL_REFUSED:
             await client.reload_credential()  # for the next question
         return reply.status, text
+
+
+def _trace_lines(call: Call) -> bytes:
+    """Return the lines of a child span of the call's trace, while tracing is off too: two requests
+    are sent for the call.
+    """
+    trace = call.trace
+    if not trace.span_id:
+        trace = dataclasses.replace(trace, parent_id=mint_span_id())
+    return trace_lines(trace, ROUTER_SPAN)
 
 
 async def _read(reply: Reply) -> bytes:

@@ -9,7 +9,17 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from sidecar.domain.ids import FLAG_RANDOM_TRACE_ID, FLAG_SAMPLED, TraceContext, mint_trace_context
+from sidecar.domain.ids import (
+    FLAG_RANDOM_TRACE_ID,
+    FLAG_SAMPLED,
+    FLAGS_TEXT,
+    Sampling,
+    TraceContext,
+    child_span_id,
+    is_sampled_id,
+    mint_span_id,
+    mint_trace_context,
+)
 
 # A version that is not ff, ids that are not all zero, and what a later version may append.
 _TRACEPARENT: Final = re.compile(
@@ -31,34 +41,47 @@ _MAX_CHARS: Final = 512
 _LONG_MEMBER_CHARS: Final = 128
 
 
-def trace_context_of(traceparents: Sequence[bytes], tracestates: Sequence[bytes]) -> TraceContext:
+def trace_context_of(
+    traceparents: Sequence[bytes], tracestates: Sequence[bytes], sampling: Sampling | None = None
+) -> TraceContext:
     """Return the caller's trace, or a new one where there is none or its ``traceparent`` is
     invalid.
 
     Args: the values of all ``traceparent`` and all ``tracestate`` headers, in order. Two
     traceparents are invalid, also equal ones; several tracestates are one list. An invalid
-    tracestate is dropped alone.
+    tracestate is dropped alone. ``sampling`` decides whether the trace is sampled; None while
+    tracing is off: a received trace is what the app says, a new one is not.
     """
     if len(traceparents) != 1:
-        return mint_trace_context()
+        return mint_trace_context(sampling)
     value = traceparents[0].strip(_BLANKS)
     match = _TRACEPARENT.fullmatch(value)
     if match is None or (len(value) > _CURRENT_BYTES and value.startswith(b"00")):
-        return mint_trace_context()
+        return mint_trace_context(sampling)
+    trace_id, flags = value[3:35].decode(), int(value[53:55], 16) & _KNOWN_FLAGS
+    if sampling is not None and not sampling.follows_app:
+        flags = flags & ~FLAG_SAMPLED | (FLAG_SAMPLED if is_sampled_id(trace_id, sampling) else 0)
     return TraceContext(
-        value[3:35].decode(),
+        trace_id,
         value[36:52].decode(),
-        int(value[53:55], 16) & _KNOWN_FLAGS,
+        flags,
         _tracestate(tracestates) if tracestates else "",
         received=True,
+        span_id="" if sampling is None else mint_span_id(),
     )
 
 
-def trace_lines(trace: TraceContext) -> bytes:
-    """Return the header lines that carry the trace to a provider, each with its line end."""
+def trace_lines(trace: TraceContext, number: int) -> bytes:
+    """Return the header lines that carry the trace to a provider, each with its line end.
+
+    Args: ``number`` says which of the call's spans sends them, as `child_span_id` takes it. While
+        tracing is off that span would be exported by none: the context goes on as it came.
+    """
+    parent_id = child_span_id(trace.span_id, number) if trace.span_id else trace.parent_id
+    line = f"traceparent: 00-{trace.trace_id}-{parent_id}-{FLAGS_TEXT[trace.flags]}\r\n"
     if trace.tracestate:
-        return f"traceparent: {trace.traceparent}\r\ntracestate: {trace.tracestate}\r\n".encode()
-    return f"traceparent: {trace.traceparent}\r\n".encode()
+        line += f"tracestate: {trace.tracestate}\r\n"
+    return line.encode()
 
 
 def _tracestate(values: Sequence[bytes]) -> str:

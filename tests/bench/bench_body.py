@@ -119,7 +119,7 @@ def main() -> None:
     print(
         f"trace_context_of               {microseconds(lambda: trace_context_of(headers.traceparents, ())):9.1f} us"
     )
-    print(f"trace_lines                    {microseconds(lambda: trace_lines(trace)):9.1f} us")
+    print(f"trace_lines                    {microseconds(lambda: trace_lines(trace, 1)):9.1f} us")
     print(
         f"request_head                   {microseconds(lambda: request_head('POST', '/v1/x', 'h', headers.lines['common'], 9)):9.1f} us"
     )

@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from sidecar.app import App
-from sidecar.http1 import dialer
+from sidecar.http1 import resolver
 from tests.support.certificates import CertificateAuthority
 from tests.support.in_process import running_app
 from tests.support.net import exchange, free_port, json_request
@@ -105,12 +105,12 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """
     found = ["127.0.0.1"]
 
-    async def look_up(host: str, port: int) -> list[dialer.AddressInfo]:
+    async def look_up(host: str, port: int) -> list[resolver.AddressInfo]:
         assert host == HOST
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (found[-1], port))]
 
-    monkeypatch.setattr(dialer.Resolver.__init__, "__defaults__", (look_up,))
-    monkeypatch.setattr(dialer, "FRESH_S", 0.02)
+    monkeypatch.setattr(resolver.Resolver.__init__, "__defaults__", (look_up,))
+    monkeypatch.setattr(resolver, "FRESH_S", 0.02)
     return found
 
 

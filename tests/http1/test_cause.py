@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import socket
 import ssl
@@ -10,12 +11,17 @@ import pytest
 
 from sidecar.domain import errors
 from sidecar.http1.cause import cause_of, network_cause
+from sidecar.http1.certificate import CertificateOutOfDate
 
 
 def _certificate(code):
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_code = code
+    error.verify_code, error.verify_message = code, "refused"
     return error
+
+
+def _dated(code):
+    return CertificateOutOfDate(_certificate(code), dt.date(2026, 11, 27))
 
 
 def _tls(reason):
@@ -34,6 +40,8 @@ def _tls(reason):
         (socket.gaierror(socket.EAI_AGAIN, "x"), "name server does not answer"),
         (UnicodeError("label too long"), "name not valid"),
         (_certificate(10), "certificate expired"),
+        (_dated(10), "certificate expired on 2026-11-27"),
+        (_dated(9), "certificate not valid before 2026-11-27"),
         (_certificate(62), "certificate for another name"),
         (_certificate(20), "certificate of an unknown issuer"),
         (_certificate(1), "certificate not accepted"),

@@ -9,8 +9,9 @@ import pytest
 
 from sidecar.domain.errors import ConnectFailed
 from sidecar.http1.connection import UpstreamConnection
-from sidecar.http1.dialer import AddressInfo, Dialer, ProxyRefused, Resolver
+from sidecar.http1.dialer import Dialer, ProxyRefused
 from sidecar.http1.origin import Origin, make_ssl_context
+from sidecar.http1.resolver import AddressInfo, Resolver
 
 
 def _untrusted() -> ssl.SSLCertVerificationError:

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sidecar.http1 import dialer as room
-from sidecar.http1.dialer import AddressInfo, Resolver
+from sidecar.http1 import resolver as room
+from sidecar.http1.resolver import AddressInfo, Resolver
 from sidecar.runtime.lifecycle import Tasks
 
 

@@ -18,6 +18,7 @@ from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Call, Ope
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.events import Listeners, RequestRefused
+from sidecar.domain.ids import Sampling
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import Downstream
@@ -158,6 +159,16 @@ async def test_what_the_headers_say_stands_in_the_call():
         call.plano_timeout_s,
         call.request_id,
     )
+
+
+@pytest.mark.parametrize(("share", "flags"), [(0.0, 0), (1.0, 1)])
+async def test_while_tracing_is_on_a_call_is_sampled_when_it_comes_in(share, flags):
+    """And has a span of its own, sampled or not."""
+    house = _House(sampling=Sampling(follows_app=True, share=share))
+    await house.ask("POST", "/v1/chat/completions", BODY)
+    (call,) = house.calls
+
+    assert (flags, 16) == (call.trace.flags, len(call.trace.span_id))
 
 
 @pytest.mark.parametrize(

@@ -25,17 +25,26 @@ def taken():
         yield other.getsockname()[1]
 
 
+class _Closing(asyncio.Protocol):
+    """Accepts a connection and closes it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
 async def _bind(**address) -> OperatorsSocket:
-    return await bind_operators(asyncio.Protocol, OperatorAddress(**address))
+    return await bind_operators(_Closing, OperatorAddress(**address))
 
 
 async def _is_answered(path: str) -> bool:
     try:
-        _, writer = await asyncio.open_unix_connection(path)
+        reader, writer = await asyncio.open_unix_connection(path)
     except OSError:
         return False
+    is_closed = await reader.read() == b""
     writer.close()
-    return True
+    await writer.wait_closed()
+    return is_closed
 
 
 async def test_a_tcp_address_is_told_as_commands_take_it():

@@ -15,6 +15,7 @@ from sidecar.domain import errors
 from sidecar.domain.call import BodyFacts
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.events import AttemptEnded, CandidateFailed, CandidateServed, Listeners
+from sidecar.domain.ids import TraceContext, child_span_id
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
@@ -168,7 +169,7 @@ async def test_a_failed_attempt_is_reported_and_raised(error, outcome):
     with pytest.raises(type(error)):
         await dispatcher.dispatch(a_call(), PLAN)
 
-    assert [Attempt(PLAN.candidates[0], outcome, None, None, 0.5)] == ear.attempts
+    assert [Attempt(PLAN.candidates[0], outcome, None, None, 0.5, 1000.0, 1)] == ear.attempts
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ async def test_an_answered_attempt_is_reported_when_its_answer_has_ended(status,
     dispatcher.observe(a_call(), dispatched, result, 1002.0)
 
     total_s = 0.5 if is_error else 2.0  # what an error means is known as soon as it is here
-    assert [Attempt(PLAN.candidates[0], outcome, status, 0.5, total_s)] == ear.attempts
+    assert [Attempt(PLAN.candidates[0], outcome, status, 0.5, total_s, 1000.0, 1)] == ear.attempts
 
 
 @pytest.mark.parametrize("status", [200, 503])
@@ -408,3 +409,49 @@ async def test_a_timeout_is_the_apps_own_where_it_would_not_wait_for_ten_seconds
         await dispatcher.dispatch(call, PLAN)
 
     assert suspects == len(dispatcher.cooling.suspects)
+
+
+async def test_the_apps_timeout_after_a_resend_counts_two_sendings():
+    """A dead connection took the first; the error says both."""
+    error = errors.FirstByteTimeout("x")
+    error.sends = 2
+    dispatcher, _ = _dispatcher(FakeClock(1000.0), error, ear := _Ear())
+    call = a_call(client_timeout_s=5.0, facts=BodyFacts(wants_stream=True))
+    with pytest.raises(errors.AppTimeout) as raised:
+        await dispatcher.dispatch(call, PLAN)
+
+    assert (2, 2) == (raised.value.attempts, len(ear.attempts))
+
+
+GROQ = Candidate("groq/llama", "groq/llama", "llama", "groq/llama", frozenset(DIALECTS.by_name))
+TRACED = TraceContext("a" * 32, "b" * 16, 0, received=True, span_id="c" * 16)
+
+
+@pytest.mark.parametrize("first", [503, errors.ConnectFailed("x")])
+async def test_while_tracing_is_on_each_attempt_has_a_number_and_a_parent_id_of_its_own(first):
+    """The provider sees the id of the attempt's own span; what observers hear names the same."""
+    ear, clock = _Ear(), FakeClock(1000.0)
+    two = [a_provider("openai/gpt-4o"), a_provider("groq/llama")]
+    pools = ConnectionPools(lambda *_files: ssl.create_default_context())
+    registry = ProviderRegistry(two, pools, DIALECTS.by_name)
+    fakes = [_Pool(clock, first), _Pool(clock, 200)]
+    for client, fake in zip(registry.clients.values(), fakes, strict=True):
+        client.pool = fake  # type: ignore[assignment] # as much of one as is used
+    dispatcher = Dispatcher(registry, clock, Observers([ear]), Cooling(), FirstByteAverages())
+    plan = Plan((*PLAN.candidates, GROQ), 2)
+    call = a_call(trace=TRACED)
+    dispatcher.observe(call, await dispatcher.dispatch(call, plan), CallOutcome.OK, 1009.0)
+    seen = [fake.sent[0][0].decode().split("traceparent: 00-")[1][33:49] for fake in fakes]
+
+    assert [(1, 1000.0), (2, 1000.5)] == [(each.number, each.sent_s) for each in ear.attempts]
+    assert [child_span_id("c" * 16, number) for number in (1, 2)] == seen
+
+
+async def test_a_lost_sending_is_no_attempt_of_its_own():
+    """The request was sent again as it was, under the same parent id."""
+    ear = _Ear()
+    dispatcher, _ = _dispatcher(FakeClock(), 200, ear, sends=2)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatcher.observe(a_call(), dispatched, CallOutcome.OK, 1000.5)
+
+    assert [0, 1] == [attempt.number for attempt in ear.attempts]

@@ -88,6 +88,7 @@ def test_a_refusal_is_told_by_what_it_means(of, status, cause):
         ({"error": "text", "code": "DeploymentNotFound"}, "DeploymentNotFound"),
         ({"error": {"code": "sk-proj-abc123", "type": "the prompt said so"}}, None),
         ({"error": {"code": "a" * 49}}, None),
+        ([{"error": {"code": 503, "status": "UNAVAILABLE"}}], "UNAVAILABLE"),
         ([], None),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.ids import ROUTER_SPAN, TraceContext, child_span_id
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.upstream.client import ProviderClient
 from sidecar.upstream.router_client import RouterClient
@@ -71,6 +72,16 @@ async def test_the_question_is_sent_with_our_key_and_a_span_of_its_own():
     assert TRACE.trace_id in traceparent
     assert TRACE.parent_id not in traceparent
     assert ExchangeTimeouts(2, None, 10, None) == timeouts
+
+
+async def test_while_tracing_is_on_the_question_is_a_span_of_the_call():
+    """Its id is the one that the trace will show."""
+    pool, trace = _Pool(), TraceContext("a" * 32, "b" * 16, 1, span_id="c" * 16)
+    router, _ = _router(pool)
+    await router.ask(b"{}", a_call(trace=trace))
+    head = pool.sent[0][0]
+
+    assert f"traceparent: 00-{'a' * 32}-{child_span_id('c' * 16, ROUTER_SPAN)}-01\r\n" in head
 
 
 async def test_a_model_in_the_path_is_quoted_and_trace_headers_can_be_left_out():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.domain.ids import TraceContext
+from sidecar.domain.ids import ROUTER_SPAN, Sampling, TraceContext, child_span_id
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import read_headers
 from sidecar.wire.trace_context import trace_context_of, trace_lines
@@ -245,10 +245,59 @@ def test_a_long_tracestate_is_cut_at_512_characters(members, kept):
 
 def test_what_was_received_is_sent_on_unchanged():
     """Both lines, each with its end; without a tracestate one line."""
-    assert trace_lines(extract(states("foo=1,bar=2"))) == (
+    assert trace_lines(extract(states("foo=1,bar=2")), 1) == (
         f"traceparent: {GOOD}\r\ntracestate: foo=1,bar=2\r\n".encode()
     )
-    assert trace_lines(extract(parents(GOOD))) == f"traceparent: {GOOD}\r\n".encode()
+    assert trace_lines(extract(parents(GOOD)), 2) == f"traceparent: {GOOD}\r\n".encode()
+
+
+def traced(sampling: Sampling, sent: str | None = None) -> TraceContext:
+    traceparents = [] if sent is None else [f"00-{TRACE}-{PARENT}-{sent}".encode()]
+    return trace_context_of(traceparents, [b"foo=1"], sampling)
+
+
+@pytest.mark.parametrize(
+    ("follows_app", "share", "sent", "flags"),
+    [
+        (True, 0.0, "01", 1),
+        (True, 1.0, "00", 0),
+        (True, 1.0, "02", 2),
+        (True, 0.0, None, 0),
+        (True, 1.0, None, 1),
+        (False, 0.0, "01", 0),
+        (False, 0.0, "03", 2),
+        (False, 1.0, "00", 1),
+        (False, 1.0, "02", 3),
+        (False, 1.0, None, 1),
+    ],
+)
+def test_while_tracing_is_on_the_app_or_a_share_decides_whether_a_trace_is_sampled(
+    follows_app, share, sent, flags
+):
+    """Decided once, at admission; the trace and its tracestate go on."""
+    trace = traced(Sampling(follows_app=follows_app, share=share), sent)
+
+    assert flags == trace.flags
+    assert (sent is not None) == trace.received == (trace.trace_id == TRACE)
+    assert trace.tracestate == ("foo=1" if trace.received else "")
+
+
+@pytest.mark.parametrize("sent", [None, "00", "01"])
+def test_while_tracing_is_on_every_sending_has_a_parent_id_of_its_own(sent):
+    """Sampled or not: below the sidecar's span, which is below the app's."""
+    trace = traced(Sampling(follows_app=True, share=0.0), sent)
+    numbers = (ROUTER_SPAN, 1, 2)
+    seen = [trace_lines(trace, number).decode().split("\r\n")[0] for number in numbers]
+    expected = [child_span_id(trace.span_id, number) for number in numbers]
+
+    assert [f"traceparent: 00-{trace.trace_id}-{each}-{sent or '00'}" for each in expected] == seen
+    assert 5 == len({PARENT, trace.span_id, *expected})
+    assert trace.parent_id == (PARENT if sent else trace.span_id)
+
+
+def test_while_tracing_is_off_the_sidecar_has_no_span():
+    """What the app sent is all there is."""
+    assert ("", "") == (extract([]).span_id, extract(parents(GOOD)).span_id)
 
 
 def test_every_restarted_trace_is_another():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,11 +15,25 @@ import pytest
 import pytest_asyncio
 
 from sidecar.domain.errors import ConnectFailed, UpstreamCut, UpstreamError
+from sidecar.http1.cause import cause_of
 from sidecar.http1.connection import UpstreamConnection
+from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import Origin, make_ssl_context
 from sidecar.http1.pool import Pool
 from sidecar.http1.response import BUFFERED_BYTES
-from tests.contract.http1.peer import HELLO, Certificates, Line, Peer, answers, ask, until, whole
+from sidecar.runtime.lifecycle import fast_loop_factory
+from tests.contract.http1.peer import (
+    HELLO,
+    PATIENT,
+    Certificates,
+    Line,
+    Peer,
+    answers,
+    ask,
+    until,
+    whole,
+)
+from tests.support.certificates import CertificateAuthority
 
 TURN_BYTES = 256 * 1024
 """The most that any of the transports decrypts in one turn of the loop."""
@@ -115,6 +131,43 @@ async def test_upstream_without_tls_is_refused(certificates: Certificates):
         peer.follows(script)
         origin = Origin("https", "127.0.0.1", peer.port)
         await refused(Pool(origin, ssl_context=make_ssl_context(certificates.ca)))
+
+
+@pytest.mark.parametrize("is_fast", [False, True])
+def test_an_expired_certificate_is_refused_with_its_day(tmp_path, is_fast):
+    """On every loop; it is looked at once, however often connections fail for it."""
+    authority = CertificateAuthority(tmp_path)
+    expired = authority.sign("old", "DNS:localhost", common_name="localhost", days=-1)
+    tls = make_ssl_context(str(authority.ca))
+
+    async def refusals() -> tuple[set[str], int]:
+        causes = set()
+        async with Peer(server_tls(str(expired))) as peer:
+            peer.follows(answers())
+            pool = Pool(peer.origin, ssl_context=tls, dialer=Dialer(unix_s=time.time))
+            for _ in range(3):
+                with pytest.raises(ConnectFailed) as raised:
+                    await ask(pool)
+                causes.add(cause_of(raised.value))
+            await pool.aclose()
+            return causes, peer.connects
+
+    with asyncio.Runner(loop_factory=fast_loop_factory() if is_fast else None) as runner:
+        causes, looks = runner.run(refusals())
+
+    day = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    assert ({f"certificate expired on {day.isoformat()}"}, 1) == (causes, looks)
+
+
+async def test_a_prepared_connection_is_the_next_ones(peer: Peer, pool: Pool):
+    """It tells how TLS is spoken, and until when the certificate is valid."""
+    peer.follows(answers(HELLO))
+    facts = await pool.prepare(PATIENT)
+    assert await whole(await ask(pool)) == b"hello"
+
+    assert (facts is not None, peer.connects) == (True, 1)
+    assert facts is not None
+    assert ("TLSv1.3", True) == (facts.version, (facts.expires_unix_s or 0) > time.time())
 
 
 async def refused(pool: Pool) -> None:

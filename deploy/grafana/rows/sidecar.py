@@ -1,0 +1,149 @@
+"""The process itself: what it uses, and what runs where."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.grafana.panel import (
+    INTERVAL,
+    SELECTOR,
+    Panel,
+    Query,
+    Row,
+    quantiles,
+    rate,
+    red_from,
+    series,
+)
+
+_PODS_AT_MOST: Final = 10
+"""Lines in a graph of single pods."""
+
+
+def _of_process(metric: str) -> str:
+    """Return the pods with the most of a metric of the sidecar's process. The app in a pod may
+    export the same name: what counts is the scrape that has the sidecar's build too.
+    """
+    return f"topk({_PODS_AT_MOST}, {metric} and on (instance) {series('build_info')})"
+
+
+SIDECAR: Final = Row(
+    "Sidecar",
+    (
+        Panel(
+            "Resident memory",
+            "Of the ten largest sidecars. The chart's limit is 192 MiB. Steady growth at the same"
+            " load is a leak: restart that pod, and report it with the version.",
+            "bytes",
+            (Query(_of_process(f"process_resident_memory_bytes{{{SELECTOR}}}"), "{{pod}}"),),
+        ),
+        Panel(
+            "CPU",
+            "Of the ten busiest sidecars, in shares of a core. The hot path runs on one: near"
+            " 100 %, add pods. A plateau below it is a CPU limit, which delays calls: remove it.",
+            "percentunit",
+            (
+                Query(
+                    _of_process(f"rate(process_cpu_seconds_total{{{SELECTOR}}}[{INTERVAL}])"),
+                    "{{pod}}",
+                ),
+            ),
+            thresholds=red_from(0.8),
+        ),
+        Panel(
+            "Event loop lag",
+            "How late the event loop wakes, over all pods. The line is 100 ms. Above it, everything"
+            " in that pod is late: CPU limit, a starved node, or very large bodies.",
+            "s",
+            quantiles("event_loop_lag_seconds"),
+            logarithmic=True,
+            thresholds=red_from(0.1),
+        ),
+        Panel(
+            "In flight",
+            "Calls admitted whose response has not ended. At limits.in_flight new ones are refused."
+            " A rise at the same rate: providers got slower.",
+            "short",
+            (
+                Query(f"sum ({series('in_flight')})", "all pods"),
+                Query(f"max ({series('in_flight')})", "busiest pod"),
+            ),
+        ),
+        Panel(
+            "Age of prices and latencies",
+            "Time since a source of prices or latencies was last read, the worst pod. Older than"
+            " its refresh interval: the log's source_fails has the cause; ranks and costs are out"
+            " of date meanwhile.",
+            "s",
+            (Query(f"max by (source) ({series('price_age_seconds')})", "{{source}}"),),
+        ),
+        Panel(
+            "Open files",
+            "Sockets and files of the ten sidecars with the most. Steady growth at the same load is"
+            " a leak of connections.",
+            "short",
+            (Query(_of_process(f"process_open_fds{{{SELECTOR}}}"), "{{pod}}"),),
+        ),
+        Panel(
+            "Versions",
+            "What runs, and in how many pods. More than one line outside of a rollout: some pods"
+            " were not restarted. compiled=false: the hot path is slower than it could be.",
+            "short",
+            (
+                Query(
+                    "count by (version, python, loop, compiled, listener_path)"
+                    f" ({series('build_info')})",
+                    "{{version}} {{python}} {{loop}}",
+                ),
+            ),
+            kind="table",
+            width=12,
+            columns=("version", "python", "loop", "compiled", "listener_path"),
+            value="pods",
+        ),
+        Panel(
+            "Configs",
+            "Which configs serve, by the hash of the file, and in how many pods of each app. More"
+            " than one an app outside of a rollout: some pods still have the old one.",
+            "short",
+            (
+                Query(
+                    f"count by (namespace, app, hash) ({series('config_info')})",
+                    "{{namespace}} {{app}} {{hash}}",
+                ),
+            ),
+            kind="table",
+            width=12,
+            columns=("namespace", "app", "hash"),
+            value="pods",
+        ),
+        Panel(
+            "Reloads",
+            "Pods whose last reload of the config failed: they serve the old one. The log says why,"
+            " and so does `plano-sidecar check`.",
+            "short",
+            (
+                Query(
+                    f"sum (1 - {series('config_last_reload_successful')})",
+                    "last reload failed",
+                ),
+            ),
+            width=12,
+            thresholds=red_from(1),
+        ),
+        Panel(
+            "Dropped log lines",
+            "Nothing read stderr or stdout: the container's log driver stalls. Calls go on.",
+            "ops",
+            (Query(rate("log_lines_dropped_total"), "log lines"),),
+            width=6,
+        ),
+        Panel(
+            "Dropped spans",
+            "The collector is down or slow, so spans are dropped. Calls go on.",
+            "ops",
+            (Query(rate("spans_dropped_total"), "spans"),),
+            width=6,
+        ),
+    ),
+)
