@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="plano-sidecar", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_check, _add_schema, _add_demo, _add_route, _add_affinity):
+    for add in (_add_run, _add_check, _add_schema, _add_demo, _add_route, _add_affinity, _add_tail):
         add(commands)
     text = "print the versions of the sidecar and of what it stands on"
     _add(commands, "version", inspect.version, text, "")
@@ -142,6 +142,26 @@ def _add_affinity(commands: Any) -> None:  # noqa: ANN401
             action.add_argument("--agent", metavar="ID", help=which)
         else:
             action.set_defaults(session=None, agent=None)
+
+
+def _add_tail(commands: Any) -> None:  # noqa: ANN401
+    text = "follow the calls of a running sidecar as they end, one line each"
+    parser = _add(commands, "tail", _tail, text, "--status 5xx --route code")
+    parser.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)
+    for name, metavar, text in (
+        ("model", "PATTERN", "of this model, requested or served; `openai/*` is a pattern"),
+        ("route", "PATTERN", "of this route"),
+        ("status", "STATUS", "with this status: 429, or 5xx"),
+        ("session", "ID", "of this session, as the app names it or as logs show it"),
+    ):
+        parser.add_argument(f"--{name}", metavar=metavar, help=f"only calls {text}")
+    parser.add_argument("--json", action="store_true", help="whole records, one JSON object a line")
+
+
+def _tail(arguments: argparse.Namespace) -> int:
+    from sidecar.commands.tail import tail  # brings aiohttp too
+
+    return tail(arguments)
 
 
 def _affinity(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.ids import shown_hash
+from sidecar.domain.ids import as_shown
 from sidecar.telemetry.call_record import CallRecord
 
 RECENT: Final = 50
@@ -27,7 +27,6 @@ READERS: Final = 4
 QUEUED: Final = 256
 """Calls that wait for one reader; more are dropped."""
 _STATUS: Final = re.compile(r"[0-9]{1,3}|[0-9]xx")
-_HASH: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class CallFilter(msgspec.Struct, frozen=True):
@@ -66,11 +65,6 @@ def call_filter(wishes: Mapping[str, str]) -> CallFilter:
     if session is not None:
         given["session"] = as_shown(session)
     return CallFilter(**given)
-
-
-def as_shown(session: str) -> str:
-    """Return a session as logs show it, from its own name or from what logs show."""
-    return session if _HASH.fullmatch(session) else shown_hash(session)
 
 
 class FeedReader:
