@@ -123,10 +123,10 @@ class App:
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
 
     async def drain(self) -> None:
-        """Turn readiness off and serve on until quiet, or until the grace is spent."""
-        times = self._loaded.config.drain
-        self.foundation.latch.drain()
-        await self.foundation.drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
+        """Turn readiness off and serve on until quiet, or until the grace is spent. Once: a drain
+        that has begun already is waited for.
+        """
+        await self.foundation.shutdown.drained()
 
     async def explain(self, text: str, session: NamedSession) -> Explanation:
         """Return why a conversation goes to which model, as `sidecar.selection.explain` finds out.
@@ -173,7 +173,7 @@ class App:
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         config = self._loaded.config
-        servers = build_servers(self.generation, self.foundation)
+        servers = build_servers(self.foundation, lambda: self.generation)
         for server in (servers.operators, servers.admin, servers.data):
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
             stack.callback(server.pre_shutdown)  # idle connections would be waited for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
@@ -15,6 +16,7 @@ from sidecar.config.schema import Config
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
+from sidecar.domain.log_fields import event_fields
 from sidecar.domain.observers import Observers
 from sidecar.generation import Generation
 from sidecar.http1.dialer import Dialer
@@ -23,6 +25,7 @@ from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.shutdown import DrainTimes, Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
 from sidecar.telemetry.telemetry import Telemetry
@@ -31,6 +34,8 @@ from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
 
+_log = logging.getLogger("sidecar")
+
 
 class Foundation(msgspec.Struct, frozen=True):
     """What lives as long as the process, and every generation uses."""
@@ -38,6 +43,7 @@ class Foundation(msgspec.Struct, frozen=True):
     clock: Clock
     latch: Latch
     drain: Drain
+    shutdown: Shutdown
     tasks: Tasks
     """Owner of what runs beside calls and may outlive a generation, such as a pin's update."""
     dialects: DialectRegistry
@@ -78,11 +84,14 @@ def build_foundation(
         listener_path(),
         dialects.cache_apart,
     )
+    latch, tasks = Latch(), Tasks()
+    times = DrainTimes(config.drain.quiet_s, config.drain.grace_s)
     foundation = Foundation(
         clock=clock,
-        latch=Latch(),
+        latch=latch,
         drain=drain,
-        tasks=Tasks(),
+        shutdown=Shutdown(latch, drain, tasks, clock, times, _log_drain),
+        tasks=tasks,
         dialects=dialects,
         telemetry=telemetry,
         store=build_store(config, clock, telemetry.observers),
@@ -95,6 +104,10 @@ def build_foundation(
         numbers=itertools.count(1),
     )
     return foundation
+
+
+def _log_drain() -> None:
+    _log.info("draining", extra=event_fields("draining"))
 
 
 def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:

@@ -44,7 +44,11 @@ LOG_EVENTS: Final = (
             "store",
         ),
     ),
-    LogEvent("draining", "info", "SIGTERM came: calls in flight end, then the process"),
+    LogEvent(
+        "draining",
+        "info",
+        "a signal or an operator asked for it: readiness is off, calls in flight end",
+    ),
     LogEvent(
         "operator_asked",
         "info",

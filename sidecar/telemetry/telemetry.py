@@ -8,6 +8,7 @@ from sidecar.domain.call import DialectName
 from sidecar.domain.clock import Clock
 from sidecar.domain.observers import Observers
 from sidecar.telemetry.edge_log import EdgeLog
+from sidecar.telemetry.last_failures import LastFailures
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 
 
@@ -25,4 +26,6 @@ class Telemetry:
         cache_apart: frozenset[DialectName],
     ) -> None:
         self.metrics = metrics = Metrics(snapshot, listener_path, cache_apart)
-        self.observers = Observers((*metrics.observers, EdgeLog(clock.monotonic_s)))
+        self.last_failures = LastFailures(clock.monotonic_s)
+        observers = (*metrics.observers, EdgeLog(clock.monotonic_s), self.last_failures)
+        self.observers = Observers(observers)

@@ -24,7 +24,7 @@ async def test_servers_are_made_without_a_connection(tmp_path):
     foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
-    servers = build_servers(generation, foundation)
+    servers = build_servers(foundation, lambda: generation)
 
     assert [[], [], []] == [
         list(each.connections) for each in (servers.data, servers.admin, servers.operators)
@@ -32,10 +32,14 @@ async def test_servers_are_made_without_a_connection(tmp_path):
     await generation.aclose()
 
 
+def _none():
+    raise AssertionError("nothing is read before a page is asked for")
+
+
 async def test_every_page_of_operators_has_a_path_of_its_own(tmp_path):
     """And a line in the list of pages."""
     foundation = build_foundation(_loaded(tmp_path).config, {}, DIALECTS, lambda: None)
-    pages = build_operator_pages(foundation)
+    pages = build_operator_pages(foundation, _none)
     paths = [page.path for page in pages]
 
     assert sorted(set(paths)) == sorted(paths)
