@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import Clock
 from sidecar.domain.observers import Observers
+from sidecar.telemetry.break_log import BreakLog
 from sidecar.telemetry.edge_log import EdgeLog
 from sidecar.telemetry.last_failures import LastFailures
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
@@ -27,5 +28,5 @@ class Telemetry:
     ) -> None:
         self.metrics = metrics = Metrics(snapshot, listener_path, cache_apart)
         self.last_failures = LastFailures(clock.monotonic_s)
-        observers = (*metrics.observers, EdgeLog(clock.monotonic_s), self.last_failures)
-        self.observers = Observers(observers)
+        logs = EdgeLog(clock.monotonic_s), BreakLog(clock.monotonic_s)
+        self.observers = Observers((*metrics.observers, *logs, self.last_failures))
