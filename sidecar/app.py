@@ -173,7 +173,7 @@ class App:
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         config = self._loaded.config
-        servers = build_servers(self.foundation, lambda: self.generation)
+        servers = build_servers(self.generation, self.foundation)
         for server in (servers.operators, servers.admin, servers.data):
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
             stack.callback(server.pre_shutdown)  # idle connections would be waited for

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from sidecar.build.foundation import Foundation
@@ -24,18 +22,14 @@ class Servers(msgspec.Struct, frozen=True):
     operators: PageServer
 
 
-def build_servers(foundation: Foundation, serving: Callable[[], Generation]) -> Servers:
-    """Make the servers of the data port, of the admin port and of the operators' listener.
-
-    Args: ``serving`` returns the generation that serves new calls.
-    """
-    generation = serving()
+def build_servers(generation: Generation, foundation: Foundation) -> Servers:
+    """Make the servers of the data port, of the admin port and of the operators' listener."""
     config, handler = generation.loaded.config, generation.handler
     admin = Admin(foundation.latch, foundation.telemetry.metrics.render)
     access = OperatorAccess(
         is_unix_socket=bool(config.admin.operators.path), mutations=config.admin.mutations
     )
-    operators = Operators(build_operator_pages(foundation, serving), access)
+    operators = Operators(build_operator_pages(foundation), access)
     data_server = DataServer(
         handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
     )

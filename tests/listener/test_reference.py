@@ -13,7 +13,6 @@ from sidecar.config.load import load_config
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.decision import Decision, Source
-from sidecar.generation import Generation
 from sidecar.listener import paths
 from sidecar.listener.paths import Paths
 from sidecar.wire import headers, own_headers
@@ -147,11 +146,7 @@ async def test_the_pages_for_operators_are_those_that_are_served(tmp_path):
             page.help,
             ", ".join(set(page.methods) - {"GET"}) if page.changes else "",
         ]
-        for page in build_operator_pages(foundation, _none)
+        for page in build_operator_pages(foundation)
     ]
 
     assert served == rows("pages")
-
-
-def _none() -> Generation:
-    raise AssertionError("nothing is read before a page is asked for")
