@@ -8,11 +8,12 @@ waits, as they tell it to.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from typing import Final, NamedTuple
 
 from sidecar.affinity.call_budget import CallBudget
-from sidecar.affinity.store import AffinityStore
+from sidecar.affinity.store import AffinityStore, StoreUnreachable
 from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Decision, Route
@@ -124,7 +125,8 @@ class ModelSelector:
         return dataclasses.replace(decision, affinity_s=waited_s) if waited_s else decision
 
     async def look(self, call: Call) -> Look:
-        """Ask the router model about a call, pinned or not, and decide it; no pin is made or moved.
+        """Ask the router model about a call, pinned or not, and decide it; no pin is made,
+        moved or renewed.
 
         Raises: ModelNotFound, DialectNotServed, InvalidRoutingPreferences.
         """
@@ -132,7 +134,8 @@ class ModelSelector:
         routes, clock = situation.routes, self._clock
         pin = None
         if situation.session is not None:
-            pin = await self._store.get(situation.session, self._store.budget())
+            with contextlib.suppress(StoreUnreachable):
+                pin = await self._store.pins.of_lane(situation.session)
         pinned = None
         if pin is not None and self._decisions.state_of(pin, situation) is PinState.USABLE:
             pinned = self._decisions.pinned(pin, situation)

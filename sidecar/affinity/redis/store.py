@@ -21,7 +21,7 @@ from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.queries import PinQueries, StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
-from sidecar.affinity.store import PinBrowser
+from sidecar.affinity.store import StorePins
 from sidecar.affinity.value import as_written, encode
 from sidecar.config.schema_routing import Routing
 from sidecar.domain.clock import Clock
@@ -80,7 +80,7 @@ class RedisStore:
         self._write_back = WriteBack(self._near, self._health, self._queries, policy, clock)
         self._tasks = Tasks()
         self.key_prefix = policy.key_prefix
-        self.pins: PinBrowser = RedisPins(self._link.submit, self._near, policy.key_prefix)
+        self.pins: StorePins = RedisPins(self._link.submit, self._near, policy.key_prefix)
 
     def start(self) -> None:
         """Connect in the background."""
