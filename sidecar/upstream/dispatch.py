@@ -7,7 +7,7 @@ import asyncio
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.errors import AppTimeout, SidecarError, UpstreamError
+from sidecar.domain.errors import SidecarError, UpstreamError
 from sidecar.domain.events import AttemptEnded, CandidateFailed, CandidateServed, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
@@ -34,7 +34,7 @@ from sidecar.upstream.failure import (
 from sidecar.upstream.failure_report import HowItFailed, report_failure
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
 from sidecar.upstream.opening import OPENED, opened, serves_nowait
-from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
+from sidecar.upstream.patience import apps_timeout, attempt_timeouts
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
 
@@ -75,9 +75,11 @@ class Dispatcher:
         sent_s = self._monotonic_s()
         intended = plan.candidates[0]
         activity = self.cooling.activity
-        if call.session_id != activity.session_id or call.tenant != activity.tenant:
+        if call.tenant != activity.tenant:
+            activity.tenants_s = activity.seen_s
+        elif call.session_id != activity.session_id:
             activity.others_s = activity.seen_s
-            activity.session_id, activity.tenant = call.session_id, call.tenant
+        activity.tenant, activity.session_id = call.tenant, call.session_id
         activity.seen_s = sent_s
         if self.cooling.cooldowns:
             plan = self.cooling.order(in_own_name(plan, intended), sent_s)
@@ -109,32 +111,33 @@ class Dispatcher:
         now_s: float,
         first_piece_s: float | None = None,
         error_event: bytes | None = None,
-    ) -> None:
-        """Learn from a relayed reply that has ended, and report its attempt.
+    ) -> Failure | None:
+        """Learn from a relayed reply that has ended, report its attempt, and return what its error
+        event means; None without one.
 
         Args: ``result`` is how the relay ended; ``first_piece_s`` is when the first bytes of the
             body came. Some servers send the head before they think, which makes them no faster.
             ``error_event`` are the data of the event by which the provider said that it failed.
         """
         if dispatched.is_error:
-            return  # learnt and reported when it was recorded
-        is_heard = AttemptEnded in self._observers.heard
+            return None  # learnt and reported when it was recorded
+        is_heard, failure = AttemptEnded in self._observers.heard, None
         if not is_heard and not call.facts.wants_stream and error_event is None:
-            return
+            return None
         sent_s, status = dispatched.sent_s, dispatched.reply.status
         first_byte_s = (dispatched.head_s if first_piece_s is None else first_piece_s) - sent_s
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)
-        outcome = OUTCOME_OF_RESULT[result]
+        served, outcome = dispatched.candidate, OUTCOME_OF_RESULT[result]
         if error_event is not None:
-            outcome, candidate = AttemptOutcome.ERROR_BODY, dispatched.candidate
-            failure = classify_body_error(error_event, passthrough_auth=candidate.passthrough_auth)
-            self._penalize(call, candidate, failure, sent_s, error_event)
-        if not is_heard:
-            return
-        served, number, total_s = dispatched.candidate, len(dispatched.failed) + 1, now_s - sent_s
-        attempt = Attempt(served, outcome, status, first_byte_s, total_s, sent_s, number)
-        self._observers.emit(AttemptEnded(call, attempt))
+            outcome = AttemptOutcome.ERROR_BODY
+            failure = classify_body_error(error_event, passthrough_auth=served.passthrough_auth)
+            self._penalize(call, served, failure, sent_s, error_event)
+        if is_heard:
+            number, total_s = len(dispatched.failed) + 1, now_s - sent_s
+            attempt = Attempt(served, outcome, status, first_byte_s, total_s, sent_s, number)
+            self._observers.emit(AttemptEnded(call, attempt))
+        return failure
 
     async def _send(
         self, call: Call, candidate: Candidate, now_s: float, number: int, *, is_last: bool
@@ -168,9 +171,8 @@ class Dispatcher:
                 outcome, total_s = outcome_of_error(error), self._monotonic_s() - now_s
                 attempt = Attempt(candidate, outcome, None, None, total_s, now_s, number)
                 self._observers.emit(AttemptEnded(call, attempt))
-            if isinstance(error, UpstreamError) and is_apps_timeout(error, own, timeouts):
-                late = AppTimeout("the app's own timeout ended")
-                late.sends = error.sends
+            late = apps_timeout(error, own, timeouts)
+            if late is not None:
                 raise late from error
             raise
         return reply
