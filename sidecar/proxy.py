@@ -23,7 +23,7 @@ from sidecar.domain.vocabulary import CallOutcome, FailureClass
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, Relayed, relay_nowait
-from sidecar.upstream.attempts import Dispatched
+from sidecar.upstream.attempts import Dispatched, FailedAttempt
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.wire.headers import response_lines
 from sidecar.wire.own_headers import lost_line, served_lines, walked_headers
@@ -136,9 +136,13 @@ class Proxy:
     ) -> Outcome:
         """A provider's response has gone to the app, all of it or as much as the app could get."""
         call, now_s = progress.call, self._monotonic_s()
-        self._dispatcher.observe(
+        failure = self._dispatcher.observe(
             call, dispatched, relayed.result, now_s, relayed.first_piece_s, relayed.error_event
         )
+        if failure is not None and progress.decision is not None:
+            attempts = (*dispatched.failed, FailedAttempt(dispatched.candidate, failure))
+            is_cooling = self._dispatcher.is_cooling
+            self._pin_updater.broke_off(call, progress.decision, attempts, is_cooling)
         outcome = progress.relayed(dispatched, relayed, now_s)
         self._end(progress, outcome)
         return outcome

@@ -12,10 +12,14 @@ from sidecar.domain.decision import Candidate, Decision, Plan
 from sidecar.domain.events import CallDecided, CallEnded, Listeners
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome
-from sidecar.domain.vocabulary import CallOutcome
+from sidecar.domain.vocabulary import CallOutcome, FailureClass
 from sidecar.proxy import Proxy
 from sidecar.upstream.attempts import Dispatched
+from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.support.values import FakeClock
+
+FAILURE = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
+"""What every error event means."""
 
 
 def a_candidate(model_name: str) -> Candidate:
@@ -136,6 +140,9 @@ class FakeRooms:
     def unreached(self, decision: Decision, *facts: Any) -> None:
         self.pins.append(("unreached", facts))
 
+    def broke_off(self, call: Call, decision: Decision, *facts: Any) -> None:
+        self.pins.append(("broke_off", facts[:1]))
+
     # upstream.dispatch
     async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
         self._step("dispatch")
@@ -146,10 +153,14 @@ class FakeRooms:
         return self._dispatched
 
     def observe(
-        self, call: Call, dispatched: Dispatched, result: CallOutcome, *times: float | None
-    ) -> None:
+        self, call: Call, dispatched: Dispatched, result: CallOutcome, *facts: Any
+    ) -> Failure | None:
         self._step("observe")
         self.observed.append(result)
+        return None if facts[-1] is None else FAILURE
+
+    def is_cooling(self, candidate: Candidate) -> bool:
+        return False
 
     # an observer
     def listeners(self) -> Listeners:

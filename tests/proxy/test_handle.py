@@ -16,7 +16,7 @@ from sidecar.domain.outcome import Outcome
 from sidecar.domain.vocabulary import CallOutcome, FailureClass
 from sidecar.upstream.attempts import Dispatched, FailedAttempt
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
-from tests.proxy.fakes import FakeDown, FakeReply, FakeRooms, a_candidate
+from tests.proxy.fakes import FAILURE, FakeDown, FakeReply, FakeRooms, a_candidate
 from tests.support.values import a_call
 
 FIRST, SECOND = a_candidate("openai/gpt-4o"), a_candidate("anthropic/claude")
@@ -238,6 +238,21 @@ async def test_a_stream_that_breaks_is_an_outcome_and_no_error():
         down.end,
     )
     assert [CallOutcome.INCOMPLETE] == rooms.observed
+
+
+async def test_an_error_event_in_a_stream_is_the_pins_business_too():
+    """With the attempts that came before, and its own as the last."""
+    event = b'data: {"error":{"message":"boom","code":503}}\n\n'
+    reply = FakeReply(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', event)
+    rooms = FakeRooms(DECISION, dispatched(reply, failed=FAILED))
+
+    outcome, _ = await handle(rooms)
+
+    own = FailedAttempt(FIRST, FAILURE)
+    assert (CallOutcome.INCOMPLETE, [("broke_off", ((*FAILED, own),))]) == (
+        outcome.result,
+        rooms.pins,
+    )
 
 
 async def test_a_reply_to_head_is_not_waited_for():
