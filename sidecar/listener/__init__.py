@@ -23,6 +23,8 @@ A request meets the modules in this order:
 The admin port is aiohttp's own server: `admin` serves probes, metrics, the list of pages, and the
 pages of pins.
 
+`live_page` serves the page that shows all of it (pages/index.html), and the numbers that it polls.
+
 Words: *admission* is the moment at which a call takes its permit; *permit*: the right to be in
 flight, held by the task that carries the call until its stream has ended; *head*: request line and
 header fields; *refusal*: a reply that tells an error of the sidecar's own; *probe*: an agent's

@@ -13,8 +13,8 @@ from sidecar.domain.decision import Binding, Candidate, Decision
 from sidecar.domain.errors import AppTimeout, UpstreamError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.upstream.attempts import FailedAttempt
-from sidecar.upstream.failure import PinEffect
+from sidecar.upstream.attempts import Dispatched, FailedAttempt
+from sidecar.upstream.failure import PinEffect, classify_body_error
 
 
 class PinUpdater:
@@ -70,19 +70,21 @@ class PinUpdater:
         self,
         call: Call,
         decision: Decision,
-        failed: Sequence[FailedAttempt],
+        dispatched: Dispatched,
+        error_event: bytes,
         is_cooling: Callable[[Candidate], bool],
     ) -> None:
         """Send a session elsewhere whose stream ended with its provider's error event, where that
         says something about the provider: the next call may fare better.
-
-        Args: ``failed`` are the call's attempts, of which the last one brought the stream.
         """
         session, seen = decision.session, decision.binding
         if session is None or seen is None or call.endpoint.operation is not Operation.GENERATE:
             return
         if call.facts.holds_provider_state:
             return  # only there is what the next call refers to
+        broken = dispatched.candidate
+        failure = classify_body_error(error_event, passthrough_auth=broken.passthrough_auth)
+        failed = (*dispatched.failed, FailedAttempt(broken, failure))
         standing = self._store.get_nowait(session) or seen
         pin = pin_elsewhere(decision, standing, failed, is_cooling, self._clock.unix_s())
         if pin is not None:

@@ -11,15 +11,11 @@ from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Plan
 from sidecar.domain.events import CallDecided, CallEnded, Listeners
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import Outcome
-from sidecar.domain.vocabulary import CallOutcome, FailureClass
+from sidecar.domain.outcome import Attempt, Outcome
+from sidecar.domain.vocabulary import CallOutcome
 from sidecar.proxy import Proxy
 from sidecar.upstream.attempts import Dispatched
-from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.support.values import FakeClock
-
-FAILURE = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
-"""What every error event means."""
 
 
 def a_candidate(model_name: str) -> Candidate:
@@ -105,6 +101,10 @@ class FakeRooms:
     ) -> None:
         self.clock = FakeClock(1000.0)
         self.steps: list[str] = []
+        self.tried: list[Attempt] = []
+        """Attempts that end while the call is dispatched."""
+        self.relayed: Attempt | None = None
+        """The attempt whose response is relayed."""
         self.pins: list[tuple[str, tuple[Any, ...]]] = []
         self.plans: list[Plan] = []
         self.observed: list[CallOutcome] = []
@@ -141,26 +141,27 @@ class FakeRooms:
         self.pins.append(("unreached", facts))
 
     def broke_off(self, call: Call, decision: Decision, *facts: Any) -> None:
-        self.pins.append(("broke_off", facts[:1]))
+        self.pins.append(("broke_off", facts[:2]))
 
     # upstream.dispatch
-    async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
+    async def dispatch(self, call: Call, plan: Plan, tried: list[Attempt]) -> Dispatched:
         self._step("dispatch")
         self.plans.append(plan)
+        tried += self.tried
         if isinstance(self._dispatched, BaseException):
             raise self._dispatched
         assert self._dispatched is not None
         return self._dispatched
 
-    def observe(
-        self, call: Call, dispatched: Dispatched, result: CallOutcome, *facts: Any
-    ) -> Failure | None:
-        self._step("observe")
-        self.observed.append(result)
-        return None if facts[-1] is None else FAILURE
-
     def is_cooling(self, candidate: Candidate) -> bool:
         return False
+
+    def observe(
+        self, call: Call, dispatched: Dispatched, result: CallOutcome, *times: float | None
+    ) -> Attempt | None:
+        self._step("observe")
+        self.observed.append(result)
+        return self.relayed
 
     # an observer
     def listeners(self) -> Listeners:

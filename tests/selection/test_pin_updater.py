@@ -15,13 +15,14 @@ from sidecar.domain.errors import AppTimeout, UpstreamReset
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.pin_updater import PinUpdater, is_same_pin, next_pin, pin_elsewhere
-from sidecar.upstream.attempts import FailedAttempt
+from sidecar.upstream.attempts import Dispatched, FailedAttempt
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.selection.room import CLAUDE, COUNT_PATH, GPT, MINI, asked
 from tests.support.values import FakeClock, a_call
 
 SESSION = make_session("s1", None, GPT)
 NOW_S = 1010.0
+BOOM = b'{"error":{"message":"boom","type":"server_error"}}'
 
 
 def candidate(model: str, provider: str = "eu") -> Candidate:
@@ -50,6 +51,11 @@ def failed(
     may_try_next: bool = True,
 ) -> FailedAttempt:
     return FailedAttempt(who, Failure(failure_class, may_try_next, Penalty.NONE, effect))
+
+
+def stream_of(candidate: Candidate) -> Dispatched:
+    reply: Any = None
+    return Dispatched(reply, candidate, 1, 1000.0, 1000.5)
 
 
 def pinned(pin: Binding, *candidates: Candidate, **more: Any) -> Decision:
@@ -309,7 +315,7 @@ async def test_a_session_stays(house, path, decision):
 
 async def test_a_session_whose_stream_broke_off_is_served_elsewhere(house):
     """In a task of its own."""
-    house.updater.broke_off(asked(), pinned(PIN), [failed(EU, GOES)], lambda _: False)
+    house.updater.broke_off(asked(), pinned(PIN), stream_of(EU), BOOM, lambda _: False)
     pin = await house.settled()
 
     assert pin is not None
@@ -317,18 +323,18 @@ async def test_a_session_whose_stream_broke_off_is_served_elsewhere(house):
 
 
 @pytest.mark.parametrize(
-    ("call", "decision", "effect"),
+    ("call", "decision", "event"),
     [
-        (asked(model=CLAUDE, path=COUNT_PATH), pinned(PIN), GOES),
-        (asked(), Decision(Source.REQUESTED, (EU, US)), GOES),
-        (asked(), pinned(PIN), STAYS),
-        (a_call(facts=BodyFacts(holds_provider_state=True)), pinned(PIN), GOES),
+        (asked(model=CLAUDE, path=COUNT_PATH), pinned(PIN), BOOM),
+        (asked(), Decision(Source.REQUESTED, (EU, US)), BOOM),
+        (asked(), pinned(PIN), b'{"error":{"code":"content_policy_violation"}}'),
+        (a_call(facts=BodyFacts(holds_provider_state=True)), pinned(PIN), BOOM),
     ],
     ids=["a count of tokens", "no pin", "its own prompt's fault", "state that is kept there"],
 )
-async def test_a_session_whose_stream_broke_off_may_have_to_stay(house, call, decision, effect):
+async def test_a_session_whose_stream_broke_off_may_have_to_stay(house, call, decision, event):
     """Nothing is written."""
-    house.updater.broke_off(call, decision, [failed(EU, effect)], lambda _: False)
+    house.updater.broke_off(call, decision, stream_of(EU), event, lambda _: False)
 
     assert PIN == await house.settled()
 
