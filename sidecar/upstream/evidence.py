@@ -102,3 +102,30 @@ class FailedCall:
             if self.caller is Caller.SESSION:
                 return False
         return self.body != earlier.body
+
+
+class Suspicion:
+    """The failures of one thing that every caller uses, as the router model's: which of them are
+    evidence against it.
+    """
+
+    def __init__(self, activity: Activity) -> None:
+        self._activity: Final = activity
+        self._last: FailedCall | None = None
+        self._is_last_counted = False
+
+    def failed(self, call: Call, sent_s: float, now_s: float) -> int:
+        """A call met a failure. Return how many count now that did not before: none that one caller
+        alone may have made, and with the first that another one met both.
+        """
+        failed, earlier = FailedCall(call, self._activity, sent_s, now_s), self._last
+        was_counted, self._last = self._is_last_counted, failed
+        self._is_last_counted = earlier is not None and failed.confirms(earlier)
+        if not self._is_last_counted:
+            return 0
+        return 1 if was_counted else 2
+
+    def served(self) -> None:
+        """It served a call: what failed before is no evidence any more."""
+        self._last = None
+        self._is_last_counted = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.upstream.evidence import Activity, Caller, FailedCall
+from sidecar.upstream.evidence import Activity, Caller, FailedCall, Suspicion
 from tests.support.values import a_call
 
 TENANTS = "several tenants are active"
@@ -116,3 +116,17 @@ def test_bodies_are_told_apart_by_their_length_and_their_ends():
 def test_at_first_every_session_is_alone():
     """Nobody else was ever seen."""
     assert Caller.BODY is Activity().caller(0.0)
+
+
+def test_failures_count_once_a_second_caller_has_met_one():
+    """Both then, and each that follows; a success ends that."""
+    suspicion = Suspicion(activity(TENANTS))
+    seen = []
+    for tenant in ("mallory", "mallory", "acme", "zeta", "zeta", None, "acme", "zeta"):
+        if tenant is None:
+            suspicion.served()
+        else:
+            call = a_call(tenant=tenant, session_id="s1")
+            seen.append(suspicion.failed(call, 999.0, 1000.0))
+
+    assert [0, 0, 2, 1, 0, 0, 2] == seen
