@@ -19,7 +19,7 @@ from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Decision, Route
 from sidecar.domain.errors import SidecarError
 from sidecar.domain.events import AffinityOperation, RouterAsked
-from sidecar.domain.ids import Session
+from sidecar.domain.ids import FLAG_SAMPLED, Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.routing.answer import RouterVerdict
@@ -121,7 +121,9 @@ class ModelSelector:
 
         Raises: DialectNotServed.
         """
-        budget = self._store.budget()
+        budget, trace = self._store.budget(), undecided.situation.call.trace
+        if trace.flags & FLAG_SAMPLED:
+            budget.trace_id = trace.trace_id
         decision, pin_outcome = await self._decide(undecided, budget)
         pin_outcome = budget.trouble or pin_outcome
         if pin_outcome is None:
@@ -260,6 +262,8 @@ class ModelSelector:
         verdict = await self._classifier.classify(situation.call, situation.routes, waited_s)
         ranked = self._decisions.ranking_of(verdict, situation, now_s)
         if RouterAsked in self._observers.heard:
-            asked = RouterAsked(verdict.outcome, verdict.waited_s, verdict.cause)
+            trace = situation.call.trace
+            trace_id = trace.trace_id if trace.flags & FLAG_SAMPLED else ""
+            asked = RouterAsked(verdict.outcome, verdict.waited_s, verdict.cause, trace_id)
             self._observers.emit(asked)
         return self._decisions.routed(verdict, ranked, situation)
