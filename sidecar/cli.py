@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_run, _add_check, _add_schema, _add_demo, _add_route, _add_affinity, _add_tail):
         add(commands)
+    _add_drain(commands)
     text = "print the versions of the sidecar and of what it stands on"
     _add(commands, "version", inspect.version, text, "")
     return parser
@@ -162,6 +163,23 @@ def _tail(arguments: argparse.Namespace) -> int:
     from sidecar.commands.tail import tail  # brings aiohttp too
 
     return tail(arguments)
+
+
+def _add_drain(commands: Any) -> None:  # noqa: ANN401
+    text = (
+        "ask the running sidecar to drain: readiness off, calls in flight end; the process stays. "
+        "For a preStop hook"
+    )
+    parser = _add(commands, "drain", _drain, text, "--wait")
+    parser.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)
+    text = "return once the drain has ended"
+    parser.add_argument("--wait", action="store_true", help=text)
+
+
+def _drain(arguments: argparse.Namespace) -> int:
+    from sidecar.commands.drain import drain  # brings aiohttp, which the others need not wait for
+
+    return drain(arguments)
 
 
 def _affinity(arguments: argparse.Namespace) -> int:

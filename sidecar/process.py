@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from sidecar.app import App
 from sidecar.config.load import LoadedConfig
@@ -63,14 +64,18 @@ async def _serve(
             fields = start_fields(loaded, listening, listener_path())
             ready = "ready: data port %d, admin port %d, operators at %s"
             _log.info(ready, *listening.values(), extra=event_fields("ready", **fields))
-            await first_signal.wait()
-            _log.info("draining", extra=event_fields("draining"))
-            ends = [
-                tasks.spawn(app.drain(), name="drain"),
-                tasks.spawn(second_signal.wait(), name="second signal"),
-            ]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await _first(
+                tasks,
+                {"signal": first_signal.wait(), "wish": app.foundation.shutdown.wanted.wait()},
+            )
+            await _first(tasks, {"drain": app.drain(), "second signal": second_signal.wait()})
     finally:
         await tasks.aclose()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+async def _first(tasks: Tasks, works: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
+    """Run works, by name, and wait until one of them has ended."""
+    ends = [tasks.spawn(work, name=name) for name, work in works.items()]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -16,7 +16,7 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
-from sidecar.domain.events import CallDecided, CallEnded
+from sidecar.domain.events import CallDecided, CallEnded, ResponseBrokeOff
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Timing
 from sidecar.domain.ports import Downstream
@@ -157,6 +157,13 @@ class Proxy:
         )
         if attempt is not None:
             progress.tried.append(attempt)
+        decision, event = progress.decision, relayed.error_event
+        if event is not None and decision is not None and not dispatched.is_error:
+            is_cooling = self._dispatcher.is_cooling
+            self._pin_updater.broke_off(call, decision, dispatched, event, is_cooling)
+        is_broken = relayed.result is CallOutcome.INCOMPLETE and relayed.error_event is None
+        if is_broken and ResponseBrokeOff in self._observers.heard:
+            self._observers.emit(ResponseBrokeOff(call, dispatched.candidate))
         outcome = progress.relayed(dispatched, relayed, now_s)
         self._end(progress, outcome)
         return outcome

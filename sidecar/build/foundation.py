@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
@@ -15,6 +16,7 @@ from sidecar.config.schema import Config
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
+from sidecar.domain.log_fields import event_fields
 from sidecar.domain.observers import Observers
 from sidecar.generation import Generation
 from sidecar.http1.dialer import Dialer
@@ -23,13 +25,17 @@ from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.shutdown import DrainTimes, Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
+from sidecar.telemetry.start_line import store_place
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
+
+_log = logging.getLogger("sidecar")
 
 
 class Foundation(msgspec.Struct, frozen=True):
@@ -38,6 +44,7 @@ class Foundation(msgspec.Struct, frozen=True):
     clock: Clock
     latch: Latch
     drain: Drain
+    shutdown: Shutdown
     tasks: Tasks
     """Owner of what runs beside calls and may outlive a generation, such as a pin's update."""
     dialects: DialectRegistry
@@ -51,6 +58,10 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     body_memory: BodyMemory
+    store_place: str
+    """As `telemetry.start_line.store_place`."""
+    serving: Callable[[], Generation | None]
+    """Returns the generation that serves new calls; None before the first one."""
     numbers: Iterator[int]
     """The next generation's number."""
 
@@ -74,15 +85,18 @@ def build_foundation(
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
     telemetry = Telemetry(
         clock,
-        lambda: _snapshot(foundation, serving()),
+        lambda: scrape_snapshot(foundation),
         listener_path(),
         dialects.cache_apart,
     )
+    latch, tasks = Latch(), Tasks()
+    times = DrainTimes(config.drain.quiet_s, config.drain.grace_s)
     foundation = Foundation(
         clock=clock,
-        latch=Latch(),
+        latch=latch,
         drain=drain,
-        tasks=Tasks(),
+        shutdown=Shutdown(latch, drain, tasks, clock, times, _log_drain),
+        tasks=tasks,
         dialects=dialects,
         telemetry=telemetry,
         store=build_store(config, clock, telemetry.observers),
@@ -92,14 +106,21 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+        store_place=store_place(config),
+        serving=serving,
         numbers=itertools.count(1),
     )
-    telemetry.recorder.pin_of = foundation.store.get_nowait
+    telemetry.calls.lines.pin_of = foundation.store.get_nowait
     return foundation
 
 
-def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:
+def _log_drain() -> None:
+    _log.info("draining", extra=event_fields("draining"))
+
+
+def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
     """Read what the gauges show. Before the first generation no candidate is configured."""
+    generation = foundation.serving()
     now_s = foundation.clock.monotonic_s()
     pools = foundation.pools.connections()
     cooling = foundation.cooling

@@ -59,9 +59,9 @@ class Secret:
         raise TypeError("a Secret cannot be pickled or copied")
 
 
-class FileText(str):
-    """A text that came, wholly or in part, out of ``${file:...}``. Most mounted files are secrets:
-    it is masked.
+class ExpandedText(str):
+    """A text that came, wholly or in part, out of a file or an environment variable. Most of them
+    are secrets: it is masked.
     """
 
     __slots__ = ()
@@ -74,7 +74,7 @@ def redacted(config: msgspec.Struct) -> dict[str, Any]:
     """Return a config as plain JSON values under its YAML keys, for people to look at.
 
     Masked are: every `Secret` (keys, passwords, header values, Redis URLs), every text out of a
-    file, and the user info and query of every URL.
+    file or an environment variable, and the user info and query of every URL.
     """
     shown = {
         field.encode_name: _shown(getattr(config, field.name))
@@ -90,7 +90,7 @@ def _shown(value: object) -> object:
         return {str(key): _shown(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(item) for item in value]
-    if isinstance(value, Secret | FileText):
+    if isinstance(value, Secret | ExpandedText):
         return _MASK
     if isinstance(value, str) and "://" in value:
         return _without_userinfo(value)

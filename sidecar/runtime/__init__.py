@@ -5,6 +5,7 @@ in the package; every room that needs one uses it with a policy of its own.
 
     lifecycle         the readiness latch, permits for calls in flight, the drain at the end, tasks
                       that have an owner, and the fastest event loop installed
+    shutdown          one drain, whatever asks for it, and the wish that the process ends
     single_flight     one piece of work per key, shared by all callers that ask meanwhile
     bounded           a dict that stays small, for caches whose keys come from outside
     breaker           when to leave something alone that keeps failing, and when to probe it

@@ -52,6 +52,11 @@ class Latch:
         """Whether `/readyz` says yes."""
         return self._released and not self._draining
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether a drain has begun."""
+        return self._draining
+
     def release(self) -> None:
         """Be ready: config is loaded and the listeners accept."""
         self._released = True
@@ -111,9 +116,19 @@ class Drain:
         return self._holders
 
     @property
+    def limit(self) -> int:
+        """How many permits there are."""
+        return self._limit
+
+    @property
     def in_flight(self) -> int:
         """Permits held now."""
         return len(self._holders)
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether new calls are refused."""
+        return self._refusing
 
     def admit(self, holder: asyncio.Task[Any]) -> None:
         """Give a permit to the task that serves a call. The task must `release` it when the stream

@@ -44,7 +44,11 @@ LOG_EVENTS: Final = (
             "store",
         ),
     ),
-    LogEvent("draining", "info", "SIGTERM came: calls in flight end, then the process"),
+    LogEvent(
+        "draining",
+        "info",
+        "a signal or an operator asked for it: readiness is off, calls in flight end",
+    ),
     LogEvent(
         "operator_asked",
         "info",
@@ -63,6 +67,25 @@ LOG_EVENTS: Final = (
         "info",
         "it has served a call, and has not failed for a while",
         ("account", "model", "place", "calls", "seconds"),
+    ),
+    LogEvent(
+        "responses_break_off",
+        "warning",
+        "responses of a provider entry end before they are complete, after their beginning went to "
+        "the app: three at least, each within 10 s of the one before",
+        ("account", "model", "request_id", "calls", "seconds"),
+    ),
+    LogEvent(
+        "responses_still_break_off",
+        "warning",
+        "they went on to do so since the last line about it; at most one a minute",
+        ("account", "model", "request_id", "calls", "seconds"),
+    ),
+    LogEvent(
+        "responses_are_whole_again",
+        "info",
+        "none has broken off for a while",
+        ("account", "model", "calls", "seconds"),
     ),
     LogEvent(
         "router_fails",
@@ -87,8 +110,13 @@ LOG_EVENTS: Final = (
     ),
     LogEvent("router_breaker_closed", "info", "the router model is asked again"),
     LogEvent("redis_fails", "warning", "Redis cannot be used, and why", ("place", "cause")),
-    LogEvent("redis_gone", "warning", "its connection is gone: pins are kept in this process"),
-    LogEvent("redis_serves", "info", "it is connected: pins are shared"),
+    LogEvent(
+        "redis_gone",
+        "warning",
+        "its connection is gone: pins are kept in this process",
+        ("place", "seconds"),
+    ),
+    LogEvent("redis_serves", "info", "it is connected: pins are shared", ("place",)),
     LogEvent("source_fails", "warning", "prices or latencies cannot be read", ("source", "cause")),
     LogEvent("source_serves_again", "info", "they are read again", ("source",)),
     LogEvent(
@@ -121,7 +149,7 @@ LOG_FIELDS: Final = {
     "request_id": "`x-request-id` of the last failed call",
     "router": "name of the router model's entry",
     "routes": "names of all configured routes",
-    "seconds": "time over which those calls failed",
+    "seconds": "time over which those calls failed; of `redis_gone`, for which it had served",
     "served_by": "the entry that served such calls instead",
     "source": "`provider` of an entry of `model_metrics_sources`",
     "status": "the provider's HTTP status",

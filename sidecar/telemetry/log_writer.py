@@ -99,6 +99,16 @@ class _Handler(logging.Handler):
             self._writer.put(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
+def log_level() -> str:
+    """Return the least severe level of the sidecar's own that is written."""
+    return logging.getLevelName(logging.getLogger("sidecar").getEffectiveLevel()).lower()
+
+
+def set_log_level(level: str) -> None:
+    """Write lines of the sidecar's own from another level on: debug, info, warning or error."""
+    logging.getLogger("sidecar").setLevel(level.upper())
+
+
 @contextlib.contextmanager
 def logging_to(descriptor: int, form: str | None, level: str) -> Iterator[LineWriter]:
     """Let all loggers write to a descriptor, until the block ends.

@@ -8,11 +8,14 @@ from sidecar.domain.call import DialectName
 from sidecar.domain.clock import Clock
 from sidecar.domain.observers import Observers
 from sidecar.telemetry.access_log import AccessLogWriter
+from sidecar.telemetry.break_log import BreakLog
 from sidecar.telemetry.call_feed import CallFeed
 from sidecar.telemetry.call_recorder import CallRecorder
 from sidecar.telemetry.edge_log import EdgeLog
+from sidecar.telemetry.last_failures import LastFailures
 from sidecar.telemetry.log_writer import LineWriter
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.named_lines import NamedLines
 
 
 class Telemetry:
@@ -29,16 +32,18 @@ class Telemetry:
         cache_apart: frozenset[DialectName],
     ) -> None:
         self.metrics = metrics = Metrics(snapshot, listener_path, cache_apart)
-        self.access_log = AccessLogWriter()
-        self.feed = CallFeed()
-        self.recorder = CallRecorder(clock, metrics.pricing, self.access_log, self.feed)
+        log, feed = AccessLogWriter(), CallFeed()
+        self.calls = CallRecorder(clock, metrics.pricing, feed, NamedLines(log), log)
         self._writers: dict[str, LineWriter] = {}
-        self.observers = Observers((*metrics.observers, EdgeLog(clock.monotonic_s), self.recorder))
+        self.last_failures = LastFailures(clock.monotonic_s)
+        logs = EdgeLog(clock.monotonic_s), BreakLog(clock.monotonic_s)
+        others = self.last_failures, self.calls
+        self.observers = Observers((*metrics.observers, *logs, *others))
 
     def write_to(self, stderr: LineWriter, stdout: LineWriter) -> None:
         """Write the access log to ``stdout``, and count the lines that either of them drops."""
         self._writers = {"stderr": stderr, "stdout": stdout}
-        self.access_log.write_to(stdout.put)
+        self.calls.log.write_to(stdout.put)
 
     def dropped_lines(self) -> list[tuple[str, int]]:
         """Return for each stream how many lines were dropped so far."""
@@ -49,5 +54,5 @@ class Telemetry:
 
     def end(self) -> None:
         """Let those who follow calls come to their end, and write the lines that wait."""
-        self.feed.end()
-        self.recorder.flush()
+        self.calls.feed.end()
+        self.calls.lines.flush()

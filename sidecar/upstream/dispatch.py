@@ -7,7 +7,7 @@ import asyncio
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.errors import AppTimeout, SidecarError, UpstreamError
+from sidecar.domain.errors import SidecarError, UpstreamError
 from sidecar.domain.events import AttemptEnded, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
@@ -19,7 +19,7 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.failure_recorder import FailureRecorder
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.opening import OPENED, opened, serves_nowait
-from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
+from sidecar.upstream.patience import apps_timeout, attempt_timeouts
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
 
@@ -61,9 +61,11 @@ class Dispatcher:
         sent_s = self._monotonic_s()
         intended = plan.candidates[0]
         activity = self.cooling.activity
-        if call.session_id != activity.session_id or call.tenant != activity.tenant:
+        if call.tenant != activity.tenant:
+            activity.tenants_s = activity.seen_s
+        elif call.session_id != activity.session_id:
             activity.others_s = activity.seen_s
-            activity.session_id, activity.tenant = call.session_id, call.tenant
+        activity.tenant, activity.session_id = call.tenant, call.session_id
         activity.seen_s = sent_s
         if self.cooling.cooldowns:
             plan = self.cooling.order(in_own_name(plan, intended), sent_s)
@@ -72,16 +74,16 @@ class Dispatcher:
         try:
             reply = await self._send(call, candidate, sent_s, 1, tried, is_last=is_last)
         except UpstreamError as error:
-            record = FailureRecord(plan.requested, tried)
-            self._recorder.record_error(call, record, candidate, error, sent_s)
+            record = FailureRecord(plan.requested)
+            self._recorder.record_error(call, record, candidate, error, sent_s, tried)
         else:
             if reply.status < 400 and not isinstance(reply, BufferedReply):
                 if self.cooling.cooldowns or self.cooling.suspects:
                     self._recorder.observe_served(candidate, sent_s)
                 return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
-            record = FailureRecord(plan.requested, tried)
-            await self._recorder.record_reply(call, record, candidate, reply, sent_s)
-        return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record)
+            record = FailureRecord(plan.requested)
+            await self._recorder.record_reply(call, record, candidate, reply, sent_s, tried)
+        return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record, tried)
 
     def is_cooling(self, candidate: Candidate) -> bool:
         """Return whether a candidate cools, or is ejected, now."""
@@ -165,14 +167,15 @@ class Dispatcher:
                 raise
             if reply is None and error.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            if is_apps_timeout(error, own, timeouts):
-                late = AppTimeout("the app's own timeout ended")
-                late.sends = error.sends
+            late = apps_timeout(error, own, timeouts)
+            if late is not None:
                 raise late from error
             raise
         return reply
 
-    async def _fail_over(self, call: Call, walk: Walk, record: FailureRecord) -> Dispatched:
+    async def _fail_over(
+        self, call: Call, walk: Walk, record: FailureRecord, tried: list[Attempt]
+    ) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
@@ -188,10 +191,10 @@ class Dispatcher:
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
                     reply = await self._send(
-                        call, candidate, sent_s, number, record.tried, is_last=walk.is_last
+                        call, candidate, sent_s, number, tried, is_last=walk.is_last
                     )
                 except UpstreamError as error:
-                    self._recorder.record_error(call, record, candidate, error, sent_s)
+                    self._recorder.record_error(call, record, candidate, error, sent_s, tried)
                     continue
                 if reply.status < 400 and not isinstance(reply, BufferedReply):
                     head_s = self._monotonic_s()
@@ -202,7 +205,7 @@ class Dispatcher:
                     return Dispatched(
                         reply, candidate, attempts, sent_s, head_s, tuple(failed), lost=record.lost
                     )
-                await self._recorder.record_reply(call, record, candidate, reply, sent_s)
+                await self._recorder.record_reply(call, record, candidate, reply, sent_s, tried)
         except BaseException:
             record.abort_shown()
             raise

@@ -59,7 +59,11 @@ def report_failure(failure: Failure, provider: Provider, what: HowItFailed) -> F
     else:
         status, body = what.status, what.error or what.beginning
         request_id = provider_request_id(what.headers)
-    cause = _cause_of_status(failure.failure_class, status)
+    cause = _OF_CLASS.get(failure.failure_class)
+    if cause is None and status < 400:
+        cause = "an error inside a response of status 200"
+    elif cause is None:
+        cause = "rate limit reached (429)" if status == 429 else f"status {status}"
     return FailureReport(place, cause, status, _code_in(body), request_id, to_do)
 
 
@@ -78,14 +82,6 @@ def _cause_of_error(error: UpstreamError, provider: Provider) -> str:
     if isinstance(error.__cause__, ProxyRefused):
         return str(error.__cause__)  # our own words
     return cause_of(error)
-
-
-def _cause_of_status(reason: FailureClass, status: int) -> str:
-    if reason in _OF_CLASS:
-        return _OF_CLASS[reason]
-    if status < 400:
-        return "an error inside a response of status 200"
-    return "rate limit reached (429)" if status == 429 else f"status {status}"
 
 
 def _code_in(body: bytes) -> str | None:

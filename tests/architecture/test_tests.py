@@ -14,7 +14,9 @@ ANYWHERE = (
     "sidecar/build/foundation.py",
     "sidecar/build/generation.py",
     "sidecar/build/listeners.py",
+    "sidecar/build/live_page.py",
     "sidecar/build/operator_pages.py",
+    "sidecar/build/provider_entries.py",
     "sidecar/generation.py",
     "sidecar/proxy.py",
 )

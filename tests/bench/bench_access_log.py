@@ -15,6 +15,7 @@ from sidecar.telemetry.access_log import AccessLogWriter
 from sidecar.telemetry.call_feed import CallFeed
 from sidecar.telemetry.call_recorder import CallRecorder
 from sidecar.telemetry.cost_metrics import Pricing
+from sidecar.telemetry.named_lines import NamedLines
 from tests.telemetry.calls import ended
 
 CALLS, ROUNDS = 50_000, 7
@@ -34,7 +35,7 @@ def _observers(mode: str, sample: float) -> Observers:
     log = AccessLogWriter()
     log.configure(mode, sample)
     log.write_to(lambda _line: None)
-    return Observers([CallRecorder(SystemClock(), Pricing(), log, CallFeed())])
+    return Observers([CallRecorder(SystemClock(), Pricing(), CallFeed(), NamedLines(log), log)])
 
 
 def main() -> None:

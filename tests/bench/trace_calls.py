@@ -101,7 +101,7 @@ async def running(redis_url: str | None) -> AsyncIterator[tuple[App, Connection]
             async with App(load_config(file, {})) as app:
                 await app.foundation.store.wait_until_up()
                 # Of a busy sidecar's calls ten a second are kept for pages: these are the others.
-                app.foundation.telemetry.feed.due_s = math.inf
+                app.foundation.telemetry.calls.feed.due_s = math.inf
                 reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
                 yield app, Connection(reader, writer)
                 writer.close()

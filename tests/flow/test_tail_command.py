@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -134,6 +135,40 @@ async def test_without_a_sidecar_the_command_says_so(sidecar):
 
     assert (1, 1) == (tail.process.returncode, len(errors.splitlines()))
     assert sidecar.operator_address in errors.decode()
+
+
+async def _name(sidecar: SidecarProcess, debug: dict[str, Any] | None) -> list[dict[str, Any]]:
+    request = json_request("/logging", {"debug": debug})
+    reply = await exchange(_port(sidecar), request)
+    named: list[dict[str, Any]] = json.loads(reply.body)["debug"]
+    return named
+
+
+async def test_a_named_call_is_written_whole_and_no_other(sidecar, scripted_provider):
+    """Although the access log is off: by its request id, or its session, whose own name is not
+    kept.
+    """
+    await _ask(sidecar, GPT, "before")
+    named = await _name(sidecar, {"request_id": "r-named", "seconds": 60})
+    named = await _name(sidecar, {"session": SESSION})
+    assert ["r-named", shown_hash(SESSION)] == [each["name"] for each in named]
+    scripted_provider.script.next("503", model="gpt-4o")
+    await _ask(sidecar, GPT, "r-named", "another-session")
+    await _ask(sidecar, MINI, "of-the-session")
+    await _ask(sidecar, MINI, "of-another", "another-session")
+    assert [] == await _name(sidecar, None)
+    await _ask(sidecar, MINI, "afterwards")
+    assert 0 == await sidecar.terminate()
+
+    lines = {line["request_id"]: line for line in map(json.loads, sidecar.output().splitlines())}
+    assert {"r-named", "of-the-session"} == lines.keys()
+    (attempt,) = lines["r-named"]["debug"]["attempts"]
+    assert (503, "busy", "status 503") == (
+        attempt["status"],
+        attempt["reason"],
+        attempt["cause"],
+    )
+    assert SESSION not in sidecar.output() + sidecar.log()
 
 
 async def test_the_page_says_what_it_cannot_do(sidecar):

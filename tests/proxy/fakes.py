@@ -9,7 +9,7 @@ from typing import Any
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Plan
-from sidecar.domain.events import CallDecided, CallEnded, Listeners
+from sidecar.domain.events import CallDecided, CallEnded, Listeners, ResponseBrokeOff
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome
 from sidecar.domain.vocabulary import CallOutcome
@@ -110,6 +110,7 @@ class FakeRooms:
         self.observed: list[CallOutcome] = []
         self.decided: list[tuple[Decision, float]] = []
         self.ended: list[tuple[Decision | None, Outcome]] = []
+        self.broken: list[ResponseBrokeOff] = []
         self._decision, self._dispatched, self._is_at_hand = decision, dispatched, is_at_hand
 
     def proxy(self, *, max_attempts: int = 3, is_observed: bool = True) -> Proxy:
@@ -141,6 +142,9 @@ class FakeRooms:
     def unreached(self, decision: Decision, *facts: Any) -> None:
         self.pins.append(("unreached", facts))
 
+    def broke_off(self, call: Call, decision: Decision, *facts: Any) -> None:
+        self.pins.append(("broke_off", facts[:2]))
+
     # upstream.dispatch
     async def dispatch(self, call: Call, plan: Plan, tried: list[Attempt]) -> Dispatched:
         self._step("dispatch")
@@ -150,6 +154,9 @@ class FakeRooms:
             raise self._dispatched
         assert self._dispatched is not None
         return self._dispatched
+
+    def is_cooling(self, candidate: Candidate) -> bool:
+        return False
 
     def observe(
         self, call: Call, dispatched: Dispatched, result: CallOutcome, *times: float | None
@@ -163,6 +170,7 @@ class FakeRooms:
         return {
             CallDecided: lambda event: self.decided.append((event.decision, event.routing_s)),
             CallEnded: self._call_ended,
+            ResponseBrokeOff: self.broken.append,
         }
 
     def _call_ended(self, event: CallEnded) -> None:

@@ -238,6 +238,34 @@ async def test_a_stream_that_breaks_is_an_outcome_and_no_error():
         down.end,
     )
     assert [CallOutcome.INCOMPLETE] == rooms.observed
+    assert [FIRST] == [each.candidate for each in rooms.broken]
+
+
+async def test_a_stream_that_ends_with_its_providers_error_did_not_break_off():
+    """That failure has a report of its own."""
+    error = b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(b"data: {}\n\n", error)))
+
+    outcome, _ = await handle(rooms)
+
+    assert (CallOutcome.INCOMPLETE, []) == (outcome.result, rooms.broken)
+
+
+async def test_an_error_event_in_a_stream_is_the_pins_business_too():
+    """With what was dispatched, and what the provider said."""
+    error = b'{"error":{"message":"boom","code":503}}'
+    reply = FakeReply(
+        b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', b"data: " + error + b"\n\n"
+    )
+    sent = dispatched(reply)
+    rooms = FakeRooms(DECISION, sent)
+
+    outcome, _ = await handle(rooms)
+
+    assert (CallOutcome.INCOMPLETE, [("broke_off", (sent, error))]) == (
+        outcome.result,
+        rooms.pins,
+    )
 
 
 async def test_a_reply_to_head_is_not_waited_for():

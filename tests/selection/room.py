@@ -19,6 +19,7 @@ from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.table import ModelTable
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.selector import ModelSelector
+from sidecar.upstream.evidence import Activity, Suspicion
 from tests.support.providers import a_provider
 from tests.support.values import FakeClock, a_call
 
@@ -94,6 +95,7 @@ class Room:
         self.may_ask = True
         self.route: object = "code"
         self.status = 200
+        self.reply_takes_s = 0.0
         self.questions = 0
         sources = RankSources(
             SimpleNamespace(prices={}, latencies_s={}), lambda _candidate, _now_s: (0.0, 0)
@@ -109,7 +111,12 @@ class Room:
         )
         policy = RouterPolicy("m", 5.0, 8192)
         classifier = RouteClassifier(
-            self.reply, self.routes.configured, policy, self.clock.monotonic_s, DIALECTS.turns_of
+            self.reply,
+            self.routes.configured,
+            policy,
+            self.clock.monotonic_s,
+            DIALECTS.turns_of,
+            Suspicion(Activity()),
         )
         self.selector = ModelSelector(
             self.decisions,
@@ -125,6 +132,7 @@ class Room:
     async def reply(self, _body: bytes, _call: Call) -> tuple[int, bytes]:
         """What the router model says."""
         self.questions += 1
+        self.clock.advance(self.reply_takes_s)
         text = json.dumps({"route": self.route})
         return self.status, json.dumps({"choices": [{"message": {"content": text}}]}).encode()
 

@@ -17,8 +17,9 @@ from sidecar.domain.vocabulary import CallOutcome
 from sidecar.telemetry import call_recorder
 from sidecar.telemetry.access_log import AccessLogWriter
 from sidecar.telemetry.call_feed import CallFeed, CallFilter
-from sidecar.telemetry.call_recorder import WAITING_AT_MOST, CallRecorder
+from sidecar.telemetry.call_recorder import CallRecorder
 from sidecar.telemetry.cost_metrics import Pricing
+from sidecar.telemetry.named_lines import WAITING_AT_MOST, NamedLines
 from tests.support.values import FakeClock
 from tests.telemetry.calls import FIRST, PIN, ended, failed_at, refused, served_by
 
@@ -35,8 +36,9 @@ class _Room:
         self.log, self.feed = AccessLogWriter(), CallFeed()
         self.log.configure(mode, sample)
         self.log.write_to(self.lines.append)
+        self.named_lines = NamedLines(self.log, self._call_later)
         self.recorder = CallRecorder(
-            FakeClock(), Pricing(), self.log, self.feed, lambda: roll, self._call_later
+            FakeClock(), Pricing(), self.feed, self.named_lines, self.log, lambda: roll
         )
         self.emit = Observers([self.recorder]).emit
 
@@ -105,7 +107,7 @@ def test_a_record_knows_what_the_call_cost():
 def test_a_named_call_is_written_with_all_of_its_facts(mode):
     """Whatever the mode, once, and when its pin has been updated."""
     room = _Room(mode)
-    room.recorder.pin_of = lambda session: Binding("a/b", None, generation=3, provider="a")
+    room.named_lines.pin_of = lambda session: Binding("a/b", None, generation=3, provider="a")
     room.recorder.named.name_session("s-1")
     attempts = failed_at(FIRST), served_by(FIRST)
     room.emit(ended(decision=OF_SESSION, attempts=attempts, call={"session_id": "s-1"}))
@@ -150,7 +152,7 @@ def test_lines_that_wait_are_written_at_the_end():
     made = Decision(Source.ROUTED, (FIRST,), session=SESSION, binding=PIN, is_claimed=True)
     room.emit(ended(decision=made))
     room.emit(ended(decision=None))
-    room.recorder.flush()
+    room.named_lines.flush()
     for work in room.later:
         work()
 
@@ -170,10 +172,11 @@ def test_so_many_lines_wait_at_most():
 async def test_the_loop_does_it_later():
     """Without one that is given."""
     room = _Room()
-    recorder = CallRecorder(FakeClock(), Pricing(), room.log, room.feed)
+    lines = NamedLines(room.log)
+    recorder = CallRecorder(FakeClock(), Pricing(), room.feed, lines, room.log)
     recorder.named.name_request("req-1")
     Observers([recorder]).emit(ended())
-    recorder.flush()
+    lines.flush()
 
     assert 1 == len(room.lines)
     assert isinstance(ended(), CallEnded)
