@@ -18,7 +18,7 @@ async def test_a_drain_is_begun_once_and_says_how_far_it_is():
     clock = SystemClock()
     latch, tasks = Latch(), Tasks()
     drain = Drain(clock, in_flight_limit=1)
-    shutdown = Shutdown(latch, drain, tasks, clock, DrainTimes(0.0, 30.0), lambda: None)
+    shutdown = Shutdown(drain, tasks, clock, DrainTimes(0.0, 30.0), latch.drain)
     latch.release()
     handler = Operators(DrainPage(shutdown).pages(), OperatorAccess()).handle
     async with running_pages(handler) as running:
