@@ -95,7 +95,7 @@ def build_foundation(
         clock=clock,
         latch=latch,
         drain=drain,
-        shutdown=Shutdown(latch, drain, tasks, clock, times, _log_drain),
+        shutdown=Shutdown(drain, tasks, clock, times, lambda: _begin_drain(latch)),
         tasks=tasks,
         dialects=dialects,
         telemetry=telemetry,
@@ -114,7 +114,8 @@ def build_foundation(
     return foundation
 
 
-def _log_drain() -> None:
+def _begin_drain(latch: Latch) -> None:
+    latch.drain()
     _log.info("draining", extra=event_fields("draining"))
 
 

@@ -39,7 +39,7 @@ def drain(arguments: argparse.Namespace) -> int:
 async def _drain(address: str, *, waits: bool) -> int:
     async with operators_client(address) as (session, url):
         try:
-            answer = await _ask(session, url)
+            answer = await _ask(session, "POST", url)
         except (aiohttp.ClientError, OSError, ValueError):
             print(f"drain: no operators' pages answer at {address}", file=sys.stderr)
             return FAILED
@@ -47,7 +47,7 @@ async def _drain(address: str, *, waits: bool) -> int:
         while waits and not answer.ended:
             await asyncio.sleep(_LOOK_S)
             try:
-                answer = await _ask(session, url)
+                answer = await _ask(session, "GET", url)
             except (aiohttp.ClientError, OSError, ValueError):
                 print("the process has ended")
                 return OK
@@ -56,7 +56,7 @@ async def _drain(address: str, *, waits: bool) -> int:
     return OK
 
 
-async def _ask(session: aiohttp.ClientSession, url: str) -> _Answer:
+async def _ask(session: aiohttp.ClientSession, method: str, url: str) -> _Answer:
     """Raises: ClientError, OSError, ValueError where no sidecar answers."""
-    async with session.post(url + DRAIN_PATH, timeout=_TIMEOUT) as reply:
+    async with session.request(method, url + DRAIN_PATH, timeout=_TIMEOUT) as reply:
         return msgspec.json.decode(await reply.read(), type=_Answer)

@@ -26,18 +26,20 @@ class DrainPage:
         return (
             OperatorPage(
                 DRAIN_PATH,
-                ("POST",),
+                ("GET", "POST"),
                 self._drain,
-                "readiness off, serve on until quiet or the grace is spent; the process stays",
+                "how far a drain is; POST begins it: readiness off, serve on until quiet or the "
+                "grace is spent; the process stays",
             ),
             OperatorPage(QUIT_PATH, ("POST",), self._quit, "the same, then the process exits 0"),
         )
 
-    async def _drain(self, request: web.BaseRequest) -> web.Response:  # noqa: ARG002 - a page's signature
-        self._shutdown.begin()
+    async def _drain(self, request: web.BaseRequest) -> web.Response:
+        if request.method == "POST":
+            self._shutdown.begin()
         return self._state(exits=self._shutdown.wanted.is_set())
 
-    async def _quit(self, request: web.BaseRequest) -> web.Response:  # noqa: ARG002
+    async def _quit(self, request: web.BaseRequest) -> web.Response:  # noqa: ARG002 - a page's signature
         self._shutdown.begin()
         self._shutdown.wanted.set()
         return self._state(exits=True)

@@ -58,8 +58,8 @@ class LoggingPage:
     def pages(self) -> tuple[OperatorPage]:
         """Return the page."""
         text = (
-            'the log\'s level; POST {"level": "debug"} changes it, {"debug": {"session": "s1"}} or '
-            '{"debug": {"request_id": "r1"}} has all told of such calls, {"debug": null} of none'
+            'the log\'s level and the calls it tells all of; POST {"level": "debug"} or '
+            '{"debug": {"session": "s1"}} changes them'
         )
         return (OperatorPage(PATH, ("GET", "POST"), self._serve, text, changes=True),)
 

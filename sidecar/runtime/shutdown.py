@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from sidecar.domain.clock import Clock
-from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.lifecycle import Drain, Tasks
 
 
 class DrainTimes(msgspec.Struct, frozen=True):
@@ -40,17 +40,17 @@ class Shutdown:
 
     def __init__(
         self,
-        latch: Latch,
         drain: Drain,
         tasks: Tasks,
         clock: Clock,
         times: DrainTimes,
         on_begin: Callable[[], None],
     ) -> None:
-        """Args: ``tasks`` owns the drain's task; ``on_begin`` is called when it begins."""
+        """Args: ``tasks`` owns the drain's task; ``on_begin`` is called when it begins,
+        and turns readiness off.
+        """
         self.wanted = asyncio.Event()
         """Set where the process has been asked to drain and to end."""
-        self._latch = latch
         self._drain = drain
         self._tasks = tasks
         self._clock = clock
@@ -65,7 +65,6 @@ class Shutdown:
         Returns: the task that does it.
         """
         if self._began is None:
-            self._latch.drain()
             self._on_begin()
             times = self._times
             work = self._drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)

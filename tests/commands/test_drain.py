@@ -66,7 +66,7 @@ async def test_it_waits_until_the_drain_or_the_process_has_ended(dies, last, cap
     sidecar = _Sidecar(in_flight=1, looks=2, dies=dies)
     code = await _run(sidecar, waits=True)
 
-    assert (0, 3) == (code, len(sidecar.asked))
+    assert (0, ["POST /drain", "GET /drain", "GET /drain"]) == (code, sidecar.asked)
     assert ["draining, 1 in flight", last] == capsys.readouterr().out.splitlines()
 
 

@@ -18,15 +18,16 @@ async def test_a_drain_is_begun_once_and_says_how_far_it_is():
     clock = SystemClock()
     latch, tasks = Latch(), Tasks()
     drain = Drain(clock, in_flight_limit=1)
-    shutdown = Shutdown(latch, drain, tasks, clock, DrainTimes(0.0, 30.0), lambda: None)
+    shutdown = Shutdown(drain, tasks, clock, DrainTimes(0.0, 30.0), latch.drain)
     latch.release()
     handler = Operators(DrainPage(shutdown).pages(), OperatorAccess()).handle
     async with running_pages(handler) as running:
 
-        async def ask(path: str) -> tuple[int, dict[str, object]]:
-            reply = await exchange(running.port, raw_request("POST", path))
+        async def ask(path: str, method: str = "POST") -> tuple[int, dict[str, object]]:
+            reply = await exchange(running.port, raw_request(method, path))
             return reply.status, reply.json()
 
+        looked = (await ask("/drain", "GET"))[1]["draining"]
         first = await ask("/drain")
         is_ready = latch.is_ready
         await shutdown.drained()
@@ -34,6 +35,7 @@ async def test_a_drain_is_begun_once_and_says_how_far_it_is():
         is_wanted = shutdown.wanted.is_set()
         quits = await ask("/quitquitquit")
 
+    assert looked is False
     names = ("draining", "exits", "in_flight")
     assert (200, [True, False, 0], False) == (
         first[0],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 
 from sidecar.domain.clock import SystemClock
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
@@ -19,10 +18,13 @@ class _Process:
         self.drain = Drain(clock, in_flight_limit=9)
         times = DrainTimes(0.0, 30.0)
         self.began: list[None] = []
-        begin = functools.partial(self.began.append, None)
-        self.shutdown = Shutdown(self.latch, self.drain, self.tasks, clock, times, begin)
+        self.shutdown = Shutdown(self.drain, self.tasks, clock, times, self._begin)
         self.latch.release()
         self._until = asyncio.Event()
+
+    def _begin(self) -> None:
+        self.began.append(None)
+        self.latch.drain()
 
     async def begin_call(self) -> asyncio.Task[None]:
         started = asyncio.Event()
