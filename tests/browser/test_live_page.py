@@ -70,7 +70,7 @@ async def test_it_shows_what_the_status_says(shown: Watched):
         ("#store", f"kept in\n{REDIS}\nRedis\n● up\ntracking\n● on\nnear cache\n41 pins"),
         ("#router", "model\nvllm/qwen3-4b\nbreaker\n● closed"),
         ("#config", "file\n/etc/plano/sidecar.yaml\nhash\n0123456789ab\ngeneration\n1, since 11:50:00 UTC"),
-        ("#config", "3.11.7, uvloop, compiled, listener fast"),
+        ("#config", "Python\n3.11.7, uvloop\nhot path\ncompiled, listener fast"),
         ("header", "app-7d4f9c-x2x7q"),
     ):  # fmt: skip
         (shown_text,) = await shown.read(part)
