@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -62,6 +62,9 @@ class Secret:
 class ExpandedText(str):
     """A text that came, wholly or in part, out of a file or an environment variable. Most of them
     are secrets: it is masked.
+
+    It lives until the config is checked: `plain` takes its place, since JSON encoders take no
+    subclass of a text.
     """
 
     __slots__ = ()
@@ -81,6 +84,27 @@ def redacted(config: msgspec.Struct) -> dict[str, Any]:
         for field in msgspec.structs.fields(config)
     }
     return {key: value for key, value in shown.items() if value is not None}
+
+
+_Value = TypeVar("_Value")
+
+
+def plain(value: _Value) -> _Value:
+    """Return a config, or a part of one, in which every text is an ordinary one."""
+    made: Any = value
+    if isinstance(value, msgspec.Struct):
+        names = value.__struct_fields__
+        made = msgspec.structs.replace(
+            value, **{name: plain(getattr(value, name)) for name in names}
+        )
+    elif isinstance(value, dict):
+        made = {key: plain(item) for key, item in value.items()}
+    elif isinstance(value, tuple):
+        made = tuple(plain(item) for item in value)
+    elif isinstance(value, ExpandedText):
+        made = str(value)
+    result: _Value = made
+    return result
 
 
 def _shown(value: object) -> object:

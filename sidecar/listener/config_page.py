@@ -9,7 +9,6 @@ import msgspec
 from aiohttp import web
 
 from sidecar.config.load import LoadedConfig
-from sidecar.config.secret import redacted
 from sidecar.listener.operators import OperatorPage
 
 PATH = "/config_dump"
@@ -57,5 +56,5 @@ def config_facts(config: ConfigInEffect) -> dict[str, Any]:
         "files": [str(path) for path in loaded.files],
         "is_zero_config": loaded.is_zero_config,
         "warnings": loaded.warnings,
-        "config": redacted(loaded.config),
+        "config": loaded.shown,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from msgspec import inspect
 
 from sidecar.config.decode import BAD, Decoder
@@ -15,6 +16,7 @@ from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
 from sidecar.config.schema_routing import BODY_KEY_PATTERN, KEY_PREFIX_PATTERN
 from sidecar.config.secret import redacted
 from sidecar.config.yaml_nodes import read_document
+from tests.config.loading import load
 
 MARK = "S3CRET"
 SHAPES = {
@@ -114,3 +116,33 @@ def test_no_user_password_or_query_of_a_url_is_shown(tmp_path):
         return f"https://u:{MARK}@h.example/p?token={MARK}"
 
     assert MARK not in _dump(_Planter(plant), {}, tmp_path)
+
+
+def test_a_loaded_config_has_ordinary_texts_and_shows_none_that_came_from_outside():
+    """JSON encoders take no subclass of a text; a route's name goes into the router's prompt."""
+    text = """
+model_providers:
+  - {model: "openai/${M}", name: $N, access_key: k, base_url: "http://$H/v1", default: true}
+routing_preferences: [{name: $R, description: $R, models: [$N]}]
+model_aliases: {x: {target: $N}}
+passthrough: [{path: "/v1/$M", provider: $N}]
+"""
+    values = {"M": "marked-m", "N": "marked-n", "H": "marked-h", "R": "marked-r"}
+    loaded = load(text, **values)
+    config, provider = loaded.config, loaded.providers[0]
+    texts = [
+        provider.name,
+        provider.model,
+        provider.model_id,
+        provider.server.host,
+        config.routing_preferences[0].name,
+        config.routing_preferences[0].models[0],
+        config.model_aliases["x"].target,
+        config.passthrough[0].path,
+    ]
+
+    assert {str} == set(map(type, texts))
+    assert b"marked-r" in msgspec.json.encode([texts, config.routing_preferences])
+    assert "marked" not in json.dumps(loaded.shown)
+    assert "marked" not in repr(config)
+    assert [{"path": "***", "provider": "***"}] == loaded.shown["passthrough"]
