@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
-from sidecar.config.providers import find_router
+from sidecar.config.providers import find_router, router_model
 from sidecar.config.schema import Config
+from sidecar.domain.ids import Sampling
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_memory import BodyMemory
@@ -60,7 +61,9 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     attempts = config.limits.attempts
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
-    policy = listener_policy(config, foundation.body_memory)
+    tracing = None if foundation.telemetry.tracer is None else loaded.tracing
+    sampling = None if tracing is None else tracing.sampling
+    policy = listener_policy(config, foundation.body_memory, sampling)
     handler = DataHandler(
         proxy,
         OwnReplies(proxy.decide, models),
@@ -101,9 +104,8 @@ def build_classifier(
     provider = find_router(config, loaded.providers)
     if provider is None:
         return None
-    wanted = config.overrides.llm_routing_model or ""
     policy = RouterPolicy(
-        model=wanted.partition("/")[2] if provider.is_wildcard else provider.model_id,
+        model=router_model(config, provider),
         deadline_s=config.routing.router_timeout_ms / 1e3,
         context_tokens=config.routing.router_context_tokens,
         template=config.routing.prompt_template,
@@ -118,8 +120,10 @@ def build_classifier(
     )
 
 
-def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
-    """Return what the data port lets in."""
+def listener_policy(
+    config: Config, body_memory: BodyMemory, sampling: Sampling | None
+) -> ListenerPolicy:
+    """Return what the data port lets in. ``sampling`` is None while calls are not traced."""
     routing, cache = config.routing, config.routing.session_cache
     propagate = frozenset(config.propagate)
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
@@ -132,4 +136,5 @@ def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
         body_sessions=BodySessions(routing.session_body_keys),
+        sampling=sampling,
     )

@@ -17,7 +17,7 @@ from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Decision, Route
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.events import AffinityOperation, RouterAsked
+from sidecar.domain.events import AffinityOperation, PinRead, RouterAsked
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation
@@ -171,7 +171,7 @@ class ModelSelector:
         situation, step, pin = undecided
         session = situation.session
         if step is Step.READ_PIN and session is not None:
-            pin = await self._store.read(session, budget)
+            pin = await self._read_pin(situation.call, session, budget)
             state = PinState.NONE if pin is None else self._decisions.state_of(pin, situation)
             begun = self._begin(situation, state, pin)
             if not isinstance(begun, Undecided):
@@ -181,6 +181,15 @@ class ModelSelector:
             return await self._route(situation)
         seen = pin if step in (Step.ASK_AND_REPLACE, Step.REPLACE_REQUESTED) else None
         return await self._route_once(situation, session, seen, budget)
+
+    async def _read_pin(self, call: Call, session: Session, budget: CallBudget) -> Binding | None:
+        is_heard = PinRead in self._observers.heard
+        began_s = self._clock.monotonic_s() if is_heard else 0.0
+        pin = await self._store.read(session, budget)
+        if is_heard:
+            waited_s = self._clock.monotonic_s() - began_s
+            self._observers.emit(PinRead(call, began_s, waited_s, pin is not None))
+        return pin
 
     async def _route_once(
         self, situation: Situation, session: Session, seen: Binding | None, budget: CallBudget
@@ -240,6 +249,6 @@ class ModelSelector:
         verdict = await self._classifier.classify(situation.call, situation.routes, waited_s)
         ranked = self._decisions.ranking_of(verdict, situation, now_s)
         if RouterAsked in self._observers.heard:
-            asked = RouterAsked(verdict.outcome, verdict.waited_s, verdict.cause)
-            self._observers.emit(asked)
+            asked = verdict.outcome, verdict.waited_s, verdict.cause
+            self._observers.emit(RouterAsked(*asked, situation.call, now_s))
         return self._decisions.routed(verdict, ranked, situation)

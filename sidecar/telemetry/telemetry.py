@@ -9,12 +9,13 @@ from sidecar.domain.clock import Clock
 from sidecar.domain.observers import Observers
 from sidecar.telemetry.edge_log import EdgeLog
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.tracer import CallTracer
 
 
 class Telemetry:
     """The observers of a process, and what operators read of them.
 
-    Args: as `Metrics`.
+    Args: as `Metrics`; ``tracer`` is None while calls are not traced.
     """
 
     def __init__(
@@ -23,6 +24,19 @@ class Telemetry:
         snapshot: Callable[[], ScrapeSnapshot],
         listener_path: str,
         cache_apart: frozenset[DialectName],
+        tracer: CallTracer | None = None,
     ) -> None:
         self.metrics = metrics = Metrics(snapshot, listener_path, cache_apart)
-        self.observers = Observers((*metrics.observers, EdgeLog(clock.monotonic_s)))
+        self.tracer = tracer
+        traced = () if tracer is None else (tracer.observer,)
+        self.observers = Observers((*metrics.observers, EdgeLog(clock.monotonic_s), *traced))
+
+    def start(self) -> None:
+        """Begin to send what is sent in the background."""
+        if self.tracer is not None:
+            self.tracer.start(self.metrics.registry)
+
+    async def aclose(self) -> None:
+        """Send what waits, for a second at most."""
+        if self.tracer is not None:
+            await self.tracer.aclose()

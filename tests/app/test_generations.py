@@ -223,7 +223,7 @@ async def test_what_a_generation_runs_ends_with_it(load):
     sources = [{"type": "cost", "provider": "models.dev", "refresh_interval": 3600}]
     config = _config((ONE, "http://127.0.0.1:1"), alias=ONE, model_metrics_sources=sources)
     loaded = load(config)
-    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
+    foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
     assert ["source 0"] == [task.get_name() for task in asyncio.all_tasks() - before]
@@ -240,7 +240,7 @@ async def test_a_generations_candidates_are_all_that_apps_can_be_served_by(load)
     config["model_providers"].append(router)
     config["overrides"] = {"llm_routing_model": "plano/router"}
     loaded = load(config)
-    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
+    foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation: Generation = build_generation(loaded, foundation)
 
     assert [(ONE, ONE), ("openai/*", "openai/*")] == generation.candidates()

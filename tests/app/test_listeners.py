@@ -16,7 +16,7 @@ async def test_servers_are_made_without_a_connection(tmp_path):
         '{"version": "v0.4.0", "model_providers": [{"model": "openai/gpt-4o", "access_key": "k"}]}'
     )
     loaded = load_config(file, {})
-    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
+    foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
     data_server, admin_server = build_servers(generation, foundation)

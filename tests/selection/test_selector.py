@@ -11,7 +11,7 @@ from sidecar.affinity.memory import MemoryStore
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Binding, Decision, Source
 from sidecar.domain.errors import DialectNotServed
-from sidecar.domain.events import AffinityOperation, RouterAsked
+from sidecar.domain.events import AffinityOperation, PinRead, RouterAsked
 from sidecar.domain.ids import Session
 from sidecar.domain.vocabulary import PinOperation, PinOutcome, RouterOutcome
 from sidecar.routing.table import ModelTable
@@ -120,7 +120,9 @@ async def test_a_first_call_asks_and_claims(room):
         room.questions,
     )
     assert decision.binding == room.store.get_nowait(room.session(call, MINI))
-    assert RouterAsked(RouterOutcome.MATCHED, 0.0) in room.events
+    now_s = room.clock.monotonic_s()
+    assert RouterAsked(RouterOutcome.MATCHED, 0.0, call=call, began_s=now_s) in room.events
+    assert PinRead(call, now_s, 0.0, False) in room.events
 
 
 async def test_what_nobody_listens_to_is_not_made():
