@@ -7,6 +7,7 @@
 #   make compiled            the flows on the compiled package
 #   make newer               the demo and a core of flows on each newer Python at hand
 #   make lint                only the checks: ruff, mypy, import-linter
+#   make observe             two sidecars on a bad day, a real Prometheus, and the dashboard drawn into one PNG
 #   make bench               figures, asserted by nobody
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
 #   make clean               remove the environments
@@ -29,7 +30,7 @@ FLOWS := tests/flow tests/contract/affinity
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart bench lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart observe bench lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -84,6 +85,10 @@ try:
 
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
+
+# ARGS=--night is an hour of a night in two minutes; ARGS='--out DIR' says where picture and logs go.
+observe: $(TEST)/.stamp
+	$(TEST)/bin/python -m deploy.observe $(ARGS)
 
 bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_body

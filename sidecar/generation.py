@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from sidecar.config.load import LoadedConfig
+from sidecar.domain.decision import Candidate
 from sidecar.listener.handlers import DataHandler
 from sidecar.routing.preferences import Routes
+from sidecar.routing.router import RouteClassifier
 from sidecar.routing.sources import MetricsSources
 from sidecar.selection.selector import ModelSelector
 
@@ -25,10 +27,23 @@ class Generation(msgspec.Struct, frozen=True):
     """As `telemetry.start_line.config_hash`."""
     closes: tuple[Callable[[], Awaitable[None]], ...]
     """In the order in which they are to be called."""
+    classifier: RouteClassifier | None
+    """What asks the router model; None without one."""
+    number: int
+    """1 for the first config of the process, one more for each that replaced it."""
+    since_unix_s: float
+    """When it was made."""
 
     def candidates(self) -> list[tuple[str, str]]:
         """Return (entry, model as the config names it) of every candidate, each once."""
         return [(each.name, each.model) for each in self.loaded.providers if not each.is_router]
+
+    def serving_by_route(self, is_cooling: Callable[[Candidate], bool]) -> list[tuple[str, int]]:
+        """Return each route in effect and how many of its candidates do not cool."""
+        return [
+            (route.name, sum(not is_cooling(each) for each in route.candidates))
+            for route in self.routes.in_effect
+        ]
 
     def source_ages_s(self, now_s: float) -> list[tuple[str, float]]:
         """Return each price source and the age of its numbers in seconds."""

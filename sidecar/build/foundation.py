@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -63,6 +64,8 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     body_memory: BodyMemory
+    numbers: Iterator[int]
+    """The next generation's number."""
 
 
 def build_foundation(
@@ -104,6 +107,7 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+        numbers=itertools.count(1),
     )
     return foundation
 
@@ -120,6 +124,9 @@ def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSn
         () if generation is None else generation.source_ages_s(now_s),
         foundation.store.snapshot(),
         "" if generation is None else generation.config_hash,
+        ()
+        if generation is None
+        else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),
     )
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model
-from sidecar.config.schema import Config
-from sidecar.domain.ids import Sampling
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
-from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
@@ -61,9 +58,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     attempts = config.limits.attempts
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
-    tracing = None if foundation.telemetry.tracer is None else loaded.tracing
-    sampling = None if tracing is None else tracing.sampling
-    policy = listener_policy(config, foundation.body_memory, sampling)
+    policy = listener_policy(loaded, foundation)
     handler = DataHandler(
         proxy,
         OwnReplies(proxy.decide, models),
@@ -77,7 +72,9 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
-    return Generation(loaded, handler, selector, routes, sources, config_hash(loaded), closes)
+    made = next(foundation.numbers), clock.unix_s()
+    hashed = config_hash(loaded)
+    return Generation(loaded, handler, selector, routes, sources, hashed, closes, classifier, *made)
 
 
 def build_routes(
@@ -120,10 +117,11 @@ def build_classifier(
     )
 
 
-def listener_policy(
-    config: Config, body_memory: BodyMemory, sampling: Sampling | None
-) -> ListenerPolicy:
-    """Return what the data port lets in. ``sampling`` is None while calls are not traced."""
+def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPolicy:
+    """Return what the data port lets in."""
+    config = loaded.config
+    # What does not export would promise spans that nothing ever shows.
+    tracing = None if foundation.telemetry.tracer is None else loaded.tracing
     routing, cache = config.routing, config.routing.session_cache
     propagate = frozenset(config.propagate)
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
@@ -131,10 +129,12 @@ def listener_policy(
         HeaderPolicy(
             routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
         ),
-        BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
+        BodyReader(
+            foundation.body_memory, config.limits.body_bytes, config.timeouts.request_body_s
+        ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
         body_sessions=BodySessions(routing.session_body_keys),
-        sampling=sampling,
+        sampling=None if tracing is None else tracing.sampling,
     )

@@ -31,10 +31,18 @@ class MaybeError(msgspec.Struct):
 
 
 _decode: Final = msgspec.json.Decoder(MaybeError).decode
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_BLANKS_AT_MOST: Final = 64
+"""So many blanks may stand before a list."""
 
 
 def read_maybe_error(data: bytes) -> MaybeError | None:
-    """Read the members of a JSON object; None where the data are none."""
+    """Read the members of a JSON object, or of the first one in a list, which is how Gemini sends
+    its errors; None where the data are neither.
+    """
+    if data[:_BLANKS_AT_MOST].lstrip()[:1] == b"[":
+        items = decode_leniently(_decode_list, data)
+        data = bytes(items[0]) if items else b""
     return decode_leniently(_decode, data)
 
 
@@ -53,8 +61,8 @@ def is_error_event(event: MaybeError) -> bool:
 
 
 def is_error_response(body: bytes) -> bool:
-    """Tell whether a whole body is an error: ``error`` is an object, ``object`` or ``type`` says
-    so, or ``status`` is ``failed``. Raises: nothing.
+    """Tell whether a whole body, or the first object of one that is a list, is an error: ``error``
+    is an object, ``object`` or ``type`` says so, or ``status`` is ``failed``. Raises: nothing.
 
     An ``error`` that is null or a text stands in bodies that are fine.
     """

@@ -73,7 +73,8 @@ class FailureClass(enum.StrEnum):
     SIGNED_STATE = "signed_state"
     """The model or account cannot read a signature or encrypted content of the conversation."""
     REFUSED = "refused"
-    """Status 403 without an authentication code of the provider's own, as a firewall sends it."""
+    """Status 403 without an authentication code of the provider's own, as a firewall sends it; or a
+    gateway's filter left no server for this request."""
     TOO_LONG = "too_long"
     """The prompt does not fit this model's context."""
     OUR_CREDENTIAL = "our_credential"

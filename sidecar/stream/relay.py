@@ -15,12 +15,9 @@ from sidecar.domain.outcome import Served
 from sidecar.domain.ports import Downstream, Reply
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.tap import BodyTap, EventTap
+from sidecar.wire.headers import coding_of
 
 _EVENT_STREAM: Final = b"text/event-stream"
-_PLAIN_CODINGS: Final = frozenset((b"identity", b"none", b""))
-"""Codings that leave the bytes as they are. ``none`` is no registered coding: apps set it so that
-their framework does not compress an event stream.
-"""
 
 
 @final
@@ -230,10 +227,4 @@ def _is_plain_event_stream(reply: Reply) -> bool:
     for name, value in reply.headers:
         if len(name) == 12 and name.lower() == b"content-type":
             is_event_stream = value.lower().startswith(_EVENT_STREAM)
-        elif (
-            len(name) == 16
-            and name.lower() == b"content-encoding"
-            and value.lower() not in _PLAIN_CODINGS
-        ):
-            return False
-    return is_event_stream
+    return is_event_stream and not coding_of(reply.headers)

@@ -22,7 +22,7 @@ from sidecar.domain.events import (
 )
 from sidecar.domain.ids import FLAG_SAMPLED
 from sidecar.domain.outcome import Usage
-from sidecar.domain.vocabulary import CallOutcome, TokenKind
+from sidecar.domain.vocabulary import CallOutcome, RouterOutcome, TokenKind
 from sidecar.telemetry.families import (
     CounterFamily,
     CounterSeries,
@@ -98,6 +98,9 @@ class CallMetrics:
         if series is None:
             is_passthrough = endpoint.operation is Operation.PASSTHROUGH
             dialect = PASSTHROUGH if is_passthrough else endpoint.dialect
+            for each in CallOutcome:
+                # From zero on: Prometheus does not see the step from nothing to the first ones.
+                self._requests.with_labels(dialect, each)
             series = self._call_series[key] = (
                 self._requests.with_labels(dialect, outcome.result),
                 self._duration.with_labels(dialect, "true" if outcome.streamed else "false"),
@@ -168,6 +171,7 @@ class RoutingMetrics:
             (),
             ROUTER_BOUNDS_S,
         ).with_labels()
+        self._router_series: dict[RouterOutcome, CounterSeries] = {}
         self._decision_series: dict[
             tuple[str, str, str], tuple[CounterSeries, HistogramSeries]
         ] = {}
@@ -193,7 +197,12 @@ class RoutingMetrics:
             series[1].observe(event.routing_s)
 
     def _router_asked(self, event: RouterAsked) -> None:
-        self._router_requests.with_labels(event.outcome).value += 1
+        series = self._router_series.get(event.outcome)
+        if series is None:
+            for each in RouterOutcome:
+                self._router_series[each] = self._router_requests.with_labels(each)
+            series = self._router_series[event.outcome]
+        series.value += 1
         if event.waited_s:
             # Calls that did not wait say nothing about how long the router model takes.
             self._router_duration.observe(event.waited_s)

@@ -37,6 +37,7 @@ LOG_EVENTS: Final = (
             "config_hash",
             "data_port",
             "admin_port",
+            "operators",
             "models",
             "routes",
             "router",
@@ -44,6 +45,12 @@ LOG_EVENTS: Final = (
         ),
     ),
     LogEvent("draining", "info", "SIGTERM came: calls in flight end, then the process"),
+    LogEvent(
+        "operator_asked",
+        "info",
+        "a page that does something was asked for, and allowed",
+        ("method", "page"),
+    ),
     LogEvent("provider_fails", "warning, error", "a provider entry has begun to fail", _PROVIDER),
     LogEvent(
         "provider_still_fails",
@@ -56,6 +63,25 @@ LOG_EVENTS: Final = (
         "info",
         "it has served a call, and has not failed for a while",
         ("account", "model", "place", "calls", "seconds"),
+    ),
+    LogEvent(
+        "responses_break_off",
+        "warning",
+        "responses of a provider entry end before they are complete, after their beginning went to "
+        "the app: three at least, each within 10 s of the one before",
+        ("account", "model", "request_id", "calls", "seconds"),
+    ),
+    LogEvent(
+        "responses_still_break_off",
+        "warning",
+        "they went on to do so since the last line about it; at most one a minute",
+        ("account", "model", "request_id", "calls", "seconds"),
+    ),
+    LogEvent(
+        "responses_are_whole_again",
+        "info",
+        "none has broken off for a while",
+        ("account", "model", "calls", "seconds"),
     ),
     LogEvent(
         "router_fails",
@@ -113,8 +139,11 @@ LOG_FIELDS: Final = {
     "lines": "lines that were dropped",
     "listener_path": "`fast` or `plain`",
     "loop": "module of the event loop",
+    "method": "of the request for an operators' page",
     "model": "`prefix/model`, or `prefix/*` for a wildcard entry",
     "models": "names of all entries for apps",
+    "operators": "where operators' pages are: `http://127.0.0.1:9902`, `unix:/path` or `off`",
+    "page": "its path",
     "place": "`host:port` of the provider, of Redis, or of the collector of spans",
     "provider_request_id": "the provider's name for the last failed request",
     "python": "version of the interpreter",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import Clock
 from sidecar.domain.observers import Observers
+from sidecar.telemetry.break_log import BreakLog
 from sidecar.telemetry.edge_log import EdgeLog
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.telemetry.tracer import CallTracer
@@ -29,7 +30,8 @@ class Telemetry:
         self.metrics = metrics = Metrics(snapshot, listener_path, cache_apart)
         self.tracer = tracer
         traced = () if tracer is None else (tracer.observer,)
-        self.observers = Observers((*metrics.observers, EdgeLog(clock.monotonic_s), *traced))
+        logs = EdgeLog(clock.monotonic_s), BreakLog(clock.monotonic_s)
+        self.observers = Observers((*metrics.observers, *logs, *traced))
 
     def start(self) -> None:
         """Begin to send what is sent in the background."""

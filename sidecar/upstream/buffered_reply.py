@@ -4,12 +4,14 @@ for byte.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from typing import Final
 
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamError
 from sidecar.domain.ports import ArrivingReply
+from sidecar.wire.headers import coding_of
 
 READ_AT_MOST: Final = 64 * 1024
 """Bytes of an error's body that are worth reading to classify it; providers' own errors are below
@@ -20,7 +22,6 @@ READ_AT_MOST_S: Final = 2.0
 waits.
 """
 
-_CODING: Final = b"content-encoding"
 _ZLIB: Final = (b"gzip", b"x-gzip", b"deflate")
 _ANY_WRAPPER: Final = 47
 """zlib: a gzip or a zlib header, whichever comes; the largest window."""
@@ -82,13 +83,10 @@ class BufferedReply:
         """What is buffered, to be looked at: decompressed as far as it can be, at most
         `READ_AT_MOST` bytes. The app gets it as it came.
         """
-        for name, value in self.headers:
-            if len(name) == len(_CODING) and name.lower() == _CODING and value.lower() in _ZLIB:
-                try:
-                    inflate = zlib.decompressobj(_ANY_WRAPPER)
-                    return inflate.decompress(self.beginning, READ_AT_MOST)
-                except zlib.error:
-                    break
+        if coding_of(self.headers) in _ZLIB:
+            with contextlib.suppress(zlib.error):
+                inflate = zlib.decompressobj(_ANY_WRAPPER)
+                return inflate.decompress(self.beginning, READ_AT_MOST)
         return self.beginning
 
     def read_nowait(self) -> bytes | None:

@@ -125,6 +125,17 @@ CONTENT_POLICY: Final = Wording(
         "system detected potentially unsafe or sensitive content",  # Z.ai
     ),
 )
+FILTERED: Final = Wording(
+    phrases=phrases(
+        # OpenRouter, 404: "... that support tool use", "... matching your data policy". A model
+        # that it does not have is "No endpoints found for x/y."
+        "no endpoints found that",
+        "no endpoints found matching",
+        "no endpoints available matching",
+    )
+)
+"""A gateway has the model, and no server of it that this caller's request may go to."""
+
 RATE_LIMITED: Final = Wording(
     codes=codes(
         "rate_limit_error",  # Anthropic

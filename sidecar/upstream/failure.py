@@ -26,8 +26,8 @@ from sidecar.upstream.reasons import (
     names_other_model,
     names_overload,
     names_rate_limit,
-    names_signed_state,
     reason_of,
+    reason_of_server_error,
 )
 
 _RETRY_AFTER_AT_MOST_S: Final = 300.0
@@ -94,6 +94,8 @@ _MODEL_GONE: Final = Failure(
 )
 _SIGNED_STATE: Final = Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, PinEffect.FOLLOWS)
 _REFUSED: Final = Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.UNTOUCHED)
+_FILTERED: Final = Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.MOVES)
+"""The session's next calls would be filtered likewise."""
 _BUSY: Final = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
 _FAILING: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY)
 _TIMED_OUT: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.MOVES)
@@ -121,7 +123,10 @@ where it is the server's.
 
 _OF_REASON: Final = {
     each.failure_class: each
-    for each in (_SIGNED_STATE, _CONTENT_POLICY, _QUOTA, _TOO_LONG, _MODEL_GONE, _OUR_CREDENTIAL)
+    for each in (
+        *(_SIGNED_STATE, _CONTENT_POLICY, _QUOTA, _TOO_LONG),
+        *(_FILTERED, _MODEL_GONE, _OUR_CREDENTIAL),
+    )
 }
 
 _IN_THE_CALLERS_NAME: Final = {
@@ -153,14 +158,14 @@ def classify_reply(
         where only the sidecar can have named one.
     """
     if status >= 500 or status == 408:
-        of_status = _OF_STATUS.get(status, _FAILING)
-        failure = _SIGNED_STATE if names_signed_state(body) else of_status
+        reason = reason_of_server_error(body)
+        failure = _OF_STATUS.get(status, _FAILING) if reason is None else _OF_REASON[reason]
     else:
         error = read_error_body(body)
         failure = _of_refusal(status, error)
         is_gone = failure.failure_class is FailureClass.MODEL_GONE
         if passthrough_auth or (is_gone and names_other_model(error, upstream_model)):
-            failure = _IN_THE_CALLERS_NAME.get(failure.failure_class, failure)
+            failure = _in_the_callers_name(failure)
     wait_s = retry_after_s(headers, now_unix_s)
     return failure if wait_s is None else msgspec.structs.replace(failure, retry_after_s=wait_s)
 
@@ -195,7 +200,7 @@ def classify_body_error(body: bytes, *, passthrough_auth: bool) -> Failure:
     if failure is _CALLERS_FAULT:
         failure = _BUSY if is_overloaded or names_rate_limit(error) else _FAILING
     if passthrough_auth and not is_overloaded:
-        failure = _IN_THE_CALLERS_NAME.get(failure.failure_class, failure)
+        failure = _in_the_callers_name(failure)
     return failure
 
 
@@ -241,6 +246,15 @@ def _of_refusal(status: int | None, error: ErrorBody) -> Failure:
     if reason is not None:
         return _OF_REASON[reason]
     return _CALLERS_FAULT if status is None else _OF_STATUS.get(status, _CALLERS_FAULT)
+
+
+def _in_the_callers_name(failure: Failure) -> Failure:
+    """Return what a refusal means where credential and account are the caller's."""
+    return (
+        failure
+        if failure is _FILTERED
+        else _IN_THE_CALLERS_NAME.get(failure.failure_class, failure)
+    )
 
 
 def _seconds_until(value: bytes, now_unix_s: float) -> float | None:

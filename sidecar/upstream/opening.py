@@ -20,6 +20,7 @@ from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamReset
 from sidecar.domain.ports import ArrivingReply
 from sidecar.upstream.buffered_reply import BufferedReply
+from sidecar.wire.headers import coding_of
 
 HELD_BYTES: Final = 64 * 1024
 """As much of a beginning is held at most: what the connection's reader buffers anyway. OpenAI's
@@ -35,11 +36,12 @@ _OK: Final = 200
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|[\r\n])")
 """The end of a line and an empty line behind it."""
-_ERROR_FIRST: Final = re.compile(rb'\s*\{\s*"error"\s*:\s*\{')
+_ERROR_FIRST: Final = re.compile(rb'\s*(?:\[\s*)?\{\s*"error"\s*:\s*\{')
 """A body whose first member is an error object is one, also if the rest does not come in time."""
+_JSON_FIRST: Final = (b"{", b"[")
 _FIELDS: Final = b":deir"
 """First letters of a stream's lines: a comment, ``data``, ``event``, ``id``, ``retry``."""
-_PLAIN_CODINGS: Final = (b"identity", b"none", b"")
+_CONTENT_TYPE: Final = b"content-type"
 _HTML: Final = (b"text/html", b"application/xhtml")
 _TEXT: Final = b"text/plain"
 _FIELD: Final = re.compile(rb":|(?:data|event|id|retry)\b")
@@ -194,12 +196,14 @@ def _look(reply: ArrivingReply, data: bytes, dialect: Dialect, scan: EventScan |
     first = text[:1]
     if not first:
         return UNDECIDED
-    if first == b"{":
-        return _look_at_body(reply, text, dialect)
+    if first in _JSON_FIRST:
+        found = _look_at_body(reply, text, dialect)
+        if first == b"{" or found is not SERVED:
+            return found
     is_field = first in _FIELDS and (not reply.is_complete or _FIELD.match(text) is not None)
     if not is_field and _is_page(reply.headers, first):
         return PAGE
-    if scan is None or _is_coded(reply.headers):
+    if scan is None or coding_of(reply.headers):
         return SERVED
     return scan.look(data, is_all=reply.is_complete)
 
@@ -218,19 +222,15 @@ def _is_page(headers: RawHeaders, first: bytes) -> bool:
     """Tell whether a body that is neither a JSON object nor events is a page for a browser, or a
     proxy's notice in words.
     """
-    content_type = _value_of(headers, b"content-type")
+    content_type = _content_type_of(headers)
     is_words = content_type.startswith(_HTML) or (content_type.startswith(_TEXT) and first != b"[")
-    return (is_words or first == b"<") and not _is_coded(headers)
+    return (is_words or first == b"<") and not coding_of(headers)
 
 
-def _is_coded(headers: RawHeaders) -> bool:
-    return _value_of(headers, b"content-encoding") not in _PLAIN_CODINGS
-
-
-def _value_of(headers: RawHeaders, name: bytes) -> bytes:
-    """Return the last value of a header in lower case; empty where there is none."""
+def _content_type_of(headers: RawHeaders) -> bytes:
+    """Return the last content type in lower case; empty where there is none."""
     found = b""
-    for each, value in headers:
-        if len(each) == len(name) and each.lower() == name:
+    for name, value in headers:
+        if len(name) == len(_CONTENT_TYPE) and name.lower() == _CONTENT_TYPE:
             found = value.strip().lower()
     return found

@@ -26,10 +26,10 @@ _LIMIT_AND_REQUESTED: Final = re.compile(
     r"\blimit:? (\d{1,12})\b[^.]{0,80}?\brequested:? (\d{1,12})\b"
 )
 
-_SIGNED_STATE_HINT: Final = re.compile(
-    rb"signature|encrypted|thinking|reasoning|item|bound", re.IGNORECASE
+_SERVER_ERROR_HINT: Final = re.compile(
+    rb"signature|encrypted|thinking|reasoning|item|bound|endpoints", re.IGNORECASE
 )
-"""Without one of these no server error is about signed state: most are read no further."""
+"""Without one of these no server error names a reason: most are read no further."""
 
 
 def reason_of(status: int | None, error: ErrorBody) -> FailureClass | None:
@@ -43,6 +43,8 @@ def reason_of(status: int | None, error: ErrorBody) -> FailureClass | None:
             return reason
     if _names_length(status, error):
         return FailureClass.TOO_LONG
+    if calls.FILTERED.is_in(error):
+        return FailureClass.REFUSED
     if accounts.MODEL_GONE.is_in(error):
         return FailureClass.MODEL_GONE
     if status == 404 and accounts.MODEL_GONE_404.is_in(error):
@@ -57,11 +59,14 @@ def names_other_model(error: ErrorBody, upstream_model: str) -> bool:
     return normalized(upstream_model) not in error.text and accounts.OF_A_MODEL.is_in(error)
 
 
-def names_signed_state(body: bytes) -> bool:
-    """Return whether a server error, of 5xx, is about signed state."""
-    if _SIGNED_STATE_HINT.search(body) is None:
-        return False
-    return calls.SIGNED_STATE.is_in(read_text(body))
+def reason_of_server_error(body: bytes) -> FailureClass | None:
+    """Return the reason that a server error, of 5xx, names; None where it is just that."""
+    if _SERVER_ERROR_HINT.search(body) is None:
+        return None
+    error = read_text(body)
+    if calls.SIGNED_STATE.is_in(error):
+        return FailureClass.SIGNED_STATE
+    return FailureClass.REFUSED if calls.FILTERED.is_in(error) else None
 
 
 def names_overload(error: ErrorBody) -> bool:

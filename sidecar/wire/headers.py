@@ -201,10 +201,28 @@ def tokens_of(value: bytes) -> set[bytes]:
     return {token for part in value.lower().split(b",") if (token := part.strip(b" \t"))}
 
 
+def coding_of(headers: RawHeaders) -> bytes:
+    """Return the content coding of a provider's body, in lower case; empty where its bytes are
+    plain. Of several the last one counts that is not plain.
+    """
+    coding = b""
+    for name, value in headers:
+        if len(name) == len(_CODING) and name.lower() == _CODING:
+            found = value.strip().lower()
+            if found not in _PLAIN_CODINGS:
+                coding = found
+    return coding
+
+
 def _is_hop_by_hop(name: str) -> bool:
     return name in _HOP_BY_HOP or name.startswith("proxy-")
 
 
+_CODING: Final = b"content-encoding"
+_PLAIN_CODINGS: Final = (b"identity", b"none", b"")
+"""Codings that leave the bytes as they are. ``none`` is no registered coding: apps set it so that
+their framework does not compress an event stream.
+"""
 _TARGET: Final = re.compile(r"[!-~]+")
 _PASS: Final = Passage.PASS
 _DROP: Final = Passage.DROP

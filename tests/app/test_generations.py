@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from sidecar.app import App
-from sidecar.build.foundation import build_foundation
+from sidecar.build.foundation import Foundation, build_foundation
 from sidecar.build.generation import build_generation
 from sidecar.config.load import LoadedConfig, load_config
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.errors import ConfigError
+from sidecar.domain.vocabulary import FailureClass
 from sidecar.generation import Generation
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.explain import NamedSession
+from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.support.faults import Fault
 from tests.support.net import RawReply, exchange, raw_request, read_reply
 from tests.support.scripted_provider import ScriptedProvider
@@ -245,6 +247,35 @@ async def test_a_generations_candidates_are_all_that_apps_can_be_served_by(load)
 
     assert [(ONE, ONE), ("openai/*", "openai/*")] == generation.candidates()
     await generation.aclose()
+
+
+async def test_a_scrape_says_how_many_candidates_of_a_route_serve(load):
+    """Only of routes that the router model can choose; a cooling candidate does not count."""
+    config = _config((ONE, "http://127.0.0.1:1"), (OTHER, "http://127.0.0.1:1"), alias=ONE)
+    config["routing_preferences"] = [{"name": "code", "description": "d", "models": [ONE, OTHER]}]
+    unrouted = load(config)
+    config["model_providers"].append({"model": "plano/router", "base_url": "http://127.0.0.1:1"})
+    config["overrides"] = {"llm_routing_model": "plano/router"}
+    serving: list[Generation] = []
+    foundation = build_foundation(unrouted, {}, DIALECTS, lambda: serving[-1] if serving else None)
+    counts = []
+    for loaded in (unrouted, load(config)):
+        serving.append(build_generation(loaded, foundation))
+        counts.append(_serving(foundation))
+    (route,) = serving[-1].routes.in_effect
+    failure = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
+    foundation.cooling.observe_failure(route.candidates[0], failure, foundation.clock.monotonic_s())
+    counts.append(_serving(foundation))
+    for generation in serving:
+        await generation.aclose()
+
+    assert [None, 2, 1] == counts
+
+
+def _serving(foundation: Foundation) -> float | None:
+    registry = foundation.telemetry.metrics.registry
+    name = "plano_sidecar_route_candidates_serving"
+    return registry.get_sample_value(name, {"route": "code"})
 
 
 async def test_an_app_that_does_not_listen_explains_and_has_no_ports(load):

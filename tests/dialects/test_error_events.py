@@ -110,6 +110,13 @@ def test_an_event_says_which_choices_it_ends(dialect, data, expected):
         (b'{"error":[]}', False),
         (b"", False),
         (b"[]", False),
+        (b'[{"error":{"code":400,"message":"x"}}]', True),
+        (b' \n[ {"error":{}} , 1]', True),
+        (b'[{"status":"failed"}]', True),
+        (b'[{"error":"x"}]', False),
+        (b'[1,{"error":{}}]', False),
+        (b'[[{"error":{}}]]', False),
+        (b'[{"error":{}}', False),
         (b'{"error":{"a":"\\ud800"}}', True),
     ],
 )

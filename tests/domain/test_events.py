@@ -20,12 +20,13 @@ from sidecar.domain.events import (
     CandidateServed,
     Event,
     FailedOver,
-    FailureReport,
     Listeners,
     PinRead,
     RequestRefused,
+    ResponseBrokeOff,
     RouterAsked,
 )
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Timing
 from sidecar.domain.vocabulary import (
@@ -46,6 +47,7 @@ ONE_OF_EACH: list[Event] = [
     AttemptEnded(CALL, Attempt(CANDIDATE, AttemptOutcome.OK, 200, 0.1, 0.2)),
     FailedOver(CALL, CANDIDATE, CANDIDATE, FailureClass.BUSY),
     CandidateFailed(CALL, CANDIDATE, FailureClass.BUSY, FailureReport("p:443", "refused")),
+    ResponseBrokeOff(CALL, CANDIDATE),
     CandidateServed(CANDIDATE, 1000.0),
     CallEnded(CALL, DECISION, Outcome(CallOutcome.OK, 200, Timing(total_s=1.0))),
     RouterAsked(RouterOutcome.MATCHED, 0.1),

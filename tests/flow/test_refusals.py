@@ -49,6 +49,21 @@ async def test_a_model_that_one_caller_invented_beside_its_own_takes_none_from_t
     assert ("1", GPT, {}) == (other.header("x-plano-attempts"), other.header("x-plano-model"), held)
 
 
+async def test_a_filter_of_one_callers_request_moves_that_call_alone():
+    """OpenRouter has no endpoint for this caller's tools; the next call asks it again."""
+    status, body = refusals("filtered")[0].values
+    async with routed(routing_preferences=[ROUTE]) as sidecar:
+        sidecar.provider.script.next(Fault(status=status, body=body), model="gpt-4o")
+        filtered, other = await sidecar.ask(TEXT), await sidecar.ask(f"{TEXT}!")
+        held = await sidecar.ejected()
+
+    assert [("2", MINI), ("1", GPT)] == [
+        (each.header("x-plano-attempts"), each.header("x-plano-model"))
+        for each in (filtered, other)
+    ]
+    assert {} == held
+
+
 @pytest.mark.parametrize("meaning", ["model_gone", "our_credential", "quota"])
 async def test_what_concerns_the_account_is_held_against_it(meaning):
     """The next model serves the call that found out, and later ones at once."""

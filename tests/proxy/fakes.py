@@ -9,9 +9,9 @@ from typing import Any
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Plan
-from sidecar.domain.events import CallDecided, CallEnded, Listeners
+from sidecar.domain.events import CallDecided, CallEnded, Listeners, ResponseBrokeOff
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import Outcome
+from sidecar.domain.outcome import Attempt, Outcome
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.proxy import Proxy
 from sidecar.upstream.attempts import Dispatched
@@ -101,11 +101,16 @@ class FakeRooms:
     ) -> None:
         self.clock = FakeClock(1000.0)
         self.steps: list[str] = []
+        self.tried: list[Attempt] = []
+        """Attempts that end while the call is dispatched."""
+        self.relayed: Attempt | None = None
+        """The attempt whose response is relayed."""
         self.pins: list[tuple[str, tuple[Any, ...]]] = []
         self.plans: list[Plan] = []
         self.observed: list[CallOutcome] = []
         self.decided: list[tuple[Decision, float]] = []
         self.ended: list[tuple[Decision | None, Outcome]] = []
+        self.broken: list[ResponseBrokeOff] = []
         self._decision, self._dispatched, self._is_at_hand = decision, dispatched, is_at_hand
 
     def proxy(self, *, max_attempts: int = 3, is_observed: bool = True) -> Proxy:
@@ -137,9 +142,10 @@ class FakeRooms:
         self.pins.append(("unreached", facts))
 
     # upstream.dispatch
-    async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
+    async def dispatch(self, call: Call, plan: Plan, tried: list[Attempt]) -> Dispatched:
         self._step("dispatch")
         self.plans.append(plan)
+        tried += self.tried
         if isinstance(self._dispatched, BaseException):
             raise self._dispatched
         assert self._dispatched is not None
@@ -147,15 +153,17 @@ class FakeRooms:
 
     def observe(
         self, call: Call, dispatched: Dispatched, result: CallOutcome, *times: float | None
-    ) -> None:
+    ) -> Attempt | None:
         self._step("observe")
         self.observed.append(result)
+        return self.relayed
 
     # an observer
     def listeners(self) -> Listeners:
         return {
             CallDecided: lambda event: self.decided.append((event.decision, event.routing_s)),
             CallEnded: lambda event: self.ended.append((event.decision, event.outcome)),
+            ResponseBrokeOff: self.broken.append,
         }
 
     def _step(self, name: str) -> None:

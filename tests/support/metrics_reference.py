@@ -69,6 +69,7 @@ IN_WORDS: Final = {
     "route": "a configured route's name; `other` for a route that the request's body brought; `none` where no route was chosen",
     "streamed": "`true` where the app asked for a stream, else `false`",
     "dialect": ", ".join(f"`{each}`" for each in DIALECTS.by_name) + "; `passthrough` for paths below a passthrough prefix",
+    "route_candidates_serving route": "a configured route's name",
     "candidate_state reason": "as of `plano_sidecar_failovers_total`: the failure that it goes last for; empty for other states",
     "price_age_seconds source": "the provider of an entry of `model_metrics_sources`",
     "version": "of the sidecar",
@@ -134,6 +135,7 @@ def full_metrics() -> Metrics:
         ],
         [("digitalocean", 1.0)],
         StoreSnapshot(1, 1, is_up=True, is_tracking=True),
+        routes=[("code", 1)],
     )
     metrics = Metrics(lambda: snapshot)
     SpanMetrics(metrics.registry)

@@ -104,6 +104,7 @@ def test_a_usual_pod_has_fewer_than_500_series():
         candidates=[CandidateSnapshot(each.provider, each.model_name) for each in MODELS],
         price_ages_s=[("models.dev", 1.0)],
         store=StoreSnapshot(1, 1, is_up=True, is_tracking=True),
+        routes=[("code", 3), ("chat", 3)],
     )
     metrics = Metrics(lambda: snapshot)
     observers = Observers(metrics.observers)

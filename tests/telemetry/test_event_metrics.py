@@ -205,6 +205,23 @@ def test_an_event_adds_this_and_nothing_else(case):
 
 
 @pytest.mark.parametrize(
+    ("event", "metric", "vocabulary"),
+    [
+        (_ended(), "plano_sidecar_requests_total", CallOutcome),
+        (RouterAsked(RouterOutcome.MATCHED, 0.1), "plano_sidecar_router_requests_total", RouterOutcome),
+    ],
+)  # fmt: skip
+def test_what_did_not_happen_yet_is_zero(event, metric, vocabulary):
+    """Prometheus does not see the step from no series to the first failures."""
+    metrics = Metrics(ScrapeSnapshot)
+    Observers(metrics.observers).emit(event)
+    family = next(each for each in metrics.registry.collect() if f"{each.name}_total" == metric)
+
+    assert set(vocabulary) == {sample.labels["outcome"] for sample in family.samples}
+    assert 1 == sum(sample.value for sample in family.samples)
+
+
+@pytest.mark.parametrize(
     ("bounds", "objectives_s"),
     [
         (OVERHEAD_BOUNDS_S, {0.001, 0.01}),

@@ -111,6 +111,13 @@ GAUGES: list[tuple[ScrapeSnapshot, Samples]] = [
         {("price_age_seconds", (("source", "digitalocean"),)): 1.5},
     ),
     (
+        ScrapeSnapshot(routes=[("code", 2), ("chat", 0)]),
+        {
+            ("route_candidates_serving", (("route", "code"),)): 2,
+            ("route_candidates_serving", (("route", "chat"),)): 0,
+        },
+    ),
+    (
         ScrapeSnapshot(store=STORE),
         {
             ("affinity_near_entries", ()): 5,

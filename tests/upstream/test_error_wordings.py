@@ -60,6 +60,21 @@ def test_a_refusal_that_is_not_the_providers_own(status, body):
     assert FailureClass.REFUSED is classify(status, body).failure_class
 
 
+@pytest.mark.parametrize(("status", "body"), refusals("filtered"))
+@pytest.mark.parametrize("as_status", [None, 503])
+@pytest.mark.parametrize("passthrough_auth", [False, True])
+def test_a_filter_of_one_callers_request_is_no_model_that_is_gone(
+    status, body, as_status, passthrough_auth
+):
+    """The call goes on to the next candidate, whose key it may be; nothing is held against this
+    one, and the session is served where its calls pass.
+    """
+    failure = classify_reply(as_status or status, body, (), 0.0, passthrough_auth=passthrough_auth)
+    inside = classify_body_error(body, passthrough_auth=passthrough_auth)
+
+    assert Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.MOVES) == failure == inside
+
+
 @pytest.mark.parametrize(("status", "body"), refusals("content_policy"))
 def test_a_prompt_that_a_filter_refuses(status, body):
     """No other model is asked to serve it."""
@@ -177,7 +192,7 @@ def test_a_text_that_is_looked_for_is_written_as_messages_are_read():
     names = {**vars(error_wordings), **vars(account_wordings)}
     tables = [each for each in names.values() if isinstance(each, Wording)]
 
-    assert len(tables) == 12
+    assert len(tables) == 13
     for table in tables:
         words = "".join((*table.codes, *table.phrases))
         if table.openings:

@@ -292,6 +292,16 @@ ERROR_BODIES = {
         FailureClass.FAILING,
     ),
     "embeddings": (EMBEDDINGS, b'{"error":{"code":503,"message":"loading"}}', FailureClass.BUSY),
+    "gemini, a list": (
+        CHAT,
+        b'[{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}]',
+        FailureClass.BUSY,
+    ),
+    "gemini, a list with a key that is bad": (
+        CHAT,
+        b'[{\n "error": {"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}\n]\n',
+        FailureClass.OUR_CREDENTIAL,
+    ),
     "behind blanks": (CHAT, b'\n\n  {"error":{"code":429,"message":"x"}}', FailureClass.BUSY),
 }
 FINE_BODIES = {
@@ -302,7 +312,8 @@ FINE_BODIES = {
     "completed": (RESPONSES, b'{"status":"completed","error":null,"output":[]}'),
     "no JSON": (CHAT, b'{"error":{'),
     "a text": (CHAT, b"plain"),
-    "a list": (CHAT, b'[{"error":{}}]'),
+    "a list": (CHAT, b'[{"error":"none"}]'),
+    "vectors": (EMBEDDINGS, b"[[0.1,0.2]]"),
     "events though none were asked for": (CHAT, b'data: {"error":{}}\n\n'),
 }
 
@@ -359,9 +370,10 @@ async def test_a_slow_body_is_held_for_half_a_second_at_most():
 
 async def test_a_slow_body_whose_first_member_is_an_error_is_one():
     """The rest of it does not matter."""
-    assert FailureClass.FAILING is await _class_of(
-        _Arriving(b'{ "error": {"code": 503,', None, headers=JSON), CHAT, is_stream=False
-    )
+    for beginning in (b'{ "error": {"code": 503,', b'[{\n"error": {"code": 503,'):
+        assert FailureClass.FAILING is await _class_of(
+            _Arriving(beginning, None, headers=JSON), CHAT, is_stream=False
+        )
 
 
 async def test_an_empty_body_is_no_response():

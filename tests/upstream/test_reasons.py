@@ -9,8 +9,8 @@ from sidecar.upstream.error_body import ErrorBody, read_error_body
 from sidecar.upstream.reasons import (
     names_overload,
     names_rate_limit,
-    names_signed_state,
     reason_of,
+    reason_of_server_error,
 )
 
 
@@ -51,11 +51,14 @@ def test_a_status_may_decide_with_a_body(status, error, expected):
     assert expected is reason_of(status, error)
 
 
-def test_a_server_error_is_read_for_signed_state_alone():
+def test_a_server_error_is_read_for_signed_state_and_filters_alone():
     """All else its status says."""
-    assert names_signed_state(b"Invalid `signature` in `thinking` block")
-    assert not names_signed_state(b"an item is bound to fail")
-    assert not names_signed_state(b"maximum context length")
+    signed = reason_of_server_error(b"Invalid `signature` in `thinking` block")
+    filtered = reason_of_server_error(b"No endpoints found that support tool use")
+
+    assert (FailureClass.SIGNED_STATE, FailureClass.REFUSED) == (signed, filtered)
+    assert reason_of_server_error(b"an item is bound to fail") is None
+    assert reason_of_server_error(b"maximum context length") is None
 
 
 @pytest.mark.parametrize(

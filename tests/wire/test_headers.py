@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.domain.errors import MalformedRequest
 from sidecar.wire import headers as headers_module
-from sidecar.wire.headers import request_head, response_lines
+from sidecar.wire.headers import coding_of, request_head, response_lines
 
 
 def lines(*raw: str) -> list[str]:
@@ -140,3 +140,21 @@ def test_a_long_made_up_name_is_judged_and_not_kept():
 
     assert [long + b": 1\r\n"] == passed
     assert long not in headers_module._response_names
+
+
+@pytest.mark.parametrize(
+    ("headers", "coding"),
+    [
+        ([], b""),
+        ([(b"Content-Type", b"gzip")], b""),
+        ([(b"Content-Encoding", b" GZip ")], b"gzip"),
+        ([(b"content-encoding", b"identity")], b""),
+        ([(b"content-encoding", b"none")], b""),
+        ([(b"content-encoding", b"")], b""),
+        ([(b"content-encoding", b"br"), (b"Content-Encoding", b"identity")], b"br"),
+        ([(b"content-encoding", b"br"), (b"Content-Encoding", b"zstd")], b"zstd"),
+    ],
+)
+def test_a_coding_is_what_changes_the_bytes(headers, coding):
+    """One reading for all that look into a provider's body."""
+    assert coding == coding_of(headers)

@@ -107,6 +107,19 @@ UPSTREAMS: Final = Row(
             colors=(("serving", "green"), ("cooling", "orange"), ("ejected", "red")),
         ),
         Panel(
+            "Candidates that serve each route",
+            "How many of a route's candidates neither cool nor are ejected, in the worst pod. At 1"
+            " there is nothing left to fail over to; at 0 all of them fail: the table says why.",
+            "short",
+            (
+                Query(
+                    f"min by (route) ({series('route_candidates_serving')})",
+                    "{{route}}",
+                ),
+            ),
+            width=6,
+        ),
+        Panel(
             "Connections",
             "Connections to providers. active is calls under way, idle is kept for the next ones."
             " Many idle ones that go at once: a proxy or the provider closes them.",
@@ -117,7 +130,7 @@ UPSTREAMS: Final = Row(
                     "{{provider}} {{state}}",
                 ),
             ),
-            width=12,
+            width=6,
         ),
     ),
 )

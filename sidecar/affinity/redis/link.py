@@ -25,7 +25,6 @@ from sidecar.affinity.redis.errors import is_read_only, is_unfit, knows_no_resp3
 from sidecar.affinity.redis.health import ReadOnlySpell
 from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown, Pipeline
 from sidecar.affinity.redis.scripts import COMPARE_AND_SET, SHAS
-from sidecar.affinity.session import KEY_PREFIX
 from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.lifecycle import Tasks
 
@@ -67,7 +66,7 @@ class RedisLink:
     """Keeps one connection alive in the background, and reports to ``events``.
 
     Args: ``make_connection`` makes one of a version of RESP; ``tracks`` is whether invalidations
-        are asked for.
+        are asked for; ``probe`` is a key that this user may write, and that no session has.
     """
 
     def __init__(
@@ -76,12 +75,14 @@ class RedisLink:
         events: LinkEvents,
         *,
         tracks: bool,
+        probe: str,
     ) -> None:
         self.is_up = False
         self.is_tracking = False
         self._make = make_connection
         self._events = events
         self._tracks = tracks
+        self._probe = probe
         self._is_closed = False
         self._connection: redis_asyncio.Connection | None = None
         self._pending: deque[Pipeline] = deque()
@@ -175,7 +176,7 @@ class RedisLink:
         with contextlib.suppress(ResponseError):
             # Changes nothing, and hangs where a write would: while a server's writes are paused, no
             # call should wait for one.
-            command = ("EVALSHA", SHAS[COMPARE_AND_SET], 1, f"{KEY_PREFIX}%", "%", "", 0)
+            command = ("EVALSHA", SHAS[COMPARE_AND_SET], 1, self._probe, "%", "", 0)
             await _ask(connection, *command)
         self.is_tracking = tracks
         if tracks:

@@ -21,7 +21,7 @@ from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, LinkDown, reads_of
 from sidecar.affinity.redis.scripts import COMPARE_AND_SET, REFRESH, SHAS
-from sidecar.affinity.session import KEY_PREFIX, lane_suffix
+from sidecar.affinity.session import KEY_PREFIX, lane_suffix, session_key
 from sidecar.affinity.value import MAX_BYTES, decode, fit
 from sidecar.domain.clock import Clock
 from sidecar.domain.events import AffinityOperation
@@ -54,11 +54,18 @@ class StorePolicy(msgspec.Struct, frozen=True):
     is_sliding: bool = True
     has_near_cache: bool = True
     key_prefix: str = KEY_PREFIX
+    tenant: str | None = None
+    """The one that the config fixes."""
 
     @property
     def ttl_ms(self) -> int:
         """The time to live in milliseconds, as Redis takes it."""
         return int(self.ttl_s * 1e3)
+
+    @property
+    def probed_key(self) -> str:
+        """A key that no session has, within what a fenced user may write."""
+        return session_key(self.tenant, "", prefix=self.key_prefix) + "%"
 
 
 class PinQueries:
@@ -196,6 +203,7 @@ class PinQueries:
         else:
             self._health.served()
             return result
+        budget.trouble = outcome
         self.report(operation, outcome, began_s)
         if is_failure and self._health.failed():
             self._link.drop()

@@ -51,14 +51,12 @@ def store_policy(routing: Routing) -> StorePolicy:
         is_sliding=routing.session_ttl_mode == "sliding",
         has_near_cache=cache.near_cache,
         key_prefix=cache.key_prefix,
+        tenant=cache.tenant,
     )
 
 
 class RedisStore:
-    """Implements `AffinityStore`.
-
-    Args: ``make_link`` makes the one connection, for the events of this store.
-    """
+    """Implements `AffinityStore`. ``make_link`` makes its one connection, for its events."""
 
     is_shared = True
 
@@ -75,7 +73,7 @@ class RedisStore:
         self._near = NearCache(policy.max_entries, clock.monotonic_s)
         untracked_s = _UNTRACKED_S if policy.has_near_cache else 0.0
         self._health = StoreHealth(self._near, clock.monotonic_s, untracked_s)
-        self._link: RedisLink = make_link(self._health, tracks=policy.has_near_cache)
+        self._link = make_link(self._health, tracks=policy.has_near_cache, probe=policy.probed_key)
         self._queries = PinQueries(self._near, self._health, self._link, policy, clock, observers)
         self._renews_s = policy.ttl_s if policy.is_sliding else 0.0
         self._older_until_s = clock.monotonic_s() + policy.ttl_s
@@ -133,7 +131,7 @@ class RedisStore:
         if not (self._near.is_alone or budget.is_spent):
             looked_up = await self._look_up(session, budget)
         else:
-            self._queries.report(PinOperation.GET, PinOutcome.SKIPPED)
+            self._queries.report(PinOperation.GET, budget.skipped())
         if looked_up is not None:
             lanes, outcome = looked_up
             self._queries.report(PinOperation.GET, outcome, began_s)
@@ -289,7 +287,7 @@ class RedisStore:
                 self._queries.look_for_older(key, lanes)
         if not is_said:
             near.happened(EntryEvent.KEPT, key)
-            self._queries.report(operation, PinOutcome.SKIPPED)
+            self._queries.report(operation, budget.skipped())
         if not policy.has_near_cache:
             self._forget(key)
         return lanes.of(session.lane), is_said

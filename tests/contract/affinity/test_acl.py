@@ -4,6 +4,7 @@ one's own.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from pathlib import Path
@@ -60,6 +61,55 @@ async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind
 
     assert ["plano:affinity:acme:s1"] == keys
     assert heard.operations["claim", "skipped"] >= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_fenced_user_of_the_readme_is_refused_no_command(kind):
+    """All that a sidecar sends for its calls, over a link that falls silent and one whose scripts
+    are flushed: what is sent anew has to stand in the README.
+    """
+    async with redis_server(kind) as server:
+        await server.client.execute_command("ACL", "SETUSER", *acl_words())
+        async with redis_store(
+            server, user="sidecar", password="secret", ttl_s=1.0, tenant="acme"
+        ) as store:
+            moved = a_pin(MINI, generation=2)
+            await store.claim(MAIN, a_pin())
+            await store.replace(MAIN, a_pin(), moved)
+            await server.client.script_flush()
+            while await server.client.pttl(MAIN.key) > 500:
+                await asyncio.sleep(0.02)  # sleep: half of the key's time passes
+            assert moved == store.get_nowait(MAIN)
+            while "cmdstat_pexpire" not in (stats := await server.client.info("commandstats")):
+                await asyncio.sleep(0.02)  # sleep: no call waits for a refresh
+            await store.release(MAIN, moved)
+            while "cmdstat_ping" not in (stats := await server.client.info("commandstats")):
+                await asyncio.sleep(0.1)  # sleep: a silent link is looked at after 2 s
+        refused = await server.client.execute_command("ACL", "LOG")
+
+    assert [] == refused
+    assert {"cmdstat_info", "cmdstat_eval", "cmdstat_evalsha", "cmdstat_del"} <= set(stats)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "tenant", "fence"),
+    [
+        ("staging:", None, "~staging:*"),
+        ("plano:affinity:", "acme", "~plano:affinity:acme:*"),
+        ("staging:", "a:b", "~staging:a%3Ab:*"),
+    ],
+)
+async def test_a_link_probes_within_its_users_fence(prefix, tenant, fence):
+    """A server whose writes are paused is found out only by a key that this user may write."""
+    words = [fence if word.startswith("~") else word for word in acl_words()]
+    async with redis_server("7") as server:
+        await server.client.execute_command("ACL", "SETUSER", *words)
+        async with redis_store(
+            server, user="sidecar", password="secret", key_prefix=prefix, tenant=tenant
+        ):
+            refused = await server.client.execute_command("ACL", "LOG")
+
+    assert [] == refused
 
 
 async def test_tls_with_a_private_ca_and_a_client_certificate(certificates):
