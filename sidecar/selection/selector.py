@@ -187,7 +187,13 @@ class ModelSelector:
         situation, step, pin, outcome = undecided
         session = situation.session
         if step is Step.READ_PIN and session is not None:
-            pin = await self._read_pin(situation.call, session, budget)
+            is_heard = PinRead in self._observers.heard
+            began_s = self._clock.monotonic_s() if is_heard else 0.0
+            pin = await self._store.read(session, budget)
+            if is_heard:
+                waited_s = self._clock.monotonic_s() - began_s
+                read = PinRead(situation.call, began_s, waited_s, pin is not None)
+                self._observers.emit(read)
             outcome = PinOutcome.MISS if pin is None else PinOutcome.HIT
             state = PinState.NONE if pin is None else self._decisions.state_of(pin, situation)
             begun = self._begin(situation, state, pin)
@@ -199,15 +205,6 @@ class ModelSelector:
             return await self._route(situation), outcome
         seen = pin if step in (Step.ASK_AND_REPLACE, Step.REPLACE_REQUESTED) else None
         return await self._route_once(situation, session, seen, budget), outcome
-
-    async def _read_pin(self, call: Call, session: Session, budget: CallBudget) -> Binding | None:
-        is_heard = PinRead in self._observers.heard
-        began_s = self._clock.monotonic_s() if is_heard else 0.0
-        pin = await self._store.read(session, budget)
-        if is_heard:
-            waited_s = self._clock.monotonic_s() - began_s
-            self._observers.emit(PinRead(call, began_s, waited_s, pin is not None))
-        return pin
 
     async def _route_once(
         self, situation: Situation, session: Session, seen: Binding | None, budget: CallBudget

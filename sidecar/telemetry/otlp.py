@@ -96,7 +96,7 @@ class _Session(requests.Session):
 class _Exporter(SpanExporter):
     """Sends batches, counts what became of them, and tells of failures as edges.
 
-    Called by the thread of the queue alone.
+    All but `may_queue` is called by the queue's thread alone.
     """
 
     def __init__(
@@ -106,12 +106,23 @@ class _Exporter(SpanExporter):
         self._inner = OTLPSpanExporter(settings.endpoint.reveal(), session=self._session)
         self._counts = counts
         self._edges = edges
-        self.taken = 0
-        """Spans that have left the queue."""
+        self._queued_at_most = settings.queued_spans
+        self._given = self._taken = 0
+        """Spans that have entered the queue, and that have left it."""
+
+    def may_queue(self, spans: int) -> bool:
+        """Return whether so many spans fit into the queue, and count them as given if they do.
+
+        For the event loop's thread.
+        """
+        if self._given - self._taken + spans > self._queued_at_most:
+            return False
+        self._given += spans
+        return True
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch; what cannot be sent is dropped."""
-        self.taken += len(spans)
+        self._taken += len(spans)
         result = self._inner.export(spans)
         cause = self._session.cause
         if result is SpanExportResult.SUCCESS and cause is None:
@@ -139,8 +150,6 @@ class OtlpExporter:
         self._counts = counts
         self._edges = ExporterEdges(settings.place, clock.monotonic_s)
         self._exporter = _Exporter(settings, counts, self._edges)
-        self._queued_at_most = settings.queued_spans
-        self._given = 0
         self._ids = _Ids()
         self._processor = BatchSpanProcessor(
             self._exporter,
@@ -157,11 +166,10 @@ class OtlpExporter:
 
     def take(self, trace: TraceContext, spans: list[Span]) -> None:
         """Put the spans of a call into the queue: all of them, or none where they do not fit."""
-        if self._given - self._exporter.taken + len(spans) > self._queued_at_most:
+        if not self._exporter.may_queue(len(spans)):
             self._counts.queue_full.value += len(spans)
             self._edges.failed("spans come faster than it takes them", len(spans))
             return
-        self._given += len(spans)
         self._ids.trace_id = int(trace.trace_id, 16)
         parent = _context(trace, trace.parent_id, is_remote=True) if trace.received else Context()
         for span in spans:
