@@ -33,6 +33,7 @@ from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
 from sidecar.telemetry.span_facts import CalledServer
 from sidecar.telemetry.spans import ROUTER
+from sidecar.telemetry.start_line import store_place
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.telemetry.tracer import CallTracer
 from sidecar.upstream.cooling import Cooling
@@ -64,6 +65,10 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     body_memory: BodyMemory
+    store_place: str
+    """As `telemetry.start_line.store_place`."""
+    serving: Callable[[], Generation | None]
+    """Returns the generation that serves new calls; None before the first one."""
     numbers: Iterator[int]
     """The next generation's number."""
 
@@ -88,7 +93,7 @@ def build_foundation(
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
     telemetry = Telemetry(
         clock,
-        lambda: _snapshot(foundation, serving()),
+        lambda: scrape_snapshot(foundation),
         listener_path(),
         dialects.cache_apart,
         build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving())),
@@ -107,13 +112,16 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+        store_place=store_place(config),
+        serving=serving,
         numbers=itertools.count(1),
     )
     return foundation
 
 
-def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:
+def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
     """Read what the gauges show. Before the first generation no candidate is configured."""
+    generation = foundation.serving()
     now_s = foundation.clock.monotonic_s()
     pools = foundation.pools.connections()
     cooling = foundation.cooling
