@@ -51,7 +51,7 @@ async def test_the_live_page_is_made_before_there_is_anything_to_show(tmp_path):
     def serving():
         asked.append("generation")
 
-    foundation = build_foundation(_loaded(tmp_path).config, {}, DIALECTS, serving)
+    foundation = build_foundation(_loaded(tmp_path), {}, DIALECTS, serving)
     page = build_live_page(foundation, str)
 
     assert (["/", "/status"], []) == ([each.path for each in page.pages()], asked)
