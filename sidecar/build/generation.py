@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
-from sidecar.config.providers import find_router
-from sidecar.config.schema import Config
+from sidecar.config.providers import find_router, router_model
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
-from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
@@ -62,7 +60,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     policy = ProxyPolicy(config.limits.attempts, hashed)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, policy)
-    handler = build_handler(proxy, models, config, foundation)
+    handler = build_handler(proxy, models, loaded, foundation)
     tasks = Tasks()
     for index in range(len(sources)):
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
@@ -73,11 +71,11 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
 
 
 def build_handler(
-    proxy: Proxy, models: ModelTable, config: Config, foundation: Foundation
+    proxy: Proxy, models: ModelTable, loaded: LoadedConfig, foundation: Foundation
 ) -> DataHandler:
     """Make what serves the data port's requests."""
     observers, dialects = foundation.telemetry.observers, foundation.dialects
-    policy = listener_policy(config, foundation.body_memory)
+    policy = listener_policy(loaded, foundation)
     return DataHandler(
         proxy,
         OwnReplies(proxy.decide, models),
@@ -112,9 +110,8 @@ def build_classifier(
     provider = find_router(config, loaded.providers)
     if provider is None:
         return None
-    wanted = config.overrides.llm_routing_model or ""
     policy = RouterPolicy(
-        model=wanted.partition("/")[2] if provider.is_wildcard else provider.model_id,
+        model=router_model(config, provider),
         deadline_s=config.routing.router_timeout_ms / 1e3,
         context_tokens=config.routing.router_context_tokens,
         template=config.routing.prompt_template,
@@ -130,8 +127,11 @@ def build_classifier(
     )
 
 
-def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
+def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPolicy:
     """Return what the data port lets in."""
+    config = loaded.config
+    # What does not export would promise spans that nothing ever shows.
+    tracing = None if foundation.telemetry.tracer is None else loaded.tracing
     routing, cache = config.routing, config.routing.session_cache
     propagate = frozenset(config.propagate)
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
@@ -139,9 +139,12 @@ def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
         HeaderPolicy(
             routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
         ),
-        BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
+        BodyReader(
+            foundation.body_memory, config.limits.body_bytes, config.timeouts.request_body_s
+        ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
         body_sessions=BodySessions(routing.session_body_keys),
+        sampling=None if tracing is None else tracing.sampling,
     )

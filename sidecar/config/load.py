@@ -20,6 +20,7 @@ from sidecar.config.report import Place, Report
 from sidecar.config.schema import Config
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret, plain, redacted
+from sidecar.config.tracing import TracingSettings, tracing_settings
 from sidecar.config.yaml_nodes import (
     Node,
     Scalar,
@@ -50,6 +51,8 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     """Whether it was made from the environment alone: then each dialect has a home for bare ids."""
     shown: dict[str, Any] = {}
     """The config as `secret.redacted` shows it."""
+    tracing: TracingSettings | None = None
+    """None where calls are not traced."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
@@ -76,7 +79,9 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     config = _with_reachable_passthrough(config, providers, report)
     kept = tuple(entry for entry in marked.passthrough if entry in config.passthrough)
     shown = redacted(msgspec.structs.replace(marked, passthrough=kept))
-    return LoadedConfig(config, providers, report.warnings, (path, *expander.files), shown=shown)
+    tracing, warned = _tracing_settings(config, environ)
+    warnings, files = [*report.warnings, *warned], (path, *expander.files)
+    return LoadedConfig(config, providers, warnings, files, shown=shown, tracing=tracing)
 
 
 def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
@@ -107,9 +112,24 @@ def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
     config = Config(model_providers=entries)
     report = Report(_ENVIRONMENT)
     providers = resolve_providers(config, report)
+    tracing, warned = _tracing_settings(config, environ)
+    warnings = [*report.warnings, *warned]
+    shown = redacted(config)
     return LoadedConfig(
-        config, providers, report.warnings, is_zero_config=True, shown=redacted(config)
+        config, providers, warnings, is_zero_config=True, shown=shown, tracing=tracing
     )
+
+
+def _tracing_settings(
+    config: Config, environ: Mapping[str, str]
+) -> tuple[TracingSettings | None, list[str]]:
+    """Return them, and a warning for each variable that cannot be used."""
+    warned: list[str] = []
+
+    def warn(variable: str, why: str) -> None:
+        warned.append(f"{_ENVIRONMENT}: {variable} {why}")
+
+    return tracing_settings(config.tracing, environ, warn), warned
 
 
 def _with_reachable_passthrough(

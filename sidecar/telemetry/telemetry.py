@@ -16,12 +16,13 @@ from sidecar.telemetry.last_failures import LastFailures
 from sidecar.telemetry.log_writer import LineWriter
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.telemetry.named_lines import NamedLines
+from sidecar.telemetry.tracer import CallTracer
 
 
 class Telemetry:
     """The observers of a process, and what operators read of them.
 
-    Args: as `Metrics`.
+    Args: as `Metrics`; ``tracer`` is None while calls are not traced.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Telemetry:
         snapshot: Callable[[], ScrapeSnapshot],
         listener_path: str,
         cache_apart: frozenset[DialectName],
+        tracer: CallTracer | None = None,
     ) -> None:
         self.metrics = metrics = Metrics(snapshot, listener_path, cache_apart)
         log, feed = AccessLogWriter(), CallFeed()
@@ -37,7 +39,9 @@ class Telemetry:
         self._writers: dict[str, LineWriter] = {}
         self.last_failures = LastFailures(clock.monotonic_s)
         logs = EdgeLog(clock.monotonic_s), BreakLog(clock.monotonic_s)
-        others = self.last_failures, self.calls
+        self.tracer = tracer
+        traced = () if tracer is None else (tracer.observer,)
+        others = self.last_failures, self.calls, *traced
         self.observers = Observers((*metrics.observers, *logs, *others))
 
     def write_to(self, stderr: LineWriter, stdout: LineWriter) -> None:
@@ -56,3 +60,13 @@ class Telemetry:
         """Let those who follow calls come to their end, and write the lines that wait."""
         self.calls.feed.end()
         self.calls.lines.flush()
+
+    def start(self) -> None:
+        """Begin to send what is sent in the background."""
+        if self.tracer is not None:
+            self.tracer.start(self.metrics.registry)
+
+    async def aclose(self) -> None:
+        """Send what waits, for a second at most."""
+        if self.tracer is not None:
+            await self.tracer.aclose()

@@ -31,9 +31,8 @@ async def test_an_entry_is_told_with_its_state_and_its_last_failure(tmp_path):
     """Its server and what it speaks too; no key and no query of a URL."""
     file = tmp_path / "c.yaml"
     file.write_text(json.dumps(CONFIG))
-    foundation = build_foundation(
-        (loaded := load_config(file, {})).config, {}, DIALECTS, lambda: None
-    )
+    loaded = load_config(file, {})
+    foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
     now_s = foundation.clock.monotonic_s()
     failure = Failure(FailureClass.OUR_CREDENTIAL, True, Penalty.EJECT, PinEffect.AWAY)
