@@ -122,7 +122,6 @@ def build_foundation(
         serving=serving,
         numbers=itertools.count(1),
     )
-    telemetry.calls.lines.pin_of = foundation.store.get_nowait
     return foundation
 
 

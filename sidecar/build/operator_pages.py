@@ -19,6 +19,7 @@ from sidecar.telemetry.log_writer import log_level, set_log_level
 def build_operator_pages(foundation: Foundation) -> list[OperatorPage]:
     """Return all pages, in the order in which the list shows them."""
     calls = foundation.telemetry.calls
+    calls.lines.pin_of = foundation.store.get_nowait
     pages: list[OperatorPage] = []
     pages += [
         *build_live_page(foundation, lambda: list_of_pages(pages)).pages(),
