@@ -24,7 +24,7 @@ COMPILED := .venv-compiled
 CHART := .venv-chart
 OTHER := .venv-newer
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
-PURE := $(addprefix tests/,affinity config contract/dialects dialects domain http1 proxy routing runtime selection stream telemetry upstream wire)
+PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 proxy routing runtime selection stream telemetry upstream wire)
 # What `compiled` runs, and the part of it that `newer` runs.
 FLOWS := tests/flow tests/contract/affinity
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
