@@ -21,6 +21,7 @@ from sidecar.config.load import LoadedConfig
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.domain.errors import ConfigError
 from sidecar.generation import Generation
+from sidecar.listener.operators_socket import bind_operators
 from sidecar.listener.server import (
     DataServer,
     assert_c_parser,
@@ -44,8 +45,12 @@ _STORE_WAIT_S = 2.0
 class Ports(msgspec.Struct, frozen=True):
     """Where a started sidecar listens."""
 
-    data: int
-    admin: int
+    data: int = 0
+    admin: int = 0
+    operators: int = 0
+    """The port of operators' pages; 0 where they are at a Unix socket, or nowhere."""
+    operators_place: str = ""
+    """Where those pages are: ``http://127.0.0.1:9902``, ``unix:/path``, or empty for nowhere."""
 
 
 class App:
@@ -66,7 +71,7 @@ class App:
         listens: bool = True,
         dialects: DialectRegistry = DIALECTS,
     ) -> None:
-        self.ports = Ports(0, 0)
+        self.ports = Ports()
         self._loaded = loaded
         self._listens = listens
         self.foundation = build_foundation(loaded.config, environ or {}, dialects, self._serving)
@@ -168,19 +173,27 @@ class App:
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         config = self._loaded.config
-        data_server, admin_server = build_servers(self.generation, self.foundation)
-        for server in (admin_server, data_server):
+        servers = build_servers(self.generation, self.foundation)
+        for server in (servers.operators, servers.admin, servers.data):
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
             stack.callback(server.pre_shutdown)  # idle connections would be waited for
         listener, admin = config.listeners[0], config.admin
-        data_sockets = await bind(data_server, listener.addresses, listener.port, "the data port")
+        data_sockets = await bind(servers.data, listener.addresses, listener.port, "the data port")
         stack.callback(_close_all, data_sockets)
-        admin_sockets = await bind(admin_server, admin.addresses, admin.port, "the admin port")
+        admin_sockets = await bind(servers.admin, admin.addresses, admin.port, "the admin port")
         stack.callback(_close_all, admin_sockets)
-        for listening in (*data_sockets, *admin_sockets):
+        operators = await bind_operators(servers.operators, admin.operators)
+        stack.callback(operators.close)
+        servers.admin_handler.operators_place = operators.place
+        for listening in (*data_sockets, *admin_sockets, *operators.servers):
             await listening.start_serving()
-        self._data_server = data_server
-        self.ports = Ports(port_of(data_sockets[0]), port_of(admin_sockets[0]))
+        self._data_server = servers.data
+        self.ports = Ports(
+            port_of(data_sockets[0]),
+            port_of(admin_sockets[0]),
+            operators.port,
+            operators.place,
+        )
 
     def _raise_file_limit(self) -> None:
         wanted = 2 * self._loaded.config.limits.in_flight + _FILES_BESIDE_CALLS

@@ -23,8 +23,10 @@ _ACTIONS = {
     "delete": "drop a session's pins",
 }
 """Of `affinity`."""
-_ADMIN_URL = "http://127.0.0.1:9901"
-_ADMIN_HELP = "the sidecar's admin port (default: %(default)s)"
+_OPERATORS = "127.0.0.1:9902"
+_OPERATORS_HELP = (
+    "the sidecar's operators' pages: host:port, a URL, or unix:/path (default: %(default)s)"
+)
 _DOCTOR_S = 10.0
 """A provider that takes longer for its list of models, or for one token, is in trouble."""
 _SECONDS_AT_MOST = 3600.0
@@ -157,7 +159,7 @@ def _add_affinity(commands: Any) -> None:  # noqa: ANN401
         action = actions.add_parser(what, help=text, description=text, epilog=epilog)
         whose = "only this tenant's" if what == "list" else "the session's tenant"
         action.add_argument("--tenant", metavar="T", help=whose)
-        action.add_argument("--admin", metavar="URL", default=_ADMIN_URL, help=_ADMIN_HELP)
+        action.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)
         where = "go to the Redis of this config instead"
         action.add_argument("--config", type=Path, metavar="FILE", help=where)
         if session:

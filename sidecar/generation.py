@@ -10,6 +10,7 @@ from sidecar.config.load import LoadedConfig
 from sidecar.domain.decision import Candidate
 from sidecar.listener.handlers import DataHandler
 from sidecar.routing.preferences import Routes
+from sidecar.routing.router import RouteClassifier
 from sidecar.routing.sources import MetricsSources
 from sidecar.selection.selector import ModelSelector
 
@@ -26,6 +27,12 @@ class Generation(msgspec.Struct, frozen=True):
     """As `telemetry.start_line.config_hash`."""
     closes: tuple[Callable[[], Awaitable[None]], ...]
     """In the order in which they are to be called."""
+    classifier: RouteClassifier | None
+    """What asks the router model; None without one."""
+    number: int
+    """1 for the first config of the process, one more for each that replaced it."""
+    since_unix_s: float
+    """When it was made."""
 
     def candidates(self) -> list[tuple[str, str]]:
         """Return (entry, model as the config names it) of every candidate, each once."""

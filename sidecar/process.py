@@ -47,9 +47,14 @@ async def _serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
     try:
         async with App(loaded, environ) as app:
             ports = app.ports
-            fields = start_fields(loaded, ports.data, ports.admin, listener_path())
-            ready = "ready: data port %d, admin port %d"
-            _log.info(ready, ports.data, ports.admin, extra=event_fields("ready", **fields))
+            listening = {
+                "data_port": ports.data,
+                "admin_port": ports.admin,
+                "operators": ports.operators_place or "off",
+            }
+            fields = start_fields(loaded, listening, listener_path())
+            ready = "ready: data port %d, admin port %d, operators at %s"
+            _log.info(ready, *listening.values(), extra=event_fields("ready", **fields))
             await first_signal.wait()
             _log.info("draining", extra=event_fields("draining"))
             ends = [

@@ -17,7 +17,7 @@ from sidecar.domain.decision import Decision, Plan
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
 from sidecar.domain.events import CallDecided, CallEnded
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import Outcome, Timing
+from sidecar.domain.outcome import Attempt, Outcome, Timing
 from sidecar.domain.ports import Downstream
 from sidecar.domain.vocabulary import CallOutcome, FailureClass
 from sidecar.selection.pin_updater import PinUpdater
@@ -47,7 +47,9 @@ class Proxy:
         observers: Observers,
         clock: Clock,
         max_attempts: int,
+        config_hash: str = "",
     ) -> None:
+        """Args: ``config_hash`` names the config, for observers."""
         self._selector = selector
         self._pin_updater = pin_updater
         self._dispatcher = dispatcher
@@ -56,6 +58,7 @@ class Proxy:
         self._clock = clock
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
         self._max_attempts = max_attempts
+        self._config_hash = config_hash
 
     async def handle(self, call: Call, down: Downstream) -> Outcome:
         """Carry one call to a provider and the response back to the app; return how it ended.
@@ -71,7 +74,8 @@ class Proxy:
             if CallDecided in self._observers.heard:
                 self._observers.emit(CallDecided(call, decision, routing_s))
 
-            dispatched = await self._dispatcher.dispatch(call, self._plan(call, decision))
+            plan = self._plan(call, decision)
+            dispatched = await self._dispatcher.dispatch(call, plan, progress.tried)
             progress.dispatched = dispatched
             self._update_pin(call, decision, dispatched)
 
@@ -136,9 +140,11 @@ class Proxy:
     ) -> Outcome:
         """A provider's response has gone to the app, all of it or as much as the app could get."""
         call, now_s = progress.call, self._monotonic_s()
-        self._dispatcher.observe(
+        attempt = self._dispatcher.observe(
             call, dispatched, relayed.result, now_s, relayed.first_piece_s, relayed.error_event
         )
+        if attempt is not None:
+            progress.tried.append(attempt)
         outcome = progress.relayed(dispatched, relayed, now_s)
         self._end(progress, outcome)
         return outcome
@@ -161,7 +167,8 @@ class Proxy:
 
     def _end(self, progress: _Progress, outcome: Outcome) -> None:
         if CallEnded in self._observers.heard:
-            self._observers.emit(CallEnded(progress.call, progress.decision, outcome))
+            event = CallEnded(progress.call, progress.decision, outcome, self._config_hash)
+            self._observers.emit(event)
 
 
 def _result_of_error(dispatched: Dispatched) -> CallOutcome:
@@ -185,6 +192,7 @@ class _Progress:
         self.decision: Decision | None = None
         self.decided_s = call.admitted_s
         """Monotonic clock."""
+        self.tried: list[Attempt] = []
         self.dispatched: Dispatched | None = None
         self.relay: Relay | None = None
 
@@ -218,13 +226,16 @@ class _Progress:
             dispatched.candidate,
             error_code=relayed.error_code,
             bytes_out=relayed.bytes_out,
+            attempts=tuple(self.tried),
+            reply_headers=dispatched.reply.headers,
         )
 
     def cancelled(self, now_s: float) -> Outcome:
         """The outcome of a call that was given up before its response began."""
         admitted_s = self.call.admitted_s
         timing = Timing(total_s=now_s - admitted_s, routing_s=self.decided_s - admitted_s)
-        return Outcome(CallOutcome.CANCELLED, 0, timing, self.call.facts.wants_stream)
+        streamed, tried = self.call.facts.wants_stream, tuple(self.tried)
+        return Outcome(CallOutcome.CANCELLED, 0, timing, streamed, attempts=tried)
 
     def refused(self, error: SidecarError, now_s: float) -> Outcome:
         """The outcome of a call that ends with an error of the sidecar's own."""
@@ -238,4 +249,7 @@ class _Progress:
             upstream_s=now_s - self.decided_s if is_upstream else 0.0,
         )
         result, streamed = _RESULT_BY_SIDE[error.side], self.call.facts.wants_stream
-        return Outcome(result, error.status, timing, streamed, error_code=error.code)
+        tried = tuple(self.tried)
+        return Outcome(
+            result, error.status, timing, streamed, error_code=error.code, attempts=tried
+        )

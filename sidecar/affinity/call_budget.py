@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+from sidecar.domain.vocabulary import PinOutcome
+
 _LAG_S: Final = 0.005
 """A timer that goes off later than this was delayed by this process, not by the store."""
 _TURNS: Final = 3
@@ -27,14 +29,21 @@ class CallBudget:
     error sets it to spent; later operations of this call use the local shadow without asking.
     """
 
-    __slots__ = ("_budget_s", "_monotonic_s", "is_spent", "left_s", "waited_s")
+    __slots__ = ("_budget_s", "_monotonic_s", "is_spent", "left_s", "trouble", "waited_s")
 
     def __init__(self, budget_s: float, monotonic_s: Callable[[], float]) -> None:
         self.left_s = self._budget_s = budget_s
         self.waited_s = 0.0
         """Seconds that the call has waited so far."""
         self.is_spent = False
+        self.trouble: PinOutcome | None = None
+        """Why the store did not say something that this call asked, where it did not."""
         self._monotonic_s = monotonic_s
+
+    def skipped(self) -> PinOutcome:
+        """Note that the store was not asked, and return how that is counted."""
+        self.trouble = self.trouble or PinOutcome.SKIPPED
+        return PinOutcome.SKIPPED
 
     async def wait(self, reply: asyncio.Future[Any]) -> Any:  # noqa: ANN401 - as the reply has it
         """Wait for a reply. Cancelling this leaves the reply alone.

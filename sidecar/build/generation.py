@@ -74,7 +74,9 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
-    return Generation(loaded, handler, selector, routes, sources, config_hash(loaded), closes)
+    made = next(foundation.numbers), clock.unix_s()
+    hashed = config_hash(loaded)
+    return Generation(loaded, handler, selector, routes, sources, hashed, closes, classifier, *made)
 
 
 def build_routes(

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+import msgspec
 
 from sidecar.build.foundation import Foundation
+from sidecar.build.operator_pages import build_operator_pages
 from sidecar.generation import Generation
-from sidecar.listener.admin import Admin, PinPages
-from sidecar.listener.server import DataServer, is_loopback, make_admin_server
+from sidecar.listener.admin import Admin
+from sidecar.listener.operators import OperatorAccess, Operators
+from sidecar.listener.page_server import PageServer
+from sidecar.listener.server import DataServer
 
 
-def build_servers(generation: Generation, foundation: Foundation) -> tuple[DataServer, web.Server]:
-    """Make the servers of the data port and of the admin port; neither listens yet."""
+class Servers(msgspec.Struct, frozen=True):
+    """The servers of all listeners; none listens yet."""
+
+    data: DataServer
+    admin_handler: Admin
+    admin: PageServer
+    operators: PageServer
+
+
+def build_servers(generation: Generation, foundation: Foundation) -> Servers:
+    """Make the servers of the data port, of the admin port and of the operators' listener."""
     config, handler = generation.loaded.config, generation.handler
-    pins = PinPages(foundation.store.pins, may_change=config.admin.mutations)
-    admin = Admin(foundation.latch, foundation.telemetry.metrics.render, is_loopback, pins)
+    admin = Admin(foundation.latch, foundation.telemetry.metrics.render)
+    access = OperatorAccess(
+        is_unix_socket=bool(config.admin.operators.path), mutations=config.admin.mutations
+    )
+    operators = Operators(build_operator_pages(foundation), access)
     data_server = DataServer(
         handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
     )
-    return data_server, make_admin_server(admin.handle)
+    return Servers(data_server, admin, PageServer(admin.handle), PageServer(operators.handle))

@@ -1,5 +1,5 @@
-"""Pins as `plano-sidecar affinity` looks at them: through a running sidecar's admin port, or in
-Redis itself.
+"""Pins as `plano-sidecar affinity` looks at them: through a running sidecar's pages for operators,
+or in Redis itself.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import msgspec
 
 from sidecar.affinity.store import Pin, PinBrowser, PinPage, StoreUnreachable
 from sidecar.build.foundation import build_store
+from sidecar.commands.operators_client import operators_client
 from sidecar.commands.shell import FAILED, OK, run_loop
 from sidecar.config.load import load_config
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Binding
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
-from sidecar.listener.admin import LIST_PATH, SESSION_PATH
+from sidecar.listener.pins_page import LIST_PATH, SESSION_PATH
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _CONNECT_S: Final = 3.0
@@ -43,7 +44,7 @@ _HEADS: Final = (
 
 
 class _Facts(msgspec.Struct):
-    """A pin, as `listener.admin.pin_facts` has it."""
+    """A pin, as `listener.pins_page.pin_facts` has it."""
 
     key: str
     session: str
@@ -77,7 +78,7 @@ class _Facts(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    """What the admin port says. Another server's JSON has another form, or none of these."""
+    """What the page says. Another server's JSON has another form, or none of these."""
 
     pins: list[_Facts] | None = None
     cursor: str | None = None
@@ -85,12 +86,14 @@ class _Answer(msgspec.Struct):
     error: str | None = None
 
 
-class AdminPins:
-    """Implements `PinBrowser` by the admin port of a running sidecar."""
+class OperatorPins:
+    """Implements `PinBrowser` by the pages of a running sidecar."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, address: str) -> None:
+        """Args: ``address`` is how the user named the listener."""
         self._session = session
-        self._url = url.rstrip("/")
+        self._url = url
+        self._address = address
 
     async def page(self, tenant: str | None, cursor: str | None, limit: int) -> PinPage:
         """Return about ``limit`` pins, from a cursor on."""
@@ -119,11 +122,10 @@ class AdminPins:
             ) as reply:
                 answer = msgspec.json.decode(await reply.read(), type=_Answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise StoreUnreachable(f"no sidecar's admin port answers at {self._url}") from error
+            raise StoreUnreachable(f"no operators' pages answer at {self._address}") from error
         if answer.pins is None and answer.deleted is None:
-            raise StoreUnreachable(
-                f"{self._url}: {answer.error or 'this is no admin port of a sidecar'}"
-            )
+            why = answer.error or "these are no operators' pages"
+            raise StoreUnreachable(f"{self._address}: {why}")
         return answer
 
 
@@ -151,15 +153,15 @@ async def _affinity(arguments: argparse.Namespace) -> int:
 
 @contextlib.asynccontextmanager
 async def pin_browser(
-    config: Path | None, admin_url: str, environ: Mapping[str, str]
+    config: Path | None, address: str, environ: Mapping[str, str]
 ) -> AsyncIterator[PinBrowser]:
-    """Open where pins are found: the Redis that a config names, else a sidecar's admin port.
+    """Open where pins are found: the Redis that a config names, else a sidecar's pages.
 
     Raises: ConfigError, StoreUnreachable.
     """
     if config is None:
-        async with aiohttp.ClientSession() as session:
-            yield AdminPins(session, admin_url)
+        async with operators_client(address) as (session, url):
+            yield OperatorPins(session, url, address)
         return
     loaded = load_config(config, environ)
     store = build_store(loaded.config, SystemClock(), Observers())

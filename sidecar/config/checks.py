@@ -12,6 +12,7 @@ from typing import Final
 from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
 from sidecar.config.checks_routing import check_routing, check_session_headers
 from sidecar.config.conventions import FAMILIES, family_of
+from sidecar.config.operator_address import read_operator_address
 from sidecar.config.providers import names_of
 from sidecar.config.report import Path, Report, did_you_mean, spell
 from sidecar.config.schema import Config
@@ -136,6 +137,24 @@ def _check_listeners(config: Config, report: Report) -> None:
                 )
         if each.port == admin.port != 0 and _overlap(set(each.addresses), set(admin.addresses)):
             report.problem((*at, "port"), "is the admin port as well")
+    _check_operator_address(config, report)
+
+
+def _check_operator_address(config: Config, report: Report) -> None:
+    admin, key = config.admin, ("admin", "operator_address")
+    if admin.operator_address is None:
+        return
+    place = read_operator_address(admin.operator_address)
+    if isinstance(place, str):
+        report.problem(key, place)
+        return
+    data, hosts = config.listeners[0], set(place.hosts)
+    for name, port, addresses in (
+        ("the admin port", admin.port, admin.addresses),
+        ("the data port", data.port, data.addresses),
+    ):
+        if place.port == port != 0 and _overlap(hosts, set(addresses)):
+            report.problem(key, f"is {name} as well")
 
 
 def _check_addresses(at: Path, addresses: Iterable[str], report: Report) -> None:

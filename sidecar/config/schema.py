@@ -11,6 +11,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from sidecar.config.operator_address import (
+    LOOPBACK,
+    OperatorAddress,
+    default_operator_address,
+    read_operator_address,
+)
 from sidecar.config.schema_providers import PATH_PATTERN, ModelProvider, Seconds, Section, Text
 from sidecar.config.schema_routing import (
     Count,
@@ -23,7 +29,6 @@ from sidecar.config.schema_routing import (
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Duration = Annotated[float, Meta(ge=0)]
 
-_LOOPBACK = ("127.0.0.1", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - kubelet and Prometheus call the pod's IP
 
 
@@ -51,24 +56,45 @@ class Listener(Section, frozen=True):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The IP addresses to bind."""
-        return _LOOPBACK if self.address in {None, "localhost"} else (str(self.address),)
+        return LOOPBACK if self.address in {None, "localhost"} else (str(self.address),)
 
 
 class AdminSettings(Section, frozen=True):
-    """The port of probes, metrics and operators."""
+    """The port of probes and metrics, and the listener of operators' pages."""
 
     address: Annotated[
         Text | None, Meta(description="IP address; unset: all addresses of both families")
     ] = None
     port: Annotated[Port, Meta(description="TCP port; 0 picks a free one")] = 9901
-    mutations: Annotated[bool, Meta(description="serve the pages that change something")] = False
+    operator_address: Annotated[
+        Text | None,
+        Meta(
+            description="where operators' pages are: a loopback address with a port, `unix:/path`, "
+            "or `off`; unset: the port after `port`, on 127.0.0.1 and ::1"
+        ),
+    ] = None
+    mutations: Annotated[
+        bool,
+        Meta(
+            description="let operators' pages change something over TCP; over a Unix socket they "
+            "always may"
+        ),
+    ] = False
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The IP addresses to bind."""
         if self.address is None:
             return _EVERYWHERE
-        return _LOOPBACK if self.address == "localhost" else (self.address,)
+        return LOOPBACK if self.address == "localhost" else (self.address,)
+
+    @property
+    def operators(self) -> OperatorAddress:
+        """Where operators' pages are, of a config that was checked."""
+        if self.operator_address is None:
+            return default_operator_address(self.port)
+        place = read_operator_address(self.operator_address)
+        return place if isinstance(place, OperatorAddress) else OperatorAddress()
 
 
 class Overrides(Section, frozen=True):
@@ -213,7 +239,7 @@ class Config(Section, frozen=True):
     listeners: Annotated[
         tuple[Listener, ...], Meta(min_length=1, description="the port that apps call; one entry")
     ] = (Listener(),)
-    admin: Annotated[AdminSettings, Meta(description="port of probes, metrics and operators")] = (
+    admin: Annotated[AdminSettings, Meta(description="probes, metrics; operators' pages")] = (
         AdminSettings()
     )
     model_aliases: Annotated[dict[str, ModelAlias], Meta(description="other names for models")] = (

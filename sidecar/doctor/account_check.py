@@ -10,10 +10,12 @@ import msgspec
 
 from sidecar.doctor.model_list import read_model_list
 from sidecar.domain.errors import UpstreamError
+from sidecar.domain.vocabulary import FailureClass
 from sidecar.http1.certificate import TlsFacts
 from sidecar.upstream.entry_probe import EntryProbe, ProbeReply
 
-_ERROR: Final = 400
+_GUARDED: Final = (FailureClass.OUR_CREDENTIAL, FailureClass.REFUSED)
+"""How a list is refused for want of a key; a server that is busy says nothing of that."""
 
 
 class AccountFacts(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ class AccountCheck:
         self._learn(listing=listing, listed=listed, took_s=took_s)
         if listed is not None and self._probe.has_credential:
             without = await self._probe.list_models(with_key=False)
-            self._learn(is_list_guarded=without.status >= _ERROR)
+            self._learn(is_list_guarded=without.failure in _GUARDED)
 
     def _learn(self, **facts: object) -> None:
         self._facts = msgspec.structs.replace(self._facts, **facts)

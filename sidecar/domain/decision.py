@@ -8,6 +8,8 @@ from typing import Final, final
 
 from sidecar.domain.call import DialectName
 from sidecar.domain.ids import Session
+from sidecar.domain.routing_facts import RoutingFacts
+from sidecar.domain.vocabulary import PinOutcome
 
 
 class Source(enum.StrEnum):
@@ -191,6 +193,12 @@ class Decision:
     requested: Final[tuple[Candidate, ...]]
     """The candidates of the model that the app asked for, after alias, in the call's dialect; none
     where that model does not speak it. Any other candidate is one that the sidecar chose."""
+    routing: Final[RoutingFacts | None]
+    """None where the router model was not needed."""
+    pin_outcome: Final[PinOutcome | None]
+    """What came of reading the session's pin, or why it was passed by; None where the pin was at
+    hand, or the call has no session.
+    """
 
     def __init__(
         self,
@@ -205,6 +213,8 @@ class Decision:
         is_claimed: bool = False,
         affinity_s: float = 0.0,
         requested: tuple[Candidate, ...] = (),
+        routing: RoutingFacts | None = None,
+        pin_outcome: PinOutcome | None = None,
     ) -> None:
         self.source = source
         self.candidates = candidates
@@ -217,6 +227,8 @@ class Decision:
         self.is_claimed = is_claimed
         self.affinity_s = affinity_s
         self.requested = requested
+        self.routing = routing
+        self.pin_outcome = pin_outcome
 
 
 @final

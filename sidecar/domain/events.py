@@ -19,6 +19,7 @@ import msgspec
 
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Candidate, Decision
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.outcome import Attempt, Outcome
 from sidecar.domain.vocabulary import FailureClass, PinOperation, PinOutcome, RouterOutcome
 
@@ -54,23 +55,6 @@ class FailedOver(Event, frozen=True, gc=False):
     reason: FailureClass
 
 
-class FailureReport(msgspec.Struct, frozen=True):
-    """What an operator is told of a failed attempt. Nothing in it is an app's or a credential."""
-
-    place: str
-    """``host:port`` of the provider."""
-    cause: str
-    """Why, as a phrase that an operator can act on."""
-    status: int | None = None
-    """The provider's; None where no reply came."""
-    code: str | None = None
-    """The provider's own code for its error."""
-    provider_request_id: str | None = None
-    """The provider's own name for the request."""
-    to_do: str | None = None
-    """What a person has to do; None for what passes by itself."""
-
-
 class CandidateFailed(Event, frozen=True, gc=False):
     """An attempt failed for a reason that is held against its candidate. Emitted beside
     `AttemptEnded`.
@@ -99,6 +83,8 @@ class CallEnded(Event, frozen=True, gc=False):
     decision: Decision | None
     """None where the call ended before a model was chosen."""
     outcome: Outcome
+    config_hash: str = ""
+    """Of the config by which the call was served."""
 
 
 class RouterAsked(Event, frozen=True, gc=False):
@@ -127,6 +113,11 @@ class RequestRefused(Event, frozen=True, gc=False):
     status: int
     code: str
     """The ``code`` of the error's class in `domain.errors`."""
+    request_id: str = ""
+    method: str = ""
+    """As it was sent, as is ``path``."""
+    path: str = ""
+    """Without its query, which may hold a credential."""
 
 
 Listeners = Mapping[type[Event], Callable[[Any], None]]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
+from sidecar.domain.call import RawHeaders
 from sidecar.domain.decision import Candidate
-from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
+from sidecar.domain.failure_report import FailureReport
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 
 
 @final
@@ -123,6 +125,10 @@ class Attempt:
     """Its place among the call's attempts, from 1; 0 for a sending that a dead connection lost: the
     attempt that follows it is the same, sent again.
     """
+    reason: Final[FailureClass | None]
+    """What its failure means; None where it did not fail, or the app ended it."""
+    report: Final[FailureReport | None]
+    """What an operator is told of its failure; None exactly where ``reason`` is."""
 
     def __init__(
         self,
@@ -133,6 +139,8 @@ class Attempt:
         total_s: float,
         sent_s: float = 0.0,
         number: int = 0,
+        reason: FailureClass | None = None,
+        report: FailureReport | None = None,
     ) -> None:
         self.candidate = candidate
         self.outcome = outcome
@@ -141,6 +149,8 @@ class Attempt:
         self.total_s = total_s
         self.sent_s = sent_s
         self.number = number
+        self.reason = reason
+        self.report = report
 
 
 @final
@@ -162,7 +172,11 @@ class Outcome:
     error_code: Final[str | None]
     """The ``code`` of the error's class in `domain.errors`; None where there was no error."""
     bytes_out: Final[int]
-    """Bytes of the body that were sent to the app."""
+    """Bytes of the provider's body that were sent to the app."""
+    attempts: Final[tuple[Attempt, ...]]
+    """All of them, in order; none where no observer hears of attempts."""
+    reply_headers: Final[RawHeaders]
+    """Those of the provider's response that the app got; none where it got none."""
 
     def __init__(
         self,
@@ -174,6 +188,8 @@ class Outcome:
         candidate: Candidate | None = None,
         error_code: str | None = None,
         bytes_out: int = 0,
+        attempts: tuple[Attempt, ...] = (),
+        reply_headers: RawHeaders = (),
     ) -> None:
         self.result = result
         self.status = status
@@ -183,3 +199,5 @@ class Outcome:
         self.candidate = candidate
         self.error_code = error_code
         self.bytes_out = bytes_out
+        self.attempts = attempts
+        self.reply_headers = reply_headers

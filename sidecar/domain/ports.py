@@ -29,6 +29,8 @@ class CandidateSnapshot(msgspec.Struct, frozen=True):
     condition: CandidateCondition = CandidateCondition.SERVING
     reason: FailureClass | None = None
     """Why it does not serve; None where it does."""
+    left_s: float | None = None
+    """Seconds until it has its usual place in plans again; None where it has."""
 
 
 class Reply(Protocol):

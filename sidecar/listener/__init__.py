@@ -1,4 +1,4 @@
-"""The app's side: the data port on localhost, the admin port, and every reply to the app.
+"""The app's side: the data port on localhost, and every reply to the app; the operators' side.
 
 Rules of the room, held by tests/architecture/test_listener_and_wire.py: `rescue` alone turns errors
 into replies; private names of aiohttp stand in `connection` alone, which a test guards.
@@ -20,8 +20,12 @@ A request meets the modules in this order:
     response_writer   heads and chunks as bytes on the transport
       cors              what a browser wants to read before a page of an allowed origin may go on
 
-The admin port is aiohttp's own server: `admin` serves probes, metrics, the list of pages, and the
-pages of pins.
+The other two listeners are `page_server`s, aiohttp's own server with bounds on what a peer may
+hold: `admin` serves probes and metrics to any peer, `operators` a table of pages to callers inside
+the pod (`operators_socket` binds it, `page_replies` are what pages say, `pins_page` is two of
+them).
+
+`live_page` serves the page that shows all of it (pages/index.html), and the numbers that it polls.
 
 Words: *admission* is the moment at which a call takes its permit; *permit*: the right to be in
 flight, held by the task that carries the call until its stream has ended; *head*: request line and

@@ -71,7 +71,12 @@ class Rescue:
         dialect = self.dialect_of(down.request) if endpoint is None else endpoint.dialect
         refusal = self.refuse(error, dialect, request_id)
         if not down.is_call and RequestRefused in self._observers.heard:
-            self._observers.emit(RequestRefused(dialect, refusal.status, refusal.code))
+            refused, path = down.request, down.request.target.partition("?")[0]
+            self._observers.emit(
+                RequestRefused(
+                    dialect, refusal.status, refusal.code, request_id, refused.method, path
+                )
+            )
         if down.is_started:
             down.abort()
             return

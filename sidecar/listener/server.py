@@ -1,15 +1,14 @@
-"""The two ports: aiohttp's low-level server with its defaults overridden."""
+"""The data port: aiohttp's low-level server with its defaults overridden; how ports are bound."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import http_parser, web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import ConfigError
@@ -25,10 +24,6 @@ KEEPALIVE_S: Final = 600.0
 """Longer than an app's HTTP client keeps idle connections (5 to 300 s), so that the app closes
 first.
 """
-ADMIN_KEEPALIVE_S: Final = 75.0
-"""nginx's default, longer than usual intervals of scrapes. Any peer may open connections here and
-be silent.
-"""
 MAX_FIELD_BYTES: Final = 65_536
 READ_BUFFER_BYTES: Final = 65_536
 BACKLOG: Final = 1024
@@ -40,20 +35,6 @@ _silent.propagate = False
 """aiohttp logs malformed requests with their bytes, credentials included. Ours are counted instead,
 as refused requests.
 """
-
-
-class _NoBytes(logging.Filter):
-    """Keeps malformed requests out of the admin port's log: any peer may send them, and they may
-    hold credentials.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is of anything else: a failed handler is a bug, and is logged."""
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-_admin_log: Final = logging.getLogger("sidecar.listener.admin")
-_admin_log.addFilter(_NoBytes())
 
 
 def assert_c_parser() -> None:
@@ -148,15 +129,6 @@ def log_listener_path() -> None:
         _log.info("listener path: fast")
 
 
-def make_admin_server(
-    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-) -> web.Server:
-    """Make the server of the admin port."""
-    return web.Server(
-        handler, access_log=None, logger=_admin_log, keepalive_timeout=ADMIN_KEEPALIVE_S
-    )
-
-
 async def bind(
     factory: Callable[[], asyncio.BaseProtocol], addresses: Sequence[str], port: int, what: str
 ) -> list[asyncio.Server]:
@@ -174,10 +146,9 @@ async def bind(
             server = await loop.create_server(
                 factory, address, port, backlog=BACKLOG, start_serving=False, reuse_address=True
             )
-        except OSError as error:
-            problems.append(
-                f"{what} cannot listen on {address} port {port}: {error.strerror or error}"
-            )
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            problems.append(f"{what} cannot listen on {address} port {port}: {why}")
             continue
         servers.append(server)
         port = port or port_of(server)
@@ -193,17 +164,6 @@ def port_of(server: asyncio.Server) -> int:
     """Return the port that a server got."""
     address: Any = server.sockets[0].getsockname()
     return int(address[1])
-
-
-def is_loopback(request: web.BaseRequest) -> bool:
-    """Whether the peer is in this pod; False where it is not known."""
-    peer: Any = (
-        request.transport.get_extra_info("peername") if request.transport is not None else None
-    )
-    if not peer:
-        return False
-    host = str(peer[0]).removeprefix("::ffff:")
-    return host == "::1" or host.startswith("127.")
 
 
 def raise_file_limit(wanted: int) -> int:

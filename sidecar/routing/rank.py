@@ -55,6 +55,8 @@ class Ranked(msgspec.Struct, frozen=True):
     """
     is_exploring: bool = False
     """Whether the first one goes first only to be measured."""
+    prefer: str = "none"
+    """By what they were ordered: ``cheapest``, ``fastest`` or ``none``."""
 
 
 def rank(
@@ -75,10 +77,10 @@ def rank(
             _first_known(blended_usd_per_mtok(entry, numbers.prices) for entry in group)
             for group in groups
         ]
-        return _ranked(groups, known, _ascending(known))
+        return _ranked(prefer, groups, known, _ascending(known))
     if prefer == "fastest":
-        return _by_speed(groups, numbers, roll)
-    return _ranked(groups, [None] * len(groups), range(len(groups)))
+        return _by_speed(prefer, groups, numbers, roll)
+    return _ranked("none", groups, [None] * len(groups), range(len(groups)))
 
 
 def blended_usd_per_mtok(candidate: Candidate, prices: Mapping[str, Price]) -> float | None:
@@ -97,21 +99,20 @@ def blended_usd_per_mtok(candidate: Candidate, prices: Mapping[str, Price]) -> f
     return None
 
 
-def _by_speed(groups: list[_Entries], numbers: RankInputs, roll: float) -> Ranked:
+def _by_speed(prefer: str, groups: list[_Entries], numbers: RankInputs, roll: float) -> Ranked:
     reported = [_usable(numbers.latencies_s.get(group[0].model_name)) for group in groups]
     if any(seconds is not None for seconds in reported):
-        return _ranked(groups, reported, _by_gain(reported))
+        return _ranked(prefer, groups, reported, _by_gain(reported))
     measured = [
         _first_known(_measured(numbers.expected(entry)) for entry in group) for group in groups
     ]
     order = _by_gain(measured)
     unmeasured = [at for at in order[1:] if measured[at] is None]
     if not unmeasured or roll >= _EXPLORED_SHARE:
-        return _ranked(groups, measured, order)
+        return _ranked(prefer, groups, measured, order)
     explored = unmeasured[int(roll / _EXPLORED_SHARE * len(unmeasured))]
-    return _ranked(
-        groups, measured, [explored, *(at for at in order if at != explored)], is_exploring=True
-    )
+    others = (at for at in order if at != explored)
+    return _ranked(prefer, groups, measured, [explored, *others], is_exploring=True)
 
 
 def _ascending(known: list[float | None]) -> list[int]:
@@ -136,6 +137,7 @@ def _by_gain(known: list[float | None]) -> list[int]:
 
 
 def _ranked(
+    prefer: str,
     groups: list[_Entries],
     known: list[float | None],
     order: Sequence[int],
@@ -146,6 +148,7 @@ def _ranked(
         candidates=tuple(entry for at in order for entry in groups[at]),
         numbers=tuple(known[at] for at in order for _ in groups[at]),
         is_exploring=is_exploring,
+        prefer=prefer,
     )
 
 

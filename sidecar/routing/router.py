@@ -79,6 +79,11 @@ class RouteClassifier:
             "ask router model"
         )
 
+    @property
+    def is_breaker_open(self) -> bool:
+        """Whether the router model failed too often; then it is only probed."""
+        return self._breaker.is_open
+
     def may_ask(self, now_s: float) -> bool:
         """Return whether the router model would be asked now: its breaker is closed, or a probe is
         due.

@@ -13,6 +13,7 @@ from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Candidate, Decision, Source
 from sidecar.domain.ids import Session
+from sidecar.domain.routing_facts import RoutingFacts
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.preferences import Routes
 from sidecar.routing.rank import Ranked
@@ -161,12 +162,26 @@ class Decisions:
                 verdict.waited_s,
                 metric_route,
                 requested=requested,
+                routing=RoutingFacts(
+                    verdict.outcome,
+                    ranked.prefer,
+                    ranked.candidates,
+                    ranked.numbers,
+                    ranked.is_exploring,
+                ),
             )
+        facts = RoutingFacts(verdict.outcome)
         if verdict.is_fallback:
             candidates = self._fallbacks_of(situation)
-            waited_s = verdict.waited_s
-            return Decision(Source.FALLBACK, candidates, router_s=waited_s, requested=requested)
-        return dataclasses.replace(self.requested(situation), router_s=verdict.waited_s)
+            return Decision(
+                Source.FALLBACK,
+                candidates,
+                router_s=verdict.waited_s,
+                requested=requested,
+                routing=facts,
+            )
+        decision = self.requested(situation)
+        return dataclasses.replace(decision, router_s=verdict.waited_s, routing=facts)
 
     def pin_of(self, decision: Decision, situation: Situation, generation: int) -> Binding | None:
         """Return the pin that a call would make by its decision; None where its names cannot be

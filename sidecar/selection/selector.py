@@ -20,7 +20,7 @@ from sidecar.domain.errors import SidecarError
 from sidecar.domain.events import AffinityOperation, RouterAsked
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
-from sidecar.domain.vocabulary import PinOperation
+from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.rank import Ranked
 from sidecar.routing.router import RouteClassifier
@@ -48,6 +48,8 @@ class Undecided(NamedTuple):
     step: Step
     pin: Binding | None
     """The session's pin, as far as it was at hand."""
+    bypass: PinOutcome | None = None
+    """Why the call goes past that pin; None where it does not."""
 
 
 class _Landing(NamedTuple):
@@ -119,9 +121,11 @@ class ModelSelector:
         Raises: DialectNotServed.
         """
         budget = self._store.budget()
-        decision = await self._decide(undecided, budget)
-        waited_s = budget.waited_s
-        return dataclasses.replace(decision, affinity_s=waited_s) if waited_s else decision
+        decision, pin_outcome = await self._decide(undecided, budget)
+        pin_outcome = budget.trouble or pin_outcome
+        if pin_outcome is None:
+            return decision  # the store was not asked
+        return dataclasses.replace(decision, affinity_s=budget.waited_s, pin_outcome=pin_outcome)
 
     async def look(self, call: Call) -> Look:
         """Ask the router model about a call, pinned or not, and decide it; no pin is made or moved.
@@ -156,31 +160,40 @@ class ModelSelector:
         self, situation: Situation, state: PinState, pin: Binding | None
     ) -> Decision | Undecided:
         """Take the first step of a call, unless that means to wait."""
-        step = FIRST_STEPS[state][situation.kind]
+        step, bypass = FIRST_STEPS[state][situation.kind], None
         if state in _BYPASSED:
+            bypass = BYPASSES[state]
             self._observers.emit(_BYPASSED[state])
         if step is Step.SERVE_PINNED and pin is not None:
             kept = self._decisions.pinned(pin, situation)
             assert kept is not None  # it is usable
             return kept
         if step is Step.SERVE_REQUESTED:
-            return self._decisions.requested(situation)
-        return Undecided(situation, step, pin)
+            requested = self._decisions.requested(situation)
+            if bypass is None:
+                return requested
+            return dataclasses.replace(requested, pin_outcome=bypass)
+        return Undecided(situation, step, pin, bypass)
 
-    async def _decide(self, undecided: Undecided, budget: CallBudget) -> Decision:
-        situation, step, pin = undecided
+    async def _decide(
+        self, undecided: Undecided, budget: CallBudget
+    ) -> tuple[Decision, PinOutcome | None]:
+        """Decide, and return beside the decision what came of the session's pin."""
+        situation, step, pin, outcome = undecided
         session = situation.session
         if step is Step.READ_PIN and session is not None:
             pin = await self._store.read(session, budget)
+            outcome = PinOutcome.MISS if pin is None else PinOutcome.HIT
             state = PinState.NONE if pin is None else self._decisions.state_of(pin, situation)
             begun = self._begin(situation, state, pin)
             if not isinstance(begun, Undecided):
-                return begun
-            _, step, pin = begun
+                return begun, begun.pin_outcome or outcome
+            _, step, pin, bypass = begun
+            outcome = bypass or outcome
         if step is Step.ASK or session is None:
-            return await self._route(situation)
+            return await self._route(situation), outcome
         seen = pin if step in (Step.ASK_AND_REPLACE, Step.REPLACE_REQUESTED) else None
-        return await self._route_once(situation, session, seen, budget)
+        return await self._route_once(situation, session, seen, budget), outcome
 
     async def _route_once(
         self, situation: Situation, session: Session, seen: Binding | None, budget: CallBudget

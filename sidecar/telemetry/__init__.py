@@ -11,9 +11,12 @@ reports facts as events (`domain.events`) and does not know who hears them.
   `ScrapeSnapshot` at each scrape.
 - `exposition`: writes the page in slices, between which calls go on.
 - `loop_lag`: probes the event loop once a second.
+- `status`, `status_reader`: all of this at one moment, as JSON for the live page and scripts.
 - `log_format`, `log_writer`: a line of the log, and lines to a descriptor that nothing may read;
   `start_line`: the first one's fields; `edge_log`: an observer that tells what fails;
   `log_events`: the reference of all of them.
+- `call_record`: what is written down of one call; `record_maker` makes it, with the letters of
+  `call_flags`.
 
 README.md lists every metric with its labels, their values and its buckets. It is written by
 ``python -m tests.support.metrics_reference`` from a registry in which everything has happened, and

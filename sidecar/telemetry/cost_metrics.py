@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Price, Source
 from sidecar.domain.events import CallEnded, Listeners
+from sidecar.domain.outcome import Usage
 from sidecar.telemetry.families import CounterFamily, CounterSeries
 
 _USD_A_TOKEN: Final = 1e-6
@@ -36,6 +37,20 @@ class Pricing:
         self.cache_apart: Final = cache_apart
         self.book: PriceBook | None = None
         """Of the config that serves new calls; None where entries alone have prices."""
+
+    def cost_usd(self, event: CallEnded) -> float | None:
+        """Return what a call cost; None where its price or usage is not known."""
+        served, candidate = event.outcome.served, event.outcome.candidate
+        if served is None or served.usage is None or candidate is None:
+            return None
+        price = candidate.price
+        if price is None and self.book is not None:
+            price = self.book.prices.get(candidate.model_name)
+        if price is None:
+            return None
+        is_apart = event.call.endpoint.dialect in self.cache_apart
+        costs = costs_usd(price, served.usage, is_apart=is_apart)
+        return None if costs is None else costs[0]
 
 
 class CostMetrics:
@@ -72,26 +87,41 @@ class CostMetrics:
             price = book.prices.get(candidate.model_name)
         if price is None:
             return
-        input_usd, output_usd = price.usd_per_mtok_in, price.usd_per_mtok_out
-        if input_usd is None or output_usd is None:
+        is_apart = event.call.endpoint.dialect in self._pricing.cache_apart
+        costs = costs_usd(price, usage, is_apart=is_apart)
+        if costs is None:
             return
+        cost_usd, saved_usd = costs
         series = self._cost_series.get(candidate.provider)
         if series is None:
             series = self._cost_series[candidate.provider] = self._series_of(candidate)
-        cached, cached_usd = usage.cached_input_tokens or 0, price.usd_per_mtok_cached_in
-        tokens = usage.input_tokens or 0
-        if event.call.endpoint.dialect in self._pricing.cache_apart:
-            # No price of what was written to the cache is known: it costs as other input.
-            tokens += cached + (usage.cache_write_tokens or 0)
-        usd = max(tokens, cached) * input_usd + (usage.output_tokens or 0) * output_usd
-        if cached and cached_usd is not None:
-            saved_usd = cached * (input_usd - cached_usd)
-            usd -= saved_usd
-            decision = event.decision
-            if saved_usd > 0 and decision is not None and decision.source is Source.PINNED:
-                series[1].value += saved_usd * _USD_A_TOKEN
-        series[0].value += max(0.0, usd) * _USD_A_TOKEN
+        decision = event.decision
+        if saved_usd > 0 and decision is not None and decision.source is Source.PINNED:
+            series[1].value += saved_usd
+        series[0].value += cost_usd
 
     def _series_of(self, candidate: Candidate) -> tuple[CounterSeries, CounterSeries]:
         model = candidate.metric_model
         return self._cost.with_labels(candidate.provider, model), self._saved.with_labels(model)
+
+
+def costs_usd(price: Price, usage: Usage, *, is_apart: bool) -> tuple[float, float] | None:
+    """Return what tokens cost, and how much less that is since some were read from the provider's
+    cache; None where the price of input or output is not known.
+
+    Args: ``is_apart`` is whether the input tokens leave out what was read from the cache or written
+        to it.
+    """
+    input_usd, output_usd = price.usd_per_mtok_in, price.usd_per_mtok_out
+    if input_usd is None or output_usd is None:
+        return None
+    cached, cached_usd = usage.cached_input_tokens or 0, price.usd_per_mtok_cached_in
+    tokens = usage.input_tokens or 0
+    if is_apart:
+        # No price of what was written to the cache is known: it costs as other input.
+        tokens += cached + (usage.cache_write_tokens or 0)
+    usd = max(tokens, cached) * input_usd + (usage.output_tokens or 0) * output_usd
+    saved_usd = 0.0
+    if cached and cached_usd is not None:
+        saved_usd = cached * (input_usd - cached_usd)
+    return max(0.0, usd - saved_usd) * _USD_A_TOKEN, saved_usd * _USD_A_TOKEN

@@ -8,8 +8,8 @@ the library's.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from typing import Final, final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeVar, final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
@@ -63,6 +63,10 @@ class HistogramSeries:
         self._sum += value
         self._exemplars[at] = trace_id, value
 
+    def counts(self) -> list[int]:
+        """Return how many values each bucket holds, the last one those beyond all bounds."""
+        return list(self._counts)
+
     def snapshot(self) -> tuple[list[Bucket], float]:
         """Return the buckets, the last bound ``+Inf``, and the sum."""
         buckets: list[Bucket] = []
@@ -86,7 +90,8 @@ class CounterFamily(Collector):
         self, registry: CollectorRegistry, name: str, documentation: str, labels: Sequence[str]
     ) -> None:
         """Args: ``name`` without the suffix ``_total``, which the exposition adds."""
-        self._name, self._documentation, self._labels = name, documentation, tuple(labels)
+        self.name: Final = name
+        self._documentation, self._labels = documentation, tuple(labels)
         self._series: dict[tuple[str, ...], CounterSeries] = {}
         registry.register(self)
 
@@ -99,9 +104,16 @@ class CounterFamily(Collector):
             series = self._series.setdefault(values, CounterSeries())
         return series
 
+    def sums(self, *labels: str) -> dict[tuple[str, ...], float]:
+        """Return what was counted, by the values of some of the labels; by none: all of it."""
+        sums: dict[tuple[str, ...], float] = {}
+        for key, series in _grouped(self._labels, labels, self._series):
+            sums[key] = sums.get(key, 0.0) + series.value
+        return sums
+
     def collect(self) -> Iterable[Metric]:
         """Yield the family as the library's exposition wants it."""
-        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+        family = CounterMetricFamily(self.name, self._documentation, labels=self._labels)
         for values, series in list(self._series.items()):
             family.add_metric(values, series.value)
         yield family
@@ -123,8 +135,9 @@ class HistogramFamily(Collector):
         bounds: Sequence[float],
     ) -> None:
         """Args: ``bounds`` are the buckets' upper bounds, ascending, without infinity."""
-        self._name, self._documentation, self._labels = name, documentation, tuple(labels)
-        self._bounds = tuple(bounds)
+        self.name: Final = name
+        self.bounds: Final = tuple(bounds)
+        self._documentation, self._labels = documentation, tuple(labels)
         self._series: dict[tuple[str, ...], HistogramSeries] = {}
         registry.register(self)
 
@@ -134,8 +147,19 @@ class HistogramFamily(Collector):
         if series is None:
             if len(self._series) >= MOST_SERIES:
                 values = (OTHER,) * len(values)
-            series = self._series.setdefault(values, HistogramSeries(self._bounds))
+            series = self._series.setdefault(values, HistogramSeries(self.bounds))
         return series
+
+    def sums(self, *labels: str) -> dict[tuple[str, ...], list[int]]:
+        """Return how many values each bucket holds, the last one those beyond all bounds; by the
+        values of some of the labels, by none: of all series.
+        """
+        sums: dict[tuple[str, ...], list[int]] = {}
+        for key, series in _grouped(self._labels, labels, self._series):
+            total = sums.setdefault(key, [0] * (len(self.bounds) + 1))
+            for at, count in enumerate(series.counts()):
+                total[at] += count
+        return sums
 
     def collect(self) -> Iterable[Metric]:
         """Yield the family as the library's exposition wants it."""
@@ -148,11 +172,23 @@ class HistogramFamily(Collector):
             yield self._family(series[at : at + 1])
 
     def _family(self, chosen: list[tuple[tuple[str, ...], HistogramSeries]]) -> Metric:
-        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        family = HistogramMetricFamily(self.name, self._documentation, labels=self._labels)
         for values, series in chosen:
             buckets, total = series.snapshot()
             family.add_metric(values, buckets=buckets, sum_value=total)
         return family
+
+
+_Series = TypeVar("_Series")
+
+
+def _grouped(
+    names: tuple[str, ...], wanted: tuple[str, ...], series: dict[tuple[str, ...], _Series]
+) -> Iterator[tuple[tuple[str, ...], _Series]]:
+    """Yield each series with its values of the labels that are wanted."""
+    places = [names.index(each) for each in wanted]
+    for values, each in list(series.items()):
+        yield tuple(values[place] for place in places), each
 
 
 def _as_label(bound: float) -> str:

@@ -26,6 +26,7 @@ from sidecar.telemetry.event_metrics import CallMetrics, RoutingMetrics, Upstrea
 from sidecar.telemetry.exposition import written
 from sidecar.telemetry.families import CounterFamily, HistogramFamily
 
+_PREFIX: Final = "plano_sidecar_"
 LAG_BOUNDS_S: Final[tuple[float, ...]] = (1e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1)
 
 
@@ -175,6 +176,14 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
 
+    def counter(self, name: str) -> CounterFamily:
+        """Return the counter of this name, without prefix and suffix. Raises: KeyError."""
+        return self.registry.counters[_PREFIX + name]
+
+    def histogram(self, name: str) -> HistogramFamily:
+        """Return the histogram of this name, without its prefix. Raises: KeyError."""
+        return self.registry.histograms[_PREFIX + name]
+
     async def render(self, accept: str) -> tuple[bytes, str]:
         """Return the exposition that an Accept header asks for, and its content type."""
         return await written(self.registry.parts(), accept)
@@ -187,9 +196,16 @@ class _Registry(CollectorRegistry):
         super().__init__()
         self._collectors: Final[list[Collector]] = []
 
+        self.counters: Final[dict[str, CounterFamily]] = {}
+        self.histograms: Final[dict[str, HistogramFamily]] = {}
+
     def register(self, collector: Collector) -> None:
         super().register(collector)
         self._collectors.append(collector)
+        if isinstance(collector, CounterFamily):
+            self.counters[collector.name] = collector
+        elif isinstance(collector, HistogramFamily):
+            self.histograms[collector.name] = collector
 
     def parts(self) -> Iterator[Metric]:
         """Yield all families, as `exposition.written` takes them."""
@@ -221,7 +237,7 @@ class _GaugeCollector(Collector):
             "plano_sidecar_build",
             "Versions of the sidecar and of its Python, and what serves: loop, listener, hot path.",
         )
-        build.add_metric((), {**self._build, "loop": _loop_name()})
+        build.add_metric((), {**self._build, "loop": loop_name()})
         yield build
         config = InfoMetricFamily(
             "plano_sidecar_config", "The config that serves new calls, by the hash of its file."
@@ -230,7 +246,7 @@ class _GaugeCollector(Collector):
         yield config
 
 
-def _loop_name() -> str:
+def loop_name() -> str:
     """Return the name of the package that the running event loop is from; empty without a loop."""
     try:
         return type(asyncio.get_running_loop()).__module__.partition(".")[0]

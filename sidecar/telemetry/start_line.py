@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import platform
+from collections.abc import Mapping
 
 from sidecar import __version__
 from sidecar.config.address import RedisAddress, names_several_servers, read_redis_url
@@ -14,10 +15,12 @@ from sidecar.runtime.installation import is_compiled
 
 
 def start_fields(
-    loaded: LoadedConfig, data_port: int, admin_port: int, listener_path: str
+    loaded: LoadedConfig, listening: Mapping[str, object], listener_path: str
 ) -> dict[str, object]:
     """Return the fields of the line by which a sidecar says that it is ready. No secret is among
     them. Called in the event loop that serves.
+
+    Args: ``listening`` says where the listeners are, in fields of its own.
     """
     config = loaded.config
     router = find_router(config, loaded.providers)
@@ -29,8 +32,7 @@ def start_fields(
         "listener_path": listener_path,
         "config": str(loaded.files[0]) if loaded.files else "environment",
         "config_hash": config_hash(loaded),
-        "data_port": data_port,
-        "admin_port": admin_port,
+        **listening,
         "models": [each.name for each in loaded.providers if not each.is_router],
         "routes": [each.name for each in config.routing_preferences],
         "router": None if router is None else router.name,

@@ -22,7 +22,8 @@ In the order in which a call meets them:
   failures are no single caller's; `latency` keeps how soon each candidate's streams begin, for
   routes that prefer the fastest.
 - `credential_reload` reads a refused key again from its file.
-- `failure_report` puts into words what an operator has to know of a failure.
+- `failure_recorder` records a failed attempt: what it means, what becomes of its candidate, what
+  observers are told; `failure_report` puts into words what an operator has to know of it.
 - `attempts` holds the values of all this: `Dispatched`, `FailedAttempt`, and the record of a call's
   failures.
 

@@ -180,7 +180,7 @@ class Cooling:
                     worst.due_s,
                 ):
                     waiting[place] = cooldown
-        return [_snapshot(place, waiting.get(place)) for place in configured]
+        return [_snapshot(place, waiting.get(place), now_s) for place in configured]
 
     def _is_confirmed(self, key: tuple[str, str], call: FailedCall | None) -> bool:
         """Return whether a failure, with the one before it, is evidence against a candidate. It is
@@ -201,10 +201,11 @@ class Cooling:
         return min(_LONGEST_S, _FIRST_S * 2.0 ** min(streak - 1, 10) * (1.0 + self._jitter()))
 
 
-def _snapshot(place: tuple[str, str], cooldown: Cooldown | None) -> CandidateSnapshot:
+def _snapshot(place: tuple[str, str], cooldown: Cooldown | None, now_s: float) -> CandidateSnapshot:
     account, model = place
     if cooldown is None:
         return CandidateSnapshot(account, model)
     is_ejected = cooldown.is_ejected
     condition = CandidateCondition.EJECTED if is_ejected else CandidateCondition.COOLING
-    return CandidateSnapshot(account, model, condition, cooldown.reason)
+    left_s = cooldown.due_s - now_s
+    return CandidateSnapshot(account, model, condition, cooldown.reason, left_s)

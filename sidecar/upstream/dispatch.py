@@ -8,31 +8,16 @@ from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.errors import AppTimeout, SidecarError, UpstreamError
-from sidecar.domain.events import AttemptEnded, CandidateFailed, CandidateServed, FailedOver
+from sidecar.domain.events import AttemptEnded, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import ArrivingReply
-from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
-from sidecar.upstream.attempts import (
-    OUTCOME_OF_RESULT,
-    Dispatched,
-    FailureRecord,
-    outcome_of_error,
-    outcome_of_reply,
-)
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
+from sidecar.upstream.attempts import OUTCOME_OF_RESULT, Dispatched, FailureRecord
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.cooling import Cooling
-from sidecar.upstream.credential_reload import CredentialReloader
-from sidecar.upstream.evidence import FailedCall
-from sidecar.upstream.failure import (
-    Failure,
-    Penalty,
-    classify_body_error,
-    classify_error,
-    classify_reply,
-)
-from sidecar.upstream.failure_report import HowItFailed, report_failure
-from sidecar.upstream.latency import FAILED_S, FirstByteAverages
+from sidecar.upstream.failure_recorder import FailureRecorder
+from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.opening import OPENED, opened, serves_nowait
 from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
 from sidecar.upstream.registry import ProviderRegistry
@@ -59,16 +44,17 @@ class Dispatcher:
         self._clock = clock
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
-        self._reloader = CredentialReloader(registry.clients, self.cooling, clock.monotonic_s)
+        self._recorder = FailureRecorder(registry, clock, observers, cooling, averages)
 
     async def aclose(self) -> None:
         """Cancel the reading of credentials that runs beside calls."""
-        await self._reloader.aclose()
+        await self._recorder.aclose()
 
-    async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
+    async def dispatch(self, call: Call, plan: Plan, tried: list[Attempt]) -> Dispatched:
         """Send ``call`` to the plan's candidates, one after the other, until one replies with a
         status below 400 and no error in its body.
 
+        Args: ``tried`` gets the attempts that have ended, also where this is cancelled.
         Returns: that reply, or where no candidate serves the error reply that tells the app most.
         Raises: UpstreamError subclasses, where no candidate replied.
         """
@@ -84,17 +70,17 @@ class Dispatcher:
         candidate = plan.candidates[0]
         is_last = len(plan.candidates) < 2 or plan.max_attempts < 2
         try:
-            reply = await self._send(call, candidate, sent_s, 1, is_last=is_last)
+            reply = await self._send(call, candidate, sent_s, 1, tried, is_last=is_last)
         except UpstreamError as error:
-            record = FailureRecord(plan.requested)
-            self._record_error(call, record, candidate, error, sent_s)
+            record = FailureRecord(plan.requested, tried)
+            self._recorder.record_error(call, record, candidate, error, sent_s)
         else:
             if reply.status < 400 and not isinstance(reply, BufferedReply):
                 if self.cooling.cooldowns or self.cooling.suspects:
-                    self._observe_served(candidate, sent_s)
+                    self._recorder.observe_served(candidate, sent_s)
                 return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
-            record = FailureRecord(plan.requested)
-            await self._record_reply(call, record, candidate, reply, sent_s)
+            record = FailureRecord(plan.requested, tried)
+            await self._recorder.record_reply(call, record, candidate, reply, sent_s)
         return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record)
 
     def is_cooling(self, candidate: Candidate) -> bool:
@@ -109,35 +95,47 @@ class Dispatcher:
         now_s: float,
         first_piece_s: float | None = None,
         error_event: bytes | None = None,
-    ) -> None:
-        """Learn from a relayed reply that has ended, and report its attempt.
+    ) -> Attempt | None:
+        """Learn from a relayed reply that has ended, report its attempt, and return it; None where
+        the reply is an error, whose attempt was reported when it was recorded, and where no
+        observer hears of it.
 
         Args: ``result`` is how the relay ended; ``first_piece_s`` is when the first bytes of the
             body came. Some servers send the head before they think, which makes them no faster.
             ``error_event`` are the data of the event by which the provider said that it failed.
         """
         if dispatched.is_error:
-            return  # learnt and reported when it was recorded
+            return None
         is_heard = AttemptEnded in self._observers.heard
         if not is_heard and not call.facts.wants_stream and error_event is None:
-            return
+            return None
         sent_s, status = dispatched.sent_s, dispatched.reply.status
         first_byte_s = (dispatched.head_s if first_piece_s is None else first_piece_s) - sent_s
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
             self.averages.observe(dispatched.candidate, first_byte_s, now_s)
+        reason, report = None, None
         outcome = OUTCOME_OF_RESULT[result]
         if error_event is not None:
             outcome, candidate = AttemptOutcome.ERROR_BODY, dispatched.candidate
-            failure = classify_body_error(error_event, passthrough_auth=candidate.passthrough_auth)
-            self._penalize(call, candidate, failure, sent_s, error_event)
+            reason, report = self._recorder.record_event(call, candidate, error_event, sent_s)
         if not is_heard:
-            return
+            return None
         served, number, total_s = dispatched.candidate, len(dispatched.failed) + 1, now_s - sent_s
-        attempt = Attempt(served, outcome, status, first_byte_s, total_s, sent_s, number)
+        attempt = Attempt(
+            served, outcome, status, first_byte_s, total_s, sent_s, number, reason, report
+        )
         self._observers.emit(AttemptEnded(call, attempt))
+        return attempt
 
     async def _send(
-        self, call: Call, candidate: Candidate, now_s: float, number: int, *, is_last: bool
+        self,
+        call: Call,
+        candidate: Candidate,
+        now_s: float,
+        number: int,
+        tried: list[Attempt],
+        *,
+        is_last: bool,
     ) -> ArrivingReply | BufferedReply:
         """Send one attempt and return its reply once the head is here; one that is not an error,
         once its beginning shows that the provider serves, or that it fails all the same (a
@@ -153,7 +151,7 @@ class Dispatcher:
         try:
             reply = await client.pool.send(head, pieces, timeouts, method=call.method)
             if reply.sends > 1:
-                self._report_lost(call, candidate)
+                self._recorder.report_lost(call, candidate, tried)
             if reply.status in OPENED and call.endpoint.operation is not Operation.PASSTHROUGH:
                 dialect = client.dialects[call.endpoint.dialect]
                 if reply.is_complete and serves_nowait(reply, dialect, is_stream=wants_stream):
@@ -162,24 +160,17 @@ class Dispatcher:
             if wants_stream and reply.status < 400:
                 await reply.begin()
         except (SidecarError, asyncio.CancelledError) as error:
-            if reply is None and isinstance(error, UpstreamError) and error.sends > 1:
-                self._report_lost(call, candidate)
-            if AttemptEnded in self._observers.heard:
-                outcome, total_s = outcome_of_error(error), self._monotonic_s() - now_s
-                attempt = Attempt(candidate, outcome, None, None, total_s, now_s, number)
-                self._observers.emit(AttemptEnded(call, attempt))
-            if isinstance(error, UpstreamError) and is_apps_timeout(error, own, timeouts):
+            if not isinstance(error, UpstreamError):
+                self._recorder.report_given_up(call, candidate, error, now_s, number, tried)
+                raise
+            if reply is None and error.sends > 1:
+                self._recorder.report_lost(call, candidate, tried)
+            if is_apps_timeout(error, own, timeouts):
                 late = AppTimeout("the app's own timeout ended")
                 late.sends = error.sends
                 raise late from error
             raise
         return reply
-
-    def _report_lost(self, call: Call, candidate: Candidate) -> None:
-        """Report a sending that a dead connection lost; how long that took is not known."""
-        if AttemptEnded in self._observers.heard:
-            lost = Attempt(candidate, AttemptOutcome.CONNECT_FAILED, None, None, 0.0)
-            self._observers.emit(AttemptEnded(call, lost))
 
     async def _fail_over(self, call: Call, walk: Walk, record: FailureRecord) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
@@ -196,104 +187,23 @@ class Dispatcher:
                     reason = before.failure.failure_class
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
-                    reply = await self._send(call, candidate, sent_s, number, is_last=walk.is_last)
+                    reply = await self._send(
+                        call, candidate, sent_s, number, record.tried, is_last=walk.is_last
+                    )
                 except UpstreamError as error:
-                    self._record_error(call, record, candidate, error, sent_s)
+                    self._recorder.record_error(call, record, candidate, error, sent_s)
                     continue
                 if reply.status < 400 and not isinstance(reply, BufferedReply):
                     head_s = self._monotonic_s()
                     if self.cooling.cooldowns or self.cooling.suspects:
-                        self._observe_served(candidate, sent_s)
+                        self._recorder.observe_served(candidate, sent_s)
                     record.abort_shown()
                     attempts = record.sends + reply.sends
                     return Dispatched(
                         reply, candidate, attempts, sent_s, head_s, tuple(failed), lost=record.lost
                     )
-                await self._record_reply(call, record, candidate, reply, sent_s)
+                await self._recorder.record_reply(call, record, candidate, reply, sent_s)
         except BaseException:
             record.abort_shown()
             raise
         return record.result()
-
-    def _record_error(
-        self,
-        call: Call,
-        record: FailureRecord,
-        candidate: Candidate,
-        error: UpstreamError,
-        sent_s: float,
-    ) -> None:
-        """Record an attempt that brought no reply; `_send` has reported it."""
-        provider = self._registry.clients[candidate.provider].provider
-        failure = classify_error(
-            error, failover_on_response_timeout=provider.failover_on_response_timeout
-        )
-        self._penalize(call, candidate, failure, sent_s, error)
-        record.add_error(candidate, failure, error)
-
-    async def _record_reply(
-        self,
-        call: Call,
-        record: FailureRecord,
-        candidate: Candidate,
-        reply: ArrivingReply | BufferedReply,
-        sent_s: float,
-    ) -> None:
-        """Record and report an attempt whose reply is an error.
-
-        The error's body is waited for, so that no pin and no candidate is judged by half of it.
-        """
-        head_s = self._monotonic_s()
-        buffered = reply if isinstance(reply, BufferedReply) else BufferedReply(reply)
-        if not buffered.is_whole and buffered.error is None:
-            await buffered.fill()
-        passthrough_auth = candidate.passthrough_auth
-        if buffered.error is not None:
-            failure = classify_body_error(buffered.error, passthrough_auth=passthrough_auth)
-        else:
-            failure = classify_reply(
-                buffered.status,
-                buffered.readable,
-                buffered.headers,
-                self._clock.unix_s(),
-                passthrough_auth=passthrough_auth,
-                upstream_model=candidate.upstream_model,
-            )
-        is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
-        if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):
-            self._penalize(call, candidate, failure, sent_s, buffered)
-            if is_our_key:
-                self._reloader.reload(candidate.provider)
-        if AttemptEnded in self._observers.heard:
-            outcome, status = outcome_of_reply(buffered.status), buffered.status
-            times = head_s - sent_s, self._monotonic_s() - sent_s, sent_s
-            attempt = Attempt(candidate, outcome, status, *times, len(record.failed) + 1)
-            self._observers.emit(AttemptEnded(call, attempt))
-        attempts = record.sends + buffered.sends
-        dispatched = Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True)
-        record.add_reply(dispatched, failure, buffered.error or buffered.readable)
-
-    def _observe_served(self, candidate: Candidate, sent_s: float) -> None:
-        self.cooling.observe_served(candidate, sent_s)
-        if CandidateServed in self._observers.heard:
-            self._observers.emit(CandidateServed(candidate, sent_s))
-
-    def _penalize(
-        self, call: Call, candidate: Candidate, failure: Failure, sent_s: float, what: HowItFailed
-    ) -> None:
-        """Let a candidate that failed cool, where that is evidence against it, and count the
-        failure among its first bytes. ``what`` is how it failed, for observers.
-        """
-        if failure.penalty is Penalty.NONE:
-            return
-        now_s = self._monotonic_s()
-        if CandidateFailed in self._observers.heard:
-            provider = self._registry.clients[candidate.provider].provider
-            report = report_failure(failure, provider, what)
-            self._observers.emit(CandidateFailed(call, candidate, failure.failure_class, report))
-        failed_call = None
-        if failure.penalty is Penalty.COOL_ON_EVIDENCE:
-            failed_call = FailedCall(call, self.cooling.activity, sent_s, now_s)
-        if self.cooling.observe_failure(candidate, failure, now_s, failed_call):
-            # A refusal within a millisecond must not look fast.
-            self.averages.observe(candidate, FAILED_S, now_s)

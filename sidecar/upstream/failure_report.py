@@ -12,32 +12,26 @@ from typing import Final
 
 from sidecar.config.providers import Provider
 from sidecar.domain.errors import (
+    AppTimeout,
     ConnectTimeout,
     FirstByteTimeout,
     ResponseTimeout,
     StreamIdleTimeout,
     UpstreamError,
 )
-from sidecar.domain.events import FailureReport
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.http1.cause import cause_of
 from sidecar.http1.dialer import ProxyRefused
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.failure import Failure
+from sidecar.wire.provider_ids import provider_request_id
 
 HowItFailed = UpstreamError | BufferedReply | bytes
 """Without a reply, by a reply that is an error, or by an error event's data inside a stream."""
 
 _CODE: Final = re.compile(r"[A-Za-z]+(?:[_.][A-Za-z]+)*")
 _CODE_CHARS: Final = 48
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
-_REQUEST_ID_NAMES: Final = (
-    b"x-request-id",
-    b"request-id",  # Anthropic
-    b"apim-request-id",  # Azure
-    b"x-amzn-requestid",
-    b"cf-ray",
-)
 
 _OF_CLASS: Final = {
     FailureClass.OUR_CREDENTIAL: "credential refused",
@@ -64,7 +58,7 @@ def report_failure(failure: Failure, provider: Provider, what: HowItFailed) -> F
         body = what
     else:
         status, body = what.status, what.error or what.beginning
-        request_id = _request_id_of(what)
+        request_id = provider_request_id(what.headers)
     cause = _cause_of_status(failure.failure_class, status)
     return FailureReport(place, cause, status, _code_in(body), request_id, to_do)
 
@@ -79,6 +73,8 @@ def _cause_of_error(error: UpstreamError, provider: Provider) -> str:
     ):
         if isinstance(error, kind):
             return f"{words} within {seconds:g} s (timeouts.{key})"
+    if isinstance(error, AppTimeout):
+        return "the app's own timeout ended"
     if isinstance(error.__cause__, ProxyRefused):
         return str(error.__cause__)  # our own words
     return cause_of(error)
@@ -109,11 +105,4 @@ def _code_in(body: bytes) -> str | None:
                 value = holder.get(name)
                 if isinstance(value, str) and len(value) <= _CODE_CHARS and _CODE.fullmatch(value):
                     return value
-    return None
-
-
-def _request_id_of(reply: BufferedReply) -> str | None:
-    for name, value in reply.headers:
-        if name.lower() in _REQUEST_ID_NAMES and _REQUEST_ID.fullmatch(value):
-            return value.decode("ascii")
     return None

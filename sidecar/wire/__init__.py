@@ -8,6 +8,7 @@ those.
     headers           what becomes of a header field, by its name; a request's head for a
                       provider; a provider's response headers for the app
     own_headers       the header lines that the sidecar itself writes to the app
+    provider_ids      how a provider names a request of its own
     trace_context     W3C traceparent and tracestate, read and written
     members           the members of a JSON object that are of interest, with their places
     places            where array elements and object members stand; a text without some

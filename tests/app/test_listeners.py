@@ -5,21 +5,39 @@ from __future__ import annotations
 from sidecar.build.foundation import build_foundation
 from sidecar.build.generation import build_generation
 from sidecar.build.listeners import build_servers
+from sidecar.build.operator_pages import build_operator_pages
 from sidecar.config.load import load_config
 from sidecar.dialects.registry import DIALECTS
 
 
-async def test_servers_are_made_without_a_connection(tmp_path):
-    """Whoever wants to look into a sidecar without ports makes them and opens none."""
+def _loaded(tmp_path):
     file = tmp_path / "sidecar.yaml"
     file.write_text(
         '{"version": "v0.4.0", "model_providers": [{"model": "openai/gpt-4o", "access_key": "k"}]}'
     )
-    loaded = load_config(file, {})
+    return load_config(file, {})
+
+
+async def test_servers_are_made_without_a_connection(tmp_path):
+    """Whoever wants to look into a sidecar without ports makes them and opens none."""
+    loaded = _loaded(tmp_path)
     foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
-    data_server, admin_server = build_servers(generation, foundation)
+    servers = build_servers(generation, foundation)
 
-    assert ([], []) == (list(data_server.connections), list(admin_server.connections))
+    assert [[], [], []] == [
+        list(each.connections) for each in (servers.data, servers.admin, servers.operators)
+    ]
     await generation.aclose()
+
+
+async def test_every_page_of_operators_has_a_path_of_its_own(tmp_path):
+    """And a line in the list of pages."""
+    foundation = build_foundation(_loaded(tmp_path).config, {}, DIALECTS, lambda: None)
+    pages = build_operator_pages(foundation)
+    paths = [page.path for page in pages]
+
+    assert sorted(set(paths)) == sorted(paths)
+    assert {"/affinity/", "/affinity/session"} <= set(paths)
+    assert all(page.help and page.methods for page in pages)

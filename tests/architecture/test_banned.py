@@ -23,7 +23,7 @@ HOMES = {
     "aiohttp.ClientSession": (
         "sidecar/demo/",
         "sidecar/upstream/fetch.py",
-        "sidecar/commands/affinity.py",
+        "sidecar/commands/",
     ),
     "logging.basicConfig": ("sidecar/commands/shell.py",),
     "sys.exit": ("sidecar/__main__.py", "sidecar/demo/__main__.py"),

@@ -10,7 +10,7 @@ import pytest
 from sidecar.affinity.store import Pin, PinPage
 from sidecar.commands.affinity import _Facts, describe_pins
 from sidecar.domain.decision import Binding
-from sidecar.listener.admin import pin_facts
+from sidecar.listener.pins_page import pin_facts
 
 PIN = Pin("k1", None, "s\x1b[2J", None, None, Binding("openai/gpt-4o", "code", generation=1), 59.7)
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGED = {
     str(path.relative_to(ROOT))
     for path in (ROOT / "sidecar").rglob("*")
-    if path.suffix in {".py", ".md"}
+    if path.suffix in {".py", ".md", ".html"}
 }
 
 

@@ -20,11 +20,11 @@ from sidecar.domain.events import (
     CandidateServed,
     Event,
     FailedOver,
-    FailureReport,
     Listeners,
     RequestRefused,
     RouterAsked,
 )
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Timing
 from sidecar.domain.vocabulary import (

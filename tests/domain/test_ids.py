@@ -1,5 +1,6 @@
 """Ids: what may be kept, and what is minted."""
 
+import hashlib
 import uuid
 
 import pytest
@@ -125,3 +126,9 @@ def test_traceparent_is_written_as_version_00():
 def test_span_ids_have_16_digits():
     """Zero-padded."""
     assert {16} == {len(mint_span_id()) for _ in range(1000)}
+
+
+def test_a_name_is_shown_as_a_hash():
+    """The same in every process, so that logs and traces of all pods agree."""
+    assert hashlib.sha256(b"s1").hexdigest()[:16] == shown_hash("s1")
+    assert 16 == len(shown_hash("\ud800"))

@@ -10,7 +10,8 @@ from sidecar.domain import errors
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Operation
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.outcome import Timing
-from sidecar.domain.vocabulary import CallOutcome
+from sidecar.domain.routing_facts import RoutingFacts
+from sidecar.domain.vocabulary import CallOutcome, RouterOutcome
 from tests.support.values import a_call
 
 CONTRACT = {
@@ -92,6 +93,20 @@ def test_enums_of_labels_hash_as_their_text():
     """So that a dict keyed by one is found by either."""
     assert hash("chat") == hash(CHAT)
     assert hash("ok") == hash(CallOutcome.OK)
+
+
+def test_the_facts_of_a_routed_decision_are_frozen_and_may_be_few():
+    """Without a route there is nothing to rank."""
+    facts = RoutingFacts(RouterOutcome.OTHER)
+
+    assert ("", (), (), False) == (
+        facts.prefer,
+        facts.candidates,
+        facts.numbers,
+        facts.is_exploring,
+    )
+    with pytest.raises(AttributeError):
+        facts.prefer = "cheapest"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(("waits", "overhead_s"), [((0.1, 0.2, 0.3), 0.4), ((1, 1, 1), 0.0)])

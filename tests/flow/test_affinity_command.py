@@ -45,14 +45,16 @@ async def pin(sidecar: Routed, *sessions: tuple[str | None, str]) -> None:
 
 
 def admin(sidecar: Routed) -> tuple[str, str]:
-    return "--admin", f"http://127.0.0.1:{sidecar.app.ports.admin}"
+    return "--admin", sidecar.app.ports.operators_place
 
 
 async def page(
     sidecar: Routed, target: str, method: str = "GET", **headers: str
 ) -> tuple[int, Any]:
     """(status, JSON; None where it is text)."""
-    reply = await exchange(sidecar.app.ports.admin, raw_request(method, target, headers=headers))
+    reply = await exchange(
+        sidecar.app.ports.operators, raw_request(method, target, headers=headers)
+    )
     return reply.status, reply.json() if reply.header(
         "content-type"
     ) == "application/json" else None
@@ -189,7 +191,7 @@ async def test_what_cannot_be_reached_is_said_in_one_line(tmp_path):
 
     assert [1, 1, 78, 64] == [each[0] for each in (gone, nobody, memory, wrong)]
     for code, _, errors in refused:
-        assert (1, f"affinity: no sidecar's admin port answers at {data}\n") == (code, errors)
+        assert (1, f"affinity: no operators' pages answer at {data}\n") == (code, errors)
     for _, out, errors in (nobody, memory):
         assert (0, 1) == (len(out.splitlines()), len(errors.splitlines()))
     assert "redis does not answer" in gone[2]

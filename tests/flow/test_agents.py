@@ -112,7 +112,7 @@ async def test_a_sub_agents_move_does_not_move_the_main_loop():
         moved = await ask(sidecar, "plan", headers=agent)
         target = f"/affinity/session?session={SESSION}"
         while True:  # the pin moves in a task of its own
-            page = await exchange(sidecar.app.ports.admin, raw_request("GET", target))
+            page = await exchange(sidecar.app.ports.operators, raw_request("GET", target))
             pins = {pin["agent"]: pin["model"] for pin in page.json()["pins"]}
             if pins["a1"] != OPUS:
                 break

@@ -50,12 +50,14 @@ class _Ear:
 
     def __init__(self) -> None:
         self.refused: list[tuple[str, int, str]] = []
+        self.requests: list[tuple[str, str, str]] = []
 
     def listeners(self) -> Listeners:
         return {RequestRefused: self._write_down}
 
     def _write_down(self, event: RequestRefused) -> None:
         self.refused.append((event.dialect, event.status, event.code))
+        self.requests.append((event.request_id, event.method, event.path))
 
 
 class _House:
@@ -375,6 +377,7 @@ async def test_a_refusal_has_the_apps_request_id_its_code_and_an_observer(
     assert (status, code, "r1") == (got, lines["x-plano-error"], lines["x-request-id"])
     assert ([], 0) == (house.calls, house.drain.in_flight)
     assert [("responses" if "responses" in target else "chat", status, code)] == house.ear.refused
+    assert [("r1", method, target.partition("?")[0])] == house.ear.requests
 
 
 async def test_an_unusable_request_id_of_a_refused_request_is_replaced():

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.build.foundation import build_foundation
+from sidecar.build.operator_pages import build_operator_pages
+from sidecar.config.load import load_config
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.decision import Decision, Source
@@ -129,3 +132,21 @@ def test_the_response_headers_are_those_that_are_written():
     assert {line.partition(b":")[0].decode() for line in b"".join(written).splitlines()} == {
         names(header)[0] for header, *_ in rows("response-headers")
     }
+
+
+async def test_the_pages_for_operators_are_those_that_are_served(tmp_path):
+    """Path, methods, help and what wants the config's leave, in the order of the list of pages."""
+    file = tmp_path / "sidecar.yaml"
+    file.write_text('{"model_providers": [{"model": "openai/gpt-4o", "access_key": "k"}]}')
+    foundation = build_foundation(load_config(file, {}).config, {}, DIALECTS, lambda: None)
+    served = [
+        [
+            f"`{page.path}`",
+            ", ".join(page.methods),
+            page.help,
+            ", ".join(set(page.methods) - {"GET"}) if page.changes else "",
+        ]
+        for page in build_operator_pages(foundation)
+    ]
+
+    assert served == rows("pages")

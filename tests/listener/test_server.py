@@ -21,48 +21,12 @@ from sidecar.listener.server import (
     DataServer,
     assert_c_parser,
     bind,
-    is_loopback,
     listener_path,
     log_listener_path,
     port_of,
     raise_file_limit,
 )
 from tests.support.net import free_port
-
-
-class _Peer:
-    """A request of which only the peer's address is asked."""
-
-    def __init__(self, peername: object, *, is_gone: bool = False) -> None:
-        self._peername = peername
-        self.transport = None if is_gone else self
-
-    def get_extra_info(self, name: str) -> object:
-        return {"peername": self._peername}[name]
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("10.0.0.7", False),
-        ("::ffff:10.0.0.7", False),
-        ("fe80::1", False),
-        ("12.7.0.0", False),
-    ],
-)
-def test_loopback_is_told_by_the_peers_address(host, expected):
-    """In both families, and for IPv4 in IPv6's clothes."""
-    assert expected == is_loopback(_Peer((host, 1)))  # type: ignore[arg-type] # as much of one as is used
-
-
-@pytest.mark.parametrize("peer", [_Peer(None), _Peer(("127.0.0.1", 1), is_gone=True)])
-def test_a_peer_that_is_not_known_is_a_stranger(peer):
-    """It may have gone already."""
-    assert not is_loopback(peer)
 
 
 def _factory() -> asyncio.Protocol:

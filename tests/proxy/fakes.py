@@ -11,7 +11,7 @@ from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Plan
 from sidecar.domain.events import CallDecided, CallEnded, Listeners
 from sidecar.domain.observers import Observers
-from sidecar.domain.outcome import Outcome
+from sidecar.domain.outcome import Attempt, Outcome
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.proxy import Proxy
 from sidecar.upstream.attempts import Dispatched
@@ -101,6 +101,10 @@ class FakeRooms:
     ) -> None:
         self.clock = FakeClock(1000.0)
         self.steps: list[str] = []
+        self.tried: list[Attempt] = []
+        """Attempts that end while the call is dispatched."""
+        self.relayed: Attempt | None = None
+        """The attempt whose response is relayed."""
         self.pins: list[tuple[str, tuple[Any, ...]]] = []
         self.plans: list[Plan] = []
         self.observed: list[CallOutcome] = []
@@ -137,9 +141,10 @@ class FakeRooms:
         self.pins.append(("unreached", facts))
 
     # upstream.dispatch
-    async def dispatch(self, call: Call, plan: Plan) -> Dispatched:
+    async def dispatch(self, call: Call, plan: Plan, tried: list[Attempt]) -> Dispatched:
         self._step("dispatch")
         self.plans.append(plan)
+        tried += self.tried
         if isinstance(self._dispatched, BaseException):
             raise self._dispatched
         assert self._dispatched is not None
@@ -147,9 +152,10 @@ class FakeRooms:
 
     def observe(
         self, call: Call, dispatched: Dispatched, result: CallOutcome, *times: float | None
-    ) -> None:
+    ) -> Attempt | None:
         self._step("observe")
         self.observed.append(result)
+        return self.relayed
 
     # an observer
     def listeners(self) -> Listeners:

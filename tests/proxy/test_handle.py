@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
-from sidecar.domain.decision import Decision, Plan, Source
+from sidecar.domain.decision import Candidate, Decision, Plan, Source
 from sidecar.domain.errors import ConnectFailed, ModelNotFound, Overloaded, UpstreamCut
-from sidecar.domain.outcome import Outcome
-from sidecar.domain.vocabulary import CallOutcome, FailureClass
+from sidecar.domain.outcome import Attempt, Outcome
+from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.attempts import Dispatched, FailedAttempt
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.proxy.fakes import FakeDown, FakeReply, FakeRooms, a_candidate
@@ -329,6 +329,34 @@ async def test_what_an_app_got_before_it_left_is_counted():
         outcome.bytes_out,
     )
     assert [CallOutcome.CANCELLED] == rooms.observed
+
+
+def an_attempt(candidate: Candidate, outcome: AttemptOutcome) -> Attempt:
+    return Attempt(candidate, outcome, None, None, 0.1)
+
+
+async def test_the_outcome_has_all_attempts_in_their_order():
+    """The one that served comes last; its headers are kept for who wants to look into them."""
+    failed = an_attempt(FIRST, AttemptOutcome.CONNECT_FAILED)
+    reply = FakeReply(whole=b"{}")
+    rooms = FakeRooms(DECISION, dispatched(reply, candidate=SECOND))
+    rooms.tried, rooms.relayed = [failed], an_attempt(SECOND, AttemptOutcome.OK)
+
+    outcome, _ = await handle(rooms)
+
+    assert (failed, rooms.relayed) == outcome.attempts
+    assert reply.headers is outcome.reply_headers
+
+
+@pytest.mark.parametrize("error", [ConnectFailed("refused"), asyncio.CancelledError()])
+async def test_the_outcome_of_a_call_without_a_response_has_its_attempts(error):
+    """Refused and cancelled calls tell where they had got to."""
+    rooms = FakeRooms(DECISION, error)
+    rooms.tried = [an_attempt(FIRST, AttemptOutcome.CONNECT_FAILED)]
+
+    outcome = await handle_failing(rooms, type(error))
+
+    assert (tuple(rooms.tried), ()) == (outcome.attempts, outcome.reply_headers)
 
 
 @pytest.mark.parametrize("is_at_hand", [True, False])

@@ -136,11 +136,13 @@ async def test_after_five_failures_in_a_row_nobody_asks(case):
     answer, outcome = FAILURES[case]
     model = ready(answer)
     classifier = router(model)
+    was_open = classifier.is_breaker_open
     outcomes = [
         (await classifier.classify(a_question(str(number)), ROUTES)).outcome for number in range(8)
     ]
 
     assert [outcome] * 5 + ["breaker_open"] * 3 == outcomes
+    assert (False, True) == (was_open, classifier.is_breaker_open)
     assert 5 == len(model.asked)
 
 

@@ -10,6 +10,7 @@ import pytest
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.decision import Binding, Decision, Source
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences, ModelNotFound
+from sidecar.domain.routing_facts import RoutingFacts
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.table import ModelTable
@@ -324,9 +325,24 @@ def test_a_named_route_decides(room):
     verdict = RouterVerdict(RouterOutcome.MATCHED, "code", waited_s=0.25)
 
     requested = TABLE.entries_of(GPT)
-    expected = Decision(Source.ROUTED, CODE.candidates, "code", 0.25, "code", requested=requested)
+    facts = RoutingFacts(RouterOutcome.MATCHED, "none", CODE.candidates, (None, None))
+    expected = Decision(
+        Source.ROUTED,
+        CODE.candidates,
+        "code",
+        0.25,
+        "code",
+        requested=requested,
+        routing=facts,
+    )
 
     assert expected == decide(room, verdict)
+
+
+@pytest.mark.parametrize("outcome", [RouterOutcome.OTHER, RouterOutcome.TIMEOUT])
+def test_a_decision_without_a_route_says_what_the_router_model_came_to(room, outcome):
+    """A replay compares it."""
+    assert RoutingFacts(outcome) == decide(room, RouterVerdict(outcome)).routing
 
 
 def test_every_decision_names_the_candidates_of_the_model_that_the_app_asked_for(room):

@@ -165,6 +165,45 @@ async def test_what_a_call_waited_for_the_store_is_told(room):
     assert 0.25 == (await decide(room, asked())).affinity_s
 
 
+async def test_a_decision_says_what_came_of_reading_the_pin(room):
+    """A pin at hand says so by deciding."""
+    first, second = await decide(room, asked()), await decide(room, asked())
+
+    assert (PinOutcome.MISS, None) == (first.pin_outcome, second.pin_outcome)
+    assert (Source.ROUTED, Source.PINNED) == (first.source, second.source)
+
+
+async def test_a_decision_says_that_the_store_was_in_trouble():
+    """The call was served all the same."""
+
+    class Broken(MemoryStore):
+        async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
+            assert budget is not None
+            budget.trouble = PinOutcome.TIMEOUT
+            return None
+
+    room = Room(store=Broken(FakeClock(), ttl_s=60, max_entries=9))
+
+    assert PinOutcome.TIMEOUT is (await decide(room, asked())).pin_outcome
+
+
+async def test_a_pin_from_the_shared_store_is_a_hit():
+    """Or the reason for which it is passed by."""
+
+    class Shared(MemoryStore):
+        async def read(self, session: Session, budget: CallBudget | None = None) -> Binding | None:
+            return a_pin(MINI)
+
+    room = Room(store=Shared(FakeClock(), ttl_s=60, max_entries=9))
+    passed_by = asked(routing_preferences=inline(GPT))
+    counted = asked(path=COUNT_PATH, model=CLAUDE)
+
+    assert PinOutcome.HIT is (await decide(room, asked())).pin_outcome
+    room.route = "own"
+    assert PinOutcome.INLINE_LIST is (await decide(room, passed_by)).pin_outcome
+    assert PinOutcome.DIALECT is (await decide(room, counted)).pin_outcome
+
+
 async def test_first_calls_that_come_together_ask_once_and_agree(room):
     """All but the first adopt the pin; a caller that goes away ends it for nobody."""
     undecided = [room.selector.decide_nowait(asked()) for _ in range(5)]
@@ -257,6 +296,7 @@ async def test_a_pin_that_is_passed_over_is_counted_and_stays(room):
     decision = await decide(room, call)
 
     assert (MINI, None) == (model_of(decision), decision.binding)
+    assert PinOutcome.INLINE_LIST is decision.pin_outcome
     assert AffinityOperation(PinOperation.BYPASS, PinOutcome.INLINE_LIST) in room.events
     assert pin == room.store.get_nowait(room.session(call))
 

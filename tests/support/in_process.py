@@ -17,11 +17,14 @@ async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
     """Start a sidecar from a config as the file would have it, on free ports; `app.ports` says
     which.
     """
+    admin = {"operator_address": "127.0.0.1:0", **config.get("admin", {})}
+    if admin["operator_address"].startswith("127."):
+        admin["operator_address"] = "127.0.0.1:0"
     free = {
         "listeners": [
             {**config.get("listeners", [{}])[0], "type": "model", "address": "127.0.0.1", "port": 0}
         ],
-        "admin": {**config.get("admin", {}), "address": "127.0.0.1", "port": 0},
+        "admin": {**admin, "address": "127.0.0.1", "port": 0},
     }
     file = work / "sidecar.yaml"
     file.write_text(json.dumps({**config, **free}))

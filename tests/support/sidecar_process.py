@@ -28,7 +28,11 @@ def sidecar_config(provider_url: str, **overrides: Any) -> dict[str, Any]:
         "listeners": [
             {"type": "model", "name": "llm", "address": "127.0.0.1", "port": free_port()}
         ],
-        "admin": {"address": "127.0.0.1", "port": free_port()},
+        "admin": {
+            "address": "127.0.0.1",
+            "port": free_port(),
+            "operator_address": f"127.0.0.1:{free_port()}",
+        },
         "model_providers": [
             {
                 "model": "openai/gpt-4o-mini",
@@ -69,6 +73,7 @@ class SidecarProcess:
         self.admin_port: int = config["admin"]["port"]
         self.data_url = f"http://127.0.0.1:{self.data_port}"
         self.admin_url = f"http://127.0.0.1:{self.admin_port}"
+        self.operator_address: str = config["admin"].get("operator_address", "")
         self.config_path = work / f"sidecar-{self.data_port}.yaml"
         self.log_path = work / f"sidecar-{self.data_port}.log"
         self.config_path.write_text(json.dumps(config, indent=1))  # JSON is YAML

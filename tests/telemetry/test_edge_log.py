@@ -13,9 +13,9 @@ from sidecar.domain.events import (
     CandidateFailed,
     CandidateServed,
     FailedOver,
-    FailureReport,
     RouterAsked,
 )
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import FailureClass, RouterOutcome
 from sidecar.telemetry.edge_log import EdgeLog, in_words

@@ -58,3 +58,25 @@ def test_a_series_is_made_once():
     assert counter.with_labels("x", "y") is counter.with_labels("x", "y")
     assert counter.with_labels("x", "y") is not counter.with_labels("y", "x")
     assert histogram.with_labels("x") is histogram.with_labels("x")
+
+
+def test_a_counter_is_summed_over_the_labels_that_are_not_asked_for():
+    """By one label, by several in any order, and by none."""
+    counter = CounterFamily(CollectorRegistry(), "c", "help", ("a", "b"))
+    for values, count in ((("x", "1"), 2), (("x", "2"), 3), (("y", "1"), 4)):
+        counter.with_labels(*values).value += count
+
+    assert {("x",): 5, ("y",): 4} == counter.sums("a")
+    assert {("1", "x"): 2, ("2", "x"): 3, ("1", "y"): 4} == counter.sums("b", "a")
+    assert {(): 9} == counter.sums()
+
+
+def test_a_histogram_is_summed_bucket_by_bucket():
+    """What is beyond the last bound stands behind it; without a series there is no sum."""
+    histogram = HistogramFamily(CollectorRegistry(), "h", "help", ("a", "b"), (1.0, 2.0))
+    assert {} == histogram.sums()
+    for values, number in ((("x", "1"), 0.5), (("x", "2"), 3.0), (("y", "1"), 1.5)):
+        histogram.with_labels(*values).observe(number)
+
+    assert {("x",): [1, 0, 1], ("y",): [0, 1, 0]} == histogram.sums("a")
+    assert {(): [1, 1, 1]} == histogram.sums()

@@ -8,6 +8,7 @@ from sidecar.config.load import load_config
 from sidecar.telemetry.log_events import LOG_EVENTS
 from sidecar.telemetry.start_line import config_hash, start_fields, store_place
 
+LISTENING = {"data_port": 1, "admin_port": 2, "operators": "off"}
 CONFIG = """
 model_providers:
   - {model: openai/gpt-4o, access_key: sk-marked, default: true}
@@ -28,13 +29,14 @@ def _loaded(tmp_path, text=CONFIG):
 async def test_it_names_what_was_started_and_no_secret(tmp_path):
     """What an operator asks first: which version, which config, which models, where are pins."""
     loaded = _loaded(tmp_path)
-    fields = start_fields(loaded, 1, 2, "fast")
+    fields = start_fields(loaded, LISTENING, "fast")
 
     assert {
         "config": str(tmp_path / "c.yaml"),
         "config_hash": hashlib.sha256(CONFIG.encode()).hexdigest()[:12],
         "data_port": 1,
         "admin_port": 2,
+        "operators": "off",
         "listener_path": "fast",
         "models": ["openai/gpt-4o", "anthropic/*"],
         "routes": ["code"],
@@ -53,6 +55,7 @@ async def test_a_config_of_the_environment_has_no_file_and_no_hash(tmp_path):
     (tmp_path / "c.yaml").unlink()
 
     assert ("environment", "", None) == tuple(
-        start_fields(loaded, 1, 2, "fast")[name] for name in ("config", "config_hash", "router")
+        start_fields(loaded, LISTENING, "fast")[name]
+        for name in ("config", "config_hash", "router")
     )
     assert ("", "memory") == (config_hash(gone), store_place(loaded))

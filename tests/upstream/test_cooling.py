@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.vocabulary import CandidateCondition, FailureClass
-from sidecar.upstream.cooling import Cooling
+from sidecar.upstream.cooling import EJECTED_S, Cooling
 from sidecar.upstream.evidence import FailedCall
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.support.values import a_call
@@ -417,6 +417,14 @@ def test_each_configured_candidate_tells_how_it_stands_and_why():
     assert [serving, ejected, serving] == [
         each.condition for each in cooling.snapshots(configured, 200.0)
     ]
+
+
+def test_a_candidate_that_waits_tells_for_how_long():
+    """Operators see until when; one that serves waits for nothing."""
+    cooling, configured = a_cooling(), [("b", "openai/m"), ("c", "openai/m")]
+    cooling.observe_failure(B, failed(Penalty.EJECT, why=FailureClass.QUOTA), 10.0)
+
+    assert [EJECTED_S - 60.0, None] == [each.left_s for each in cooling.snapshots(configured, 70.0)]
 
 
 def test_a_wildcard_entry_stands_as_the_worst_of_its_models():

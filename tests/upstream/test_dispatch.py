@@ -107,6 +107,19 @@ class _Ear:
         }
 
 
+def _ended(attempt: Attempt) -> tuple[object, ...]:
+    """How an attempt ended, without why."""
+    return (
+        attempt.candidate,
+        attempt.outcome,
+        attempt.status,
+        attempt.first_byte_s,
+        attempt.total_s,
+        attempt.sent_s,
+        attempt.number,
+    )
+
+
 def _dispatcher(
     clock: FakeClock, end: int | BaseException, *observers: Any, sends: int = 1
 ) -> tuple[Dispatcher, _Pool]:
@@ -121,7 +134,7 @@ async def test_the_first_candidate_is_sent_the_call():
     """Head, body, method and timeouts are those of its client; times are the clock's."""
     clock = FakeClock(1000.0)
     dispatcher, pool = _dispatcher(clock, 200)
-    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN, [])
     ((head, body, timeouts, method),) = pool.sent
 
     assert (200, PLAN.candidates[0], 1, 1000.0, 1000.5) == (
@@ -143,7 +156,7 @@ async def test_the_apps_timeout_counts_from_admission():
     """Of 4 s, 3 were spent before the attempt began."""
     dispatcher, pool = _dispatcher(FakeClock(1003.0), 200)
     await dispatcher.dispatch(
-        a_call(client_timeout_s=4.0, facts=BodyFacts(wants_stream=True)), PLAN
+        a_call(client_timeout_s=4.0, facts=BodyFacts(wants_stream=True)), PLAN, []
     )
 
     assert ExchangeTimeouts(1.0, 1.0, None, 10) == pool.sent[0][2]
@@ -163,13 +176,19 @@ async def test_the_apps_timeout_counts_from_admission():
     ],
 )
 async def test_a_failed_attempt_is_reported_and_raised(error, outcome):
-    """Once, with no status and no first byte, and with how long it took."""
-    ear = _Ear()
+    """Once, with no status and no first byte, with how long it took, and with what it means; the
+    caller has it too, also where the app has left.
+    """
+    ear, tried = _Ear(), list[Attempt]()
     dispatcher, _ = _dispatcher(FakeClock(), error, ear)
     with pytest.raises(type(error)):
-        await dispatcher.dispatch(a_call(), PLAN)
+        await dispatcher.dispatch(a_call(), PLAN, tried)
 
-    assert [Attempt(PLAN.candidates[0], outcome, None, None, 0.5, 1000.0, 1)] == ear.attempts
+    (attempt,) = ear.attempts
+    assert (PLAN.candidates[0], outcome, None, None, 0.5, 1000.0, 1) == _ended(attempt)
+    is_cancelled = outcome is AttemptOutcome.CANCELLED
+    assert (is_cancelled, is_cancelled) == (attempt.reason is None, attempt.report is None)
+    assert [attempt] == tried
 
 
 @pytest.mark.parametrize(
@@ -188,13 +207,15 @@ async def test_an_answered_attempt_is_reported_when_its_answer_has_ended(status,
     """By its status, unless the way back broke it; first byte and total count from the sending."""
     ear, clock = _Ear(), FakeClock(1000.0)
     dispatcher, _ = _dispatcher(clock, status, ear)
-    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN, [])
     is_error = status >= 400
     assert is_error == bool(ear.attempts)
     dispatcher.observe(a_call(), dispatched, result, 1002.0)
 
     total_s = 0.5 if is_error else 2.0  # what an error means is known as soon as it is here
-    assert [Attempt(PLAN.candidates[0], outcome, status, 0.5, total_s, 1000.0, 1)] == ear.attempts
+    (attempt,) = ear.attempts
+    assert (PLAN.candidates[0], outcome, status, 0.5, total_s, 1000.0, 1) == _ended(attempt)
+    assert is_error == (attempt.reason is not None) == (attempt.report is not None)
 
 
 @pytest.mark.parametrize("status", [200, 503])
@@ -202,7 +223,7 @@ async def test_a_request_that_was_sent_again_counts_twice(status):
     """The first sending is a lost connection; the candidate is tried once."""
     ear, clock = _Ear(), FakeClock(1000.0)
     dispatcher, _ = _dispatcher(clock, status, ear, sends=2)
-    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN, [])
     dispatcher.observe(a_call(), dispatched, CallOutcome.OK, 1000.5)
 
     assert (2, [] if status == 200 else [PLAN.candidates[0]]) == (
@@ -222,7 +243,7 @@ async def test_an_error_after_a_request_was_sent_again_counts_twice():
     ear = _Ear()
     dispatcher, _ = _dispatcher(FakeClock(), error, ear)
     with pytest.raises(errors.ConnectFailed) as raised:
-        await dispatcher.dispatch(a_call(), PLAN)
+        await dispatcher.dispatch(a_call(), PLAN, [])
 
     assert (2, 1) == (raised.value.attempts, raised.value.candidates)
     assert [0.0, 0.5] == [attempt.total_s for attempt in ear.attempts]
@@ -234,7 +255,7 @@ async def test_a_head_that_comes_before_the_answer_is_not_fast():
     dispatcher, _ = _dispatcher(clock, 200, ear)
     stream = a_call(facts=BodyFacts(wants_stream=True))
     for _ in range(5):
-        dispatched = await dispatcher.dispatch(stream, PLAN)
+        dispatched = await dispatcher.dispatch(stream, PLAN, [])
         dispatcher.observe(
             stream, dispatched, CallOutcome.OK, dispatched.sent_s + 9.0, dispatched.sent_s + 3.0
         )
@@ -260,7 +281,7 @@ async def test_a_failure_that_is_held_against_a_candidate_is_reported():
     """With what a person has to do, where a person has to mend it."""
     ear = _Ear()
     dispatcher, _ = _dispatcher(FakeClock(), 402, ear)
-    await dispatcher.dispatch(a_call(), PLAN)
+    await dispatcher.dispatch(a_call(), PLAN, [])
     (failed,) = ear.failed
 
     assert (FailureClass.QUOTA, 402) == (failed.reason, failed.report.status)
@@ -272,12 +293,12 @@ async def test_that_a_candidate_serves_is_reported_only_while_failures_are_remem
     """A call that is served where nothing failed costs no report."""
     ear, clock = _Ear(), FakeClock(1000.0)
     dispatcher, _ = _dispatcher(clock, 200, ear)
-    await dispatcher.dispatch(a_call(), PLAN)
+    await dispatcher.dispatch(a_call(), PLAN, [])
     before = list(ear.served)
     failure = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
     dispatcher.cooling.observe_failure(PLAN.candidates[0], failure, clock.monotonic_s())
-    await dispatcher.dispatch(a_call(), PLAN)
-    await dispatcher.dispatch(a_call(), PLAN)
+    await dispatcher.dispatch(a_call(), PLAN, [])
+    await dispatcher.dispatch(a_call(), PLAN, [])
 
     assert ([], [PLAN.candidates[0]]) == (before, [each.candidate for each in ear.served])
 
@@ -288,7 +309,7 @@ async def test_an_error_in_a_200_is_recorded_like_any_other_error():
     dispatcher, pool = _dispatcher(clock, 200, ear)
     body = b'{"error":{"code":503,"message":"loading"}}'
     pool.reply_body = body
-    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN, [])
     dispatcher.observe(a_call(), dispatched, CallOutcome.OK, 1002.0)
 
     assert (200, body, True) == (
@@ -305,7 +326,7 @@ async def test_an_error_event_in_mid_stream_is_learnt_from_when_the_stream_has_e
     """The call is beyond help; the candidate's next one is not."""
     ear, clock = _Ear(), FakeClock(1000.0)
     dispatcher, _ = _dispatcher(clock, 200, ear)
-    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN, [])
     assert not dispatcher.is_cooling(PLAN.candidates[0])
     error = b'{"type":"error","error":{"type":"overloaded_error"}}'
     dispatcher.observe(
@@ -317,7 +338,9 @@ async def test_an_error_event_in_mid_stream_is_learnt_from_when_the_stream_has_e
         error_event=error,
     )
 
-    assert [AttemptOutcome.ERROR_BODY] == [attempt.outcome for attempt in ear.attempts]
+    assert [(AttemptOutcome.ERROR_BODY, FailureClass.BUSY)] == [
+        (attempt.outcome, attempt.reason) for attempt in ear.attempts
+    ]
     assert dispatcher.is_cooling(PLAN.candidates[0])
 
 
@@ -331,7 +354,7 @@ async def test_two_callers_streams_that_fail_midway_are_evidence(served_between,
     for session_id, event in streams if served_between else (streams[0], streams[2]):
         clock.now_s += 1.0
         call = a_call(session_id=session_id)
-        dispatched = await dispatcher.dispatch(call, PLAN)
+        dispatched = await dispatcher.dispatch(call, PLAN, [])
         result = CallOutcome.OK if event is None else CallOutcome.INCOMPLETE
         dispatcher.observe(call, dispatched, result, clock.now_s, error_event=event)
 
@@ -341,7 +364,7 @@ async def test_two_callers_streams_that_fail_midway_are_evidence(served_between,
 async def test_a_mid_stream_error_is_learnt_from_without_a_listener():
     """Whether anybody counts attempts changes nothing about the candidates."""
     dispatcher, _ = _dispatcher(FakeClock(1000.0), 200)
-    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN, [])
     error = b'{"type":"error","error":{"type":"overloaded_error"}}'
     dispatcher.observe(a_call(), dispatched, CallOutcome.INCOMPLETE, 1002.0, error_event=error)
 
@@ -356,7 +379,7 @@ async def test_only_a_failure_that_is_held_against_a_candidate_makes_it_slow():
     dispatcher, _ = _dispatcher(clock, 500)
     seen = []
     for session_id in ("s1", "s1", "s2"):
-        await dispatcher.dispatch(a_call(session_id=session_id), PLAN)
+        await dispatcher.dispatch(a_call(session_id=session_id), PLAN, [])
         samples = dispatcher.averages.expected(PLAN.candidates[0], clock.monotonic_s())[1]
         seen.append((samples, dispatcher.is_cooling(PLAN.candidates[0])))
 
@@ -367,7 +390,7 @@ async def test_a_served_call_clears_a_suspect():
     """Two callers' failures with a success between them are no evidence."""
     dispatcher, pool = _dispatcher(FakeClock(1000.0), 500)
     for session_id, pool._end in (("s1", 500), ("s2", 200), ("s3", 500)):
-        await dispatcher.dispatch(a_call(session_id=session_id), PLAN)
+        await dispatcher.dispatch(a_call(session_id=session_id), PLAN, [])
 
     assert not dispatcher.is_cooling(PLAN.candidates[0])
 
@@ -379,7 +402,7 @@ async def test_the_session_that_called_last_is_known():
     activity, seen = dispatcher.cooling.activity, []
     for tenant, session_id in (("a", "s1"), ("a", "s1"), ("b", "s1"), ("b", None)):
         began_s = clock.monotonic_s()
-        await dispatcher.dispatch(a_call(tenant=tenant, session_id=session_id), PLAN)
+        await dispatcher.dispatch(a_call(tenant=tenant, session_id=session_id), PLAN, [])
         assert (tenant, session_id, began_s) == (
             activity.tenant,
             activity.session_id,
@@ -406,7 +429,7 @@ async def test_a_timeout_is_the_apps_own_where_it_would_not_wait_for_ten_seconds
     dispatcher, _ = _dispatcher(FakeClock(1000.0), errors.FirstByteTimeout("x"))
     call = a_call(client_timeout_s=client_timeout_s, facts=BodyFacts(wants_stream=True))
     with pytest.raises(kind):
-        await dispatcher.dispatch(call, PLAN)
+        await dispatcher.dispatch(call, PLAN, [])
 
     assert suspects == len(dispatcher.cooling.suspects)
 
@@ -418,7 +441,7 @@ async def test_the_apps_timeout_after_a_resend_counts_two_sendings():
     dispatcher, _ = _dispatcher(FakeClock(1000.0), error, ear := _Ear())
     call = a_call(client_timeout_s=5.0, facts=BodyFacts(wants_stream=True))
     with pytest.raises(errors.AppTimeout) as raised:
-        await dispatcher.dispatch(call, PLAN)
+        await dispatcher.dispatch(call, PLAN, [])
 
     assert (2, 2) == (raised.value.attempts, len(ear.attempts))
 
@@ -440,7 +463,7 @@ async def test_while_tracing_is_on_each_attempt_has_a_number_and_a_parent_id_of_
     dispatcher = Dispatcher(registry, clock, Observers([ear]), Cooling(), FirstByteAverages())
     plan = Plan((*PLAN.candidates, GROQ), 2)
     call = a_call(trace=TRACED)
-    dispatcher.observe(call, await dispatcher.dispatch(call, plan), CallOutcome.OK, 1009.0)
+    dispatcher.observe(call, await dispatcher.dispatch(call, plan, []), CallOutcome.OK, 1009.0)
     seen = [fake.sent[0][0].decode().split("traceparent: 00-")[1][33:49] for fake in fakes]
 
     assert [(1, 1000.0), (2, 1000.5)] == [(each.number, each.sent_s) for each in ear.attempts]
@@ -451,7 +474,7 @@ async def test_a_lost_sending_is_no_attempt_of_its_own():
     """The request was sent again as it was, under the same parent id."""
     ear = _Ear()
     dispatcher, _ = _dispatcher(FakeClock(), 200, ear, sends=2)
-    dispatched = await dispatcher.dispatch(a_call(), PLAN)
+    dispatched = await dispatcher.dispatch(a_call(), PLAN, [])
     dispatcher.observe(a_call(), dispatched, CallOutcome.OK, 1000.5)
 
     assert [0, 1] == [attempt.number for attempt in ear.attempts]

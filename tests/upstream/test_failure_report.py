@@ -45,6 +45,7 @@ def _report(of, what, provider=PROVIDER):
         (errors.ResponseTimeout("x"), "no whole response within 600 s (timeouts.response_s)"),
         (errors.StreamIdleTimeout("x"), "no byte of a stream within 300 s (timeouts.stream_idle_s)"),
         (errors.UpstreamReset("x"), "connection closed before a response"),
+        (errors.AppTimeout("x"), "the app's own timeout ended"),
     ],
 )  # fmt: skip
 def test_a_timeout_is_told_with_its_length_and_its_key(error, cause):

@@ -203,6 +203,7 @@ class PinQueries:
         else:
             self._health.served()
             return result
+        budget.trouble = outcome
         self.report(operation, outcome, began_s)
         if is_failure and self._health.failed():
             self._link.drop()

@@ -131,7 +131,7 @@ class RedisStore:
         if not (self._near.is_alone or budget.is_spent):
             looked_up = await self._look_up(session, budget)
         else:
-            self._queries.report(PinOperation.GET, PinOutcome.SKIPPED)
+            self._queries.report(PinOperation.GET, budget.skipped())
         if looked_up is not None:
             lanes, outcome = looked_up
             self._queries.report(PinOperation.GET, outcome, began_s)
@@ -287,7 +287,7 @@ class RedisStore:
                 self._queries.look_for_older(key, lanes)
         if not is_said:
             near.happened(EntryEvent.KEPT, key)
-            self._queries.report(operation, PinOutcome.SKIPPED)
+            self._queries.report(operation, budget.skipped())
         if not policy.has_near_cache:
             self._forget(key)
         return lanes.of(session.lane), is_said

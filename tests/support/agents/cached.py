@@ -35,7 +35,7 @@ def two_accounts_config(
     return {
         "version": "v0.4.0",
         "listeners": [{"type": "model", "name": "llm", "address": "127.0.0.1", "port": free_port()}],
-        "admin": {"address": "127.0.0.1", "port": free_port()},
+        "admin": {"address": "127.0.0.1", "port": free_port(), "operator_address": "off"},
         "model_providers": [
             {
                 "model": f"anthropic/{model}",

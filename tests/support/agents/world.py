@@ -95,7 +95,7 @@ def world_config(
     return {
         "version": "v0.4.0",
         "listeners": [{"type": "model", "name": "llm", "address": "127.0.0.1", "port": free_port()}],
-        "admin": {"address": "127.0.0.1", "port": free_port()},
+        "admin": {"address": "127.0.0.1", "port": free_port(), "operator_address": "off"},
         "model_providers": providers,
         "routing_preferences": routes,
         "overrides": {"llm_routing_model": "plano/router"},

@@ -1,0 +1,194 @@
+"""Records failed attempts: what they mean, what becomes of their candidates, and what observers are
+told.
+"""
+
+from __future__ import annotations
+
+from sidecar.domain.call import Call
+from sidecar.domain.clock import Clock
+from sidecar.domain.decision import Candidate
+from sidecar.domain.errors import UpstreamError
+from sidecar.domain.events import AttemptEnded, CandidateFailed, CandidateServed
+from sidecar.domain.failure_report import FailureReport
+from sidecar.domain.observers import Observers
+from sidecar.domain.outcome import Attempt
+from sidecar.domain.ports import ArrivingReply
+from sidecar.domain.vocabulary import AttemptOutcome, FailureClass
+from sidecar.upstream.attempts import Dispatched, FailureRecord, outcome_of_error, outcome_of_reply
+from sidecar.upstream.buffered_reply import BufferedReply
+from sidecar.upstream.cooling import Cooling
+from sidecar.upstream.credential_reload import CredentialReloader
+from sidecar.upstream.evidence import FailedCall
+from sidecar.upstream.failure import (
+    Failure,
+    Penalty,
+    classify_body_error,
+    classify_error,
+    classify_reply,
+)
+from sidecar.upstream.failure_report import report_failure
+from sidecar.upstream.latency import FAILED_S, FirstByteAverages
+from sidecar.upstream.registry import ProviderRegistry
+
+
+class FailureRecorder:
+    """Records failed attempts."""
+
+    def __init__(
+        self,
+        registry: ProviderRegistry,
+        clock: Clock,
+        observers: Observers,
+        cooling: Cooling,
+        averages: FirstByteAverages,
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._observers = observers
+        self._cooling = cooling
+        self._averages = averages
+        self._reloader = CredentialReloader(registry.clients, cooling, clock.monotonic_s)
+
+    async def aclose(self) -> None:
+        """Cancel the reading of credentials that runs beside calls."""
+        await self._reloader.aclose()
+
+    def record_error(
+        self,
+        call: Call,
+        record: FailureRecord,
+        candidate: Candidate,
+        error: UpstreamError,
+        sent_s: float,
+    ) -> None:
+        """Record and report an attempt that brought no reply."""
+        provider = self._registry.clients[candidate.provider].provider
+        failure = classify_error(
+            error, failover_on_response_timeout=provider.failover_on_response_timeout
+        )
+        report = report_failure(failure, provider, error)
+        if AttemptEnded in self._observers.heard:
+            total_s, number = self._clock.monotonic_s() - sent_s, len(record.failed) + 1
+            ending = outcome_of_error(error), None, None, total_s
+            attempt = Attempt(candidate, *ending, sent_s, number, failure.failure_class, report)
+            record.tried.append(attempt)
+            self._observers.emit(AttemptEnded(call, attempt))
+        self._penalize(call, candidate, failure, sent_s, report)
+        record.add_error(candidate, failure, error)
+
+    async def record_reply(
+        self,
+        call: Call,
+        record: FailureRecord,
+        candidate: Candidate,
+        reply: ArrivingReply | BufferedReply,
+        sent_s: float,
+    ) -> None:
+        """Record and report an attempt whose reply is an error.
+
+        The error's body is waited for, so that no pin and no candidate is judged by half of it.
+        """
+        head_s = self._clock.monotonic_s()
+        buffered = reply if isinstance(reply, BufferedReply) else BufferedReply(reply)
+        if not buffered.is_whole and buffered.error is None:
+            await buffered.fill()
+        failure = self._failure_of(candidate, buffered)
+        provider = self._registry.clients[candidate.provider].provider
+        report = report_failure(failure, provider, buffered)
+        is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
+        if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):
+            self._penalize(call, candidate, failure, sent_s, report)
+            if is_our_key:
+                self._reloader.reload(candidate.provider)
+        attempts = record.sends + buffered.sends
+        total_s = self._clock.monotonic_s() - sent_s
+        record.add_reply(
+            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True),
+            failure,
+            buffered.error or buffered.readable,
+        )
+        if AttemptEnded in self._observers.heard:
+            reason = record.failed[-1].failure.failure_class  # as this call sees it
+            ending = outcome_of_reply(buffered.status), buffered.status, head_s - sent_s, total_s
+            number = len(record.failed)
+            attempt = Attempt(candidate, *ending, sent_s, number, reason, report)
+            record.tried.append(attempt)
+            self._observers.emit(AttemptEnded(call, attempt))
+
+    def record_event(
+        self, call: Call, candidate: Candidate, data: bytes, sent_s: float
+    ) -> tuple[FailureClass, FailureReport]:
+        """Record the event by which a provider said in mid-stream that it failed; return what that
+        means, and what an operator is told.
+        """
+        failure = classify_body_error(data, passthrough_auth=candidate.passthrough_auth)
+        provider = self._registry.clients[candidate.provider].provider
+        report = report_failure(failure, provider, data)
+        self._penalize(call, candidate, failure, sent_s, report)
+        return failure.failure_class, report
+
+    def observe_served(self, candidate: Candidate, sent_s: float) -> None:
+        """A candidate serves, while failures are remembered."""
+        self._cooling.observe_served(candidate, sent_s)
+        if CandidateServed in self._observers.heard:
+            self._observers.emit(CandidateServed(candidate, sent_s))
+
+    def report_lost(self, call: Call, candidate: Candidate, tried: list[Attempt]) -> None:
+        """Report a sending that a dead connection lost; how long that took is not known."""
+        if AttemptEnded in self._observers.heard:
+            lost = Attempt(candidate, AttemptOutcome.CONNECT_FAILED, None, None, 0.0)
+            tried.append(lost)
+            self._observers.emit(AttemptEnded(call, lost))
+
+    def report_given_up(
+        self,
+        call: Call,
+        candidate: Candidate,
+        error: BaseException,
+        sent_s: float,
+        number: int,
+        tried: list[Attempt],
+    ) -> None:
+        """Report an attempt that the provider did not end: the app left, or the sidecar stops."""
+        if AttemptEnded in self._observers.heard:
+            total_s = self._clock.monotonic_s() - sent_s
+            outcome = outcome_of_error(error)
+            attempt = Attempt(candidate, outcome, None, None, total_s, sent_s, number)
+            tried.append(attempt)
+            self._observers.emit(AttemptEnded(call, attempt))
+
+    def _failure_of(self, candidate: Candidate, buffered: BufferedReply) -> Failure:
+        passthrough_auth = candidate.passthrough_auth
+        if buffered.error is not None:
+            return classify_body_error(buffered.error, passthrough_auth=passthrough_auth)
+        return classify_reply(
+            buffered.status,
+            buffered.readable,
+            buffered.headers,
+            self._clock.unix_s(),
+            passthrough_auth=passthrough_auth,
+            upstream_model=candidate.upstream_model,
+        )
+
+    def _penalize(
+        self,
+        call: Call,
+        candidate: Candidate,
+        failure: Failure,
+        sent_s: float,
+        report: FailureReport,
+    ) -> None:
+        """Let a candidate that failed cool, where that is evidence against it, and count the
+        failure among its first bytes.
+        """
+        if failure.penalty is Penalty.NONE:
+            return
+        now_s = self._clock.monotonic_s()
+        if CandidateFailed in self._observers.heard:
+            self._observers.emit(CandidateFailed(call, candidate, failure.failure_class, report))
+        failed_call = None
+        if failure.penalty is Penalty.COOL_ON_EVIDENCE:
+            failed_call = FailedCall(call, self._cooling.activity, sent_s, now_s)
+        if self._cooling.observe_failure(candidate, failure, now_s, failed_call):
+            # A refusal within a millisecond must not look fast.
+            self._averages.observe(candidate, FAILED_S, now_s)

@@ -1,0 +1,1 @@
+"""The live page, driven by a real Chromium."""
