@@ -12,7 +12,7 @@ from sidecar.doctor.findings import Credential, ModelState, Reach, StepState, da
 from sidecar.doctor.model_list import is_listed
 from sidecar.doctor.stages import reach_of, reached
 from sidecar.domain.errors import UpstreamError
-from sidecar.domain.events import FailureReport
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.entry_probe import ProbeReply
 

@@ -16,7 +16,7 @@ from sidecar.doctor.entry_facts import (
     reach_of_entry,
 )
 from sidecar.doctor.findings import Finding, Kind, Verdict, with_renewal
-from sidecar.domain.events import FailureReport
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.entry_probe import ProbeReply
 

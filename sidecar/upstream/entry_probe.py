@@ -14,7 +14,7 @@ from sidecar.dialects.base import Dialect
 from sidecar.domain.call import BodyFacts, Call, Endpoint, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import UpstreamError, UpstreamMalformed
-from sidecar.domain.events import FailureReport
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.ids import mint_request_id, mint_trace_context
 from sidecar.domain.ports import ArrivingReply
 from sidecar.domain.vocabulary import FailureClass

@@ -18,7 +18,7 @@ from sidecar.doctor.entry_facts import (
 from sidecar.doctor.entry_findings import finding_of, left_out
 from sidecar.doctor.findings import Credential, Finding, ModelState, StepState, Verdict
 from sidecar.domain.errors import ConnectFailed, ResponseTimeout
-from sidecar.domain.events import FailureReport
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.http1.certificate import TlsFacts
 from sidecar.upstream.entry_probe import ProbeReply
