@@ -15,7 +15,7 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
 from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
-from sidecar.domain.events import CallDecided, CallEnded
+from sidecar.domain.events import CallDecided, CallEnded, ResponseBrokeOff
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Timing
 from sidecar.domain.ports import Downstream
@@ -145,6 +145,9 @@ class Proxy:
         )
         if attempt is not None:
             progress.tried.append(attempt)
+        is_broken = relayed.result is CallOutcome.INCOMPLETE and relayed.error_event is None
+        if is_broken and ResponseBrokeOff in self._observers.heard:
+            self._observers.emit(ResponseBrokeOff(call, dispatched.candidate))
         outcome = progress.relayed(dispatched, relayed, now_s)
         self._end(progress, outcome)
         return outcome

@@ -66,6 +66,15 @@ class CandidateFailed(Event, frozen=True, gc=False):
     report: FailureReport
 
 
+class ResponseBrokeOff(Event, frozen=True, gc=False):
+    """A response ended before it was complete, after its beginning had gone to the app: no other
+    candidate could serve the call. Emitted beside `AttemptEnded`.
+    """
+
+    call: Call
+    candidate: Candidate
+
+
 class CandidateServed(Event, frozen=True, gc=False):
     """A candidate served a call while failures of any candidate are remembered. Not emitted where
     nothing has failed lately.

@@ -238,7 +238,11 @@ class ModelSelector:
         if step is Step.SERVE_OWN:
             return _Landing(self._decisions.claimed(decision, own, session), own)
         assert standing is not None  # else there is nothing to adopt
-        return _Landing(self._decisions.adopted(standing, situation) or decision, standing)
+        adopted = self._decisions.adopted(standing, situation)
+        if adopted is not None:
+            # It waited for the router model all the same.
+            decision = dataclasses.replace(adopted, router_s=decision.router_s)
+        return _Landing(decision, standing)
 
     async def _route(self, situation: Situation, waited_s: float = 0.0) -> Decision:
         """Ask the router model, if a route is in effect; whatever it does, there is a decision. The

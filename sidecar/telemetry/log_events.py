@@ -65,6 +65,25 @@ LOG_EVENTS: Final = (
         ("account", "model", "place", "calls", "seconds"),
     ),
     LogEvent(
+        "responses_break_off",
+        "warning",
+        "responses of a provider entry end before they are complete, after their beginning went to "
+        "the app: three at least, each within 10 s of the one before",
+        ("account", "model", "request_id", "calls", "seconds"),
+    ),
+    LogEvent(
+        "responses_still_break_off",
+        "warning",
+        "they went on to do so since the last line about it; at most one a minute",
+        ("account", "model", "request_id", "calls", "seconds"),
+    ),
+    LogEvent(
+        "responses_are_whole_again",
+        "info",
+        "none has broken off for a while",
+        ("account", "model", "calls", "seconds"),
+    ),
+    LogEvent(
         "router_fails",
         "warning",
         "the router model has begun to fail; calls are served without it",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sidecar.domain.call import DialectName
 from sidecar.domain.clock import Clock
 from sidecar.domain.observers import Observers
+from sidecar.telemetry.break_log import BreakLog
 from sidecar.telemetry.edge_log import EdgeLog
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 
@@ -25,4 +26,5 @@ class Telemetry:
         cache_apart: frozenset[DialectName],
     ) -> None:
         self.metrics = metrics = Metrics(snapshot, listener_path, cache_apart)
-        self.observers = Observers((*metrics.observers, EdgeLog(clock.monotonic_s)))
+        logs = EdgeLog(clock.monotonic_s), BreakLog(clock.monotonic_s)
+        self.observers = Observers((*metrics.observers, *logs))

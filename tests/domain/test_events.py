@@ -22,6 +22,7 @@ from sidecar.domain.events import (
     FailedOver,
     Listeners,
     RequestRefused,
+    ResponseBrokeOff,
     RouterAsked,
 )
 from sidecar.domain.failure_report import FailureReport
@@ -45,6 +46,7 @@ ONE_OF_EACH: list[Event] = [
     AttemptEnded(CALL, Attempt(CANDIDATE, AttemptOutcome.OK, 200, 0.1, 0.2)),
     FailedOver(CALL, CANDIDATE, CANDIDATE, FailureClass.BUSY),
     CandidateFailed(CALL, CANDIDATE, FailureClass.BUSY, FailureReport("p:443", "refused")),
+    ResponseBrokeOff(CALL, CANDIDATE),
     CandidateServed(CANDIDATE, 1000.0),
     CallEnded(CALL, DECISION, Outcome(CallOutcome.OK, 200, Timing(total_s=1.0))),
     RouterAsked(RouterOutcome.MATCHED, 0.1),

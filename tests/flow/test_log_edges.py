@@ -144,6 +144,32 @@ async def test_a_certificate_that_is_not_accepted_is_told_why(tmp_path, spare, n
     _assert_nothing_marked(log)
 
 
+async def test_streams_that_break_off_are_told(tmp_path, spare):
+    """Each of them began well, so that the entry counts as one that serves; the apps have halves."""
+    spare.script.always("cut-stream after=3")
+    sidecar = SidecarProcess(_config({"base_url": spare.url}, spare.url), tmp_path)
+    body = {
+        "model": GPT,
+        "stream": True,
+        "messages": [{"role": "user", "content": MARKS["prompt"]}],
+    }
+    try:
+        await sidecar.wait_ready()
+        async with asyncio.timeout(LIMIT_S):
+            while "responses_break_off" not in sidecar.log():
+                await exchange(sidecar.data_port, json_request("/v1/chat/completions", body))
+                await asyncio.sleep(0.1)  # sleep: the log's looks are a second apart
+    finally:
+        assert 0 == await sidecar.terminate()
+    lines = [json.loads(line) for line in sidecar.log().splitlines()]
+    (line,) = [each for each in lines if each.get("event") == "responses_break_off"]
+
+    assert ("warning", GPT, GPT) == (line["level"], line["account"], line["model"])
+    assert f"responses of {GPT} break off before their end" in line["message"]
+    assert line["request_id"]
+    _assert_nothing_marked(sidecar.log())
+
+
 async def test_a_port_without_tls_is_told_as_that(tmp_path, spare):
     """The usual mistake of an http:// that should not be an https://."""
     config = _config({"base_url": spare.url.replace("http:", "https:")}, spare.url)

@@ -9,7 +9,7 @@ from typing import Any
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import Call, RawHeaders
 from sidecar.domain.decision import Candidate, Decision, Plan
-from sidecar.domain.events import CallDecided, CallEnded, Listeners
+from sidecar.domain.events import CallDecided, CallEnded, Listeners, ResponseBrokeOff
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome
 from sidecar.domain.vocabulary import CallOutcome
@@ -110,6 +110,7 @@ class FakeRooms:
         self.observed: list[CallOutcome] = []
         self.decided: list[tuple[Decision, float]] = []
         self.ended: list[tuple[Decision | None, Outcome]] = []
+        self.broken: list[ResponseBrokeOff] = []
         self._decision, self._dispatched, self._is_at_hand = decision, dispatched, is_at_hand
 
     def proxy(self, *, max_attempts: int = 3, is_observed: bool = True) -> Proxy:
@@ -162,6 +163,7 @@ class FakeRooms:
         return {
             CallDecided: lambda event: self.decided.append((event.decision, event.routing_s)),
             CallEnded: lambda event: self.ended.append((event.decision, event.outcome)),
+            ResponseBrokeOff: self.broken.append,
         }
 
     def _step(self, name: str) -> None:

@@ -238,6 +238,17 @@ async def test_a_stream_that_breaks_is_an_outcome_and_no_error():
         down.end,
     )
     assert [CallOutcome.INCOMPLETE] == rooms.observed
+    assert [FIRST] == [each.candidate for each in rooms.broken]
+
+
+async def test_a_stream_that_ends_with_its_providers_error_did_not_break_off():
+    """That failure has a report of its own."""
+    error = b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(b"data: {}\n\n", error)))
+
+    outcome, _ = await handle(rooms)
+
+    assert (CallOutcome.INCOMPLETE, []) == (outcome.result, rooms.broken)
 
 
 async def test_a_reply_to_head_is_not_waited_for():

@@ -94,6 +94,7 @@ class Room:
         self.may_ask = True
         self.route: object = "code"
         self.status = 200
+        self.reply_takes_s = 0.0
         self.questions = 0
         sources = RankSources(
             SimpleNamespace(prices={}, latencies_s={}), lambda _candidate, _now_s: (0.0, 0)
@@ -125,6 +126,7 @@ class Room:
     async def reply(self, _body: bytes, _call: Call) -> tuple[int, bytes]:
         """What the router model says."""
         self.questions += 1
+        self.clock.advance(self.reply_takes_s)
         text = json.dumps({"route": self.route})
         return self.status, json.dumps({"choices": [{"message": {"content": text}}]}).encode()
 

@@ -256,6 +256,15 @@ async def test_the_loser_of_a_race_adopts(room):
     )
 
 
+async def test_the_loser_of_a_race_tells_how_long_it_waited_for_the_router_model():
+    """Else that time would count as what the sidecar itself added to the call."""
+    room = Room(store=RacedStore(a_pin(MINI)))
+    room.reply_takes_s = 0.25
+    decision = await decide(room, asked())
+
+    assert (Source.PINNED, 0.25) == (decision.source, decision.router_s)
+
+
 async def test_the_loser_of_a_race_against_a_pin_of_no_use_serves_its_own(room):
     """The other pod's model does not speak this call's dialect: served without a pin."""
     room = Room(store=RacedStore(a_pin(CLAUDE)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import promql_parser
@@ -44,6 +44,25 @@ def catalogue() -> dict[str, Exported]:
             bounds = {each.labels["le"] for each in family.samples if "le" in each.labels}
             le = {"le": frozenset(bounds)} if "le" in sample.labels else {}
             found[sample.name] = Exported(counts, {**labels, **le})
+    return found
+
+
+def recorded(
+    rules: Iterable[Mapping[str, Any]], exported: Mapping[str, Exported]
+) -> dict[str, Exported]:
+    """Return what is exported, and what rules record of it, with the labels that they leave."""
+    found = dict(exported)
+    for rule in rules:
+        labels: dict[str, frozenset[str] | None] = {}
+        for selector in selectors(rule["expr"]):
+            labels |= found[selector.name or ""].labels
+        kept = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", rule["expr"]))))
+        if kept:
+            labels = {label: values for label, values in labels.items() if label in kept}
+        earlier = found.get(rule["record"], Exported(False, {})).labels
+        for label, value in rule.get("labels", {}).items():
+            labels[label] = (earlier.get(label) or frozenset()) | {value}
+        found[rule["record"]] = Exported(False, labels)
     return found
 
 

@@ -68,12 +68,14 @@ def _listen(monkeypatch: pytest.MonkeyPatch, observer: Observer) -> None:
 
 
 async def _serve_and_refuse() -> None:
-    """A routed, a pinned, a failed-over and a refused call."""
+    """A routed, a pinned, a failed-over, a broken and a refused call."""
     async with routed(routing_preferences=PREFERENCES) as house:
         for _ in range(2):
             await house.ask(headers={"x-model-affinity": "s"})
         house.provider.script.next("429")
         await house.ask()
+        house.provider.script.next("cut-stream after=3")
+        await house.ask(stream=True)
         await house.ask(model="unknown/none")
         await house.ask(path="/no/such/path")
 
