@@ -4,17 +4,64 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from sidecar.doctor.findings import Credential, Finding, Kind, ModelState, Reach, StepState, Verdict
 from sidecar.doctor.report import json_report
 from sidecar.doctor.table import COLUMNS, describe
+from tests.architecture.tree import ROOT
 
 REACHED = Reach(StepState.OK, StepState.OK, StepState.OK, StepState.OK, "TLSv1.3", 89)
 GOOD = Finding(
     Kind.PROVIDER, "openai/gpt-4o", Verdict.OK, "api.openai.com:443", REACHED,
     Credential.OK, ModelState.KNOWN, 123.4,
 )  # fmt: skip
+EXAMPLE = [
+    msgspec.structs.replace(GOOD, name="openai/gpt-4o-mini"),
+    msgspec.structs.replace(
+        GOOD,
+        name="openai/gpt-4o-minni",
+        verdict=Verdict.FAILED,
+        cause="no model 'gpt-4o-minni' there (404)",
+        to_do=(
+            "Check the model's name and the account's access to it; did you mean 'gpt-4o-mini'?"
+        ),
+    ),
+    msgspec.structs.replace(
+        GOOD,
+        name="anthropic/claude-sonnet-5",
+        verdict=Verdict.FAILED,
+        place="api.anthropic.com:443",
+        credential=Credential.REFUSED,
+        took_ms=98.0,
+        cause="credential refused (401, authentication_error)",
+        to_do="Put a valid key into access_key of this entry, or into the file that it names.",
+    ),
+    Finding(
+        Kind.PROVIDER,
+        "vllm/qwen3-4b",
+        Verdict.FAILED,
+        "llm.example.com:443",
+        Reach(StepState.OK, StepState.OK, StepState.FAILED),
+        Credential.UNKNOWN,
+        took_ms=8.25,
+        cause="certificate expired on 2026-11-27",
+        to_do="Have the certificate of llm.example.com:443 renewed.",
+    ),
+    Finding(Kind.ROUTER, "vllm/router", Verdict.OK, took_ms=61.0, cause="says 'code generation'"),
+    Finding(
+        Kind.STORE,
+        "redis",
+        Verdict.WARNING,
+        "redis.llm.svc:6379",
+        Reach(StepState.OK, StepState.OK, StepState.OK, None, "TLSv1.2", 300),
+        Credential.OK,
+        took_ms=0.6,
+        cause="the user lacks +pexpire",
+        to_do="Give it these rights: ACL SETUSER ... +pexpire",
+    ),
+]
 BAD = Finding(
     Kind.PROVIDER,
     "anthropic/claude-sonnet-5",
@@ -29,25 +76,12 @@ BAD = Finding(
 STORE = Finding(Kind.STORE, "redis", Verdict.WARNING, cause="no tracking", to_do="Mend it.")
 
 
-def test_the_table_reads_like_this():
+def test_the_table_reads_as_the_readme_shows_it():
     """A row each, aligned; under it what was found and what to do, and a sentence at the end."""
-    lines = describe([GOOD, BAD, STORE], is_coloured=False)
+    page = (ROOT / "sidecar" / "doctor" / "README.md").read_text()
+    shown = page.partition("<!-- example -->\n```\n")[2].partition("\n```\n")[0]
 
-    assert (
-        """\
-      WHAT                       REACHED  TLS        CREDENTIAL   MS
-ok    openai/gpt-4o              yes      1.3, 89 d  ok          123
-FAIL  anthropic/claude-sonnet-5  no       no         unknown     8.2
-      api.anthropic.com:443: certificate expired on 2026-11-27
-      > Have the certificate of api.anthropic.com:443 renewed: calls fail once
-        it has ended.
-warn  sessions in redis          -        -          -             -
-      no tracking
-      > Mend it.
-
-1 would fail calls, 1 should be looked at.""".splitlines()
-        == lines
-    )
+    assert shown.splitlines() == describe(EXAMPLE, is_coloured=False)
 
 
 def test_rows_that_say_the_same_say_it_once():
