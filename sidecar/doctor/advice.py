@@ -41,12 +41,14 @@ TRACING: Final = Keys(
 )
 
 _ADVICE: Final = (
+    ("name server", "Look at the name server of this machine or pod (/etc/resolv.conf)."),
+    ("the proxy", "Look at HTTPS_PROXY: its address, its credential, and what it lets through."),
+    ("TLS is not answered", "Something there accepts and does not speak TLS: check {address}."),
     (
         "name not found",
         "Check the host in {address}, and whether this machine's name server knows it.",
     ),
     ("name not valid", "Correct the host in {address}."),
-    ("name server", "Look at the name server of this machine or pod (/etc/resolv.conf)."),
     ("connection refused", "Nothing listens at {place}: start the server, or correct {address}."),
     (
         "no connection",
@@ -62,7 +64,6 @@ _ADVICE: Final = (
     ("host unreachable", "There is no way to {place}: check {address}, and the network policy."),
     ("network unreachable", "There is no way to {place}: check {address}, and this pod's network."),
     ("not allowed by", "A rule of this machine forbids it: look at its network policy."),
-    ("the proxy", "Look at HTTPS_PROXY: its address, its credential, and what it lets through."),
     ("certificate expired", "Have the certificate of {place} renewed."),
     (
         "certificate not valid",
@@ -91,13 +92,13 @@ _ADVICE: Final = (
     ("no whole", "Look whether the server at {place} is overloaded."),
     ("no reply", "Look whether the server at {place} is overloaded, or {address} is wrong."),
 )
-"""By how the phrase begins; the first that fits counts."""
+"""By words of the phrase; the first that fits counts."""
 _ELSE: Final = "Check {address}, and the log of the server at {place}."
 
 
 def advice_on(cause: str, place: str, keys: Keys) -> str:
     """Return what to do about a cause, as a sentence."""
-    for beginning, advice in (*_ADVICE, ("", _ELSE)):
-        if cause.startswith(beginning):
+    for words, advice in (*_ADVICE, ("", _ELSE)):
+        if words in cause:
             return advice.format(place=place, **msgspec.structs.asdict(keys))
-    raise AssertionError("every phrase begins with nothing")
+    raise AssertionError("every phrase contains no words")

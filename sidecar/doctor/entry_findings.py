@@ -204,13 +204,16 @@ def _unreached(finding: Finding, facts: EntryFacts) -> Finding:
 
 
 def _late(finding: Finding, facts: EntryFacts, timeout_s: float) -> Finding:
-    what = "reply" if facts.account.is_connected else "connection"
+    is_connected = facts.account.is_connected
+    what = "reply" if is_connected else "connection"
+    cause = f"no {what} within {timeout_s:g} s (--timeout)"
+    to_do = (
+        "Look whether the server is overloaded or still loads its model; a longer --timeout waits "
+        "longer."
+    )
     return msgspec.structs.replace(
         finding,
         verdict=Verdict.FAILED,
-        cause=f"no {what} within {timeout_s:g} s (--timeout)",
-        to_do=(
-            "Look whether the server is overloaded or still loads its model; a longer --timeout "
-            "waits longer."
-        ),
+        cause=cause,
+        to_do=to_do if is_connected else advice_on(cause, finding.place or "", ENTRY),
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 from collections.abc import Callable
 
 import msgspec
 
 from sidecar.doctor.advice import TRACING, advice_on
 from sidecar.doctor.findings import Finding, Kind, Reach, StepState, Verdict
+from sidecar.runtime.daemon_thread import run_in_daemon_thread
 
 Export = Callable[[float], str | None]
 """Sends an export of no span within so many seconds, and blocks. Returns: why it failed, as a
@@ -31,7 +30,9 @@ class TraceCheck(msgspec.Struct, frozen=True):
         began_s = self.monotonic_s()
         try:
             async with asyncio.timeout(timeout_s):
-                cause = await _in_own_thread(lambda: self.export(timeout_s))
+                cause = await run_in_daemon_thread(
+                    lambda: self.export(timeout_s), name="export of no span"
+                )
         except TimeoutError:
             cause = f"no reply within {timeout_s:g} s (--timeout)"
         return trace_finding(self.place, cause, self.monotonic_s() - began_s)
@@ -52,21 +53,3 @@ def trace_finding(place: str, cause: str | None, took_s: float) -> Finding:
         if cause is None
         else f"{advice_on(cause, place, TRACING)} Until then spans are dropped and counted.",
     )
-
-
-async def _in_own_thread(work: Callable[[], str | None]) -> str | None:
-    """Run blocking work in a thread that no exit waits for, as it does for those of the loop."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[str | None] = loop.create_future()
-
-    def tell(result: str | None) -> None:
-        if not done.done():
-            done.set_result(result)
-
-    def run() -> None:
-        result = work()
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the answer came too late
-            loop.call_soon_threadsafe(tell, result)
-
-    threading.Thread(target=run, name="export of no span", daemon=True).start()
-    return await done

@@ -39,6 +39,21 @@ def test_it_names_the_key_of_what_was_asked():
     assert "session_cache.url" in advice_on("connection refused", "a:1", STORE)
 
 
+@pytest.mark.parametrize(
+    ("late_at", "word"),
+    [
+        ("the name server is silent", "resolv.conf"),
+        ("the proxy is silent", "HTTPS_PROXY:"),
+        ("TLS is not answered", "does not speak TLS"),
+    ],
+)
+def test_what_was_late_is_what_is_looked_at(late_at, word):
+    """Not each connection that does not come about is a firewall's fault."""
+    cause = f"no connection within 2 s (timeouts.connect_s): {late_at}"
+
+    assert word in advice_on(cause, "a:1", ENTRY)
+
+
 def test_what_is_not_known_has_advice_as_well():
     """Where to look."""
     assert "Check url of this source, and the log of the server at a:1." == advice_on(
