@@ -46,7 +46,7 @@ _ADVICE: Final = (
     ("TLS is not answered", "Something there accepts and does not speak TLS: check {address}."),
     (
         "name not found",
-        "Check the host in {address}, and whether this machine's name server knows it.",
+        "Look whether this machine's name server knows the host; else correct {address}.",
     ),
     ("name not valid", "Correct the host in {address}."),
     ("connection refused", "Nothing listens at {place}: start the server, or correct {address}."),
