@@ -21,11 +21,11 @@ pytestmark = pytest.mark.skipif(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def traces() -> dict[str, list[Entered]]:
-    """The shortest of three traces of each call: a tick of Redis' watch, or a response that comes in
+    """The shortest of six traces of each call: a tick of Redis' watch, or a response that comes in
     two segments on a busy machine, adds some functions that the call does not need.
     """
     runs = []
-    for _ in range(3):
+    for _ in range(6):
         async with redis_server() as server:  # a new one, where no session is pinned yet
             runs.append(await trace_calls(server.url))
     return {name: min((run[name] for run in runs), key=len) for name in BOUNDS}
