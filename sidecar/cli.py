@@ -121,6 +121,17 @@ def _add_doctor(commands: Any) -> None:  # noqa: ANN401
     parser.add_argument("--no-spend", action="store_true", help=text)
 
 
+def _seconds(text: str) -> float:
+    """Return a duration of more than no time. Raises: argparse.ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _SECONDS_AT_MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds
+
+
 def _add_schema(commands: Any) -> None:  # noqa: ANN401
     text = "print the config's JSON Schema"
     _add(commands, "schema", inspect.schema, text, "> sidecar.schema.json")
@@ -169,17 +180,6 @@ def _add_affinity(commands: Any) -> None:  # noqa: ANN401
             action.add_argument("--agent", metavar="ID", help=which)
         else:
             action.set_defaults(session=None, agent=None)
-
-
-def _seconds(text: str) -> float:
-    """Return a duration of more than no time. Raises: argparse.ArgumentTypeError."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= _SECONDS_AT_MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 def _affinity(arguments: argparse.Namespace) -> int:

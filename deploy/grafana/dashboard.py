@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -163,7 +163,7 @@ def _thresholds(panel: Panel) -> builders.ThresholdsConfig:
 
 
 def _panel(panel: Panel, panel_id: int, x: int, y: int) -> Builder[dashboard.Panel]:
-    kinds: dict[str, Callable[[], Any]] = {
+    kinds: dict[str, Any] = {
         "timeseries": lambda: _timeseries(panel),
         "stat": _stat,
         "table": lambda: _table(panel),
