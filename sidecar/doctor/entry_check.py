@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.doctor.account_check import AccountFacts
-from sidecar.doctor.entry_facts import EntryFacts, is_settled, needs_look
+from sidecar.doctor.entry_facts import ExaminedEntry, is_settled, needs_look
 from sidecar.domain.errors import UpstreamError
 from sidecar.upstream.entry_probe import NO_SUCH_MODEL, EntryProbe
 
@@ -23,13 +23,13 @@ async def check_entry(
     monotonic_s: Callable[[], float],
     *,
     may_spend: bool,
-) -> EntryFacts:
+) -> ExaminedEntry:
     """Return what was learnt of an entry within what ``timeout_s`` leaves behind its account.
 
     Args: ``may_spend`` allows the smallest call, where nothing cheaper tells. Raises: nothing.
     """
     provider = probe.provider
-    facts = EntryFacts(
+    facts = ExaminedEntry(
         provider=provider,
         account=account,
         has_credential=probe.has_credential,

@@ -28,7 +28,7 @@ _TELLS_NOTHING: Final = (FailureClass.BUSY, FailureClass.FAILING, FailureClass.R
 """Refusals that may come before anybody has looked at the key."""
 
 
-class EntryFacts(msgspec.Struct, frozen=True):
+class ExaminedEntry(msgspec.Struct, frozen=True):
     """What was learnt of one entry."""
 
     provider: Provider
@@ -47,7 +47,7 @@ class EntryFacts(msgspec.Struct, frozen=True):
     is_late: bool = False
     took_s: float = 0.0
 
-    def learn(self, **facts: object) -> EntryFacts:
+    def learn(self, **facts: object) -> ExaminedEntry:
         """Return the facts with others added."""
         return msgspec.structs.replace(self, **facts)
 
@@ -59,7 +59,7 @@ class EntryFacts(msgspec.Struct, frozen=True):
         return is_told or bool(self.is_shown)
 
 
-def needs_look(facts: EntryFacts) -> bool:
+def needs_look(facts: ExaminedEntry) -> bool:
     """Return whether the model is to be asked for by itself: there is a list, and it is not on
     it.
     """
@@ -68,7 +68,7 @@ def needs_look(facts: EntryFacts) -> bool:
     return facts.account.listed is not None and not facts.is_model_known
 
 
-def is_settled(facts: EntryFacts) -> bool:
+def is_settled(facts: ExaminedEntry) -> bool:
     """Return whether no call has to be made: nothing can be learnt by one, or all is known."""
     account = facts.account
     if account.error is not None or account.is_late or not facts.path:
@@ -79,7 +79,7 @@ def is_settled(facts: EntryFacts) -> bool:
     return account.is_list_guarded and is_model_settled
 
 
-def reach_of_entry(facts: EntryFacts, now_unix_s: float) -> Reach:
+def reach_of_entry(facts: ExaminedEntry, now_unix_s: float) -> Reach:
     """Return how far the way to the entry's provider was gone."""
     account = facts.account
     is_tls = facts.provider.server.scheme == "https"
@@ -98,7 +98,7 @@ def reach_of_entry(facts: EntryFacts, now_unix_s: float) -> Reach:
     return msgspec.structs.replace(reach, tls_version=account.tls.version, certificate_days=days)
 
 
-def credential_of(facts: EntryFacts) -> Credential:
+def credential_of(facts: ExaminedEntry) -> Credential:
     """Return what became of the entry's credential."""
     if facts.provider.passthrough_auth:
         return Credential.CALLERS
@@ -113,7 +113,7 @@ def credential_of(facts: EntryFacts) -> Credential:
     return Credential.OK if facts.has_credential else Credential.NONE
 
 
-def model_of(facts: EntryFacts) -> ModelState:
+def model_of(facts: ExaminedEntry) -> ModelState:
     """Return whether the entry's model is known at its provider."""
     if facts.provider.is_wildcard:
         return ModelState.UNCHECKED

@@ -10,7 +10,7 @@ from sidecar.config.report import did_you_mean
 from sidecar.doctor.advice import ENTRY, advice_on
 from sidecar.doctor.entry_facts import (
     ACCEPTED,
-    EntryFacts,
+    ExaminedEntry,
     credential_of,
     model_of,
     reach_of_entry,
@@ -36,7 +36,7 @@ _TO_DO: Final = {
 }
 
 
-def finding_of(facts: EntryFacts, timeout_s: float, now_unix_s: float) -> Finding:
+def finding_of(facts: ExaminedEntry, timeout_s: float, now_unix_s: float) -> Finding:
     """Return what an entry's facts come to. A router model's entry fails no call."""
     finding = _finding(facts, timeout_s, now_unix_s)
     if facts.provider.is_router and finding.verdict is Verdict.FAILED:
@@ -55,7 +55,7 @@ def left_out(name: str) -> Finding:
     )
 
 
-def _finding(facts: EntryFacts, timeout_s: float, now_unix_s: float) -> Finding:
+def _finding(facts: ExaminedEntry, timeout_s: float, now_unix_s: float) -> Finding:
     account, provider = facts.account, facts.provider
     server = provider.server
     host = f"[{server.host}]" if ":" in server.host else server.host
@@ -83,7 +83,7 @@ def _finding(facts: EntryFacts, timeout_s: float, now_unix_s: float) -> Finding:
     return _replied(finding, facts)
 
 
-def _replied(finding: Finding, facts: EntryFacts) -> Finding:
+def _replied(finding: Finding, facts: ExaminedEntry) -> Finding:
     """Return what a reply tells."""
     reply = facts.generated
     if reply is not None:
@@ -98,7 +98,7 @@ def _replied(finding: Finding, facts: EntryFacts) -> Finding:
     return _model_gone(finding, facts, Verdict.WARNING)
 
 
-def _judged(finding: Finding, facts: EntryFacts, reply: ProbeReply) -> Finding:
+def _judged(finding: Finding, facts: ExaminedEntry, reply: ProbeReply) -> Finding:
     """Return what the failure of the smallest call means."""
     reason, report = reply.failure, reply.report
     assert reason is not None
@@ -129,7 +129,7 @@ def _judged(finding: Finding, facts: EntryFacts, reply: ProbeReply) -> Finding:
     return _reported(finding, facts, verdict, reason, report)
 
 
-def _without_call(finding: Finding, facts: EntryFacts, listing: ProbeReply) -> Finding:
+def _without_call(finding: Finding, facts: ExaminedEntry, listing: ProbeReply) -> Finding:
     """Return what a list that is refused means where no call may be made: it alone proves little,
     since not every provider has one.
     """
@@ -148,7 +148,7 @@ def _without_call(finding: Finding, facts: EntryFacts, listing: ProbeReply) -> F
 
 def _reported(
     finding: Finding,
-    facts: EntryFacts,
+    facts: ExaminedEntry,
     verdict: Verdict,
     reason: FailureClass,
     report: FailureReport,
@@ -171,7 +171,7 @@ def _with_code(cause: str, report: FailureReport) -> str:
 
 
 def _model_gone(
-    finding: Finding, facts: EntryFacts, verdict: Verdict, report: FailureReport | None = None
+    finding: Finding, facts: ExaminedEntry, verdict: Verdict, report: FailureReport | None = None
 ) -> Finding:
     model = facts.provider.model_id
     listed = facts.account.listed or ()
@@ -193,7 +193,7 @@ def _model_gone(
     )
 
 
-def _unreached(finding: Finding, facts: EntryFacts) -> Finding:
+def _unreached(finding: Finding, facts: ExaminedEntry) -> Finding:
     cause = "it could not be reached" if facts.report is None else facts.report.cause
     return msgspec.structs.replace(
         finding,
@@ -203,7 +203,7 @@ def _unreached(finding: Finding, facts: EntryFacts) -> Finding:
     )
 
 
-def _late(finding: Finding, facts: EntryFacts, timeout_s: float) -> Finding:
+def _late(finding: Finding, facts: ExaminedEntry, timeout_s: float) -> Finding:
     is_connected = facts.account.is_connected
     what = "reply" if is_connected else "connection"
     cause = f"no {what} within {timeout_s:g} s (--timeout)"

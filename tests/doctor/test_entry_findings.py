@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.doctor.account_check import AccountFacts
 from sidecar.doctor.entry_facts import (
-    EntryFacts,
+    ExaminedEntry,
     credential_of,
     is_settled,
     model_of,
@@ -40,16 +40,16 @@ def account(**more: Any) -> AccountFacts:
 
 def facts(
     model: str = "openai/gpt-4o", asked: AccountFacts | None = None, **more: Any
-) -> EntryFacts:
+) -> ExaminedEntry:
     provider_changes = {
         name: more.pop(name) for name in ("passthrough_auth", "is_router", "scheme") if name in more
     }
     fields = {"has_credential": True, "is_model_in_path": False, "path": "/v1/chat/completions"}
     provider = a_provider(model, **provider_changes)
-    return EntryFacts(provider=provider, account=asked or account(), **{**fields, **more})
+    return ExaminedEntry(provider=provider, account=asked or account(), **{**fields, **more})
 
 
-def found(given: EntryFacts) -> Finding:
+def found(given: ExaminedEntry) -> Finding:
     return finding_of(given, 10.0, 0.0)
 
 
@@ -229,7 +229,7 @@ def test_where_no_list_helps_the_base_url_may_be_wrong_as_well():
 def test_an_ipv6_address_is_shown_in_brackets():
     """As URLs have it."""
     provider = a_provider("openai/gpt-4o", host="::1", port=80)
-    given = EntryFacts(provider, GUARDED, True, False, "/v1/chat/completions")
+    given = ExaminedEntry(provider, GUARDED, True, False, "/v1/chat/completions")
 
     assert "[::1]:80" == found(given).place
 
