@@ -17,11 +17,13 @@ from sidecar.doctor.checks import CheckOptions, CheckUp, StoreCheck, Subjects
 from sidecar.doctor.findings import Finding
 from sidecar.doctor.router_check import RouterCheck
 from sidecar.doctor.store_findings import in_memory, not_served
+from sidecar.doctor.trace_check import TraceCheck
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.ids import mint_request_id
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
+from sidecar.runtime.installation import can_export_spans
 from sidecar.upstream.entry_probe import EntryProbe
 from sidecar.upstream.registry import ProviderRegistry
 
@@ -33,7 +35,7 @@ async def check_up(
 
     Raises: ConfigError where the config, or ``environ``, asks for what this machine lacks.
     """
-    foundation = build_foundation(loaded.config, environ, DIALECTS, lambda: None)
+    foundation = build_foundation(loaded, environ, DIALECTS, lambda: None)
     try:
         return await build_check_up(loaded, foundation, options).run()
     finally:
@@ -65,7 +67,7 @@ def build_check_up(loaded: LoadedConfig, foundation: Foundation, options: CheckO
         models=[
             each.model for each in loaded.providers if not each.is_wildcard and not each.is_router
         ],
-        tracing=None,
+        tracing=_trace_check(loaded, clock),
     )
     return CheckUp(subjects, clock, options)
 
@@ -97,6 +99,19 @@ def _router_check(
         monotonic_s=foundation.clock.monotonic_s,
         deadline_s=loaded.config.routing.router_timeout_ms / 1e3,
     )
+
+
+def _trace_check(loaded: LoadedConfig, clock: Clock) -> TraceCheck | None:
+    settings = loaded.tracing
+    if settings is None or not can_export_spans():
+        return None
+
+    def export(timeout_s: float) -> str | None:
+        from sidecar.telemetry.otlp import export_nothing  # a quarter of a second, and 20 MiB
+
+        return export_nothing(settings, timeout_s)
+
+    return TraceCheck(settings.place, export, clock.monotonic_s)
 
 
 def _store_check(config: Config, clock: Clock) -> StoreCheck | Finding:

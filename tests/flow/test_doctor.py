@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.net import closed_port
+from tests.support.otlp_receiver import otlp_receiver
 from tests.support.redis_server import redis_server
 from tests.support.routed import PREFERENCES
 from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
@@ -34,7 +35,7 @@ async def started(config: dict[str, Any], folder: Path, *more: str) -> asyncio.s
     )
 
 
-def whole_config(provider: str, router: str, redis: str) -> dict[str, Any]:
+def whole_config(provider: str, router: str, redis: str, collector: str) -> dict[str, Any]:
     """All that there is to look at, each with a secret that stands in no output."""
     config = sidecar_config(provider)
     for each in config["model_providers"]:
@@ -51,6 +52,7 @@ def whole_config(provider: str, router: str, redis: str) -> dict[str, Any]:
         "routing_preferences": PREFERENCES,
         "routing": {"session_cache": {"type": "redis", "url": redis, "password": MARKS[1]}},
         "model_metrics_sources": [source],
+        "tracing": {"random_sampling": 1, "otlp_endpoint": collector},
     }
 
 
@@ -60,35 +62,39 @@ async def test_all_that_a_config_names_is_looked_at(tmp_path):
         ScriptedProvider(keys=frozenset({MARKS[0]})) as provider,
         ScriptedRouterModel() as router,
         redis_server("7") as redis,
+        otlp_receiver() as collector,
     ):
         await redis.client.config_set("requirepass", MARKS[1])
-        config = whole_config(provider.url, router.url, redis.url)
+        config = whole_config(provider.url, router.url, redis.url, collector.url)
         process = await started(config, tmp_path, "--json")
         out, errors = await process.communicate()
+        spans = collector.spans
 
     report = json.loads(out)
     verdicts = {(each["kind"], each["name"]): each["verdict"] for each in report["findings"]}
-    assert (0, "warning") == (process.returncode, report["verdict"])
+    assert (0, "warning", []) == (process.returncode, report["verdict"], spans)
     assert {
         ("provider", "plano/router"): "ok",
         ("router", "plano/router"): "ok",
         ("store", "redis"): "ok",
         ("source", "latency: prometheus"): "warning",
+        ("tracing", "collector"): "ok",
     }.items() <= verdicts.items()
     assert [] == [mark for mark in MARKS if mark in (out + errors).decode()]
 
 
 async def test_what_is_down_is_told_of_without_a_secret(tmp_path):
-    """Provider, router, Redis and source: only the provider fails calls."""
+    """Provider, router, Redis, source and collector: only the provider fails calls."""
     dead = f"127.0.0.1:{closed_port()}"
-    config = whole_config(f"http://{dead}", f"http://{dead}", f"redis://{dead}/0")
+    config = whole_config(f"http://{dead}", f"http://{dead}", f"redis://{dead}/0", f"http://{dead}")
     process = await started(config, tmp_path)
     out, errors = await process.communicate()
     text = out.decode()
 
     assert 1 == process.returncode
+    assert "warn  trace collector" in text
     assert f"Nothing listens at {dead}" in " ".join(text.split())
-    assert "4 would fail calls, 4 should be looked at." in text
+    assert "4 would fail calls, 5 should be looked at." in text
     assert max(map(len, text.splitlines())) <= 80
     assert [] == [mark for mark in MARKS if mark in (out + errors).decode()]
 
