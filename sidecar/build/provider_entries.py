@@ -9,12 +9,12 @@ from sidecar.config.providers import Provider
 from sidecar.domain.ports import CandidateSnapshot
 from sidecar.domain.vocabulary import CandidateCondition
 from sidecar.generation import Generation
-from sidecar.listener.clusters_page import EntryConnections, EntryFacts, EntryFailure
+from sidecar.listener.clusters_page import EntryConnections, EntryFailure, ShownEntry
 
 _BREAKER_OPEN = "breaker_open"
 
 
-def provider_entries(foundation: Foundation, generation: Generation) -> list[EntryFacts]:
+def provider_entries(foundation: Foundation, generation: Generation) -> list[ShownEntry]:
     """Return every provider entry of a config as it is at this moment, in config order."""
     now_s = foundation.clock.monotonic_s()
     snapshots = foundation.cooling.snapshots(generation.candidates(), now_s)
@@ -35,13 +35,13 @@ def _router(generation: Generation) -> CandidateSnapshot:
 
 def _entry(
     foundation: Foundation, provider: Provider, snapshot: CandidateSnapshot, now_s: float
-) -> EntryFacts:
+) -> ShownEntry:
     first_byte_s, samples = foundation.averages.of_entry(provider.name, now_s)
     is_waiting = snapshot.condition is not CandidateCondition.SERVING
     reason = None if snapshot.reason is None else snapshot.reason.value
     if provider.is_router and is_waiting:
         reason = _BREAKER_OPEN
-    return EntryFacts(
+    return ShownEntry(
         entry=provider.name,
         family=provider.prefix,
         model=provider.model,

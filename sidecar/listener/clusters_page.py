@@ -37,7 +37,7 @@ class EntryFailure(msgspec.Struct, frozen=True):
     to_do: str | None
 
 
-class EntryFacts(msgspec.Struct, frozen=True, kw_only=True):
+class ShownEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One provider entry at one moment. Nothing in it is a credential."""
 
     entry: str
@@ -66,7 +66,7 @@ class ClustersPage:
     Args: ``entries`` reads them.
     """
 
-    def __init__(self, entries: Callable[[], Sequence[EntryFacts]]) -> None:
+    def __init__(self, entries: Callable[[], Sequence[ShownEntry]]) -> None:
         self._entries = entries
 
     def pages(self) -> tuple[OperatorPage]:
@@ -81,7 +81,7 @@ class ClustersPage:
         return json_reply(200, {"entries": entries})
 
 
-def entries_text(entries: Sequence[EntryFacts]) -> str:
+def entries_text(entries: Sequence[ShownEntry]) -> str:
     """Return the entries as a table for a person, a line each."""
     rows = [_HEADS, *map(_row, entries)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -92,7 +92,7 @@ def entries_text(entries: Sequence[EntryFacts]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _row(entry: EntryFacts) -> tuple[str, ...]:
+def _row(entry: ShownEntry) -> tuple[str, ...]:
     why = "" if entry.reason is None else f" ({entry.reason})"
     first_byte = "-"
     if entry.first_byte_s is not None:

@@ -7,15 +7,15 @@ import msgspec
 from sidecar.listener.clusters_page import (
     ClustersPage,
     EntryConnections,
-    EntryFacts,
     EntryFailure,
+    ShownEntry,
     entries_text,
 )
 from sidecar.listener.operators import OperatorAccess, Operators
 from tests.listener.pages import running_pages
 from tests.support.net import exchange, raw_request
 
-SERVING = EntryFacts(
+SERVING = ShownEntry(
     entry="openai/gpt-4o",
     family="openai",
     model="openai/gpt-4o",
