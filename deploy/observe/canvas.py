@@ -93,3 +93,9 @@ def color_of(name: str) -> str:
     channels = [int(_HUES[hue][at : at + 2], 16) for at in (1, 3, 5)]
     factor = _SHADES.get(shade, 1.0)
     return "#" + "".join(f"{min(255, round(channel * factor)):02x}" for channel in channels)
+
+
+def clock(unix_s: float) -> str:
+    """Return the time of day in UTC."""
+    day_s = int(unix_s) % 86400
+    return f"{day_s // 3600:02}:{day_s // 60 % 60:02}:{day_s % 60:02}"

@@ -13,9 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from deploy.observe.canvas import DIM_TEXT, PANEL, TEXT, Box, Canvas
+from deploy.observe.canvas import DIM_TEXT, PANEL, TEXT, Box, Canvas, clock
 from deploy.observe.dashboard import GRID_COLUMNS, Dashboard, Panel, Place
-from deploy.observe.draw_panels import clock, draw_graph, draw_stat, draw_table, name_series
+from deploy.observe.draw_panels import draw_graph, draw_stat, draw_table, name_series
 from deploy.observe.prometheus import Series, Window
 
 _BACKGROUND: Final = "#111217"

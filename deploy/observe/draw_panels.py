@@ -18,6 +18,7 @@ from deploy.observe.canvas import (
     TEXT,
     Box,
     Canvas,
+    clock,
     color_of,
     points,
 )
@@ -197,12 +198,6 @@ def _time_axis(axes: Axes, window: Window, width_px: float) -> None:
     ticks = [first_s + at * step_s for at in range(int((window.end_s - first_s) // step_s) + 1)]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at_s, _: clock(at_s)))
-
-
-def clock(unix_s: float) -> str:
-    """Return the time of day in UTC."""
-    day_s = int(unix_s) % 86400
-    return f"{day_s // 3600:02}:{day_s // 60 % 60:02}:{day_s % 60:02}"
 
 
 def _value_axis(axes: Axes, style: Style, named: list[Named]) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from deploy.observe.canvas import color_of
+from deploy.observe.canvas import clock, color_of
 from deploy.observe.dashboard import Style, load_dashboard
 from deploy.observe.draw import draw_dashboard
-from deploy.observe.draw_panels import clock, name_series, threshold_color
+from deploy.observe.draw_panels import name_series, threshold_color
 from deploy.observe.prometheus import Series, Window
 
 SMALL = load_dashboard(Path(__file__).parent / "small_dashboard.json")
