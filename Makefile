@@ -86,7 +86,7 @@ try:
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
 
-# ARGS=--night is an hour of a night in two minutes; ARGS='--out DIR' says where picture and logs go.
+# ARGS=--night is a night in two minutes and a half, with its alerts; ARGS='--out DIR' says where picture and logs go.
 observe: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.observe $(ARGS)
 

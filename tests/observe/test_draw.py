@@ -11,6 +11,7 @@ from deploy.observe.dashboard import Style, load_dashboard
 from deploy.observe.draw import draw_dashboard
 from deploy.observe.draw_panels import name_series, threshold_color
 from deploy.observe.prometheus import Series, Window
+from tests.support.sidecar_process import REPOSITORY
 
 SMALL = load_dashboard(Path(__file__).parent / "small_dashboard.json")
 WINDOW = Window(1_760_000_000.0, 1_760_000_090.0)
@@ -72,3 +73,12 @@ def test_the_last_threshold_that_a_value_reaches_colours_it():
 def test_times_are_in_utc():
     """As those of the log are."""
     assert "08:53:20" == clock(1_760_000_000.0)
+
+
+def test_the_readmes_picture_is_one_of_these():
+    """As wide, and small enough to be shown."""
+    path = REPOSITORY / "deploy" / "pictures" / "dashboard.png"
+    width, _ = Image.open(path).size
+
+    assert (1680, True) == (width, path.stat().st_size < 400_000)
+    assert "(deploy/pictures/dashboard.png)" in (REPOSITORY / "README.md").read_text()
