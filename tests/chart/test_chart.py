@@ -12,9 +12,12 @@ import pytest
 import yaml
 
 CHART = Path(__file__).parents[2] / "helm" / "plano-sidecar"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 VERSIONS = ("1.28.0", "1.29.3", "1.33.0", "1.36.0")
 EVERYTHING: dict[str, Any] = {
-    "podMonitor": {"enabled": True, "interval": "15s"},
+    "podMonitor": {"enabled": True, "interval": "15s", "labels": {"release": "kps"}},
+    "prometheusRule": {"enabled": True, "labels": {"release": "kps"}},
+    "dashboard": {"enabled": True, "labels": {"grafana_dashboard": "1"}},
     "app": {"replicas": 2, "image": "python:3.11-slim"},
 }
 
@@ -76,7 +79,7 @@ def test_every_object_fits_the_apis_schema(kube_version, mode, values):
 
     assert {"ConfigMap", "Deployment"} <= {each["kind"] for each in objects}
     for each in objects:
-        if each["kind"] != "PodMonitor":
+        if each["apiVersion"] != "monitoring.coreos.com/v1":
             kubernetes_validate.validate(each, kube_version.rpartition(".")[0], strict=True)
 
 
@@ -219,3 +222,35 @@ def test_a_pod_monitor_replaces_the_annotations():
 
     assert ["prometheus.io/port" in each for each in annotations] == [True, False]
     assert "plano-admin" == _one(monitored, "PodMonitor")["spec"]["podMetricsEndpoints"][0]["port"]
+
+
+def test_rules_and_dashboard_are_those_of_the_repository():
+    """The same texts as below deploy/, their own templates untouched; none of them by default."""
+    objects = _render(**EVERYTHING)
+    (dashboard,) = [each for each in objects if "plano-sidecar.json" in each.get("data", {})]
+    rules = _one(objects, "PrometheusRule")
+
+    assert (DEPLOY / "grafana" / "plano-sidecar.json").read_text() == dashboard["data"][
+        "plano-sidecar.json"
+    ]
+    assert yaml.safe_load((DEPLOY / "prometheus" / "rules.yaml").read_text()) == rules["spec"]
+    assert "1" == dashboard["metadata"]["labels"]["grafana_dashboard"]
+    assert "kps" == rules["metadata"]["labels"]["release"]
+    kinds = [each["kind"] for each in _render()]
+    assert ["ConfigMap", "Deployment"] == sorted(kinds)
+
+
+def test_the_dashboard_fits_into_a_config_map():
+    """Kubernetes takes one MiB, and kubectl apply a quarter of that as an annotation."""
+    assert len((DEPLOY / "grafana" / "plano-sidecar.json").read_bytes()) < 256 * 1024
+
+
+def test_the_pod_monitor_makes_the_labels_of_the_other_one():
+    """deploy/prometheus has one for all pods of a cluster: dashboards do not care which it was."""
+    other = yaml.safe_load((DEPLOY / "prometheus" / "podmonitor.yaml").read_text())
+    endpoints = [
+        each["spec"]["podMetricsEndpoints"][0]
+        for each in (_one(_render(**EVERYTHING), "PodMonitor"), other)
+    ]
+
+    assert endpoints[0]["relabelings"] == endpoints[1]["relabelings"]
