@@ -45,10 +45,11 @@ def test_every_panel_of_a_dashboard_is_drawn(tmp_path):
     """With many series, with gaps, and with none; the picture is as high as the dashboard's grid."""
     path = tmp_path / "small.png"
     draw_dashboard(SMALL, RESULTS, WINDOW, path)
-    picture = Image.open(path)
+    with Image.open(path) as picture:
+        size, colors = picture.size, picture.getcolors(256) or ()
 
-    assert (1680, 46 + 22 * 31 + 8) == picture.size
-    assert len(picture.getcolors(256) or ()) > 20
+    assert (1680, 46 + 22 * 31 + 8) == size
+    assert len(colors) > 20
 
 
 def test_a_series_has_the_colour_of_its_override():
@@ -78,7 +79,8 @@ def test_times_are_in_utc():
 def test_the_readmes_picture_is_one_of_these():
     """As wide, and small enough to be shown."""
     path = REPOSITORY / "deploy" / "pictures" / "dashboard.png"
-    width, _ = Image.open(path).size
+    with Image.open(path) as picture:
+        width, _ = picture.size
 
     assert (1680, True) == (width, path.stat().st_size < 400_000)
     assert "(deploy/pictures/dashboard.png)" in (REPOSITORY / "README.md").read_text()
