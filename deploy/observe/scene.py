@@ -224,8 +224,12 @@ async def _start_sidecars(
     config = _write(folder / "sidecar.json", sidecar_settings(places))
     for pod, its in ports.items():
         command = (sys.executable, "-m", "sidecar", "run", "--config", config)
-        files = {"stdout": folder / f"{pod}.access.log", "stderr": folder / f"{pod}.log"}
-        child = running_child(*command, **files, environment=its.variables)
+        child = running_child(
+            *command,
+            stdout=folder / f"{pod}.access.log",
+            stderr=folder / f"{pod}.log",
+            environment=its.variables,
+        )
         await stack.enter_async_context(child)
 
 
