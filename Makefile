@@ -94,6 +94,7 @@ bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_body
 	$(TEST)/bin/python -m tests.bench.bench_upstream
 	$(TEST)/bin/python -m tests.bench.bench_stream
+	$(TEST)/bin/python -m tests.bench.bench_scrape
 
 # Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
 # for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up.
