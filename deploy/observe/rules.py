@@ -28,6 +28,7 @@ class Rule(NamedTuple):
     expr: str
     is_alert: bool
     summary: str = ""
+    runbook: str = ""
 
 
 class Firing(NamedTuple):
@@ -74,8 +75,9 @@ def _hasten(raw: dict[str, Any], faster: int) -> None:
 
 
 def _rule(raw: dict[str, Any]) -> Rule:
-    summary = raw.get("annotations", {}).get("summary", "")
-    return Rule(raw.get("record") or raw["alert"], raw["expr"], "alert" in raw, summary)
+    told = raw.get("annotations", {})
+    name, texts = raw.get("record") or raw["alert"], (told.get("summary"), told.get("runbook"))
+    return Rule(name, raw["expr"], "alert" in raw, *(text or "" for text in texts))
 
 
 def firings(series: Iterable[Series], rules: Iterable[Rule]) -> list[Firing]:

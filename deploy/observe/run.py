@@ -76,14 +76,18 @@ def draw(findings: Findings, path: Path) -> None:
 
 
 def alert_lines(findings: Findings) -> list[str]:
-    """Return a line for each alert that fired: when, which, where, and its summary."""
+    """Return lines about each alert that fired: when, which, where, and its summary; and behind
+    them the runbook of each.
+    """
     lines = []
     for each in findings.alerts:
         is_over = each.ended_s < findings.window.end_s - _LAST_SCRAPES_S
         until = f"to {clock(each.ended_s)}" if is_over else "and still "
         where = " ".join(f"{name}={value}" for name, value in sorted(each.labels.items()))
         lines.append(f"{clock(each.began_s)} {until}  {each.name}  {where}\n    {each.summary}")
-    return lines
+    fired = {each.name for each in findings.alerts}
+    runbooks = {rule.name: rule.runbook for rule, _ in findings.rules if rule.name in fired}
+    return [*lines, *(f"\n{name}\n{text}" for name, text in runbooks.items())]
 
 
 async def _ask(scene: Scene, findings: Findings, rules: list[Rule]) -> None:

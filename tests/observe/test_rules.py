@@ -18,7 +18,7 @@ groups:
         expr: up == 0
         for: 2m
         keep_firing_for: 10m
-        annotations: {summary: It is down.}
+        annotations: {summary: It is down., runbook: Start it.}
 """
 
 
@@ -38,7 +38,7 @@ def test_rules_are_copied_as_they_are(tmp_path, source):
 
     assert [
         Rule("r:rate5m", "sum(rate(x[5m])) / sum(rate(y[1d]))", False),
-        Rule("Down", "up == 0", True, "It is down."),
+        Rule("Down", "up == 0", True, "It is down.", "Start it."),
     ] == rules
     assert ("2m", "10m", False) == (
         group["rules"][1]["for"],
