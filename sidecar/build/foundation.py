@@ -25,6 +25,7 @@ from sidecar.listener.server import listener_path
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
+from sidecar.telemetry.start_line import store_place
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
@@ -51,6 +52,10 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     body_memory: BodyMemory
+    store_place: str
+    """As `telemetry.start_line.store_place`."""
+    serving: Callable[[], Generation | None]
+    """Returns the generation that serves new calls; None before the first one."""
     numbers: Iterator[int]
     """The next generation's number."""
 
@@ -74,7 +79,7 @@ def build_foundation(
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
     telemetry = Telemetry(
         clock,
-        lambda: _snapshot(foundation, serving()),
+        lambda: scrape_snapshot(foundation),
         listener_path(),
         dialects.cache_apart,
     )
@@ -92,13 +97,16 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+        store_place=store_place(config),
+        serving=serving,
         numbers=itertools.count(1),
     )
     return foundation
 
 
-def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:
+def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
     """Read what the gauges show. Before the first generation no candidate is configured."""
+    generation = foundation.serving()
     now_s = foundation.clock.monotonic_s()
     pools = foundation.pools.connections()
     cooling = foundation.cooling
