@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from sidecar.telemetry.call_record import CallRecord
+
 SCHEMA: Final = 1
 
 Counts = dict[str, int]
@@ -180,6 +182,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Null where no router model is configured."""
     store: StoreStatus
     sources: list[SourceStatusLine]
-    calls: Sequence[object]
+    calls: Sequence[CallRecord]
     """The last 50, newest first, each as a line of the access log: all that failed, and at most ten
     a second of those that were served."""

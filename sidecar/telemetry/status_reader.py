@@ -17,6 +17,7 @@ from sidecar.config.providers import find_router
 from sidecar.domain.clock import Clock
 from sidecar.domain.ports import CandidateSnapshot
 from sidecar.runtime.installation import is_compiled
+from sidecar.telemetry.call_record import CallRecord
 from sidecar.telemetry.families import HistogramFamily
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, loop_name
 from sidecar.telemetry.status import (
@@ -63,7 +64,7 @@ class StatusReader:
         metrics: Metrics,
         clock: Clock,
         snapshot: Callable[[], RunningSnapshot],
-        recent: Callable[[], Sequence[object]],
+        recent: Callable[[], Sequence[CallRecord]],
         listener_path: str,
     ) -> None:
         self._metrics = metrics

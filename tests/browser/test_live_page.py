@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from sidecar.telemetry.call_record import DecisionRecord
 from sidecar.telemetry.event_metrics import FIRST_BYTE_BOUNDS_S, ROUTING_BOUNDS_S
 from sidecar.telemetry.status import (
     Buckets,
@@ -52,7 +53,7 @@ def a_bad_night(**changes: Any) -> dict[str, Any]:
             a_call_record(
                 2, status=503, outcome="upstream_error", error="upstream_connect_failed",
                 attempts=2, source="fallback", cause="connection refused",
-                decision={"router_outcome": "timeout"},
+                decision=DecisionRecord("", 9, router_outcome="timeout"),
             ),
             a_call_record(3, status=404, outcome="client_error", error="model_not_found",
                           model=None, routed_model=None, requested_model="gpt-99", source=None),
@@ -166,7 +167,7 @@ async def test_names_that_look_like_markup_stay_text(browser, sidecar: MadeUpSid
         host=HOSTILE,
         calls=[
             a_call_record(1, request_id=HOSTILE, model=HOSTILE, route=HOSTILE, source=HOSTILE,
-                          error=HOSTILE, outcome=HOSTILE, decision={HOSTILE: [HOSTILE]}),
+                          error=HOSTILE, outcome=HOSTILE, decision=DecisionRecord(HOSTILE, 9, HOSTILE)),
             a_call_record(2, request_id="__proto__", model="__proto__", route="constructor"),
         ],
     )  # fmt: skip
@@ -349,7 +350,7 @@ async def test_the_keyboard_reaches_everything_and_is_never_trapped(
     names = [name for name, _, _ in focused]
 
     wanted = ["Skip to what is wrong", "pause", "colours", "failures", "11:59:58", "11:59:57",
-              "status", "affinity"]  # fmt: skip
+              "status", "clusters", "config_dump", "logging", "affinity"]  # fmt: skip
     assert wanted == names[: len(wanted)]
     assert "Skip to what is wrong" in [*names[len(wanted) :], names[0]]
     assert all(style == "solid" and width >= 2 for _, style, width in focused[: len(wanted)])

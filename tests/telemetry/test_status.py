@@ -21,6 +21,7 @@ from sidecar.domain.vocabulary import (
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.telemetry.status import SCHEMA
 from sidecar.telemetry.status_reader import RunningSnapshot, StatusReader
+from tests.support.live_status import a_call_record
 from tests.support.metrics_reference import every_event
 from tests.support.sidecar_process import sidecar_config
 from tests.support.values import FakeClock
@@ -61,7 +62,7 @@ def read(
     snapshot = RunningSnapshot(**{**fields, **changes})
     clock = FakeClock()
     metrics = metrics or Metrics(ScrapeSnapshot)
-    reader = StatusReader(metrics, clock, lambda: snapshot, lambda: [{"request_id": "r"}], "fast")
+    reader = StatusReader(metrics, clock, lambda: snapshot, lambda: [a_call_record(7)], "fast")
     clock.advance(7.5)
     status: dict[str, Any] = json.loads(reader.render())
     return status
@@ -88,7 +89,7 @@ def test_a_sidecar_at_rest_tells_all_its_fields(tmp_path):
         bounds, counts = status[name]["bounds_s"], status[name]["counts"]
         assert [0] * (len(bounds) + 1) == counts
     assert {} == status["routing"]["counts"]
-    assert [{"request_id": "r"}] == status["calls"]
+    assert ["req-7"] == [each["request_id"] for each in status["calls"]]
 
 
 def test_what_was_counted_is_told_by_how_it_ended(tmp_path):
