@@ -42,7 +42,8 @@ def a_bad_night(**changes: Any) -> dict[str, Any]:
         "candidates": [
             a_candidate(),
             a_candidate(
-                COOLING, account="eu", state="ejected", reason="our_credential", left_s=212.0
+                COOLING, account="eu", state="ejected", reason="our_credential", left_s=212.0,
+                cause="credential refused", place="api.anthropic.com:443", to_do="put a valid key",
             ),
             a_candidate("groq/llama", state="cooling", reason="busy", left_s=12.0),
         ],
@@ -114,14 +115,17 @@ async def test_it_follows_what_happens(shown: Watched, sidecar: MadeUpSidecar):
     await shown.see("#verdict", "Nothing is wrong")
     sidecar.pass_time(1.0, **a_bad_night())
     await shown.see("#verdict", "eu is ejected: the provider refuses our key")
+    await shown.see("#problems", "put a valid key")
     ejected = await shown.row("#candidates", COOLING)
-    assert ("✕ ejected", "12:03:33, in 4 min") == (ejected["State"], ejected["Until, UTC"])
+    assert ("✕ ejected", "credential refused", "12:03:33, in 4 min") == tuple(
+        ejected[name] for name in ("State", "Why", "Until, UTC")
+    )
     sidecar.pass_time(1.0, **{name: getattr(a_status(), name) for name in a_bad_night()})
     await shown.see("#verdict", "Nothing is wrong")
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "credential": (a_bad_night(), "the provider refuses our key. It goes last for 4 min more."),
+    "credential": (a_bad_night(), "refuses our key (credential refused, api.anthropic.com:443)."),
     "cooling": (a_bad_night(), "groq/llama is cooling: rate limited, overloaded or unreachable."),
     "redis": (a_bad_night(), f"Redis is down ({REDIS}): pins are kept in this process only, and 17"),
     "breaker": (a_bad_night(), "The router model's breaker is open"),

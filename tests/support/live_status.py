@@ -50,6 +50,9 @@ def a_candidate(model: str = SERVING, **changes: Any) -> CandidateStatus:
         "state": "serving",
         "reason": None,
         "left_s": None,
+        "cause": None,
+        "place": None,
+        "to_do": None,
         "attempts": {"ok": 100},
         "first_byte": counts(FIRST_BYTE_BOUNDS_S, b3=100),
     }
