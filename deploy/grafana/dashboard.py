@@ -83,7 +83,8 @@ def _target(query: Query, ref_id: str, panel: Panel) -> prometheus.Dataquery:
     )
     if panel.kind == "table":
         return target.instant().format(PromQueryFormat.TABLE)
-    return target.range()
+    # Where calls are sampled, points beside the lines lead to their traces.
+    return target.range().exemplar("histogram_quantile" in query.expr)
 
 
 def _timeseries(panel: Panel) -> timeseries.Panel:
