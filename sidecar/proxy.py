@@ -145,6 +145,10 @@ class Proxy:
         )
         if attempt is not None:
             progress.tried.append(attempt)
+        decision, event = progress.decision, relayed.error_event
+        if event is not None and decision is not None and not dispatched.is_error:
+            is_cooling = self._dispatcher.is_cooling
+            self._pin_updater.broke_off(call, decision, dispatched, event, is_cooling)
         is_broken = relayed.result is CallOutcome.INCOMPLETE and relayed.error_event is None
         if is_broken and ResponseBrokeOff in self._observers.heard:
             self._observers.emit(ResponseBrokeOff(call, dispatched.candidate))

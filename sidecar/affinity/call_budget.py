@@ -29,7 +29,10 @@ class CallBudget:
     error sets it to spent; later operations of this call use the local shadow without asking.
     """
 
-    __slots__ = ("_budget_s", "_monotonic_s", "is_spent", "left_s", "trouble", "waited_s")
+    __slots__ = (
+        *("_budget_s", "_monotonic_s", "is_spent", "left_s"),
+        *("trace_id", "trouble", "waited_s"),
+    )
 
     def __init__(self, budget_s: float, monotonic_s: Callable[[], float]) -> None:
         self.left_s = self._budget_s = budget_s
@@ -38,6 +41,8 @@ class CallBudget:
         self.is_spent = False
         self.trouble: PinOutcome | None = None
         """Why the store did not say something that this call asked, where it did not."""
+        self.trace_id = ""
+        """Of the call, where it is sampled."""
         self._monotonic_s = monotonic_s
 
     def skipped(self) -> PinOutcome:

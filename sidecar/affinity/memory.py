@@ -12,7 +12,7 @@ from sidecar.affinity.entry import Entry
 from sidecar.affinity.lanes import NO_LANES, Lanes
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.session import KEY_PREFIX, key_of_shown
-from sidecar.affinity.store import Pin, PinBrowser, PinPage, pins_of
+from sidecar.affinity.store import Pin, PinPage, StorePins, pins_of
 from sidecar.affinity.value import decode, fit
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
@@ -54,7 +54,7 @@ class MemoryStore:
         self._is_sliding = is_sliding
         self._observers = observers or Observers()
         self._near = NearCache(max_entries, clock.monotonic_s)
-        self.pins: PinBrowser = MemoryPins(self._near)
+        self.pins: StorePins = MemoryPins(self._near)
 
     def __len__(self) -> int:
         return len(self._near)
@@ -166,7 +166,7 @@ class MemoryStore:
 
 
 class MemoryPins:
-    """Implements `PinBrowser` over a near cache."""
+    """Implements `StorePins` over a near cache."""
 
     def __init__(self, near: NearCache) -> None:
         self._near = near
@@ -194,6 +194,12 @@ class MemoryPins:
             if key == wanted or (agent is None and key.startswith(f"{wanted}~"))
             for pin in self._pins_of(key, entry)
         ]
+
+    async def of_lane(self, session: Session) -> Binding | None:
+        """Return the binding of a session's lane."""
+        entry = self._near.known(session.key)
+        lanes = NO_LANES if entry is None else decode(entry.raw) or NO_LANES
+        return lanes.of(session.lane) or lanes.of(None)
 
     async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
         """Drop the pins of a session, or of one of its agents."""

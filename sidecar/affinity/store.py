@@ -81,6 +81,16 @@ class PinBrowser(Protocol):
         ...
 
 
+class StorePins(PinBrowser, Protocol):
+    """The pins of a store that is at hand."""
+
+    async def of_lane(self, session: Session) -> Binding | None:
+        """Return the binding that a call of the session's lane would find. Nothing is written for
+        it, nor kept or renewed.
+        """
+        ...
+
+
 class AffinityStore(Protocol):
     """Keeps pins. No call fails because of it: what cannot be read is None, what cannot be written
     is kept in this process, and an event says so.
@@ -93,7 +103,7 @@ class AffinityStore(Protocol):
     """What the keys of its sessions begin with."""
     is_shared: bool
     """Whether other processes see the same pins."""
-    pins: PinBrowser
+    pins: StorePins
 
     def start(self) -> None:
         """Connect in the background; a store that is down fails no start."""

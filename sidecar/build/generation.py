@@ -26,6 +26,7 @@ from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.telemetry.start_line import config_hash
 from sidecar.upstream.dispatch import Dispatcher
+from sidecar.upstream.evidence import Suspicion
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import RouterClient
@@ -117,6 +118,7 @@ def build_classifier(
         policy,
         foundation.clock.monotonic_s,
         foundation.dialects.turns_of,
+        Suspicion(foundation.cooling.activity),
     )
 
 

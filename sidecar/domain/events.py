@@ -104,6 +104,8 @@ class RouterAsked(Event, frozen=True, gc=False):
     """How long the call waited for the router model, in seconds; 0 where it did not wait."""
     cause: str = ""
     """Why the model did not say anything, as a phrase; empty where it did, or was not asked."""
+    trace_id: str = ""
+    """Of the call, where it is sampled."""
 
 
 class AffinityOperation(Event, frozen=True, gc=False):
@@ -113,6 +115,8 @@ class AffinityOperation(Event, frozen=True, gc=False):
     outcome: PinOutcome
     waited_s: float = 0.0
     """How long the operation took, in seconds; 0 where no call waited for it."""
+    trace_id: str = ""
+    """Of the call that waited, where it is sampled."""
 
 
 class RequestRefused(Event, frozen=True, gc=False):

@@ -7,7 +7,8 @@ The way of a call that is routed:
 1. `table` resolves the requested model (alias, entry name, model, bare id, dated id, wildcard) to a
    `Resolved`: the entries that speak the call's dialect, and their fallbacks.
 2. `preferences.Routes` says which routes are in effect: the config's, or the body's own list.
-3. `router.RouteClassifier` asks the router model which of them the conversation belongs to.
+3. `router.RouteClassifier` asks the router model which of them the conversation belongs to, unless
+   it keeps failing (`router_breaker`).
    `prompt` writes the question, `answer` reads what comes back into a `RouterVerdict`.
 4. `Routes.ranked` orders the named route's candidates: `rank` by price or by speed, with numbers
    that `sources` fetches and `catalogs` reads.

@@ -20,7 +20,13 @@ from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.http1.cause import cause_of
 from sidecar.routing.answer import RouterVerdict, read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
-from sidecar.runtime.breaker import Breaker, BreakerPolicy
+from sidecar.routing.router_breaker import (
+    Blame,
+    Evidence,
+    RouterBreaker,
+    blame_of_error,
+    blame_of_status,
+)
 from sidecar.runtime.single_flight import SingleFlight
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
@@ -31,8 +37,6 @@ time.
 
 CONCURRENT: Final = 64
 """Questions to the router model at a time; identical ones count once."""
-BREAKER: Final = BreakerPolicy(failures_in_a_row=5, probe_s=1.0)
-"""What counts as a failure is said by `_is_down`."""
 
 _BREAKER_OPEN: Final = RouterVerdict(RouterOutcome.BREAKER_OPEN)
 _BUSY: Final = RouterVerdict(RouterOutcome.BUSY)
@@ -66,7 +70,9 @@ class RouteClassifier:
         policy: RouterPolicy,
         monotonic_s: Callable[[], float],
         turns_of: TurnsOf,
+        evidence: Evidence,
     ) -> None:
+        """Args: ``evidence`` tells which failures are no single caller's."""
         self._ask = ask
         self._turns_of = turns_of
         self._policy = policy
@@ -74,7 +80,7 @@ class RouteClassifier:
         self._configured = configured
         self._form = self._form_of(configured)
         """Made once for the configured routes, which nearly all calls use."""
-        self._breaker = Breaker(BREAKER)
+        self._breaker = RouterBreaker(evidence)
         self._flights: SingleFlight[tuple[str, ...], RouterVerdict] = SingleFlight(
             "ask router model"
         )
@@ -150,12 +156,13 @@ class RouteClassifier:
         """Ask, read the response and tell the breaker. Never raises: several calls may be
         waiting.
         """
-        verdict, is_failure = _HTTP_ERROR, True
+        verdict, blame = _HTTP_ERROR, Blame.PROMPT
+        asked_s = self._monotonic_s()
         try:
             async with asyncio.timeout(self._policy.deadline_s):
                 body = router_request_body(self._policy.model, prompt)
                 status, response = await self._ask(body, call)
-            is_failure = _is_down(status)
+            blame = blame_of_status(status)
             if 200 <= status < 300:
                 verdict = read_completion(response, known)
             else:
@@ -164,21 +171,12 @@ class RouteClassifier:
             cause = f"no answer within {self._policy.deadline_s:g} s (routing.router_timeout_ms)"
             verdict = RouterVerdict(RouterOutcome.TIMEOUT, cause=cause)
         except UpstreamError as error:
+            blame = blame_of_error(error)
             verdict = RouterVerdict(RouterOutcome.HTTP_ERROR, cause=cause_of(error))
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
-        self._breaker.record(self._monotonic_s(), is_failure=is_failure)
+        self._breaker.ended(call, asked_s, self._monotonic_s(), blame)
         return verdict
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:
         return prompt_form(routes, self._policy.context_tokens, self._policy.template)
-
-
-def _is_down(status: int) -> bool:
-    """Return whether a status says that the router model's server cannot do its work now.
-
-    Any other reply is one that a prompt may have caused: text that cannot be read, a route that
-    does not exist, a 400 or a 413. One app's prompts must not take the router model from the
-    others.
-    """
-    return status in (408, 429) or status >= 500

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sidecar.affinity.policy import is_home, is_pinned, may_be_replaced, moved, return_failed
 from sidecar.affinity.store import AffinityStore
@@ -13,8 +13,8 @@ from sidecar.domain.decision import Binding, Candidate, Decision
 from sidecar.domain.errors import AppTimeout, UpstreamError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.upstream.attempts import FailedAttempt
-from sidecar.upstream.failure import PinEffect
+from sidecar.upstream.attempts import Dispatched, FailedAttempt
+from sidecar.upstream.failure import PinEffect, classify_body_error
 
 
 class PinUpdater:
@@ -65,6 +65,31 @@ class PinUpdater:
             self._space_returns(decision)
         elif not isinstance(error, AppTimeout):
             self._release(decision)
+
+    def broke_off(
+        self,
+        call: Call,
+        decision: Decision,
+        dispatched: Dispatched,
+        error_event: bytes,
+        is_cooling: Callable[[Candidate], bool],
+    ) -> None:
+        """Send a session elsewhere whose stream ended with its provider's error event, where that
+        says something about the provider: the next call may fare better.
+        """
+        session, seen = decision.session, decision.binding
+        if session is None or seen is None or call.endpoint.operation is not Operation.GENERATE:
+            return
+        if call.facts.holds_provider_state:
+            return  # only there is what the next call refers to
+        broken = dispatched.candidate
+        failure = classify_body_error(error_event, passthrough_auth=broken.passthrough_auth)
+        failed = (*dispatched.failed, FailedAttempt(broken, failure))
+        standing = self._store.get_nowait(session) or seen
+        pin = pin_elsewhere(decision, standing, failed, is_cooling, self._clock.unix_s())
+        if pin is not None:
+            work = self._store.replace(session, standing, pin)
+            self._tasks.spawn(work, name="follow the session")
 
     def _release(self, decision: Decision) -> None:
         session, seen = decision.session, decision.binding
@@ -117,6 +142,33 @@ def next_pin(
         if served_by in decision.requested and _was_swapped(pinned, failed):
             return dataclasses.replace(pin, route_name=None)  # no model of the route took the call
     return None if pin is standing else pin
+
+
+def pin_elsewhere(
+    decision: Decision,
+    standing: Binding,
+    failed: Sequence[FailedAttempt],
+    is_cooling: Callable[[Candidate], bool],
+    now_unix_s: float,
+) -> Binding | None:
+    """Return the pin of a session whose stream broke off: at the next candidate that may serve it,
+    or where it was before a return home; None where it stays as it is.
+
+    Args: ``failed`` are the call's attempts, of which the last one brought the stream.
+    """
+    broken, seen = failed[-1].candidate, decision.binding
+    effect = failed[-1].failure.pin
+    if seen is None or effect is PinEffect.UNTOUCHED or not is_pinned(standing, broken):
+        return None
+    if decision.returns_home and is_home(seen, broken):
+        pin = return_failed(seen, now_unix_s, is_gone=effect is PinEffect.MOVES)
+        return dataclasses.replace(pin, generation=standing.generation + 1)
+    tried = [each.candidate for each in failed]
+    for each in decision.candidates:
+        if each not in tried and not each.passthrough_auth and not is_cooling(each):
+            is_for_good = effect is not PinEffect.AWAY
+            return moved(standing, broken.provider, each, now_unix_s, is_for_good=is_for_good)
+    return None
 
 
 def is_same_pin(standing: Binding, made: Binding) -> bool:

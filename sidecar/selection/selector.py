@@ -8,17 +8,18 @@ waits, as they tell it to.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from typing import Final, NamedTuple
 
 from sidecar.affinity.call_budget import CallBudget
-from sidecar.affinity.store import AffinityStore
+from sidecar.affinity.store import AffinityStore, StoreUnreachable
 from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Decision, Route
 from sidecar.domain.errors import SidecarError
 from sidecar.domain.events import AffinityOperation, RouterAsked
-from sidecar.domain.ids import Session
+from sidecar.domain.ids import FLAG_SAMPLED, Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.routing.answer import RouterVerdict
@@ -120,7 +121,9 @@ class ModelSelector:
 
         Raises: DialectNotServed.
         """
-        budget = self._store.budget()
+        budget, trace = self._store.budget(), undecided.situation.call.trace
+        if trace.flags & FLAG_SAMPLED:
+            budget.trace_id = trace.trace_id
         decision, pin_outcome = await self._decide(undecided, budget)
         pin_outcome = budget.trouble or pin_outcome
         if pin_outcome is None:
@@ -128,7 +131,8 @@ class ModelSelector:
         return dataclasses.replace(decision, affinity_s=budget.waited_s, pin_outcome=pin_outcome)
 
     async def look(self, call: Call) -> Look:
-        """Ask the router model about a call, pinned or not, and decide it; no pin is made or moved.
+        """Ask the router model about a call, pinned or not, and decide it; no pin is made,
+        moved or renewed.
 
         Raises: ModelNotFound, DialectNotServed, InvalidRoutingPreferences.
         """
@@ -136,7 +140,8 @@ class ModelSelector:
         routes, clock = situation.routes, self._clock
         pin = None
         if situation.session is not None:
-            pin = await self._store.get(situation.session, self._store.budget())
+            with contextlib.suppress(StoreUnreachable):
+                pin = await self._store.pins.of_lane(situation.session)
         pinned = None
         if pin is not None and self._decisions.state_of(pin, situation) is PinState.USABLE:
             pinned = self._decisions.pinned(pin, situation)
@@ -257,6 +262,8 @@ class ModelSelector:
         verdict = await self._classifier.classify(situation.call, situation.routes, waited_s)
         ranked = self._decisions.ranking_of(verdict, situation, now_s)
         if RouterAsked in self._observers.heard:
-            asked = RouterAsked(verdict.outcome, verdict.waited_s, verdict.cause)
+            trace = situation.call.trace
+            trace_id = trace.trace_id if trace.flags & FLAG_SAMPLED else ""
+            asked = RouterAsked(verdict.outcome, verdict.waited_s, verdict.cause, trace_id)
             self._observers.emit(asked)
         return self._decisions.routed(verdict, ranked, situation)

@@ -205,7 +205,10 @@ class RoutingMetrics:
         series.value += 1
         if event.waited_s:
             # Calls that did not wait say nothing about how long the router model takes.
-            self._router_duration.observe(event.waited_s)
+            if event.trace_id:
+                self._router_duration.observe_sampled(event.waited_s, event.trace_id)
+            else:
+                self._router_duration.observe(event.waited_s)
 
 
 class UpstreamMetrics:

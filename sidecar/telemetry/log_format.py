@@ -109,9 +109,9 @@ def _logfmt_line(facts: Facts) -> str:
 
 
 def _plain_line(facts: Facts) -> str:
-    """Time, level and message for a person, then the event's own fields."""
-    rest = {name: value for name, value in facts.items() if name not in _PLAIN_HEAD}
-    pairs = "".join(f" {name}={_quoted(_text(value))}" for name, value in rest.items())
+    """Time, level and message for a person, then the event's own fields that say something."""
+    rest = {name: _text(value) for name, value in facts.items() if name not in _PLAIN_HEAD}
+    pairs = "".join(f" {name}={_quoted(text)}" for name, text in rest.items() if text)
     head = f"{facts['time']} {str(facts['level']).upper():7} {facts['message']}"
     return _printable(head) + (f" |{pairs}" if pairs else "")
 

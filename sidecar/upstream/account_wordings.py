@@ -132,7 +132,7 @@ CREDENTIAL: Final = Wording(
         "api_key_invalid consumer_suspended consumer_invalid service_disabled",  # Google
         "api_key_service_blocked api_key_ip_address_blocked",  # Google
         "permission_denied unauthenticated",  # Google
-        "invalid_authentication_error",  # Moonshot
+        "invalid_authentication_error access_terminated_error",  # Moonshot; Kimi, 403
         "unsupported_country_region_territory request_forbidden",  # OpenAI
         "invalidapikey",  # DashScope
         "failed_to_auth invalid_token",  # Novita; GitHub Models

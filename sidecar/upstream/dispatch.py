@@ -7,7 +7,7 @@ import asyncio
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
-from sidecar.domain.errors import AppTimeout, SidecarError, UpstreamError
+from sidecar.domain.errors import SidecarError, UpstreamError
 from sidecar.domain.events import AttemptEnded, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
@@ -19,7 +19,7 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.failure_recorder import FailureRecorder
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.opening import OPENED, opened, serves_nowait
-from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
+from sidecar.upstream.patience import apps_timeout, attempt_timeouts
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
 
@@ -61,9 +61,11 @@ class Dispatcher:
         sent_s = self._monotonic_s()
         intended = plan.candidates[0]
         activity = self.cooling.activity
-        if call.session_id != activity.session_id or call.tenant != activity.tenant:
+        if call.tenant != activity.tenant:
+            activity.tenants_s = activity.seen_s
+        elif call.session_id != activity.session_id:
             activity.others_s = activity.seen_s
-            activity.session_id, activity.tenant = call.session_id, call.tenant
+        activity.tenant, activity.session_id = call.tenant, call.session_id
         activity.seen_s = sent_s
         if self.cooling.cooldowns:
             plan = self.cooling.order(in_own_name(plan, intended), sent_s)
@@ -165,9 +167,8 @@ class Dispatcher:
                 raise
             if reply is None and error.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            if is_apps_timeout(error, own, timeouts):
-                late = AppTimeout("the app's own timeout ended")
-                late.sends = error.sends
+            late = apps_timeout(error, own, timeouts)
+            if late is not None:
                 raise late from error
             raise
         return reply

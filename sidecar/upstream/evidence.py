@@ -2,12 +2,14 @@
 Pure; time is passed in.
 
 A prompt that crashes a server, or an app that sends the same call again and again, must not take a
-candidate from everybody else. Two failures of different calls are evidence, if the candidate served
-nobody between them.
+candidate from everybody else. Two failures of different callers are evidence, if the candidate
+served nobody between them. Callers are told apart by what the calls of the last minutes differ in:
+tenants, else sessions, else bodies.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Final, final
 
@@ -16,20 +18,31 @@ from sidecar.domain.call import Call
 _WITHIN_S: Final = 60.0
 """Of each other, at least: failures that lie further apart are two incidents."""
 _ALONE_S: Final = 600.0
-"""A session is alone when no other caller was active for so long."""
+"""A tenant, or a session, is alone when no other one was active for so long."""
 _END_BYTES: Final = 64 * 1024
 """Of a body that are compared, at each end, beside its length."""
+
+
+class Caller(enum.Enum):
+    """What a caller is known by."""
+
+    TENANT = "tenant"
+    """Several tenants are active: all sessions of one are one caller."""
+    SESSION = "session"
+    """One tenant alone is active, or there are no tenants."""
+    BODY = "body"
+    """One session alone is active."""
 
 
 @final
 class Activity:
     """Which session called last, and when somebody else did. Times are on the monotonic clock.
 
-    The dispatcher writes it on every call, without a function call. Calls without a session count
-    as one session.
+    The dispatcher writes it on every call, without a function call. Calls without a tenant count as
+    one tenant, calls without a session as one session.
     """
 
-    __slots__ = ("others_s", "seen_s", "session_id", "tenant")
+    __slots__ = ("others_s", "seen_s", "session_id", "tenant", "tenants_s")
 
     def __init__(self) -> None:
         self.tenant: str | None = None
@@ -37,26 +50,35 @@ class Activity:
         self.seen_s: float = -math.inf
         """When the session that called last did so."""
         self.others_s: float = -math.inf
-        """When a call of another session was seen for the last time."""
+        """When a call of another session of the same tenant was seen for the last time."""
+        self.tenants_s: float = -math.inf
+        """When a call of another tenant was seen for the last time."""
 
-    def is_alone(self, now_s: float) -> bool:
-        """Return whether one session alone was active lately."""
-        return now_s - self.others_s >= _ALONE_S
+    def caller(self, now_s: float) -> Caller:
+        """Return what tells the callers apart that were active lately."""
+        if now_s - self.tenants_s < _ALONE_S:
+            return Caller.TENANT
+        return Caller.SESSION if now_s - self.others_s < _ALONE_S else Caller.BODY
 
 
 @final
 class FailedCall:
     """A call whose attempt at a candidate failed: what tells it from other calls."""
 
-    __slots__ = ("body", "duration_s", "failed_s", "forgiven_by_s", "is_alone", "sent_s", "session")
+    __slots__ = (
+        *("body", "caller", "duration_s", "failed_s"),
+        *("forgiven_by_s", "sent_s", "session", "tenant"),
+    )
 
     def __init__(self, call: Call, activity: Activity, sent_s: float, now_s: float) -> None:
         """Args: the attempt lasted from ``sent_s`` until ``now_s``."""
-        body, session_id = call.body, call.session_id
-        self.session: int | None = None if session_id is None else hash((call.tenant, session_id))
-        """Of the tenant's session; sub-agents of one session are one caller."""
+        body = call.body
+        session_id = call.session_id
+        self.tenant: int = hash(call.tenant)
+        self.session: int | None = None if session_id is None else hash(session_id)
+        """Sub-agents of one session are one caller."""
         self.body: int = hash((len(body), body[:_END_BYTES], body[-_END_BYTES:]))
-        self.is_alone: bool = activity.is_alone(now_s)
+        self.caller: Caller = activity.caller(now_s)
         self.sent_s: float = sent_s
         self.failed_s: float = now_s
         self.duration_s: float = now_s - sent_s
@@ -72,9 +94,38 @@ class FailedCall:
         longest_s = max(self.duration_s, earlier.duration_s)
         if self.failed_s - earlier.failed_s > max(_WITHIN_S, 2.0 * longest_s):
             return False
+        if self.tenant != earlier.tenant or self.caller is Caller.TENANT:
+            return self.tenant != earlier.tenant
         if self.session is not None and earlier.session is not None:
             if self.session != earlier.session:
                 return True
-            if not self.is_alone:
+            if self.caller is Caller.SESSION:
                 return False
         return self.body != earlier.body
+
+
+class Suspicion:
+    """The failures of one thing that every caller uses, as the router model's: which of them are
+    evidence against it.
+    """
+
+    def __init__(self, activity: Activity) -> None:
+        self._activity: Final = activity
+        self._last: FailedCall | None = None
+        self._is_last_counted = False
+
+    def failed(self, call: Call, sent_s: float, now_s: float) -> int:
+        """A call met a failure. Return how many count now that did not before: none that one caller
+        alone may have made, and with the first that another one met both.
+        """
+        failed, earlier = FailedCall(call, self._activity, sent_s, now_s), self._last
+        was_counted, self._last = self._is_last_counted, failed
+        self._is_last_counted = earlier is not None and failed.confirms(earlier)
+        if not self._is_last_counted:
+            return 0
+        return 1 if was_counted else 2
+
+    def served(self) -> None:
+        """It served a call: what failed before is no evidence any more."""
+        self._last = None
+        self._is_last_counted = False

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from sidecar.domain.call import Call
-from sidecar.domain.errors import ConnectTimeout, FirstByteTimeout, ResponseTimeout
+from sidecar.domain.errors import (
+    AppTimeout,
+    ConnectTimeout,
+    FirstByteTimeout,
+    ResponseTimeout,
+    UpstreamError,
+)
 from sidecar.http1.origin import ExchangeTimeouts
 
 LEAST_EVIDENCE_S: Final = 10.0
@@ -43,8 +49,11 @@ def attempt_timeouts(
     )
 
 
-def is_apps_timeout(error: BaseException, own: ExchangeTimeouts, given: ExchangeTimeouts) -> bool:
-    """Return whether an attempt failed because the app would not wait for 10 s.
+def apps_timeout(
+    error: BaseException, own: ExchangeTimeouts, given: ExchangeTimeouts
+) -> AppTimeout | None:
+    """Return what an attempt failed by if that is that the app would not wait for 10 s; None where
+    it failed by anything else.
 
     Args: ``own`` are the provider's timeouts, ``given`` those of the attempt.
     """
@@ -55,6 +64,9 @@ def is_apps_timeout(error: BaseException, own: ExchangeTimeouts, given: Exchange
         own_s, given_s = own.first_byte_s, given.first_byte_s
     elif isinstance(error, ResponseTimeout):
         own_s, given_s = own.response_s, given.response_s
-    if own_s is None or given_s is None:
-        return False
-    return given_s < min(own_s, LEAST_EVIDENCE_S)
+    if own_s is None or given_s is None or given_s >= min(own_s, LEAST_EVIDENCE_S):
+        return None
+    assert isinstance(error, UpstreamError)  # each of these is one
+    late = AppTimeout("the app's own timeout ended")
+    late.sends = error.sends
+    return late

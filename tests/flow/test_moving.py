@@ -21,6 +21,7 @@ from tests.support.redis_server import RedisServer, redis_server
 from tests.support.routed import MESSAGES, RESPONSES, Routed, decision_of, routed
 
 GPT, MINI = "openai/gpt-4o", "openai/gpt-4o-mini"
+CONTENT = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}]}\n\n'
 SUMMARY = "Make this long text short"
 HEADERS = {"x-model-affinity": "s1", "x-org-id": "acme"}
 KEY = make_session("s1", "acme").key
@@ -247,6 +248,36 @@ async def test_a_session_follows_at_the_first_byte(monkeypatch):
             end.set()
 
         assert MINI == stream.result().header("x-plano-model")
+
+
+@pytest.mark.parametrize(
+    ("code", "model", "home"),
+    [("server_error", MINI, GPT), ("content_policy_violation", GPT, None)],
+)
+async def test_a_session_whose_stream_ends_with_an_error_event_goes_where_its_class_says(
+    monkeypatch, code, model, home
+):
+    """One such failure is no evidence against the model, and the session need not meet it again; what
+    its own prompt caused moves nothing.
+    """
+    error = json.dumps({"error": {"message": "boom", "type": code, "code": code}}).encode()
+    body = CONTENT + b"data: " + error + b"\n\n"
+    headers = (("content-type", "text/event-stream"),)
+    async with two(monkeypatch) as pair:
+        assert GPT == await served_by(pair.one)
+        fault = Fault(status=200, body=body, headers=headers)
+        pair.one.provider.script.next(fault, model="gpt-4o")
+        broken = await pair.one.ask(SUMMARY, headers=HEADERS, stream=True)
+        pin = await pair.settled_pin()
+        cooling = pair.one.app.foundation.cooling.cooldowns
+
+        assert ("1", GPT, 0) == (
+            broken.header("x-plano-attempts"),
+            broken.header("x-plano-model"),
+            len(cooling),
+        )
+        assert (model, home) == (pin["model_name"], pin.get("home", {}).get("model_name"))
+        assert model == await served_by(pair.one)
 
 
 async def test_a_pin_to_an_unknown_model_is_served_around_and_replaced_when_it_is_old(monkeypatch):

@@ -47,10 +47,10 @@ async def both(redis_url: str) -> AsyncIterator[tuple[Routed, Routed]]:
         yield new, old
 
 
-async def bounce(sidecar: Routed, session: str) -> tuple[int, str | None, str | None]:
+async def bounce(sidecar: Routed, session: str, **more: Any) -> tuple[int, str | None, str | None]:
     """One call of a session: (status, source, model)."""
     status, source, _, model = decision_of(
-        await sidecar.ask(SUMMARY, headers={"x-model-affinity": session})
+        await sidecar.ask(SUMMARY, headers={"x-model-affinity": session}, **more)
     )
     return status, source, model
 
@@ -87,3 +87,30 @@ async def test_sessions_that_bounce_between_two_configs_do_not_ping_pong():
             foreign
         )  # the old pod routes around what it does not know; the new one knows both
     assert SESSIONS // 2 * BOUNCES // 2 == operations["bypass", "unknown_model"]
+
+
+async def test_no_lane_of_a_session_that_bounces_between_two_configs_is_routed_twice():
+    """The main loop and the side calls of an agent each keep their pin: as many as there are, the
+    session is never rewritten.
+    """
+    lanes, sessions = ("gpt-4o", "gpt-4o-mini"), 100
+    async with redis_server() as redis, both(redis.url) as (new, old):
+
+        async def run(number: int) -> set[tuple[int, str | None]]:
+            order = (new, old) if number % 2 else (old, new)
+            return {
+                (await bounce(order[step % 2], f"s{number}", model=lane))[:2]
+                for step in range(BOUNCES)
+                for lane in lanes
+            }
+
+        seen = await asyncio.gather(*(run(number) for number in range(sessions)))
+        values = [
+            json.loads(await redis.client.get(key) or "{}") for key in await redis.key_names()
+        ]
+
+    assert {200} == {status for calls in seen for status, _ in calls}
+    assert sessions == len(values)
+    assert {1} == {
+        each["generation"] for value in values for each in (value, *value["lanes"].values())
+    }

@@ -62,17 +62,22 @@ async def test_it_shows_prompt_answer_match_numbers_plan_and_times(tmp_path):
 
 
 async def test_a_sessions_pin_is_shown_and_none_is_made(tmp_path):
-    """Looking at a session in use changes nothing for it; tenants are kept apart."""
+    """Looking at a session in use changes nothing for it, be it plano's own or in the last part of
+    its time; tenants are kept apart.
+    """
     async with ScriptedRouterModel() as router, redis_server() as server:
         routing = {"session_cache": {"type": "redis", "url": server.url, "call_budget_ms": 2000}}
         file = _config(tmp_path, router.url, routing_preferences=PREFERENCES, routing=routing)
         pin = {"model_name": "openai/gpt-4o-mini", "route_name": "summaries"}
-        await server.client.set("plano:affinity:acme:s1", json.dumps(pin))
+        await server.client.set("plano:affinity:acme:s1", json.dumps(pin), px=200_000)
         arguments = ("--config", str(file), "--session", "s1", "--tenant")
         pinned = await _route(*arguments, "acme", "Write new functions")
         other = await _route(*arguments, "other", "Write new functions")
         keys = await server.key_names()
+        value = await server.client.get("plano:affinity:acme:s1")
+        left_ms = await server.client.pttl("plano:affinity:acme:s1")
 
+    assert (json.dumps(pin).encode(), True) == (value, 0 < left_ms <= 200_000)
     assert ["", ""] == [pinned.stderr, other.stderr]
     wanted = (
         "session:  s1: pinned to openai/gpt-4o-mini (any entry)",

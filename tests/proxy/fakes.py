@@ -141,6 +141,9 @@ class FakeRooms:
     def unreached(self, decision: Decision, *facts: Any) -> None:
         self.pins.append(("unreached", facts))
 
+    def broke_off(self, call: Call, decision: Decision, *facts: Any) -> None:
+        self.pins.append(("broke_off", facts[:2]))
+
     # upstream.dispatch
     async def dispatch(self, call: Call, plan: Plan, tried: list[Attempt]) -> Dispatched:
         self._step("dispatch")
@@ -150,6 +153,9 @@ class FakeRooms:
             raise self._dispatched
         assert self._dispatched is not None
         return self._dispatched
+
+    def is_cooling(self, candidate: Candidate) -> bool:
+        return False
 
     def observe(
         self, call: Call, dispatched: Dispatched, result: CallOutcome, *times: float | None

@@ -251,6 +251,23 @@ async def test_a_stream_that_ends_with_its_providers_error_did_not_break_off():
     assert (CallOutcome.INCOMPLETE, []) == (outcome.result, rooms.broken)
 
 
+async def test_an_error_event_in_a_stream_is_the_pins_business_too():
+    """With what was dispatched, and what the provider said."""
+    error = b'{"error":{"message":"boom","code":503}}'
+    reply = FakeReply(
+        b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', b"data: " + error + b"\n\n"
+    )
+    sent = dispatched(reply)
+    rooms = FakeRooms(DECISION, sent)
+
+    outcome, _ = await handle(rooms)
+
+    assert (CallOutcome.INCOMPLETE, [("broke_off", (sent, error))]) == (
+        outcome.result,
+        rooms.pins,
+    )
+
+
 async def test_a_reply_to_head_is_not_waited_for():
     """It announces a length that never comes."""
     rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=b"never read")))

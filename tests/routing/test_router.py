@@ -16,6 +16,7 @@ from sidecar.domain.errors import ConnectFailed, FirstByteTimeout, UpstreamMalfo
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.router import CONCURRENT, RouteClassifier, RouterPolicy
+from sidecar.upstream.evidence import Activity, Suspicion
 from tests.support.values import FakeClock, a_call
 
 ROUTES = (Route("code", "writing code", ()), Route("talk", "small talk", ()))
@@ -72,10 +73,14 @@ def ready(answer: tuple[int, bytes] | Exception = (200, MATCHED)) -> Model:
 
 
 def router(
-    model: Model, deadline_s: float = LONG_S, clock: Callable[[], float] = lambda: 1000.0
+    model: Model,
+    deadline_s: float = LONG_S,
+    clock: Callable[[], float] = lambda: 1000.0,
+    activity: Activity | None = None,
 ) -> RouteClassifier:
     policy = RouterPolicy("m", deadline_s, 8192, "routes {routes} talk {conversation}")
-    return RouteClassifier(model.ask, ROUTES, policy, clock, DIALECTS.turns_of)
+    evidence = Suspicion(activity or Activity())
+    return RouteClassifier(model.ask, ROUTES, policy, clock, DIALECTS.turns_of, evidence)
 
 
 def started(work: Coroutine[Any, Any, RouterVerdict]) -> asyncio.Task[RouterVerdict]:
@@ -143,6 +148,48 @@ async def test_after_five_failures_in_a_row_nobody_asks(case):
 
     assert [outcome] * 5 + ["breaker_open"] * 3 == outcomes
     assert (False, True) == (was_open, classifier.is_breaker_open)
+    assert 5 == len(model.asked)
+
+
+def two_tenants() -> Activity:
+    """As it is where another tenant was active a second ago."""
+    activity = Activity()
+    activity.tenants_s = 999.0
+    return activity
+
+
+@pytest.mark.parametrize("case", ["late", "no HTTP", "408", "500", "503"])
+async def test_one_tenants_prompts_open_it_for_nobody(case):
+    """A hundred that the router model fails on, from many sessions; then it is asked for another
+    tenant, whose failure with the last one counts.
+    """
+    answer, outcome = FAILURES[case]
+    model = ready(answer)
+    classifier = router(model, activity=two_tenants())
+
+    async def outcomes(tenant: str, count: int) -> list[str]:
+        calls = [
+            a_question(f"{tenant} {number}", tenant=tenant, session_id=f"s{number}")
+            for number in range(count)
+        ]
+        return [(await classifier.classify(call, ROUTES)).outcome for call in calls]
+
+    assert [outcome] * 100 == await outcomes("mallory", 100)
+    for number in range(2):
+        assert [outcome] == await outcomes(f"a{number}", 1)
+        assert [outcome] == await outcomes(f"b{number}", 1)
+    assert ["breaker_open"] == await outcomes("acme", 1)
+
+
+@pytest.mark.parametrize("case", ["refused", "429"])
+async def test_what_no_prompt_causes_counts_whoever_meets_it(case):
+    """No connection, an unknown name, TLS, too many requests."""
+    model = ready(FAILURES[case][0])
+    classifier = router(model, activity=two_tenants())
+    call = a_question("which?", tenant="acme", session_id="s1")
+    for _ in range(8):
+        await classifier.classify(call, ROUTES)
+
     assert 5 == len(model.asked)
 
 

@@ -19,6 +19,7 @@ from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.table import ModelTable
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.selector import ModelSelector
+from sidecar.upstream.evidence import Activity, Suspicion
 from tests.support.providers import a_provider
 from tests.support.values import FakeClock, a_call
 
@@ -110,7 +111,12 @@ class Room:
         )
         policy = RouterPolicy("m", 5.0, 8192)
         classifier = RouteClassifier(
-            self.reply, self.routes.configured, policy, self.clock.monotonic_s, DIALECTS.turns_of
+            self.reply,
+            self.routes.configured,
+            policy,
+            self.clock.monotonic_s,
+            DIALECTS.turns_of,
+            Suspicion(Activity()),
         )
         self.selector = ModelSelector(
             self.decisions,

@@ -9,18 +9,20 @@ import pytest
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.session import make_session
+from sidecar.domain.call import BodyFacts
 from sidecar.domain.decision import Binding, Candidate, Decision, Source
 from sidecar.domain.errors import AppTimeout, UpstreamReset
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.selection.pin_updater import PinUpdater, is_same_pin, next_pin
-from sidecar.upstream.attempts import FailedAttempt
+from sidecar.selection.pin_updater import PinUpdater, is_same_pin, next_pin, pin_elsewhere
+from sidecar.upstream.attempts import Dispatched, FailedAttempt
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.selection.room import CLAUDE, COUNT_PATH, GPT, MINI, asked
-from tests.support.values import FakeClock
+from tests.support.values import FakeClock, a_call
 
 SESSION = make_session("s1", None, GPT)
 NOW_S = 1010.0
+BOOM = b'{"error":{"message":"boom","type":"server_error"}}'
 
 
 def candidate(model: str, provider: str = "eu") -> Candidate:
@@ -49,6 +51,11 @@ def failed(
     may_try_next: bool = True,
 ) -> FailedAttempt:
     return FailedAttempt(who, Failure(failure_class, may_try_next, Penalty.NONE, effect))
+
+
+def stream_of(candidate: Candidate) -> Dispatched:
+    reply: Any = None
+    return Dispatched(reply, candidate, 1, 1000.0, 1000.5)
 
 
 def pinned(pin: Binding, *candidates: Candidate, **more: Any) -> Decision:
@@ -191,6 +198,61 @@ def test_a_session_whose_route_cannot_serve_it_is_served_as_requested_from_then_
     ]
 
 
+HOME_AGAIN = dataclasses.replace(PIN, generation=3)
+BROKEN: dict[str, tuple[Decision, Binding, list[FailedAttempt], Any]] = {
+    "away, to the next entry": (pinned(PIN), PIN, [failed(EU, GOES)], (AT_US, AT_EU, 0)),
+    "for good": (pinned(PIN), PIN, [failed(EU, MOVES)], (AT_US, NO_HOME, 0)),
+    "what it wrote itself it cannot read": (
+        pinned(PIN),
+        PIN,
+        [failed(EU, FOLLOWS)],
+        (AT_US, NO_HOME, 0),
+    ),
+    "nothing against the provider": (pinned(PIN), PIN, [failed(EU, STAYS)], None),
+    "past what failed before": (
+        pinned(PIN),
+        dataclasses.replace(PIN, provider="us", home=GPT, home_provider="eu"),
+        [failed(EU, GOES), failed(US, GOES)],
+        (AT_OTHER, AT_US, 0),
+    ),
+    "nothing is left": (pinned(PIN, EU), PIN, [failed(EU, GOES)], None),
+    "another call has moved it": (pinned(PIN), AWAY, [failed(EU, GOES)], None),
+    "no pin": (Decision(Source.REQUESTED, (EU, US)), PIN, [failed(EU, GOES)], None),
+    "a return home": (RETURN, HOME_AGAIN, [failed(EU, GOES)], (AT_US, AT_EU, 1)),
+    "a return home that is gone": (RETURN, HOME_AGAIN, [failed(EU, MOVES)], (AT_US, NO_HOME, 0)),
+    "where it is away, home": (
+        pinned(AWAY, US, EU, OTHER),
+        AWAY,
+        [failed(US, GOES)],
+        (AT_EU, NO_HOME, 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_stream_that_broke_off_sends_its_session_elsewhere(case):
+    """Where its pin stands then, its home, and how many returns have failed."""
+    decision, standing, attempts, expected = BROKEN[case]
+    pin = pin_elsewhere(decision, standing, attempts, lambda _: False, NOW_S)
+
+    assert expected == (
+        None
+        if pin is None
+        else ((pin.model_name, pin.provider), (pin.home, pin.home_provider), pin.failed_returns)
+    )
+    assert pin is None or pin.generation == standing.generation + 1
+
+
+def test_a_session_is_not_sent_where_it_could_not_stay():
+    """Past what cools, and what would be sent the caller's own key."""
+    keyless = Candidate("own", GPT, GPT, GPT, frozenset(), passthrough_auth=True)
+    decision = pinned(PIN, EU, US, keyless, OTHER)
+    pin = pin_elsewhere(decision, PIN, [failed(EU, GOES)], lambda each: each == US, NOW_S)
+
+    assert pin is not None
+    assert AT_OTHER == (pin.model_name, pin.provider)
+
+
 def test_a_pin_is_the_same_by_place_and_generation():
     """One that was moved there and back is another."""
     assert is_same_pin(PIN, PIN)
@@ -247,6 +309,32 @@ async def test_a_session_stays(house, path, decision):
     """Nothing is written."""
     call = asked(model=CLAUDE, path=path) if path else asked()
     house.updater.served(call, decision, candidate(CLAUDE), [failed(EU, GOES)])
+
+    assert PIN == await house.settled()
+
+
+async def test_a_session_whose_stream_broke_off_is_served_elsewhere(house):
+    """In a task of its own."""
+    house.updater.broke_off(asked(), pinned(PIN), stream_of(EU), BOOM, lambda _: False)
+    pin = await house.settled()
+
+    assert pin is not None
+    assert (AT_US, AT_EU) == ((pin.model_name, pin.provider), (pin.home, pin.home_provider))
+
+
+@pytest.mark.parametrize(
+    ("call", "decision", "event"),
+    [
+        (asked(model=CLAUDE, path=COUNT_PATH), pinned(PIN), BOOM),
+        (asked(), Decision(Source.REQUESTED, (EU, US)), BOOM),
+        (asked(), pinned(PIN), b'{"error":{"code":"content_policy_violation"}}'),
+        (a_call(facts=BodyFacts(holds_provider_state=True)), pinned(PIN), BOOM),
+    ],
+    ids=["a count of tokens", "no pin", "its own prompt's fault", "state that is kept there"],
+)
+async def test_a_session_whose_stream_broke_off_may_have_to_stay(house, call, decision, event):
+    """Nothing is written."""
+    house.updater.broke_off(call, decision, stream_of(EU), event, lambda _: False)
 
     assert PIN == await house.settled()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -12,7 +13,7 @@ from sidecar.domain.call import Call
 from sidecar.domain.decision import Binding, Decision, Source
 from sidecar.domain.errors import DialectNotServed
 from sidecar.domain.events import AffinityOperation, RouterAsked
-from sidecar.domain.ids import Session
+from sidecar.domain.ids import FLAG_SAMPLED, Session, TraceContext
 from sidecar.domain.vocabulary import PinOperation, PinOutcome, RouterOutcome
 from sidecar.routing.table import ModelTable
 from sidecar.selection.selector import Undecided
@@ -121,6 +122,19 @@ async def test_a_first_call_asks_and_claims(room):
     )
     assert decision.binding == room.store.get_nowait(room.session(call, MINI))
     assert RouterAsked(RouterOutcome.MATCHED, 0.0) in room.events
+
+
+@pytest.mark.parametrize(("flags", "expected"), [(0, ""), (FLAG_SAMPLED, "a" * 32)])
+async def test_the_trace_of_a_sampled_call_goes_with_what_it_waited_for(flags, expected):
+    """To the store with its budget, and to what hears of the router model."""
+    room = Room()
+    budget = room.store.budget()
+    room.store.budget = lambda: budget  # type: ignore[method-assign] # to look at it
+    trace = TraceContext("a" * 32, "b" * 16, flags)
+    await decide(room, dataclasses.replace(asked(), trace=trace))
+
+    assert expected == budget.trace_id
+    assert [expected] == [each.trace_id for each in room.events if isinstance(each, RouterAsked)]
 
 
 async def test_what_nobody_listens_to_is_not_made():

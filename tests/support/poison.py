@@ -26,6 +26,8 @@ ROUTE: Final[dict[str, Any]] = {**PREFERENCES[1], "models": [GPT, MINI]}
 TEXT: Final = "Make this long text short"
 CHATTER: Final = "chatter"
 """A word that makes the router model talk."""
+ROUTERS_DEATH: Final = "death of the router model"
+"""Words that make it fail."""
 _LEAVES_AFTER_S: Final = 0.02
 
 
@@ -61,6 +63,7 @@ POISONS: Final = {
     "deadly": Poison(500, fault=Fault(status=500)),
     "reset": Poison(503, "upstream_connect_failed", Fault(act=Act.RESET)),
     CHATTER: Poison(200, headers=(("x-model-affinity", "off"),)),
+    ROUTERS_DEATH: Poison(200, headers=(("x-model-affinity", "off"),)),
     "oversized list": Poison(
         400,
         "invalid_routing_preferences",
@@ -88,7 +91,11 @@ class PoisonableProvider(ScriptedProvider):
 
 
 class TalkativeRouterModel(ScriptedRouterModel):
-    """Talks where a conversation wants it to."""
+    """Talks, or fails, where a conversation wants it to."""
+
+    def _wish(self, http: HttpRequest, asked: DemoRequest) -> Fault:
+        is_poisoned = f"poison: {ROUTERS_DEATH};" in asked.prompt
+        return Fault(status=500) if is_poisoned else super()._wish(http, asked)
 
     def complete(self, request: DemoRequest) -> DemoCompletion:
         if f"poison: {CHATTER};" in request.prompt:

@@ -10,11 +10,23 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from sidecar.domain.decision import Candidate, Decision, Source
-from sidecar.domain.events import AttemptEnded, CallDecided, CallEnded
+from sidecar.domain.events import (
+    AffinityOperation,
+    AttemptEnded,
+    CallDecided,
+    CallEnded,
+    RouterAsked,
+)
 from sidecar.domain.ids import FLAG_SAMPLED, TraceContext
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Timing
-from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
+from sidecar.domain.vocabulary import (
+    AttemptOutcome,
+    CallOutcome,
+    PinOperation,
+    PinOutcome,
+    RouterOutcome,
+)
 from sidecar.telemetry.exposition import written
 from sidecar.telemetry.families import CounterFamily, HistogramFamily
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
@@ -93,6 +105,8 @@ async def test_a_sampled_calls_trace_stands_beside_its_buckets():
             AttemptEnded(call, Attempt(model, AttemptOutcome.OK, 200, 0.5, 2.0)),
             AttemptEnded(call, Attempt(model, AttemptOutcome.TIMEOUT, None, None, 4.0)),
             CallEnded(call, None, Outcome(CallOutcome.OK, 200, Timing(3.0, upstream_s=2.9))),
+            RouterAsked(RouterOutcome.MATCHED, 0.2, trace_id=TRACE_ID if flags else ""),
+            AffinityOperation(PinOperation.GET, PinOutcome.HIT, 0.002, TRACE_ID if flags else ""),
         ):
             Observers(metrics.observers).emit(event)
         body, _ = await metrics.render(OPENMETRICS)
@@ -110,6 +124,8 @@ async def test_a_sampled_calls_trace_stands_beside_its_buckets():
         ("upstream_duration_seconds", 2.0),
         ("upstream_duration_seconds", 4.0),
         ("request_duration_seconds", 3.0),
+        ("router_duration_seconds", 0.2),
+        ("affinity_operation_duration_seconds", 0.002),
     } < exemplars
     assert "overhead_seconds" in {name for name, _ in exemplars}
     assert TRACE_ID.encode() not in (await metrics.render(""))[0]

@@ -70,6 +70,15 @@ def test_plain_text_is_for_a_person():
     assert formatter.format(_record(**event_fields("e", calls=1))).endswith("told | calls=1")
 
 
+def test_plain_text_leaves_out_what_says_nothing():
+    """A line of fields without values is hard to read; a zero and a no are values."""
+    formatter = LogFormatter("plain")
+    fields = event_fields("e", none=None, empty="", nobody=[], zero=0, no=False)
+
+    assert formatter.format(_record(**fields)).endswith("told | zero=0 no=false")
+    assert formatter.format(_record(**event_fields("e", none=None))).endswith("told")
+
+
 @pytest.mark.parametrize("form", FORMS)
 @given(text=st.text(), value=st.text())
 def test_no_value_makes_a_second_line(form, text, value):

@@ -408,9 +408,22 @@ async def test_the_session_that_called_last_is_known():
             activity.session_id,
             activity.seen_s,
         )
-        seen.append(activity.others_s)
+        seen.append((activity.others_s, activity.tenants_s))
 
-    assert [-math.inf, -math.inf, 1000.5, 1001.0] == seen
+    never = -math.inf
+    assert [(never, never), (never, never), (never, 1000.5), (1001.0, 1000.5)] == seen
+
+
+async def test_one_tenants_sessions_are_one_caller_where_others_are_active():
+    """The candidate stays in its place until a second tenant's call fails there."""
+    dispatcher, pool = _dispatcher(FakeClock(1000.0), 200)
+    await dispatcher.dispatch(a_call(tenant="acme", session_id="s1"), PLAN, [])
+    pool._end, seen = 500, []
+    for tenant, session_id in (("mallory", "s1"), ("mallory", "s2"), ("acme", "s1")):
+        await dispatcher.dispatch(a_call(tenant=tenant, session_id=session_id), PLAN, [])
+        seen.append(dispatcher.is_cooling(PLAN.candidates[0]))
+
+    assert [False, False, True] == seen
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.upstream.evidence import Activity, FailedCall
+from sidecar.upstream.evidence import Activity, Caller, FailedCall, Suspicion
 from tests.support.values import a_call
 
-BUSY = "others are active"
+TENANTS = "several tenants are active"
+BUSY = "several sessions of one tenant are active"
 ALONE = "one session alone is active"
 
 
 def activity(state: str = BUSY, now_s: float = 1000.0) -> Activity:
     made = Activity()
     made.others_s = now_s - (600.0 if state == ALONE else 599.0)
+    made.tenants_s = now_s - (599.0 if state == TENANTS else 600.0)
     return made
 
 
@@ -40,6 +42,14 @@ def failed(
         (failed("s1"), failed("s1", b"other", state=ALONE), True),
         (failed("s1"), failed("s1", state=ALONE), False),
         (failed("s1"), failed("s2", state=ALONE), True),
+        (failed("s1", tenant="a"), failed("s2", b"other", tenant="a", state=TENANTS), False),
+        (failed(tenant="a"), failed(body=b"other", tenant="a", state=TENANTS), False),
+        (failed("s1", tenant="a"), failed("s1", tenant="b", state=TENANTS), True),
+        (failed("s1", tenant="a"), failed("s1", state=TENANTS), True),
+        (failed("s1"), failed("s2", b"other", state=TENANTS), False),
+        (failed("s1", tenant="a"), failed("s2", tenant="a"), True),
+        (failed("s1", tenant="a"), failed("s1", b"other", tenant="a", state=ALONE), True),
+        (failed(tenant="a"), failed(tenant="b"), True),
         (failed(), failed(), False),
         (failed(), failed(body=b"other"), True),
         (failed(), failed("s1"), False),
@@ -53,6 +63,14 @@ def failed(
         "one session alone, two bodies",
         "one session alone, the same call again",
         "two sessions, the second of which is alone now",
+        "two sessions of one tenant, others are active",
+        "two calls of one tenant without a session, others are active",
+        "two tenants with the same call",
+        "a tenant, and calls without one",
+        "two sessions without a tenant, others are active",
+        "two sessions of the only tenant",
+        "two bodies of the only session of the only tenant",
+        "two tenants without sessions",
         "the same call again, without a session",
         "two calls without a session",
         "the same body with and without a session",
@@ -60,7 +78,9 @@ def failed(
     ],
 )
 def test_failures_of_different_calls_are_evidence(earlier, later, expected):
-    """Different is another session; where sessions cannot tell, another body."""
+    """Different is another tenant; where tenants cannot tell, another session; where sessions cannot
+    tell, another body.
+    """
     assert expected == later.confirms(earlier)
 
 
@@ -95,4 +115,18 @@ def test_bodies_are_told_apart_by_their_length_and_their_ends():
 
 def test_at_first_every_session_is_alone():
     """Nobody else was ever seen."""
-    assert Activity().is_alone(0.0)
+    assert Caller.BODY is Activity().caller(0.0)
+
+
+def test_failures_count_once_a_second_caller_has_met_one():
+    """Both then, and each that follows; a success ends that."""
+    suspicion = Suspicion(activity(TENANTS))
+    seen = []
+    for tenant in ("mallory", "mallory", "acme", "zeta", "zeta", None, "acme", "zeta"):
+        if tenant is None:
+            suspicion.served()
+        else:
+            call = a_call(tenant=tenant, session_id="s1")
+            seen.append(suspicion.failed(call, 999.0, 1000.0))
+
+    assert [0, 0, 2, 1, 0, 0, 2] == seen

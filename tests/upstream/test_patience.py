@@ -11,7 +11,7 @@ from sidecar.domain.errors import (
     UpstreamReset,
 )
 from sidecar.http1.origin import ExchangeTimeouts
-from sidecar.upstream.patience import attempt_timeouts, is_apps_timeout
+from sidecar.upstream.patience import apps_timeout, attempt_timeouts
 from tests.support.values import a_call
 
 STREAM = ExchangeTimeouts(2, 120, None, 30)
@@ -106,4 +106,8 @@ def test_what_ends_because_the_app_would_not_wait_says_nothing_of_the_candidate(
     error, own, given, expected
 ):
     """Else the app that waits for the shortest time would steer all others."""
-    assert expected == is_apps_timeout(error, own, given)
+    error.sends = 2
+    late = apps_timeout(error, own, given)
+
+    assert expected == (late is not None)
+    assert late is None or late.sends == 2

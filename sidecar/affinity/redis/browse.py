@@ -8,12 +8,15 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from sidecar.affinity.lanes import NO_LANES
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import refusal_among
 from sidecar.affinity.redis.pipeline import GONE_MS, LASTING_MS, Command, Decode, LinkDown, reads_of
-from sidecar.affinity.session import KEY_PREFIX, key_of_shown, pattern_of
+from sidecar.affinity.session import KEY_PREFIX, key_of_shown, lane_suffix, pattern_of
 from sidecar.affinity.store import Pin, PinPage, StoreUnreachable, pins_of
 from sidecar.affinity.value import decode
+from sidecar.domain.decision import Binding
+from sidecar.domain.ids import Session
 
 Submit = Callable[[Sequence[Command], Decode], asyncio.Future[Any]]
 _WAIT_S: Final = 5.0
@@ -23,7 +26,7 @@ _AT_ONCE: Final = 50
 
 
 class RedisPins:
-    """Implements `PinBrowser` over the store's own connection.
+    """Implements `StorePins` over the store's own connection.
 
     Args: ``near`` is the near cache: what it owes Redis is shown and dropped too, session by
         session; ``prefix`` begins every key.
@@ -62,6 +65,20 @@ class RedisPins:
             if cursor == b"0":
                 owed = self._owed(lambda key: key.partition("~")[0] == wanted)
                 return _once(pins + owed)
+
+    async def of_lane(self, session: Session) -> Binding | None:
+        """Return the binding of a session's lane: as Redis has it, or as it is to be written; in
+        the key that an earlier version gave to the lane where the session's has none.
+        """
+        keys = session.key, session.key + lane_suffix(session.lane)
+        replies = await self._ask_all(reads_of(*keys))
+        if (refusal := refusal_among(replies)) is not None:
+            raise StoreUnreachable(f"redis answered: {refusal}")
+        raws = [raw if isinstance(raw, bytes) else b"" for raw in replies[::2]]
+        owed = self._near.owed.get(session.key)
+        lanes = (owed and owed.lanes) or decode(raws[0]) or NO_LANES
+        older = decode(raws[1]) or NO_LANES
+        return lanes.of(session.lane) or lanes.of(None) or older.of(session.lane)
 
     async def drop(self, tenant: str | None, session_id: str, agent: str | None = None) -> int:
         """Delete the keys of a session, one command each, since in a cluster they live apart;

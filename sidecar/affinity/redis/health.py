@@ -80,7 +80,7 @@ class StoreHealth:
             self._is_refusing = False
             _log.info("redis takes writes again")
 
-    def came_up(self, *, is_tracking: bool, is_same_server: bool) -> None:
+    def came_up(self, place: str, *, is_tracking: bool, is_same_server: bool) -> None:
         """A connection was made: what was read before it is read again, or is claimed anew where
         the server may be another one.
         """
@@ -94,16 +94,18 @@ class StoreHealth:
             _log.info(
                 "redis is there: pins are shared%s",
                 "" if is_tracking else ", without tracking",
-                extra=event_fields("redis_serves"),
+                extra=event_fields("redis_serves", place=place),
             )
 
-    def went_down(self) -> None:
+    def went_down(self, place: str, served_s: float) -> None:
         """The connection is gone, and its tracking with it."""
         self._near.happened(EntryEvent.WENT_DOWN)
         if not self._near.is_alone:
             self._be_alone()
-            extra = event_fields("redis_gone")
-            _log.warning("redis is gone: pins are kept here until it is back", extra=extra)
+            _log.warning(
+                "redis is gone: pins are kept here until it is back",
+                extra=event_fields("redis_gone", place=place, seconds=round(served_s, 1)),
+            )
 
     def invalidated(self, keys: list[bytes] | None) -> None:
         """Redis says that these keys have changed; None: all of them."""

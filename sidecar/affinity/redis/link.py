@@ -49,12 +49,14 @@ _log: Final = logging.getLogger("sidecar.affinity")
 class LinkEvents(Protocol):
     """What a link reports."""
 
-    def came_up(self, *, is_tracking: bool, is_same_server: bool) -> None:
-        """A connection was made; a server that does not say which it is may be another one."""
+    def came_up(self, place: str, *, is_tracking: bool, is_same_server: bool) -> None:
+        """A connection was made, to the ``host:port`` of ``place``; a server that does not say
+        which it is may be another one.
+        """
         ...
 
-    def went_down(self) -> None:
-        """The connection is gone."""
+    def went_down(self, place: str, served_s: float) -> None:
+        """The connection is gone, which has served for ``served_s`` seconds."""
         ...
 
     def invalidated(self, keys: list[bytes] | None) -> None:
@@ -135,16 +137,19 @@ class RedisLink:
 
     async def _keep_up(self) -> None:
         protocol, former_run_id = _RESP3, None
+        loop = asyncio.get_running_loop()
         while True:
-            connection = self._make(protocol)
+            connection, up_s = self._make(protocol), loop.time()
+            place = f"{connection.host}:{connection.port}"
             try:
                 async with asyncio.timeout(CONNECT_S):
                     await connection.connect()  # type: ignore[no-untyped-call]
                     run_id = await self._prepare(connection)
                 self._connection = connection
-                self.is_up = True
+                self.is_up, up_s = True, loop.time()
                 self._told_why = ""
                 self._events.came_up(
+                    place,
                     is_tracking=self.is_tracking,
                     is_same_server=run_id is not None and run_id == former_run_id,
                 )
@@ -152,12 +157,12 @@ class RedisLink:
                 self._tasks.spawn(self._watch(connection), name="redis watch")
                 await self._read(connection)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
-                self._tell_why(error, f"{connection.host}:{connection.port}")
+                self._tell_why(error, place)
                 protocol = _RESP2 if knows_no_resp3(error) else _RESP3
             except Exception:  # noqa: BLE001 - no reply may end this task: nobody would connect again
                 _log.exception("redis said something unexpected")
             finally:
-                self._lose()
+                self._lose(place, loop.time() - up_s)
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(PROBE_S * (0.5 + random.random()))
 
@@ -254,7 +259,7 @@ class RedisLink:
             extra = event_fields("redis_fails", place=place, cause=why)
             _log.warning("redis at %s cannot be used: %s", place, why, extra=extra)
 
-    def _lose(self) -> None:
+    def _lose(self, place: str, served_s: float) -> None:
         was_up, self.is_up, self._connection = self.is_up, False, None
         self._waiting = []
         self._read_only.reconnected()
@@ -262,7 +267,7 @@ class RedisLink:
         for pipeline in pending:
             pipeline.fail(LinkDown())
         if was_up and not self._is_closed:
-            self._events.went_down()
+            self._events.went_down(place, served_s)
 
 
 async def _ask(connection: redis_asyncio.Connection, *command: str | bytes | int) -> object:

@@ -55,7 +55,6 @@ class StorePolicy(msgspec.Struct, frozen=True):
     has_near_cache: bool = True
     key_prefix: str = KEY_PREFIX
     tenant: str | None = None
-    """The one that the config fixes."""
 
     @property
     def ttl_ms(self) -> int:
@@ -204,18 +203,23 @@ class PinQueries:
             self._health.served()
             return result
         budget.trouble = outcome
-        self.report(operation, outcome, began_s)
+        self.report(operation, outcome, began_s, budget)
         if is_failure and self._health.failed():
             self._link.drop()
         return None
 
     def report(
-        self, operation: PinOperation, outcome: PinOutcome, began_s: float | None = None
+        self,
+        operation: PinOperation,
+        outcome: PinOutcome,
+        began_s: float | None = None,
+        budget: CallBudget | None = None,
     ) -> None:
-        """Report an operation; ``began_s`` is when a call began to wait for it, if one did."""
+        """Report an operation; ``began_s`` is when a call of ``budget`` began to wait for it."""
         if AffinityOperation in self._observers.heard:
             waited_s = 0.0 if began_s is None else self._clock.monotonic_s() - began_s
-            self._observers.emit(AffinityOperation(operation, outcome, waited_s))
+            trace_id = "" if budget is None else budget.trace_id
+            self._observers.emit(AffinityOperation(operation, outcome, waited_s, trace_id))
 
     async def _write(self, key: str) -> Lanes:
         near, lanes = self._near, NO_LANES
@@ -240,11 +244,8 @@ class PinQueries:
         # A server that may be another one is asked as if it had nothing: it says what it has.
         seen = b"" if entry.state is EntryState.LOST else entry.raw
         keeps_ttl = entry.is_lasting or not self._policy.is_sliding
-        ttl_ms = (
-            0
-            if seen and keeps_ttl
-            else max(int((entry.expires_s - self._clock.monotonic_s()) * 1e3), 1)
-        )
+        left_ms = int((entry.expires_s - self._clock.monotonic_s()) * 1e3)
+        ttl_ms = 0 if seen and keeps_ttl else max(left_ms, 1)
         return (await self.compare_and_set(key, seen, value, ttl_ms, sent)).lanes
 
     def _heard(self, key: str, raw: object, left_ms: int, sent: Lanes | None = None) -> Lanes:

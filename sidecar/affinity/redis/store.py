@@ -21,7 +21,7 @@ from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.queries import PinQueries, StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
-from sidecar.affinity.store import PinBrowser
+from sidecar.affinity.store import StorePins
 from sidecar.affinity.value import as_written, encode
 from sidecar.config.schema_routing import Routing
 from sidecar.domain.clock import Clock
@@ -80,7 +80,7 @@ class RedisStore:
         self._write_back = WriteBack(self._near, self._health, self._queries, policy, clock)
         self._tasks = Tasks()
         self.key_prefix = policy.key_prefix
-        self.pins: PinBrowser = RedisPins(self._link.submit, self._near, policy.key_prefix)
+        self.pins: StorePins = RedisPins(self._link.submit, self._near, policy.key_prefix)
 
     def start(self) -> None:
         """Connect in the background."""
@@ -134,7 +134,7 @@ class RedisStore:
             self._queries.report(PinOperation.GET, budget.skipped())
         if looked_up is not None:
             lanes, outcome = looked_up
-            self._queries.report(PinOperation.GET, outcome, began_s)
+            self._queries.report(PinOperation.GET, outcome, began_s, budget)
         else:
             lanes = self._known_lanes(session.key)  # better than nothing
         binding = lanes.of(session.lane)
@@ -151,16 +151,16 @@ class RedisStore:
         self, session: Session, binding: Binding, budget: CallBudget | None = None
     ) -> Binding:
         """Bind the lane in Redis unless another call was first; here where Redis is not asked."""
-        lane, began_s = session.lane, self._clock.monotonic_s()
+        lane, began_s, budget = session.lane, self._clock.monotonic_s(), budget or self.budget()
         standing, is_said = await self._change(
             PinOperation.CLAIM,
             session,
             functools.partial(changes.claim, lane=lane, binding=binding),
-            budget or self.budget(),
+            budget,
         )
         if is_said:
             made = PinOutcome.CLAIMED if standing == binding else PinOutcome.ADOPTED
-            self._queries.report(PinOperation.CLAIM, made, began_s)
+            self._queries.report(PinOperation.CLAIM, made, began_s, budget)
         return standing or binding
 
     async def replace(
@@ -178,7 +178,7 @@ class RedisStore:
         )
         if is_said:
             outcome = PinOutcome.REPLACED if standing == binding else PinOutcome.LOST
-            self._queries.report(PinOperation.REPLACE, outcome, began_s)
+            self._queries.report(PinOperation.REPLACE, outcome, began_s, budget)
         return standing or binding
 
     async def release(self, session: Session, seen: Binding) -> None:

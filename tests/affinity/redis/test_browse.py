@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from redis.exceptions import NoPermissionError
 
+from sidecar.affinity.lanes import Lanes
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.browse import RedisPins
 from sidecar.affinity.redis.pipeline import GONE_MS, Command, Decode, LinkDown
+from sidecar.affinity.session import make_session
 from sidecar.affinity.store import StoreUnreachable
+from sidecar.domain.decision import Binding
 
 KEY, OTHER = "plano:affinity:acme:s1", "plano:affinity:acme:s10"
 VALUE = b'{"model_name": "m", "route_name": null}'
@@ -62,6 +65,44 @@ async def test_a_page_shows_what_can_be_read():
         [(pin.tenant, pin.session_id, pin.binding.model_name, pin.left_s) for pin in page.pins],
         page.cursor,
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, None),
+        ({KEY: VALUE}, "m"),
+        ({KEY: b"?"}, None),
+        ({KEY: b'{"model_name": "m", "requested_model": "p/q"}'}, "m"),
+        ({KEY: b'{"model_name": "m", "requested_model": "p/r"}'}, None),
+        ({f"{KEY}~p%2Fq": b'{"model_name": "m", "requested_model": "p/q"}'}, "m"),
+    ],
+    ids=["none", "plano's", "no pin", "its own", "another lane's", "of the version before"],
+)
+async def test_the_pin_of_a_lane_is_looked_at_and_nothing_is_written(values, expected):
+    """Only reads are sent, and nothing of them is kept."""
+    link = FakeLink(values)
+    link.near = NearCache(10, lambda: 0.0)
+    binding = await browser(link).of_lane(make_session("s1", "acme", "p/q"))
+
+    assert expected == (binding and binding.model_name)
+    assert ({"GETRANGE", "PTTL"}, 0) == (set(link.commands), len(link.near))
+
+
+async def test_a_pin_that_is_still_to_be_written_is_looked_at_here():
+    """It is what this process's calls find."""
+    link, session = FakeLink({KEY: VALUE}), make_session("s1", "acme", "p/q")
+    link.near.change(KEY, Lanes((Binding("n", requested_model="p/q"),)), 60.0)
+
+    assert Binding("n", requested_model="p/q") == await browser(link).of_lane(session)
+
+
+async def test_a_lane_that_may_not_be_read_is_unreachable():
+    """An operator is told so."""
+    link = FakeLink({KEY: VALUE})
+    link.refusal = NoPermissionError("NOPERM")
+    with pytest.raises(StoreUnreachable):
+        await browser(link).of_lane(make_session("s1", "acme", "p/q"))
 
 
 async def test_all_lanes_of_a_session_and_of_its_agents_are_shown_and_dropped():

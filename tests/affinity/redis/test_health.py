@@ -28,24 +28,27 @@ class Redis:
 @pytest.fixture
 def redis() -> Redis:
     redis = Redis()
-    redis.health.came_up(is_tracking=True, is_same_server=True)
+    redis.health.came_up("r:6379", is_tracking=True, is_same_server=True)
     return redis
 
 
 def test_a_connection_makes_redis_asked_and_a_lost_one_ends_it(redis, caplog):
     """A loss is told once."""
     assert (False, True) == (redis.near.is_alone, redis.health.is_asked.is_set())
-    redis.health.went_down()
-    redis.health.went_down()
+    redis.health.went_down("r:6379", 12.34)
+    redis.health.went_down("r:6379", 12.34)
 
     assert (True, False) == (redis.near.is_alone, redis.health.is_asked.is_set())
-    assert 1 == len([each for each in caplog.records if "redis is gone" in each.message])
+    gone = [each for each in caplog.records if "redis is gone" in each.message]
+    assert [("redis_gone", {"place": "r:6379", "seconds": 12.3})] == [
+        (each.__dict__["event"], each.__dict__["fields"]) for each in gone
+    ]
 
 
 def test_a_second_connection_without_a_loss_between_is_not_told_again(redis, caplog):
     """A server that says goodbye and takes the next connection at once was never gone."""
     caplog.set_level("INFO")
-    redis.health.came_up(is_tracking=True, is_same_server=True)
+    redis.health.came_up("r:6379", is_tracking=True, is_same_server=True)
 
     assert (False, True) == (redis.near.is_alone, redis.health.is_asked.is_set())
     assert [] == [each for each in caplog.records if "redis is there" in each.message]
@@ -62,7 +65,7 @@ def test_failures_in_a_row_leave_redis_alone_and_drop_the_connection_once(redis)
             dropped.append(redis.health.failed())
 
     assert (1, True) == (dropped.count(True), redis.near.is_alone)
-    redis.health.came_up(is_tracking=False, is_same_server=False)
+    redis.health.came_up("r:6379", is_tracking=False, is_same_server=False)
     assert not redis.near.is_alone
 
 
@@ -101,8 +104,8 @@ def test_that_redis_takes_writes_again_is_said_once(redis, caplog):
 def test_what_was_read_of_the_same_server_is_read_again(redis, is_same_server, expected):
     """Another one, or one that does not say which it is, may have lost it."""
     redis.near.put(SESSION.key, b"raw", 60.0)
-    redis.health.went_down()
-    redis.health.came_up(is_tracking=True, is_same_server=is_same_server)
+    redis.health.went_down("r:6379", 12.34)
+    redis.health.came_up("r:6379", is_tracking=True, is_same_server=is_same_server)
 
     assert expected is redis.near.known(SESSION.key).state
 
@@ -110,7 +113,7 @@ def test_what_was_read_of_the_same_server_is_read_again(redis, is_same_server, e
 @pytest.mark.parametrize(("is_tracking", "expected"), [(True, inf), (False, 1.0)])
 def test_how_long_what_was_read_is_believed(redis, is_tracking, expected):
     """For ever where the server tells of changes."""
-    redis.health.came_up(is_tracking=is_tracking, is_same_server=True)
+    redis.health.came_up("r:6379", is_tracking=is_tracking, is_same_server=True)
 
     assert expected == redis.near.believed_s
 

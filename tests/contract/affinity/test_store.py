@@ -288,6 +288,17 @@ async def test_a_released_first_lane_is_succeeded_by_the_oldest(make):
         assert [] == await one.pins.of_session("acme", "s1")
 
 
+async def test_the_pin_of_one_lane_can_be_looked_at(make):
+    """Each lane's own; none where there is none."""
+    async with make() as one, make() as other:
+        assert await other.pins.of_lane(MAIN) is None
+        await one.claim(MAIN, a_pin())
+        assert (a_pin(), None) == (
+            await other.pins.of_lane(MAIN),
+            await other.pins.of_lane(SIDE),
+        )
+
+
 async def test_a_session_has_at_most_sixteen_lanes(make):
     """The first stays; of the others the one bound longest ago makes room."""
     lanes = [make_session("s1", "acme", f"openai/l{n}") for n in range(MAX_LANES + 2)]
