@@ -25,6 +25,8 @@ CHART := .venv-chart
 OTHER := .venv-newer
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
 PURE := $(addprefix tests/,affinity config contract/dialects dialects domain http1 proxy routing runtime selection stream telemetry upstream wire)
+# Most of these tests wait for timers of their own, so that two cores have room for several files at a time.
+FILES := -n 3 --dist loadfile
 # What `compiled` runs, and the part of it that `newer` runs.
 FLOWS := tests/flow tests/contract/affinity
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
@@ -55,7 +57,7 @@ pure: $(TEST)/.stamp
 
 # All other tests, with real servers and processes; and what both together cover.
 integration: $(TEST)/.stamp
-	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest --cov --cov-report= --ignore=tests/chart $(PURE:%=--ignore=%)
+	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest -q $(FILES) --cov --cov-report= --ignore=tests/chart $(PURE:%=--ignore=%)
 
 coverage:
 	$(TEST)/bin/coverage combine -q --keep .coverage-pure .coverage-integration
@@ -65,7 +67,7 @@ coverage:
 compiled: $(COMPILED)/.stamp
 	rm -rf $(COMPILED)/tests
 	cp -r tests pyproject.toml README.md $(COMPILED)/
-	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q -p no:cacheprovider $(FLOWS)
+	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q $(FILES) -p no:cacheprovider $(FLOWS)
 
 # The newest Python at hand beyond 3.11.
 NEWER = $(shell ls $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python3 $(HOME)/.local/share/uv/python/cpython-3.1[2-9].*/bin/python3 \

@@ -74,7 +74,7 @@ class App:
         self.ports = Ports()
         self._loaded = loaded
         self._listens = listens
-        self.foundation = build_foundation(loaded.config, environ or {}, dialects, self._serving)
+        self.foundation = build_foundation(loaded, environ or {}, dialects, self._serving)
         self._generations: list[Generation] = []
         """Those that still serve a call, in the order in which they came; the last one serves new
         calls."""
@@ -102,7 +102,8 @@ class App:
 
         Ports, the affinity store, the connections to origins that both configs name, cooling and
         averages stay; so do the limits of calls and bytes and all that is said of the listeners,
-        the admin port, the store and the drain: those of the first config hold.
+        the admin port, the store, the drain and the exporter of spans: those of the first config
+        hold.
         Raises: ConfigError; then the config in effect stays in effect.
         """
         foundation = self.foundation
@@ -149,6 +150,7 @@ class App:
         self._raise_file_limit()
         foundation = self.foundation
         for close in (
+            foundation.telemetry.aclose,
             foundation.tasks.aclose,
             foundation.store.aclose,
             foundation.pools.aclose,
@@ -160,6 +162,7 @@ class App:
         self._serve_by(build_generation(self._loaded, foundation))
         if not self._listens:
             return
+        foundation.telemetry.start()
         await self._listen(stack)
         metrics = foundation.telemetry.metrics
         foundation.tasks.spawn(

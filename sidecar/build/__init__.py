@@ -6,6 +6,7 @@ Rule: no other room constructs services, and none but the modules above this roo
   and telemetry. Nothing is opened, and no task runs yet.
 - `generation`: what one config decides, on that foundation. A changed config makes the next
   generation and leaves the foundation alone.
+- `operator_pages`, `live_page`: what the operators' listener serves.
 - `listeners`: the servers of the ports, which outlive a generation too.
 
 `sidecar.app` holds all three, and starts, swaps and ends them.

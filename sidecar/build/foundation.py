@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.store import AffinityStore
 from sidecar.config.address import names_several_servers
+from sidecar.config.load import LoadedConfig
+from sidecar.config.providers import find_router, router_model
 from sidecar.config.schema import Config
+from sidecar.config.tracing import TracingSettings
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
@@ -22,14 +27,23 @@ from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
+from sidecar.runtime.installation import can_export_spans
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
+from sidecar.telemetry.span_facts import CalledServer
+from sidecar.telemetry.spans import ROUTER
+from sidecar.telemetry.start_line import store_place
 from sidecar.telemetry.telemetry import Telemetry
+from sidecar.telemetry.tracer import CallTracer
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
+
+_NEEDS_OTEL: Final = "needs the extra: pip install 'plano-sidecar[otel]'"
+
+_log: Final = logging.getLogger("sidecar")
 
 
 class Foundation(msgspec.Struct, frozen=True):
@@ -51,12 +65,16 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     body_memory: BodyMemory
+    store_place: str
+    """As `telemetry.start_line.store_place`."""
+    serving: Callable[[], Generation | None]
+    """Returns the generation that serves new calls; None before the first one."""
     numbers: Iterator[int]
     """The next generation's number."""
 
 
 def build_foundation(
-    config: Config,
+    loaded: LoadedConfig,
     environ: Mapping[str, str],
     dialects: DialectRegistry,
     serving: Callable[[], Generation | None],
@@ -65,18 +83,20 @@ def build_foundation(
 
     Args: ``environ`` says which proxies stand before providers; ``serving`` returns the
         generation that serves new calls, None before the first one; it is asked at each scrape.
-    Raises: ConfigError where a proxy's URL cannot be used, or the Redis client is not installed.
+    Raises: ConfigError where a proxy's URL cannot be used, or the Redis client or what traces calls
+        is not installed.
     """
-    clock = SystemClock()
+    config, clock = loaded.config, SystemClock()
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write = WriteCoalescer(drain.holders).write
     proxies = proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
     telemetry = Telemetry(
         clock,
-        lambda: _snapshot(foundation, serving()),
+        lambda: scrape_snapshot(foundation),
         listener_path(),
         dialects.cache_apart,
+        build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving())),
     )
     foundation = Foundation(
         clock=clock,
@@ -92,13 +112,16 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+        store_place=store_place(config),
+        serving=serving,
         numbers=itertools.count(1),
     )
     return foundation
 
 
-def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSnapshot:
+def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
     """Read what the gauges show. Before the first generation no candidate is configured."""
+    generation = foundation.serving()
     now_s = foundation.clock.monotonic_s()
     pools = foundation.pools.connections()
     cooling = foundation.cooling
@@ -113,6 +136,43 @@ def _snapshot(foundation: Foundation, generation: Generation | None) -> ScrapeSn
         if generation is None
         else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),
     )
+
+
+def _server_of(name: str, generation: Generation | None) -> CalledServer | None:
+    """Return where an entry's requests go, as `SpanMaker` asks for it."""
+    if generation is None:
+        return None
+    loaded = generation.loaded
+    if name == ROUTER:
+        router = find_router(loaded.config, loaded.providers)
+        if router is None:
+            return None
+        server, model = router.server, router_model(loaded.config, router)
+        return CalledServer(server.host, server.port, model)
+    for each in loaded.providers:
+        if each.name == name:
+            return CalledServer(each.server.host, each.server.port)
+    return None
+
+
+def build_tracer(
+    settings: TracingSettings | None,
+    clock: Clock,
+    server_of: Callable[[str], CalledServer | None],
+) -> CallTracer | None:
+    """Make what traces calls; None where they are not traced.
+
+    Raises: ConfigError where the config asks for it and it is not installed. Where the environment
+        alone does, which may speak to others, that is no more than a warning.
+    """
+    if settings is None:
+        return None
+    if not can_export_spans():
+        if settings.is_asked_for:
+            raise ConfigError([f"tracing {_NEEDS_OTEL}"])
+        _log.warning("calls are not traced: tracing %s", _NEEDS_OTEL)
+        return None
+    return CallTracer(settings, clock, server_of)
 
 
 def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
-from sidecar.config.providers import find_router
-from sidecar.config.schema import Config
+from sidecar.config.providers import find_router, router_model
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
-from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
@@ -61,7 +59,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     attempts = config.limits.attempts
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
-    policy = listener_policy(config, foundation.body_memory)
+    policy = listener_policy(loaded, foundation)
     handler = DataHandler(
         proxy,
         OwnReplies(proxy.decide, models),
@@ -104,9 +102,8 @@ def build_classifier(
     provider = find_router(config, loaded.providers)
     if provider is None:
         return None
-    wanted = config.overrides.llm_routing_model or ""
     policy = RouterPolicy(
-        model=wanted.partition("/")[2] if provider.is_wildcard else provider.model_id,
+        model=router_model(config, provider),
         deadline_s=config.routing.router_timeout_ms / 1e3,
         context_tokens=config.routing.router_context_tokens,
         template=config.routing.prompt_template,
@@ -122,8 +119,11 @@ def build_classifier(
     )
 
 
-def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
+def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPolicy:
     """Return what the data port lets in."""
+    config = loaded.config
+    # What does not export would promise spans that nothing ever shows.
+    tracing = None if foundation.telemetry.tracer is None else loaded.tracing
     routing, cache = config.routing, config.routing.session_cache
     propagate = frozenset(config.propagate)
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
@@ -131,9 +131,12 @@ def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
         HeaderPolicy(
             routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
         ),
-        BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
+        BodyReader(
+            foundation.body_memory, config.limits.body_bytes, config.timeouts.request_body_s
+        ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
         body_sessions=BodySessions(routing.session_body_keys),
+        sampling=None if tracing is None else tracing.sampling,
     )

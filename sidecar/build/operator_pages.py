@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from sidecar.build.foundation import Foundation
-from sidecar.listener.operators import OperatorPage
+from sidecar.build.live_page import build_live_page
+from sidecar.listener.operators import OperatorPage, list_of_pages
 from sidecar.listener.pins_page import PinPages
 
 
 def build_operator_pages(foundation: Foundation) -> list[OperatorPage]:
     """Return all pages, in the order in which the list shows them."""
-    return [*PinPages(foundation.store.pins).pages()]
+    pages: list[OperatorPage] = []
+    live_page = build_live_page(foundation, lambda: list_of_pages(pages))
+    pages += [*live_page.pages(), *PinPages(foundation.store.pins).pages()]
+    return pages

@@ -20,6 +20,7 @@ from sidecar.config.report import Place, Report
 from sidecar.config.schema import Config
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
+from sidecar.config.tracing import TracingSettings, tracing_settings
 from sidecar.config.yaml_nodes import (
     Node,
     Scalar,
@@ -48,6 +49,8 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     """The file itself and those that it names by ``${file:...}``: a reload watches them."""
     is_zero_config: bool = False
     """Whether it was made from the environment alone: then each dialect has a home for bare ids."""
+    tracing: TracingSettings | None = None
+    """None where calls are not traced."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
@@ -71,7 +74,9 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
         raise ConfigError(report.problems)
     warn_of_unserved(report)
     config = _with_reachable_passthrough(config, providers, report)
-    return LoadedConfig(config, providers, report.warnings, (path, *expander.files))
+    tracing, warned = _tracing_settings(config, environ)
+    warnings = [*report.warnings, *warned]
+    return LoadedConfig(config, providers, warnings, (path, *expander.files), tracing=tracing)
 
 
 def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
@@ -101,9 +106,22 @@ def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
     )
     config = Config(model_providers=entries)
     report = Report(_ENVIRONMENT)
-    return LoadedConfig(
-        config, resolve_providers(config, report), report.warnings, is_zero_config=True
-    )
+    providers = resolve_providers(config, report)
+    tracing, warned = _tracing_settings(config, environ)
+    warnings = [*report.warnings, *warned]
+    return LoadedConfig(config, providers, warnings, is_zero_config=True, tracing=tracing)
+
+
+def _tracing_settings(
+    config: Config, environ: Mapping[str, str]
+) -> tuple[TracingSettings | None, list[str]]:
+    """Return them, and a warning for each variable that cannot be used."""
+    warned: list[str] = []
+
+    def warn(variable: str, why: str) -> None:
+        warned.append(f"{_ENVIRONMENT}: {variable} {why}")
+
+    return tracing_settings(config.tracing, environ, warn), warned
 
 
 def _with_reachable_passthrough(

@@ -214,8 +214,6 @@ NOT_SERVED: Final = {
 """Plano's keys that may be ignored: without them a call is still served as it should be."""
 
 NOT_BUILT_YET: Final = {
-    "tracing.random_sampling": "is not built yet: no span is made",
-    "tracing.otlp_endpoint": "is not built yet: no span is made",
     "access_log": "is not built yet: no access log is written",
 }
 """Keys of this project that are not built yet."""

@@ -240,13 +240,19 @@ class Plan:
     max_attempts: Final[int]
     requested: Final[tuple[Candidate, ...]]
     """The candidates of the model that the app asked for; as `Decision.requested`."""
+    spare_attempts: Final[int]
+    """So many more attempts take the place of those by which candidates refused this one call, its
+    history or its length, and said nothing of themselves.
+    """
 
     def __init__(
         self,
         candidates: tuple[Candidate, ...],
         max_attempts: int,
         requested: tuple[Candidate, ...] = (),
+        spare_attempts: int = 0,
     ) -> None:
         self.candidates = candidates
         self.max_attempts = max_attempts
         self.requested = requested
+        self.spare_attempts = spare_attempts

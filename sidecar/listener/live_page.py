@@ -15,6 +15,9 @@ from typing import Final
 
 from aiohttp import web
 
+from sidecar.listener.operators import OperatorPage
+from sidecar.listener.page_replies import text_reply
+
 _FILE: Final = Path(__file__).parent / "pages" / "index.html"
 _INLINE: Final = "<{0}>(.*?)</{0}>"
 
@@ -22,15 +25,28 @@ _INLINE: Final = "<{0}>(.*?)</{0}>"
 class LivePage:
     """Serves the page and its numbers. The file is read when it is first asked for.
 
-    Args: ``render_status`` is `telemetry.status_reader.StatusReader.render`.
+    Args: ``render_status`` is `telemetry.status_reader.StatusReader.render`; ``list_pages`` returns
+        the list of all pages, for clients that show no HTML.
     """
 
-    def __init__(self, render_status: Callable[[], bytes]) -> None:
+    def __init__(
+        self, render_status: Callable[[], bytes], list_pages: Callable[[], str] = str
+    ) -> None:
         self._render_status = render_status
+        self._list_pages = list_pages
         self._page: tuple[str, dict[str, str]] | None = None
 
-    async def serve_page(self, request: web.BaseRequest) -> web.Response:  # noqa: ARG002 - a page's signature
-        """Serve the page itself."""
+    def pages(self) -> tuple[OperatorPage, OperatorPage]:
+        """Return both pages: ``/`` and ``/status``."""
+        return (
+            OperatorPage("/", ("GET",), self.serve_page, "how it is, live; to curl this list"),
+            OperatorPage("/status", ("GET",), self.serve_status, "its numbers, as JSON"),
+        )
+
+    async def serve_page(self, request: web.BaseRequest) -> web.Response:
+        """Serve the page itself to a browser, the list of pages to curl."""
+        if "text/html" not in request.headers.get("Accept", ""):
+            return text_reply(200, self._list_pages())
         if self._page is None:
             text = _FILE.read_text(encoding="utf-8")
             self._page = text, page_headers(text)
@@ -39,11 +55,7 @@ class LivePage:
 
     async def serve_status(self, request: web.BaseRequest) -> web.Response:  # noqa: ARG002 - a page's signature
         """Serve the numbers as JSON."""
-        return web.Response(
-            body=self._render_status(),
-            content_type="application/json",
-            headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
-        )
+        return web.Response(body=self._render_status(), content_type="application/json")
 
 
 def page_headers(text: str) -> dict[str, str]:
@@ -62,10 +74,8 @@ def page_headers(text: str) -> dict[str, str]:
     }
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
-        "Cache-Control": "no-store",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
     }
 

@@ -55,32 +55,26 @@ def blame_of_error(error: Exception) -> Blame:
     return Blame.SERVER if isinstance(error, ConnectFailed) else Blame.PROMPT
 
 
-class RouterBreaker:
+class RouterBreaker(Breaker):
     """Open after five failures in a row, until a question is answered."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._breaker: Final = Breaker(POLICY)
+        super().__init__(POLICY)
         self._evidence: Final = evidence
-
-    @property
-    def is_open(self) -> bool:
-        """Whether calls do without the router model."""
-        return self._breaker.is_open
-
-    def is_shut(self, now_s: float) -> bool:
-        """Whether the breaker is open and no probe is due."""
-        return self._breaker.is_shut(now_s)
-
-    def may_probe(self, now_s: float) -> bool:
-        """Claim the probe that is due: the caller has to make it."""
-        return self._breaker.may_probe(now_s)
+        self._is_suspected = False
+        """Whether a prompt may have caused a failure since the last answer."""
 
     def ended(self, call: Call, sent_s: float, now_s: float, blame: Blame) -> None:
         """A question of a call's, asked at ``sent_s``, has ended now."""
         if blame is Blame.NOBODY:
-            self._evidence.served()
-            self._breaker.record(now_s, is_failure=False)
+            if self._is_suspected:
+                self._is_suspected = False
+                self._evidence.served()
+            self.record(now_s, is_failure=False)
             return
-        count = 1 if blame is Blame.SERVER else self._evidence.failed(call, sent_s, now_s)
+        count = 1
+        if blame is Blame.PROMPT:
+            self._is_suspected = True
+            count = self._evidence.failed(call, sent_s, now_s)
         for _ in range(count):
-            self._breaker.record(now_s, is_failure=True)
+            self.record(now_s, is_failure=True)

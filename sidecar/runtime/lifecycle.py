@@ -52,6 +52,11 @@ class Latch:
         """Whether `/readyz` says yes."""
         return self._released and not self._draining
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether a drain has begun."""
+        return self._draining
+
     def release(self) -> None:
         """Be ready: config is loaded and the listeners accept."""
         self._released = True
@@ -109,6 +114,11 @@ class Drain:
     def holders(self) -> AbstractSet[asyncio.Task[Any]]:
         """The tasks that hold a permit now: the live set, no copy."""
         return self._holders
+
+    @property
+    def limit(self) -> int:
+        """How many permits there are."""
+        return self._limit
 
     @property
     def in_flight(self) -> int:

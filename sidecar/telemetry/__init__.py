@@ -9,6 +9,9 @@ reports facts as events (`domain.events`) and does not know who hears them.
   library exposes.
 - `metrics`: `Metrics`, the door of the room: it has the observers, and reads all gauges from one
   `ScrapeSnapshot` at each scrape.
+- `tracer`: `CallTracer`, what the process sees of tracing; `spans`: an observer that makes a call's
+  spans when it has ended; `span_facts`, `span_names`: what they say; `otlp`: the only importer of
+  OpenTelemetry, which queues and sends them; `span_metrics`, `exporter_edges`: how that goes.
 - `exposition`: writes the page in slices, between which calls go on.
 - `loop_lag`: probes the event loop once a second.
 - `status`, `status_reader`: all of this at one moment, as JSON for the live page and scripts.

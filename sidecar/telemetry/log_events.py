@@ -115,6 +115,19 @@ LOG_EVENTS: Final = (
     LogEvent("redis_serves", "info", "it is connected: pins are shared", ("place",)),
     LogEvent("source_fails", "warning", "prices or latencies cannot be read", ("source", "cause")),
     LogEvent("source_serves_again", "info", "they are read again", ("source",)),
+    LogEvent(
+        "exporter_fails",
+        "warning",
+        "spans cannot be exported and are dropped; calls are not concerned",
+        ("place", "cause", "spans"),
+    ),
+    LogEvent(
+        "exporter_still_fails",
+        "warning",
+        "it went on to fail since the last line about it; at most one a minute",
+        ("place", "cause", "spans"),
+    ),
+    LogEvent("exporter_works_again", "info", "spans are exported again", ("place",)),
     LogEvent("log_lines_dropped", "warning", "nothing had read stderr", ("lines",)),
 )
 
@@ -136,7 +149,7 @@ LOG_FIELDS: Final = {
     "models": "names of all entries for apps",
     "operators": "where operators' pages are: `http://127.0.0.1:9902`, `unix:/path` or `off`",
     "page": "its path",
-    "place": "`host:port` of the provider, or of Redis",
+    "place": "`host:port` of the provider, of Redis, or of the collector of spans",
     "provider_request_id": "the provider's name for the last failed request",
     "python": "version of the interpreter",
     "reason": "what the failure means, as in `failovers_total`",
@@ -146,6 +159,7 @@ LOG_FIELDS: Final = {
     "seconds": "time over which those calls failed; of `redis_gone`, for which it had served",
     "served_by": "the entry that served such calls instead",
     "source": "`provider` of an entry of `model_metrics_sources`",
+    "spans": "spans that were dropped since the last line about it",
     "status": "the provider's HTTP status",
     "store": "`memory`, or `redis at host:port`",
     "to_do": "what a person has to do; such lines have level `error`",

@@ -11,6 +11,7 @@ from sidecar import __version__
 from sidecar.config.address import RedisAddress, names_several_servers, read_redis_url
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
+from sidecar.config.schema import Config
 from sidecar.runtime.installation import is_compiled
 
 
@@ -36,7 +37,7 @@ def start_fields(
         "models": [each.name for each in loaded.providers if not each.is_router],
         "routes": [each.name for each in config.routing_preferences],
         "router": None if router is None else router.name,
-        "store": store_place(loaded),
+        "store": store_place(config),
     }
 
 
@@ -52,9 +53,9 @@ def config_hash(loaded: LoadedConfig) -> str:
         return ""
 
 
-def store_place(loaded: LoadedConfig) -> str:
+def store_place(config: Config) -> str:
     """Return where pins are kept: ``memory``, or ``redis at host:port``."""
-    cache = loaded.config.routing.session_cache
+    cache = config.routing.session_cache
     if cache.type == "memory" or cache.url is None or names_several_servers(cache.url.reveal()):
         return "memory"
     address = read_redis_url(cache.url.reveal())

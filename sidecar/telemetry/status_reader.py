@@ -26,6 +26,7 @@ from sidecar.telemetry.status import (
     CandidateStatus,
     ConfigStatus,
     Counts,
+    RouteCandidate,
     RouterStatus,
     RouteStatus,
     SourceStatusLine,
@@ -98,7 +99,7 @@ class StatusReader:
             loop_lag=_buckets(metrics.histogram("event_loop_lag_seconds")),
             candidates=_candidates(metrics, scrape.candidates),
             routes=[
-                RouteStatus(name, [{"account": account, "model": model} for account, model in its])
+                RouteStatus(name, [RouteCandidate(*each) for each in its])
                 for name, its in now.routes
             ],
             router=_router(metrics, now),

@@ -115,7 +115,8 @@ class Cooling:
         among them.
 
         Where all of them cool, two are tried, so that no call is refused for it: the one due
-        soonest, and the plan's own first one, which alone may be able to read the conversation.
+        soonest, and the plan's own first one, which alone may be able to read the conversation. One
+        that refuses this call for what is in it is not counted: it is no busier for it.
         """
         ready: list[Candidate] = []
         waiting: list[tuple[float, int, Candidate]] = []
@@ -136,7 +137,7 @@ class Cooling:
             rest = (each for each in candidates if each is not soonest and each is not first)
             candidates = (soonest, first, *rest)
         attempts = min(plan.max_attempts, _TRIED_WHERE_ALL_COOL)
-        return Plan(candidates, attempts, plan.requested)
+        return Plan(candidates, attempts, plan.requested, plan.max_attempts - attempts)
 
     def due_s(self, candidate: Candidate, now_s: float) -> float | None:
         """Return when the candidate's cooldown ends, on the monotonic clock; None where it does

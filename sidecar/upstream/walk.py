@@ -8,6 +8,7 @@ from typing import Final, final
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.attempts import FailedAttempt
+from sidecar.upstream.failure import Penalty
 
 
 @final
@@ -40,7 +41,11 @@ class Walk:
 
         Args: ``failed`` are the call's attempts so far, at least one.
         """
-        left, attempts_left = self._left, self._plan.max_attempts - len(failed)
+        left, spared = self._left, 0
+        for each in failed:
+            spared += each.failure.penalty is Penalty.NONE
+        spared = min(spared, self._plan.spare_attempts)
+        attempts_left = self._plan.max_attempts + spared - len(failed)
         if attempts_left < 1 or not failed[-1].failure.may_try_next:
             return None
         self.is_last = attempts_left == 1 or len(left) < 2

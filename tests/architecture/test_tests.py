@@ -14,6 +14,7 @@ ANYWHERE = (
     "sidecar/build/foundation.py",
     "sidecar/build/generation.py",
     "sidecar/build/listeners.py",
+    "sidecar/build/live_page.py",
     "sidecar/build/operator_pages.py",
     "sidecar/generation.py",
     "sidecar/proxy.py",

@@ -96,7 +96,10 @@ def test_table_holds_every_key():
         "| `limits.body_bytes` | int | bytes | `33554432` | a longer request body is refused with 413 |",
         "| `propagate` | list of text |  | `[]` | more request headers that go to providers |",
         "| `model_providers[].price.input` | number | USD per million tokens |  | input |",
-        "| `tracing.random_sampling` | number | % | `0` | share of new traces that are sampled; 0 is off |",
+        (
+            "| `tracing.random_sampling` | number | % |  | share of new traces that are sampled; one that the app samples always is. "
+            "Unset: as `OTEL_TRACES_SAMPLER` says, or none; 0 without `otlp_endpoint`: off |"
+        ),
         (
             "| `model_providers[].model` | text |  | required | `prefix/model`, or `prefix/*` for all models of a provider; "
             "the provider gets what follows the first slash |"

@@ -56,7 +56,7 @@ def test_check_prints_every_problem_with_its_line(tmp_path, capsys):
 def test_check_says_ok(tmp_path, capsys):
     """0 and one line; warnings go to stderr."""
     file = tmp_path / "c.yaml"
-    file.write_text(GOOD + "tracing: {random_sampling: 1}\n")
+    file.write_text(GOOD + "tracing: {span_attributes: {}}\n")
 
     assert 0 == main(["check", str(file)])
     printed = capsys.readouterr()

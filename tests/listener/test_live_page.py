@@ -15,11 +15,11 @@ from sidecar.listener.live_page import LivePage, page_headers
 @pytest.fixture
 def fetch(aiohttp_client, aiohttp_raw_server):
     """A function that asks for the page, or for its numbers."""
-    page = LivePage(lambda: b'{"schema":1}')
+    page = LivePage(lambda: b'{"schema":1}', lambda: "all pages")
 
-    async def request(handler="serve_page", method="GET"):
+    async def request(handler="serve_page", method="GET", accept="text/html,*/*;q=0.8"):
         client = await aiohttp_client(await aiohttp_raw_server(getattr(page, handler)))
-        async with client.request(method, "/") as response:
+        async with client.request(method, "/", headers={"Accept": accept}) as response:
             return response.status, response.headers, await response.text()
 
     return request
@@ -60,11 +60,13 @@ async def test_the_page_makes_no_markup_of_text(fetch):
     )
 
 
-async def test_no_copy_of_the_page_or_its_numbers_is_kept(fetch):
-    """What a browser shows is what the sidecar says now."""
-    kept = [(await fetch(each))[1]["Cache-Control"] for each in ("serve_page", "serve_status")]
+async def test_who_shows_no_html_gets_the_list_of_pages(fetch):
+    """A person with curl learns what is there."""
+    status, headers, text = await fetch(accept="*/*")
 
-    assert ["no-store"] * 2 == kept
+    assert (200, "text/plain; charset=utf-8", "all pages") == (
+        status, headers["Content-Type"], text,
+    )  # fmt: skip
 
 
 async def test_the_numbers_are_json(fetch):

@@ -79,6 +79,16 @@ def test_what_a_prompt_can_cause_counts_as_the_evidence_says():
     assert [(999.0, 1000.0)] * 13 == evidence.heard
 
 
+def test_the_first_answer_ends_a_suspicion_and_later_ones_need_not_be_told():
+    """Nearly every question is answered."""
+    evidence = Told()
+    breaker = RouterBreaker(evidence)
+    for blame in (Blame.NOBODY, Blame.PROMPT, Blame.NOBODY, Blame.NOBODY):
+        breaker.ended(a_call(), 999.0, 1000.0, blame)
+
+    assert [(999.0, 1000.0), "served"] == evidence.heard
+
+
 def test_what_no_prompt_can_cause_counts_at_once_and_an_answer_ends_it():
     """And is no matter of evidence."""
     evidence = Told()
@@ -88,4 +98,4 @@ def test_what_no_prompt_can_cause_counts_at_once_and_an_answer_ends_it():
     was_open = breaker.is_open
     breaker.ended(a_call(), 999.0, 1000.0, Blame.NOBODY)
 
-    assert (True, False, ["served"]) == (was_open, breaker.is_open, evidence.heard)
+    assert (True, False, []) == (was_open, breaker.is_open, evidence.heard)

@@ -23,6 +23,7 @@ from sidecar.telemetry.status import (
     BuildStatus,
     CandidateStatus,
     ConfigStatus,
+    RouteCandidate,
     RouterStatus,
     RouteStatus,
     Status,
@@ -107,7 +108,7 @@ def a_status(**changes: Any) -> Status:
         "routes": [
             RouteStatus(
                 "code generation",
-                [{"account": each, "model": each} for each in (COOLING, SERVING)],
+                [RouteCandidate(each, each) for each in (COOLING, SERVING)],
             )
         ],
         "router": RouterStatus("vllm/qwen3-4b", False, {"matched": 18, "other": 2}),

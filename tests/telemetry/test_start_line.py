@@ -58,4 +58,4 @@ async def test_a_config_of_the_environment_has_no_file_and_no_hash(tmp_path):
         start_fields(loaded, LISTENING, "fast")[name]
         for name in ("config", "config_hash", "router")
     )
-    assert ("", "memory") == (config_hash(gone), store_place(loaded))
+    assert ("", "memory") == (config_hash(gone), store_place(loaded.config))

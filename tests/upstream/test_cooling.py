@@ -76,8 +76,8 @@ def test_where_all_are_cooling_two_are_tried():
         cooling.observe_failure(each, failed(), 0.0)
     plans = [cooling.order(Plan((A, B, C), attempts, (C,)), 0.0) for attempts in (1, 2, 9)]
 
-    assert [(1, (C,)), (2, (C,)), (2, (C,))] == [
-        (plan.max_attempts, plan.requested) for plan in plans
+    assert [(1, 0, (C,)), (2, 0, (C,)), (2, 7, (C,))] == [
+        (plan.max_attempts, plan.spare_attempts, plan.requested) for plan in plans
     ]
 
 

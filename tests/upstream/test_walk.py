@@ -21,6 +21,7 @@ BY_NAME = {each.provider: each for each in (A, B, C, R, S, OWN)}
 FAILURES = {
     "busy": Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY),
     "swapped": Failure(FailureClass.SWAPPED, True, Penalty.NONE, PinEffect.MOVES),
+    "signed": Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, PinEffect.FOLLOWS),
     "fault": Failure(FailureClass.CALLERS_FAULT, False, Penalty.NONE, PinEffect.UNTOUCHED),
 }
 
@@ -31,12 +32,14 @@ def walked(
     requested: str,
     failures: dict[str, str],
     cooling: str = "",
+    spare_attempts: int = 0,
 ) -> str:
     """Return the candidates that are tried; those without an entry in ``failures`` are busy."""
     plan = Plan(
         tuple(BY_NAME[name] for name in candidates),
         max_attempts,
         tuple(BY_NAME[name] for name in requested),
+        spare_attempts,
     )
     walk = Walk(plan, plan.candidates[0], lambda each: each.provider in cooling)
     failed: list[FailedAttempt] = []
@@ -97,6 +100,25 @@ def test_the_last_attempt_is_kept_for_the_requested_model_once_another_has_refus
 def test_of_a_requested_group_one_that_does_not_cool_is_kept(cooling, expected):
     """Where all of them do, the first one."""
     assert expected == walked("a", 3, "rs", {"a": "swapped"}, cooling)
+
+
+@pytest.mark.parametrize(
+    ("failures", "spare_attempts", "expected"),
+    [
+        ({"b": "signed"}, 0, "ab"),
+        ({"b": "signed"}, 1, "abc"),
+        ({"a": "signed"}, 1, "abc"),
+        ({"a": "signed", "b": "signed"}, 1, "abc"),
+        ({"a": "signed", "b": "signed"}, 2, "abcs"),
+        ({}, 2, "ab"),
+        ({"b": "fault"}, 2, "ab"),
+    ],
+)
+def test_a_refusal_of_this_one_call_may_be_made_up_for(failures, spare_attempts, expected):
+    """Where all cool, two are tried: a model that cannot read the history is none of them, and a
+    third one might serve.
+    """
+    assert expected == walked("abcs", 2, "", failures, spare_attempts=spare_attempts)
 
 
 def test_the_last_one_is_known_as_the_last():
