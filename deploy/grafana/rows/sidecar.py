@@ -19,6 +19,9 @@ from deploy.grafana.panel import (
 _PODS_AT_MOST: Final = 10
 """Lines in a graph of single pods."""
 
+_NONE: Final = f"0 * sum ({series('in_flight')})"
+"""Zero, where a metric is there only with what it counts, such as tracing."""
+
 
 def _of_process(metric: str) -> str:
     """Return the pods with the most of a metric of the sidecar's process. The app in a pod may
@@ -124,8 +127,8 @@ SIDECAR: Final = Row(
             " or refuses them; the log has the exporter's cause.",
             "ops",
             (
-                Query(rate("log_lines_dropped_total"), "log lines"),
-                Query(rate("spans_dropped_total"), "spans"),
+                Query(f"{rate('log_lines_dropped_total')} or {_NONE}", "log lines"),
+                Query(f"{rate('spans_dropped_total')} or {_NONE}", "spans"),
             ),
             width=24,
             height=6,
