@@ -94,6 +94,7 @@ class App:
 
     async def __aexit__(self, *_: object) -> None:
         await self.foundation.drain.end()
+        self.foundation.telemetry.end()
         await self._stack.aclose()
 
     def swap(self, loaded: LoadedConfig) -> None:
@@ -124,10 +125,10 @@ class App:
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
 
     async def drain(self) -> None:
-        """Turn readiness off and serve on until quiet, or until the grace is spent."""
-        times = self._loaded.config.drain
-        self.foundation.latch.drain()
-        await self.foundation.drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
+        """Turn readiness off and serve on until quiet, or until the grace is spent. Once: a drain
+        that has begun already is waited for.
+        """
+        await self.foundation.shutdown.drained()
 
     async def explain(self, text: str, session: NamedSession) -> Explanation:
         """Return why a conversation goes to which model, as `sidecar.selection.explain` finds out.
@@ -231,7 +232,9 @@ class App:
 
     def _serve_by(self, generation: Generation) -> None:
         self._generations.append(generation)
-        self.foundation.telemetry.metrics.pricing.book = generation.sources
+        telemetry, lines = self.foundation.telemetry, generation.loaded.config.access_log
+        telemetry.metrics.pricing.book = generation.sources
+        telemetry.calls.log.configure(lines.mode, lines.sample)
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None

@@ -20,6 +20,7 @@ from sidecar.config.tracing import TracingSettings
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
+from sidecar.domain.log_fields import event_fields
 from sidecar.domain.observers import Observers
 from sidecar.generation import Generation
 from sidecar.http1.dialer import Dialer
@@ -29,6 +30,7 @@ from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import can_export_spans
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.shutdown import DrainTimes, Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
 from sidecar.telemetry.span_facts import CalledServer
@@ -52,6 +54,7 @@ class Foundation(msgspec.Struct, frozen=True):
     clock: Clock
     latch: Latch
     drain: Drain
+    shutdown: Shutdown
     tasks: Tasks
     """Owner of what runs beside calls and may outlive a generation, such as a pin's update."""
     dialects: DialectRegistry
@@ -98,11 +101,14 @@ def build_foundation(
         dialects.cache_apart,
         build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving())),
     )
+    latch, tasks = Latch(), Tasks()
+    times = DrainTimes(config.drain.quiet_s, config.drain.grace_s)
     foundation = Foundation(
         clock=clock,
-        latch=Latch(),
+        latch=latch,
         drain=drain,
-        tasks=Tasks(),
+        shutdown=Shutdown(drain, tasks, clock, times, lambda: _begin_drain(latch)),
+        tasks=tasks,
         dialects=dialects,
         telemetry=telemetry,
         store=build_store(config, clock, telemetry.observers),
@@ -117,6 +123,11 @@ def build_foundation(
         numbers=itertools.count(1),
     )
     return foundation
+
+
+def _begin_drain(latch: Latch) -> None:
+    latch.drain()
+    _log.info("draining", extra=event_fields("draining"))
 
 
 def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
@@ -135,6 +146,7 @@ def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
         ()
         if generation is None
         else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),
+        foundation.telemetry.dropped_lines(),
     )
 
 

@@ -12,7 +12,7 @@ from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
 from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
-from sidecar.proxy import Proxy
+from sidecar.proxy import Proxy, ProxyPolicy
 from sidecar.routing.preferences import RankSources, Routes, configured_routes
 from sidecar.routing.prompt import fits_budget
 from sidecar.routing.router import RouteClassifier, RouterPolicy
@@ -56,26 +56,34 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     may_ask = None if classifier is None else classifier.may_ask
     decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
     selector = ModelSelector(decisions, classifier, store, clock, observers)
+    hashed = config_hash(loaded)
+    policy = ProxyPolicy(config.limits.attempts, hashed)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
-    attempts = config.limits.attempts
-    proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
-    policy = listener_policy(loaded, foundation)
-    handler = DataHandler(
-        proxy,
-        OwnReplies(proxy.decide, models),
-        Admission(foundation.drain, dialects, observers, clock, policy),
-        Rescue(dialects, observers),
-        Paths(dialects.endpoints, policy.passthrough),
-        foundation.write,
-    )
+    proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, policy)
+    handler = build_handler(proxy, models, loaded, foundation)
     tasks = Tasks()
     for index in range(len(sources)):
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
     made = next(foundation.numbers), clock.unix_s()
-    hashed = config_hash(loaded)
     return Generation(loaded, handler, selector, routes, sources, hashed, closes, classifier, *made)
+
+
+def build_handler(
+    proxy: Proxy, models: ModelTable, loaded: LoadedConfig, foundation: Foundation
+) -> DataHandler:
+    """Make what serves the data port's requests."""
+    observers, dialects = foundation.telemetry.observers, foundation.dialects
+    policy = listener_policy(loaded, foundation)
+    return DataHandler(
+        proxy,
+        OwnReplies(proxy.decide, models),
+        Admission(foundation.drain, dialects, observers, foundation.clock, policy),
+        Rescue(dialects, observers),
+        Paths(dialects.endpoints, policy.passthrough),
+        foundation.write,
+    )
 
 
 def build_routes(

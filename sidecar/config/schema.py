@@ -279,3 +279,7 @@ class Config(Section, frozen=True):
     ] = ()
     ratelimits: Annotated[Any, Meta(description="plano's; not served")] = None
     prompt_caching: Annotated[Any, Meta(description="plano's; not served")] = None
+
+    def __repr__(self) -> str:
+        """Show nothing of it: a text in it may have come out of a file of secrets."""
+        return "Config(...)"

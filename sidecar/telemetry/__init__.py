@@ -18,8 +18,12 @@ reports facts as events (`domain.events`) and does not know who hears them.
 - `log_format`, `log_writer`: a line of the log, and lines to a descriptor that nothing may read;
   `start_line`: the first one's fields; `edge_log`: an observer that tells what fails;
   `log_events`: the reference of all of them.
+- `last_failures`: an observer that keeps the last failure of each provider entry.
 - `call_record`: what is written down of one call; `record_maker` makes it, with the letters of
-  `call_flags`.
+  `call_flags`. `call_recorder` is the observer that has one made where somebody wants it:
+  `access_log`, lines on stdout; `call_feed`, the last calls and those who follow them;
+  `named_calls`, what an operator has named, and `named_lines`, the lines of such calls.
+  `record_reference` explains every field.
 
 README.md lists every metric with its labels, their values and its buckets. It is written by
 ``python -m tests.support.metrics_reference`` from a registry in which everything has happened, and

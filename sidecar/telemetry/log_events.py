@@ -44,7 +44,11 @@ LOG_EVENTS: Final = (
             "store",
         ),
     ),
-    LogEvent("draining", "info", "SIGTERM came: calls in flight end, then the process"),
+    LogEvent(
+        "draining",
+        "info",
+        "a signal or an operator asked for it: readiness is off, calls in flight end",
+    ),
     LogEvent(
         "operator_asked",
         "info",
@@ -128,7 +132,9 @@ LOG_EVENTS: Final = (
         ("place", "cause", "spans"),
     ),
     LogEvent("exporter_works_again", "info", "spans are exported again", ("place",)),
-    LogEvent("log_lines_dropped", "warning", "nothing had read stderr", ("lines",)),
+    LogEvent(
+        "log_lines_dropped", "warning", "nothing had read stdout or stderr", ("lines", "stream")
+    ),
 )
 
 LOG_FIELDS: Final = {
@@ -162,6 +168,7 @@ LOG_FIELDS: Final = {
     "spans": "spans that were dropped since the last line about it",
     "status": "the provider's HTTP status",
     "store": "`memory`, or `redis at host:port`",
+    "stream": "`stderr`, where the log goes, or `stdout`, where the access log goes",
     "to_do": "what a person has to do; such lines have level `error`",
     "version": "of the sidecar",
 }  # fmt: skip

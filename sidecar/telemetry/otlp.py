@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import requests
@@ -138,6 +138,38 @@ class _Exporter(SpanExporter):
         self._inner.shutdown()  # type: ignore[no-untyped-call]
 
 
+class _OneTry(_Session):
+    """Ends the exporter's own retries once a request has failed."""
+
+    give_up: Callable[[], None] | None = None
+
+    def request(self, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - the library's
+        """As of the library."""
+        try:
+            return super().request(*args, **options)
+        finally:
+            if self.cause is not None and self.give_up is not None:
+                self.give_up()
+
+
+def export_nothing(settings: TracingSettings, timeout_s: float) -> str | None:
+    """Send an export without any span, as spans are sent, and wait for the reply.
+
+    Returns: why it failed, as a phrase; None where the collector took it. Raises: nothing.
+    """
+    _silence_libraries()
+    session = _OneTry()
+    exporter = OTLPSpanExporter(settings.endpoint.reveal(), timeout=timeout_s, session=session)
+    session.give_up = exporter.shutdown
+    is_taken = exporter.export(()) is SpanExportResult.SUCCESS and session.cause is None
+    return None if is_taken else session.cause or "the export cannot be made"
+
+
+def _silence_libraries() -> None:
+    for name in _LIBRARIES:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
 class OtlpExporter:
     """Takes spans, and sends them in the background.
 
@@ -145,8 +177,7 @@ class OtlpExporter:
     """
 
     def __init__(self, settings: TracingSettings, counts: SpanMetrics, clock: Clock) -> None:
-        for name in _LIBRARIES:
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        _silence_libraries()
         self._counts = counts
         self._edges = ExporterEdges(settings.place, clock.monotonic_s)
         self._exporter = _Exporter(settings, counts, self._edges)

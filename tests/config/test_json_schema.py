@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sidecar.config.json_schema import json_schema
-from sidecar.config.migrate import NOT_BUILT_YET, NOT_SERVED
+from sidecar.config.migrate import NOT_SERVED
 from sidecar.config.schema import Config
 from tests.config.loading import ONE_PROVIDER
 from tests.config.test_load import CONTRACT
@@ -134,4 +134,4 @@ def test_families(row):
 
 def test_tables_of_unserved_keys_name_real_keys():
     """A key that is listed as doing nothing is a key of the schema."""
-    assert set() == {*NOT_SERVED, *NOT_BUILT_YET} - set(keys_of_table())
+    assert set() == set(NOT_SERVED) - set(keys_of_table())

@@ -18,7 +18,7 @@ from sidecar.config.schema import Tracing
 from sidecar.config.tracing import tracing_settings
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.ids import TraceContext, child_span_id
-from sidecar.telemetry.otlp import EXIT_S, OtlpExporter
+from sidecar.telemetry.otlp import EXIT_S, OtlpExporter, export_nothing
 from sidecar.telemetry.span_facts import Span, SpanKind
 from sidecar.telemetry.span_metrics import SpanMetrics
 from tests.support.net import free_port
@@ -288,3 +288,24 @@ async def test_the_end_waits_for_a_collector_that_hangs_no_longer_than_a_second(
 def test_no_test_here_speaks_by_a_proxy():
     """The library would take one from the environment."""
     assert not {"HTTP_PROXY", "http_proxy", "ALL_PROXY"} & os.environ.keys()
+
+
+def _cause(url: str) -> str | None:
+    settings = tracing_settings(Tracing(otlp_endpoint=url), {}, lambda *_: None)
+    assert settings is not None
+    return export_nothing(settings, 5.0)
+
+
+async def test_an_export_of_nothing_tells_whether_spans_would_be_taken():
+    """In one request, whatever the library would do again: an operator waits for it."""
+    async with otlp_receiver() as receiver:
+        taken = await asyncio.to_thread(_cause, receiver.url)
+        spans, asked = list(receiver.spans), len(receiver.bodies)
+        receiver.answer = lambda: web.Response(status=503)
+        refused = await asyncio.to_thread(_cause, receiver.url)
+        asked_again = len(receiver.bodies)
+    dead = await asyncio.to_thread(_cause, f"http://127.0.0.1:{free_port()}")
+
+    assert (None, [], 1) == (taken, spans, asked)
+    assert ("status 503", 2) == (refused, asked_again)
+    assert "connection refused" == dead
