@@ -27,14 +27,12 @@ async def _doctor(arguments: argparse.Namespace) -> int:
     from sidecar.doctor.table import describe
 
     loaded = load_config(arguments.config, os.environ)
-    for warning in loaded.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    print(*(f"warning: {each}\n" for each in loaded.warnings), sep="", end="", file=sys.stderr)
     options = CheckOptions(arguments.timeout, may_spend=not arguments.no_spend)
     findings = await check_up(loaded, os.environ, options)
-    if arguments.json:
-        print(json_report(str(arguments.config or "environment"), findings))
-    else:
-        print("\n".join(describe(findings, is_coloured=_is_coloured())))
+    name = str(arguments.config or "environment")
+    lines = describe(findings, is_coloured=_is_coloured())
+    print(json_report(name, findings) if arguments.json else "\n".join(lines), flush=True)
     return FAILED if worst(findings) is Verdict.FAILED else OK
 
 

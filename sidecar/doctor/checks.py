@@ -76,6 +76,18 @@ class CheckUp:
         more.
         """
         subjects = self._subjects
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in self._works()]
+        findings = [task.result() for task in tasks]
+        entries = len(subjects.probes)
+        reported = [*findings[:entries], *map(left_out, subjects.left_out), *findings[entries:]]
+        if isinstance(subjects.store, Finding):
+            at = entries + len(subjects.left_out) + (subjects.router is not None)
+            reported.insert(at, subjects.store)
+        return reported
+
+    def _works(self) -> list[Coroutine[Any, Any, Finding]]:
+        subjects = self._subjects
         works: list[Coroutine[Any, Any, Finding]] = [self._entry(each) for each in subjects.probes]
         if subjects.router is not None:
             works.append(self._router(subjects.router))
@@ -84,15 +96,7 @@ class CheckUp:
         works += [self._source(index) for index in range(len(subjects.configured_sources))]
         if subjects.tracing is not None:
             works.append(self._tracing(subjects.tracing))
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-        findings = [task.result() for task in tasks]
-        entries = len(subjects.probes)
-        reported = [*findings[:entries], *map(left_out, subjects.left_out), *findings[entries:]]
-        if isinstance(subjects.store, Finding):
-            at = entries + len(subjects.left_out) + (subjects.router is not None)
-            reported.insert(at, subjects.store)
-        return reported
+        return works
 
     async def _entry(self, probe: EntryProbe) -> Finding:
         options, clock = self._options, self._clock

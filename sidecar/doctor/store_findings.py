@@ -27,6 +27,8 @@ _VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})")
 _SHARE: Final = 0.5
 """Of what a call waits for Redis: replies that take more leave too little for a slow moment."""
 _PINS_STAY: Final = "Until then pins are kept by each pod for itself."
+_NEARER: Final = "Take a server nearer by, or raise routing.session_cache.call_budget_ms."
+_OLD_FIRST: Final = "Set maxmemory-policy volatile-ttl, which lets old pins go first."
 _HARMLESS_POLICIES: Final = ("noeviction", "volatile-ttl")
 
 
@@ -120,20 +122,11 @@ def _faults(
 def _weak_spots(found: StoreExamination, budget_ms: int) -> list[tuple[str, str]]:
     spots = []
     if found.reply_ms is not None and found.reply_ms > budget_ms * _SHARE:
-        spots.append(
-            (
-                f"it replies in {found.reply_ms:g} ms; a call waits {budget_ms} ms in all",
-                "Take a server nearer by, or raise routing.session_cache.call_budget_ms.",
-            )
-        )
+        cause = f"it replies in {found.reply_ms:g} ms; a call waits {budget_ms} ms in all"
+        spots.append((cause, _NEARER))
     policy = found.eviction_policy
     if found.max_memory_bytes and policy is not None and policy not in _HARMLESS_POLICIES:
-        spots.append(
-            (
-                f"maxmemory-policy {policy} drops pins that are in use",
-                "Set maxmemory-policy volatile-ttl, which lets old pins go first.",
-            )
-        )
+        spots.append((f"maxmemory-policy {policy} drops pins that are in use", _OLD_FIRST))
     return spots
 
 

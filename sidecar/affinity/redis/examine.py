@@ -60,12 +60,7 @@ class RedisExaminer:
     async def examine(self, timeout_s: float) -> StoreExamination:
         """Return what could be learnt within ``timeout_s``. Raises: nothing."""
         connection = self._make(_RESP3)
-        found = StoreExamination(
-            place=f"{connection.host}:{connection.port}",
-            is_tls=isinstance(connection, redis_asyncio.connection.SSLConnection),
-            has_login=connection.password is not None,
-            tried_key=self._key,
-        )
+        found = self._before(connection)
         try:
             async with asyncio.timeout(timeout_s):
                 connection, found = await self._connected(connection, found)
@@ -76,6 +71,14 @@ class RedisExaminer:
             abort(connection)
             with contextlib.suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
+
+    def _before(self, connection: redis_asyncio.Connection) -> StoreExamination:
+        return StoreExamination(
+            place=f"{connection.host}:{connection.port}",
+            is_tls=isinstance(connection, redis_asyncio.connection.SSLConnection),
+            has_login=connection.password is not None,
+            tried_key=self._key,
+        )
 
     async def _connected(
         self, connection: redis_asyncio.Connection, found: StoreExamination
