@@ -74,7 +74,7 @@ class App:
         self.ports = Ports()
         self._loaded = loaded
         self._listens = listens
-        self.foundation = build_foundation(loaded.config, environ or {}, dialects, self._serving)
+        self.foundation = build_foundation(loaded, environ or {}, dialects, self._serving)
         self._generations: list[Generation] = []
         """Those that still serve a call, in the order in which they came; the last one serves new
         calls."""
@@ -94,6 +94,7 @@ class App:
 
     async def __aexit__(self, *_: object) -> None:
         await self.foundation.drain.end()
+        self.foundation.telemetry.end()
         await self._stack.aclose()
 
     def swap(self, loaded: LoadedConfig) -> None:
@@ -102,7 +103,8 @@ class App:
 
         Ports, the affinity store, the connections to origins that both configs name, cooling and
         averages stay; so do the limits of calls and bytes and all that is said of the listeners,
-        the admin port, the store and the drain: those of the first config hold.
+        the admin port, the store, the drain and the exporter of spans: those of the first config
+        hold.
         Raises: ConfigError; then the config in effect stays in effect.
         """
         foundation = self.foundation
@@ -123,10 +125,10 @@ class App:
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
 
     async def drain(self) -> None:
-        """Turn readiness off and serve on until quiet, or until the grace is spent."""
-        times = self._loaded.config.drain
-        self.foundation.latch.drain()
-        await self.foundation.drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
+        """Turn readiness off and serve on until quiet, or until the grace is spent. Once: a drain
+        that has begun already is waited for.
+        """
+        await self.foundation.shutdown.drained()
 
     async def explain(self, text: str, session: NamedSession) -> Explanation:
         """Return why a conversation goes to which model, as `sidecar.selection.explain` finds out.
@@ -149,6 +151,7 @@ class App:
         self._raise_file_limit()
         foundation = self.foundation
         for close in (
+            foundation.telemetry.aclose,
             foundation.tasks.aclose,
             foundation.store.aclose,
             foundation.pools.aclose,
@@ -160,6 +163,7 @@ class App:
         self._serve_by(build_generation(self._loaded, foundation))
         if not self._listens:
             return
+        foundation.telemetry.start()
         await self._listen(stack)
         metrics = foundation.telemetry.metrics
         foundation.tasks.spawn(
@@ -228,7 +232,9 @@ class App:
 
     def _serve_by(self, generation: Generation) -> None:
         self._generations.append(generation)
-        self.foundation.telemetry.metrics.pricing.book = generation.sources
+        telemetry, lines = self.foundation.telemetry, generation.loaded.config.access_log
+        telemetry.metrics.pricing.book = generation.sources
+        telemetry.calls.log.configure(lines.mode, lines.sample)
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None

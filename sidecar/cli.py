@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sidecar.commands import inspect, serve
+from sidecar.commands import doctor, inspect, serve
 from sidecar.commands.shell import CONFIG, FAILED, USAGE
 from sidecar.domain.errors import ConfigError
 
@@ -27,6 +27,9 @@ _OPERATORS = "127.0.0.1:9902"
 _OPERATORS_HELP = (
     "the sidecar's operators' pages: host:port, a URL, or unix:/path (default: %(default)s)"
 )
+_DOCTOR_S = 10.0
+"""A provider that takes longer for its list of models, or for one token, is in trouble."""
+_SECONDS_AT_MOST = 3600.0
 _Command = Callable[[argparse.Namespace], int]
 
 
@@ -67,7 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="plano-sidecar", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_check, _add_schema, _add_demo, _add_route, _add_affinity):
+    for add in (
+        _add_run,
+        _add_check,
+        _add_doctor,
+        _add_schema,
+        _add_demo,
+        _add_route,
+        _add_affinity,
+        _add_tail,
+        _add_drain,
+    ):
         add(commands)
     text = "print the versions of the sidecar and of what it stands on"
     _add(commands, "version", inspect.version, text, "")
@@ -92,6 +105,33 @@ def _add_check(commands: Any) -> None:  # noqa: ANN401
     text = "validate a config file and print every problem"
     parser = _add(commands, "check", inspect.check, text, "config.yaml")
     parser.add_argument("file", type=Path, metavar="FILE")
+
+
+def _add_doctor(commands: Any) -> None:  # noqa: ANN401
+    text = (
+        "ask everything that a config names whether it would serve: each provider entry, the "
+        "router model, Redis, the sources of prices, the trace collector; say what to do"
+    )
+    parser = _add(commands, "doctor", doctor.doctor, text, "--config config.yaml")
+    text = "without it, as `run` without one"
+    parser.add_argument("--config", type=Path, metavar="FILE", help=text)
+    text = "print one JSON object instead of a table"
+    parser.add_argument("--json", action="store_true", help=text)
+    text = "how long each may take, in seconds (default: %(default)g)"
+    parser.add_argument("--timeout", type=_seconds, metavar="S", default=_DOCTOR_S, help=text)
+    text = "make no call that costs tokens: connect, and ask for the list of models only"
+    parser.add_argument("--no-spend", action="store_true", help=text)
+
+
+def _seconds(text: str) -> float:
+    """Return a duration of more than no time. Raises: argparse.ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _SECONDS_AT_MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds
 
 
 def _add_schema(commands: Any) -> None:  # noqa: ANN401
@@ -142,6 +182,43 @@ def _add_affinity(commands: Any) -> None:  # noqa: ANN401
             action.add_argument("--agent", metavar="ID", help=which)
         else:
             action.set_defaults(session=None, agent=None)
+
+
+def _add_tail(commands: Any) -> None:  # noqa: ANN401
+    text = "follow the calls of a running sidecar as they end, one line each"
+    parser = _add(commands, "tail", _tail, text, "--status 5xx --route code")
+    parser.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)
+    for name, metavar, text in (
+        ("model", "PATTERN", "of this model, requested or served; `openai/*` is a pattern"),
+        ("route", "PATTERN", "of this route"),
+        ("status", "STATUS", "with this status: 429, or 5xx"),
+        ("session", "ID", "of this session, as the app names it or as logs show it"),
+    ):
+        parser.add_argument(f"--{name}", metavar=metavar, help=f"only calls {text}")
+    parser.add_argument("--json", action="store_true", help="whole records, one JSON object a line")
+
+
+def _tail(arguments: argparse.Namespace) -> int:
+    from sidecar.commands.tail import tail  # brings aiohttp too
+
+    return tail(arguments)
+
+
+def _add_drain(commands: Any) -> None:  # noqa: ANN401
+    text = (
+        "ask the running sidecar to drain: readiness off, calls in flight end; the process stays. "
+        "For a preStop hook"
+    )
+    parser = _add(commands, "drain", _drain, text, "--wait")
+    parser.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)
+    text = "return once the drain has ended"
+    parser.add_argument("--wait", action="store_true", help=text)
+
+
+def _drain(arguments: argparse.Namespace) -> int:
+    from sidecar.commands.drain import drain  # brings aiohttp, which the others need not wait for
+
+    return drain(arguments)
 
 
 def _affinity(arguments: argparse.Namespace) -> int:

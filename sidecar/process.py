@@ -5,35 +5,43 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from sidecar.app import App
 from sidecar.config.load import LoadedConfig
 from sidecar.domain.log_fields import event_fields
 from sidecar.listener.server import listener_path
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.telemetry.log_writer import logging_to
+from sidecar.telemetry.log_writer import LineWriter, logging_to
 from sidecar.telemetry.start_line import start_fields
 
 _log = logging.getLogger("sidecar")
 
-_STDERR = 2
-"""The file descriptor: `sys.stderr` has a buffer and a lock that a full pipe would hold."""
+_STDOUT, _STDERR = 1, 2
+"""The file descriptors: `sys.stderr` has a buffer and a lock that a full pipe would hold."""
 
 
 async def serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
     """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
 
-    The log goes to stderr. Raises: ConfigError where a port cannot be had.
+    The log goes to stderr, the access log to stdout.
+    Raises: ConfigError where a port cannot be had.
     """
     settings = loaded.config.logging
-    with logging_to(_STDERR, settings.format, settings.level):
+    with logging_to(_STDERR, settings.format, settings.level) as stderr:
         for warning in loaded.warnings:
             _log.warning("%s", warning)
-        await _serve(loaded, environ)
+        stdout = LineWriter(_STDOUT, "stdout")
+        try:
+            await _serve(loaded, environ, stderr, stdout)
+        finally:
+            stdout.close()
 
 
-async def _serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
+async def _serve(
+    loaded: LoadedConfig, environ: Mapping[str, str], stderr: LineWriter, stdout: LineWriter
+) -> None:
     loop = asyncio.get_running_loop()
     first_signal, second_signal = asyncio.Event(), asyncio.Event()
 
@@ -46,6 +54,7 @@ async def _serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
     tasks = Tasks()
     try:
         async with App(loaded, environ) as app:
+            app.foundation.telemetry.write_to(stderr, stdout)
             ports = app.ports
             listening = {
                 "data_port": ports.data,
@@ -55,14 +64,18 @@ async def _serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
             fields = start_fields(loaded, listening, listener_path())
             ready = "ready: data port %d, admin port %d, operators at %s"
             _log.info(ready, *listening.values(), extra=event_fields("ready", **fields))
-            await first_signal.wait()
-            _log.info("draining", extra=event_fields("draining"))
-            ends = [
-                tasks.spawn(app.drain(), name="drain"),
-                tasks.spawn(second_signal.wait(), name="second signal"),
-            ]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await _first(
+                tasks,
+                {"signal": first_signal.wait(), "wish": app.foundation.shutdown.wanted.wait()},
+            )
+            await _first(tasks, {"drain": app.drain(), "second signal": second_signal.wait()})
     finally:
         await tasks.aclose()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+async def _first(tasks: Tasks, works: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
+    """Run works, by name, and wait until one of them has ended."""
+    ends = [tasks.spawn(work, name=name) for name, work in works.items()]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

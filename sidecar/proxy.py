@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, final
 
 from sidecar.dialects.base import Dialect
@@ -35,6 +36,20 @@ _RESULT_BY_SIDE: Final = {
 }
 
 
+@final
+@dataclass(init=False, unsafe_hash=True)
+class ProxyPolicy:
+    """What a config says of all calls."""
+
+    max_attempts: Final[int]
+    config_hash: Final[str]
+    """Names the config, for observers."""
+
+    def __init__(self, max_attempts: int, config_hash: str = "") -> None:
+        self.max_attempts = max_attempts
+        self.config_hash = config_hash
+
+
 class Proxy:
     """Handles calls. Holds the rooms, and no state of its own."""
 
@@ -46,10 +61,8 @@ class Proxy:
         dialects: Mapping[DialectName, Dialect],
         observers: Observers,
         clock: Clock,
-        max_attempts: int,
-        config_hash: str = "",
+        policy: ProxyPolicy,
     ) -> None:
-        """Args: ``config_hash`` names the config, for observers."""
         self._selector = selector
         self._pin_updater = pin_updater
         self._dispatcher = dispatcher
@@ -57,8 +70,7 @@ class Proxy:
         self._observers = observers
         self._clock = clock
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
-        self._max_attempts = max_attempts
-        self._config_hash = config_hash
+        self._policy = policy
 
     async def handle(self, call: Call, down: Downstream) -> Outcome:
         """Carry one call to a provider and the response back to the app; return how it ended.
@@ -121,7 +133,7 @@ class Proxy:
         if call.facts.holds_provider_state:
             # What the call refers to is kept by one provider: another would not know it.
             return Plan(decision.candidates[:1], 1, decision.candidates[:1])
-        return Plan(decision.candidates, self._max_attempts, decision.requested)
+        return Plan(decision.candidates, self._policy.max_attempts, decision.requested)
 
     def _update_pin(self, call: Call, decision: Decision, dispatched: Dispatched) -> None:
         """Tell the pin updater who served the call, or that no candidate did."""
@@ -174,7 +186,7 @@ class Proxy:
 
     def _end(self, progress: _Progress, outcome: Outcome) -> None:
         if CallEnded in self._observers.heard:
-            event = CallEnded(progress.call, progress.decision, outcome, self._config_hash)
+            event = CallEnded(progress.call, progress.decision, outcome, self._policy.config_hash)
             self._observers.emit(event)
 
 

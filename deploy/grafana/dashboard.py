@@ -163,12 +163,12 @@ def _thresholds(panel: Panel) -> builders.ThresholdsConfig:
 
 
 def _panel(panel: Panel, panel_id: int, x: int, y: int) -> Builder[dashboard.Panel]:
-    kinds = {
+    kinds: dict[str, Any] = {
         "timeseries": lambda: _timeseries(panel),
         "stat": _stat,
         "table": lambda: _table(panel),
     }
-    built: Any = kinds[panel.kind]()
+    built = kinds[panel.kind]()
     built.id(panel_id).title(panel.title).description(panel.description).unit(panel.unit)
     built.datasource(_DATASOURCE).thresholds(_thresholds(panel))
     built.grid_pos(dashboard.GridPos(panel.height, panel.width, x, y))
@@ -179,7 +179,8 @@ def _panel(panel: Panel, panel_id: int, x: int, y: int) -> Builder[dashboard.Pan
     for name, color in () if panel.kind == "table" else panel.colors:
         fixed = {"mode": "fixed", "fixedColor": color}
         built.override_by_name(name, [dashboard.DynamicConfigValue("color", fixed)])
-    return built
+    made: Builder[dashboard.Panel] = built
+    return made
 
 
 def _ready(row: Row) -> list[Panel]:

@@ -6,14 +6,14 @@ chart's copy of the rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from deploy.prometheus import burn_rate
-from deploy.prometheus.alert import INTERVAL_S, Alert
+from deploy.prometheus.alert import INTERVAL_S, Alert, Recording
 from deploy.prometheus.objectives import OBJECTIVES, RECORDED
 from deploy.prometheus.symptoms import SYMPTOMS
 from deploy.prometheus.to_come import is_ready
@@ -62,7 +62,7 @@ def ready_alerts() -> list[Alert]:
 def groups(chosen: list[Alert]) -> dict[str, Any]:
     """Return a rules file with these alerts, as data. What others read is recorded before them."""
     objectives = [each for slo in OBJECTIVES for each in burn_rate.recordings(slo)]
-    parts = {
+    parts: dict[str, Sequence[Recording | Alert]] = {
         "plano-sidecar.recorded": [*RECORDED, *objectives],
         "plano-sidecar.alerts": chosen,
     }

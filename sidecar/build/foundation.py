@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.store import AffinityStore
 from sidecar.config.address import names_several_servers
+from sidecar.config.load import LoadedConfig
+from sidecar.config.providers import find_router, router_model
 from sidecar.config.schema import Config
+from sidecar.config.tracing import TracingSettings
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
+from sidecar.domain.log_fields import event_fields
 from sidecar.domain.observers import Observers
 from sidecar.generation import Generation
 from sidecar.http1.dialer import Dialer
@@ -22,15 +28,24 @@ from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
+from sidecar.runtime.installation import can_export_spans
 from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.shutdown import DrainTimes, Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
+from sidecar.telemetry.span_facts import CalledServer
+from sidecar.telemetry.spans import ROUTER
 from sidecar.telemetry.start_line import store_place
 from sidecar.telemetry.telemetry import Telemetry
+from sidecar.telemetry.tracer import CallTracer
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
+
+_NEEDS_OTEL: Final = "needs the extra: pip install 'plano-sidecar[otel]'"
+
+_log: Final = logging.getLogger("sidecar")
 
 
 class Foundation(msgspec.Struct, frozen=True):
@@ -39,6 +54,7 @@ class Foundation(msgspec.Struct, frozen=True):
     clock: Clock
     latch: Latch
     drain: Drain
+    shutdown: Shutdown
     tasks: Tasks
     """Owner of what runs beside calls and may outlive a generation, such as a pin's update."""
     dialects: DialectRegistry
@@ -61,7 +77,7 @@ class Foundation(msgspec.Struct, frozen=True):
 
 
 def build_foundation(
-    config: Config,
+    loaded: LoadedConfig,
     environ: Mapping[str, str],
     dialects: DialectRegistry,
     serving: Callable[[], Generation | None],
@@ -70,9 +86,10 @@ def build_foundation(
 
     Args: ``environ`` says which proxies stand before providers; ``serving`` returns the
         generation that serves new calls, None before the first one; it is asked at each scrape.
-    Raises: ConfigError where a proxy's URL cannot be used, or the Redis client is not installed.
+    Raises: ConfigError where a proxy's URL cannot be used, or the Redis client or what traces calls
+        is not installed.
     """
-    clock = SystemClock()
+    config, clock = loaded.config, SystemClock()
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write = WriteCoalescer(drain.holders).write
     proxies = proxy_rules(environ)
@@ -82,12 +99,16 @@ def build_foundation(
         lambda: scrape_snapshot(foundation),
         listener_path(),
         dialects.cache_apart,
+        build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving())),
     )
+    latch, tasks = Latch(), Tasks()
+    times = DrainTimes(config.drain.quiet_s, config.drain.grace_s)
     foundation = Foundation(
         clock=clock,
-        latch=Latch(),
+        latch=latch,
         drain=drain,
-        tasks=Tasks(),
+        shutdown=Shutdown(drain, tasks, clock, times, lambda: _begin_drain(latch)),
+        tasks=tasks,
         dialects=dialects,
         telemetry=telemetry,
         store=build_store(config, clock, telemetry.observers),
@@ -102,6 +123,11 @@ def build_foundation(
         numbers=itertools.count(1),
     )
     return foundation
+
+
+def _begin_drain(latch: Latch) -> None:
+    latch.drain()
+    _log.info("draining", extra=event_fields("draining"))
 
 
 def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
@@ -120,7 +146,45 @@ def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
         ()
         if generation is None
         else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),
+        foundation.telemetry.dropped_lines(),
     )
+
+
+def _server_of(name: str, generation: Generation | None) -> CalledServer | None:
+    """Return where an entry's requests go, as `SpanMaker` asks for it."""
+    if generation is None:
+        return None
+    loaded = generation.loaded
+    if name == ROUTER:
+        router = find_router(loaded.config, loaded.providers)
+        if router is None:
+            return None
+        server, model = router.server, router_model(loaded.config, router)
+        return CalledServer(server.host, server.port, model)
+    for each in loaded.providers:
+        if each.name == name:
+            return CalledServer(each.server.host, each.server.port)
+    return None
+
+
+def build_tracer(
+    settings: TracingSettings | None,
+    clock: Clock,
+    server_of: Callable[[str], CalledServer | None],
+) -> CallTracer | None:
+    """Make what traces calls; None where they are not traced.
+
+    Raises: ConfigError where the config asks for it and it is not installed. Where the environment
+        alone does, which may speak to others, that is no more than a warning.
+    """
+    if settings is None:
+        return None
+    if not can_export_spans():
+        if settings.is_asked_for:
+            raise ConfigError([f"tracing {_NEEDS_OTEL}"])
+        _log.warning("calls are not traced: tracing %s", _NEEDS_OTEL)
+        return None
+    return CallTracer(settings, clock, server_of)
 
 
 def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
-from sidecar.config.providers import find_router
-from sidecar.config.schema import Config
+from sidecar.config.providers import find_router, router_model
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
-from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
 from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
-from sidecar.proxy import Proxy
+from sidecar.proxy import Proxy, ProxyPolicy
 from sidecar.routing.preferences import RankSources, Routes, configured_routes
 from sidecar.routing.prompt import fits_budget
 from sidecar.routing.router import RouteClassifier, RouterPolicy
@@ -58,26 +56,34 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     may_ask = None if classifier is None else classifier.may_ask
     decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
     selector = ModelSelector(decisions, classifier, store, clock, observers)
+    hashed = config_hash(loaded)
+    policy = ProxyPolicy(config.limits.attempts, hashed)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
-    attempts = config.limits.attempts
-    proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, attempts)
-    policy = listener_policy(config, foundation.body_memory)
-    handler = DataHandler(
-        proxy,
-        OwnReplies(proxy.decide, models),
-        Admission(foundation.drain, dialects, observers, clock, policy),
-        Rescue(dialects, observers),
-        Paths(dialects.endpoints, policy.passthrough),
-        foundation.write,
-    )
+    proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, policy)
+    handler = build_handler(proxy, models, loaded, foundation)
     tasks = Tasks()
     for index in range(len(sources)):
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
     made = next(foundation.numbers), clock.unix_s()
-    hashed = config_hash(loaded)
     return Generation(loaded, handler, selector, routes, sources, hashed, closes, classifier, *made)
+
+
+def build_handler(
+    proxy: Proxy, models: ModelTable, loaded: LoadedConfig, foundation: Foundation
+) -> DataHandler:
+    """Make what serves the data port's requests."""
+    observers, dialects = foundation.telemetry.observers, foundation.dialects
+    policy = listener_policy(loaded, foundation)
+    return DataHandler(
+        proxy,
+        OwnReplies(proxy.decide, models),
+        Admission(foundation.drain, dialects, observers, foundation.clock, policy),
+        Rescue(dialects, observers),
+        Paths(dialects.endpoints, policy.passthrough),
+        foundation.write,
+    )
 
 
 def build_routes(
@@ -104,9 +110,8 @@ def build_classifier(
     provider = find_router(config, loaded.providers)
     if provider is None:
         return None
-    wanted = config.overrides.llm_routing_model or ""
     policy = RouterPolicy(
-        model=wanted.partition("/")[2] if provider.is_wildcard else provider.model_id,
+        model=router_model(config, provider),
         deadline_s=config.routing.router_timeout_ms / 1e3,
         context_tokens=config.routing.router_context_tokens,
         template=config.routing.prompt_template,
@@ -122,8 +127,11 @@ def build_classifier(
     )
 
 
-def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
+def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPolicy:
     """Return what the data port lets in."""
+    config = loaded.config
+    # What does not export would promise spans that nothing ever shows.
+    tracing = None if foundation.telemetry.tracer is None else loaded.tracing
     routing, cache = config.routing, config.routing.session_cache
     propagate = frozenset(config.propagate)
     prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
@@ -131,9 +139,12 @@ def listener_policy(config: Config, body_memory: BodyMemory) -> ListenerPolicy:
         HeaderPolicy(
             routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
         ),
-        BodyReader(body_memory, config.limits.body_bytes, config.timeouts.request_body_s),
+        BodyReader(
+            foundation.body_memory, config.limits.body_bytes, config.timeouts.request_body_s
+        ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
         body_sessions=BodySessions(routing.session_body_keys),
+        sampling=None if tracing is None else tracing.sampling,
     )

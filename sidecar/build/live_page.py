@@ -21,7 +21,7 @@ def build_live_page(foundation: Foundation, list_pages: Callable[[], str]) -> Li
         telemetry.metrics,
         foundation.clock,
         lambda: _running(foundation),
-        tuple,
+        telemetry.calls.feed.recent,
         listener_path(),
     )
     return LivePage(reader.render, list_pages)

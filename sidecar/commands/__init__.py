@@ -7,6 +7,7 @@ lets a ConfigError pass: `sidecar.cli` prints that one for all commands.
     shell      exit codes, the event loop and the log: what the commands share
     serve      `run` and `demo`: sidecars that serve until a signal
     inspect    `check`, `schema`, `route` and `version`: what a config, or an installation, means
+    doctor     `doctor`: whether all that a config names can be reached and used
     affinity   `affinity list|get|delete`: pins, through a running sidecar or in Redis itself
 
 Whatever is slow to import (aiohttp, Redis, YAML) is imported inside a function, so that `schema` or

@@ -42,8 +42,8 @@ async def _show(*, once: bool) -> int:
     @contextlib.asynccontextmanager
     async def start_sidecar(config: Path) -> AsyncIterator[SidecarHandle]:
         async with App(load_config(config, os.environ)) as app:
-            data, admin = (f"http://127.0.0.1:{port}" for port in (app.ports.data, app.ports.admin))
-            yield SidecarHandle(data, admin)
+            ports = (app.ports.data, app.ports.admin, app.ports.operators)
+            yield SidecarHandle(*(f"http://127.0.0.1:{port}" for port in ports))
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,7 +14,7 @@ from sidecar.config.migrate import why_refused
 from sidecar.config.report import Path, Place, Report, did_you_mean, quote
 from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
 from sidecar.config.schema_routing import BODY_KEY_PATTERN, KEY_PREFIX_PATTERN
-from sidecar.config.secret import FileText, Secret
+from sidecar.config.secret import ExpandedText, Secret
 from sidecar.config.yaml_nodes import (
     Mapping,
     Node,
@@ -152,7 +152,7 @@ class Decoder:
             return self._bad(path, "must not be empty")
         if kind.pattern is not None and not re.fullmatch(kind.pattern, text):
             return self._bad(path, _PATTERN_SAYS[kind.pattern])
-        return FileText(text) if expanded.is_from_file else text
+        return ExpandedText(text) if expanded.is_from_outside else text
 
     def _secret(self, node: Node, _: inspect.CustomType, path: Path) -> Any:  # noqa: ANN401
         expanded = self._text(node, path)

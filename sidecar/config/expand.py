@@ -34,6 +34,10 @@ class Expanded(msgspec.Struct, frozen=True):
     is_changed: bool = False
     """Whether anything was expanded: then its type follows from what its key needs."""
     is_from_file: bool = False
+    is_from_outside: bool = False
+    """Whether some of the text came out of a file or an environment variable: then it is not to be
+    shown.
+    """
     problems: tuple[str, ...] = ()
     """What could not be expanded. They repeat names that the file holds, and never a value."""
 
@@ -52,10 +56,10 @@ class Expander:
         if "$" not in text:
             return Expanded(text)
         problems: list[str] = []
-        is_from_file = False
+        is_from_file = is_from_outside = False
 
         def replace(match: re.Match[str]) -> str:
-            nonlocal is_from_file
+            nonlocal is_from_file, is_from_outside
             if match[0] == "$$":
                 return "$"
             braced = _BRACED.fullmatch(match["bare"] or match["braced"] or "")
@@ -63,12 +67,14 @@ class Expander:
                 problems.append(_GRAMMAR)
                 return ""
             if braced["file"] is not None:
-                is_from_file = True
+                is_from_file = is_from_outside = True
                 return self._read(braced["file"], problems)
+            is_from_outside = is_from_outside or bool(self._environ.get(braced["name"]))
             return self._look_up(braced["name"], braced["default"], problems)
 
         expanded, references = _REFERENCE.subn(replace, text)
-        return Expanded(expanded, references > 0, is_from_file, tuple(problems))
+        is_changed, what = references > 0, tuple(problems)
+        return Expanded(expanded, is_changed, is_from_file, is_from_outside, what)
 
     def read_again(self, text: str) -> str | None:
         """Return what ``text`` expands to now, since files may have changed; None where one cannot

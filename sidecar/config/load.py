@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -19,7 +19,8 @@ from sidecar.config.providers import Provider, resolve_providers
 from sidecar.config.report import Place, Report
 from sidecar.config.schema import Config
 from sidecar.config.schema_providers import ModelProvider
-from sidecar.config.secret import Secret
+from sidecar.config.secret import Secret, plain, redacted
+from sidecar.config.tracing import TracingSettings, tracing_settings
 from sidecar.config.yaml_nodes import (
     Node,
     Scalar,
@@ -48,6 +49,10 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     """The file itself and those that it names by ``${file:...}``: a reload watches them."""
     is_zero_config: bool = False
     """Whether it was made from the environment alone: then each dialect has a home for bare ids."""
+    shown: dict[str, Any] = {}
+    """The config as `secret.redacted` shows it."""
+    tracing: TracingSettings | None = None
+    """None where calls are not traced."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
@@ -62,16 +67,21 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     root = _read_root(path, report)
     expander = Expander(environ, path.parent)
     tree = _without_missing_optional_keys(migrate(root, report), expander)
-    config = Decoder(expander, report).read(tree, msgspec.inspect.type_info(Config))
+    marked = config = Decoder(expander, report).read(tree, msgspec.inspect.type_info(Config))
     providers: tuple[Provider, ...] = ()
     if config is not BAD:
+        config = plain(config)
         providers = resolve_providers(config, report)
         check(config, report)
     if report.problems:
         raise ConfigError(report.problems)
     warn_of_unserved(report)
     config = _with_reachable_passthrough(config, providers, report)
-    return LoadedConfig(config, providers, report.warnings, (path, *expander.files))
+    kept = tuple(entry for entry in marked.passthrough if entry in config.passthrough)
+    shown = redacted(msgspec.structs.replace(marked, passthrough=kept))
+    tracing, warned = _tracing_settings(config, environ)
+    warnings, files = [*report.warnings, *warned], (path, *expander.files)
+    return LoadedConfig(config, providers, warnings, files, shown=shown, tracing=tracing)
 
 
 def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
@@ -101,9 +111,25 @@ def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
     )
     config = Config(model_providers=entries)
     report = Report(_ENVIRONMENT)
+    providers = resolve_providers(config, report)
+    tracing, warned = _tracing_settings(config, environ)
+    warnings = [*report.warnings, *warned]
+    shown = redacted(config)
     return LoadedConfig(
-        config, resolve_providers(config, report), report.warnings, is_zero_config=True
+        config, providers, warnings, is_zero_config=True, shown=shown, tracing=tracing
     )
+
+
+def _tracing_settings(
+    config: Config, environ: Mapping[str, str]
+) -> tuple[TracingSettings | None, list[str]]:
+    """Return them, and a warning for each variable that cannot be used."""
+    warned: list[str] = []
+
+    def warn(variable: str, why: str) -> None:
+        warned.append(f"{_ENVIRONMENT}: {variable} {why}")
+
+    return tracing_settings(config.tracing, environ, warn), warned
 
 
 def _with_reachable_passthrough(

@@ -213,13 +213,6 @@ NOT_SERVED: Final = {
 }
 """Plano's keys that may be ignored: without them a call is still served as it should be."""
 
-NOT_BUILT_YET: Final = {
-    "tracing.random_sampling": "is not built yet: no span is made",
-    "tracing.otlp_endpoint": "is not built yet: no span is made",
-    "access_log": "is not built yet: no access log is written",
-}
-"""Keys of this project that are not built yet."""
-
 
 def why_refused(path: Path, value: str | None = None) -> str | None:
     """Return why a key, or one value of it, is refused by name; None where it is not."""
@@ -232,7 +225,7 @@ def warn_of_unserved(report: Report) -> None:
     seen: set[str] = set()
     for path in report.given:
         pattern = _pattern(path)
-        message = NOT_SERVED.get(pattern) or NOT_BUILT_YET.get(pattern)
+        message = NOT_SERVED.get(pattern)
         if message is not None and pattern not in seen:
             seen.add(pattern)
             report.warn(path, message)

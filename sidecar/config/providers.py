@@ -97,6 +97,12 @@ def names_of(entry: ModelProvider) -> set[str]:
     return {entry.name or entry.model, entry.model, entry.model.partition("/")[2]}
 
 
+def router_model(config: Config, router: Provider) -> str:
+    """Return the router model's bare id at the entry that `find_router` returned."""
+    wanted = config.overrides.llm_routing_model or ""
+    return wanted.partition("/")[2] if router.is_wildcard else router.model_id
+
+
 def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | None:
     """Return the entry that serves ``overrides.llm_routing_model``, a wildcard last.
 

@@ -174,10 +174,19 @@ class Tracing(Section, frozen=True):
     """How calls are traced."""
 
     random_sampling_percent: Annotated[
-        Annotated[float, Meta(ge=0, le=100)],
-        Meta(description="share of new traces that are sampled; 0 is off"),
-    ] = msgspec.field(default=0.0, name="random_sampling")
-    otlp_endpoint: Annotated[Text | None, Meta(description="OTLP over HTTP")] = None
+        Annotated[float, Meta(ge=0, le=100)] | None,
+        Meta(
+            description="share of new traces that are sampled; one that the app samples always is. "
+            "Unset: as `OTEL_TRACES_SAMPLER` says, or none; 0 without `otlp_endpoint`: off"
+        ),
+    ] = msgspec.field(default=None, name="random_sampling")
+    otlp_endpoint: Annotated[
+        Text | None,
+        Meta(
+            description="OTLP over HTTP, with or without `/v1/traces`; unset: as "
+            "`OTEL_EXPORTER_OTLP_ENDPOINT` says, or `http://localhost:4318`"
+        ),
+    ] = None
     trace_arch_internal: Annotated[Any, Meta(description="plano's; not served")] = None
     opentracing_grpc_endpoint: Annotated[
         Any, Meta(description="plano's; not served (see `otlp_endpoint`)")
@@ -270,3 +279,7 @@ class Config(Section, frozen=True):
     ] = ()
     ratelimits: Annotated[Any, Meta(description="plano's; not served")] = None
     prompt_caching: Annotated[Any, Meta(description="plano's; not served")] = None
+
+    def __repr__(self) -> str:
+        """Show nothing of it: a text in it may have come out of a file of secrets."""
+        return "Config(...)"

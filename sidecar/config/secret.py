@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -59,9 +59,12 @@ class Secret:
         raise TypeError("a Secret cannot be pickled or copied")
 
 
-class FileText(str):
-    """A text that came, wholly or in part, out of ``${file:...}``. Most mounted files are secrets:
-    it is masked.
+class ExpandedText(str):
+    """A text that came, wholly or in part, out of a file or an environment variable. Most of them
+    are secrets: it is masked.
+
+    It lives until the config is checked: `plain` takes its place, since JSON encoders take no
+    subclass of a text.
     """
 
     __slots__ = ()
@@ -74,13 +77,34 @@ def redacted(config: msgspec.Struct) -> dict[str, Any]:
     """Return a config as plain JSON values under its YAML keys, for people to look at.
 
     Masked are: every `Secret` (keys, passwords, header values, Redis URLs), every text out of a
-    file, and the user info and query of every URL.
+    file or an environment variable, and the user info and query of every URL.
     """
     shown = {
         field.encode_name: _shown(getattr(config, field.name))
         for field in msgspec.structs.fields(config)
     }
     return {key: value for key, value in shown.items() if value is not None}
+
+
+_Value = TypeVar("_Value")
+
+
+def plain(value: _Value) -> _Value:
+    """Return a config, or a part of one, in which every text is an ordinary one."""
+    made: Any = value
+    if isinstance(value, msgspec.Struct):
+        names = value.__struct_fields__
+        made = msgspec.structs.replace(
+            value, **{name: plain(getattr(value, name)) for name in names}
+        )
+    elif isinstance(value, dict):
+        made = {key: plain(item) for key, item in value.items()}
+    elif isinstance(value, tuple):
+        made = tuple(plain(item) for item in value)
+    elif isinstance(value, ExpandedText):
+        made = str(value)
+    result: _Value = made
+    return result
 
 
 def _shown(value: object) -> object:
@@ -90,7 +114,7 @@ def _shown(value: object) -> object:
         return {str(key): _shown(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(item) for item in value]
-    if isinstance(value, Secret | FileText):
+    if isinstance(value, Secret | ExpandedText):
         return _MASK
     if isinstance(value, str) and "://" in value:
         return _without_userinfo(value)

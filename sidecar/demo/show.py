@@ -42,6 +42,7 @@ class SidecarHandle(msgspec.Struct, frozen=True):
 
     data_url: str
     admin_url: str
+    operators_url: str
 
 
 StartSidecar = Callable[[Path], AbstractAsyncContextManager[SidecarHandle]]
@@ -226,7 +227,7 @@ def _introduce(out: TextIO, servers: dict[str, str], sidecars: dict[str, Sidecar
     )
     out.writelines(f"  {name:13} {place}\n" for name, place in servers.items())
     out.writelines(
-        f"  sidecar {via}     {at.data_url}   admin {at.admin_url}\n"
+        f"  sidecar {via}     {at.data_url}   admin {at.admin_url}   operators {at.operators_url}\n"
         for via, at in sidecars.items()
     )
     out.write("\n")
@@ -245,6 +246,7 @@ def _invite(out: TextIO, sidecars: dict[str, SidecarHandle], config: Path) -> No
         f"""-d '{{"model": "claude-sonnet-5", "max_tokens": 99, "stream": true, {said}}}'\n\n"""
         f"""  curl -si {a.data_url}{CHAT_PATH} {json_type} -d '{{"model": "gpt-99", {said}}}'\n\n"""
         f"  curl -s {a.admin_url}/metrics\n\n"
-        f"  curl -s {a.admin_url}/affinity/\n\n"
+        f"  curl -s '{a.operators_url}/clusters?format=text'\n\n"
+        f"  curl -s {a.operators_url}/affinity/\n\n"
     )
     out.flush()

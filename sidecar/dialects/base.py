@@ -144,6 +144,12 @@ class Dialect(Protocol):
         """
         ...
 
+    def least_request(self) -> bytes:
+        """Return the body of the cheapest request that there is, without its model: `patch` adds
+        that.
+        """
+        ...
+
     @property
     def stream(self) -> StreamRules:
         """What this API's event streams look like."""

@@ -130,6 +130,10 @@ def _read(raw: msgspec.Raw) -> Said:
     return Said.SIGNED if is_signed else Said.PLAIN
 
 
+def _least_request() -> bytes:
+    return b'{"messages":[{"role":"user","content":"ping"}],"max_tokens":1}'
+
+
 class Chat:
     """Implements `dialects.base.Dialect`."""
 
@@ -158,6 +162,7 @@ class Chat:
         kind_of_event=_kind_of_event,
         choices_of_event=_choices_of_event,
     )
+    least_request = staticmethod(_least_request)
     peek = staticmethod(REQUEST_BODY.peek)
     patch = staticmethod(patch_body)
     turns = staticmethod(turns_of_messages)

@@ -38,6 +38,10 @@ def _served(body: bytes) -> Served:
     return Served(_USAGE.read(response.usage), text_of(response.model), None)
 
 
+def _least_request() -> bytes:
+    return b'{"input":"ping"}'
+
+
 class Embeddings:
     """Implements `dialects.base.Dialect`."""
 
@@ -47,6 +51,7 @@ class Embeddings:
     home_prefix: Final = "openai"
     is_cache_apart: Final = False
     stream: Final = StreamRules(telling=(b'"usage"',))
+    least_request = staticmethod(_least_request)
     peek = staticmethod(REQUEST_BODY.peek)
     patch = staticmethod(patch_body)
     served_of_response = staticmethod(_served)

@@ -155,6 +155,10 @@ def _first_place(text: Text, messages: list[Span], refusal: bytes) -> tuple[int,
     return (at, part) if part < len(is_thinking) and is_thinking[part] else (0, 0)
 
 
+def _least_request() -> bytes:
+    return b'{"messages":[{"role":"user","content":"ping"}],"max_tokens":1}'
+
+
 class Messages:
     """Implements `dialects.base.Dialect`."""
 
@@ -174,6 +178,7 @@ class Messages:
         kind_of_event=_kind_of_event,
         choices_of_event=_choices_of_event,
     )
+    least_request = staticmethod(_least_request)
     peek = staticmethod(REQUEST_BODY.peek)
     patch = staticmethod(patch_body)
     turns = staticmethod(turns_of_messages)

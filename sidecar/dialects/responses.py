@@ -118,6 +118,10 @@ def _read(raw: msgspec.Raw) -> Said:
     return Said.RESULT if is_result else Said.PLAIN
 
 
+def _least_request() -> bytes:
+    return b'{"input":"ping","max_output_tokens":16}'
+
+
 class Responses:
     """Implements `dialects.base.Dialect`."""
 
@@ -136,6 +140,7 @@ class Responses:
         kind_of_event=_kind_of_event,
         failing=(b'"response.failed"', *ERROR_EVENT_SIGNS),
     )
+    least_request = staticmethod(_least_request)
     peek = staticmethod(REQUEST_BODY.peek)
     patch = staticmethod(patch_body)
     error_signs: Final = ERROR_SIGNS

@@ -106,6 +106,20 @@ class RouterAsked(Event, frozen=True, gc=False):
     """Why the model did not say anything, as a phrase; empty where it did, or was not asked."""
     trace_id: str = ""
     """Of the call, where it is sampled."""
+    call: Call | None = None
+    """The call; None where an observer need not know it."""
+    began_s: float = 0.0
+    """When the call turned to the router model, on the monotonic clock."""
+
+
+class PinRead(Event, frozen=True, gc=False):
+    """A call has waited for the store to read its session's pin."""
+
+    call: Call
+    began_s: float
+    """Monotonic clock."""
+    waited_s: float
+    is_found: bool
 
 
 class AffinityOperation(Event, frozen=True, gc=False):

@@ -151,6 +151,12 @@ def shown_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def as_shown(text: str) -> str:
+    """Return `shown_hash` of a name that an operator typed, or copied from where it is shown."""
+    is_shown = len(text) == 16 and not text.strip("0123456789abcdef")
+    return text if is_shown else shown_hash(text)
+
+
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Session:

@@ -208,3 +208,12 @@ class ConnectionState(enum.StrEnum):
     """It carries a call."""
     IDLE = "idle"
     """It is kept for the next call."""
+
+
+class SpanDrop(enum.StrEnum):
+    """Why a span was dropped."""
+
+    QUEUE_FULL = "queue_full"
+    """Too many spans waited for the exporter."""
+    NOT_EXPORTED = "not_exported"
+    """The collector could not be reached, or did not take it."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.single_flight import SingleFlight
 
 FRESH_S: Final = 5.0
@@ -31,7 +32,9 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 async def _look_up(host: str, port: int) -> list[AddressInfo]:
-    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return await run_in_daemon_thread(
+        lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), name="look up a name"
+    )
 
 
 class Resolver:

@@ -114,21 +114,32 @@ class MetricsSources:
         Returns: whether it was read. Raises: nothing but cancellation.
         """
         state = self._states[index]
-        source = state.source
-        try:
-            await _keep_numbers(state, await self._read(source))
-        except Exception as error:  # noqa: BLE001 - numbers are optional: whatever fails, calls go on
-            state.failures += 1
-            if state.failures == 1:
-                # Never the error's own words, which may hold a URL with a password.
-                cause = _cause_of(error)
+        source, failures = state.source, state.failures
+        cause = await self.read_once(index)
+        if cause is not None:
+            if not failures:
                 values = source.type, source.provider, cause
                 extra = event_fields("source_fails", source=source.provider, cause=cause)
                 _log.warning("the %s source %s cannot be read: %s", *values, extra=extra)
             return False
-        if state.failures:
+        if failures:
             extra = event_fields("source_serves_again", source=source.provider)
             _log.info("the %s source %s is read again", source.type, source.provider, extra=extra)
+        return True
+
+    async def read_once(self, index: int) -> str | None:
+        """Read one source now, without a word in the log. On failure its last good numbers stay.
+
+        Returns: why it could not be read, as a phrase; None where it was. Raises: nothing but
+        cancellation.
+        """
+        state = self._states[index]
+        try:
+            await _keep_numbers(state, await self._read(state.source))
+        except Exception as error:  # noqa: BLE001 - numbers are optional: whatever fails, calls go on
+            state.failures += 1
+            # Never the error's own words, which may hold a URL with a password.
+            return _cause_of(error)
         state.read_s = self._monotonic_s()
         state.is_loaded = True
         state.failures = 0
@@ -138,7 +149,7 @@ class MetricsSources:
         self.latencies_s = {
             model: seconds for each in self._states for model, seconds in each.latencies_s.items()
         }
-        return True
+        return None
 
     async def keep_fresh(self, index: int) -> None:
         """Read one source now and then every ``refresh_interval``; without an interval, until it

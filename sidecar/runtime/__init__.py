@@ -5,10 +5,12 @@ in the package; every room that needs one uses it with a policy of its own.
 
     lifecycle         the readiness latch, permits for calls in flight, the drain at the end, tasks
                       that have an owner, and the fastest event loop installed
+    shutdown          one drain, whatever asks for it, and the wish that the process ends
     single_flight     one piece of work per key, shared by all callers that ask meanwhile
     bounded           a dict that stays small, for caches whose keys come from outside
     breaker           when to leave something alone that keeps failing, and when to probe it
     write_coalescer   writes of one turn of the loop, sent together at its end
+    daemon_thread     blocking work that the end of the process does not wait for
     installation      whether the package is compiled
 
 Time is passed in where a rule depends on it. What owns tasks or futures has an `aclose` or a drain,

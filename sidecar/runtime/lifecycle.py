@@ -125,6 +125,11 @@ class Drain:
         """Permits held now."""
         return len(self._holders)
 
+    @property
+    def is_refusing(self) -> bool:
+        """Whether new calls are refused."""
+        return self._refusing
+
     def admit(self, holder: asyncio.Task[Any]) -> None:
         """Give a permit to the task that serves a call. The task must `release` it when the stream
         has ended.

@@ -18,7 +18,7 @@ from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Decision, Route
 from sidecar.domain.errors import SidecarError
-from sidecar.domain.events import AffinityOperation, RouterAsked
+from sidecar.domain.events import AffinityOperation, PinRead, RouterAsked
 from sidecar.domain.ids import FLAG_SAMPLED, Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
@@ -187,7 +187,13 @@ class ModelSelector:
         situation, step, pin, outcome = undecided
         session = situation.session
         if step is Step.READ_PIN and session is not None:
+            is_heard = PinRead in self._observers.heard
+            began_s = self._clock.monotonic_s() if is_heard else 0.0
             pin = await self._store.read(session, budget)
+            if is_heard:
+                waited_s = self._clock.monotonic_s() - began_s
+                read = PinRead(situation.call, began_s, waited_s, pin is not None)
+                self._observers.emit(read)
             outcome = PinOutcome.MISS if pin is None else PinOutcome.HIT
             state = PinState.NONE if pin is None else self._decisions.state_of(pin, situation)
             begun = self._begin(situation, state, pin)
@@ -264,6 +270,6 @@ class ModelSelector:
         if RouterAsked in self._observers.heard:
             trace = situation.call.trace
             trace_id = trace.trace_id if trace.flags & FLAG_SAMPLED else ""
-            asked = RouterAsked(verdict.outcome, verdict.waited_s, verdict.cause, trace_id)
-            self._observers.emit(asked)
+            asked = verdict.outcome, verdict.waited_s, verdict.cause, trace_id
+            self._observers.emit(RouterAsked(*asked, situation.call, now_s))
         return self._decisions.routed(verdict, ranked, situation)

@@ -10,7 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from sidecar.domain.call import Operation
+from sidecar.domain.call import Endpoint, Operation
 from sidecar.domain.events import (
     AttemptEnded,
     CallDecided,
@@ -21,7 +21,7 @@ from sidecar.domain.events import (
     RouterAsked,
 )
 from sidecar.domain.ids import FLAG_SAMPLED
-from sidecar.domain.outcome import Usage
+from sidecar.domain.outcome import Outcome
 from sidecar.domain.vocabulary import CallOutcome, RouterOutcome, TokenKind
 from sidecar.telemetry.families import (
     CounterFamily,
@@ -96,16 +96,7 @@ class CallMetrics:
         key = endpoint.operation, endpoint.dialect, outcome.result, outcome.streamed
         series = self._call_series.get(key)
         if series is None:
-            is_passthrough = endpoint.operation is Operation.PASSTHROUGH
-            dialect = PASSTHROUGH if is_passthrough else endpoint.dialect
-            for each in CallOutcome:
-                # From zero on: Prometheus does not see the step from nothing to the first ones.
-                self._requests.with_labels(dialect, each)
-            series = self._call_series[key] = (
-                self._requests.with_labels(dialect, outcome.result),
-                self._duration.with_labels(dialect, "true" if outcome.streamed else "false"),
-                endpoint.operation in (Operation.GENERATE, Operation.EMBED),
-            )
+            series = self._call_series[key] = self._series_of(outcome, endpoint)
         requests, duration, has_usage = series
         timing, served, candidate = outcome.timing, outcome.served, outcome.candidate
         requests.value += 1
@@ -118,22 +109,34 @@ class CallMetrics:
             self._overhead.observe(timing.overhead_s)
         if not has_usage or served is None or candidate is None:
             return
-        if served.usage is None:
-            self._usage_missing.with_labels(candidate.metric_model).value += 1
-        else:
-            self._count_tokens(candidate.metric_model, served.usage)
-
-    def _count_tokens(self, model: str, usage: Usage) -> None:
-        series = self._token_series.get(model)
-        if series is None:
-            series = self._token_series[model] = tuple(
+        model, usage = candidate.metric_model, served.usage
+        if usage is None:
+            self._usage_missing.with_labels(model).value += 1
+            return
+        tokens = self._token_series.get(model)
+        if tokens is None:
+            tokens = self._token_series[model] = tuple(
                 self._tokens.with_labels(model, kind) for kind in TokenKind
             )
-        series[0].value += usage.input_tokens or 0
-        series[1].value += usage.output_tokens or 0
-        series[2].value += usage.cached_input_tokens or 0
-        series[3].value += usage.cache_write_tokens or 0
-        series[4].value += usage.reasoning_tokens or 0
+        tokens[0].value += usage.input_tokens or 0
+        tokens[1].value += usage.output_tokens or 0
+        tokens[2].value += usage.cached_input_tokens or 0
+        tokens[3].value += usage.cache_write_tokens or 0
+        tokens[4].value += usage.reasoning_tokens or 0
+
+    def _series_of(
+        self, outcome: Outcome, endpoint: Endpoint
+    ) -> tuple[CounterSeries, HistogramSeries, bool]:
+        is_passthrough = endpoint.operation is Operation.PASSTHROUGH
+        dialect = PASSTHROUGH if is_passthrough else endpoint.dialect
+        for each in CallOutcome:
+            # From zero on: Prometheus does not see the step from nothing to the first ones.
+            self._requests.with_labels(dialect, each)
+        return (
+            self._requests.with_labels(dialect, outcome.result),
+            self._duration.with_labels(dialect, "true" if outcome.streamed else "false"),
+            endpoint.operation in (Operation.GENERATE, Operation.EMBED),
+        )
 
     def _request_refused(self, event: RequestRefused) -> None:
         is_apps = 400 <= event.status < 500

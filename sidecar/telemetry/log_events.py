@@ -44,7 +44,11 @@ LOG_EVENTS: Final = (
             "store",
         ),
     ),
-    LogEvent("draining", "info", "SIGTERM came: calls in flight end, then the process"),
+    LogEvent(
+        "draining",
+        "info",
+        "a signal or an operator asked for it: readiness is off, calls in flight end",
+    ),
     LogEvent(
         "operator_asked",
         "info",
@@ -115,7 +119,22 @@ LOG_EVENTS: Final = (
     LogEvent("redis_serves", "info", "it is connected: pins are shared", ("place",)),
     LogEvent("source_fails", "warning", "prices or latencies cannot be read", ("source", "cause")),
     LogEvent("source_serves_again", "info", "they are read again", ("source",)),
-    LogEvent("log_lines_dropped", "warning", "nothing had read stderr", ("lines",)),
+    LogEvent(
+        "exporter_fails",
+        "warning",
+        "spans cannot be exported and are dropped; calls are not concerned",
+        ("place", "cause", "spans"),
+    ),
+    LogEvent(
+        "exporter_still_fails",
+        "warning",
+        "it went on to fail since the last line about it; at most one a minute",
+        ("place", "cause", "spans"),
+    ),
+    LogEvent("exporter_works_again", "info", "spans are exported again", ("place",)),
+    LogEvent(
+        "log_lines_dropped", "warning", "nothing had read stdout or stderr", ("lines", "stream")
+    ),
 )
 
 LOG_FIELDS: Final = {
@@ -136,7 +155,7 @@ LOG_FIELDS: Final = {
     "models": "names of all entries for apps",
     "operators": "where operators' pages are: `http://127.0.0.1:9902`, `unix:/path` or `off`",
     "page": "its path",
-    "place": "`host:port` of the provider, or of Redis",
+    "place": "`host:port` of the provider, of Redis, or of the collector of spans",
     "provider_request_id": "the provider's name for the last failed request",
     "python": "version of the interpreter",
     "reason": "what the failure means, as in `failovers_total`",
@@ -146,8 +165,10 @@ LOG_FIELDS: Final = {
     "seconds": "time over which those calls failed; of `redis_gone`, for which it had served",
     "served_by": "the entry that served such calls instead",
     "source": "`provider` of an entry of `model_metrics_sources`",
+    "spans": "spans that were dropped since the last line about it",
     "status": "the provider's HTTP status",
     "store": "`memory`, or `redis at host:port`",
+    "stream": "`stderr`, where the log goes, or `stdout`, where the access log goes",
     "to_do": "what a person has to do; such lines have level `error`",
     "version": "of the sidecar",
 }  # fmt: skip

@@ -113,7 +113,7 @@ def _plain_line(facts: Facts) -> str:
     rest = {name: _text(value) for name, value in facts.items() if name not in _PLAIN_HEAD}
     pairs = "".join(f" {name}={_quoted(text)}" for name, text in rest.items() if text)
     head = f"{facts['time']} {str(facts['level']).upper():7} {facts['message']}"
-    return _printable(head) + (f" |{pairs}" if pairs else "")
+    return printable(head) + (f" |{pairs}" if pairs else "")
 
 
 _PLAIN_HEAD: Final = frozenset(("time", "level", "logger", "event", "message"))
@@ -139,7 +139,7 @@ def _quoted(text: str) -> str:
     return text if _BARE.fullmatch(text) else json.dumps(text)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text with everything escaped that could end a line or move a terminal's cursor."""
     if text.isprintable():
         return text

@@ -29,10 +29,11 @@ _log: Final = logging.getLogger("sidecar.log")
 class LineWriter:
     """Writes lines to a file descriptor in a thread of its own. Nothing here waits for a write."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, stream: str = "stderr") -> None:
+        """Args: ``stream`` is the descriptor's name, for the line that tells of lost ones."""
         self.dropped = 0
         """Lines that found the queue full, or that could not be written."""
-        self._descriptor = descriptor
+        self._descriptor, self._stream = descriptor, stream
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         # A daemon: a write that never returns must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
@@ -65,8 +66,9 @@ class LineWriter:
             # Once the queue is short again, so that this line is not dropped too.
             if self.dropped > reported and self._queue.qsize() < QUEUED_LINES // 2:
                 lost, reported = self.dropped - reported, self.dropped
-                extra = event_fields("log_lines_dropped", lines=lost)
-                _log.warning("%d log line(s) were dropped: nothing read them", lost, extra=extra)
+                extra = event_fields("log_lines_dropped", lines=lost, stream=self._stream)
+                text = "%d line(s) of %s were dropped: nothing read them"
+                _log.warning(text, lost, self._stream, extra=extra)
 
     def _write(self, line: bytes) -> None:
         """Write a whole line. Raises: OSError where the descriptor cannot be written to."""
@@ -95,6 +97,16 @@ class _Handler(logging.Handler):
             self._writer.dropped += 1
         else:
             self._writer.put(line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def log_level() -> str:
+    """Return the least severe level of the sidecar's own that is written."""
+    return logging.getLevelName(logging.getLogger("sidecar").getEffectiveLevel()).lower()
+
+
+def set_log_level(level: str) -> None:
+    """Write lines of the sidecar's own from another level on: debug, info, warning or error."""
+    logging.getLogger("sidecar").setLevel(level.upper())
 
 
 @contextlib.contextmanager

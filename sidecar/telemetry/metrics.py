@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -45,6 +45,8 @@ class ScrapeSnapshot(msgspec.Struct, frozen=True):
     config_hash: str = ""
     routes: Sequence[tuple[str, int]] = ()
     """(route, candidates that have their usual place in plans), for each route in effect."""
+    dropped_lines: Sequence[tuple[str, int]] = ()
+    """(stream, lines of it that were dropped since nothing read them)."""
 
 
 class _Gauge(msgspec.Struct, frozen=True):
@@ -233,6 +235,14 @@ class _GaugeCollector(Collector):
             for labels, value in gauge.read(now):
                 family.add_metric(labels, value)
             yield family
+        dropped = CounterMetricFamily(
+            "plano_sidecar_log_lines_dropped",
+            "Lines of the log (stderr) and the access log (stdout) that nothing read in time.",
+            labels=("stream",),
+        )
+        for stream, lines in now.dropped_lines:
+            dropped.add_metric((stream,), lines)
+        yield dropped
         build = InfoMetricFamily(
             "plano_sidecar_build",
             "Versions of the sidecar and of its Python, and what serves: loop, listener, hot path.",

@@ -19,6 +19,7 @@ from sidecar.telemetry.call_record import (
     DecisionRecord,
     PinRecord,
 )
+from sidecar.telemetry.log_format import printable
 from sidecar.wire.provider_ids import provider_request_id
 
 TOKEN_BYTES: Final = 4
@@ -115,8 +116,10 @@ def milliseconds(seconds: float) -> float:
 
 
 def shortened(text: str) -> str:
-    """Return a text of somebody else's, of at most `TEXT_CHARS` and an ellipsis."""
-    return text if len(text) <= TEXT_CHARS else f"{text[:TEXT_CHARS]}..."
+    """Return a text of somebody else's, of at most `TEXT_CHARS` and an ellipsis; whatever could end
+    a line, move a terminal's cursor or not be written as UTF-8 is escaped.
+    """
+    return printable(text if len(text) <= TEXT_CHARS else f"{text[:TEXT_CHARS]}...")
 
 
 def _request_fields(call: Call) -> dict[str, object]:

@@ -17,7 +17,6 @@ from sidecar.domain.errors import (
     UpstreamReset,
     UpstreamTimeout,
 )
-from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import Reply
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.failure import Failure, for_swapped, is_curable
@@ -123,14 +122,9 @@ class FailureRecord:
     an error that an SDK takes for one.
     """
 
-    def __init__(
-        self, requested: tuple[Candidate, ...] = (), tried: list[Attempt] | None = None
-    ) -> None:
-        """Args: ``requested`` are the candidates of the model that the app asked for; ``tried`` is
-        the call's list of attempts, as observers are told of them.
-        """
+    def __init__(self, requested: tuple[Candidate, ...] = ()) -> None:
+        """Args: ``requested`` are the candidates of the model that the app asked for."""
         self.failed: list[FailedAttempt] = []
-        self.tried: list[Attempt] = [] if tried is None else tried
         self.sends = 0
         """How often the call was sent for them."""
         self._requested = requested

@@ -74,16 +74,16 @@ class Dispatcher:
         try:
             reply = await self._send(call, candidate, sent_s, 1, tried, is_last=is_last)
         except UpstreamError as error:
-            record = FailureRecord(plan.requested, tried)
-            self._recorder.record_error(call, record, candidate, error, sent_s)
+            record = FailureRecord(plan.requested)
+            self._recorder.record_error(call, record, candidate, error, sent_s, tried)
         else:
             if reply.status < 400 and not isinstance(reply, BufferedReply):
                 if self.cooling.cooldowns or self.cooling.suspects:
                     self._recorder.observe_served(candidate, sent_s)
                 return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
-            record = FailureRecord(plan.requested, tried)
-            await self._recorder.record_reply(call, record, candidate, reply, sent_s)
-        return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record)
+            record = FailureRecord(plan.requested)
+            await self._recorder.record_reply(call, record, candidate, reply, sent_s, tried)
+        return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record, tried)
 
     def is_cooling(self, candidate: Candidate) -> bool:
         """Return whether a candidate cools, or is ejected, now."""
@@ -173,7 +173,9 @@ class Dispatcher:
             raise
         return reply
 
-    async def _fail_over(self, call: Call, walk: Walk, record: FailureRecord) -> Dispatched:
+    async def _fail_over(
+        self, call: Call, walk: Walk, record: FailureRecord, tried: list[Attempt]
+    ) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
@@ -189,10 +191,10 @@ class Dispatcher:
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:
                     reply = await self._send(
-                        call, candidate, sent_s, number, record.tried, is_last=walk.is_last
+                        call, candidate, sent_s, number, tried, is_last=walk.is_last
                     )
                 except UpstreamError as error:
-                    self._recorder.record_error(call, record, candidate, error, sent_s)
+                    self._recorder.record_error(call, record, candidate, error, sent_s, tried)
                     continue
                 if reply.status < 400 and not isinstance(reply, BufferedReply):
                     head_s = self._monotonic_s()
@@ -203,7 +205,7 @@ class Dispatcher:
                     return Dispatched(
                         reply, candidate, attempts, sent_s, head_s, tuple(failed), lost=record.lost
                     )
-                await self._recorder.record_reply(call, record, candidate, reply, sent_s)
+                await self._recorder.record_reply(call, record, candidate, reply, sent_s, tried)
         except BaseException:
             record.abort_shown()
             raise

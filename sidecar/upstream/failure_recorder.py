@@ -60,8 +60,9 @@ class FailureRecorder:
         candidate: Candidate,
         error: UpstreamError,
         sent_s: float,
+        tried: list[Attempt],
     ) -> None:
-        """Record and report an attempt that brought no reply."""
+        """Record and report an attempt that brought no reply; put it into ``tried``."""
         provider = self._registry.clients[candidate.provider].provider
         failure = classify_error(
             error, failover_on_response_timeout=provider.failover_on_response_timeout
@@ -71,7 +72,7 @@ class FailureRecorder:
             total_s, number = self._clock.monotonic_s() - sent_s, len(record.failed) + 1
             ending = outcome_of_error(error), None, None, total_s
             attempt = Attempt(candidate, *ending, sent_s, number, failure.failure_class, report)
-            record.tried.append(attempt)
+            tried.append(attempt)
             self._observers.emit(AttemptEnded(call, attempt))
         self._penalize(call, candidate, failure, sent_s, report)
         record.add_error(candidate, failure, error)
@@ -83,8 +84,9 @@ class FailureRecorder:
         candidate: Candidate,
         reply: ArrivingReply | BufferedReply,
         sent_s: float,
+        tried: list[Attempt],
     ) -> None:
-        """Record and report an attempt whose reply is an error.
+        """Record and report an attempt whose reply is an error; put it into ``tried``.
 
         The error's body is waited for, so that no pin and no candidate is judged by half of it.
         """
@@ -92,7 +94,16 @@ class FailureRecorder:
         buffered = reply if isinstance(reply, BufferedReply) else BufferedReply(reply)
         if not buffered.is_whole and buffered.error is None:
             await buffered.fill()
-        failure = self._failure_of(candidate, buffered)
+        passthrough_auth, beginning = candidate.passthrough_auth, buffered.error
+        if beginning is not None:
+            failure = classify_body_error(beginning, passthrough_auth=passthrough_auth)
+        else:
+            beginning = buffered.readable
+            failure = classify_reply(
+                *(buffered.status, beginning, buffered.headers, self._clock.unix_s()),
+                passthrough_auth=passthrough_auth,
+                upstream_model=candidate.upstream_model,
+            )
         provider = self._registry.clients[candidate.provider].provider
         report = report_failure(failure, provider, buffered)
         is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
@@ -100,19 +111,15 @@ class FailureRecorder:
             self._penalize(call, candidate, failure, sent_s, report)
             if is_our_key:
                 self._reloader.reload(candidate.provider)
-        attempts = record.sends + buffered.sends
-        total_s = self._clock.monotonic_s() - sent_s
-        record.add_reply(
-            Dispatched(buffered, candidate, attempts, sent_s, head_s, is_error=True),
-            failure,
-            buffered.error or buffered.readable,
-        )
+        sends, total_s = record.sends + buffered.sends, self._clock.monotonic_s() - sent_s
+        dispatched = Dispatched(buffered, candidate, sends, sent_s, head_s, is_error=True)
+        record.add_reply(dispatched, failure, beginning)
         if AttemptEnded in self._observers.heard:
             reason = record.failed[-1].failure.failure_class  # as this call sees it
             ending = outcome_of_reply(buffered.status), buffered.status, head_s - sent_s, total_s
             number = len(record.failed)
             attempt = Attempt(candidate, *ending, sent_s, number, reason, report)
-            record.tried.append(attempt)
+            tried.append(attempt)
             self._observers.emit(AttemptEnded(call, attempt))
 
     def record_event(
@@ -156,19 +163,6 @@ class FailureRecorder:
             attempt = Attempt(candidate, outcome, None, None, total_s, sent_s, number)
             tried.append(attempt)
             self._observers.emit(AttemptEnded(call, attempt))
-
-    def _failure_of(self, candidate: Candidate, buffered: BufferedReply) -> Failure:
-        passthrough_auth = candidate.passthrough_auth
-        if buffered.error is not None:
-            return classify_body_error(buffered.error, passthrough_auth=passthrough_auth)
-        return classify_reply(
-            buffered.status,
-            buffered.readable,
-            buffered.headers,
-            self._clock.unix_s(),
-            passthrough_auth=passthrough_auth,
-            upstream_model=candidate.upstream_model,
-        )
 
     def _penalize(
         self,

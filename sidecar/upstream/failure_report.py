@@ -13,6 +13,7 @@ from typing import Final
 from sidecar.config.providers import Provider
 from sidecar.domain.errors import (
     AppTimeout,
+    ConnectStage,
     ConnectTimeout,
     FirstByteTimeout,
     ResponseTimeout,
@@ -38,6 +39,12 @@ _OF_CLASS: Final = {
     FailureClass.QUOTA: "quota or credit used up",
     FailureClass.MODEL_GONE: "model not known there",
 }
+_LATE_AT: Final[dict[ConnectStage | None, str]] = {
+    ConnectStage.NAME: ": the name server is silent",
+    ConnectStage.PROXY: ": the proxy is silent",
+    ConnectStage.TLS: ": TLS is not answered",
+}
+"""What a connection waited for that did not come about in time, where that is worth a word."""
 TO_DO: Final = {
     FailureClass.OUR_CREDENTIAL: "put a valid key into access_key; one in a file is read again",
     FailureClass.QUOTA: "raise the account's limit or add credit",
@@ -59,7 +66,11 @@ def report_failure(failure: Failure, provider: Provider, what: HowItFailed) -> F
     else:
         status, body = what.status, what.error or what.beginning
         request_id = provider_request_id(what.headers)
-    cause = _cause_of_status(failure.failure_class, status)
+    cause = _OF_CLASS.get(failure.failure_class)
+    if cause is None and status < 400:
+        cause = "an error inside a response of status 200"
+    elif cause is None:
+        cause = "rate limit reached (429)" if status == 429 else f"status {status}"
     return FailureReport(place, cause, status, _code_in(body), request_id, to_do)
 
 
@@ -72,20 +83,13 @@ def _cause_of_error(error: UpstreamError, provider: Provider) -> str:
         (StreamIdleTimeout, "no byte of a stream", timeouts.stream_idle_s, "stream_idle_s"),
     ):
         if isinstance(error, kind):
-            return f"{words} within {seconds:g} s (timeouts.{key})"
+            late_at = _LATE_AT.get(error.stage, "") if isinstance(error, ConnectTimeout) else ""
+            return f"{words} within {seconds:g} s (timeouts.{key}){late_at}"
     if isinstance(error, AppTimeout):
         return "the app's own timeout ended"
     if isinstance(error.__cause__, ProxyRefused):
         return str(error.__cause__)  # our own words
     return cause_of(error)
-
-
-def _cause_of_status(reason: FailureClass, status: int) -> str:
-    if reason in _OF_CLASS:
-        return _OF_CLASS[reason]
-    if status < 400:
-        return "an error inside a response of status 200"
-    return "rate limit reached (429)" if status == 429 else f"status {status}"
 
 
 def _code_in(body: bytes) -> str | None:

@@ -63,6 +63,20 @@ class FirstByteAverages:
         average.updated_s = max(average.updated_s, now_s)
         self._averages.add(key, average)
 
+    def of_entry(self, provider: str, now_s: float) -> tuple[float, int]:
+        """Return the average over all models of an entry, and from how many samples it is; (NaN, 0)
+        where nothing is known.
+        """
+        known = [
+            average
+            for (entry, _), average in self._averages.items()
+            if entry == provider and average.faded(now_s) >= _FORGOTTEN_WEIGHT
+        ]
+        samples = sum(average.samples for average in known)
+        if not samples:
+            return math.nan, 0
+        return sum(average.seconds * average.samples for average in known) / samples, samples
+
     def expected(self, candidate: Candidate, now_s: float) -> tuple[float, int]:
         """Return the expected seconds to first byte, and from how many samples; (NaN, 0) where
         nothing is known.

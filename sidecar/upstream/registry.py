@@ -77,6 +77,13 @@ class ConnectionPools:
         for key, pool in self._pools.items():
             yield Connections(self._families[key], pool.active, pool.idle)
 
+    def connections_to(self, provider: Provider) -> tuple[int, int]:
+        """Return how many connections to the provider's server are in use, and how many are idle.
+        Entries of one server share them.
+        """
+        pool = self._pools.get(_pool_key(provider))
+        return (0, 0) if pool is None else (pool.active, pool.idle)
+
     async def close_all_but(self, providers: Iterable[Provider]) -> None:
         """Close the pools, and let go of the TLS contexts, that none of ``providers`` needs."""
         needed = {_pool_key(provider) for provider in providers}

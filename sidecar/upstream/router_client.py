@@ -41,7 +41,10 @@ class RouterClient:
         provider = client.provider
         lines = [*_FIXED, *client.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
         if provider.propagate_trace:
-            lines.append(_trace_lines(call))
+            trace = call.trace
+            if not trace.span_id:  # a second request of the call, also while tracing is off
+                trace = dataclasses.replace(trace, parent_id=mint_span_id())
+            lines.append(trace_lines(trace, ROUTER_SPAN))
         head = request_head("POST", self._path, provider.server.http_host, lines, len(body))
         reply = await client.pool.send(head, [body], client.timeouts(is_stream=False))
         text = reply.read_nowait()
@@ -50,16 +53,6 @@ class RouterClient:
         if reply.status in _CREDENTIAL_REFUSED:
             await client.reload_credential()  # for the next question
         return reply.status, text
-
-
-def _trace_lines(call: Call) -> bytes:
-    """Return the lines of a child span of the call's trace, while tracing is off too: two requests
-    are sent for the call.
-    """
-    trace = call.trace
-    if not trace.span_id:
-        trace = dataclasses.replace(trace, parent_id=mint_span_id())
-    return trace_lines(trace, ROUTER_SPAN)
 
 
 async def _read(reply: Reply) -> bytes:

@@ -225,7 +225,7 @@ async def test_what_a_generation_runs_ends_with_it(load):
     sources = [{"type": "cost", "provider": "models.dev", "refresh_interval": 3600}]
     config = _config((ONE, "http://127.0.0.1:1"), alias=ONE, model_metrics_sources=sources)
     loaded = load(config)
-    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
+    foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
     assert ["source 0"] == [task.get_name() for task in asyncio.all_tasks() - before]
@@ -242,7 +242,7 @@ async def test_a_generations_candidates_are_all_that_apps_can_be_served_by(load)
     config["model_providers"].append(router)
     config["overrides"] = {"llm_routing_model": "plano/router"}
     loaded = load(config)
-    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
+    foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation: Generation = build_generation(loaded, foundation)
 
     assert [(ONE, ONE), ("openai/*", "openai/*")] == generation.candidates()
@@ -257,9 +257,7 @@ async def test_a_scrape_says_how_many_candidates_of_a_route_serve(load):
     config["model_providers"].append({"model": "plano/router", "base_url": "http://127.0.0.1:1"})
     config["overrides"] = {"llm_routing_model": "plano/router"}
     serving: list[Generation] = []
-    foundation = build_foundation(
-        unrouted.config, {}, DIALECTS, lambda: serving[-1] if serving else None
-    )
+    foundation = build_foundation(unrouted, {}, DIALECTS, lambda: serving[-1] if serving else None)
     counts = []
     for loaded in (unrouted, load(config)):
         serving.append(build_generation(loaded, foundation))

@@ -22,7 +22,7 @@ def _loaded(tmp_path):
 async def test_servers_are_made_without_a_connection(tmp_path):
     """Whoever wants to look into a sidecar without ports makes them and opens none."""
     loaded = _loaded(tmp_path)
-    foundation = build_foundation(loaded.config, {}, DIALECTS, lambda: None)
+    foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
     servers = build_servers(generation, foundation)
@@ -35,7 +35,7 @@ async def test_servers_are_made_without_a_connection(tmp_path):
 
 async def test_every_page_of_operators_has_a_path_of_its_own(tmp_path):
     """And a line in the list of pages."""
-    foundation = build_foundation(_loaded(tmp_path).config, {}, DIALECTS, lambda: None)
+    foundation = build_foundation(_loaded(tmp_path), {}, DIALECTS, lambda: None)
     pages = build_operator_pages(foundation)
     paths = [page.path for page in pages]
 
@@ -51,7 +51,7 @@ async def test_the_live_page_is_made_before_there_is_anything_to_show(tmp_path):
     def serving():
         asked.append("generation")
 
-    foundation = build_foundation(_loaded(tmp_path).config, {}, DIALECTS, serving)
+    foundation = build_foundation(_loaded(tmp_path), {}, DIALECTS, serving)
     page = build_live_page(foundation, str)
 
     assert (["/", "/status"], []) == ([each.path for each in page.pages()], asked)

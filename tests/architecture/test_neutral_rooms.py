@@ -72,7 +72,7 @@ def test_a_neutral_room_imports_no_other(room):
 
 def test_http1_has_one_door():
     """Other rooms send by a pool; what else they import are its parts to be wired, and values."""
-    doors = {"cause", "dialer", "origin", "pool", "proxy_rules"}
+    doors = {"cause", "certificate", "dialer", "origin", "pool", "proxy_rules"}
     imported = {
         node.module
         for path, tree in modules().items()

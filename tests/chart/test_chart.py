@@ -191,6 +191,20 @@ def test_the_config_is_one_that_the_sidecar_takes(tmp_path):
     assert [] == loaded.warnings
 
 
+def test_pages_for_operators_are_on_the_pods_loopback_alone(tmp_path):
+    """At the port that the notes forward, which no container port tells other pods of."""
+    from sidecar.config.load import load_config
+
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    entries = [{"model": "openai/a", "access_key": "k"}]
+    file = tmp_path / "c.yaml"
+    file.write_text(json.dumps({"model_providers": entries, "admin": values["config"]["admin"]}))
+    place, port = load_config(file, {}).config.admin.operators, values["ports"]["operators"]
+
+    assert (port, ("127.0.0.1", "::1")) == (place.port, place.hosts)
+    assert port not in [each["containerPort"] for each in _sidecar(_pod(_render()))["ports"]]
+
+
 @pytest.mark.parametrize(
     "values", [{"mode": "sidecar"}, {"imagge": {}}, {"image": {"repository": "x", "tag": "latest"}}]
 )

@@ -27,12 +27,12 @@ def test_run_serves_the_config(served, tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text(
         "model_providers:\n  - {model: openai/gpt-4o, access_key: sk-x}\n"
-        "tracing: {random_sampling: 1}\n"
+        "tracing: {span_attributes: {}}\n"
     )
     assert 0 == serve.run(Namespace(config=file))
 
     assert ["openai/gpt-4o"] == [provider.model for provider in served[0].providers]
-    assert ["tracing.random_sampling"] == [warning.split(": ")[1] for warning in served[0].warnings]
+    assert ["tracing.span_attributes"] == [warning.split(": ")[1] for warning in served[0].warnings]
 
 
 def test_demo_returns_what_the_demo_returns(monkeypatch):

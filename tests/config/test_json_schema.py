@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sidecar.config.json_schema import json_schema
-from sidecar.config.migrate import NOT_BUILT_YET, NOT_SERVED
+from sidecar.config.migrate import NOT_SERVED
 from sidecar.config.schema import Config
 from tests.config.loading import ONE_PROVIDER
 from tests.config.test_load import CONTRACT
@@ -96,7 +96,10 @@ def test_table_holds_every_key():
         "| `limits.body_bytes` | int | bytes | `33554432` | a longer request body is refused with 413 |",
         "| `propagate` | list of text |  | `[]` | more request headers that go to providers |",
         "| `model_providers[].price.input` | number | USD per million tokens |  | input |",
-        "| `tracing.random_sampling` | number | % | `0` | share of new traces that are sampled; 0 is off |",
+        (
+            "| `tracing.random_sampling` | number | % |  | share of new traces that are sampled; one that the app samples always is. "
+            "Unset: as `OTEL_TRACES_SAMPLER` says, or none; 0 without `otlp_endpoint`: off |"
+        ),
         (
             "| `model_providers[].model` | text |  | required | `prefix/model`, or `prefix/*` for all models of a provider; "
             "the provider gets what follows the first slash |"
@@ -131,4 +134,4 @@ def test_families(row):
 
 def test_tables_of_unserved_keys_name_real_keys():
     """A key that is listed as doing nothing is a key of the schema."""
-    assert set() == {*NOT_SERVED, *NOT_BUILT_YET} - set(keys_of_table())
+    assert set() == set(NOT_SERVED) - set(keys_of_table())

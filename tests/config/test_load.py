@@ -77,8 +77,7 @@ def test_the_long_example_loads():
 def test_unbuilt_rooms_warn():
     """A key whose room does not stand yet loads with one warning, at its line."""
     reported = warnings(CONTRACT, OPENAI_API_KEY="sk-1", ANTHROPIC="sk-2", REDIS="pw")
-    assert "39: tracing.random_sampling: is not built yet: no span is made" in reported
-    assert "39: tracing.otlp_endpoint: is not built yet: no span is made" in reported
+    assert not any("tracing" in line for line in reported)
     assert sorted(reported, key=lambda line: int(line.split(":")[0])) == reported
 
 

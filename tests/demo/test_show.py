@@ -32,7 +32,7 @@ class Standins:
             if not self._knows_all_models:
                 provider.script.always("404", model="gpt-99")
             self.open += 1
-            yield SidecarHandle(provider.url, provider.url)
+            yield SidecarHandle(provider.url, provider.url, provider.url)
             self.open -= 1
 
 
@@ -109,7 +109,7 @@ async def test_stays_up_until_stopped() -> None:
         )
         group.create_task(stop_when_invited())
     assert (show.result(), standins.open) == (0, 0)
-    assert len(re.findall(r"^  curl .*http://127\.0\.0\.1:\d+/", out.getvalue(), re.MULTILINE)) == 5
+    assert len(re.findall(r"^  curl .*http://127\.0\.0\.1:\d+/", out.getvalue(), re.MULTILINE)) == 6
 
 
 async def test_a_sidecar_that_does_not_start_ends_the_demo() -> None:
@@ -119,7 +119,7 @@ async def test_a_sidecar_that_does_not_start_ends_the_demo() -> None:
     async def broken(config: Path) -> AsyncIterator[SidecarHandle]:
         if config.exists():
             raise OSError("no ports")
-        yield SidecarHandle("", "")
+        yield SidecarHandle("", "", "")
 
     with pytest.raises(OSError, match="no ports"):
         await play(broken)

@@ -21,6 +21,7 @@ from sidecar.domain.events import (
     Event,
     FailedOver,
     Listeners,
+    PinRead,
     RequestRefused,
     ResponseBrokeOff,
     RouterAsked,
@@ -50,6 +51,7 @@ ONE_OF_EACH: list[Event] = [
     CandidateServed(CANDIDATE, 1000.0),
     CallEnded(CALL, DECISION, Outcome(CallOutcome.OK, 200, Timing(total_s=1.0))),
     RouterAsked(RouterOutcome.MATCHED, 0.1),
+    PinRead(CALL, 1000.0, 0.1, True),
     AffinityOperation(PinOperation.GET, PinOutcome.HIT, 0.1),
     RequestRefused(CHAT, 400, "invalid_body"),
 ]

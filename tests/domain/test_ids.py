@@ -12,6 +12,7 @@ from sidecar.domain.ids import (
     ROUTER_SPAN,
     Sampling,
     TraceContext,
+    as_shown,
     child_span_id,
     is_request_id,
     is_sampled_id,
@@ -132,3 +133,9 @@ def test_a_name_is_shown_as_a_hash():
     """The same in every process, so that logs and traces of all pods agree."""
     assert hashlib.sha256(b"s1").hexdigest()[:16] == shown_hash("s1")
     assert 16 == len(shown_hash("\ud800"))
+
+
+@pytest.mark.parametrize("name", ["s1", "0123456789abcdeF", "0123456789abcde"])
+def test_what_an_operator_copied_is_not_hashed_again(name):
+    """What looks like a hash is one."""
+    assert (shown_hash(name), shown_hash(name)) == (as_shown(name), as_shown(shown_hash(name)))

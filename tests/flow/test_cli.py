@@ -19,7 +19,7 @@ BAD = "model_providers:\n  - {model: openai/gpt-4o, acess_key: sk-x}\nlimits: {i
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "check", "schema", "demo", "route", "affinity", "version"]
+    "command", ["run", "check", "doctor", "schema", "demo", "route", "affinity", "version"]
 )
 def test_every_command_explains_itself_with_an_example(command, capsys):
     """--help ends with 0 and shows how it is used."""
@@ -56,7 +56,7 @@ def test_check_prints_every_problem_with_its_line(tmp_path, capsys):
 def test_check_says_ok(tmp_path, capsys):
     """0 and one line; warnings go to stderr."""
     file = tmp_path / "c.yaml"
-    file.write_text(GOOD + "tracing: {random_sampling: 1}\n")
+    file.write_text(GOOD + "tracing: {span_attributes: {}}\n")
 
     assert 0 == main(["check", str(file)])
     printed = capsys.readouterr()

@@ -53,6 +53,9 @@ class Toy:
     def patch(self, body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
         return patch_body(body, facts, upstream_model)
 
+    def least_request(self) -> bytes:
+        return b'{"lines":[["me","ping"]]}'
+
     def turns(self, body: bytes) -> tuple[Turn, ...]:
         lines: list[list[str]] = msgspec.json.decode(body)["lines"]
         return tuple(Turn("user" if who == "me" else "assistant", text) for who, text in lines)

@@ -41,7 +41,7 @@ async def test_calls_go_on_where_nothing_reads_the_output(tmp_path, scripted_pro
     process all the same.
     """
     config = sidecar_config(scripted_provider.url, model_aliases={"a": {"target": "openai/gpt-4o"}})
-    config["tracing"] = {"random_sampling": 1}  # a warning at the start
+    config["tracing"] = {"span_attributes": {}}  # a warning at the start
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(config))
     read, write = full_pipe()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ssl
 
 import pytest
 
-from sidecar.domain.errors import ConnectFailed
+from sidecar.domain.errors import ConnectFailed, ConnectStage, ConnectTimeout
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.dialer import Dialer, ProxyRefused
 from sidecar.http1.origin import Origin, make_ssl_context
@@ -61,6 +62,21 @@ async def test_the_reason_is_named_in_plain_words(error, expected):
 
     assert f"a.example:80: could not connect: {expected}" == caught.value.message
     assert (error, True) == (caught.value.__cause__, connection.is_aborted)
+
+
+async def test_a_timeout_knows_what_was_not_done_in_time():
+    """Here the name server's reply."""
+
+    async def hang(host: str, port: int) -> list[AddressInfo]:
+        await asyncio.Event().wait()
+        return []
+
+    dialer = Dialer(Resolver(hang))
+    with pytest.raises(ConnectTimeout) as caught:
+        await dialer.dial(Origin("http", "a.example", 80), None, _Connection(), connect_s=0.01)  # type: ignore[arg-type]
+    await dialer.aclose()
+
+    assert ConnectStage.NAME is caught.value.stage
 
 
 @pytest.mark.parametrize(

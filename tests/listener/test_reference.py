@@ -138,7 +138,7 @@ async def test_the_pages_for_operators_are_those_that_are_served(tmp_path):
     """Path, methods, help and what wants the config's leave, in the order of the list of pages."""
     file = tmp_path / "sidecar.yaml"
     file.write_text('{"model_providers": [{"model": "openai/gpt-4o", "access_key": "k"}]}')
-    foundation = build_foundation(load_config(file, {}).config, {}, DIALECTS, lambda: None)
+    foundation = build_foundation(load_config(file, {}), {}, DIALECTS, lambda: None)
     served = [
         [
             f"`{page.path}`",

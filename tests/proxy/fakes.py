@@ -13,7 +13,7 @@ from sidecar.domain.events import CallDecided, CallEnded, Listeners, ResponseBro
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.proxy import Proxy
+from sidecar.proxy import Proxy, ProxyPolicy
 from sidecar.upstream.attempts import Dispatched
 from tests.support.values import FakeClock
 
@@ -116,7 +116,8 @@ class FakeRooms:
     def proxy(self, *, max_attempts: int = 3, is_observed: bool = True) -> Proxy:
         rooms: Any = self
         observers = Observers([self] if is_observed else [])
-        return Proxy(rooms, rooms, rooms, DIALECTS.by_name, observers, self.clock, max_attempts)
+        policy = ProxyPolicy(max_attempts, "abcdef")
+        return Proxy(rooms, rooms, rooms, DIALECTS.by_name, observers, self.clock, policy)
 
     # selection.selector
     def decide_nowait(self, call: Call) -> Decision | None:
@@ -168,9 +169,13 @@ class FakeRooms:
     def listeners(self) -> Listeners:
         return {
             CallDecided: lambda event: self.decided.append((event.decision, event.routing_s)),
-            CallEnded: lambda event: self.ended.append((event.decision, event.outcome)),
+            CallEnded: self._call_ended,
             ResponseBrokeOff: self.broken.append,
         }
+
+    def _call_ended(self, event: CallEnded) -> None:
+        self.ended.append((event.decision, event.outcome))
+        assert "abcdef" == event.config_hash
 
     def _step(self, name: str) -> None:
         self.steps.append(name)

@@ -17,3 +17,28 @@ def test_a_compiled_package_has_extension_modules(monkeypatch, origin, compiled)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
 
     assert compiled == installation.is_compiled()
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [(None, True), ("opentelemetry.sdk", False), ("opentelemetry.exporter.otlp.proto.http", False)],
+)
+def test_spans_can_be_exported_where_sdk_and_exporter_are_installed(monkeypatch, missing, expected):
+    """One without the other is none."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == missing else real(name)
+    )
+
+    assert expected == installation.can_export_spans()
+
+
+def test_spans_cannot_be_exported_without_a_trace_of_the_sdk(monkeypatch):
+    """As where the extra was never installed."""
+
+    def fail(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", fail)
+
+    assert not installation.can_export_spans()

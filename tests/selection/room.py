@@ -11,7 +11,7 @@ from sidecar.affinity.session import session_of
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import BodyFacts, Call
 from sidecar.domain.decision import Binding, Candidate, Route
-from sidecar.domain.events import AffinityOperation, Listeners, RouterAsked
+from sidecar.domain.events import AffinityOperation, Event, Listeners, PinRead, RouterAsked
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
 from sidecar.routing.preferences import RankSources, Routes
@@ -87,7 +87,7 @@ class Room:
         table: ModelTable = TABLE,
     ) -> None:
         self.clock = FakeClock()
-        self.events: list[AffinityOperation | RouterAsked] = []
+        self.events: list[Event] = []
         self.observers = Observers([self] if is_observed else [])
         fresh = MemoryStore(self.clock, ttl_s=60, max_entries=9)
         self.store = fresh if store is None else store
@@ -127,7 +127,7 @@ class Room:
         )
 
     def listeners(self) -> Listeners:
-        return {AffinityOperation: self.events.append, RouterAsked: self.events.append}
+        return dict.fromkeys((AffinityOperation, PinRead, RouterAsked), self.events.append)
 
     async def reply(self, _body: bytes, _call: Call) -> tuple[int, bytes]:
         """What the router model says."""

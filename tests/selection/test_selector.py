@@ -12,7 +12,7 @@ from sidecar.affinity.memory import MemoryStore
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Binding, Decision, Source
 from sidecar.domain.errors import DialectNotServed
-from sidecar.domain.events import AffinityOperation, RouterAsked
+from sidecar.domain.events import AffinityOperation, PinRead, RouterAsked
 from sidecar.domain.ids import FLAG_SAMPLED, Session, TraceContext
 from sidecar.domain.vocabulary import PinOperation, PinOutcome, RouterOutcome
 from sidecar.routing.table import ModelTable
@@ -121,7 +121,9 @@ async def test_a_first_call_asks_and_claims(room):
         room.questions,
     )
     assert decision.binding == room.store.get_nowait(room.session(call, MINI))
-    assert RouterAsked(RouterOutcome.MATCHED, 0.0) in room.events
+    now_s = room.clock.monotonic_s()
+    assert RouterAsked(RouterOutcome.MATCHED, 0.0, call=call, began_s=now_s) in room.events
+    assert PinRead(call, now_s, 0.0, False) in room.events
 
 
 @pytest.mark.parametrize(("flags", "expected"), [(0, ""), (FLAG_SAMPLED, "a" * 32)])

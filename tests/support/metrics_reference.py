@@ -42,9 +42,11 @@ from sidecar.domain.vocabulary import (
     PinOperation,
     PinOutcome,
     RouterOutcome,
+    SpanDrop,
     TokenKind,
 )
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.span_metrics import SpanMetrics
 from tests.support.values import a_call
 
 README: Final = Path(__file__).parents[2] / "sidecar" / "telemetry" / "README.md"
@@ -90,6 +92,7 @@ BY_ENUM: Final[dict[str, type[enum.StrEnum]]] = {
     "kind": TokenKind,
     "upstream_connections state": ConnectionState,
     "candidate_state state": CandidateCondition,
+    "spans_dropped reason": SpanDrop,
 }
 """``label`` or ``metric label`` -> the enum that has all its values."""
 
@@ -135,6 +138,7 @@ def full_metrics() -> Metrics:
         routes=[("code", 1)],
     )
     metrics = Metrics(lambda: snapshot)
+    SpanMetrics(metrics.registry)
     observers = Observers(metrics.observers)
     for event in every_event():
         observers.emit(event)

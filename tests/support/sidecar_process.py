@@ -76,21 +76,26 @@ class SidecarProcess:
         self.operator_address: str = config["admin"].get("operator_address", "")
         self.config_path = work / f"sidecar-{self.data_port}.yaml"
         self.log_path = work / f"sidecar-{self.data_port}.log"
+        self.output_path = work / f"sidecar-{self.data_port}.out"
         self.config_path.write_text(json.dumps(config, indent=1))  # JSON is YAML
         command = [sys.executable, "-m", "sidecar", "run", "--config", str(self.config_path)]
-        with self.log_path.open("wb") as log:
+        with self.log_path.open("wb") as log, self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=log,
                 start_new_session=True,
             )
 
     def log(self) -> str:
-        """All that it wrote to stdout and stderr so far."""
+        """All that it wrote to stderr so far."""
         return self.log_path.read_text(errors="replace")
+
+    def output(self) -> str:
+        """All that it wrote to stdout so far: the access log."""
+        return self.output_path.read_text(errors="replace")
 
     async def wait_ready(self) -> None:
         """Poll `/readyz` until it says yes. Raises: AssertionError with the log if the process ends

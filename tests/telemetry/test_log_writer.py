@@ -10,7 +10,13 @@ import threading
 
 import pytest
 
-from sidecar.telemetry.log_writer import QUEUED_LINES, LineWriter, logging_to
+from sidecar.telemetry.log_writer import (
+    QUEUED_LINES,
+    LineWriter,
+    log_level,
+    logging_to,
+    set_log_level,
+)
 
 
 @pytest.fixture
@@ -128,3 +134,19 @@ def test_a_level_is_the_sidecars_own(pipe, level, heard):
     os.close(write)
 
     assert heard == len(os.read(read, 65536).splitlines())
+
+
+def test_the_level_can_be_changed_while_lines_are_written(pipe):
+    """And is back to what it was afterwards."""
+    read, write = pipe
+    log = logging.getLogger("sidecar.test")
+    with logging_to(write, None, "warning"):
+        before = log_level()
+        log.info("never")
+        set_log_level("debug")
+        log.debug("one")
+        after = log_level()
+    os.close(write)
+
+    assert ("warning", "debug") == (before, after)
+    assert 1 == len(os.read(read, 65536).splitlines())

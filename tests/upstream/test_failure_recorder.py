@@ -53,9 +53,9 @@ def _recorder(*observers: Any) -> FailureRecorder:
 
 def test_an_error_is_recorded_with_its_meaning_and_a_phrase():
     """Both are at hand when the call ends."""
-    record = FailureRecord((A,), [])
-    _recorder(_Ear()).record_error(a_call(), record, A, ConnectFailed("x"), 0.0)
-    (attempt,) = record.tried
+    record, tried = FailureRecord((A,)), list[Attempt]()
+    _recorder(_Ear()).record_error(a_call(), record, A, ConnectFailed("x"), 0.0, tried)
+    (attempt,) = tried
 
     assert attempt.report is not None
     assert (FailureClass.BUSY, "p", AttemptOutcome.CONNECT_FAILED) == (
@@ -71,9 +71,9 @@ async def test_a_refusal_is_told_as_the_call_sees_it():
     body = b'{"error":{"code":"invalid_value","message":"no"}}'
     reasons = []
     for requested in ((A,), ()):
-        record = FailureRecord(requested, [])
-        await _recorder(_Ear()).record_reply(a_call(), record, A, _Whole(400, body), 0.0)
-        (attempt,) = record.tried
+        record, tried = FailureRecord(requested), list[Attempt]()
+        await _recorder(_Ear()).record_reply(a_call(), record, A, _Whole(400, body), 0.0, tried)
+        (attempt,) = tried
         assert attempt.report is not None
         reasons.append((attempt.reason, attempt.report.code))
 
@@ -85,19 +85,19 @@ async def test_a_refusal_is_told_as_the_call_sees_it():
 
 def test_what_no_observer_hears_is_recorded_without_attempts():
     """The walk over candidates needs none."""
-    record, recorder, tried = FailureRecord((A,), []), _recorder(), list[Attempt]()
-    recorder.record_error(a_call(), record, A, ConnectFailed("x"), 0.0)
+    record, recorder, tried = FailureRecord((A,)), _recorder(), list[Attempt]()
+    recorder.record_error(a_call(), record, A, ConnectFailed("x"), 0.0, tried)
     recorder.report_lost(a_call(), A, tried)
     recorder.report_given_up(a_call(), A, KeyboardInterrupt(), 0.0, 1, tried)
 
-    assert ([], [], 1) == (record.tried, tried, len(record.failed))
+    assert ([], 1) == (tried, len(record.failed))
 
 
 def test_an_apps_own_timeout_is_told_as_such():
     """Not as the provider's."""
-    record = FailureRecord((A,), [])
-    _recorder(_Ear()).record_error(a_call(), record, A, AppTimeout("x"), 0.0)
+    record, tried = FailureRecord((A,)), list[Attempt]()
+    _recorder(_Ear()).record_error(a_call(), record, A, AppTimeout("x"), 0.0, tried)
 
     assert ["the app's own timeout ended"] == [
-        each.report.cause for each in record.tried if each.report is not None
+        each.report.cause for each in tried if each.report is not None
     ]

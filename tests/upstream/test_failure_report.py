@@ -55,6 +55,24 @@ def test_a_timeout_is_told_with_its_length_and_its_key(error, cause):
     assert ("[::1]:8000", cause, None) == (report.place, report.cause, report.status)
 
 
+@pytest.mark.parametrize(
+    ("stage", "late_at"),
+    [
+        (errors.ConnectStage.NAME, ": the name server is silent"),
+        (errors.ConnectStage.TCP, ""),
+        (errors.ConnectStage.PROXY, ": the proxy is silent"),
+        (errors.ConnectStage.TLS, ": TLS is not answered"),
+    ],
+)
+def test_a_connection_that_is_late_says_what_it_waited_for(stage, late_at):
+    """Each is mended elsewhere."""
+    error = errors.ConnectTimeout("x")
+    error.stage = stage
+    report = _report(FailureClass.BUSY, error)
+
+    assert f"no connection within 2 s (timeouts.connect_s){late_at}" == report.cause
+
+
 def test_what_a_proxy_refused_is_told_in_our_own_words():
     """The proxy is the operator's, and so is its credential."""
     error = errors.ConnectFailed("x")

@@ -101,3 +101,14 @@ def test_an_average_stays_among_its_samples(samples):
     seconds, count = made.expected(A, max(at for _, at in samples))
     durations = [first_byte_s for first_byte_s, _ in samples]
     assert count == 0 or min(durations) - 1e-6 <= seconds <= max(durations) + 1e-6
+
+
+def test_an_entrys_average_is_over_all_of_its_models():
+    """A wildcard entry has many; what is forgotten counts no more."""
+    made = averages((1.0, 0.0), (1.0, 0.0), (1.0, 0.0))
+    made.observe(Candidate("a", "openai/x", "x", "openai/*", frozenset()), 5.0, 0.0)
+    nothing, samples = made.of_entry("b", 0.0)
+
+    assert (2.0, 4) == made.of_entry("a", 0.0)
+    assert (True, 0) == (math.isnan(nothing), samples)
+    assert 0 == made.of_entry("a", 7200.0)[1]

@@ -131,3 +131,13 @@ def test_the_registry_of_another_config_uses_the_pools_that_are_there():
     after = ProviderRegistry([a_provider("openai/a", access_key=None)], pools, DIALECTS.by_name)
 
     assert before.clients["openai/a"].pool is after.clients["openai/a"].pool
+
+
+def test_connections_to_an_entrys_server_are_counted():
+    """None where no pool was needed yet."""
+    pools = ConnectionPools(_Maker())
+    provider = a_provider("openai/a")
+    before = pools.connections_to(provider)
+    pools.pool_for(provider)
+
+    assert [(0, 0), (0, 0)] == [before, pools.connections_to(provider)]

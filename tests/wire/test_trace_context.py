@@ -12,12 +12,20 @@ from sidecar.domain.ids import ROUTER_SPAN, Sampling, TraceContext, child_span_i
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import read_headers
 from sidecar.wire.trace_context import trace_context_of, trace_lines
-
-TRACE = "12345678901234567890123456789012"
-PARENT = "1234567890123456"
-GOOD = f"00-{TRACE}-{PARENT}-00"
-
-Raw = list[tuple[str, str]]
+from tests.support.trace_contexts import (
+    DISCARDED,
+    GOOD,
+    INHERITED,
+    KEPT,
+    MISNAMED,
+    NAMED,
+    PARENT,
+    RESTARTED,
+    TRACE,
+    Raw,
+    parents,
+    states,
+)
 
 
 def extract(raw: Raw) -> TraceContext:
@@ -28,74 +36,11 @@ def extract(raw: Raw) -> TraceContext:
     return trace_context_of(headers.traceparents, headers.tracestates)
 
 
-def parents(*values: str) -> Raw:
-    return [("traceparent", value) for value in values]
-
-
-def states(*values: str) -> Raw:
-    return [("traceparent", GOOD), *(("tracestate", value) for value in values)]
-
-
-KEPT = [
-    ("traceparent_included_tracestate_missing", parents(f"00-{TRACE}-{PARENT}-01")),
-    ("traceparent_header_name_valid_casing", [("TraceParent", f"00-{TRACE}-{PARENT}-01")]),
-    ("traceparent_header_name_valid_casing", [("TrAcEpArEnT", f"00-{TRACE}-{PARENT}-01")]),
-    ("traceparent_header_name_valid_casing", [("TRACEPARENT", f"00-{TRACE}-{PARENT}-01")]),
-    ("traceparent_version_0xcc", parents(f"cc-{TRACE}-{PARENT}-01")),
-    ("traceparent_version_0xcc", parents(f"cc-{TRACE}-{PARENT}-01-what-the-future-will-be-like")),
-    ("traceparent_version_0xcc", parents(f"cc-{TRACE}-{PARENT}-01-")),
-    ("traceparent_ows_handling", parents(f" 00-{TRACE}-{PARENT}-01")),
-    ("traceparent_ows_handling", parents(f"\t00-{TRACE}-{PARENT}-01")),
-    ("traceparent_ows_handling", parents(f"00-{TRACE}-{PARENT}-01 ")),
-    ("traceparent_ows_handling", parents(f"00-{TRACE}-{PARENT}-01\t")),
-    ("traceparent_ows_handling", parents(f"\t 00-{TRACE}-{PARENT}-01 \t")),
-]
-
-
 @pytest.mark.parametrize(("case", "raw"), KEPT)
 def test_a_valid_traceparent_is_carried_on(case, raw):
     """Ids and sampling as received, written as version 00."""
     trace = extract(raw)
     assert (f"00-{TRACE}-{PARENT}-01", True) == (trace.traceparent, trace.received)
-
-
-RESTARTED = [
-    ("both_traceparent_and_tracestate_missing", []),
-    ("traceparent_duplicated", parents(f"00-{TRACE[:-1]}1-{PARENT}-01", f"00-{TRACE}-{PARENT}-01")),
-    ("traceparent_duplicated, equal", parents(GOOD, GOOD)),
-    ("traceparent_header_name", [("trace-parent", GOOD)]),
-    ("traceparent_header_name", [("trace.parent", GOOD)]),
-    ("traceparent_version_0x00", parents(f"00-{TRACE}-{PARENT}-01.")),
-    ("traceparent_version_0x00", parents(f"00-{TRACE}-{PARENT}-01-what-the-future-will-be-like")),
-    ("traceparent_version_0xcc", parents(f"cc-{TRACE}-{PARENT}-01.what-the-future-will-be-like")),
-    ("traceparent_version_0xff", parents(f"ff-{TRACE}-{PARENT}-01")),
-    ("traceparent_version_illegal_characters", parents(f".0-{TRACE}-{PARENT}-01")),
-    ("traceparent_version_illegal_characters", parents(f"0.-{TRACE}-{PARENT}-01")),
-    ("traceparent_version_too_long", parents(f"000-{TRACE}-{PARENT}-01")),
-    ("traceparent_version_too_long", parents(f"0000-{TRACE}-{PARENT}-01")),
-    ("traceparent_version_too_short", parents(f"0-{TRACE}-{PARENT}-01")),
-    ("traceparent_trace_id_all_zero", parents(f"00-{'0' * 32}-{PARENT}-01")),
-    ("traceparent_trace_id_illegal_characters", parents(f"00-.{TRACE[1:]}-{PARENT}-01")),
-    ("traceparent_trace_id_illegal_characters", parents(f"00-{TRACE[:-1]}.-{PARENT}-01")),
-    ("traceparent_trace_id_too_long", parents(f"00-{TRACE}3-{PARENT}-01")),
-    ("traceparent_trace_id_too_short", parents(f"00-{TRACE[:-1]}-{PARENT}-01")),
-    ("traceparent_parent_id_all_zero", parents(f"00-{TRACE}-{'0' * 16}-01")),
-    ("traceparent_parent_id_illegal_characters", parents(f"00-{TRACE}-.{PARENT[1:]}-01")),
-    ("traceparent_parent_id_illegal_characters", parents(f"00-{TRACE}-{PARENT[:-1]}.-01")),
-    ("traceparent_parent_id_too_long", parents(f"00-{TRACE}-{PARENT}7-01")),
-    ("traceparent_parent_id_too_short", parents(f"00-{TRACE}-{PARENT[:-1]}-01")),
-    ("traceparent_trace_flags_illegal_characters", parents(f"00-{TRACE}-{PARENT}-.0")),
-    ("traceparent_trace_flags_illegal_characters", parents(f"00-{TRACE}-{PARENT}-0.")),
-    ("traceparent_trace_flags_too_long", parents(f"00-{TRACE}-{PARENT}-001")),
-    ("traceparent_trace_flags_too_short", parents(f"00-{TRACE}-{PARENT}-1")),
-    ("tracestate_included_traceparent_missing", [("tracestate", "foo=1")]),
-    ("tracestate_included_traceparent_missing", [("tracestate", "foo=1,bar=2")]),
-    ("upper case", parents(f"00-{'A' * 32}-{PARENT}-01")),
-    ("upper case", parents(f"00-{TRACE}-{'A' * 16}-01")),
-    ("upper case", parents(f"CC-{TRACE}-{PARENT}-01")),
-    ("empty", parents("")),
-    ("digits of another script", parents(f"00-{TRACE}-{PARENT}-0\xb2")),
-]
 
 
 @pytest.mark.parametrize(("case", "raw"), RESTARTED)
@@ -107,79 +52,12 @@ def test_any_other_traceparent_counts_as_absent(case, raw):
     assert (len(first.trace_id), len(first.parent_id)) == (32, 16)
 
 
-ALL_KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-*/"
-ALL_VALUE_CHARACTERS = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in ",=")
-THIRTY_TWO = [f"bar{number:02}={number:02}" for number in range(1, 33)]
-
-INHERITED = [
-    ("tracestate_included_traceparent_included", ["foo=1,bar=2"], "foo=1,bar=2"),
-    ("tracestate_empty_header", [""], ""),
-    ("tracestate_empty_header", ["foo=1", ""], "foo=1"),
-    ("tracestate_empty_header", ["", "foo=1"], "foo=1"),
-    ("empty members", ["foo=1,, ,bar=2,"], "foo=1,bar=2"),
-    (
-        "tracestate_multiple_headers_different_keys",
-        ["foo=1,bar=2", "rojo=1,congo=2", "baz=3"],
-        "foo=1,bar=2,rojo=1,congo=2,baz=3",
-    ),
-    ("tracestate_all_allowed_characters", [f"{ALL_KEY_CHARACTERS}={ALL_VALUE_CHARACTERS}"], None),
-    (
-        "tracestate_all_allowed_characters",
-        [f"{ALL_KEY_CHARACTERS}@a-z0-9_-*/={ALL_VALUE_CHARACTERS}"],
-        None,
-    ),
-    ("tracestate_ows_handling", ["foo=1 \t , \t bar=2, \t baz=3"], "foo=1,bar=2,baz=3"),
-    ("tracestate_ows_handling", ["foo=1\t \t,\t \tbar=2,\t \tbaz=3"], "foo=1,bar=2,baz=3"),
-    *(
-        ("tracestate_ows_handling", [text], "foo=1")
-        for text in (" foo=1", "\tfoo=1", "foo=1 ", "foo=1\t", "\t foo=1 \t")
-    ),
-    # Since w3c/trace-context#584 an at sign is a character like others, but not the first.
-    ("tracestate_key_illegal_vendor_format", ["foo@=1,bar=2"], "foo@=1,bar=2"),
-    ("tracestate_key_illegal_vendor_format", ["foo@@bar=1,bar=2"], "foo@@bar=1,bar=2"),
-    (
-        "tracestate_member_count_limit",
-        [",".join(THIRTY_TWO[:20]), ",".join(THIRTY_TWO[20:])],
-        ",".join(THIRTY_TWO),
-    ),
-    ("tracestate_key_length_limit", ["foo=1", "z" * 256 + "=1"], "foo=1," + "z" * 256 + "=1"),
-    (
-        "tracestate_key_length_limit",
-        ["foo=1", "t" * 241 + "@" + "v" * 14 + "=1"],
-        "foo=1," + "t" * 241 + "@" + "v" * 14 + "=1",
-    ),
-    ("value length", ["foo=" + "v" * 256], "foo=" + "v" * 256),
-    ("blank inside a value", ["foo=a b"], "foo=a b"),
-    ("key starts with a digit", ["1a=1"], "1a=1"),
-]
-
-
 @pytest.mark.parametrize(("case", "values", "expected"), INHERITED)
 def test_a_valid_tracestate_is_inherited(case, values, expected):
     """As one list in order, without the blanks around members."""
     assert (",".join(values) if expected is None else expected) == extract(
         states(*values)
     ).tracestate
-
-
-DISCARDED = [
-    ("tracestate_duplicated_keys", ["foo=1,foo=1"]),
-    ("tracestate_duplicated_keys", ["foo=1,foo=2"]),
-    ("tracestate_duplicated_keys", ["foo=1", "foo=1"]),
-    ("tracestate_duplicated_keys", ["foo=1", "foo=2"]),
-    ("tracestate_key_illegal_characters", ["foo =1"]),
-    ("tracestate_key_illegal_characters", ["FOO=1"]),
-    ("tracestate_key_illegal_characters", ["foo.bar=1"]),
-    ("tracestate_key_illegal_vendor_format", ["@foo=1,bar=2"]),
-    ("tracestate_member_count_limit", [",".join([*THIRTY_TWO, "bar33=33"])]),
-    ("tracestate_key_length_limit", ["foo=1", "z" * 257 + "=1"]),
-    ("tracestate_value_illegal_characters", ["foo=bar=baz"]),
-    ("tracestate_value_illegal_characters", ["foo=,bar=3"]),
-    ("value length", ["foo=" + "v" * 257]),
-    ("not ASCII", ["foo=\xe9"]),
-    ("tab inside a value", ["foo=a\tb"]),
-    ("no value", ["foo"]),
-]
 
 
 @pytest.mark.parametrize(("case", "values"), DISCARDED)
@@ -194,13 +72,13 @@ def test_an_invalid_tracestate_is_dropped_whole_and_alone(case, values):
     )
 
 
-@pytest.mark.parametrize("name", ["trace-state", "trace.state"])
+@pytest.mark.parametrize("name", MISNAMED)
 def test_tracestate_has_one_name(name):
     """`tracestate_header_name`: lookalikes are not read."""
     assert extract([("traceparent", GOOD), (name, "foo=1")]).tracestate == ""
 
 
-@pytest.mark.parametrize("name", ["TraceState", "TrAcEsTaTe", "TRACESTATE"])
+@pytest.mark.parametrize("name", NAMED)
 def test_tracestate_is_found_in_any_case(name):
     """`tracestate_header_name_valid_casing`."""
     assert extract([("traceparent", GOOD), (name, "foo=1")]).tracestate == "foo=1"

@@ -6,6 +6,7 @@ are at the end of this module; a test checks that they exist.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -107,3 +108,9 @@ def abort(connection: Connection) -> None:
 def on_push(connection: Connection, handler: Callable[..., Awaitable[None]]) -> None:
     """Hand every push message of RESP3 to ``handler``."""
     connection._parser.handle_push_response = handler  # type: ignore[attr-defined] # noqa: SLF001
+
+
+def transport_of(connection: Connection) -> asyncio.BaseTransport | None:
+    """Return the transport of a connected connection."""
+    writer = connection._writer  # noqa: SLF001
+    return None if writer is None else writer.transport

@@ -37,6 +37,8 @@ _PHRASES: Final = (
     (MasterDownError, "its master is down"),
     ((TimeoutError, RedisTimeoutError), "no reply in time"),
 )
+_ASKING: Final = re.compile(r"required|already authenticated")
+"""Of a server that wants a password and was given none: to a command, and to HELLO."""
 _BEHIND_WORDS: Final = re.compile(r"with args|,? script: ")
 _FENCED_WORDS: Final = ("The user executing the script", "ACL failure in script")
 
@@ -50,7 +52,7 @@ def words_of(error: Exception) -> str:
         return f"{type(error).__name__}: {_BEHIND_WORDS.split(str(error), maxsplit=1)[0][:100]}"
     for kinds, phrase in _PHRASES:
         if isinstance(error, kinds):
-            is_asked = kinds is AuthenticationError and "required" in str(error)
+            is_asked = kinds is AuthenticationError and _ASKING.search(str(error)) is not None
             return "it asks for a password" if is_asked else phrase
     if "closed" in str(error):
         return "connection closed by it; where it speaks TLS, the URL begins with rediss://"

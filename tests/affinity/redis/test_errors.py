@@ -50,6 +50,10 @@ def _behind(cause):
         (_behind(socket.gaierror(socket.EAI_NONAME, "secret-host")), "name not found"),
         (AuthenticationError("invalid username-password pair"), "wrong password"),
         (AuthenticationError("Authentication required."), "it asks for a password"),
+        (
+            AuthenticationError("HELLO must be called with the client already authenticated"),
+            "it asks for a password",
+        ),
         (BusyLoadingError("x"), "it is loading its data"),
         (TimeoutError(), "no reply in time"),
         (

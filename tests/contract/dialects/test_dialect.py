@@ -47,6 +47,16 @@ def test_it_lists_its_own_paths(name, dialect):
     ]
 
 
+def test_the_least_request_becomes_one_for_any_model(dialect):
+    """It names none, and asks for no stream."""
+    body = dialect.least_request()
+    facts = dialect.peek(body)
+    sent = json.loads(b"".join(dialect.patch(body, facts, "m2")))
+
+    assert (None, False) == (facts.requested_model, facts.wants_stream)
+    assert {**json.loads(body), "model": "m2"} == sent
+
+
 def test_the_model_is_read_and_another_one_written(dialect, sample):
     """Nothing else in the body changes, in its order, and the facts serve every attempt."""
     body = json.dumps(sample.request | {"stream": True}).encode()

@@ -14,11 +14,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from sidecar.domain.errors import ConnectFailed, UpstreamCut, UpstreamError
+from sidecar.domain.errors import (
+    ConnectFailed,
+    ConnectStage,
+    ConnectTimeout,
+    UpstreamCut,
+    UpstreamError,
+)
 from sidecar.http1.cause import cause_of
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.dialer import Dialer
-from sidecar.http1.origin import Origin, make_ssl_context
+from sidecar.http1.origin import ExchangeTimeouts, Origin, make_ssl_context
 from sidecar.http1.pool import Pool
 from sidecar.http1.response import BUFFERED_BYTES
 from sidecar.runtime.lifecycle import fast_loop_factory
@@ -157,6 +163,23 @@ def test_an_expired_certificate_is_refused_with_its_day(tmp_path, is_fast):
 
     day = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     assert ({f"certificate expired on {day.isoformat()}"}, 1) == (causes, looks)
+
+
+async def test_a_server_that_never_answers_tls_is_told_apart(certificates: Certificates):
+    """From one that cannot be reached: the connection stands, and nothing comes."""
+
+    async def script(line: Line):
+        await line.gone()
+
+    async with Peer() as peer:
+        peer.follows(script)
+        origin = Origin("https", "localhost", peer.port)
+        pool = Pool(origin, ssl_context=make_ssl_context(certificates.ca))
+        with pytest.raises(ConnectTimeout) as raised:
+            await pool.prepare(ExchangeTimeouts(connect_s=0.3))
+        await pool.aclose()
+
+    assert ConnectStage.TLS is raised.value.stage
 
 
 async def test_a_prepared_connection_is_the_next_ones(peer: Peer, pool: Pool):

@@ -1,0 +1,77 @@
+"""The lines of calls that an operator has named, with all of their facts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from sidecar.domain.decision import Binding
+from sidecar.domain.events import CallEnded
+from sidecar.domain.ids import Session
+from sidecar.telemetry.access_log import AccessLogWriter
+from sidecar.telemetry.call_record import CallRecord, DebugRecord
+from sidecar.telemetry.record_maker import attempt_record, pin_record
+
+PIN_SETTLES_S: Final = 0.25
+"""After a call, before its line is written: its pin is moved or dropped in a task of its own."""
+WAITING_AT_MOST: Final = 1000
+"""Lines that wait for their pins; more are written at once."""
+
+PinOf = Callable[[Session], Binding | None]
+"""Returns a session's pin as far as it is at hand."""
+CallLater = Callable[[float, Callable[[], None]], object]
+
+
+class NamedLines:
+    """Writes the lines of named calls, a moment after the calls.
+
+    Args: ``call_later`` is the event loop's.
+    """
+
+    def __init__(self, log: AccessLogWriter, call_later: CallLater | None = None) -> None:
+        self.pin_of: PinOf | None = None
+        """Of the affinity store, once there is one."""
+        self._log = log
+        self._call_later = call_later or _call_later
+        self._left: dict[int, Callable[[], None]] = {}
+        self._added = 0
+
+    def add(self, record: CallRecord, event: CallEnded) -> None:
+        """Write a call's line once its pin has settled."""
+
+        def write() -> None:
+            self._log.write(self._with_debug(record, event))
+
+        if len(self._left) >= WAITING_AT_MOST:
+            write()
+            return
+        self._added += 1
+        number = self._added
+        self._left[number] = write
+        self._call_later(PIN_SETTLES_S, lambda: self._do(number))
+
+    def flush(self) -> None:
+        """Write the lines that still wait."""
+        for number in list(self._left):
+            self._do(number)
+
+    def _do(self, number: int) -> None:
+        write = self._left.pop(number, None)
+        if write is not None:
+            write()
+
+    def _with_debug(self, record: CallRecord, event: CallEnded) -> CallRecord:
+        before, after, decision = None, None, event.decision
+        if decision is not None and decision.session is not None:
+            before = None if decision.is_claimed else decision.binding
+            after = None if self.pin_of is None else self.pin_of(decision.session)
+        attempts = tuple(attempt_record(each) for each in event.outcome.attempts)
+        debug = DebugRecord(attempts, pin_record(before), pin_record(after))
+        return msgspec.structs.replace(record, debug=debug)
+
+
+def _call_later(delay_s: float, callback: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(delay_s, callback)
