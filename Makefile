@@ -88,7 +88,7 @@ try:
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
 
-# ARGS=--night is an hour of a night in two minutes; ARGS='--out DIR' says where picture and logs go.
+# ARGS=--night is a night in two minutes and a half, with its alerts; ARGS='--out DIR' says where picture and logs go.
 observe: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.observe $(ARGS)
 
@@ -96,6 +96,7 @@ bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_body
 	$(TEST)/bin/python -m tests.bench.bench_upstream
 	$(TEST)/bin/python -m tests.bench.bench_stream
+	$(TEST)/bin/python -m tests.bench.bench_scrape
 
 # Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
 # for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up.

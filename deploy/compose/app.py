@@ -1,27 +1,41 @@
-"""An app that calls its sidecar on localhost every few seconds and prints who answered."""
+"""An app that calls its sidecar on localhost twice a second and prints who answered."""
 
+import itertools
 import json
 import time
 import urllib.request
 
-BODY = json.dumps(
-    {"model": "fast", "messages": [{"role": "user", "content": "Say hello."}]}
-).encode()
-HEADERS = {"content-type": "application/json", "x-model-affinity": "compose"}
+SIDECAR = "http://127.0.0.1:12000"
+ASKED = (
+    "Write a function that sorts a list",
+    "Summarize these notes: ship it on Monday",
+    "Translate this text into another language",
+    "Say hello",
+)
 
-while True:
-    request = urllib.request.Request(
-        "http://127.0.0.1:12000/v1/chat/completions", data=BODY, headers=HEADERS
-    )
+
+def call(number: int) -> str:
+    """Make one call; return who answered it. Four sessions run at a time, each for five calls.
+    Those of the other app have the same names, and so the same pins.
+    """
+    session = number // 20 * 4 + number % 4
+    text = ASKED[session % len(ASKED)]
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": 256}
+    if session % 4 == 1:
+        path, body["model"] = "/v1/messages", "claude-sonnet-5"
+    else:
+        path, body["model"] = "/v1/chat/completions", "fast"
+    headers = {"content-type": "application/json", "x-model-affinity": f"compose-{session}"}
+    request = urllib.request.Request(SIDECAR + path, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        said = answer.headers
+        answer.read()
+    return f"{said['x-plano-model']} ({said['x-plano-source']}): {text}"
+
+
+for number in itertools.count():
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = json.load(answer)["choices"][0]["message"]["content"]
-            print(
-                answer.headers["x-plano-model"],
-                f"({answer.headers['x-plano-source']}) says",
-                text,
-                flush=True,
-            )
+        print(call(number), flush=True)
     except OSError as error:
         print("no answer:", error, flush=True)
-    time.sleep(5)
+    time.sleep(0.5)

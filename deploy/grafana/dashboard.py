@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,7 +84,8 @@ def _target(query: Query, ref_id: str, panel: Panel) -> prometheus.Dataquery:
     )
     if panel.kind == "table":
         return target.instant().format(PromQueryFormat.TABLE)
-    return target.range()
+    # Where calls are sampled, points beside the lines lead to their traces.
+    return target.range().exemplar("histogram_quantile" in query.expr)
 
 
 def _timeseries(panel: Panel) -> timeseries.Panel:
@@ -183,9 +185,12 @@ def _panel(panel: Panel, panel_id: int, x: int, y: int) -> Builder[dashboard.Pan
     return made
 
 
-def _ready(row: Row) -> list[Panel]:
-    """Return the panels of which all metrics are exported."""
-    return [each for each in row.panels if is_ready(*(query.expr for query in each.queries))]
+def _ready(row: Row) -> Iterator[Panel]:
+    """Yield the panels with the queries of which all metrics are exported."""
+    for panel in row.panels:
+        queries = tuple(each for each in panel.queries if is_ready(each.expr))
+        if queries:
+            yield replace(panel, queries=queries)
 
 
 def build() -> dict[str, Any]:

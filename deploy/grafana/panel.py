@@ -83,9 +83,9 @@ def share(part: str, whole: str) -> str:
     return f"({part} or 0 * {whole}) / ({whole} > 0)"
 
 
-def quantile(rank: float, histogram: str, by: str = "") -> str:
+def quantile(rank: float, histogram: str, by: str = "", matchers: str = "") -> str:
     """Return what a share ``rank`` of the observations are below, over all chosen pods."""
-    buckets = rate(f"{histogram}_bucket", by=f"{by}, le" if by else "le")
+    buckets = rate(f"{histogram}_bucket", matchers, f"{by}, le" if by else "le")
     return f"histogram_quantile({rank}, {buckets})"
 
 

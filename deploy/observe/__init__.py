@@ -13,5 +13,7 @@ runs the query of every panel of the Grafana dashboard, and draws the panels int
   more.
 - run: all of that in its order, and what was found.
 
-It runs from the repository, in the environment of the tests, on loopback and free ports.
+It runs from the repository, in the environment of the tests, on loopback and free ports. Grafana
+itself comes in none of the package registries that this environment is made from (PyPI, Debian); it
+is in ``deploy/compose.yaml``, as an image.
 """

@@ -14,10 +14,11 @@ from typing import Final
 from deploy.observe.child import ProgramMissing
 from deploy.observe.dashboard import DashboardUnreadable
 from deploy.observe.incidents import NIGHT, SHORT, USUAL, Script
-from deploy.observe.run import DASHBOARD, draw, observe
+from deploy.observe.run import DASHBOARD, alert_lines, draw, observe
 from deploy.observe.scene import PODS
 
 PICTURE: Final = "dashboard.png"
+ALERTS: Final = "alerts.txt"
 
 
 def _arguments() -> argparse.Namespace:
@@ -25,7 +26,7 @@ def _arguments() -> argparse.Namespace:
         prog="make observe ARGS=...",
         description="Two sidecars on a bad day, and the picture of the dashboard.",
     )
-    parser.add_argument("--night", action="store_true", help="an hour of a night, in two minutes")
+    parser.add_argument("--night", action="store_true", help="a night, in two minutes and a half")
     parser.add_argument("--short", action="store_true", help="what the tests run")
     parser.add_argument("--dashboard", type=Path, default=DASHBOARD, help="Grafana's JSON")
     parser.add_argument(
@@ -48,9 +49,10 @@ async def _run(script: Script, dashboard: Path, out: Path) -> None:
                     with contextlib.suppress(FileNotFoundError):
                         (out / log).write_bytes((Path(folder) / log).read_bytes())
     draw(findings, out / PICTURE)
+    (out / ALERTS).write_text("\n".join([*alert_lines(findings), ""]))
     served = findings.statuses[200]
     _tell(f"\n{findings.statuses.total()} calls, of which {served} were served.")
-    _tell(f"Picture and logs: {out}")
+    _tell(f"Picture, alerts and logs: {out}")
 
 
 def _tell(line: str) -> None:

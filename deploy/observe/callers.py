@@ -16,8 +16,10 @@ from sidecar.demo.scenario import CHAT_PATH, MESSAGES_PATH, chat, messages
 _AT_ONCE: Final = 60
 """Calls under way; further ones are not made, as of an app whose own pool is full."""
 _LIMIT_S: Final = 20.0
-_RACES: Final = 0.4
+_RACES: Final = 0.3
 """Share of sessions whose first call is made through all sidecars at once."""
+_ASTRAY: Final = 0.2
+"""Share of a session's calls that a load balancer sends to any pod."""
 _WITHOUT_TENANT: Final = 0.03
 """Share of calls that say no tenant, and so have no pin."""
 _LONG_TEXT: Final = "You are a careful assistant of the shop. " * 150
@@ -61,13 +63,17 @@ _SHAPES: Final = (
 
 
 class _Conversation:
-    """A session that ends after some turns."""
+    """A session that ends after some turns.
 
-    def __init__(self, number: int) -> None:
+    Args: ``url`` is where most of its calls go.
+    """
+
+    def __init__(self, number: int, url: str) -> None:
+        self.url = url
         self.session = f"session-{number}"
         self.tenant = f"tenant-{number % 3}"
         self.text = random.choice(_ASKED)
-        self.turns_left = random.randint(4, 14)
+        self.turns_left = random.randint(8, 40)
 
 
 class Callers:
@@ -98,7 +104,9 @@ class Callers:
                 talk, is_new = self._join(shape)
                 # Some apps begin with several calls at once: pods then race for the pin.
                 is_race = is_new and random.random() < _RACES
-                for url in self._urls if is_race else (random.choice(self._urls),):
+                is_astray = random.random() < _ASTRAY
+                usual = random.choice(self._urls) if is_astray else talk.url
+                for url in self._urls if is_race else (usual,):
                     task = group.create_task(self._call(client, url, shape, talk))
                     under_way.add(task)
                     task.add_done_callback(under_way.discard)
@@ -110,7 +118,7 @@ class Callers:
         those = self._conversations[shape]
         those[:] = [each for each in those if each.turns_left > 0]
         if len(those) < shape.weight // 4 + 1:
-            those.append(_Conversation(next(self._numbers)))
+            those.append(_Conversation(next(self._numbers), random.choice(self._urls)))
             return those[-1], True
         return random.choice(those), False
 

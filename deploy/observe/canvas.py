@@ -12,6 +12,7 @@ TEXT: Final = "#d5d6e0"
 DIM_TEXT: Final = "#8e909c"
 GRID: Final = "#2b2d35"
 PANEL: Final = "#181b1f"
+BACKGROUND: Final = "#111217"
 PALETTE: Final = (
     *("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#5794f2", "#b877d9"),
     *("#37872d", "#fade2a", "#447ebc", "#c15c17", "#890f02", "#0a437c", "#a352cc", "#c8c8d0"),
@@ -90,6 +91,33 @@ def color_of(name: str) -> str:
     shade, _, hue = name.rpartition("-")
     if hue not in _HUES:
         return name if name.startswith("#") else TEXT
-    channels = [int(_HUES[hue][at : at + 2], 16) for at in (1, 3, 5)]
+    channels = _channels(_HUES[hue])
     factor = _SHADES.get(shade, 1.0)
     return "#" + "".join(f"{min(255, round(channel * factor)):02x}" for channel in channels)
+
+
+def picture_colors() -> list[tuple[int, int, int]]:
+    """Return all colours of a picture: hues, and what they are on a panel where they are thin or
+    translucent.
+    """
+    ground = _channels(PANEL)
+    found = [_channels(BACKGROUND), ground, _channels(GRID)]
+    for hue in (*PALETTE, *_HUES.values(), TEXT, DIM_TEXT):
+        for share in (1.0, 0.7, 0.55, 0.3):
+            red, green, blue = (
+                round(low + (high - low) * share)
+                for low, high in zip(ground, _channels(hue), strict=True)
+            )
+            found.append((red, green, blue))
+    return list(dict.fromkeys(found))
+
+
+def _channels(color: str) -> tuple[int, int, int]:
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue
+
+
+def clock(unix_s: float) -> str:
+    """Return the time of day in UTC."""
+    day_s = int(unix_s) % 86400
+    return f"{day_s // 3600:02}:{day_s // 60 % 60:02}:{day_s % 60:02}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -26,14 +27,18 @@ def find_program(name: str) -> str:
     return found
 
 
-async def start_child(*command: str | Path, stdout: Path, stderr: Path) -> Process:
+async def start_child(
+    *command: str | Path, stdout: Path, stderr: Path, environment: Mapping[str, str] | None = None
+) -> Process:
     """Start a process in a session of its own, so that Ctrl-C does not end it before its callers.
 
-    Args: its output is appended to the files ``stdout`` and ``stderr``.
+    Args: its output is appended to the files ``stdout`` and ``stderr``; ``environment`` is added to
+        this process' own.
     """
+    variables = os.environ | (environment or {})
     with stdout.open("ab") as out, stderr.open("ab") as err:
         return await asyncio.create_subprocess_exec(
-            *command, stdin=DEVNULL, stdout=out, stderr=err, start_new_session=True
+            *command, stdin=DEVNULL, stdout=out, stderr=err, env=variables, start_new_session=True
         )
 
 
@@ -50,9 +55,13 @@ async def end_child(process: Process) -> int:
 
 
 @contextlib.asynccontextmanager
-async def running_child(*command: str | Path, stdout: Path, stderr: Path) -> AsyncIterator[Process]:
-    """A process while the context lasts. Also ended where the context is cancelled."""
-    process = await start_child(*command, stdout=stdout, stderr=stderr)
+async def running_child(
+    *command: str | Path, stdout: Path, stderr: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Process]:
+    """A process while the context lasts; see `start_child`. Also ended where the context is
+    cancelled.
+    """
+    process = await start_child(*command, stdout=stdout, stderr=stderr, environment=environment)
     try:
         yield process
     finally:

@@ -13,20 +13,26 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from deploy.observe.canvas import DIM_TEXT, PANEL, TEXT, Box, Canvas
+from deploy.observe.canvas import (
+    BACKGROUND,
+    DIM_TEXT,
+    PANEL,
+    TEXT,
+    Box,
+    Canvas,
+    clock,
+    picture_colors,
+)
 from deploy.observe.dashboard import GRID_COLUMNS, Dashboard, Panel, Place
-from deploy.observe.draw_panels import clock, draw_graph, draw_stat, draw_table, name_series
+from deploy.observe.draw_panels import draw_graph, draw_stat, draw_table, name_series
 from deploy.observe.prometheus import Series, Window
 
-_BACKGROUND: Final = "#111217"
 _WIDTH_PX: Final = 1680
 _ROW_PX: Final = 31
 """Height of one unit of Grafana's grid, its gap included."""
 _GAP_PX: Final = 8
 _HEAD_PX: Final = 46
 _TITLE_PX: Final = 26
-_COLORS: Final = 96
-"""What the picture is reduced to: half its size, and no visible difference."""
 _DRAWN: Final = {"stat": draw_stat, "table": draw_table}
 
 Results = Mapping[str, Sequence[Sequence[Series]]]
@@ -41,16 +47,18 @@ def draw_dashboard(dashboard: Dashboard, results: Results, window: Window, path:
     rows = max(panel.place.y + panel.place.height for panel in dashboard.panels)
     height_px = _HEAD_PX + rows * _ROW_PX + _GAP_PX
     mpl.rcParams["font.family"] = "DejaVu Sans"
-    figure = Figure(figsize=(_WIDTH_PX / 100, height_px / 100), dpi=100, facecolor=_BACKGROUND)
+    figure = Figure(figsize=(_WIDTH_PX / 100, height_px / 100), dpi=100, facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
     canvas = Canvas(figure, _WIDTH_PX, height_px)
     _head(canvas, dashboard, window)
     for panel in dashboard.panels:
         _draw(canvas, panel, results.get(panel.title, ()), window)
     written = io.BytesIO()
-    figure.savefig(written, format="png", facecolor=_BACKGROUND)
+    figure.savefig(written, format="png", facecolor=BACKGROUND)
     image = Image.open(written).convert("RGB")
-    image.quantize(_COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([channel for color in picture_colors() for channel in color])
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _head(canvas: Canvas, dashboard: Dashboard, window: Window) -> None:

@@ -18,6 +18,7 @@ from deploy.observe.canvas import (
     TEXT,
     Box,
     Canvas,
+    clock,
     color_of,
     points,
 )
@@ -194,15 +195,11 @@ def _time_axis(axes: Axes, window: Window, width_px: float) -> None:
     length_s = window.end_s - window.start_s
     step_s = next((each for each in _TICK_STEPS_S if length_s / each <= most), length_s)
     first_s = math.ceil(window.start_s / step_s) * step_s
-    ticks = [first_s + at * step_s for at in range(int((window.end_s - first_s) // step_s) + 1)]
+    # A time beside the right edge would be written over it.
+    last_s = window.end_s - length_s * _TICK_PX / 3 / width_px
+    ticks = [first_s + at * step_s for at in range(int((last_s - first_s) // step_s) + 1)]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at_s, _: clock(at_s)))
-
-
-def clock(unix_s: float) -> str:
-    """Return the time of day in UTC."""
-    day_s = int(unix_s) % 86400
-    return f"{day_s // 3600:02}:{day_s // 60 % 60:02}:{day_s % 60:02}"
 
 
 def _value_axis(axes: Axes, style: Style, named: list[Named]) -> None:

@@ -70,6 +70,8 @@ class Script(NamedTuple):
     lasts_s: float
     calls_a_second: float
     steps: tuple[Step, ...]
+    rules_faster: int = 1
+    """By how much the ranges and waits of rules are shortened."""
 
 
 USUAL: Final = Script(
@@ -85,19 +87,20 @@ USUAL: Final = Script(
     ),
 )
 NIGHT: Final = Script(
-    132.0,
+    146.0,
     14.0,
     (
-        Step(10, 19, PROVIDER_DOWN),
-        Step(28, 37, WRONG_KEY),
-        Step(46, 55, CERTIFICATE),
-        Step(64, 73, ROUTER_DOWN),
-        Step(82, 90, REDIS_GONE),
-        Step(98, 105, STREAM_CUTS),
-        Step(113, 122, RATE_LIMITS),
+        Step(8, 18, PROVIDER_DOWN),
+        Step(28, 38, WRONG_KEY),
+        Step(48, 58, CERTIFICATE),
+        Step(68, 78, ROUTER_DOWN),
+        Step(88, 98, REDIS_GONE),
+        Step(108, 117, STREAM_CUTS),
+        Step(127, 137, RATE_LIMITS),
     ),
+    rules_faster=40,
 )
-"""An hour in two minutes."""
+"""An hour and a half in two minutes and a half; the rules are in a hurry too."""
 SHORT: Final = Script(
     24.0,
     24.0,

@@ -221,11 +221,16 @@ async def running_scene(folder: Path, rules: Path) -> AsyncIterator[Scene]:
 async def _start_sidecars(
     stack: contextlib.AsyncExitStack, folder: Path, places: Places, ports: dict[str, Ports]
 ) -> None:
+    config = _write(folder / "sidecar.json", sidecar_settings(places))
     for pod, its in ports.items():
-        config = _write(folder / f"{pod}.config.json", sidecar_settings(places, its))
         command = (sys.executable, "-m", "sidecar", "run", "--config", config)
-        files = {"stdout": folder / f"{pod}.access.log", "stderr": folder / f"{pod}.log"}
-        await stack.enter_async_context(running_child(*command, **files))
+        child = running_child(
+            *command,
+            stdout=folder / f"{pod}.access.log",
+            stderr=folder / f"{pod}.log",
+            environment=its.variables,
+        )
+        await stack.enter_async_context(child)
 
 
 def _running_prometheus(

@@ -36,6 +36,12 @@ class Ports(NamedTuple):
     admin: int
     operators: int
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the config refers to: pods of one app have one config file."""
+        ports = {"DATA_PORT": self.data, "ADMIN_PORT": self.admin, "OPERATOR_PORT": self.operators}
+        return {name: str(port) for name, port in ports.items()}
+
 
 _LATENCY_QUERY: Final = (
     "label_replace(sum by (model) (rate(plano_sidecar_upstream_first_byte_seconds_sum[30s]))"
@@ -44,13 +50,13 @@ _LATENCY_QUERY: Final = (
 )
 
 
-def sidecar_settings(places: Places, ports: Ports) -> dict[str, Any]:
+def sidecar_settings(places: Places) -> dict[str, Any]:
     """Three models in two dialects, one of them at two accounts, three routes, pins in Redis."""
-    loopback = {"address": "127.0.0.1"}
+    loopback, operators = {"address": "127.0.0.1"}, "127.0.0.1:$OPERATOR_PORT"
     return {
         "version": "v0.4.0",
-        "listeners": [{"type": "model", "name": "llm", **loopback, "port": ports.data}],
-        "admin": {**loopback, "port": ports.admin},
+        "listeners": [{"type": "model", "name": "llm", **loopback, "port": "$DATA_PORT"}],
+        "admin": {**loopback, "port": "$ADMIN_PORT", "operator_address": operators},
         "model_providers": _entries(places),
         "model_aliases": {"fast": {"target": MINI}},
         "overrides": {"llm_routing_model": "plano/router"},

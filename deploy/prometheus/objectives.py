@@ -53,9 +53,9 @@ SUCCESS: Final = Slo(
         "More calls failed than the objective of 99.9 % allows: no candidate served them, the"
         " response broke off, or the sidecar refused or failed. What the app did wrong or cancelled"
         " is not counted.",
-        "The dashboard's Failures by side says whose they are. Provider: Attempts by outcome,"
-        " Failed attempts by account and model, State of candidates; the log's provider_fails has"
-        " cause, status and code. Sidecar: In flight, Event loop lag, and the log.",
+        "The dashboard's `Failures by side` says whose they are. Provider: `Attempts by outcome`,"
+        " `Failed attempts by account`, `State of candidates`; the log's provider_fails has"
+        " cause, status and code. Sidecar: `In flight`, `Event loop lag`, and the log.",
         "Provider: see its status page; add a second candidate to the route, or take the failing"
         " one out of the config. A refused key or a spent quota has an alert of its own. Sidecar:"
         " if it refuses for overload, add pods or raise limits.in_flight; if it fails, go back to"
@@ -74,9 +74,9 @@ PINNED: Final = Slo(
     runbook=Runbook(
         "More than 1 % of the calls whose session has a pin waited over 1 ms for it. Calls are"
         " served, each a little later.",
-        "Where pins are found: a fall of near means that pins are read from Redis each time, since"
-        " sessions move between pods or tracking is down. Time of operations on pins: Redis is far"
-        " or slow. Event loop lag: the process gets no CPU.",
+        "`Where pins are found`: a fall of near means that pins are read from Redis each time,"
+        " since sessions move between pods or tracking is down. `Time of look-ups and claims`:"
+        " Redis is far or slow. `Event loop lag`: the process gets no CPU.",
         "Route a session's calls to one pod where you can. Bring Redis nearer, or give it CPU."
         " Remove the sidecar's CPU limit.",
     ),
@@ -94,8 +94,8 @@ ROUTED: Final = Slo(
         "More than 1 % of the calls that needed the router model waited over 1 s for a decision,"
         " those among them that were served without its answer. Only first calls of a session"
         " wait.",
-        "Router model's time and Router model by outcome: is it slow, does it time out? Decision"
-        " time by source.",
+        "`Router model's time` and `Router model by outcome`: is it slow, does it time out?"
+        " `Decision time by source, p99`.",
         "Give the router model more replicas or a faster machine, or a smaller model. Lower"
         " routing.router_timeout_ms so that calls fall back sooner.",
     ),

@@ -27,7 +27,7 @@ _INTRODUCTION: Final = """\
 # Runbooks
 
 What each alert of [rules.yaml](rules.yaml) means, and what to do. The same text comes with the
-alert, as its annotation `runbook`. Titles such as Failures by side are panels of the
+alert, as its annotation `runbook`. Titles in code letters are panels of the
 [dashboard](../grafana/plano-sidecar.json). `critical` wakes somebody: apps cannot work. `warning`
 is for the day.
 """

@@ -70,8 +70,8 @@ PROCESS: Final = (
         Runbook(
             "One thread serves all calls of the pod, and it did not get to run, or was busy with"
             " one thing, for over 100 ms.",
-            "CPU: a plateau below 100 % of a core is a CPU limit; at 100 % it is the load."
-            " The node: is it out of CPU? In flight, and how large the bodies are.",
+            "`CPU`: a plateau below 100 % of a core is a CPU limit; at 100 % it is the load."
+            " The node: is it out of CPU? `In flight`, and how large the bodies are.",
             "Remove the sidecar's CPU limit and request what it needs. Add pods. If only one pod is"
             " late, move it to another node.",
         ),
@@ -88,7 +88,7 @@ PROCESS: Final = (
         Runbook(
             "What the sidecar itself did to calls, all waiting for Redis, the router model and"
             " providers left out, took over 10 ms for more than 1 % of them.",
-            "Event loop lag and CPU; Versions: does every pod say compiled=true?",
+            "`Event loop lag` and `CPU`; `Versions`: does every pod say compiled=true?",
             "Remove the sidecar's CPU limit, add pods. Where compiled is false, install the image"
             " that has the compiled hot path.",
         ),
@@ -103,7 +103,7 @@ PROCESS: Final = (
         Runbook(
             "Longer than a rollout takes, some pods serve by one config and some by another: they"
             " may choose different models for the same call.",
-            "Configs names the hashes; max by (pod, hash) (plano_sidecar_config_info) says which"
+            "`Configs` names the hashes; max by (pod, hash) (plano_sidecar_config_info) says which"
             " pod has which.",
             "Let the rollout end, or restart the pods that were left out: kubectl rollout restart.",
         ),
@@ -165,8 +165,9 @@ AFFINITY: Final = (
         Runbook(
             "Redis fails, so each pod keeps its pins to itself. Calls are served; a session that"
             " comes to another pod may get another model, and loses the provider's prompt cache.",
-            "The log's redis_fails has address and cause. Pods without Redis: all pods, or some?"
-            " Redis itself: memory, persistence, maxmemory-policy, its user's rights.",
+            "The log's redis_fails has address and cause. `Pods without Redis, without tracking`:"
+            " all pods, or some? Redis itself: memory, persistence, maxmemory-policy, the rights of"
+            " its user.",
             "All pods: mend Redis. Some pods: the way there, a NetworkPolicy, a node. A wrong"
             " password: the Secret. Pins made meanwhile are written back by themselves.",
         ),
@@ -206,7 +207,7 @@ ROUTING: Final = (
         Runbook(
             "The router model does not answer, or not so that it can be understood. New sessions"
             " are served by the model that they ask for; pinned ones notice nothing.",
-            "Router model by outcome. http_error, timeout, breaker_open, busy: its server; the"
+            "`Router model by outcome`. http_error, timeout, breaker_open, busy: its server; the"
             " log's router_fails has the cause. unreadable, unknown_route: its answers.",
             "Restart or scale its server. Answers that cannot be read: is it the model that"
             " overrides.llm_routing_model names, and does routing.prompt_template fit it?",
@@ -223,7 +224,7 @@ ROUTING: Final = (
         Runbook(
             "In every pod all models of the route cool down or are ejected. Calls still try the two"
             " that are due soonest, and mostly fail.",
-            "State of candidates: each with its reason. The log's provider_fails has the causes.",
+            "`State of candidates`: each with its reason. The log's provider_fails has the causes.",
             "our_credential: renew the key. quota: pay, or raise the limit. model_gone: correct the"
             " model's name. busy or failing: the provider's status page. At once: add a candidate"
             " of another provider to the route.",
@@ -257,7 +258,7 @@ ROUTING: Final = (
         Runbook(
             "The provider answered that the account's credit or monthly limit is spent. Other"
             " candidates serve, where there are any.",
-            "The provider's page of billing and limits. USD per hour by account: is it more than"
+            "The provider's page of billing and limits. `USD per hour by account`: is it more than"
             " usual?",
             "Pay, or raise the limit. Until then other candidates serve, at their prices.",
         ),

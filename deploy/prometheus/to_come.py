@@ -11,8 +11,6 @@ from typing import Final
 NOT_EXPORTED: Final = frozenset({
     "plano_sidecar_config_last_reload_successful",
     "plano_sidecar_config_last_reload_success_timestamp_seconds",
-    "plano_sidecar_log_lines_dropped_total",
-    "plano_sidecar_spans_dropped_total",
 })  # fmt: skip
 
 

@@ -22,6 +22,7 @@ def build_live_page(foundation: Foundation, list_pages: Callable[[], str]) -> Li
         foundation.clock,
         lambda: _running(foundation),
         telemetry.calls.feed.recent,
+        telemetry.last_failures.of_entry,
         listener_path(),
     )
     return LivePage(reader.render, list_pages)

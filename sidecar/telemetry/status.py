@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from sidecar.telemetry.call_record import CallRecord
+
 SCHEMA: Final = 1
 
 Counts = dict[str, int]
@@ -80,6 +82,12 @@ class CandidateStatus(msgspec.Struct, frozen=True):
     """The failure that it goes last for, as in ``failovers_total``; null while it serves."""
     left_s: float | None
     """Seconds until it has its usual place in plans again; null where it has."""
+    cause: str | None
+    """What came of the last failed attempt, as the log says it; null while it serves."""
+    place: str | None
+    """``host:port`` of that attempt."""
+    to_do: str | None
+    """What a person has to do; null for what passes by itself."""
     attempts: Counts
     """Attempts at it since the start, by outcome."""
     first_byte: list[int]
@@ -180,6 +188,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Null where no router model is configured."""
     store: StoreStatus
     sources: list[SourceStatusLine]
-    calls: Sequence[object]
+    calls: Sequence[CallRecord]
     """The last 50, newest first, each as a line of the access log: all that failed, and at most ten
     a second of those that were served."""

@@ -17,7 +17,9 @@ from sidecar.config.providers import find_router
 from sidecar.domain.clock import Clock
 from sidecar.domain.ports import CandidateSnapshot
 from sidecar.runtime.installation import is_compiled
+from sidecar.telemetry.call_record import CallRecord
 from sidecar.telemetry.families import HistogramFamily
+from sidecar.telemetry.last_failures import LastFailure
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, loop_name
 from sidecar.telemetry.status import (
     Buckets,
@@ -55,6 +57,7 @@ class StatusReader:
     """Reads a `Status` whenever it is asked.
 
     Args: ``snapshot`` reads the rooms; ``recent`` returns the last calls, newest first;
+        ``failure_of`` is `LastFailures.of_entry`;
         ``listener_path`` is `listener.server.listener_path`.
     """
 
@@ -63,13 +66,15 @@ class StatusReader:
         metrics: Metrics,
         clock: Clock,
         snapshot: Callable[[], RunningSnapshot],
-        recent: Callable[[], Sequence[object]],
+        recent: Callable[[], Sequence[CallRecord]],
+        failure_of: Callable[[str], LastFailure | None],
         listener_path: str,
     ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._snapshot = snapshot
         self._recent = recent
+        self._failure_of = failure_of
         self._listener_path = listener_path
         self._started_s = clock.monotonic_s()
 
@@ -97,7 +102,7 @@ class StatusReader:
             first_byte=_buckets(metrics.histogram("upstream_first_byte_seconds")),
             overhead=_buckets(metrics.histogram("overhead_seconds")),
             loop_lag=_buckets(metrics.histogram("event_loop_lag_seconds")),
-            candidates=_candidates(metrics, scrape.candidates),
+            candidates=self._candidates(scrape.candidates),
             routes=[
                 RouteStatus(name, [RouteCandidate(*each) for each in its])
                 for name, its in now.routes
@@ -107,6 +112,33 @@ class StatusReader:
             sources=[SourceStatusLine(*each) for each in scrape.price_ages_s],
             calls=self._recent(),
         )
+
+    def _candidates(self, snapshots: Sequence[CandidateSnapshot]) -> list[CandidateStatus]:
+        first_byte = self._metrics.histogram("upstream_first_byte_seconds")
+        first_bytes = first_byte.sums("account", "model")
+        attempts = _attempts(self._metrics)
+        empty = [0] * (len(first_byte.bounds) + 1)
+        return [
+            CandidateStatus(
+                each.model.partition("/")[0],
+                each.account,
+                each.model,
+                each.condition,
+                each.reason,
+                each.left_s,
+                *self._failure(each),
+                attempts.get((each.account, each.model), {}),
+                first_bytes.get((each.account, each.model), empty),
+            )
+            for each in snapshots
+        ]
+
+    def _failure(self, candidate: CandidateSnapshot) -> tuple[str | None, str | None, str | None]:
+        """Return cause, place and what to do; nothing of a candidate that serves."""
+        failure = None if candidate.left_s is None else self._failure_of(candidate.account)
+        if failure is None or failure.model != candidate.model:
+            return None, None, None
+        return failure.report.cause, failure.report.place, failure.report.to_do
 
     def _build(self) -> BuildStatus:
         return BuildStatus(
@@ -143,28 +175,13 @@ def _config(now: RunningSnapshot) -> ConfigStatus:
     )
 
 
-def _candidates(metrics: Metrics, snapshots: Sequence[CandidateSnapshot]) -> list[CandidateStatus]:
-    first_byte = metrics.histogram("upstream_first_byte_seconds")
-    first_bytes = first_byte.sums("account", "model")
+def _attempts(metrics: Metrics) -> dict[tuple[str, ...], Counts]:
+    """Return the attempts at each candidate, by account and model."""
     attempts: dict[tuple[str, ...], Counts] = {}
-    for key, count in (
-        metrics.counter("upstream_attempts").sums("account", "model", "outcome").items()
-    ):
+    counted = metrics.counter("upstream_attempts").sums("account", "model", "outcome")
+    for key, count in counted.items():
         attempts.setdefault(key[:2], {})[str(key[2])] = int(count)
-    empty = [0] * (len(first_byte.bounds) + 1)
-    return [
-        CandidateStatus(
-            each.model.partition("/")[0],
-            each.account,
-            each.model,
-            each.condition,
-            each.reason,
-            each.left_s,
-            attempts.get((each.account, each.model), {}),
-            first_bytes.get((each.account, each.model), empty),
-        )
-        for each in snapshots
-    ]
+    return attempts
 
 
 def _router(metrics: Metrics, now: RunningSnapshot) -> RouterStatus | None:

@@ -54,11 +54,18 @@ class Activity:
         self.tenants_s: float = -math.inf
         """When a call of another tenant was seen for the last time."""
 
-    def caller(self, now_s: float) -> Caller:
-        """Return what tells the callers apart that were active lately."""
-        if now_s - self.tenants_s < _ALONE_S:
+    def caller(self, call: Call, now_s: float) -> Caller:
+        """Return what tells the callers apart that were active lately, that of ``call`` among them:
+        one that failed before it was sent to a provider is not noted yet.
+        """
+        tenants_s, others_s = self.tenants_s, self.others_s
+        if call.tenant != self.tenant:
+            tenants_s = max(tenants_s, self.seen_s)
+        elif call.session_id != self.session_id:
+            others_s = max(others_s, self.seen_s)
+        if now_s - tenants_s < _ALONE_S:
             return Caller.TENANT
-        return Caller.SESSION if now_s - self.others_s < _ALONE_S else Caller.BODY
+        return Caller.SESSION if now_s - others_s < _ALONE_S else Caller.BODY
 
 
 @final
@@ -78,7 +85,7 @@ class FailedCall:
         self.session: int | None = None if session_id is None else hash(session_id)
         """Sub-agents of one session are one caller."""
         self.body: int = hash((len(body), body[:_END_BYTES], body[-_END_BYTES:]))
-        self.caller: Caller = activity.caller(now_s)
+        self.caller: Caller = activity.caller(call, now_s)
         self.sent_s: float = sent_s
         self.failed_s: float = now_s
         self.duration_s: float = now_s - sent_s

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from sidecar.telemetry.call_record import DecisionRecord
 from sidecar.telemetry.event_metrics import FIRST_BYTE_BOUNDS_S, ROUTING_BOUNDS_S
 from sidecar.telemetry.status import (
     Buckets,
@@ -41,7 +42,8 @@ def a_bad_night(**changes: Any) -> dict[str, Any]:
         "candidates": [
             a_candidate(),
             a_candidate(
-                COOLING, account="eu", state="ejected", reason="our_credential", left_s=212.0
+                COOLING, account="eu", state="ejected", reason="our_credential", left_s=212.0,
+                cause="credential refused", place="api.anthropic.com:443", to_do="put a valid key",
             ),
             a_candidate("groq/llama", state="cooling", reason="busy", left_s=12.0),
         ],
@@ -52,7 +54,7 @@ def a_bad_night(**changes: Any) -> dict[str, Any]:
             a_call_record(
                 2, status=503, outcome="upstream_error", error="upstream_connect_failed",
                 attempts=2, source="fallback", cause="connection refused",
-                decision={"router_outcome": "timeout"},
+                decision=DecisionRecord("", 9, router_outcome="timeout"),
             ),
             a_call_record(3, status=404, outcome="client_error", error="model_not_found",
                           model=None, routed_model=None, requested_model="gpt-99", source=None),
@@ -113,14 +115,17 @@ async def test_it_follows_what_happens(shown: Watched, sidecar: MadeUpSidecar):
     await shown.see("#verdict", "Nothing is wrong")
     sidecar.pass_time(1.0, **a_bad_night())
     await shown.see("#verdict", "eu is ejected: the provider refuses our key")
+    await shown.see("#problems", "put a valid key")
     ejected = await shown.row("#candidates", COOLING)
-    assert ("✕ ejected", "12:03:33, in 4 min") == (ejected["State"], ejected["Until, UTC"])
+    assert ("✕ ejected", "credential refused", "12:03:33, in 4 min") == tuple(
+        ejected[name] for name in ("State", "Why", "Until, UTC")
+    )
     sidecar.pass_time(1.0, **{name: getattr(a_status(), name) for name in a_bad_night()})
     await shown.see("#verdict", "Nothing is wrong")
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "credential": (a_bad_night(), "the provider refuses our key. It goes last for 4 min more."),
+    "credential": (a_bad_night(), "refuses our key (credential refused, api.anthropic.com:443)."),
     "cooling": (a_bad_night(), "groq/llama is cooling: rate limited, overloaded or unreachable."),
     "redis": (a_bad_night(), f"Redis is down ({REDIS}): pins are kept in this process only, and 17"),
     "breaker": (a_bad_night(), "The router model's breaker is open"),
@@ -166,7 +171,7 @@ async def test_names_that_look_like_markup_stay_text(browser, sidecar: MadeUpSid
         host=HOSTILE,
         calls=[
             a_call_record(1, request_id=HOSTILE, model=HOSTILE, route=HOSTILE, source=HOSTILE,
-                          error=HOSTILE, outcome=HOSTILE, decision={HOSTILE: [HOSTILE]}),
+                          error=HOSTILE, outcome=HOSTILE, decision=DecisionRecord(HOSTILE, 9, HOSTILE)),
             a_call_record(2, request_id="__proto__", model="__proto__", route="constructor"),
         ],
     )  # fmt: skip
@@ -349,7 +354,7 @@ async def test_the_keyboard_reaches_everything_and_is_never_trapped(
     names = [name for name, _, _ in focused]
 
     wanted = ["Skip to what is wrong", "pause", "colours", "failures", "11:59:58", "11:59:57",
-              "status", "affinity"]  # fmt: skip
+              "status", "clusters", "config_dump", "logging", "affinity"]  # fmt: skip
     assert wanted == names[: len(wanted)]
     assert "Skip to what is wrong" in [*names[len(wanted) :], names[0]]
     assert all(style == "solid" and width >= 2 for _, style, width in focused[: len(wanted)])

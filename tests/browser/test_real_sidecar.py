@@ -36,6 +36,14 @@ async def test_calls_are_counted_and_a_provider_that_fails_is_named(browser):
         row = await shown.row("#candidates", CLAUDE)
         assert ("✕ ejected", "1: client error") == (row["State"], row["Failed"])
 
+        failed = shown.page.locator("#calls tr.failed").first
+        await failed.get_by_role("button").press("Enter")
+        for fact in ("✕ 401", CLAUDE, "code generation", "routed", "credential refused"):
+            await shown.see("#calls tr.failed", fact)
+        for fact in ("request id", "trace id", "decision router outcome", "matched"):
+            await shown.see("#calls .facts", fact)
+        assert 2 == await shown.page.locator("#calls .opener").count()
+
         assert {url_of(sidecar), f"{url_of(sidecar)}status"} == set(shown.asked)
         assert [] == shown.complaints
 
@@ -54,6 +62,7 @@ async def test_hostile_names_of_apps_and_configs_stay_text(browser):
         await sidecar.ask("Xyzzy", model=name)
         await shown.see("#tiles", "since the start: 2")
 
+        await shown.see("#calls", f"{name}")
         assert f"{name}&amp;" == (await shown.row("#candidates", name))["Entry"]
         assert 0 == await shown.page.locator("main img").count()
         assert [] == shown.complaints

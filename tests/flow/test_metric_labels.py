@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.net import exchange, raw_request
+from tests.support.net import exchange, json_request, raw_request, read_reply
 from tests.support.routed import CHAT, PREFERENCES, Routed, routed
+from tests.support.sidecar_process import SidecarProcess, sidecar_config
 
 MINI = "openai/gpt-4o-mini"
 SOURCES = {"pinned", "routed", "requested", "default", "fallback"}
@@ -109,3 +113,98 @@ async def test_no_label_grows_by_what_clients_send():
     }
     assert set() == unknown
     assert {"groq/*"} == {model for _, model in ejected}
+
+
+MANY, A_FEW, AT_ONCE = 10_000, 300, 8
+REPLY = {
+    "id": "c", "object": "chat.completion", "created": 1, "model": "m", "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": '{"route": "own"}'}}],
+}  # fmt: skip
+
+
+async def _provide(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A provider, and a router model, that says the same to all."""
+    body = json.dumps(REPLY).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    try:
+        while asked := await reader.readuntil(b"\r\n\r\n"):
+            await reader.readexactly(
+                int(asked.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            )
+            writer.write(head % len(body) + body)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+def _hostile(number: int) -> bytes:
+    """A call with a model, a tenant, a session, an agent and an id that no other call has; a tenth
+    of them bring a route of their own, another tenth ask for a model of a provider without wildcard.
+    """
+    body: dict[str, Any] = {
+        "model": f"groq/model-{number}",
+        "user": f"user-{number}",
+        "messages": [{"role": "user", "content": f"hello {number}"}],
+    }
+    if number % 10 == 0:
+        body["model"] = f"openai/model-{number}"
+    elif number % 10 == 1:
+        mine = {"name": "own", "description": f"work {number}", "models": [f"groq/own-{number}"]}
+        other = {**mine, "name": f"route-{number}"}
+        body["routing_preferences"] = [mine, other]
+    headers = {
+        "x-tenant": f"tenant-{number}",
+        "x-model-affinity": f"session-{number}",
+        "x-claude-code-agent-id": f"agent-{number}",
+        "x-request-id": f"request-{number}",
+        "connection": "keep-alive",
+    }
+    return json_request(CHAT, body, headers)
+
+
+async def _call(port: int, numbers: range) -> set[int]:
+    """Make the calls of these numbers on one connection. Returns: the statuses."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    statuses = set()
+    for number in numbers:
+        writer.write(_hostile(number))
+        statuses.add((await read_reply(reader)).status)
+    writer.close()
+    return statuses
+
+
+async def _series(sidecar: SidecarProcess) -> set[str]:
+    page = (await exchange(sidecar.admin_port, raw_request("GET", "/metrics"))).body.decode()
+    return {line.rpartition(" ")[0] for line in page.splitlines() if not line.startswith("#")}
+
+
+async def _call_all(sidecar: SidecarProcess, numbers: range) -> set[int]:
+    parts = [numbers[at::AT_ONCE] for at in range(AT_ONCE)]
+    found = await asyncio.gather(*(_call(sidecar.data_port, part) for part in parts))
+    return set().union(*found)
+
+
+async def test_ten_thousand_models_tenants_sessions_and_agents_make_no_series(tmp_path: Path):
+    """After the first few hundred calls, which are of all kinds, there is no new one."""
+    server = await asyncio.start_server(_provide, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    config = sidecar_config(url) | _adapt(url)
+    config["model_providers"].append({"model": "plano/router", "base_url": url})
+    config |= {
+        "model_aliases": {},
+        "passthrough": [],
+        "overrides": {"llm_routing_model": "plano/router"},
+        "routing": {"session_cache": {"tenant_header": "x-tenant"}},
+    }
+    sidecar = SidecarProcess(config, tmp_path)
+    try:
+        await sidecar.wait_ready()
+        await _call_all(sidecar, range(A_FEW))
+        before = await _series(sidecar)
+        statuses = await _call_all(sidecar, range(A_FEW, A_FEW + MANY))
+        after = await _series(sidecar)
+    finally:
+        await sidecar.terminate()
+        server.close()
+
+    assert {200} == statuses
+    assert set() == after - before

@@ -59,6 +59,12 @@ async def test_it_tells_what_has_happened():
     routes = {each["name"]: each["candidates"] for each in status["routes"]}
     assert [{"account": GPT, "model": GPT}, {"account": MINI, "model": MINI}] == routes["summaries"]
     assert 3 == sum(map(sum, status["routing"]["counts"].values()))
+    failed, routed_call = status["calls"][-1], status["calls"][0]
+    assert (429, "upstream_error", CLAUDE, "code generation", "routed", 1) == tuple(
+        failed[name] for name in ("status", "outcome", "model", "route", "source", "attempts")
+    )
+    assert failed["cause"]
+    assert routed_call["time"] >= failed["time"]
 
 
 async def test_an_open_breaker_is_told():

@@ -12,7 +12,7 @@ import pytest
 from deploy.prometheus.alert import Alert
 from deploy.prometheus.burn_rate import BURNS
 from deploy.prometheus.objectives import OBJECTIVES
-from deploy.prometheus.rules import alerts, rules_text
+from deploy.prometheus.rules import alerts, groups, rules_text
 from deploy.prometheus.symptoms import SYMPTOMS
 from tests.monitoring.alert_cases import APP, CASES, PREFIX, A, Case, Series
 from tests.support.promtool import promtool
@@ -38,7 +38,13 @@ class Rules:
         Args: ``interval`` is between evaluations.
         """
         file = self._folder / "tests.yaml"
-        content = {"rule_files": ["rules.yaml"], "evaluation_interval": interval, "tests": tests}
+        content = {
+            "rule_files": ["rules.yaml"],
+            "evaluation_interval": interval,
+            # Else promtool's order is by chance, and alerts read what was recorded the time before.
+            "group_eval_order": [group["name"] for group in groups(alerts())["groups"]],
+            "tests": tests,
+        }
         # JSON is YAML.
         file.write_text(json.dumps(content), encoding="utf-8")
         done = promtool("test", "rules", str(file))

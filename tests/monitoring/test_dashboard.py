@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from deploy.grafana.dashboard import IN_CHART, JSON, ROWS, written
+from deploy.prometheus.to_come import NOT_EXPORTED
+from tests.monitoring.test_rules import CONFIG_README, SETTING
 from tests.support.promql import catalogue, names_in, problems, selectors
 
 DASHBOARD: dict[str, Any] = json.loads(JSON.read_text(encoding="utf-8"))
@@ -131,10 +133,24 @@ def test_rows_are_those_of_a_runbook():
     assert rows == [row.title for row in ROWS]
 
 
+def test_descriptions_name_rows_and_config_keys_that_are_there():
+    """Who follows one arrives."""
+    text = " ".join(panel["description"] for panel in PANELS)
+    keys = set(re.findall(r"^\| `([\w.\[\]<>]+)`", CONFIG_README.read_text("utf-8"), re.MULTILINE))
+    settings = set(SETTING.findall(text))
+    rows = set(re.findall(r"\brow ([A-Z]\w+)", text))
+
+    assert len(settings) > 3
+    assert settings <= keys
+    assert rows
+    assert rows <= {row.title for row in ROWS}
+
+
 def test_every_metric_of_the_sidecar_is_shown_somewhere():
     """What is exported and never looked at costs every pod; each exception has its reason."""
     unseen = {
         "plano_sidecar_upstream_duration_seconds": "the first byte tells slow models apart",
+        "plano_sidecar_spans_exported_total": "what is dropped matters",
     }
     shown = set().union(*(names_in(target.values[1]["expr"]) for target in TARGETS))  # type: ignore[index]
     stems = {
@@ -143,4 +159,6 @@ def test_every_metric_of_the_sidecar_is_shown_somewhere():
         if name.startswith("plano_sidecar_")
     }
 
-    assert set(unseen) == stems - {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown}
+    seen = {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown}
+
+    assert set() == stems - seen - set(unseen) - NOT_EXPORTED

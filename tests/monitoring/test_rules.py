@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from typing import Any
@@ -25,6 +26,11 @@ from tests.support.promql import catalogue, names_in, problems, recorded
 from tests.support.promtool import promtool
 
 FOLDER = RULES.parent
+CONFIG_README = FOLDER.parents[1] / "sidecar" / "config" / "README.md"
+SETTING = re.compile(
+    r"\b(?:limits|routing|timeouts|overrides|tracing|access_log|drain)\.[a-z_]+(?:\.[a-z_]+)*"
+)
+"""A key of the config file, in a text."""
 RULES_IN_FILE: list[dict[str, Any]] = [
     rule
     for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
@@ -84,9 +90,6 @@ def test_a_rule_asks_for_what_a_sidecar_exports(rule):
 
 def test_what_waits_for_a_metric_names_nothing_else_that_is_not_exported():
     """Once the metric is there, the alert works."""
-    assert {"PlanoSidecarReloadFailed", "PlanoSidecarLogLinesDropped", "PlanoSidecarSpansDropped"} == {
-        alert.name for alert in WAITING
-    }  # fmt: skip
     for alert in WAITING:
         assert names_in(alert.expr) <= NOT_EXPORTED | KNOWN.keys()
 
@@ -185,3 +188,22 @@ def test_the_runbooks_have_all_alerts():
     assert sorted(names) == sorted(re.findall(r"^## (\w+)$", text, re.MULTILINE))
     for part in ("What happened", "What to look at", "What to do"):
         assert len(names) == text.count(f"**{part}:**")
+
+
+def test_a_runbook_names_panels_that_are_there():
+    """Who looks for one at night finds it by its title."""
+    board = json.loads((FOLDER.parent / "grafana" / "plano-sidecar.json").read_text("utf-8"))
+    titles = {panel["title"] for panel in board["panels"]}
+    named = {title for alert in alerts() for title in re.findall(r"`([^`]+)`", alert.runbook.look)}
+
+    assert len(named) > 8
+    assert named <= titles
+
+
+def test_a_runbook_names_config_keys_that_are_there():
+    """What it says to change can be changed."""
+    keys = set(re.findall(r"^\| `([\w.\[\]<>]+)`", CONFIG_README.read_text("utf-8"), re.MULTILINE))
+    named = set(SETTING.findall(" ".join(alert.runbook.text() for alert in alerts())))
+
+    assert len(named) > 4
+    assert named <= keys

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from deploy.observe.canvas import color_of
+from deploy.observe.canvas import clock, color_of
 from deploy.observe.dashboard import Style, load_dashboard
 from deploy.observe.draw import draw_dashboard
-from deploy.observe.draw_panels import clock, name_series, threshold_color
+from deploy.observe.draw_panels import name_series, threshold_color
 from deploy.observe.prometheus import Series, Window
+from tests.support.sidecar_process import REPOSITORY
 
 SMALL = load_dashboard(Path(__file__).parent / "small_dashboard.json")
 WINDOW = Window(1_760_000_000.0, 1_760_000_090.0)
@@ -44,10 +45,11 @@ def test_every_panel_of_a_dashboard_is_drawn(tmp_path):
     """With many series, with gaps, and with none; the picture is as high as the dashboard's grid."""
     path = tmp_path / "small.png"
     draw_dashboard(SMALL, RESULTS, WINDOW, path)
-    picture = Image.open(path)
+    with Image.open(path) as picture:
+        size, colors = picture.size, picture.getcolors(256) or ()
 
-    assert (1680, 46 + 22 * 31 + 8) == picture.size
-    assert len(picture.getcolors(256) or ()) > 20
+    assert (1680, 46 + 22 * 31 + 8) == size
+    assert len(colors) > 20
 
 
 def test_a_series_has_the_colour_of_its_override():
@@ -72,3 +74,13 @@ def test_the_last_threshold_that_a_value_reaches_colours_it():
 def test_times_are_in_utc():
     """As those of the log are."""
     assert "08:53:20" == clock(1_760_000_000.0)
+
+
+def test_the_readmes_picture_is_one_of_these():
+    """As wide, and small enough to be shown."""
+    path = REPOSITORY / "deploy" / "pictures" / "dashboard.png"
+    with Image.open(path) as picture:
+        width, _ = picture.size
+
+    assert (1680, True) == (width, path.stat().st_size < 400_000)
+    assert "(deploy/pictures/dashboard.png)" in (REPOSITORY / "README.md").read_text()

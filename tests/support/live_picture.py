@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from PIL import Image
+from playwright.async_api import Route
+
 from sidecar.runtime.lifecycle import Tasks
 from tests.support.browser import running_browser, watched_page
 from tests.support.redis_server import redis_server
@@ -67,6 +70,16 @@ async def _load(sidecar: Routed, worker: int) -> None:
         await asyncio.sleep(0.15 + 0.1 * (number % 5))
 
 
+async def _in_a_pod(route: Route) -> None:
+    """Let the names be those of a pod, not those of a test."""
+    response = await route.fetch()
+    status = await response.json()
+    status["host"] = "app-7d4f9c6b5-x2x7q"
+    status["config"]["file"] = "/etc/plano/sidecar.yaml"
+    status["store"]["place"] = "redis at redis:6379"
+    await route.fulfill(response=response, json=status)
+
+
 async def take(file: Path) -> None:
     """Take the picture."""
     async with redis_server("7") as redis, running_browser() as browser:
@@ -75,18 +88,21 @@ async def take(file: Path) -> None:
             script = sidecar.provider.script
             script.always("slow delay=0.4", model="claude-sonnet-5")
             url = f"http://127.0.0.1:{sidecar.app.ports.operators}/"
-            options: dict[str, Any] = {"viewport": {"width": 1200, "height": 1080}}
+            options: dict[str, Any] = {"viewport": {"width": 1200, "height": 1180}}
             async with watched_page(browser, url, **options) as shown:
+                await shown.page.route("**/status", _in_a_pod)
                 workers = Tasks()
                 for each in range(5):
                     workers.spawn(_load(sidecar, each), name="load")
                 await asyncio.sleep(SHOWN_S - 20)
                 script.always("401", model="llama-3.3-70b")
                 await asyncio.sleep(12)
-                script.next("529", model="claude-sonnet-5", times=3)
-                await asyncio.sleep(8)
+                script.next("529", model="claude-sonnet-5", times=6)
+                await shown.page.locator("#calls tr.failed").first.wait_for()
                 await shown.page.screenshot(path=file)
                 await workers.aclose()
+    with Image.open(file) as picture:
+        picture.quantize(256).save(file, optimize=True)
 
 
 if __name__ == "__main__":

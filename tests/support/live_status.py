@@ -11,6 +11,7 @@ from aiohttp import web
 
 from sidecar.listener.live_page import LivePage
 from sidecar.listener.server import bind, port_of
+from sidecar.telemetry.call_record import CallRecord, CandidateRecord, DecisionRecord
 from sidecar.telemetry.event_metrics import (
     FIRST_BYTE_BOUNDS_S,
     OVERHEAD_BOUNDS_S,
@@ -49,19 +50,24 @@ def a_candidate(model: str = SERVING, **changes: Any) -> CandidateStatus:
         "state": "serving",
         "reason": None,
         "left_s": None,
+        "cause": None,
+        "place": None,
+        "to_do": None,
         "attempts": {"ok": 100},
         "first_byte": counts(FIRST_BYTE_BOUNDS_S, b3=100),
     }
     return CandidateStatus(**{**fields, **changes})
 
 
-def a_call_record(number: int = 1, **changes: Any) -> dict[str, Any]:
+def a_call_record(number: int = 1, **changes: Any) -> CallRecord:
     """A call as its record tells it."""
     fields: dict[str, Any] = {
         "time": f"2025-06-16T11:59:{59 - number % 60:02}.123Z",
         "request_id": f"req-{number}",
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "method": "POST",
         "path": "/v1/chat/completions",
+        "dialect": "chat",
         "status": 200,
         "outcome": "ok",
         "model": SERVING,
@@ -72,12 +78,14 @@ def a_call_record(number: int = 1, **changes: Any) -> dict[str, Any]:
         "attempts": 1,
         "total_ms": 812.25,
         "error": None,
-        "decision": {
-            "router_outcome": "matched",
-            "candidates": [{"model": SERVING, "account": SERVING, "number": 2.5}],
-        },
+        "decision": DecisionRecord(
+            "0123456789ab",
+            1200,
+            router_outcome="matched",
+            candidates=(CandidateRecord(SERVING, SERVING, 2.5),),
+        ),
     }
-    return fields | changes
+    return CallRecord(**fields | changes)
 
 
 def a_status(**changes: Any) -> Status:

@@ -67,6 +67,7 @@ IN_WORDS: Final = {
     "provider": _FAMILY,
     "account": _ACCOUNT,
     "route": "a configured route's name; `other` for a route that the request's body brought; `none` where no route was chosen",
+    "stream": "`stderr`, where the log goes, or `stdout`, where the access log goes",
     "streamed": "`true` where the app asked for a stream, else `false`",
     "dialect": ", ".join(f"`{each}`" for each in DIALECTS.by_name) + "; `passthrough` for paths below a passthrough prefix",
     "route_candidates_serving route": "a configured route's name",
@@ -136,6 +137,7 @@ def full_metrics() -> Metrics:
         [("digitalocean", 1.0)],
         StoreSnapshot(1, 1, is_up=True, is_tracking=True),
         routes=[("code", 1)],
+        dropped_lines=[("stderr", 1), ("stdout", 1)],
     )
     metrics = Metrics(lambda: snapshot)
     SpanMetrics(metrics.registry)

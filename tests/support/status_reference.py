@@ -30,7 +30,7 @@ TYPES: Final = {
     "list[int]": "list of integers",
     "tuple[float, ...]": "list of numbers",
     "dict[str, list[int]]": "object of lists of integers",
-    "Sequence[object]": "list of objects",
+    "Sequence[CallRecord]": "list of objects",
 }
 """Annotation -> what it is in JSON."""
 

@@ -76,6 +76,22 @@ async def test_calls_go_on_between_slices():
     assert turns >= 200
 
 
+async def test_a_call_meets_few_slices(monkeypatch):
+    """It takes some ten turns of the loop; the page waits for a few milliseconds after each slice."""
+    pauses, sleep = [], asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    _, histogram, _ = _populated()
+    await written(histogram.parts(), "")
+
+    assert len(pauses) > 50
+    assert min(pauses) >= 0.002
+
+
 async def test_the_whole_page_is_the_librarys_own():
     """All that the sidecar exports; what changes by itself, of the process, left out."""
     metrics = full_metrics()

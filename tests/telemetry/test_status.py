@@ -9,6 +9,7 @@ import pytest
 
 from sidecar import __version__
 from sidecar.config.load import LoadedConfig, load_config, zero_config
+from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.observers import Observers
 from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
 from sidecar.domain.vocabulary import (
@@ -18,9 +19,11 @@ from sidecar.domain.vocabulary import (
     FailureClass,
     RouterOutcome,
 )
+from sidecar.telemetry.last_failures import LastFailure
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.telemetry.status import SCHEMA
 from sidecar.telemetry.status_reader import RunningSnapshot, StatusReader
+from tests.support.live_status import a_call_record
 from tests.support.metrics_reference import every_event
 from tests.support.sidecar_process import sidecar_config
 from tests.support.values import FakeClock
@@ -41,6 +44,7 @@ def read(
     tmp_path,
     scrape: ScrapeSnapshot | None = None,
     metrics: Metrics | None = None,
+    failure_of: Any = lambda account: None,
     **changes: Any,
 ) -> dict[str, Any]:
     """The status as a client reads it."""
@@ -61,7 +65,9 @@ def read(
     snapshot = RunningSnapshot(**{**fields, **changes})
     clock = FakeClock()
     metrics = metrics or Metrics(ScrapeSnapshot)
-    reader = StatusReader(metrics, clock, lambda: snapshot, lambda: [{"request_id": "r"}], "fast")
+    reader = StatusReader(
+        metrics, clock, lambda: snapshot, lambda: [a_call_record(7)], failure_of, "fast"
+    )
     clock.advance(7.5)
     status: dict[str, Any] = json.loads(reader.render())
     return status
@@ -88,7 +94,7 @@ def test_a_sidecar_at_rest_tells_all_its_fields(tmp_path):
         bounds, counts = status[name]["bounds_s"], status[name]["counts"]
         assert [0] * (len(bounds) + 1) == counts
     assert {} == status["routing"]["counts"]
-    assert [{"request_id": "r"}] == status["calls"]
+    assert ["req-7"] == [each["request_id"] for each in status["calls"]]
 
 
 def test_what_was_counted_is_told_by_how_it_ended(tmp_path):
@@ -126,6 +132,31 @@ def test_a_candidate_has_its_state_and_its_attempts(tmp_path):
         ejected[name] for name in ("provider", "account", "state", "reason", "left_s")
     )
     assert ({}, 0) == (ejected["attempts"], sum(ejected["first_byte"]))
+
+
+def test_a_candidate_that_waits_tells_the_cause_of_its_last_failure(tmp_path):
+    """Its own, and not that of another model of its entry; one that serves tells none."""
+    report = FailureReport("api.openai.com:443", "connection refused", to_do="look")
+    failure = LastFailure(1.0, MODEL, FailureClass.BUSY, report)
+    cooling: dict[str, Any] = {
+        "condition": CandidateCondition.COOLING,
+        "reason": FailureClass.BUSY,
+        "left_s": 2.0,
+    }
+    scrape = ScrapeSnapshot(
+        candidates=[
+            CandidateSnapshot("eu", MODEL, **cooling),
+            CandidateSnapshot("eu", "openai/other", **cooling),
+            CandidateSnapshot("eu", MODEL),
+        ]
+    )
+    status = read(tmp_path, scrape, failure_of={"eu": failure}.get)
+
+    assert [
+        ("connection refused", "api.openai.com:443", "look"), (None,) * 3, (None,) * 3,
+    ] == [
+        tuple(each[name] for name in ("cause", "place", "to_do")) for each in status["candidates"]
+    ]  # fmt: skip
 
 
 def test_the_config_is_named_and_its_secrets_are_not(tmp_path):

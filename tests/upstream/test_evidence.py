@@ -115,7 +115,29 @@ def test_bodies_are_told_apart_by_their_length_and_their_ends():
 
 def test_at_first_every_session_is_alone():
     """Nobody else was ever seen."""
-    assert Caller.BODY is Activity().caller(0.0)
+    assert Caller.BODY is Activity().caller(a_call(session_id="s1", tenant="a"), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("seen_s", "tenant", "session_id", "expected"),
+    [
+        (999.0, "a", "s1", Caller.BODY),
+        (999.0, "a", "s2", Caller.SESSION),
+        (999.0, "b", "s1", Caller.TENANT),
+        (400.0, "a", "s2", Caller.BODY),
+        (400.0, "b", "s1", Caller.BODY),
+    ],
+)
+def test_a_call_that_was_not_sent_yet_is_one_of_those_that_are_active(
+    seen_s, tenant, session_id, expected
+):
+    """The router model is asked before a call is noted: else the first failures of a second tenant
+    would be told apart by their bodies.
+    """
+    made = Activity()
+    made.tenant, made.session_id, made.seen_s = "a", "s1", seen_s
+
+    assert expected is made.caller(a_call(tenant=tenant, session_id=session_id), 1000.0)
 
 
 def test_failures_count_once_a_second_caller_has_met_one():

@@ -7,7 +7,12 @@ from typing import Final
 from deploy.grafana.panel import Panel, Query, Row, quantile, rate, red_from, series, share
 
 _GETS: Final = rate("affinity_operations_total", 'operation="get"')
-
+_TIMES: Final = "affinity_operation_duration_seconds"
+_WAITED_FOR: Final = 'operation=~"get|claim"'
+_PIN_COLORS: Final = (
+    ("claimed", "green"), ("adopted", "blue"), ("replaced", "orange"), ("released", "purple"),
+    ("lost", "red"),
+)  # fmt: skip
 
 AFFINITY: Final = Row(
     "Affinity",
@@ -63,6 +68,7 @@ AFFINITY: Final = Row(
                     "{{outcome}}",
                 ),
             ),
+            colors=_PIN_COLORS,
         ),
         Panel(
             "Adopted share of claims",
@@ -80,20 +86,14 @@ AFFINITY: Final = Row(
             ),
         ),
         Panel(
-            "Time of operations on pins",
-            "How long calls waited for the store, by operation; what no call waited for is not in"
-            " it. Above a few milliseconds: Redis is far, busy or slow; calls stop waiting for it"
-            " after routing.session_cache.call_budget_ms.",
+            "Time of look-ups and claims",
+            "How long calls waited for a pin, and for one to be made. Above a few milliseconds:"
+            " Redis is far, busy or slow; calls stop waiting for it after"
+            " routing.session_cache.call_budget_ms.",
             "s",
             (
-                Query(
-                    quantile(0.5, "affinity_operation_duration_seconds", "operation"),
-                    "p50 {{operation}}",
-                ),
-                Query(
-                    quantile(0.99, "affinity_operation_duration_seconds", "operation"),
-                    "p99 {{operation}}",
-                ),
+                Query(quantile(0.5, _TIMES, "operation", _WAITED_FOR), "p50 {{operation}}"),
+                Query(quantile(0.99, _TIMES, "operation", _WAITED_FOR), "p99 {{operation}}"),
             ),
             logarithmic=True,
         ),

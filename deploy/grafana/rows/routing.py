@@ -13,6 +13,12 @@ _SOURCE_COLORS: Final = (
     ("fallback", "red"),
 )  # fmt: skip
 
+_OUTCOME_COLORS: Final = (
+    ("matched", "green"), ("other", "blue"), ("timeout", "orange"), ("http_error", "red"),
+    ("breaker_open", "purple"), ("busy", "yellow"), ("unreadable", "dark-red"),
+    ("unknown_route", "dark-orange"),
+)  # fmt: skip
+
 
 def _decision_times(name: str, rank: float) -> Panel:
     return Panel(
@@ -83,7 +89,7 @@ ROUTING: Final = Row(
             (Query(rate("router_requests_total", by="outcome"), "{{outcome}}"),),
             width=12,
             stacked=True,
-            colors=(("matched", "green"), ("other", "blue")),
+            colors=_OUTCOME_COLORS,
         ),
         Panel(
             "Router model's time",

@@ -19,6 +19,9 @@ from deploy.grafana.panel import (
 _PODS_AT_MOST: Final = 10
 """Lines in a graph of single pods."""
 
+_NONE: Final = f"0 * sum ({series('in_flight')})"
+"""Zero, where a metric is there only with what it counts, such as tracing."""
+
 
 def _of_process(metric: str) -> str:
     """Return the pods with the most of a metric of the sidecar's process. The app in a pod may
@@ -118,6 +121,20 @@ SIDECAR: Final = Row(
             value="pods",
         ),
         Panel(
+            "Dropped log lines and spans",
+            "Zero is right; calls go on. Log lines: nothing reads stderr (the log) or stdout (the"
+            " access log), look at the container's log driver. Spans: the collector is down, slow"
+            " or refuses them; the log has the exporter's cause.",
+            "ops",
+            (
+                Query(f"{rate('log_lines_dropped_total')} or {_NONE}", "log lines"),
+                Query(f"{rate('spans_dropped_total')} or {_NONE}", "spans"),
+            ),
+            width=24,
+            height=6,
+            thresholds=red_from(0.001),
+        ),
+        Panel(
             "Reloads",
             "Pods whose last reload of the config failed: they serve the old one. The log says why,"
             " and so does `plano-sidecar check`.",
@@ -128,22 +145,9 @@ SIDECAR: Final = Row(
                     "last reload failed",
                 ),
             ),
-            width=12,
+            width=24,
+            height=6,
             thresholds=red_from(1),
-        ),
-        Panel(
-            "Dropped log lines",
-            "Nothing read stderr or stdout: the container's log driver stalls. Calls go on.",
-            "ops",
-            (Query(rate("log_lines_dropped_total"), "log lines"),),
-            width=6,
-        ),
-        Panel(
-            "Dropped spans",
-            "The collector is down or slow, so spans are dropped. Calls go on.",
-            "ops",
-            (Query(rate("spans_dropped_total"), "spans"),),
-            width=6,
         ),
     ),
 )

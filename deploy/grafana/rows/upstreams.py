@@ -7,6 +7,16 @@ from typing import Final
 from deploy.grafana.panel import Panel, Query, Row, quantile, rate, series, share
 
 _NOT_SERVING: Final = series("candidate_state", 'state!="serving"')
+_ATTEMPT_COLORS: Final = (
+    ("ok", "green"), ("client_error", "blue"), ("rate_limited", "yellow"),
+    ("server_error", "orange"), ("connect_failed", "red"), ("timeout", "purple"),
+    ("cut", "dark-red"), ("error_body", "dark-orange"), ("malformed", "dark-purple"),
+    ("cancelled", "text"),
+)  # fmt: skip
+_REASON_COLORS: Final = (
+    ("our_credential", "red"), ("quota", "dark-red"), ("model_gone", "purple"),
+    ("busy", "yellow"), ("failing", "orange"), ("refused", "dark-orange"),
+)  # fmt: skip
 
 UPSTREAMS: Final = Row(
     "Upstreams",
@@ -19,12 +29,12 @@ UPSTREAMS: Final = Row(
             "ops",
             (Query(rate("upstream_attempts_total", by="outcome"), "{{outcome}}"),),
             stacked=True,
-            colors=(("ok", "green"), ("cancelled", "text")),
+            colors=_ATTEMPT_COLORS,
         ),
         Panel(
-            "Failed attempts by account and model",
-            "Share of attempts that the provider failed. One account alone: its key, quota or"
-            " limit. One model alone: the model. All of a provider: it, or the way there.",
+            "Failed attempts by account",
+            "Share of attempts that the provider failed, by entry of model_providers. One alone:"
+            " its key, quota, limit or model. All of one provider: it, or the way there.",
             "percentunit",
             (
                 Query(
@@ -32,25 +42,25 @@ UPSTREAMS: Final = Row(
                         rate(
                             "upstream_attempts_total",
                             'outcome!~"ok|cancelled|client_error"',
-                            "account, model",
+                            "account",
                         ),
-                        rate("upstream_attempts_total", by="account, model"),
+                        rate("upstream_attempts_total", by="account"),
                     ),
-                    "{{account}} {{model}}",
+                    "{{account}}",
                 ),
             ),
             maximum=1,
         ),
         Panel(
-            "First byte, p95",
+            "First byte by account, p95",
             "How long 95 of 100 attempts waited for the first byte, at most. One model slower than"
             " usual: let `prefer: fastest` rank its route, or set timeouts.first_byte_s so that"
             " calls go on to the next candidate.",
             "s",
             (
                 Query(
-                    quantile(0.95, "upstream_first_byte_seconds", "account, model"),
-                    "{{account}} {{model}}",
+                    quantile(0.95, "upstream_first_byte_seconds", "account"),
+                    "{{account}}",
                 ),
             ),
             logarithmic=True,
@@ -63,6 +73,7 @@ UPSTREAMS: Final = Row(
             "ops",
             (Query(rate("failovers_total", by="reason"), "{{reason}}"),),
             stacked=True,
+            colors=_REASON_COLORS,
         ),
         Panel(
             "Failovers, from and to",
@@ -83,8 +94,8 @@ UPSTREAMS: Final = Row(
             "short",
             (
                 Query(
-                    f"sum by (account, model, state) ({_NOT_SERVING})",
-                    "{{account}} {{model}} {{state}}",
+                    f"sum by (account, state) ({_NOT_SERVING})",
+                    "{{account}} {{state}}",
                 ),
             ),
         ),
