@@ -24,7 +24,6 @@ from sidecar.domain.ids import mint_request_id
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.installation import can_export_spans
-from sidecar.telemetry.tracer import forget_unusable
 from sidecar.upstream.entry_probe import EntryProbe
 from sidecar.upstream.registry import ProviderRegistry
 
@@ -108,7 +107,6 @@ def _trace_check(loaded: LoadedConfig, clock: Clock) -> TraceCheck | None:
         return None
 
     def export(timeout_s: float) -> str | None:
-        forget_unusable(settings)
         from sidecar.telemetry.otlp import export_nothing  # a quarter of a second, and 20 MiB
 
         return export_nothing(settings, timeout_s)

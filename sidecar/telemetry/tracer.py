@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,6 @@ from sidecar.telemetry.spans import SpanMaker
 
 if TYPE_CHECKING:
     from sidecar.telemetry.otlp import OtlpExporter
-
-
-def forget_unusable(settings: TracingSettings) -> None:
-    """Take out of this process's environment what OpenTelemetry's library would fail at, some of
-    it as soon as it is imported.
-    """
-    for name in settings.unusable:
-        os.environ.pop(name, None)
 
 
 class CallTracer:
@@ -46,7 +37,6 @@ class CallTracer:
 
     def start(self, registry: CollectorRegistry) -> None:
         """Begin to export, and to count spans in metrics."""
-        forget_unusable(self._settings)
         from sidecar.telemetry.otlp import OtlpExporter  # a quarter of a second, and 20 MiB
 
         self._exporter = OtlpExporter(self._settings, SpanMetrics(registry), self._clock)

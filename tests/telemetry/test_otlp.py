@@ -324,7 +324,7 @@ async def test_a_cause_that_is_not_the_collectors_is_told_as_that(
     """Who looks at the collector would look in vain."""
     monkeypatch.setenv(variable, value.format(port=free_port()))
 
-    told = await asyncio.to_thread(_cause, "http://otel.invalid:4318")
+    found = await asyncio.to_thread(_cause, "http://otel.invalid:4318")
 
-    assert told is not None
-    assert cause in told
+    assert found is not None
+    assert cause in found
