@@ -43,6 +43,7 @@ TRACING: Final = Keys(
 _ADVICE: Final = (
     ("name server", "Look at the name server of this machine or pod (/etc/resolv.conf)."),
     ("the proxy", "Look at HTTPS_PROXY: its address, its credential, and what it lets through."),
+    ("names no file", "Name files that can be read, or unset the variables."),
     ("TLS is not answered", "Something there accepts and does not speak TLS: check {address}."),
     (
         "name not found",

@@ -209,7 +209,7 @@ class EdgeLog:
             "seconds": round(spell.failed_s - since_s, 1),
             "served_by": spell.served_by,
         }
-        words = f"{_counted(calls)} in {in_words(spell.failed_s - since_s)}"
+        words = _how_often(calls, spell.failed_s - since_s)
         log = _log.error if spell.needs_person else _log.warning
         is_first = spell.line_s is None
         if key == _ROUTER:
@@ -244,7 +244,10 @@ def _who(fields: dict[str, Any]) -> tuple[object, object]:
 
 
 def _verb(spell: Spell) -> str:
-    return "fails" if spell.line_s is None else "still fails"
+    if spell.line_s is None:
+        return "fails"
+    has_served = spell.served_s is not None and spell.served_s > spell.line_s
+    return "comes and goes" if has_served else "still fails"
 
 
 def _cause(fields: dict[str, Any]) -> str:
@@ -257,6 +260,12 @@ def _cause(fields: dict[str, Any]) -> str:
 
 def _served_by(spell: Spell) -> str:
     return "not served elsewhere" if spell.served_by is None else f"served by {spell.served_by}"
+
+
+def _how_often(calls: int, seconds: float) -> str:
+    if calls == 1:
+        return "1 call"
+    return f"{calls} calls in {in_words(seconds) if seconds >= 1 else 'under 1 s'}"
 
 
 def _counted(calls: int) -> str:
