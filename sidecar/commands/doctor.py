@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from sidecar.commands.shell import FAILED, OK, run_loop
+from sidecar.commands.shell import FAILED, OK, load_to_trace, run_loop
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -20,13 +20,12 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 async def _doctor(arguments: argparse.Namespace) -> int:
     from sidecar.build.checks import check_up
-    from sidecar.config.load import load_config
     from sidecar.doctor.checks import CheckOptions
     from sidecar.doctor.findings import Verdict, worst
     from sidecar.doctor.report import json_report
     from sidecar.doctor.table import describe
 
-    loaded = load_config(arguments.config, os.environ)
+    loaded = load_to_trace(arguments.config)
     print(*(f"warning: {each}\n" for each in loaded.warnings), sep="", end="", file=sys.stderr)
     options = CheckOptions(arguments.timeout, may_spend=not arguments.no_spend)
     findings = await check_up(loaded, os.environ, options)

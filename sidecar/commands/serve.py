@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from sidecar.commands.shell import OK, log_warnings_to_stderr, run_loop
+from sidecar.commands.shell import OK, load_to_trace, log_warnings_to_stderr, run_loop
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,10 +19,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises: ConfigError.
     """
-    from sidecar.config.load import load_config
     from sidecar.process import serve
 
-    run_loop(serve(load_config(arguments.config, os.environ), os.environ))
+    run_loop(serve(load_to_trace(arguments.config), os.environ))
     return OK
 
 
@@ -35,13 +34,12 @@ def demo(arguments: argparse.Namespace) -> int:
 async def _show(*, once: bool) -> int:
     """Run the demo with sidecars of the real kind; stay up until a signal, but for ``once``."""
     from sidecar.app import App
-    from sidecar.config.load import load_config
     from sidecar.demo.shared_store import find_redis
     from sidecar.demo.show import SidecarHandle, run_demo
 
     @contextlib.asynccontextmanager
     async def start_sidecar(config: Path) -> AsyncIterator[SidecarHandle]:
-        async with App(load_config(config, os.environ)) as app:
+        async with App(load_to_trace(config)) as app:
             ports = (app.ports.data, app.ports.admin, app.ports.operators)
             yield SidecarHandle(*(f"http://127.0.0.1:{port}" for port in ports))
 

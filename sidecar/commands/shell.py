@@ -1,14 +1,19 @@
-"""What the commands share: exit codes, the event loop and the log."""
+"""What the commands share: exit codes, the config, the event loop and the log."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sidecar.runtime.lifecycle import fast_loop_factory
+
+if TYPE_CHECKING:
+    from sidecar.config.load import LoadedConfig
 
 OK: Final = 0
 FAILED: Final = 1
@@ -23,6 +28,21 @@ def run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run ``work`` on the fastest event loop that is installed, and return its result."""
     with asyncio.Runner(loop_factory=fast_loop_factory()) as runner:
         return runner.run(work)
+
+
+def load_to_trace(config: Path | None) -> LoadedConfig:
+    """Load a config, and take out of this process's environment the variables at which
+    OpenTelemetry's library would fail, some of them as soon as it is imported.
+
+    Raises: ConfigError.
+    """
+    from sidecar.config.load import load_config
+
+    loaded = load_config(config, os.environ)
+    if loaded.tracing is not None:
+        for name in loaded.tracing.unusable:
+            os.environ.pop(name, None)
+    return loaded
 
 
 def log_warnings_to_stderr() -> None:

@@ -22,6 +22,10 @@ from sidecar.domain.ids import Sampling
 
 DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 _PATH: Final = "/v1/traces"
+_SECONDS: Final = 1e6
+"""Of a timeout, at most."""
+_DIGITS: Final = 12
+"""Of a limit, at most."""
 
 _SAMPLERS: Final[Mapping[str, tuple[bool, float | None]]] = {
     "always_on": (False, 1.0),
@@ -34,6 +38,19 @@ _SAMPLERS: Final[Mapping[str, tuple[bool, float | None]]] = {
 """OTEL_TRACES_SAMPLER -> whether the app's flag decides, and the share of other traces; None where
 OTEL_TRACES_SAMPLER_ARG says it.
 """
+
+_TIMEOUTS: Final = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
+_LIMITS: Final = (
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+)
+"""The library fails where one of them is no number."""
 
 Warn = Callable[[str, str], None]
 """Takes a variable's name, and why it is not heeded."""
@@ -54,6 +71,8 @@ class TracingSettings(msgspec.Struct, frozen=True):
     """
     delay_ms: int = 1000
     """How long spans wait for others to be sent with them."""
+    unusable: tuple[str, ...] = ()
+    """Variables that the exporter's library must not find: it would fail at their values."""
 
     @property
     def place(self) -> str:
@@ -91,6 +110,7 @@ def tracing_settings(
         queued,
         min(_count(environ, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 128, warn), queued),
         _count(environ, "OTEL_BSP_SCHEDULE_DELAY", 1000, warn),
+        _unusable(environ, warn),
     )
 
 
@@ -121,6 +141,26 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def _unusable(environ: Mapping[str, str], warn: Warn) -> tuple[str, ...]:
+    """Return the names of the variables at which the exporter's library would fail."""
+    found = []
+    for name in (*_TIMEOUTS, *_LIMITS):
+        text = environ.get(name, "").strip()
+        if name in _TIMEOUTS:
+            is_usable, wanted = not text or 0 < _number(text) <= _SECONDS, "a number above 0"
+        else:
+            is_usable, wanted = _is_limit(text), "a whole number"
+        if name in environ and not is_usable:
+            warn(name, f"must be {wanted}; it is not heeded")
+            found.append(name)
+    return tuple(found)
+
+
+def _is_limit(text: str) -> bool:
+    """Return whether the library can read a limit; an empty one is none."""
+    return not text or (text.isascii() and text.isdigit() and len(text) <= _DIGITS)
 
 
 def _endpoint(environ: Mapping[str, str], warn: Warn) -> str | None:

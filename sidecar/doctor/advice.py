@@ -43,6 +43,7 @@ TRACING: Final = Keys(
 _ADVICE: Final = (
     ("name server", "Look at the name server of this machine or pod (/etc/resolv.conf)."),
     ("the proxy", "Look at HTTPS_PROXY: its address, its credential, and what it lets through."),
+    ("names no file", "Name files that can be read, or unset the variables."),
     ("TLS is not answered", "Something there accepts and does not speak TLS: check {address}."),
     (
         "name not found",
@@ -87,6 +88,11 @@ _ADVICE: Final = (
         "connection reset",
         "Where {place} speaks TLS, {address} has to say so; else look at its log.",
     ),
+    (
+        "speaks no TLS",
+        "Look whether it speaks TLS; else begin {address} with redis://.",
+    ),
+    ("a reply that is not", "Something else answers at {place}: check {address}."),
     ("a response that is no HTTP", "Something else answers at {place}: check {address}."),
     ("no byte", "Look whether the server at {place} is overloaded."),
     ("no whole", "Look whether the server at {place} is overloaded."),

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from sidecar.doctor.advice import TRACING, advice_on
-from sidecar.doctor.findings import Finding, Kind, Reach, StepState, Verdict
+from sidecar.doctor.findings import Credential, Finding, Kind, Reach, StepState, Verdict
 from sidecar.runtime.daemon_thread import run_in_daemon_thread
+
+_STATUS: Final = re.compile(r"status (\d{3})$")
+"""The cause where the collector has replied."""
+_REFUSALS: Final = ("401", "403")
+_OTHER_PATHS: Final = ("301", "302", "307", "308", "404", "405")
 
 Export = Callable[[float], str | None]
 """Sends an export of no span within so many seconds, and blocks. Returns: why it failed, as a
@@ -40,16 +47,30 @@ class TraceCheck(msgspec.Struct, frozen=True):
 
 def trace_finding(place: str, cause: str | None, took_s: float) -> Finding:
     """Return what it means that the collector took an export, or why it did not."""
-    is_taken = cause is None
+    status = None if cause is None else _STATUS.match(cause)
+    has_replied = cause is None or status is not None
+    is_refused = status is not None and status[1] in _REFUSALS
     return Finding(
         Kind.TRACING,
         "collector",
-        Verdict.OK if is_taken else Verdict.WARNING,
+        Verdict.OK if cause is None else Verdict.WARNING,
         place=place,
-        reach=Reach(http=StepState.OK if is_taken else StepState.FAILED),
+        reach=Reach(http=StepState.OK if has_replied else StepState.FAILED),
+        credential=Credential.REFUSED if is_refused else None,
         took_ms=round(took_s * 1e3, 1),
         cause=cause or "it takes spans",
         to_do=""
         if cause is None
-        else f"{advice_on(cause, place, TRACING)} Until then spans are dropped and counted.",
+        else f"{_advice(cause, place)} Until then spans are dropped and counted.",
     )
+
+
+def _advice(cause: str, place: str) -> str:
+    status = _STATUS.match(cause)
+    if status is None:
+        return advice_on(cause, place, TRACING)
+    if status[1] in _REFUSALS:
+        return "Put the credential that it wants into OTEL_EXPORTER_OTLP_HEADERS."
+    if status[1] in _OTHER_PATHS:
+        return f"Look at the path of {TRACING.address}: spans go to /v1/traces below it."
+    return f"Look at the log of the server at {place}."

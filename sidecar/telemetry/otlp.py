@@ -38,6 +38,7 @@ EXIT_S: Final = 1.0
 """How long the exit waits for the last spans to be sent."""
 _REPLY_BYTES: Final = 64 * 1024
 """Of a collector's reply, at most; a usual one is empty."""
+_TLS_FILES: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE, ..._CLIENT_CERTIFICATE or ..._CLIENT_KEY"
 _SERVICE: Final = "plano-sidecar"
 _LIBRARIES: Final = ("opentelemetry", "urllib3", "requests")
 """Loggers of what is used here. What they say is said by `ExporterEdges`, in its own words."""
@@ -78,7 +79,7 @@ class _Session(requests.Session):
             self.cause = "no reply in time (OTEL_EXPORTER_OTLP_TIMEOUT)"
             raise
         except Exception as error:
-            self.cause = network_cause(error) or "no reply that is HTTP"
+            self.cause = _cause_of(error)
             raise
         try:
             is_small = len(response.raw.read(_REPLY_BYTES + 1)) <= _REPLY_BYTES
@@ -91,6 +92,16 @@ class _Session(requests.Session):
         elif "html" in response.headers.get("content-type", ""):
             self.cause = "a page for a browser: no collector is there"
         return response
+
+
+def _cause_of(error: Exception) -> str:
+    """Return why a request had no reply, as a phrase."""
+    if type(error) is OSError:  # the library's own, without a number: it found no such file
+        return f"{_TLS_FILES} names no file that can be read"
+    cause = network_cause(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy (HTTPS_PROXY, HTTP_PROXY)" + (f": {cause}" if cause else " refuses")
+    return cause or "no reply that is HTTP"
 
 
 class _Exporter(SpanExporter):

@@ -7,7 +7,10 @@ from typing import Final
 
 from sidecar.domain.call import RawHeaders
 
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+_REQUEST_ID: Final = re.compile(
+    rb"(?!(?:sk|pk|rk|gsk|xai|pplx|fw|csk|dop|doo|vck|nvapi|key)[-_]|AIza)[A-Za-z0-9_-]{1,64}"
+)
+"""What begins as keys do is none: a server that sends headers back would put keys into logs."""
 _NAMES: Final = (
     b"x-request-id",
     b"request-id",  # Anthropic

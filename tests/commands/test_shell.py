@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 
 from sidecar.commands import shell
 
@@ -26,3 +27,21 @@ def test_warnings_of_commands_go_to_stderr(monkeypatch, capsys):
 
     assert logging.WARNING == root.level
     assert capsys.readouterr().err.rstrip().endswith("WARNING root: careful")
+
+
+def test_what_the_tracing_library_would_fail_at_is_taken_out_of_the_environment(
+    tmp_path, monkeypatch
+):
+    """It reads the environment itself, in part while it is imported."""
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "model_providers: [{model: openai/gpt-4o, access_key: a}]\n"
+        "tracing: {random_sampling: 100}\n"
+    )
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    monkeypatch.setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "7")
+    loaded = shell.load_to_trace(config)
+
+    assert "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" not in os.environ
+    assert "7" == os.environ["OTEL_SPAN_EVENT_COUNT_LIMIT"]
+    assert 1 == len([each for each in loaded.warnings if "COUNT_LIMIT" in each])

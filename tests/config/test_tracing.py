@@ -132,6 +132,41 @@ def test_a_variable_that_cannot_be_used_is_warned_of(variable, value, why):
     assert value not in warning.replace("grpc is", "")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"),
+    [
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "a whole number"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-3", "a whole number"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "9" * 5000, "a whole number"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "a number above 0"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "a number above 0"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1", "a number above 0"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "nan", "a number above 0"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "inf", "a number above 0"),
+    ],
+)
+def test_a_variable_that_the_exporters_library_would_fail_at_is_kept_from_it(
+    variable, value, wanted
+):
+    """And warned of: calls are traced all the same."""
+    found = settings(OTEL, **{variable: value})
+    assert found is not None
+
+    assert (variable,) == found.unusable
+    assert [f"environment: {variable} must be {wanted}; it is not heeded"] == warned(
+        OTEL, **{variable: value}
+    )
+
+
+@pytest.mark.parametrize("value", ["", " ", "128", "0"])
+def test_a_limit_that_can_be_read_is_the_librarys(value):
+    """An empty one means none."""
+    found = settings(OTEL, OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=value, OTEL_EXPORTER_OTLP_TIMEOUT="0.5")
+    assert found is not None
+
+    assert () == found.unusable
+
+
 def test_a_samplers_argument_that_cannot_be_used_is_warned_of():
     """It counts as 1, as without one."""
     (warning,) = warned(OTEL, **{SAMPLER: "traceidratio", ARGUMENT: "2"})

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from sidecar.config.schema_routing import MetricsSource
-from sidecar.doctor.findings import StepState, Verdict
+from sidecar.doctor.findings import Credential, StepState, Verdict
 from sidecar.doctor.source_check import check_source, source_finding
 from sidecar.doctor.trace_check import TraceCheck, trace_finding
 from sidecar.routing.sources import MetricsSources
@@ -89,6 +89,25 @@ def test_a_dead_collector_is_a_warning():
         trace_finding("otel:4318", None, 0.1).cause,
         trace_finding("otel:4318", None, 0.1).to_do,
     )
+
+
+@pytest.mark.parametrize(
+    ("cause", "credential", "to_do"),
+    [
+        ("status 401", Credential.REFUSED, "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("status 403", Credential.REFUSED, "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("status 404", None, "the path of tracing.otlp_endpoint"),
+        ("status 307", None, "the path of tracing.otlp_endpoint"),
+        ("status 503", None, "the log of the server at otel:4318"),
+    ],
+)
+def test_a_collector_that_replies_was_reached(cause, credential, to_do):
+    """Its status says what a person has to mend."""
+    finding = trace_finding("otel:4318", cause, 0.1)
+
+    assert (Verdict.WARNING, True) == (finding.verdict, finding.reach.is_reached)
+    assert credential is finding.credential
+    assert to_do in finding.to_do
 
 
 async def test_a_collector_that_hangs_costs_the_timeout_and_no_exit():

@@ -74,6 +74,24 @@ async def test_the_environment_alone_turns_tracing_on(
     assert {"a"} == {headers["x-team"] for headers in receiver.headers}
 
 
+async def test_nonsense_in_the_environment_costs_a_warning_and_no_span(
+    monkeypatch, scripted_provider, start_sidecar
+):
+    """Also where the exporter's library would fail at it as soon as it is imported."""
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0")
+    async with otlp_receiver() as receiver:
+        tracing = {"otlp_endpoint": receiver.url, "random_sampling": 100}
+        sidecar = await start_sidecar(sidecar_config(scripted_provider.url, tracing=tracing))
+        statuses = await _calls(sidecar, 1)
+        code = await sidecar.terminate()
+        spans = list(receiver.spans)
+
+    assert ([200], 0, True) == (statuses, code, bool(spans))
+    assert 3 == sidecar.log().count("it is not heeded")
+
+
 @contextlib.asynccontextmanager
 async def _collector(kind: str) -> AsyncIterator[str]:
     """A collector in trouble."""

@@ -76,7 +76,7 @@ def test_an_entry_that_fails_has_one_line_and_one_when_it_serves_again(night, ca
     night.pass_time(10)
 
     assert [
-        "a at a.example:443 fails: connection refused, 12 calls in 0 s, served by b",
+        "a at a.example:443 fails: connection refused, 12 calls in under 1 s, served by b",
         "a at a.example:443 serves again after 59 s, 13 calls failed",
     ] == caplog.messages
     first, last = caplog.records
@@ -101,10 +101,10 @@ def test_while_it_lasts_there_is_a_line_a_minute(night, caplog):
     night.pass_time(600)
 
     assert [
-        "a at a.example:443 fails: connection refused, 2 calls in 0 s, served by b",
+        "a at a.example:443 fails: connection refused, 2 calls in under 1 s, served by b",
         "a at a.example:443 still fails: connection refused, 120 calls in 59 s, served by b",
         "a at a.example:443 still fails: connection refused, 120 calls in 59 s, served by b",
-    ] == [each.replace("4 calls in 1 s", "2 calls in 0 s") for each in caplog.messages[:3]]
+    ] == [each.replace("4 calls in 1 s", "2 calls in under 1 s") for each in caplog.messages[:3]]
     assert len(caplog.messages) <= 4
 
 
@@ -128,7 +128,7 @@ def test_a_failure_after_which_nothing_is_served_is_a_line(night, caplog):
 
     assert [] == early
     assert [
-        "a at a.example:443 fails: connection refused, 1 call in 0 s, not served elsewhere"
+        "a at a.example:443 fails: connection refused, 1 call, not served elsewhere"
     ] == caplog.messages
 
 
@@ -159,6 +159,23 @@ def test_what_comes_and_goes_is_told_less_and_less_often(night, caplog):
     assert len(caplog.messages) < 150
 
 
+def test_what_serves_in_between_is_not_told_as_down(night, caplog):
+    """An operator must see that half of the calls are served there."""
+    for _ in range(65):
+        night.fail(3)
+        night.pass_time(1)
+        night.serve()
+        night.pass_time(1)
+
+    assert "fails" in caplog.messages[0]
+    assert [
+        (
+            "a at a.example:443 comes and goes: connection refused, 90 calls in 59 s, served by b",
+            "provider_still_fails",
+        )
+    ] * 2 == [(each.getMessage(), each.event) for each in caplog.records[1:]]
+
+
 def test_a_call_that_was_sent_before_the_failure_is_no_sign_of_recovery(night, caplog):
     """It may have been served before the provider went."""
     night.fail(3)
@@ -182,15 +199,44 @@ def test_the_router_model_and_its_breaker_have_lines_too(night, caplog):
     night.pass_time(10)
 
     assert [
-        "the router model fails: connection refused, 3 calls in 0 s; calls are served without it",
+        "the router model fails: connection refused, 3 calls in under 1 s; calls are served without it",
         "the router model's breaker opened: calls go to the requested or default model",
         (
             "the router model still fails: connection refused, 60 calls in 58 s; "
             "calls are served without it"
         ),
-        "the router model's breaker closed",
         "the router model answers again after 2 min, 103 calls failed",
+        "the router model's breaker closed",
     ] == [each.replace("in 59 s", "in 58 s") for each in caplog.messages]
+
+
+def test_a_breaker_that_opens_and_closes_has_two_lines_however_often_it_does(night, caplog):
+    """A router model that comes and goes every two seconds is one failure."""
+    for _ in range(30):
+        for _ in range(5):
+            night.ask_router(RouterOutcome.BREAKER_OPEN)
+        night.pass_time(2)
+        night.ask_router(RouterOutcome.MATCHED)
+        night.pass_time(2)
+    night.pass_time(10)
+
+    events = [each.event for each in caplog.records]
+    assert (1, 1) == (events.count("router_breaker_opened"), events.count("router_breaker_closed"))
+    assert len(events) <= 6
+
+
+def test_a_router_model_that_only_says_what_cannot_be_read_fails(night, caplog):
+    """A page of a proxy in its place routes no call."""
+    for _ in range(9):
+        night.ask_router(RouterOutcome.UNREADABLE)
+    night.pass_time(1)
+
+    assert [
+        (
+            "the router model fails: its replies cannot be read, 9 calls in under 1 s; "
+            "calls are served without it"
+        )
+    ] == caplog.messages
 
 
 def test_a_router_model_that_answers_is_no_line(night, caplog):

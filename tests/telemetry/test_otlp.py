@@ -309,3 +309,22 @@ async def test_an_export_of_nothing_tells_whether_spans_would_be_taken():
     assert (None, [], 1) == (taken, spans, asked)
     assert ("status 503", 2) == (refused, asked_again)
     assert "connection refused" == dead
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "cause"),
+    [
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/no/such.pem", "names no file that can be read"),
+        ("http_proxy", "http://127.0.0.1:{port}", "the proxy (HTTPS_PROXY, HTTP_PROXY): connect"),
+    ],
+)
+async def test_a_cause_that_is_not_the_collectors_is_told_as_that(
+    monkeypatch, variable, value, cause
+):
+    """Who looks at the collector would look in vain."""
+    monkeypatch.setenv(variable, value.format(port=free_port()))
+
+    found = await asyncio.to_thread(_cause, "http://otel.invalid:4318")
+
+    assert found is not None
+    assert cause in found
