@@ -285,6 +285,15 @@ async def test_the_end_waits_for_a_collector_that_hangs_no_longer_than_a_second(
     assert not any(each.name == "last spans" and not each.daemon for each in threading.enumerate())
 
 
+async def test_what_the_exit_gives_up_is_told_of(lines):
+    """With the cause: the process may have ended before the library gave up trying."""
+    async with exporting(f"http://127.0.0.1:{free_port()}") as room:
+        room.take(NEW, TREE)
+
+    assert [("exporter_fails", "connection refused")] == lines()
+    assert 2.0 == room.counts.not_exported.value
+
+
 def test_no_test_here_speaks_by_a_proxy():
     """The library would take one from the environment."""
     assert not {"HTTP_PROXY", "http_proxy", "ALL_PROXY"} & os.environ.keys()
