@@ -75,8 +75,11 @@ class _Session(requests.Session):
     def request(self, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - the library's
         """As of the library, which hands its errors on to the exporter."""
         self.cause = None
+        options["stream"] = True
+        if isinstance(self.verify, str):  # else REQUESTS_CA_BUNDLE would go before it
+            options["verify"] = self.verify
         try:
-            response = super().request(*args, **{**options, "stream": True})
+            response = super().request(*args, **options)
         except requests.exceptions.Timeout:
             self.cause = "no reply in time (OTEL_EXPORTER_OTLP_TIMEOUT)"
             raise
@@ -187,6 +190,7 @@ def export_nothing(settings: TracingSettings, timeout_s: float) -> str | None:
     exporter = OTLPSpanExporter(settings.endpoint.reveal(), timeout=timeout_s, session=session)
     session.give_up = exporter.shutdown
     is_taken = exporter.export(()) is SpanExportResult.SUCCESS and session.cause is None
+    session.close()
     return None if is_taken else session.cause or "the export cannot be made"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import ssl
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,6 +22,7 @@ from sidecar.domain.ids import TraceContext, child_span_id
 from sidecar.telemetry.otlp import EXIT_S, OtlpExporter, export_nothing
 from sidecar.telemetry.span_facts import Span, SpanKind
 from sidecar.telemetry.span_metrics import SpanMetrics
+from tests.support.certificates import CertificateAuthority
 from tests.support.net import free_port
 from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
 
@@ -337,3 +339,17 @@ async def test_a_cause_that_is_not_the_collectors_is_told_as_that(
 
     assert found is not None
     assert cause in found
+
+
+async def test_the_collectors_own_ca_goes_before_that_of_all_requests(monkeypatch, tmp_path):
+    """Images set REQUESTS_CA_BUNDLE, which the library's own library heeds first."""
+    authority = CertificateAuthority(tmp_path)
+    pem = authority.sign("collector", "IP:127.0.0.1", common_name="collector")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", ssl.get_default_verify_paths().openssl_cafile)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.ca))
+    async with otlp_receiver(tls=context) as receiver:
+        found = await asyncio.to_thread(_cause, receiver.url)
+
+    assert found is None
