@@ -104,7 +104,7 @@ class StoreHealth:
             self._be_alone()
             _log.warning(
                 "redis is gone: pins are kept here until it is back",
-                extra=event_fields("redis_gone", place=place, seconds=round(served_s, 1)),
+                extra=event_fields("redis_gone", place=place, up_seconds=round(served_s, 1)),
             )
 
     def invalidated(self, keys: list[bytes] | None) -> None:
