@@ -155,13 +155,13 @@ def test_every_event_of_the_log_has_the_fields_that_the_readme_lists(findings, f
         for pod in findings.metrics
         for line in (folder / f"{pod}.log").read_text().splitlines()
     ]
-    told: dict[str, set[str]] = {}
+    logged: dict[str, set[str]] = {}
     for line in lines:
         if "event" in line:
-            told.setdefault(line["event"], set()).update(line.keys() - of_every_line)
+            logged.setdefault(line["event"], set()).update(line.keys() - of_every_line)
 
-    assert {"ready", "provider_fails", "redis_gone", "redis_serves"} <= told.keys()
-    more = {name: fields - listed[name] for name, fields in told.items()}
+    assert {"ready", "provider_fails", "redis_gone", "redis_serves"} <= logged.keys()
+    more = {name: fields - listed[name] for name, fields in logged.items()}
     assert set() == set().union(*more.values()), more
 
 
