@@ -106,7 +106,7 @@ class StoreHealth:
             _log.warning(
                 "redis at %s is gone: pins are kept here until it is back",
                 place,
-                extra=event_fields("redis_gone", place=place, seconds=round(served_s, 1)),
+                extra=event_fields("redis_gone", place=place, up_seconds=round(served_s, 1)),
             )
 
     def invalidated(self, keys: list[bytes] | None) -> None:
