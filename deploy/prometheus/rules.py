@@ -30,6 +30,18 @@ What each alert of [rules.yaml](rules.yaml) means, and what to do. The same text
 alert, as its annotation `runbook`. Titles in code letters are panels of the
 [dashboard](../grafana/plano-sidecar.json). `critical` wakes somebody: apps cannot work. `warning`
 is for the day.
+
+Where to look, in this order. What is named like `provider_fails` is the `event` of a line of the
+log.
+
+```
+kubectl logs POD -c plano-sidecar           # what failed, since when, why, and what to do
+kubectl port-forward POD 9902               # the live page: http://localhost:9902/
+kubectl exec POD -c plano-sidecar -- plano-sidecar tail         # calls as they end
+kubectl exec POD -c plano-sidecar -- plano-sidecar doctor --config /etc/plano-sidecar/config.yaml
+```
+
+The last one asks each provider entry, the router model and Redis whether they would serve.
 """
 
 

@@ -21,17 +21,22 @@ def _ejected(reason: str, by: str) -> str:
 PROCESS: Final = (
     Alert(
         "PlanoSidecarDown",
+        # A pod that never served, by a config that cannot be used, is known by others of its app.
         "up == 0\n"
         "and on (namespace, pod, instance)"
-        " max by (namespace, pod, instance) (last_over_time(plano_sidecar_build_info[1d]))",
+        " max by (namespace, pod, instance) (last_over_time(plano_sidecar_build_info[1d]))\n"
+        'or up{app!=""} == 0\n'
+        "and on (job, namespace, app)"
+        " max by (job, namespace, app) (last_over_time(plano_sidecar_build_info[1d]))",
         "5m",
         "critical",
         "A sidecar does not answer on its admin port.",
         "The sidecar of {{ $labels.namespace }}/{{ $labels.pod }} ({{ $labels.instance }}) has not"
         " answered its scrapes for 5 minutes (up is {{ $value }}): its app cannot call any model.",
         Runbook(
-            "Prometheus cannot read /metrics of a sidecar that it read within the last day: the"
-            " process is gone, hangs, or cannot be reached.",
+            "Prometheus cannot read /metrics of a sidecar that it read within the last day, or of a"
+            " new one beside those: the process is gone, does not start, hangs, or cannot be"
+            " reached.",
             "kubectl describe pod: restarts, OOMKilled, failing probes, the node. kubectl logs -c"
             " plano-sidecar --previous: the last lines.",
             "OOMKilled: raise the memory limit, and lower limits.buffered_bytes. A config error:"

@@ -101,8 +101,8 @@ def build_foundation(
         dialects.cache_apart,
         build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving())),
     )
-    latch, tasks = Latch(), Tasks()
-    times = DrainTimes(config.drain.quiet_s, config.drain.grace_s)
+    telemetry.metrics.begin(dialects.by_name)
+    latch, tasks, times = Latch(), Tasks(), DrainTimes(config.drain.quiet_s, config.drain.grace_s)
     foundation = Foundation(
         clock=clock,
         latch=latch,

@@ -88,6 +88,11 @@ _ADVICE: Final = (
         "connection reset",
         "Where {place} speaks TLS, {address} has to say so; else look at its log.",
     ),
+    (
+        "speaks no TLS",
+        "Look whether it speaks TLS; else begin {address} with redis://.",
+    ),
+    ("a reply that is not", "Something else answers at {place}: check {address}."),
     ("a response that is no HTTP", "Something else answers at {place}: check {address}."),
     ("no byte", "Look whether the server at {place} is overloaded."),
     ("no whole", "Look whether the server at {place} is overloaded."),

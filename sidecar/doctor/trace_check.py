@@ -17,6 +17,9 @@ _STATUS: Final = re.compile(r"status (\d{3})$")
 """The cause where the collector has replied."""
 _REFUSALS: Final = ("401", "403")
 _OTHER_PATHS: Final = ("301", "302", "307", "308", "404", "405")
+_GRPC: Final = ":4317"
+_NOT_UNDERSTOOD: Final = ("no reply that is HTTP", "connection closed", "connection reset")
+"""How a server that speaks gRPC alone takes HTTP/1.1."""
 
 Export = Callable[[float], str | None]
 """Sends an export of no span within so many seconds, and blocks. Returns: why it failed, as a
@@ -68,6 +71,10 @@ def trace_finding(place: str, cause: str | None, took_s: float) -> Finding:
 def _advice(cause: str, place: str) -> str:
     status = _STATUS.match(cause)
     if status is None:
+        if place.endswith(_GRPC) and any(words in cause for words in _NOT_UNDERSTOOD):
+            return (
+                f"At 4317 collectors speak gRPC; spans go over HTTP: try 4318 in {TRACING.address}."
+            )
         return advice_on(cause, place, TRACING)
     if status[1] in _REFUSALS:
         return "Put the credential that it wants into OTEL_EXPORTER_OTLP_HEADERS."

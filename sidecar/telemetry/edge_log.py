@@ -46,8 +46,14 @@ _KEPT_AT_MOST: Final = 256
 _ROUTER: Final = ""
 """The key of the router model; no entry has an empty name."""
 _ROUTER_FAILS: Final = frozenset(
-    (RouterOutcome.TIMEOUT, RouterOutcome.HTTP_ERROR, RouterOutcome.BREAKER_OPEN)
+    (
+        RouterOutcome.TIMEOUT,
+        RouterOutcome.HTTP_ERROR,
+        RouterOutcome.BREAKER_OPEN,
+        RouterOutcome.UNREADABLE,
+    )
 )
+_UNREADABLE: Final = "its replies cannot be read"
 
 CallLater = Callable[[float, Callable[[], None]], object]
 
@@ -88,7 +94,7 @@ class EdgeLog:
         self._ended: BoundedMap[str, tuple[float, float]] = BoundedMap(_KEPT_AT_MOST)
         """When a spell ended, and its quiet time."""
         self._is_looking = False
-        self._is_breaker_open = False
+        self._is_breaker_told = False
 
     def listeners(self) -> Listeners:
         """See `Observer.listeners`."""
@@ -126,25 +132,26 @@ class EdgeLog:
     def _router_asked(self, event: RouterAsked) -> None:
         if event.outcome not in _ROUTER_FAILS:
             if _ROUTER in self._spells and event.outcome is not RouterOutcome.BUSY:
-                self._router_answered()
+                self._served(_ROUTER, self._monotonic_s())
             return
-        if event.outcome is RouterOutcome.BREAKER_OPEN and not self._is_breaker_open:
-            self._is_breaker_open = True
+        if event.outcome is RouterOutcome.BREAKER_OPEN and not self._is_breaker_told:
+            self._is_breaker_told = True
             _log.warning(
                 "the router model's breaker opened: calls go to the requested or default model",
                 extra=event_fields("router_breaker_opened"),
             )
         spell = self._spells.get(_ROUTER)
-        cause = event.cause or ("" if spell is None else str(spell.what["cause"]))
-        what: dict[str, object] = {"cause": cause or "no answer in time"}
-        self._failed(_ROUTER, what, needs_person=False)
+        before = "no answer in time" if spell is None else str(spell.what["cause"])
+        is_unreadable = event.outcome is RouterOutcome.UNREADABLE
+        cause = event.cause or (_UNREADABLE if is_unreadable else before)
+        self._failed(_ROUTER, {"cause": cause}, needs_person=False)
 
-    def _router_answered(self) -> None:
-        if self._is_breaker_open:
-            self._is_breaker_open = False
+    def _tell_breaker_closed(self) -> None:
+        """It may have opened and closed many times while the router model failed."""
+        if self._is_breaker_told:
+            self._is_breaker_told = False
             extra = event_fields("router_breaker_closed")
             _log.info("the router model's breaker closed", extra=extra)
-        self._served(_ROUTER, self._monotonic_s())
 
     def _failed(self, key: str, what: dict[str, object], *, needs_person: bool) -> None:
         now_s = self._monotonic_s()
@@ -179,6 +186,8 @@ class EdgeLog:
         for key, spell in list(self._spells.items()):
             if self._is_over(key, spell, now_s):
                 del self._spells[key]
+                if key == _ROUTER:
+                    self._tell_breaker_closed()
         self._is_looking = bool(self._spells)
         if self._is_looking:
             self._call_later(LOOK_S, self._look)

@@ -114,7 +114,11 @@ LOG_EVENTS: Final = (
     LogEvent(
         "router_breaker_opened", "warning", "the router model is not asked for a while, but probed"
     ),
-    LogEvent("router_breaker_closed", "info", "the router model is asked again"),
+    LogEvent(
+        "router_breaker_closed",
+        "info",
+        "the router model is asked again, and has not failed for a while",
+    ),
     LogEvent("redis_fails", "warning", "Redis cannot be used, and why", ("place", "cause")),
     LogEvent(
         "redis_gone",

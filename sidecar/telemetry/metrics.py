@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import itertools
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from sidecar import __version__
 from sidecar.domain.call import DialectName
 from sidecar.domain.events import Observer
 from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
-from sidecar.domain.vocabulary import CandidateCondition, ConnectionState
+from sidecar.domain.vocabulary import CallOutcome, CandidateCondition, ConnectionState
 from sidecar.runtime.installation import is_compiled
 from sidecar.telemetry.affinity_metrics import AffinityMetrics
 from sidecar.telemetry.cost_metrics import CostMetrics, Pricing
@@ -177,6 +178,14 @@ class Metrics:
         registry.register(_GaugeCollector(snapshot, listener_path))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+
+    def begin(self, dialects: Iterable[DialectName]) -> None:
+        """Show what counts requests of these dialects from zero on: to Prometheus a series that
+        begins at 20 failures has had none, and a job's pod may live no longer than them.
+        """
+        requests = self.counter("requests")
+        for dialect, outcome in itertools.product(dialects, CallOutcome):
+            requests.with_labels(dialect, outcome)
 
     def counter(self, name: str) -> CounterFamily:
         """Return the counter of this name, without prefix and suffix. Raises: KeyError."""

@@ -69,12 +69,17 @@ class _Session(requests.Session):
 
     cause: str | None = None
     """Why the newest request failed; None if it did not."""
+    spans = 0
+    """How many are being sent."""
 
     def request(self, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - the library's
         """As of the library, which hands its errors on to the exporter."""
         self.cause = None
+        options["stream"] = True
+        if isinstance(self.verify, str):  # else REQUESTS_CA_BUNDLE would go before it
+            options["verify"] = self.verify
         try:
-            response = super().request(*args, **{**options, "stream": True})
+            response = super().request(*args, **options)
         except requests.exceptions.Timeout:
             self.cause = "no reply in time (OTEL_EXPORTER_OTLP_TIMEOUT)"
             raise
@@ -121,6 +126,16 @@ class _Exporter(SpanExporter):
         self._given = self._taken = 0
         """Spans that have entered the queue, and that have left it."""
 
+    @property
+    def unsent(self) -> int:
+        """Return how many spans are queued or being sent."""
+        return self._given - self._taken + self._session.spans
+
+    @property
+    def cause(self) -> str | None:
+        """Return why the newest request failed; None where it did not, or has no reply yet."""
+        return self._session.cause
+
     def may_queue(self, spans: int) -> bool:
         """Return whether so many spans fit into the queue, and count them as given if they do.
 
@@ -134,7 +149,9 @@ class _Exporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch; what cannot be sent is dropped."""
         self._taken += len(spans)
+        self._session.spans = len(spans)
         result = self._inner.export(spans)
+        self._session.spans = 0
         cause = self._session.cause
         if result is SpanExportResult.SUCCESS and cause is None:
             self._counts.exported.value += len(spans)
@@ -173,6 +190,7 @@ def export_nothing(settings: TracingSettings, timeout_s: float) -> str | None:
     exporter = OTLPSpanExporter(settings.endpoint.reveal(), timeout=timeout_s, session=session)
     session.give_up = exporter.shutdown
     is_taken = exporter.export(()) is SpanExportResult.SUCCESS and session.cause is None
+    session.close()
     return None if is_taken else session.cause or "the export cannot be made"
 
 
@@ -239,9 +257,13 @@ class OtlpExporter:
 
         # No thread of the loop's own: it would be waited for at the end of the process.
         threading.Thread(target=end, name="last spans", daemon=True).start()
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(EXIT_S):
                 await is_over.wait()
+        except TimeoutError:
+            lost = self._exporter.unsent
+            self._counts.not_exported.value += lost
+            self._edges.failed(self._exporter.cause or "no reply before the exit", lost)
         self._edges.end()
 
 

@@ -34,7 +34,7 @@ PINNED: Final = "plano.pinned"
 ATTEMPT: Final = "plano.attempt"
 
 ATTRIBUTES: Final = {
-    METHOD: "the app's method, and the attempt's",
+    METHOD: "the app's method",
     URL_PATH: "the path that the app called, without its query",
     STATUS_CODE: "what the app got; on an attempt, what the provider said",
     ERROR_TYPE: "where it failed: the error's `code`, or how the call, attempt or question ended",

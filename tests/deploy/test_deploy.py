@@ -49,6 +49,15 @@ def test_the_process_gets_its_signals(verb):
     assert isinstance(json.loads(line.removeprefix(verb)), list)
 
 
+def test_the_command_is_found_in_the_image():
+    """`kubectl exec POD -- plano-sidecar tail`, and the preStop hook of the listener's README."""
+    (environment,) = [line for line in _final_stage() if line.startswith("ENV ")]
+    (entry,) = [line for line in _final_stage() if line.startswith("ENTRYPOINT ")]
+    folder = Path(json.loads(entry.removeprefix("ENTRYPOINT "))[0]).parent
+
+    assert f"PATH={folder}:$PATH" in environment.split()
+
+
 def test_everything_copied_exists_and_is_in_the_build_context():
     """Sources of COPY are files of the repository that .dockerignore lets through."""
     allowed = [

@@ -20,6 +20,9 @@ PHRASES = sorted(
         "certificate expired on 2026-11-27",
         "the proxy p:1 refused the tunnel (403)",
         "it could not be reached",
+        "a reply that is not Redis's",
+        "no reply in time; where it speaks no TLS, the URL begins with redis://",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE names no file that can be read",
     }
 )
 

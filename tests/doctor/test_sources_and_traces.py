@@ -110,6 +110,20 @@ def test_a_collector_that_replies_was_reached(cause, credential, to_do):
     assert to_do in finding.to_do
 
 
+@pytest.mark.parametrize(
+    ("place", "cause", "is_told"),
+    [
+        ("otel:4317", "no reply that is HTTP", True),
+        ("otel:4317", "connection reset", True),
+        ("otel:4317", "connection refused", False),
+        ("otel:4318", "no reply that is HTTP", False),
+    ],
+)
+def test_the_port_of_grpc_is_known_by_its_number(place, cause, is_told):
+    """It is the commonest mistake, and nothing that replies there says so."""
+    assert is_told == ("try 4318" in trace_finding(place, cause, 0.1).to_do)
+
+
 async def test_a_collector_that_hangs_costs_the_timeout_and_no_exit():
     """Its thread is none that the end of the process waits for."""
     go_on, threads = threading.Event(), []

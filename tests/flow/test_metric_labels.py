@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,17 @@ async def test_ten_thousand_models_tenants_sessions_and_agents_make_no_series(tm
 
     assert {200} == statuses
     assert set() == after - before
+
+
+async def test_requests_count_from_zero_before_the_first_call():
+    """A series that begins at 20 failures has had none, as Prometheus counts: the calls of a job's
+    pod may all fail between its first scrape and its second.
+    """
+    async with routed(adapt=_adapt) as sidecar:
+        requests = (await _families(sidecar))["requests"]
+
+    outcomes = {"ok", "client_error", "upstream_error", "sidecar_error", "cancelled", "incomplete"}
+    dialects = {"chat", "responses", "embeddings", "messages"}
+    assert sorted(itertools.product(dialects, outcomes)) == sorted(
+        (each["dialect"], each["outcome"]) for each in requests
+    )

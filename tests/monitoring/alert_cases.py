@@ -95,8 +95,18 @@ CASES: Final = (
         " 0): its app cannot call any model.",
         (
             ((f'up{{{A}, job="pods"}}', "1+0x60"), _always("build_info", A, 1)),
-            # Something else that is down.
-            ((f'up{{{B}, job="pods"}}', "0+0x60"), _always("build_info", A, 1)),
+            # Something else that is down: another app, a pod without an app, the app's own metrics.
+            *(
+                (
+                    (f'up{{{other}, instance="10.0.0.2:9901"}}', "0+0x60"),
+                    (f'{PREFIX}build_info{{{A}, job="pods"}}', "1+0x60"),
+                )
+                for other in (
+                    'namespace="prod", app="db", pod="b", job="pods"',
+                    'namespace="prod", pod="b", job="pods"',
+                    f'{SHOP}, pod="b", job="apps"',
+                )
+            ),
             # A pod that was deleted has no `up` either.
             ((f'up{{{A}, job="pods"}}', "1+0x5 _x60"), (f"{PREFIX}build_info{{{A}}}", "1+0x5 _x60")),
         ),

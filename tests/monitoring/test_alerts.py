@@ -14,7 +14,7 @@ from deploy.prometheus.burn_rate import BURNS
 from deploy.prometheus.objectives import OBJECTIVES
 from deploy.prometheus.rules import alerts, groups, rules_text
 from deploy.prometheus.symptoms import SYMPTOMS
-from tests.monitoring.alert_cases import APP, CASES, PREFIX, A, Case, Series
+from tests.monitoring.alert_cases import APP, CASES, PREFIX, A, B, Case, Series
 from tests.support.promtool import promtool
 
 BY_NAME = {alert.name: alert for alert in SYMPTOMS}
@@ -125,6 +125,23 @@ def test_an_alert_waits_and_stays_as_long_as_it_says(rules: Rules):
             for at, expected in moments.items()
         )
     )
+
+
+def test_a_pod_that_never_served_is_down_where_others_of_its_app_did(rules: Rules):
+    """A rollout of a config that cannot be used: Prometheus has no metric of the new pod."""
+    series = [
+        (f'up{{{A}, job="pods"}}', "1+0x60"),
+        (f'{PREFIX}build_info{{{A}, job="pods"}}', "1+0x60"),
+        (f'up{{{B}, job="pods"}}', "_x5 0+0x60"),
+    ]
+    down = {**APP, "pod": "b", "instance": "10.0.0.2:9901", "job": "pods"}
+    says = (
+        "The sidecar of prod/b (10.0.0.2:9901) has not answered its scrapes for 5 minutes (up is"
+        " 0): its app cannot call any model."
+    )
+    alert = BY_NAME["PlanoSidecarDown"]
+
+    rules.test(_test(series, "20m", (alert.name, [_firing(alert, down, says)])))
 
 
 def _requests(app: str, bad: int, good: int = CALLS) -> list[Series]:

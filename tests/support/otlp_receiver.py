@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
@@ -117,15 +118,17 @@ def _attributes(pairs: Any) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def otlp_receiver(port: int = 0) -> AsyncIterator[OtlpReceiver]:
+async def otlp_receiver(
+    port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[OtlpReceiver]:
     """A running receiver."""
     receiver = OtlpReceiver()
     runner = web.ServerRunner(web.Server(receiver.handle), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls)
     await site.start()
     sockets = runner.addresses
-    receiver.url = f"http://127.0.0.1:{sockets[0][1]}"
+    receiver.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{sockets[0][1]}"
     try:
         yield receiver
     finally:

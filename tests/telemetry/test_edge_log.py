@@ -205,9 +205,38 @@ def test_the_router_model_and_its_breaker_have_lines_too(night, caplog):
             "the router model still fails: connection refused, 60 calls in 58 s; "
             "calls are served without it"
         ),
-        "the router model's breaker closed",
         "the router model answers again after 2 min, 103 calls failed",
+        "the router model's breaker closed",
     ] == [each.replace("in 59 s", "in 58 s") for each in caplog.messages]
+
+
+def test_a_breaker_that_opens_and_closes_has_two_lines_however_often_it_does(night, caplog):
+    """A router model that comes and goes every two seconds is one failure."""
+    for _ in range(30):
+        for _ in range(5):
+            night.ask_router(RouterOutcome.BREAKER_OPEN)
+        night.pass_time(2)
+        night.ask_router(RouterOutcome.MATCHED)
+        night.pass_time(2)
+    night.pass_time(10)
+
+    events = [each.event for each in caplog.records]
+    assert (1, 1) == (events.count("router_breaker_opened"), events.count("router_breaker_closed"))
+    assert len(events) <= 6
+
+
+def test_a_router_model_that_only_says_what_cannot_be_read_fails(night, caplog):
+    """A page of a proxy in its place routes no call."""
+    for _ in range(9):
+        night.ask_router(RouterOutcome.UNREADABLE)
+    night.pass_time(1)
+
+    assert [
+        (
+            "the router model fails: its replies cannot be read, 9 calls in under 1 s; "
+            "calls are served without it"
+        )
+    ] == caplog.messages
 
 
 def test_a_router_model_that_answers_is_no_line(night, caplog):

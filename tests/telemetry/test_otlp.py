@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import ssl
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,6 +22,7 @@ from sidecar.domain.ids import TraceContext, child_span_id
 from sidecar.telemetry.otlp import EXIT_S, OtlpExporter, export_nothing
 from sidecar.telemetry.span_facts import Span, SpanKind
 from sidecar.telemetry.span_metrics import SpanMetrics
+from tests.support.certificates import CertificateAuthority
 from tests.support.net import free_port
 from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
 
@@ -285,6 +287,15 @@ async def test_the_end_waits_for_a_collector_that_hangs_no_longer_than_a_second(
     assert not any(each.name == "last spans" and not each.daemon for each in threading.enumerate())
 
 
+async def test_what_the_exit_gives_up_is_told_of(lines):
+    """With the cause: the process may have ended before the library gave up trying."""
+    async with exporting(f"http://127.0.0.1:{free_port()}") as room:
+        room.take(NEW, TREE)
+
+    assert [("exporter_fails", "connection refused")] == lines()
+    assert 2.0 == room.counts.not_exported.value
+
+
 def test_no_test_here_speaks_by_a_proxy():
     """The library would take one from the environment."""
     assert not {"HTTP_PROXY", "http_proxy", "ALL_PROXY"} & os.environ.keys()
@@ -328,3 +339,17 @@ async def test_a_cause_that_is_not_the_collectors_is_told_as_that(
 
     assert found is not None
     assert cause in found
+
+
+async def test_the_collectors_own_ca_goes_before_that_of_all_requests(monkeypatch, tmp_path):
+    """Images set REQUESTS_CA_BUNDLE, which the library's own library heeds first."""
+    authority = CertificateAuthority(tmp_path)
+    pem = authority.sign("collector", "IP:127.0.0.1", common_name="collector")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", ssl.get_default_verify_paths().openssl_cafile)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.ca))
+    async with otlp_receiver(tls=context) as receiver:
+        found = await asyncio.to_thread(_cause, receiver.url)
+
+    assert found is None

@@ -25,7 +25,7 @@ from sidecar.telemetry.span_facts import (
     router_span,
     served_attributes,
 )
-from tests.support.span_reference import README, with_reference
+from tests.support.span_reference import README, attributes_of_spans, with_reference
 from tests.support.values import a_call
 
 GPT = Candidate("east", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
@@ -229,6 +229,14 @@ def test_attributes_of_generative_ai_are_those_of_the_conventions():
     known = {value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI_")}
 
     assert {name for name in names.ATTRIBUTES if name.startswith("gen_ai.")} <= known
+
+
+def test_every_attribute_that_is_told_of_is_made_and_the_other_way_round():
+    """By the spans themselves: the README lists no other."""
+    made = attributes_of_spans()
+
+    assert frozenset(names.ATTRIBUTES) == frozenset().union(*made.values())
+    assert frozenset() == made["`affinity get`"]
 
 
 def test_the_readme_lists_every_attribute():

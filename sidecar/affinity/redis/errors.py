@@ -13,6 +13,7 @@ from typing import Final
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    InvalidResponse,
     MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
@@ -35,15 +36,18 @@ _PHRASES: Final = (
     (AuthenticationError, "wrong password"),
     (BusyLoadingError, "it is loading its data"),
     (MasterDownError, "its master is down"),
+    (InvalidResponse, "a reply that is not Redis's"),
     ((TimeoutError, RedisTimeoutError), "no reply in time"),
 )
+_IN_PLAIN: Final = "; where it speaks no TLS, the URL begins with redis://"
+"""A Redis server without TLS waits for the end of the line that a TLS greeting seems to begin."""
 _ASKING: Final = re.compile(r"required|already authenticated")
 """Of a server that wants a password and was given none: to a command, and to HELLO."""
 _BEHIND_WORDS: Final = re.compile(r"with args|,? script: ")
 _FENCED_WORDS: Final = ("The user executing the script", "ACL failure in script")
 
 
-def words_of(error: Exception) -> str:
+def words_of(error: Exception, *, is_tls: bool = False) -> str:
     """What a log may say of an error: of an error reply its words, without the arguments that some
     servers repeat, a password among them, and the name of a script; of anything else a phrase of
     our own, since an address may be in it.
@@ -53,7 +57,9 @@ def words_of(error: Exception) -> str:
     for kinds, phrase in _PHRASES:
         if isinstance(error, kinds):
             is_asked = kinds is AuthenticationError and _ASKING.search(str(error)) is not None
-            return "it asks for a password" if is_asked else phrase
+            is_silent = is_tls and isinstance(error, TimeoutError | RedisTimeoutError)
+            said = "it asks for a password" if is_asked else phrase
+            return said + (_IN_PLAIN if is_silent else "")
     if "closed" in str(error):
         return "connection closed by it; where it speaks TLS, the URL begins with rediss://"
     return network_cause(error) or "the connection failed"

@@ -212,7 +212,7 @@ async def _memory(connection: redis_asyncio.Connection) -> dict[str, Any]:
 def _failed(found: StoreExamination, error: Exception) -> StoreExamination:
     is_login = isinstance(error, AuthenticationError) or "WRONGPASS" in str(error)
     return msgspec.structs.replace(
-        found, error=error, cause=words_of(error), is_login_refused=is_login
+        found, error=error, cause=words_of(error, is_tls=found.is_tls), is_login_refused=is_login
     )
 
 

@@ -157,7 +157,8 @@ class RedisLink:
                 self._tasks.spawn(self._watch(connection), name="redis watch")
                 await self._read(connection)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
-                self._tell_why(error, place)
+                is_tls = isinstance(connection, redis_asyncio.connection.SSLConnection)
+                self._tell_why(words_of(error, is_tls=is_tls), place)
                 protocol = _RESP2 if knows_no_resp3(error) else _RESP3
             except Exception:  # noqa: BLE001 - no reply may end this task: nobody would connect again
                 _log.exception("redis said something unexpected")
@@ -251,9 +252,8 @@ class RedisLink:
             if not self._pending and self._silent_ticks > SILENT_TICKS:
                 self.submit([("PING",)], list)
 
-    def _tell_why(self, error: Exception, place: str) -> None:
+    def _tell_why(self, why: str, place: str) -> None:
         """Log why there is no connection, once for each reason in a row."""
-        why = words_of(error)
         if why != self._told_why and not self.is_up:
             self._told_why = why
             extra = event_fields("redis_fails", place=place, cause=why)

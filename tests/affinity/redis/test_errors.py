@@ -9,11 +9,13 @@ import pytest
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    InvalidResponse,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sidecar.affinity.redis.errors import words_of
 
@@ -56,6 +58,7 @@ def _behind(cause):
         ),
         (BusyLoadingError("x"), "it is loading its data"),
         (TimeoutError(), "no reply in time"),
+        (InvalidResponse("Protocol error, got 'H'"), "a reply that is not Redis's"),
         (
             RedisConnectionError("Connection closed by server."),
             "connection closed by it; where it speaks TLS, the URL begins with rediss://",
@@ -65,3 +68,11 @@ def _behind(cause):
 def test_an_errors_words_without_what_nobody_should_read(error, expected):
     """No password that a server repeats, no address, no name of a script."""
     assert expected == words_of(error)
+
+
+def test_silence_where_tls_is_spoken_may_be_a_server_without_tls():
+    """It waits for the end of the line that a TLS greeting seems to begin."""
+    expected = "no reply in time; where it speaks no TLS, the URL begins with redis://"
+
+    assert expected == words_of(RedisTimeoutError("x"), is_tls=True)
+    assert "wrong password" == words_of(AuthenticationError("invalid"), is_tls=True)
