@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, TextIO
 
 import aiohttp
@@ -87,7 +88,8 @@ async def _tail(arguments: argparse.Namespace, environ: Mapping[str, str]) -> in
     try:
         show_head = _no_head if arguments.json else _print_head
         lines = tailed_lines(arguments.admin, given, show_head)
-        await _print(lines, sys.stdout, is_json=arguments.json, has_colour=has_colour)
+        async with contextlib.aclosing(lines):  # also where `head` has had enough
+            await _print(lines, sys.stdout, is_json=arguments.json, has_colour=has_colour)
     except NoTail as error:
         print(f"tail: {error}", file=sys.stderr)
         return FAILED
@@ -112,7 +114,7 @@ def _no_head() -> None:
 
 async def tailed_lines(
     address: str, wishes: Mapping[str, str], on_open: Callable[[], None] = _no_head
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield a running sidecar's lines, one JSON object each, until it ends.
 
     Args: ``address`` is that of its operators' pages; ``wishes`` as `call_feed.call_filter`;

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import msgspec
 
 from sidecar.domain.clock import Clock
-from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.lifecycle import Drain, Tasks
 
 _log = logging.getLogger("sidecar")
@@ -81,9 +80,8 @@ class Shutdown:
     async def _run(self, began_s: float) -> None:
         times = self._times
         await self._drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
-        lasted_s = round(self._clock.monotonic_s() - began_s, 1)
-        extra = event_fields("drained", seconds=lasted_s)
-        _log.info("drained after %.1f s: new calls are refused", lasted_s, extra=extra)
+        lasted_s = self._clock.monotonic_s() - began_s
+        _log.info("drained after %.1f s: new calls are refused", lasted_s)
 
     def state(self) -> DrainState:
         """Return how far it is."""

@@ -50,12 +50,6 @@ LOG_EVENTS: Final = (
         "a signal or an operator asked for it: readiness is off, calls in flight end",
     ),
     LogEvent(
-        "drained",
-        "info",
-        "the drain has ended: new calls are refused; a process that was asked to end now does",
-        ("seconds",),
-    ),
-    LogEvent(
         "operator_asked",
         "info",
         "a page that does something was asked for, and allowed",
