@@ -97,6 +97,8 @@ bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_upstream
 	$(TEST)/bin/python -m tests.bench.bench_stream
 	$(TEST)/bin/python -m tests.bench.bench_scrape
+	$(TEST)/bin/python -m tests.bench.bench_access_log
+	$(TEST)/bin/python -m tests.bench.bench_spans
 
 # Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
 # for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up.

@@ -228,12 +228,15 @@ class _Progress:
         if result is CallOutcome.OK and dispatched.is_error:
             result = _result_of_error(dispatched)
         first_sent_s = dispatched.sent_s if dispatched.attempts == 1 else self.decided_s
+        # The error that an app is shown may be an earlier attempt's than the last one.
+        is_last = not dispatched.is_error or len(dispatched.failed) < 2
+        ended_s = dispatched.head_s if is_last else relayed.first_byte_s
         timing = Timing(
             total_s=now_s - call.admitted_s,
             routing_s=self.decided_s - call.admitted_s,
             affinity_s=0.0 if decision is None else decision.affinity_s,
             router_s=0.0 if decision is None else decision.router_s,
-            upstream_s=dispatched.head_s - first_sent_s + relayed.waited_s,
+            upstream_s=ended_s - first_sent_s + relayed.waited_s,
             first_byte_s=relayed.first_byte_s - call.admitted_s,
         )
         return Outcome(

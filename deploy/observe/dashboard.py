@@ -47,6 +47,8 @@ class Style:
     is_stacked: bool = False
     is_logarithmic: bool = False
     has_sparkline: bool = False
+    is_mean: bool = False
+    """Whether a large number is the mean of the time shown; else it is the last value."""
     thresholds: tuple[tuple[float, str], ...] = ()
     """(lower bound, Grafana's colour), ascending."""
     shows_thresholds: bool = False
@@ -165,6 +167,7 @@ def _style(raw: dict[str, Any]) -> Style:
         is_stacked=(custom.get("stacking") or {}).get("mode", "none") != "none",
         is_logarithmic=(custom.get("scaleDistribution") or {}).get("type") == "log",
         has_sparkline=options.get("graphMode") == "area",
+        is_mean=options.get("reduceOptions", {}).get("calcs") == ["mean"],
         thresholds=tuple(
             (float("-inf") if step.get("value") is None else float(step["value"]), step["color"])
             for step in steps

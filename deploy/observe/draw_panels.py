@@ -82,12 +82,12 @@ def draw_graph(canvas: Canvas, box: Box, panel: Panel, named: list[Named], windo
 
 
 def draw_stat(canvas: Canvas, box: Box, panel: Panel, named: list[Named], window: Window) -> None:
-    """Draw the last value of each series, large, side by side."""
+    """Draw the value of each series, large, side by side."""
     if not named:
         return _draw_empty(canvas, box)
     width = box.width / len(named)
     for at, each in enumerate(named):
-        value = _last(each.series)
+        value = _mean(each.series) if panel.style.is_mean else _last(each.series)
         color = threshold_color(panel.style, value)
         own = Box(box.x + at * width, box.y, width, box.height)
         if panel.style.has_sparkline:
@@ -163,6 +163,11 @@ def _is_current(series: Series, window: Window) -> bool:
 def _last(series: Series) -> float:
     finite = [value for _, value in series.points if math.isfinite(value)]
     return finite[-1] if finite else math.nan
+
+
+def _mean(series: Series) -> float:
+    finite = [value for _, value in series.points if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else math.nan
 
 
 def _with_gaps(series: Series) -> tuple[list[float], list[float]]:

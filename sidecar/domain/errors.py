@@ -258,6 +258,10 @@ class UpstreamMalformed(UpstreamError):
     code = "upstream_malformed"
 
 
+class UpstreamRedirects(UpstreamMalformed):
+    """The provider redirects: no SDK follows that with a body."""
+
+
 class UpstreamReset(UpstreamError):
     """The provider closed the connection before the head of its response was complete."""
 

@@ -83,6 +83,8 @@ class CandidateServed(Event, frozen=True, gc=False):
     candidate: Candidate
     sent_s: float
     """When the attempt began, on the monotonic clock."""
+    instead_of: tuple[str, ...] = ()
+    """The entries that had failed this very call before."""
 
 
 class CallEnded(Event, frozen=True, gc=False):

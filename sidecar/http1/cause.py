@@ -16,6 +16,7 @@ from sidecar.domain.errors import (
     UpstreamCut,
     UpstreamError,
     UpstreamMalformed,
+    UpstreamRedirects,
     UpstreamReset,
 )
 from sidecar.http1.certificate import EXPIRED, NOT_YET_VALID, CertificateOutOfDate
@@ -63,6 +64,7 @@ _OF_ERROR: Final[tuple[tuple[type[UpstreamError], str], ...]] = (
     (ResponseTimeout, "no whole response in time (timeouts.response_s)"),
     (StreamIdleTimeout, "a stream fell silent (timeouts.stream_idle_s)"),
     (UpstreamReset, "connection closed before a response"),
+    (UpstreamRedirects, "a redirect in the place of a response"),
     (UpstreamMalformed, "a response that is no HTTP/1.1, or a page for a browser"),
     (UpstreamCut, "connection closed inside a response"),
 )

@@ -18,7 +18,6 @@ import msgspec
 from sidecar.domain.events import (
     CandidateFailed,
     CandidateServed,
-    FailedOver,
     Listeners,
     RouterAsked,
 )
@@ -70,13 +69,17 @@ class Spell(msgspec.Struct):
     in_a_row: int = 0
     failed_s: float = 0.0
     served_s: float | None = None
+    """When a call was first served after the last failure."""
     served_by: str | None = None
-    following: str | None = None
-    """The entry that calls went on to."""
+    """The entry that newest served a call which failed here."""
+    served_elsewhere: int = 0
+    """Failed calls that another entry served, since the last line."""
     line_s: float | None = None
     """When the last line about it was written; None before the first."""
     failed_in_lines: int = 0
     """Failures that lines have told of."""
+    untold_s: float = 0.0
+    """When the first failure came that no line has told of."""
 
 
 class EdgeLog:
@@ -100,7 +103,6 @@ class EdgeLog:
         """See `Observer.listeners`."""
         return {
             CandidateFailed: self._candidate_failed,
-            FailedOver: self._failed_over,
             CandidateServed: self._candidate_served,
             RouterAsked: self._router_asked,
         }
@@ -116,16 +118,12 @@ class EdgeLog:
         }
         self._failed(event.candidate.provider, what, needs_person=report.to_do is not None)
 
-    def _failed_over(self, event: FailedOver) -> None:
-        spell = self._spells.get(event.failed.provider)
-        if spell is not None:
-            spell.following = event.following.provider
-
     def _candidate_served(self, event: CandidateServed) -> None:
         provider = event.candidate.provider
-        for key, spell in self._spells.items():
-            if key != provider and spell.following == provider:
-                spell.served_by = provider
+        for key in event.instead_of:
+            if key in self._spells:
+                self._spells[key].served_by = provider
+                self._spells[key].served_elsewhere += 1
         if provider in self._spells:
             self._served(provider, event.sent_s)
 
@@ -161,6 +159,8 @@ class EdgeLog:
             self._spells.add(key, spell)
         spell.what = what
         spell.needs_person = needs_person
+        if spell.failed == spell.failed_in_lines:
+            spell.untold_s = now_s
         spell.failed += 1
         spell.in_a_row += 1
         spell.failed_s = now_s
@@ -171,7 +171,8 @@ class EdgeLog:
     def _served(self, key: str, sent_s: float) -> None:
         spell = self._spells[key]
         if sent_s >= spell.failed_s:
-            spell.served_s = self._monotonic_s()
+            if spell.served_s is None or spell.served_s < spell.failed_s:
+                spell.served_s = self._monotonic_s()
             spell.in_a_row = 0
 
     def _quiet_s(self, key: str, now_s: float) -> float:
@@ -198,9 +199,9 @@ class EdgeLog:
         if spell.line_s is None:
             if spell.needs_person or spell.in_a_row >= IN_A_ROW:
                 self._tell(key, spell, now_s)
+            elif has_served:
+                return now_s - spell.failed_s >= spell.quiet_s
             elif now_s - spell.failed_s >= DOUBT_S:
-                if has_served:
-                    return True
                 self._tell(key, spell, now_s)
         elif has_served and now_s - spell.failed_s >= spell.quiet_s:
             self._ended.add(key, (now_s, spell.quiet_s))
@@ -212,26 +213,26 @@ class EdgeLog:
 
     def _tell(self, key: str, spell: Spell, now_s: float) -> None:
         calls = spell.failed - spell.failed_in_lines
-        since_s = spell.began_s if spell.line_s is None else spell.line_s
         fields = spell.what | {
             "calls": calls,
-            "seconds": round(spell.failed_s - since_s, 1),
+            "seconds": round(spell.failed_s - spell.untold_s, 1),
+            "served": spell.served_elsewhere,
             "served_by": spell.served_by,
         }
-        words = _how_often(calls, spell.failed_s - since_s)
+        words = _how_often(calls, spell.failed_s - spell.untold_s)
         log = _log.error if spell.needs_person else _log.warning
         is_first = spell.line_s is None
         if key == _ROUTER:
-            del fields["served_by"]
+            del fields["served"], fields["served_by"]
             name = "router_fails" if is_first else "router_still_fails"
             text = "the router model %s: %s, %s; calls are served without it"
             log(text, _verb(spell), fields["cause"], words, extra=event_fields(name, **fields))
         else:
             name = "provider_fails" if is_first else "provider_still_fails"
             text = f"%s at %s {_verb(spell)}: %s, %s, %s"
-            values = (*_who(fields), _cause(fields), words, _served_by(spell))
+            values = (*_who(fields), _cause(fields), words, _served_by(spell, calls))
             log(text, *values, extra=event_fields(name, **fields))
-        spell.line_s, spell.failed_in_lines = now_s, spell.failed
+        spell.line_s, spell.failed_in_lines, spell.served_elsewhere = now_s, spell.failed, 0
 
 
 def _tell_end(key: str, spell: Spell) -> None:
@@ -267,8 +268,11 @@ def _cause(fields: dict[str, Any]) -> str:
     return f"{fields['cause']} ({fields['status']}{code}): {fields['to_do']}"
 
 
-def _served_by(spell: Spell) -> str:
-    return "not served elsewhere" if spell.served_by is None else f"served by {spell.served_by}"
+def _served_by(spell: Spell, calls: int) -> str:
+    if not spell.served_elsewhere:
+        return "not served elsewhere"
+    part = "" if spell.served_elsewhere >= calls else f"{spell.served_elsewhere} of them "
+    return f"{part}served by {spell.served_by}"
 
 
 def _how_often(calls: int, seconds: float) -> str:

@@ -30,7 +30,7 @@ Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 
 @final
 class CounterSeries:
-    """One series of a counter. Add to ``value``, in the event loop's thread only."""
+    """One series of a counter. Add to ``value``, in one thread only."""
 
     __slots__ = ("value",)
 

@@ -19,7 +19,7 @@ class LogEvent(msgspec.Struct, frozen=True):
 
 _PROVIDER: Final = (
     "account", "model", "reason", "request_id", "place", "cause", "status", "code",
-    "provider_request_id", "to_do", "calls", "seconds", "served_by",
+    "provider_request_id", "to_do", "calls", "seconds", "served", "served_by",
 )  # fmt: skip
 
 LOG_EVENTS: Final = (
@@ -118,7 +118,7 @@ LOG_EVENTS: Final = (
         "redis_gone",
         "warning",
         "its connection is gone: pins are kept in this process",
-        ("place", "seconds"),
+        ("place", "up_seconds"),
     ),
     LogEvent("redis_serves", "info", "it is connected: pins are shared", ("place",)),
     LogEvent("source_fails", "warning", "prices or latencies cannot be read", ("source", "cause")),
@@ -166,14 +166,16 @@ LOG_FIELDS: Final = {
     "request_id": "`x-request-id` of the last failed call",
     "router": "name of the router model's entry",
     "routes": "names of all configured routes",
-    "seconds": "time over which those calls failed; of `redis_gone`, for which it had served",
-    "served_by": "the entry that served such calls instead",
+    "seconds": "time over which those calls failed",
+    "served": "those of the calls that another entry served",
+    "served_by": "the entry that served the newest of them",
     "source": "`provider` of an entry of `model_metrics_sources`",
     "spans": "spans that were dropped since the last line about it",
     "status": "the provider's HTTP status",
     "store": "`memory`, or `redis at host:port`",
     "stream": "`stderr`, where the log goes, or `stdout`, where the access log goes",
     "to_do": "what a person has to do; such lines have level `error`",
+    "up_seconds": "how long it had served",
     "version": "of the sidecar",
 }  # fmt: skip
 """Field -> its meaning."""

@@ -4,6 +4,7 @@ process.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -13,6 +14,9 @@ from sidecar.upstream.client import ProviderClient
 from sidecar.upstream.cooling import Cooling
 
 _log: Final = logging.getLogger("sidecar.upstream")
+
+LOOK_AGAIN_S: Final = 5.0
+"""Between two readings for an ejected entry. No call goes there, so no refusal would cause one."""
 
 
 class CredentialReloader:
@@ -30,8 +34,8 @@ class CredentialReloader:
         self._tasks = Tasks()
         self._under_way: set[str] = set()
         self._reloaded_s: dict[str, float] = {}
-        self._reported: set[str] = set()
-        """Entries whose file held no other key: logged once, until it holds one."""
+        self._watched: set[str] = set()
+        """Ejected entries whose files held no other key yet."""
 
     def is_outdated(self, provider: str, sent_s: float) -> bool:
         """Return whether a call sent at ``sent_s`` carried an older key than the one in use: its
@@ -59,12 +63,19 @@ class CredentialReloader:
         if is_new:
             self._reloaded_s[provider] = self._monotonic_s()
             self._cooling.reset_ejections(provider)
-            self._reported.discard(provider)
-            _log.warning(
-                "provider %s refused its key; its file holds another one, which is used "
-                "from now on",
-                provider,
-            )
-        elif provider not in self._reported:
-            self._reported.add(provider)
-            _log.info("no other key is known for provider %s: it goes last", provider)
+            _log.info("%s has another key in its file, which is used from now on", provider)
+        elif provider not in self._watched:
+            self._watched.add(provider)
+            self._tasks.spawn(self._watch(provider), name="read an ejected entry's key again")
+            _log.info("%s is used where nothing else serves, until there is another key", provider)
+
+    async def _watch(self, provider: str) -> None:
+        """Read the files of an entry again and again, until they hold another key or its ejection
+        has ended.
+        """
+        try:
+            while any(each == provider for each, _ in self._cooling.ejected(self._monotonic_s())):
+                await asyncio.sleep(LOOK_AGAIN_S)
+                self.reload(provider)
+        finally:
+            self._watched.discard(provider)

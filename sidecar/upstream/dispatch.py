@@ -199,7 +199,7 @@ class Dispatcher:
                 if reply.status < 400 and not isinstance(reply, BufferedReply):
                     head_s = self._monotonic_s()
                     if self.cooling.cooldowns or self.cooling.suspects:
-                        self._recorder.observe_served(candidate, sent_s)
+                        self._recorder.observe_served(candidate, sent_s, failed)
                     record.abort_shown()
                     attempts = record.sends + reply.sends
                     return Dispatched(

@@ -13,7 +13,7 @@ import msgspec
 from sidecar.dialects.base import Dialect
 from sidecar.domain.call import BodyFacts, Call, Endpoint, Operation
 from sidecar.domain.decision import Candidate
-from sidecar.domain.errors import UpstreamError, UpstreamMalformed
+from sidecar.domain.errors import UpstreamError, UpstreamMalformed, UpstreamRedirects
 from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.ids import mint_request_id, mint_trace_context
 from sidecar.domain.ports import ArrivingReply
@@ -166,7 +166,7 @@ class EntryProbe:
             return refused
         body = await _read(reply)
         if reply.status >= 300:
-            raise UpstreamMalformed("it redirects")
+            raise UpstreamRedirects("it redirects")
         if dialect is not None and not body.lstrip().startswith(b"{"):
             raise UpstreamMalformed("a page for a browser")
         if dialect is not None and dialect.is_error_response(body):

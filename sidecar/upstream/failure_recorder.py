@@ -4,6 +4,8 @@ told.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate
@@ -14,7 +16,13 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import ArrivingReply
 from sidecar.domain.vocabulary import AttemptOutcome, FailureClass
-from sidecar.upstream.attempts import Dispatched, FailureRecord, outcome_of_error, outcome_of_reply
+from sidecar.upstream.attempts import (
+    Dispatched,
+    FailedAttempt,
+    FailureRecord,
+    outcome_of_error,
+    outcome_of_reply,
+)
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
@@ -134,11 +142,14 @@ class FailureRecorder:
         self._penalize(call, candidate, failure, sent_s, report)
         return failure.failure_class, report
 
-    def observe_served(self, candidate: Candidate, sent_s: float) -> None:
-        """A candidate serves, while failures are remembered."""
+    def observe_served(
+        self, candidate: Candidate, sent_s: float, failed: Sequence[FailedAttempt] = ()
+    ) -> None:
+        """A candidate serves, while failures are remembered. ``failed`` are the call's own."""
         self._cooling.observe_served(candidate, sent_s)
         if CandidateServed in self._observers.heard:
-            self._observers.emit(CandidateServed(candidate, sent_s))
+            instead_of = tuple([each.candidate.provider for each in failed])
+            self._observers.emit(CandidateServed(candidate, sent_s, instead_of))
 
     def report_lost(self, call: Call, candidate: Candidate, tried: list[Attempt]) -> None:
         """Report a sending that a dead connection lost; how long that took is not known."""

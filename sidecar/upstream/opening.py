@@ -17,7 +17,13 @@ from typing import Final, final
 
 from sidecar.dialects.base import Dialect, EventKind
 from sidecar.domain.call import RawHeaders
-from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamReset
+from sidecar.domain.errors import (
+    UpstreamCut,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRedirects,
+    UpstreamReset,
+)
 from sidecar.domain.ports import ArrivingReply
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.wire.headers import coding_of
@@ -141,13 +147,13 @@ async def opened(
 
     Returns: the reply, of which nothing is read; as a `BufferedReply` with its ``error`` where the
         provider says that it failed.
-    Raises: UpstreamMalformed for a redirect, which no SDK follows with a body, and for a page in
-        the place of a response; UpstreamReset where the response ended before it showed anything;
-        FirstByteTimeout, ResponseTimeout, StreamIdleTimeout.
+    Raises: UpstreamRedirects, since no SDK follows a redirect with a body; UpstreamMalformed for a
+        page in the place of a response; UpstreamReset where the response ended before it showed
+        anything; FirstByteTimeout, ResponseTimeout, StreamIdleTimeout.
     """
     if reply.status != _OK:
         reply.abort()
-        raise _failure(reply, UpstreamMalformed, f"the provider redirects ({reply.status})")
+        raise _failure(reply, UpstreamRedirects, f"the provider redirects ({reply.status})")
     if not reply.is_complete:
         await reply.begin()
     return await _held(reply, dialect, EventScan(dialect) if is_stream else None)

@@ -41,7 +41,7 @@ def _events(sidecar: SidecarProcess) -> list[dict[str, Any]]:
 
 async def _ask(sidecar: SidecarProcess, number: int) -> int:
     body = {"model": GPT, "messages": [{"role": "user", "content": f"{MARKS['prompt']} {number}"}]}
-    headers = {"x-session-id": f"{MARKS['session']}-{number}", "x-tenant": MARKS["tenant"]}
+    headers = {"x-model-affinity": f"{MARKS['session']}-{number}", "x-tenant": MARKS["tenant"]}
     reply = await exchange(sidecar.data_port, json_request("/v1/chat/completions", body, headers))
     return reply.status
 

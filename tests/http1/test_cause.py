@@ -76,6 +76,8 @@ def test_an_error_is_found_behind_those_that_wrap_it():
         (errors.ConnectTimeout("x"), "no connection in time (timeouts.connect_s)"),
         (errors.FirstByteTimeout("x"), "no byte in time (timeouts.first_byte_s)"),
         (errors.UpstreamReset("x"), "connection closed before a response"),
+        (errors.UpstreamRedirects("x"), "a redirect in the place of a response"),
+        (errors.UpstreamMalformed("x"), "a response that is no HTTP/1.1, or a page for a browser"),
         (errors.ConnectFailed("x"), "it could not be reached"),
     ],
 )

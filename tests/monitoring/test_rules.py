@@ -161,6 +161,22 @@ def test_the_operators_monitor_makes_the_same_labels():
     assert "plano-admin" == endpoint["port"]
 
 
+def test_all_that_scrapes_does_so_as_often_as_grafana_expects():
+    """Its data source's default is 15 s, and its rates are taken over four of them: at a longer
+    interval one lost scrape is a gap in every graph.
+    """
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text("utf-8"))
+    monitor = yaml.safe_load((FOLDER / "podmonitor.yaml").read_text("utf-8"))
+    chart = yaml.safe_load((IN_CHART.parents[1] / "values.yaml").read_text("utf-8"))
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+
+    assert ["15s"] * 3 == [
+        config["global"]["scrape_interval"],
+        endpoint["interval"],
+        chart["podMonitor"]["interval"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "app"),
     [

@@ -16,6 +16,7 @@ from deploy.observe.dashboard import (
 )
 
 SMALL = Path(__file__).parent / "small_dashboard.json"
+COMMITTED = Path(__file__).parents[2] / "deploy/grafana/plano-sidecar.json"
 
 
 def test_panels_stand_where_the_grid_says():
@@ -83,12 +84,21 @@ def test_series_are_named_as_in_grafana(legend, labels, name):
     assert name == series_name(Target("A", "some(query)", legend), labels)
 
 
+def test_large_numbers_are_the_mean_of_the_time_shown():
+    """A minute after an outage the newest value alone would be green."""
+    panels = [each for each in load_dashboard(COMMITTED).panels if each.kind == "stat"]
+
+    assert panels
+    assert {True} == {each.style.is_mean for each in panels}
+
+
 def test_a_panels_style_is_that_of_its_field_config():
     """Units, thresholds, colours, mappings, columns."""
     styles = {panel.title: panel.style for panel in load_dashboard(SMALL).panels}
 
     assert ((float("-inf"), "red"), (0.99, "green")) == styles["Success"].thresholds
     assert styles["Success"].has_sparkline
+    assert not styles["Success"].is_mean
     assert ({"ok": "dark-green"}, True) == (
         styles["Requests by outcome"].colors,
         styles["Requests by outcome"].is_stacked,

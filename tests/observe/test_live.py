@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from deploy.observe.incidents import SHORT
 from deploy.observe.run import Findings, observe
+from sidecar.telemetry.log_events import LOG_EVENTS
 from tests.support.sidecar_process import REPOSITORY
 
 MAY_BE_EMPTY: dict[tuple[str, str], str] = {}
@@ -30,6 +32,7 @@ EXTRAPOLATED = 0.05
 MAY_EXCEED_1 = {"CPU": "a share of one core, of which there are more"}
 RULES_MAY_BE_EMPTY: dict[str, str] = {}
 SERIES_OF_A_USUAL_POD = 500
+LOGFMT = re.compile(r'(?:^| )(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 SECOND_ACCOUNT = 'account="openai-eu"'
 
 
@@ -43,11 +46,17 @@ def _require(program: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def findings(tmp_path_factory) -> Findings:
+def folder(tmp_path_factory) -> Path:
+    """Where the run's logs are."""
+    found: Path = tmp_path_factory.mktemp("observe")
+    return found
+
+
+@pytest.fixture(scope="module")
+def findings(folder) -> Findings:
     """One short run for all tests."""
     for program in ("prometheus", "redis-server"):
         _require(program)
-    folder = tmp_path_factory.mktemp("observe")
     return asyncio.run(observe(SHORT, folder, tell=print))
 
 
@@ -135,6 +144,25 @@ def test_a_usual_pod_has_fewer_than_500_series(findings):
     }
 
     assert {} == {pod: count for pod, count in counts.items() if count >= SERIES_OF_A_USUAL_POD}
+
+
+def test_every_event_of_the_log_has_the_fields_that_the_readme_lists(findings, folder):
+    """Those among them that the code puts together only as it runs."""
+    listed = {each.name: set(each.fields) for each in LOG_EVENTS}
+    of_every_line = {"time", "level", "logger", "message", "event"}
+    lines = [
+        dict(LOGFMT.findall(line))
+        for pod in findings.metrics
+        for line in (folder / f"{pod}.log").read_text().splitlines()
+    ]
+    logged: dict[str, set[str]] = {}
+    for line in lines:
+        if "event" in line:
+            logged.setdefault(line["event"], set()).update(line.keys() - of_every_line)
+
+    assert {"ready", "provider_fails", "redis_gone", "redis_serves"} <= logged.keys()
+    more = {name: fields - listed[name] for name, fields in logged.items()}
+    assert set() == set().union(*more.values()), more
 
 
 def test_most_calls_are_served_on_a_bad_day(findings):

@@ -137,6 +137,20 @@ async def test_with_several_attempts_all_of_them_are_time_of_the_providers():
     assert pytest.approx(6.0) == outcome.timing.upstream_s
 
 
+async def test_attempts_behind_the_error_that_is_shown_are_no_overhead():
+    """The app reads the first error that a retry could cure; it has waited for the others too."""
+    failure = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
+    failed = (FailedAttempt(FIRST, failure), FailedAttempt(SECOND, failure))
+    reply = FakeReply(whole=b"{}", status=429)
+    shown = dispatched(reply, attempts=2, failed=failed, head_s=1000.11)
+
+    outcome, _ = await handle(FakeRooms(DECISION, shown))
+
+    timing = outcome.timing
+    assert timing.first_byte_s is not None
+    assert pytest.approx(timing.first_byte_s - timing.routing_s) == timing.upstream_s
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [

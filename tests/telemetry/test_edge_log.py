@@ -12,7 +12,6 @@ from sidecar.domain.decision import Candidate
 from sidecar.domain.events import (
     CandidateFailed,
     CandidateServed,
-    FailedOver,
     RouterAsked,
 )
 from sidecar.domain.failure_report import FailureReport
@@ -24,6 +23,7 @@ from tests.support.values import a_call
 
 A, B = (Candidate(name, f"{name}/m", "m", f"{name}/*", frozenset()) for name in ("a", "b"))
 REFUSED = FailureReport("a.example:443", "connection refused")
+BAD_HOST = FailureReport("a.example:443", "name not found")
 BAD_KEY = FailureReport(
     "a.example:443", "credential refused", 401, "invalid_api_key", "req_1", "put a key"
 )
@@ -41,8 +41,8 @@ class _Night:
     def fail(self, calls=1, report=REFUSED, candidate=A, following=B):
         for _ in range(calls):
             self.emit(CandidateFailed(a_call(), candidate, FailureClass.BUSY, report))
-            self.emit(FailedOver(a_call(), candidate, following, FailureClass.BUSY))
-            self.emit(CandidateServed(following, self.now_s))
+            if following is not None:
+                self.emit(CandidateServed(following, self.now_s, (candidate.provider,)))
 
     def serve(self, candidate=A, sent_s=None):
         self.emit(CandidateServed(candidate, self.now_s if sent_s is None else sent_s))
@@ -91,6 +91,44 @@ def test_an_entry_that_fails_has_one_line_and_one_when_it_serves_again(night, ca
     assert [listed[each.event] for each in caplog.records] == [
         tuple(each.fields) for each in caplog.records
     ]
+
+
+def test_calls_that_were_served_elsewhere_are_counted(night, caplog):
+    """An operator reads from the line whether apps met errors."""
+    night.fail(2)
+    night.fail(3, following=None)
+    night.pass_time(61)
+    night.fail(1, following=None)
+    night.pass_time(5)
+
+    assert [
+        "a at a.example:443 fails: connection refused, 5 calls in under 1 s, 2 of them served by b",
+        "a at a.example:443 still fails: connection refused, 1 call, not served elsewhere",
+    ] == caplog.messages
+
+
+def test_it_lasted_until_the_first_call_that_was_served(night, caplog):
+    """What was served afterwards, while the log waits whether it stays so, is no outage."""
+    night.fail(3)
+    night.pass_time(4)
+    for _ in range(4):
+        night.serve()
+        night.pass_time(2)
+
+    assert "a at a.example:443 serves again after 4 s, 3 calls failed" == caplog.messages[-1]
+
+
+def test_a_single_failure_is_forgotten_once_calls_are_served(night, caplog):
+    """The next failure has its own cause and its own beginning."""
+    night.fail(1, BAD_HOST)
+    night.serve()
+    night.pass_time(6)
+    night.fail(3)
+    night.pass_time(2)
+
+    assert ["a at a.example:443 fails: connection refused, 3 calls in under 1 s, served by b"] == (
+        caplog.messages
+    )
 
 
 def test_while_it_lasts_there_is_a_line_a_minute(night, caplog):
@@ -170,7 +208,7 @@ def test_what_serves_in_between_is_not_told_as_down(night, caplog):
     assert "fails" in caplog.messages[0]
     assert [
         (
-            "a at a.example:443 comes and goes: connection refused, 90 calls in 59 s, served by b",
+            "a at a.example:443 comes and goes: connection refused, 90 calls in 58 s, served by b",
             "provider_still_fails",
         )
     ] * 2 == [(each.getMessage(), each.event) for each in caplog.records[1:]]
@@ -252,7 +290,7 @@ def test_a_router_model_that_answers_is_no_line(night, caplog):
 
 def test_a_step_away_from_an_entry_that_is_not_said_to_fail_is_no_line(night, caplog):
     """A refusal of one call goes on too."""
-    night.emit(FailedOver(a_call(), A, B, FailureClass.REFUSED))
+    night.emit(CandidateServed(B, night.now_s, (A.provider,)))
     night.pass_time(30)
 
     assert [] == caplog.messages

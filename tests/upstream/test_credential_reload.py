@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 from sidecar.domain.decision import Candidate
 from sidecar.domain.vocabulary import FailureClass
+from sidecar.upstream import credential_reload
 from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
@@ -36,8 +38,8 @@ def _reloader(client: _Client) -> tuple[CredentialReloader, Cooling, FakeClock]:
 
 
 async def _finish(reloader: CredentialReloader) -> None:
-    for task in list(reloader._tasks._tasks):
-        await task
+    while reloader._under_way:
+        await asyncio.sleep(0)
 
 
 async def test_another_key_ends_the_ejection_and_outdates_earlier_calls():
@@ -62,6 +64,37 @@ async def test_the_same_key_leaves_the_entry_ejected_and_is_logged_once(caplog):
     assert None is not cooling.due_s(A, 1001.0)
     assert not reloader.is_outdated("a", 0.0)
     assert ["INFO"] == [record.levelname for record in caplog.records]
+    await reloader.aclose()
+
+
+async def test_a_rotated_key_is_found_though_no_call_goes_there(monkeypatch):
+    """An ejected entry is asked by nobody, so that no refusal would have its file read."""
+    monkeypatch.setattr(credential_reload, "LOOK_AGAIN_S", 0.0)
+    client = _Client(is_new=False)
+    reloader, cooling, _ = _reloader(client)
+    reloader.reload("a")
+    while client.reads < 4:
+        await asyncio.sleep(0)
+    client.is_new = True
+    while cooling.due_s(A, 1001.0) is not None:
+        await asyncio.sleep(0)
+    while reloader._watched:
+        await asyncio.sleep(0)
+
+    assert not reloader.is_outdated("a", 1000.0)
+
+
+async def test_a_key_is_looked_at_no_more_once_the_ejection_is_over(monkeypatch):
+    """Calls go there again, and tell."""
+    monkeypatch.setattr(credential_reload, "LOOK_AGAIN_S", 0.0)
+    reloader, _, clock = _reloader(_Client(is_new=False))
+    reloader.reload("a")
+    await _finish(reloader)
+    clock.advance(3600.0)
+    while reloader._tasks._tasks:
+        await asyncio.sleep(0)
+
+    assert set() == reloader._watched
 
 
 async def test_calls_that_are_refused_together_read_the_file_once():

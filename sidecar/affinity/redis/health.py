@@ -92,7 +92,8 @@ class StoreHealth:
             self._near.is_alone = False
             self.is_asked.set()
             _log.info(
-                "redis is there: pins are shared%s",
+                "redis at %s serves: pins are shared%s",
+                place,
                 "" if is_tracking else ", without tracking",
                 extra=event_fields("redis_serves", place=place),
             )
@@ -103,8 +104,9 @@ class StoreHealth:
         if not self._near.is_alone:
             self._be_alone()
             _log.warning(
-                "redis is gone: pins are kept here until it is back",
-                extra=event_fields("redis_gone", place=place, seconds=round(served_s, 1)),
+                "redis at %s is gone: pins are kept here until it is back",
+                place,
+                extra=event_fields("redis_gone", place=place, up_seconds=round(served_s, 1)),
             )
 
     def invalidated(self, keys: list[bytes] | None) -> None:

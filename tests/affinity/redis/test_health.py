@@ -39,8 +39,8 @@ def test_a_connection_makes_redis_asked_and_a_lost_one_ends_it(redis, caplog):
     redis.health.went_down("r:6379", 12.34)
 
     assert (True, False) == (redis.near.is_alone, redis.health.is_asked.is_set())
-    gone = [each for each in caplog.records if "redis is gone" in each.message]
-    assert [("redis_gone", {"place": "r:6379", "seconds": 12.3})] == [
+    gone = [each for each in caplog.records if "redis at r:6379 is gone" in each.message]
+    assert [("redis_gone", {"place": "r:6379", "up_seconds": 12.3})] == [
         (each.__dict__["event"], each.__dict__["fields"]) for each in gone
     ]
 
@@ -51,7 +51,7 @@ def test_a_second_connection_without_a_loss_between_is_not_told_again(redis, cap
     redis.health.came_up("r:6379", is_tracking=True, is_same_server=True)
 
     assert (False, True) == (redis.near.is_alone, redis.health.is_asked.is_set())
-    assert [] == [each for each in caplog.records if "redis is there" in each.message]
+    assert [] == [each for each in caplog.records if "serves: pins are shared" in each.message]
 
 
 def test_failures_in_a_row_leave_redis_alone_and_drop_the_connection_once(redis):

@@ -113,6 +113,7 @@ async def test_where_nothing_may_be_spent_no_call_is_made(tmp_path):
         ("500", "failed", "status 500 (server_error)"),
         ("400", "ok", ""),
         ("cut", "failed", "connection closed before a response"),
+        (Fault(status=302, body=b"{}"), "failed", "a redirect in the place of a response"),
         ("html", "failed", "a response that is no HTTP/1.1, or a page for a browser"),
     ],
 )
