@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, TextIO
 
 import aiohttp
@@ -85,8 +86,10 @@ async def _tail(arguments: argparse.Namespace, environ: Mapping[str, str]) -> in
     }
     given = {name: value for name, value in wishes.items() if value is not None}
     try:
-        lines = tailed_lines(arguments.admin, given)
-        await _print(lines, sys.stdout, is_json=arguments.json, has_colour=has_colour)
+        show_head = _no_head if arguments.json else _print_head
+        lines = tailed_lines(arguments.admin, given, show_head)
+        async with contextlib.aclosing(lines):  # also where `head` has had enough
+            await _print(lines, sys.stdout, is_json=arguments.json, has_colour=has_colour)
     except NoTail as error:
         print(f"tail: {error}", file=sys.stderr)
         return FAILED
@@ -96,17 +99,26 @@ async def _tail(arguments: argparse.Namespace, environ: Mapping[str, str]) -> in
 async def _print(
     lines: AsyncIterator[bytes], out: TextIO, *, is_json: bool, has_colour: bool
 ) -> None:
-    if not is_json:
-        print(_HEAD, file=out, flush=True)
     async for line in lines:
         text = line.decode(errors="replace") if is_json else call_line(line, has_colour=has_colour)
         print(text, file=out, flush=True)
 
 
-async def tailed_lines(address: str, wishes: Mapping[str, str]) -> AsyncIterator[bytes]:
+def _print_head() -> None:
+    print(_HEAD, flush=True)
+
+
+def _no_head() -> None:
+    pass
+
+
+async def tailed_lines(
+    address: str, wishes: Mapping[str, str], on_open: Callable[[], None] = _no_head
+) -> AsyncGenerator[bytes, None]:
     """Yield a running sidecar's lines, one JSON object each, until it ends.
 
-    Args: ``address`` is that of its operators' pages; ``wishes`` as `call_feed.call_filter`.
+    Args: ``address`` is that of its operators' pages; ``wishes`` as `call_feed.call_filter`;
+        ``on_open`` is called once it has said yes.
     Raises: NoTail.
     """
     try:
@@ -118,6 +130,7 @@ async def tailed_lines(address: str, wishes: Mapping[str, str]) -> AsyncIterator
         ):
             if reply.status != 200 or reply.content_type != "application/x-ndjson":
                 raise NoTail(f"{address}: {_why(await reply.read())}")
+            on_open()
             async for line in reply.content:
                 yield line.rstrip(b"\n")
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

@@ -55,7 +55,7 @@ class ShownEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until calls go there first again; None where they do."""
     connections: EntryConnections
     first_byte_s: float | None
-    """Average of the last streams; None where there was none lately."""
+    """Average of the last streams, a failed attempt as 5 s; None where there was neither."""
     first_byte_samples: int
     last_failure: EntryFailure | None
 

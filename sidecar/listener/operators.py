@@ -22,6 +22,8 @@ _log: Final = logging.getLogger("sidecar.operators")
 _READS: Final = frozenset({"GET", "HEAD"})
 _MESH_PEER: Final = "127.0.0.6"
 """From there Istio's proxy connects for peers of the pod, in its older releases to loopback too."""
+_OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
+"""What ``Sec-Fetch-Site`` says of requests that another site's page makes."""
 _OF_ALL: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -124,10 +126,23 @@ def _why_foreign(request: web.BaseRequest) -> str | None:
     """
     if "Origin" in request.headers or not is_local_name(request.headers.get("Host", "")):
         return "this listener wants a Host of localhost or a loopback address, and no Origin"
+    if _is_of_other_site(request):
+        return "this listener serves no page of another site"
     peer = None if request.transport is None else request.transport.get_extra_info("peername")
     if isinstance(peer, tuple) and peer[0] == _MESH_PEER:
         return "this listener is for callers inside the pod"
     return None
+
+
+def _is_of_other_site(request: web.BaseRequest) -> bool:
+    """Return whether another site's page asks, an image or a script of it say, which brings no
+    Origin. A link that a person follows is none.
+    """
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site") not in _OTHER_SITES:
+        return False
+    is_link = headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")
+    return request.method not in _READS or is_link != ("navigate", "document")
 
 
 def is_local_name(host: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -147,8 +148,7 @@ async def bind(
                 factory, address, port, backlog=BACKLOG, start_serving=False, reuse_address=True
             )
         except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or error
-            problems.append(f"{what} cannot listen on {address} port {port}: {why}")
+            problems.append(f"{what} cannot listen on {address} port {port}: {_why(error)}")
             continue
         servers.append(server)
         port = port or port_of(server)
@@ -158,6 +158,12 @@ async def bind(
             server.close()
         raise ConfigError(in_use or problems)
     return servers
+
+
+def _why(error: Exception) -> str:
+    """Return the kernel's phrase; asyncio wraps it into one that names the address again."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number and number > 0 else str(error)
 
 
 def port_of(server: asyncio.Server) -> int:

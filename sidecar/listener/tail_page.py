@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -13,6 +14,8 @@ from sidecar.listener.page_replies import refusal
 TAIL_PATH: Final = "/tail"
 _LOOK_S: Final = 60.0
 """Between two looks whether the reader is still there; one that leaves ends the request at once."""
+_STALLED_S: Final = 60.0
+"""A reader that takes nothing for so long loses its place: there are few."""
 _HEADERS: Final = {
     "Content-Type": "application/x-ndjson",
     "Cache-Control": "no-store",
@@ -36,16 +39,19 @@ class TailPage(Generic[Lines]):
 
     Args: ``follow`` returns the lines of those calls that a query asks for, or None where there are
         enough readers, and raises ValueError for a query that cannot be understood; ``unfollow`` is
-        told when the reader has left.
+        told when the reader has left; a reader that takes nothing for ``stalled_s`` seconds is cut
+        off.
     """
 
     def __init__(
         self,
         follow: Callable[[Mapping[str, str]], Lines | None],
         unfollow: Callable[[Lines], None],
+        stalled_s: float = _STALLED_S,
     ) -> None:
         self._follow = follow
         self._unfollow = unfollow
+        self._stalled_s = stalled_s
 
     def pages(self) -> tuple[OperatorPage]:
         """Return the page."""
@@ -61,18 +67,23 @@ class TailPage(Generic[Lines]):
         if lines is None:
             return refusal(503, "there are enough readers; one of them has to leave first")
         try:
-            return await _stream(request, lines)
+            return await self._stream(request, lines)
         finally:
             self._unfollow(lines)
 
-
-async def _stream(request: web.BaseRequest, lines: CallLines) -> web.StreamResponse:
-    response = web.StreamResponse(headers=_HEADERS)
-    await response.prepare(request)
-    if request.method == "HEAD":
+    async def _stream(self, request: web.BaseRequest, lines: Lines) -> web.StreamResponse:
+        response = web.StreamResponse(headers=_HEADERS)
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        try:
+            while (piece := await lines.read(_LOOK_S)) is not None:
+                if piece:
+                    async with asyncio.timeout(self._stalled_s):
+                        await response.write(piece)
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()  # what is still buffered is never read
+            return response
+        await response.write_eof()
         return response
-    while (piece := await lines.read(_LOOK_S)) is not None:
-        if piece:
-            await response.write(piece)
-    await response.write_eof()
-    return response

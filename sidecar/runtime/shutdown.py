@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import msgspec
 
 from sidecar.domain.clock import Clock
 from sidecar.runtime.lifecycle import Drain, Tasks
+
+_log = logging.getLogger("sidecar")
 
 
 class DrainTimes(msgspec.Struct, frozen=True):
@@ -66,15 +69,19 @@ class Shutdown:
         """
         if self._began is None:
             self._on_begin()
-            times = self._times
-            work = self._drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
             began_s = self._clock.monotonic_s()
-            self._began = self._tasks.spawn(work, name="drain"), began_s
+            self._began = self._tasks.spawn(self._run(began_s), name="drain"), began_s
         return self._began[0]
 
     async def drained(self) -> None:
         """Drain, and wait until the drain has ended."""
         await asyncio.shield(self.begin())
+
+    async def _run(self, began_s: float) -> None:
+        times = self._times
+        await self._drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
+        lasted_s = self._clock.monotonic_s() - began_s
+        _log.info("drained after %.1f s: new calls are refused", lasted_s)
 
     def state(self) -> DrainState:
         """Return how far it is."""

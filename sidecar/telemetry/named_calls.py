@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.ids import shown_hash
+from sidecar.domain.ids import as_shown, shown_hash
 from sidecar.runtime.bounded import BoundedMap
 
 NAMES_AT_MOST: Final = 100
@@ -46,8 +46,10 @@ class NamedCalls:
         self._name(_REQUEST, request_id, for_s)
 
     def name_session(self, session_id: str, for_s: float = NAMED_S) -> None:
-        """Name all calls of a session, as the app names it, for `NAMED_S` at most."""
-        self._name(_SESSION, shown_hash(session_id), for_s)
+        """Name all calls of a session, as the app names it or as logs show it, for `NAMED_S` at
+        most.
+        """
+        self._name(_SESSION, as_shown(session_id), for_s)
 
     def clear(self) -> None:
         """Forget all names."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from sidecar.commands.tail import NoTail, call_line, tailed_lines
+from sidecar.commands.tail import NoTail, call_line, tail, tailed_lines
 from sidecar.listener.server import bind, port_of
 
 PINNED: dict[str, Any] = {
@@ -97,6 +99,18 @@ async def _from(handler, wishes) -> list[bytes]:
     finally:
         listening.close()
         await server.shutdown(1)
+
+
+async def test_the_head_of_the_columns_waits_for_a_sidecar_that_answers(capsys):
+    """A failure alone is printed where there is nothing to follow."""
+    arguments = argparse.Namespace(
+        admin="127.0.0.1:1", model=None, route=None, status=None, session=None, json=False
+    )
+    code = await asyncio.to_thread(tail, arguments)
+    printed = capsys.readouterr()
+
+    assert (1, "") == (code, printed.out)
+    assert "tail: no operators' pages answer at 127.0.0.1:1" in printed.err
 
 
 async def test_lines_are_read_until_the_sidecar_ends():

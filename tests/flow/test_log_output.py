@@ -86,7 +86,8 @@ async def test_the_first_line_says_what_started(tmp_path, scripted_provider):
         len(ready["config_hash"]),
     )
     assert {"version", "python", "loop", "compiled", "listener_path"} <= ready.keys()
-    assert "draining" == lines[-1]["event"]
+    assert "draining" == lines[-2]["event"]
+    assert lines[-1]["message"].startswith("drained after ")
     assert "sk-" not in sidecar.log()
 
 

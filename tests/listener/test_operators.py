@@ -68,6 +68,26 @@ async def test_rebound_names_and_web_pages_are_refused(headers):
     ]
 
 
+@pytest.mark.parametrize(
+    ("method", "site", "mode", "dest", "status"),
+    [
+        ("GET", "cross-site", "no-cors", "image", 403),
+        ("GET", "same-site", "no-cors", "script", 403),
+        ("GET", "cross-site", "navigate", "iframe", 403),
+        ("POST", "cross-site", "navigate", "document", 403),
+        ("GET", "cross-site", "navigate", "document", 200),
+        ("GET", "same-origin", "cors", "empty", 200),
+        ("GET", "none", "navigate", "document", 200),
+    ],
+)
+async def test_another_sites_page_can_only_link_here(method, site, mode, dest, status):
+    """An image or a script brings no Origin, and could hold what few readers share."""
+    fetch = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+    target = "/look" if method == "GET" else "/drain"
+
+    assert status == (await _ask(target, method, **fetch)).status
+
+
 async def test_a_mesh_peer_is_no_caller_inside_the_pod():
     """Istio's proxy connects for all of them from one loopback address, whatever Host they send."""
     async with running_pages(Operators(PAGES, OperatorAccess()).handle) as pages:

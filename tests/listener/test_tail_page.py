@@ -65,6 +65,21 @@ async def test_lines_come_until_the_sidecar_ends():
     assert feed.lines.has_left.is_set()
 
 
+async def test_a_reader_that_takes_nothing_loses_its_place():
+    """A terminal that was suspended, a session that was lost: others want to look too."""
+    feed = _Feed(_Lines(*(b"x" * 1_000_000 for _ in range(64))))
+    page = TailPage(feed.follow, feed.unfollow, stalled_s=0.05)
+    async with running_pages(Operators(page.pages(), OperatorAccess()).handle) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port, limit=1024)
+        writer.write(raw_request("GET", "/tail"))
+        assert feed.lines is not None
+        async with asyncio.timeout(10):
+            await feed.lines.has_left.wait()
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(64_000_000)
+        writer.close()
+
+
 async def test_a_reader_that_leaves_makes_room():
     """At once, also where no call ends."""
     feed = _Feed(_Lines(b"{}\n"))

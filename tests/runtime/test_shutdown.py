@@ -66,6 +66,16 @@ async def test_a_drain_turns_readiness_off_and_lets_calls_end():
     assert 0 < (during.grace_left_s or 0) <= 30
 
 
+async def test_the_end_of_a_drain_is_logged(caplog):
+    """With how long it took: a pod that was slow to go is asked about afterwards."""
+    process = _Process()
+    with caplog.at_level("INFO", "sidecar"):
+        await process.shutdown.drained()
+
+    (record,) = [each for each in caplog.records if each.getMessage().startswith("drained")]
+    assert "drained after 0.0 s: new calls are refused" == record.getMessage()
+
+
 async def test_whatever_asks_again_waits_for_the_drain_that_runs():
     """A signal behind a preStop hook begins no second one."""
     process = _Process()

@@ -67,3 +67,10 @@ def test_there_are_so_many_names_at_most(named):
     )
     named.clear()
     assert not named.until_s
+
+
+def test_a_session_is_named_as_logs_show_it_too(named):
+    """An operator who reads logs knows no other name of it."""
+    named.name_session(shown_hash("s1"))
+
+    assert (True, False) == (named.has("r", "s1"), named.has("r", "s2"))
