@@ -118,9 +118,9 @@ LOG_EVENTS: Final = (
         "redis_gone",
         "warning",
         "its connection is gone: pins are kept in this process",
-        ("place", "up_seconds"),
+        ("place", "up_seconds", "untold"),
     ),
-    LogEvent("redis_serves", "info", "it is connected: pins are shared", ("place",)),
+    LogEvent("redis_serves", "info", "it is connected: pins are shared", ("place", "away_seconds")),
     LogEvent("source_fails", "warning", "prices or latencies cannot be read", ("source", "cause")),
     LogEvent("source_serves_again", "info", "they are read again", ("source",)),
     LogEvent(
@@ -144,6 +144,7 @@ LOG_EVENTS: Final = (
 LOG_FIELDS: Final = {
     "account": "name of an entry of `model_providers`",
     "admin_port": "TCP port",
+    "away_seconds": "how long it was away",
     "calls": "calls that failed since the last line about it; in `..._serves_again` all of them",
     "cause": "a phrase: `connection refused`, `name not found`, `no TLS there`, ...",
     "code": "the provider's own code for its error, where it looks like one",
@@ -175,6 +176,7 @@ LOG_FIELDS: Final = {
     "store": "`memory`, or `redis at host:port`",
     "stream": "`stderr`, where the log goes, or `stdout`, where the access log goes",
     "to_do": "what a person has to do; such lines have level `error`",
+    "untold": "times it went since the last such line: more than three a minute are counted",
     "up_seconds": "how long it had served",
     "version": "of the sidecar",
 }  # fmt: skip

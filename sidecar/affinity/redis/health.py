@@ -1,11 +1,8 @@
-"""Whether Redis is asked at all, how long a server that takes no writes is kept, and one log line
-whenever that changes.
-"""
+"""Whether Redis is asked at all, and how long a server that takes no writes is kept."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from math import inf
 from typing import Final
@@ -15,11 +12,9 @@ from redis.exceptions import ResponseError
 from sidecar.affinity.entry import EntryEvent
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.redis.errors import is_forbidden, refuses_writes, words_of
+from sidecar.affinity.redis.store_log import StoreLog
 from sidecar.affinity.session import owning_key
-from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.breaker import Breaker, BreakerPolicy
-
-_log: Final = logging.getLogger("sidecar.affinity")
 
 BREAKER: Final = BreakerPolicy(failures_in_a_row=5, share=0.5, of_last=20, window_s=0.015)
 """A Redis that forks, or runs one slow command, is late for every call of that moment. The window
@@ -39,9 +34,8 @@ class StoreHealth:
         self._near = near
         self._breaker = Breaker(BREAKER)
         self._monotonic_s = monotonic_s
-        self._is_refusing = False
-        self._is_fenced = False
         self._untracked_s = untracked_s
+        self._lines = StoreLog(monotonic_s)
 
     def served(self) -> None:
         """Redis has replied, with whatever."""
@@ -53,32 +47,22 @@ class StoreHealth:
         if not self._breaker.is_open or self._near.is_alone:
             return False
         self._be_alone()
-        _log.warning("redis does not answer: pins are kept here until it does")
+        self._lines.is_silent()
         return True
 
     def is_refusal(self, error: ResponseError) -> bool:
         """Return whether Redis works and refuses this: then it is no failure. Logged once."""
         if is_forbidden(error):
-            if not self._is_fenced:
-                self._is_fenced = True
-                _log.warning(
-                    "redis does not let this user do all that is asked (%s)", words_of(error)
-                )
+            self._lines.lacks_rights(words_of(error))
             return True
         if not refuses_writes(error):
             return False
-        if not self._is_refusing:
-            self._is_refusing = True
-            _log.warning(
-                "redis takes no writes (%s): reads go on, new pins are kept here", words_of(error)
-            )
+        self._lines.takes_no_writes(words_of(error))
         return True
 
     def wrote(self) -> None:
         """Redis has taken pins that were kept here."""
-        if self._is_refusing:
-            self._is_refusing = False
-            _log.info("redis takes writes again")
+        self._lines.takes_writes()
 
     def came_up(self, place: str, *, is_tracking: bool, is_same_server: bool) -> None:
         """A connection was made: what was read before it is read again, or is claimed anew where
@@ -87,27 +71,17 @@ class StoreHealth:
         self._near.believed_s = inf if is_tracking else self._untracked_s
         self._near.happened(EntryEvent.CAME_BACK if is_same_server else EntryEvent.CAME_UP)
         self._breaker.reset()
-        self._is_fenced = False
         if self._near.is_alone:
             self._near.is_alone = False
             self.is_asked.set()
-            _log.info(
-                "redis at %s serves: pins are shared%s",
-                place,
-                "" if is_tracking else ", without tracking",
-                extra=event_fields("redis_serves", place=place),
-            )
+            self._lines.came_up(place, is_tracking=is_tracking)
 
     def went_down(self, place: str, served_s: float) -> None:
         """The connection is gone, and its tracking with it."""
         self._near.happened(EntryEvent.WENT_DOWN)
         if not self._near.is_alone:
             self._be_alone()
-            _log.warning(
-                "redis at %s is gone: pins are kept here until it is back",
-                place,
-                extra=event_fields("redis_gone", place=place, up_seconds=round(served_s, 1)),
-            )
+            self._lines.went_down(place, served_s)
 
     def invalidated(self, keys: list[bytes] | None) -> None:
         """Redis says that these keys have changed; None: all of them."""

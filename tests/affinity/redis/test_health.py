@@ -40,7 +40,7 @@ def test_a_connection_makes_redis_asked_and_a_lost_one_ends_it(redis, caplog):
 
     assert (True, False) == (redis.near.is_alone, redis.health.is_asked.is_set())
     gone = [each for each in caplog.records if "redis at r:6379 is gone" in each.message]
-    assert [("redis_gone", {"place": "r:6379", "up_seconds": 12.3})] == [
+    assert [("redis_gone", {"place": "r:6379", "up_seconds": 12.3, "untold": 0})] == [
         (each.__dict__["event"], each.__dict__["fields"]) for each in gone
     ]
 
