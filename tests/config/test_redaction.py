@@ -14,7 +14,7 @@ from sidecar.config.report import Report
 from sidecar.config.schema import Config
 from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
 from sidecar.config.schema_routing import BODY_KEY_PATTERN, KEY_PREFIX_PATTERN
-from sidecar.config.secret import redacted
+from sidecar.config.secret import ExpandedText, redacted
 from sidecar.config.yaml_nodes import read_document
 from tests.config.loading import load
 
@@ -146,3 +146,8 @@ passthrough: [{path: "/v1/$M", provider: $N}]
     assert "marked" not in json.dumps(loaded.shown)
     assert "marked" not in repr(config)
     assert [{"path": "***", "provider": "***"}] == loaded.shown["passthrough"]
+
+
+def test_a_text_from_outside_is_masked_in_a_repr_too():
+    """A traceback or a debugger shows it so."""
+    assert MARK not in repr({"api": ExpandedText(MARK)})

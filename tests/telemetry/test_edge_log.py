@@ -110,12 +110,12 @@ def test_calls_that_were_served_elsewhere_are_counted(night, caplog):
 def test_it_lasted_until_the_first_call_that_was_served(night, caplog):
     """What was served afterwards, while the log waits whether it stays so, is no outage."""
     night.fail(3)
-    night.pass_time(4)
+    night.pass_time(2)
     for _ in range(4):
         night.serve()
-        night.pass_time(2)
+        night.pass_time(1)
 
-    assert "a at a.example:443 serves again after 4 s, 3 calls failed" == caplog.messages[-1]
+    assert "a at a.example:443 serves again after 2 s, 3 calls failed" == caplog.messages[-1]
 
 
 def test_a_single_failure_is_forgotten_once_calls_are_served(night, caplog):
