@@ -10,6 +10,7 @@ from sidecar.domain.ports import CandidateSnapshot
 from sidecar.domain.vocabulary import CandidateCondition
 from sidecar.generation import Generation
 from sidecar.listener.clusters_page import EntryConnections, EntryFailure, ShownEntry
+from sidecar.runtime.hosts import host_port
 
 _BREAKER_OPEN = "breaker_open"
 
@@ -61,8 +62,7 @@ def _entry(
 def base_url_of(provider: Provider) -> str:
     """Return where an entry's APIs are, without the query of its configured URL."""
     server = provider.server
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return f"{server.scheme}://{host}:{server.port}{provider.paths.base}"
+    return f"{server.scheme}://{host_port(server.host, server.port)}{provider.paths.base}"
 
 
 def _last_failure(foundation: Foundation, name: str, now_s: float) -> EntryFailure | None:

@@ -16,6 +16,7 @@ from sidecar.config.report import Path, Report
 from sidecar.config.schema_providers import ProviderTls
 from sidecar.config.schema_routing import RedisTls
 from sidecar.config.secret import Secret
+from sidecar.runtime.hosts import bracketed
 
 _HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _HOST_HEADER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
@@ -57,7 +58,7 @@ class Address(msgspec.Struct, frozen=True):
         """``host`` or ``host:port``, the port only where it is not the scheme's own (RFC 9110,
         7.2).
         """
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 

@@ -19,6 +19,7 @@ from sidecar.config.address import is_http_url
 from sidecar.config.schema import Tracing
 from sidecar.config.secret import Secret
 from sidecar.domain.ids import Sampling
+from sidecar.runtime.hosts import host_port
 
 DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 _PATH: Final = "/v1/traces"
@@ -80,7 +81,7 @@ class TracingSettings(msgspec.Struct, frozen=True):
         parts = urllib.parse.urlsplit(self.endpoint.reveal())
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return host_port(host, port)
 
 
 def tracing_settings(

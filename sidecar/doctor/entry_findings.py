@@ -18,6 +18,7 @@ from sidecar.doctor.entry_facts import (
 from sidecar.doctor.findings import Finding, Kind, Verdict, with_renewal
 from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.vocabulary import FailureClass
+from sidecar.runtime.hosts import host_port
 from sidecar.upstream.entry_probe import ProbeReply
 
 _WRONG_PATH: Final = (404, 405, 410)
@@ -58,12 +59,11 @@ def left_out(name: str) -> Finding:
 def _finding(facts: ExaminedEntry, timeout_s: float, now_unix_s: float) -> Finding:
     account, provider = facts.account, facts.provider
     server = provider.server
-    host = f"[{server.host}]" if ":" in server.host else server.host
     finding = Finding(
         Kind.PROVIDER,
         provider.name,
         Verdict.OK,
-        place=f"{host}:{server.port}",
+        place=host_port(server.host, server.port),
         reach=reach_of_entry(facts, now_unix_s),
         credential=credential_of(facts),
         model=model_of(facts),

@@ -6,6 +6,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Final, final
 
+from sidecar.runtime.hosts import host_port
+
 
 @final
 @dataclass(init=False, unsafe_hash=True)
@@ -33,7 +35,7 @@ class Origin:
     @property
     def place(self) -> str:
         """``host:port``, as errors name it."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 @final

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from sidecar.runtime.hosts import host_port
+
 _USUAL_PORT: Final = 80
 
 
@@ -28,7 +30,7 @@ class ForwardProxy(msgspec.Struct, frozen=True):
     @property
     def place(self) -> str:
         """``host:port``, as errors name it."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
     def __repr__(self) -> str:
         return f"ForwardProxy({self.place})"

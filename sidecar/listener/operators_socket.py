@@ -18,6 +18,7 @@ import msgspec
 from sidecar.config.operator_address import OperatorAddress
 from sidecar.domain.errors import ConfigError
 from sidecar.listener.server import bind, port_of
+from sidecar.runtime.hosts import host_port
 
 _log: Final = logging.getLogger("sidecar")
 
@@ -72,8 +73,7 @@ async def bind_operators(factory: Factory, address: OperatorAddress) -> Operator
         _log.warning("there are no pages for operators: %s", "; ".join(error.problems))
         return OperatorsSocket()
     port, host = port_of(servers[0]), str(servers[0].sockets[0].getsockname()[0])
-    shown = f"[{host}]" if ":" in host else host
-    return OperatorsSocket(tuple(servers), port, f"http://{shown}:{port}")
+    return OperatorsSocket(tuple(servers), port, f"http://{host_port(host, port)}")
 
 
 async def _bind_unix(factory: Factory, path: str) -> OperatorsSocket:

@@ -24,6 +24,7 @@ from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.http1.cause import cause_of
 from sidecar.http1.dialer import ProxyRefused
+from sidecar.runtime.hosts import host_port
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.failure import Failure
 from sidecar.wire.provider_ids import provider_request_id
@@ -56,8 +57,7 @@ TO_DO: Final = {
 def report_failure(failure: Failure, provider: Provider, what: HowItFailed) -> FailureReport:
     """Return what an operator is told of a failed attempt at an entry."""
     server = provider.server
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    place, to_do = f"{host}:{server.port}", TO_DO.get(failure.failure_class)
+    place, to_do = host_port(server.host, server.port), TO_DO.get(failure.failure_class)
     if isinstance(what, UpstreamError):
         return FailureReport(place, _cause_of_error(what, provider), to_do=to_do)
     status, request_id = 200, None
