@@ -21,7 +21,13 @@ from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Candidate, Decision
 from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.outcome import Attempt, Outcome
-from sidecar.domain.vocabulary import FailureClass, PinOperation, PinOutcome, RouterOutcome
+from sidecar.domain.vocabulary import (
+    CallOutcome,
+    FailureClass,
+    PinOperation,
+    PinOutcome,
+    RouterOutcome,
+)
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -147,6 +153,12 @@ class RequestRefused(Event, frozen=True, gc=False):
     """As it was sent, as is ``path``."""
     path: str = ""
     """Without its query, which may hold a credential."""
+
+    @property
+    def result(self) -> CallOutcome:
+        """How it counts among calls: as the app's own fault, or as the sidecar's."""
+        is_apps = 400 <= self.status < 500
+        return CallOutcome.CLIENT_ERROR if is_apps else CallOutcome.SIDECAR_ERROR
 
 
 Listeners = Mapping[type[Event], Callable[[Any], None]]

@@ -51,7 +51,4 @@ class AffinityMetrics:
         series[0].value += 1
         if event.waited_s:
             # Operations that no call waited for would hide those that calls waited for.
-            if event.trace_id:
-                series[1].observe_sampled(event.waited_s, event.trace_id)
-            else:
-                series[1].observe(event.waited_s)
+            series[1].observe(event.waited_s, event.trace_id)

@@ -40,6 +40,11 @@ class Pricing:
 
     def cost_usd(self, event: CallEnded) -> float | None:
         """Return what a call cost; None where its price or usage is not known."""
+        costs = self.costs_usd(event)
+        return None if costs is None else costs[0]
+
+    def costs_usd(self, event: CallEnded) -> tuple[float, float] | None:
+        """Return `costs_usd` of a call; None also where it brought no usage."""
         served, candidate = event.outcome.served, event.outcome.candidate
         if served is None or served.usage is None or candidate is None:
             return None
@@ -49,8 +54,7 @@ class Pricing:
         if price is None:
             return None
         is_apart = event.call.endpoint.dialect in self.cache_apart
-        costs = costs_usd(price, served.usage, is_apart=is_apart)
-        return None if costs is None else costs[0]
+        return costs_usd(price, served.usage, is_apart=is_apart)
 
 
 class CostMetrics:
@@ -78,18 +82,8 @@ class CostMetrics:
         return {CallEnded: self._call_ended}
 
     def _call_ended(self, event: CallEnded) -> None:
-        served, candidate = event.outcome.served, event.outcome.candidate
-        if served is None or served.usage is None or candidate is None:
-            return
-        usage = served.usage
-        price, book = candidate.price, self._pricing.book
-        if price is None and book is not None:
-            price = book.prices.get(candidate.model_name)
-        if price is None:
-            return
-        is_apart = event.call.endpoint.dialect in self._pricing.cache_apart
-        costs = costs_usd(price, usage, is_apart=is_apart)
-        if costs is None:
+        candidate, costs = event.outcome.candidate, self._pricing.costs_usd(event)
+        if candidate is None or costs is None:
             return
         cost_usd, saved_usd = costs
         series = self._cost_series.get(candidate.provider)

@@ -101,12 +101,9 @@ class CallMetrics:
         timing, served, candidate = outcome.timing, outcome.served, outcome.candidate
         requests.value += 1
         trace = event.call.trace
-        if trace.flags & FLAG_SAMPLED:
-            duration.observe_sampled(timing.total_s, trace.trace_id)
-            self._overhead.observe_sampled(timing.overhead_s, trace.trace_id)
-        else:
-            duration.observe(timing.total_s)
-            self._overhead.observe(timing.overhead_s)
+        trace_id = trace.trace_id if trace.flags & FLAG_SAMPLED else ""
+        duration.observe(timing.total_s, trace_id)
+        self._overhead.observe(timing.overhead_s, trace_id)
         if not has_usage or served is None or candidate is None:
             return
         model, usage = candidate.metric_model, served.usage
@@ -139,9 +136,7 @@ class CallMetrics:
         )
 
     def _request_refused(self, event: RequestRefused) -> None:
-        is_apps = 400 <= event.status < 500
-        result = CallOutcome.CLIENT_ERROR if is_apps else CallOutcome.SIDECAR_ERROR
-        self._requests.with_labels(event.dialect, result).value += 1
+        self._requests.with_labels(event.dialect, event.result).value += 1
 
 
 class RoutingMetrics:
@@ -194,10 +189,8 @@ class RoutingMetrics:
             )
         series[0].value += 1
         trace = event.call.trace
-        if trace.flags & FLAG_SAMPLED:
-            series[1].observe_sampled(event.routing_s, trace.trace_id)
-        else:
-            series[1].observe(event.routing_s)
+        trace_id = trace.trace_id if trace.flags & FLAG_SAMPLED else ""
+        series[1].observe(event.routing_s, trace_id)
 
     def _router_asked(self, event: RouterAsked) -> None:
         series = self._router_series.get(event.outcome)
@@ -208,10 +201,7 @@ class RoutingMetrics:
         series.value += 1
         if event.waited_s:
             # Calls that did not wait say nothing about how long the router model takes.
-            if event.trace_id:
-                self._router_duration.observe_sampled(event.waited_s, event.trace_id)
-            else:
-                self._router_duration.observe(event.waited_s)
+            self._router_duration.observe(event.waited_s, event.trace_id)
 
 
 class UpstreamMetrics:
@@ -266,14 +256,10 @@ class UpstreamMetrics:
             )
         series[0].value += 1
         trace = event.call.trace
-        if trace.flags & FLAG_SAMPLED:
-            if attempt.first_byte_s is not None:
-                series[1].observe_sampled(attempt.first_byte_s, trace.trace_id)
-            series[2].observe_sampled(attempt.total_s, trace.trace_id)
-            return
+        trace_id = trace.trace_id if trace.flags & FLAG_SAMPLED else ""
         if attempt.first_byte_s is not None:
-            series[1].observe(attempt.first_byte_s)
-        series[2].observe(attempt.total_s)
+            series[1].observe(attempt.first_byte_s, trace_id)
+        series[2].observe(attempt.total_s, trace_id)
 
     def _failed_over(self, event: FailedOver) -> None:
         models = event.failed.metric_model, event.following.metric_model

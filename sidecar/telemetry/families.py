@@ -51,17 +51,17 @@ class HistogramSeries:
         """By bucket: trace id and value of the newest sampled call."""
         self._sum = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count one value, in the unit of the metric's name."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
+    def observe(self, value: float, trace_id: str = "") -> None:
+        """Count one value, in the unit of the metric's name.
 
-    def observe_sampled(self, value: float, trace_id: str) -> None:
-        """Count the value of a sampled call, whose trace OpenMetrics names beside its bucket."""
+        Args: ``trace_id`` is that of a sampled call, which OpenMetrics names beside the value's
+            bucket; empty for any other.
+        """
         at = bisect_left(self._bounds, value)
         self._counts[at] += 1
         self._sum += value
-        self._exemplars[at] = trace_id, value
+        if trace_id:
+            self._exemplars[at] = trace_id, value
 
     def counts(self) -> list[int]:
         """Return how many values each bucket holds, the last one those beyond all bounds."""

@@ -54,7 +54,6 @@ def record_of(event: CallEnded, ended_unix_s: float, cost_usd: float | None = No
 
 def record_of_refused(event: RequestRefused, unix_s: float) -> CallRecord:
     """Return the record of a request that was refused before it became a call."""
-    is_apps = 400 <= event.status < 500
     return CallRecord(
         time=utc(unix_s),
         request_id=event.request_id,
@@ -62,7 +61,7 @@ def record_of_refused(event: RequestRefused, unix_s: float) -> CallRecord:
         path=shortened(event.path),
         dialect=event.dialect,
         status=event.status,
-        outcome=(CallOutcome.CLIENT_ERROR if is_apps else CallOutcome.SIDECAR_ERROR).value,
+        outcome=event.result.value,
         flags=",".join(flags_of_refused(event.code)),
         error=event.code,
     )
