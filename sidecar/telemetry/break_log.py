@@ -6,7 +6,6 @@ lost connection may be anybody's. Many of them are an incident all the same.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -16,11 +15,10 @@ import msgspec
 from sidecar.domain.events import Listeners, ResponseBrokeOff
 from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.bounded import BoundedMap
+from sidecar.telemetry.looks import CallLater, Looks
 
 _log: Final = logging.getLogger("sidecar.edges")
 
-LOOK_S: Final = 1.0
-"""Time between two looks while responses break off."""
 AT_LEAST: Final = 3
 """So many are an incident."""
 APART_S: Final = 10.0
@@ -28,8 +26,6 @@ APART_S: Final = 10.0
 SUMMARY_S: Final = 60.0
 _KEPT_AT_MOST: Final = 256
 """Entries are the config's, which may change."""
-
-CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class Breaks(msgspec.Struct):
@@ -55,9 +51,8 @@ class BreakLog:
         self, monotonic_s: Callable[[], float], call_later: CallLater | None = None
     ) -> None:
         self._monotonic_s = monotonic_s
-        self._call_later = call_later or _call_later
+        self._looks = Looks(self._look, call_later)
         self._breaks: BoundedMap[str, Breaks] = BoundedMap(_KEPT_AT_MOST)
-        self._is_looking = False
 
     def listeners(self) -> Listeners:
         """See `Observer.listeners`."""
@@ -71,12 +66,10 @@ class BreakLog:
             self._breaks.add(event.candidate.provider, breaks)
         breaks.last, breaks.last_s = event, now_s
         breaks.count += 1
-        if not self._is_looking:
-            self._is_looking = True
-            self._call_later(LOOK_S, self._look)
+        self._looks.begin()
 
-    def _look(self) -> None:
-        """Write the lines that are due."""
+    def _look(self) -> bool:
+        """Write the lines that are due. Return whether any incident is left."""
         now_s = self._monotonic_s()
         for key, breaks in list(self._breaks.items()):
             if now_s - breaks.last_s >= APART_S:
@@ -86,9 +79,7 @@ class BreakLog:
             elif _is_due(breaks, now_s):
                 _tell(breaks)
                 breaks.line_s, breaks.count_in_lines = now_s, breaks.count
-        self._is_looking = bool(self._breaks)
-        if self._is_looking:
-            self._call_later(LOOK_S, self._look)
+        return bool(self._breaks)
 
 
 def _is_due(breaks: Breaks, now_s: float) -> bool:
@@ -125,7 +116,3 @@ def _tell_end(breaks: Breaks) -> None:
 def _what(breaks: Breaks) -> dict[str, object]:
     candidate = breaks.last.candidate
     return {"account": candidate.provider, "model": candidate.metric_model}
-
-
-def _call_later(delay_s: float, callback: Callable[[], None]) -> object:
-    return asyncio.get_running_loop().call_later(delay_s, callback)

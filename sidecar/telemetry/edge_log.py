@@ -8,7 +8,6 @@ goes. A call that is served where nothing has failed is not even heard of.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -24,11 +23,10 @@ from sidecar.domain.events import (
 from sidecar.domain.log_fields import event_fields
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.runtime.bounded import BoundedMap
+from sidecar.telemetry.looks import CallLater, Looks
 
 _log: Final = logging.getLogger("sidecar.edges")
 
-LOOK_S: Final = 1.0
-"""Time between two looks while anything fails."""
 IN_A_ROW: Final = 3
 """Failures without a call served between them."""
 DOUBT_S: Final = 10.0
@@ -53,8 +51,6 @@ _ROUTER_FAILS: Final = frozenset(
     )
 )
 _UNREADABLE: Final = "its replies cannot be read"
-
-CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class Spell(msgspec.Struct):
@@ -92,11 +88,10 @@ class EdgeLog:
         self, monotonic_s: Callable[[], float], call_later: CallLater | None = None
     ) -> None:
         self._monotonic_s = monotonic_s
-        self._call_later = call_later or _call_later
+        self._looks = Looks(self._look, call_later)
         self._spells: BoundedMap[str, Spell] = BoundedMap(_KEPT_AT_MOST)
         self._ended: BoundedMap[str, tuple[float, float]] = BoundedMap(_KEPT_AT_MOST)
         """When a spell ended, and its quiet time."""
-        self._is_looking = False
         self._is_breaker_told = False
 
     def listeners(self) -> Listeners:
@@ -164,9 +159,7 @@ class EdgeLog:
         spell.failed += 1
         spell.in_a_row += 1
         spell.failed_s = now_s
-        if not self._is_looking:
-            self._is_looking = True
-            self._call_later(LOOK_S, self._look)
+        self._looks.begin()
 
     def _served(self, key: str, sent_s: float) -> None:
         spell = self._spells[key]
@@ -181,17 +174,15 @@ class EdgeLog:
             return QUIET_S
         return min(2 * quiet_s, QUIET_AT_MOST_S)
 
-    def _look(self) -> None:
-        """Write the lines that are due."""
+    def _look(self) -> bool:
+        """Write the lines that are due. Return whether anything still fails."""
         now_s = self._monotonic_s()
         for key, spell in list(self._spells.items()):
             if self._is_over(key, spell, now_s):
                 del self._spells[key]
                 if key == _ROUTER:
                     self._tell_breaker_closed()
-        self._is_looking = bool(self._spells)
-        if self._is_looking:
-            self._call_later(LOOK_S, self._look)
+        return bool(self._spells)
 
     def _is_over(self, key: str, spell: Spell, now_s: float) -> bool:
         """Write the line of a spell that is due. Return whether the spell has ended."""
@@ -290,7 +281,3 @@ def in_words(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def _call_later(delay_s: float, callback: Callable[[], None]) -> object:
-    return asyncio.get_running_loop().call_later(delay_s, callback)

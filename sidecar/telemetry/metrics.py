@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import itertools
-import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -15,13 +13,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from sidecar import __version__
 from sidecar.domain.call import DialectName
 from sidecar.domain.events import Observer
 from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
 from sidecar.domain.vocabulary import CallOutcome, CandidateCondition, ConnectionState
-from sidecar.runtime.installation import is_compiled
 from sidecar.telemetry.affinity_metrics import AffinityMetrics
+from sidecar.telemetry.build_facts import build_facts
 from sidecar.telemetry.cost_metrics import CostMetrics, Pricing
 from sidecar.telemetry.event_metrics import CallMetrics, RoutingMetrics, UpstreamMetrics
 from sidecar.telemetry.exposition import written
@@ -230,12 +227,7 @@ class _Registry(CollectorRegistry):
 class _GaugeCollector(Collector):
     def __init__(self, snapshot: Callable[[], ScrapeSnapshot], listener_path: str) -> None:
         self._snapshot = snapshot
-        self._build = {
-            "version": __version__,
-            "python": platform.python_version(),
-            "listener_path": listener_path,
-            "compiled": "true" if is_compiled() else "false",
-        }
+        self._listener_path = listener_path
 
     def collect(self) -> Iterator[Metric]:
         now = self._snapshot()
@@ -256,18 +248,11 @@ class _GaugeCollector(Collector):
             "plano_sidecar_build",
             "Versions of the sidecar and of its Python, and what serves: loop, listener, hot path.",
         )
-        build.add_metric((), {**self._build, "loop": loop_name()})
+        facts = msgspec.structs.asdict(build_facts(self._listener_path))
+        build.add_metric((), facts | {"compiled": "true" if facts["compiled"] else "false"})
         yield build
         config = InfoMetricFamily(
             "plano_sidecar_config", "The config that serves new calls, by the hash of its file."
         )
         config.add_metric((), {"hash": now.config_hash})
         yield config
-
-
-def loop_name() -> str:
-    """Return the name of the package that the running event loop is from; empty without a loop."""
-    try:
-        return type(asyncio.get_running_loop()).__module__.partition(".")[0]
-    except RuntimeError:
-        return ""

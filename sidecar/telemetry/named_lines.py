@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +12,7 @@ from sidecar.domain.events import CallEnded
 from sidecar.domain.ids import Session
 from sidecar.telemetry.access_log import AccessLogWriter
 from sidecar.telemetry.call_record import CallRecord, DebugRecord
+from sidecar.telemetry.looks import CallLater, call_later
 from sidecar.telemetry.record_maker import attempt_record, pin_record
 
 PIN_SETTLES_S: Final = 0.25
@@ -22,20 +22,19 @@ WAITING_AT_MOST: Final = 1000
 
 PinOf = Callable[[Session], Binding | None]
 """Returns a session's pin as far as it is at hand."""
-CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class NamedLines:
     """Writes the lines of named calls, a moment after the calls.
 
-    Args: ``call_later`` is the event loop's.
+    Args: ``later`` is the event loop's.
     """
 
-    def __init__(self, log: AccessLogWriter, call_later: CallLater | None = None) -> None:
+    def __init__(self, log: AccessLogWriter, later: CallLater = call_later) -> None:
         self.pin_of: PinOf | None = None
         """Of the affinity store, once there is one."""
         self._log = log
-        self._call_later = call_later or _call_later
+        self._later = later
         self._left: dict[int, Callable[[], None]] = {}
         self._added = 0
 
@@ -51,7 +50,7 @@ class NamedLines:
         self._added += 1
         number = self._added
         self._left[number] = write
-        self._call_later(PIN_SETTLES_S, lambda: self._do(number))
+        self._later(PIN_SETTLES_S, lambda: self._do(number))
 
     def flush(self) -> None:
         """Write the lines that still wait."""
@@ -71,7 +70,3 @@ class NamedLines:
         attempts = tuple(attempt_record(each) for each in event.outcome.attempts)
         debug = DebugRecord(attempts, pin_record(before), pin_record(after))
         return msgspec.structs.replace(record, debug=debug)
-
-
-def _call_later(delay_s: float, callback: Callable[[], None]) -> object:
-    return asyncio.get_running_loop().call_later(delay_s, callback)

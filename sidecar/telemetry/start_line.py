@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import platform
 from collections.abc import Mapping
 
-from sidecar import __version__
+import msgspec
+
 from sidecar.config.address import RedisAddress, names_several_servers, read_redis_url
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
 from sidecar.config.schema import Config
-from sidecar.runtime.installation import is_compiled
+from sidecar.telemetry.build_facts import build_facts
 
 
 def start_fields(
@@ -26,11 +25,7 @@ def start_fields(
     config = loaded.config
     router = find_router(config, loaded.providers)
     return {
-        "version": __version__,
-        "python": platform.python_version(),
-        "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
-        "compiled": is_compiled(),
-        "listener_path": listener_path,
+        **msgspec.structs.asdict(build_facts(listener_path)),
         "config": str(loaded.files[0]) if loaded.files else "environment",
         "config_hash": config_hash(loaded),
         **listening,

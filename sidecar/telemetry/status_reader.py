@@ -11,20 +11,18 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from sidecar import __version__
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router
 from sidecar.domain.clock import Clock
 from sidecar.domain.ports import CandidateSnapshot
-from sidecar.runtime.installation import is_compiled
+from sidecar.telemetry.build_facts import build_facts
 from sidecar.telemetry.call_record import CallRecord
 from sidecar.telemetry.families import HistogramFamily
 from sidecar.telemetry.last_failures import LastFailure
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot, loop_name
+from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
 from sidecar.telemetry.status import (
     Buckets,
     BucketsBySource,
-    BuildStatus,
     CandidateStatus,
     ConfigStatus,
     Counts,
@@ -93,7 +91,7 @@ class StatusReader:
             state=now.state,
             in_flight=scrape.in_flight,
             in_flight_limit=now.in_flight_limit,
-            build=self._build(),
+            build=build_facts(self._listener_path),
             config=_config(now),
             requests=_counts(metrics, "requests", "outcome"),
             decisions=_counts(metrics, "routing_decisions", "source"),
@@ -139,15 +137,6 @@ class StatusReader:
         if failure is None or failure.model != candidate.model:
             return None, None, None
         return failure.report.cause, failure.report.place, failure.report.to_do
-
-    def _build(self) -> BuildStatus:
-        return BuildStatus(
-            __version__,
-            platform.python_version(),
-            loop_name(),
-            is_compiled(),
-            self._listener_path,
-        )
 
 
 def _counts(metrics: Metrics, name: str, label: str) -> Counts:
