@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypedDict
 
 import aiohttp
 
@@ -32,12 +32,19 @@ _PACE: Final = {"gpt-4o-mini": 0.06, "gpt-4o": 0.15, "claude-sonnet-5": 0.25}
 _FIRST_KEY, _SECOND_KEY = "sk-us-first", "sk-us-second"
 
 
+class _Output(TypedDict):
+    """The files that a process' output is appended to."""
+
+    stdout: Path
+    stderr: Path
+
+
 class _Files(NamedTuple):
     """What the scene's parts read and write."""
 
     folder: Path
 
-    def log(self, name: str) -> dict[str, Path]:
+    def log(self, name: str) -> _Output:
         """Where a process writes."""
         return {"stdout": self.folder / f"{name}.stdout", "stderr": self.folder / f"{name}.stderr"}
 
