@@ -23,8 +23,6 @@ class Generation(msgspec.Struct, frozen=True):
     selector: ModelSelector
     routes: Routes
     sources: MetricsSources
-    config_hash: str
-    """As `telemetry.start_line.config_hash`."""
     closes: tuple[Callable[[], Awaitable[None]], ...]
     """In the order in which they are to be called."""
     classifier: RouteClassifier | None
