@@ -32,6 +32,11 @@ class Generation(msgspec.Struct, frozen=True):
     since_unix_s: float
     """When it was made."""
 
+    @property
+    def is_breaker_open(self) -> bool:
+        """Whether the router model failed too often, and is only probed."""
+        return self.classifier is not None and self.classifier.is_breaker_open
+
     def candidates(self) -> list[tuple[str, str]]:
         """Return (entry, model as the config names it) of every candidate, each once."""
         return [(each.name, each.model) for each in self.loaded.providers if not each.is_router]
