@@ -18,7 +18,7 @@ from tests.support.poison import (
     Shared,
     poison_all,
     served,
-    shared_sidecar_process,
+    shared_sidecar,
 )
 
 TIMES = 100
@@ -28,7 +28,7 @@ PINNED, NEW = (200, "pinned", GPT, "1"), (200, "routed", GPT, "1")
 @pytest_asyncio.fixture
 async def shared(tmp_path) -> AsyncIterator[Shared]:
     """One in which a session of the tenant acme has its pin."""
-    async with shared_sidecar_process(tmp_path) as running:
+    async with shared_sidecar(tmp_path) as running:
         assert NEW == served(await running.ask("acme", "s1"))
         yield running
 
