@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,8 @@ class Expanded(msgspec.Struct, frozen=True):
     text: str
     is_changed: bool = False
     """Whether anything was expanded: then its type follows from what its key needs."""
-    is_from_file: bool = False
+    files: tuple[Path, ...] = ()
+    """Those that some of the text came out of."""
     is_from_outside: bool = False
     """Whether some of the text came out of a file or an environment variable: then it is not to be
     shown.
@@ -56,10 +58,11 @@ class Expander:
         if "$" not in text:
             return Expanded(text)
         problems: list[str] = []
-        is_from_file = is_from_outside = False
+        files: list[Path] = []
+        is_from_outside = False
 
         def replace(match: re.Match[str]) -> str:
-            nonlocal is_from_file, is_from_outside
+            nonlocal is_from_outside
             if match[0] == "$$":
                 return "$"
             braced = _BRACED.fullmatch(match["bare"] or match["braced"] or "")
@@ -67,14 +70,15 @@ class Expander:
                 problems.append(_GRAMMAR)
                 return ""
             if braced["file"] is not None:
-                is_from_file = is_from_outside = True
-                return self._read(braced["file"], problems)
+                is_from_outside = True
+                files.append(self._folder / braced["file"])
+                return self._read(files[-1], braced["file"], problems)
             is_from_outside = is_from_outside or bool(self._environ.get(braced["name"]))
             return self._look_up(braced["name"], braced["default"], problems)
 
         expanded, references = _REFERENCE.subn(replace, text)
         is_changed, what = references > 0, tuple(problems)
-        return Expanded(expanded, is_changed, is_from_file, is_from_outside, what)
+        return Expanded(expanded, is_changed, tuple(files), is_from_outside, what)
 
     def read_again(self, text: str) -> str | None:
         """Return what ``text`` expands to now, since files may have changed; None where one cannot
@@ -97,30 +101,35 @@ class Expander:
             return ""
         return value
 
-    def _read(self, name: str, problems: list[str]) -> str:
-        path = self._folder / name
+    def _read(self, path: Path, name: str, problems: list[str]) -> str:
         self.files[path] = None
         try:
-            text = read_text(path, _FILE_BYTES_AT_MOST)
+            text = read_text(path, _FILE_BYTES_AT_MOST, is_regular=True)
         except ValueError as error:
             problems.append(f"file {name!r} {error}")
             return ""
         return _FINAL_NEWLINE.sub("", text)
 
 
-def read_text(path: Path, at_most_bytes: int) -> str:
+def read_text(path: Path, at_most_bytes: int, *, is_regular: bool = False) -> str:
     """Return a file's text.
 
+    Args: with ``is_regular`` a pipe or a device is refused instead of waited for: such a file is
+        read again under a running process, where nothing may write to it any more.
     Raises: ValueError with a sentence that goes on after the file's name, and with none of the
         file's content.
     """
+    content: bytes | None = None
     try:
-        with path.open("rb") as file:
-            content = file.read(at_most_bytes + 1)
+        with open(path, "rb", opener=_open_without_waiting if is_regular else None) as file:
+            if not is_regular or stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                content = file.read(at_most_bytes + 1)
     except OSError as error:
         raise ValueError(f"cannot be read: {os.strerror(error.errno or 0)}") from error
     except ValueError as error:
         raise ValueError("cannot be read: no file can have this name") from error
+    if content is None:
+        raise ValueError("is no regular file")
     if len(content) > at_most_bytes:
         raise ValueError(f"is larger than {at_most_bytes} bytes")
     try:
@@ -128,3 +137,8 @@ def read_text(path: Path, at_most_bytes: int) -> str:
     except UnicodeDecodeError:
         # Not chained: the error's text would repeat the bytes.
         raise ValueError("is not UTF-8") from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; of a pipe that is not written to the open itself would wait for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def test_file(tmp_path, content, expected):
     path.write_bytes(content.encode())
     expander = Expander({}, tmp_path)
     expanded = expander.expand("${file:secret}")
-    assert (expected, True, True) == (expanded.text, expanded.is_from_file, expanded.is_changed)
+    assert (expected, (path,), True) == (expanded.text, expanded.files, expanded.is_changed)
     assert [path] == list(expander.files)
 
 
@@ -110,6 +111,16 @@ def test_unreadable_file(tmp_path, content, message):
     with pytest.raises(ValueError, match=f"^{message}$") as caught:
         read_text(path, 4)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path, make):
+    """A key file is read again under a running process: a pipe there would hold a thread for ever."""
+    make(tmp_path / "key")
+    expanded = Expander({}, tmp_path).expand("${file:key}")
+
+    assert len(expanded.problems) == 1
+    assert "" == expanded.text
 
 
 def test_folder_is_no_file(tmp_path):
