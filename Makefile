@@ -24,7 +24,7 @@ COMPILED := .venv-compiled
 CHART := .venv-chart
 OTHER := .venv-newer
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
-PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 proxy routing runtime selection stream telemetry upstream wire)
+PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 inject proxy routing runtime selection stream telemetry upstream wire)
 # Most of these tests wait for timers of their own, so that two cores have room for several files at a time.
 FILES := -n 3 --dist loadfile
 # What `compiled` runs, and the part of it that `newer` runs.
