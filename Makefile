@@ -7,9 +7,10 @@
 #   make compiled            the flows on the compiled package
 #   make newer               the demo and a core of flows on each newer Python at hand
 #   make cluster             the chart before Helm 3, Helm 4 and a real API server of Kubernetes, all built here (needs Go)
-#   make lint                only the checks: ruff, mypy, import-linter
+#   make lint                only the checks: ruff, mypy, import-linter, hadolint
 #   make observe             two sidecars on a bad day, a real Prometheus, and the dashboard drawn into one PNG
 #   make bench               figures, asserted by nobody
+#   make image               the Dockerfile's steps without a container engine, and the image's figures (root, mmdebstrap)
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
 #   make clean               remove the environments
 
@@ -25,7 +26,7 @@ COMPILED := .venv-compiled
 CHART := .venv-chart
 OTHER := .venv-newer
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
-PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 proxy routing runtime selection stream telemetry upstream wire)
+PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 inject proxy routing runtime selection stream telemetry upstream wire)
 # Most of these tests wait for timers of their own, so that two cores have room for several files at a time.
 FILES := -n 3 --dist loadfile
 # What `compiled` runs, and the part of it that `newer` runs.
@@ -33,7 +34,7 @@ FLOWS := tests/flow tests/contract/affinity
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe bench lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe bench image lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -51,6 +52,7 @@ lint: $(TEST)/.stamp
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
+	$(TEST)/bin/hadolint deploy/Dockerfile
 
 # Every branch of the rooms that decide, by their own tests alone; hypothesis draws the same each time.
 pure: $(TEST)/.stamp
@@ -110,6 +112,10 @@ bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_access_log
 	$(TEST)/bin/python -m tests.bench.bench_spans
 
+# ARGS=--plain leaves the hot path uncompiled; ARGS='--runs 5' starts each config so often.
+image: $(TEST)/.stamp
+	$(TEST)/bin/python -m deploy.image $(ARGS)
+
 # Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
 # for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up.
 define environment
@@ -150,4 +156,4 @@ lock:
 	$(COMPILE) --group chart --group chart-test -o $(LOCKS)/chart.txt
 
 clean:
-	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER)
+	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) .image

@@ -105,6 +105,8 @@ def _add_check(commands: Any) -> None:  # noqa: ANN401
     text = "validate a config file and print every problem"
     parser = _add(commands, "check", inspect.check, text, "config.yaml")
     parser.add_argument("file", type=Path, metavar="FILE")
+    text = "a file of ${file:...} that is not there costs a warning: a Secret may come later"
+    parser.add_argument("--allow-missing-files", action="store_true", help=text)
 
 
 def _add_doctor(commands: Any) -> None:  # noqa: ANN401

@@ -23,8 +23,6 @@ class Generation(msgspec.Struct, frozen=True):
     selector: ModelSelector
     routes: Routes
     sources: MetricsSources
-    config_hash: str
-    """As `telemetry.start_line.config_hash`."""
     closes: tuple[Callable[[], Awaitable[None]], ...]
     """In the order in which they are to be called."""
     classifier: RouteClassifier | None
@@ -33,6 +31,11 @@ class Generation(msgspec.Struct, frozen=True):
     """1 for the first config of the process, one more for each that replaced it."""
     since_unix_s: float
     """When it was made."""
+
+    @property
+    def is_breaker_open(self) -> bool:
+        """Whether the router model failed too often, and is only probed."""
+        return self.classifier is not None and self.classifier.is_breaker_open
 
     def candidates(self) -> list[tuple[str, str]]:
         """Return (entry, model as the config names it) of every candidate, each once."""

@@ -142,7 +142,7 @@ def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
         () if generation is None else cooling.snapshots(generation.candidates(), now_s),
         () if generation is None else generation.source_ages_s(now_s),
         foundation.store.snapshot(),
-        "" if generation is None else generation.config_hash,
+        "" if generation is None else generation.loaded.hash,
         ()
         if generation is None
         else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),

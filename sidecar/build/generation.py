@@ -22,7 +22,6 @@ from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
-from sidecar.telemetry.start_line import config_hash
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.evidence import Suspicion
 from sidecar.upstream.latency import FirstByteAverages
@@ -56,8 +55,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     may_ask = None if classifier is None else classifier.may_ask
     decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
     selector = ModelSelector(decisions, classifier, store, clock, observers)
-    hashed = config_hash(loaded)
-    policy = ProxyPolicy(config.limits.attempts, hashed)
+    policy = ProxyPolicy(config.limits.attempts, loaded.hash)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, policy)
     handler = build_handler(proxy, models, loaded, foundation)
@@ -67,7 +65,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
     made = next(foundation.numbers), clock.unix_s()
-    return Generation(loaded, handler, selector, routes, sources, hashed, closes, classifier, *made)
+    return Generation(loaded, handler, selector, routes, sources, closes, classifier, *made)
 
 
 def build_handler(

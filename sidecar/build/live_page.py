@@ -41,9 +41,7 @@ def _running(foundation: Foundation) -> RunningSnapshot:
         since_unix_s=generation.since_unix_s,
         store_place=foundation.store_place,
         routes=_routes(generation),
-        is_breaker_open=(
-            generation.classifier is not None and generation.classifier.is_breaker_open
-        ),
+        is_breaker_open=generation.is_breaker_open,
     )
 
 

@@ -41,5 +41,5 @@ def _serving(foundation: Foundation) -> Generation:
 
 def _config_in_effect(generation: Generation) -> ConfigInEffect:
     return ConfigInEffect(
-        generation.loaded, generation.config_hash, generation.number, generation.since_unix_s
+        generation.loaded, generation.loaded.hash, generation.number, generation.since_unix_s
     )

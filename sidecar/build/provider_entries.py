@@ -28,7 +28,7 @@ def provider_entries(foundation: Foundation, generation: Generation) -> list[Sho
 
 def _router(generation: Generation) -> CandidateSnapshot:
     """Return how a router model stands, which no plan holds: by its breaker alone."""
-    is_open = generation.classifier is not None and generation.classifier.is_breaker_open
+    is_open = generation.is_breaker_open
     return CandidateSnapshot(
         "", "", CandidateCondition.COOLING if is_open else CandidateCondition.SERVING
     )

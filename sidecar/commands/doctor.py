@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from sidecar.commands.shell import FAILED, OK, load_to_trace, run_loop
+from sidecar.commands.shell import FAILED, OK, is_coloured, load_to_trace, run_loop
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -30,12 +30,6 @@ async def _doctor(arguments: argparse.Namespace) -> int:
     options = CheckOptions(arguments.timeout, may_spend=not arguments.no_spend)
     findings = await check_up(loaded, os.environ, options)
     name = str(arguments.config or "environment")
-    lines = describe(findings, is_coloured=_is_coloured())
+    lines = describe(findings, is_coloured=is_coloured(sys.stdout, os.environ))
     print(json_report(name, findings) if arguments.json else "\n".join(lines), flush=True)
     return FAILED if worst(findings) is Verdict.FAILED else OK
-
-
-def _is_coloured() -> bool:
-    """Return whether stdout is a terminal that wants colours: https://no-color.org."""
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not is_plain

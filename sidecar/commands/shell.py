@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 from sidecar.runtime.lifecycle import fast_loop_factory
 
@@ -43,6 +43,11 @@ def load_to_trace(config: Path | None) -> LoadedConfig:
         for name in loaded.tracing.unusable:
             os.environ.pop(name, None)
     return loaded
+
+
+def is_coloured(out: TextIO, environ: Mapping[str, str]) -> bool:
+    """Return whether ``out`` is a terminal that wants colours: https://no-color.org."""
+    return out.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def log_warnings_to_stderr() -> None:

@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 
 from sidecar.commands.operators_client import operators_client
-from sidecar.commands.shell import FAILED, OK, run_loop
+from sidecar.commands.shell import FAILED, OK, is_coloured, run_loop
 from sidecar.domain.ids import as_shown
 from sidecar.listener.tail_page import TAIL_PATH
 
@@ -75,7 +75,7 @@ def tail(arguments: argparse.Namespace) -> int:
 
 
 async def _tail(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    has_colour = sys.stdout.isatty() and not environ.get("NO_COLOR")
+    has_colour = is_coloured(sys.stdout, environ)
     session = arguments.session
     wishes = {
         "model": arguments.model,

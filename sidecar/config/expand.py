@@ -4,13 +4,14 @@ pass.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from sidecar.runtime.file_watch import FileReader
 
 _REFERENCE: Final = re.compile(
     r"\$(?:\$|\{(?P<braced>[^{}]*)\}|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|(?P<open>\{))"
@@ -19,8 +20,6 @@ _REFERENCE: Final = re.compile(
 _BRACED: Final = re.compile(
     r"file:(?P<file>.+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL
 )
-_FILE_BYTES_AT_MOST: Final = 1 << 20
-"""As much as a Kubernetes Secret or ConfigMap can hold."""
 _FINAL_NEWLINE: Final = re.compile(r"\r?\n\Z")
 _GRAMMAR: Final = (
     "${...} must be ${VAR}, ${VAR:-default} or ${file:/path}; write $$ for a dollar sign"
@@ -43,13 +42,17 @@ class Expanded(msgspec.Struct, frozen=True):
 
 
 class Expander:
-    """Looks references up, and keeps the names of the files that it read, for a reload to watch."""
+    """Looks references up."""
 
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
-        """Args: ``folder`` is where relative paths begin, the config file's own."""
+    def __init__(
+        self, environ: Mapping[str, str], folder: Path, reader: FileReader | None = None
+    ) -> None:
+        """Args: ``folder`` is where relative paths begin, the config file's own; ``reader`` keeps
+        in mind which files were read, for a reload to watch.
+        """
         self._environ = environ
         self._folder = folder
-        self.files: dict[Path, None] = {}
+        self._reader = reader or FileReader()
 
     def expand(self, text: str) -> Expanded:
         """Expand every reference once. What comes out of one is never looked at again."""
@@ -98,31 +101,20 @@ class Expander:
         return value
 
     def _read(self, name: str, problems: list[str]) -> str:
-        path = self._folder / name
-        self.files[path] = None
         try:
-            text = read_text(path, _FILE_BYTES_AT_MOST)
+            text = text_of(self._reader.read(self._folder / name))
         except ValueError as error:
             problems.append(f"file {name!r} {error}")
             return ""
         return _FINAL_NEWLINE.sub("", text)
 
 
-def read_text(path: Path, at_most_bytes: int) -> str:
+def text_of(content: bytes) -> str:
     """Return a file's text.
 
     Raises: ValueError with a sentence that goes on after the file's name, and with none of the
         file's content.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(at_most_bytes + 1)
-    except OSError as error:
-        raise ValueError(f"cannot be read: {os.strerror(error.errno or 0)}") from error
-    except ValueError as error:
-        raise ValueError("cannot be read: no file can have this name") from error
-    if len(content) > at_most_bytes:
-        raise ValueError(f"is larger than {at_most_bytes} bytes")
     try:
         return content.decode()
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from sidecar.config.address import is_header_value
 from sidecar.config.checks import check
 from sidecar.config.conventions import FAMILIES
 from sidecar.config.decode import BAD, Decoder
-from sidecar.config.expand import Expander, read_text
+from sidecar.config.expand import Expander, text_of
 from sidecar.config.migrate import migrate, warn_of_unserved
 from sidecar.config.providers import Provider, resolve_providers
 from sidecar.config.report import Place, Report
@@ -31,9 +32,8 @@ from sidecar.config.yaml_nodes import (
     to_bool,
 )
 from sidecar.domain.errors import ConfigError
+from sidecar.runtime.file_watch import FileReader
 
-_FILE_BYTES_AT_MOST: Final = 4 << 20
-"""Four times what a ConfigMap can hold."""
 _ENVIRONMENT: Final = "environment"
 
 
@@ -47,6 +47,10 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     """One line each, ``FILE:LINE: path: message``."""
     files: tuple[Path, ...] = ()
     """The file itself and those that it names by ``${file:...}``: a reload watches them."""
+    digests: dict[Path, bytes] = {}
+    """What each of the files held, as `FileReader.digests` has it."""
+    hash: str = ""
+    """The first 12 hex digits of the file's SHA-256; empty where there is no file."""
     is_zero_config: bool = False
     """Whether it was made from the environment alone: then each dialect has a home for bare ids."""
     shown: dict[str, Any] = {}
@@ -55,17 +59,23 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     """None where calls are not traced."""
 
 
-def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
+def load_config(
+    path: Path | None, environ: Mapping[str, str], reader: FileReader | None = None
+) -> LoadedConfig:
     """Read, expand and check a config file; with None, make a config from the provider keys in the
     environment.
 
+    Args: ``reader`` reads the files, and knows them also where the config is not usable. Without
+        one the file may also be a pipe.
     Raises: ConfigError with every problem, one line each: ``FILE:LINE: path.to.key: message``.
     """
     if path is None:
         return zero_config(environ)
-    report = Report(str(path))
-    root = _read_root(path, report)
-    expander = Expander(environ, path.parent)
+    report, accepts_pipe = Report(str(path)), reader is None
+    reader = reader or FileReader()
+    content = _read(path, reader, accepts_pipe=accepts_pipe)
+    root = _read_root(path, content, report)
+    expander = Expander(environ, path.parent, reader)
     tree = _without_missing_optional_keys(migrate(root, report), expander)
     marked = config = Decoder(expander, report).read(tree, msgspec.inspect.type_info(Config))
     providers: tuple[Provider, ...] = ()
@@ -80,8 +90,16 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     kept = tuple(entry for entry in marked.passthrough if entry in config.passthrough)
     shown = redacted(msgspec.structs.replace(marked, passthrough=kept))
     tracing, warned = _tracing_settings(config, environ)
-    warnings, files = [*report.warnings, *warned], (path, *expander.files)
-    return LoadedConfig(config, providers, warnings, files, shown=shown, tracing=tracing)
+    return LoadedConfig(
+        config,
+        providers,
+        warnings=[*report.warnings, *warned],
+        files=tuple(reader.digests),
+        digests=dict(reader.digests),
+        hash=hashlib.sha256(content).hexdigest()[:12],
+        shown=shown,
+        tracing=tracing,
+    )
 
 
 def zero_config(environ: Mapping[str, str]) -> LoadedConfig:
@@ -150,14 +168,22 @@ def _with_reachable_passthrough(
     return msgspec.structs.replace(config, passthrough=tuple(kept))
 
 
-def _read_root(path: Path, report: Report) -> yaml_nodes.Mapping:
+def _read(path: Path, reader: FileReader, *, accepts_pipe: bool) -> bytes:
+    """Return the file's content. Raises: ConfigError."""
+    try:
+        return reader.read(path, accepts_pipe=accepts_pipe)
+    except ValueError as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+
+
+def _read_root(path: Path, content: bytes, report: Report) -> yaml_nodes.Mapping:
     """Return the file's mapping. Problems of single keys are reported; what ends the reading is
     raised.
 
     Raises: ConfigError.
     """
     try:
-        text = read_text(path, _FILE_BYTES_AT_MOST)
+        text = text_of(content)
     except ValueError as error:
         raise ConfigError([f"{path}: {error}"]) from error
     try:

@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-_MASK: Final = "***"
+MASK: Final = "***"
+"""What stands in the place of a secret."""
 _USERINFO: Final = re.compile(r"://.*@", re.DOTALL)
 """Greedy, since a password may hold an unescaped ``@`` or ``/``."""
 
@@ -37,12 +38,12 @@ class Secret:
         return None if not text or text == self._text else Secret(text, self._read_again)
 
     def __repr__(self) -> str:
-        return _MASK
+        return MASK
 
     __str__ = __repr__
 
     def __format__(self, format_spec: str) -> str:
-        return _MASK
+        return MASK
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._text == self._text
@@ -70,7 +71,7 @@ class ExpandedText(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return _MASK
+        return MASK
 
 
 def redacted(config: msgspec.Struct) -> dict[str, Any]:
@@ -115,12 +116,12 @@ def _shown(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_shown(item) for item in value]
     if isinstance(value, Secret | ExpandedText):
-        return _MASK
+        return MASK
     if isinstance(value, str) and "://" in value:
         return _without_userinfo(value)
     return value
 
 
 def _without_userinfo(url: str) -> str:
-    plain, query, _ = _USERINFO.sub(f"://{_MASK}@", url).partition("?")
-    return f"{plain}?{_MASK}" if query else plain
+    plain, query, _ = _USERINFO.sub(f"://{MASK}@", url).partition("?")
+    return f"{plain}?{MASK}" if query else plain

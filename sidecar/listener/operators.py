@@ -24,7 +24,7 @@ _MESH_PEER: Final = "127.0.0.6"
 """From there Istio's proxy connects for peers of the pod, in its older releases to loopback too."""
 _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
 """What ``Sec-Fetch-Site`` says of requests that another site's page makes."""
-_OF_ALL: Final = {
+OF_ALL_PAGES: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -73,7 +73,7 @@ class Operators:
         if response is None:
             response = await self._pages[request.path].serve(request)
         if not response.prepared:
-            response.headers.update(_OF_ALL)
+            response.headers.update(OF_ALL_PAGES)
         return response
 
     def _refusal_of(self, request: web.BaseRequest) -> web.Response | None:

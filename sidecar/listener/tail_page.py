@@ -8,7 +8,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from aiohttp import web
 
-from sidecar.listener.operators import OperatorPage
+from sidecar.listener.operators import OF_ALL_PAGES, OperatorPage
 from sidecar.listener.page_replies import refusal
 
 TAIL_PATH: Final = "/tail"
@@ -16,11 +16,7 @@ _LOOK_S: Final = 60.0
 """Between two looks whether the reader is still there; one that leaves ends the request at once."""
 _STALLED_S: Final = 60.0
 """A reader that takes nothing for so long loses its place: there are few."""
-_HEADERS: Final = {
-    "Content-Type": "application/x-ndjson",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS: Final = {"Content-Type": "application/x-ndjson", **OF_ALL_PAGES}
 
 
 class CallLines(Protocol):

@@ -8,9 +8,7 @@ down, slow or answering garbage, costs spans, which are counted, and never a cal
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -29,6 +27,7 @@ from sidecar.config.tracing import TracingSettings
 from sidecar.domain.clock import Clock
 from sidecar.domain.ids import TraceContext, child_span_id
 from sidecar.http1.cause import network_cause
+from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.telemetry.exporter_edges import ExporterEdges
 from sidecar.telemetry.span_facts import Span, SpanKind
 from sidecar.telemetry.span_metrics import SpanMetrics
@@ -248,19 +247,10 @@ class OtlpExporter:
 
     async def aclose(self) -> None:
         """Send what waits, within `EXIT_S`; the rest is given up."""
-        loop, is_over = asyncio.get_running_loop(), asyncio.Event()
-
-        def end() -> None:
-            self._processor.shutdown()  # type: ignore[no-untyped-call]
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits any more
-                loop.call_soon_threadsafe(is_over.set)
-
-        # No thread of the loop's own: it would be waited for at the end of the process.
-        threading.Thread(target=end, name="last spans", daemon=True).start()
         try:
             async with asyncio.timeout(EXIT_S):
-                await is_over.wait()
-        except TimeoutError:
+                await run_in_daemon_thread(self._processor.shutdown, name="last spans")
+        except (TimeoutError, OSError):
             lost = self._exporter.unsent
             self._counts.not_exported.value += lost
             self._edges.failed(self._exporter.cause or "no reply before the exit", lost)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import msgspec
@@ -27,25 +26,13 @@ def start_fields(
     return {
         **msgspec.structs.asdict(build_facts(listener_path)),
         "config": str(loaded.files[0]) if loaded.files else "environment",
-        "config_hash": config_hash(loaded),
+        "config_hash": loaded.hash,
         **listening,
         "models": [each.name for each in loaded.providers if not each.is_router],
         "routes": [each.name for each in config.routing_preferences],
         "router": None if router is None else router.name,
         "store": store_place(config),
     }
-
-
-def config_hash(loaded: LoadedConfig) -> str:
-    """Return what tells one config file from another: the first 12 hex digits of its SHA-256; empty
-    where the config is the environment's, or its file is gone.
-    """
-    if not loaded.files:
-        return ""
-    try:
-        return hashlib.sha256(loaded.files[0].read_bytes()).hexdigest()[:12]
-    except OSError:
-        return ""
 
 
 def store_place(config: Config) -> str:

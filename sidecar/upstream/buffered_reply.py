@@ -10,7 +10,7 @@ from typing import Final
 
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamError
-from sidecar.domain.ports import ArrivingReply
+from sidecar.domain.ports import ArrivingReply, Reply
 from sidecar.wire.headers import coding_of
 
 READ_AT_MOST: Final = 64 * 1024
@@ -25,6 +25,22 @@ waits.
 _ZLIB: Final = (b"gzip", b"x-gzip", b"deflate")
 _ANY_WRAPPER: Final = 47
 """zlib: a gzip or a zlib header, whichever comes; the largest window."""
+
+
+async def read_whole(reply: Reply, bytes_at_most: int) -> bytes:
+    """Return the body of a reply as it comes; nothing of one that is longer.
+
+    Raises: UpstreamError subclasses.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await reply.read():
+        size += len(piece)
+        if size > bytes_at_most:
+            reply.abort()
+            return b""
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 class BufferedReply:

@@ -16,10 +16,9 @@ from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import UpstreamError, UpstreamMalformed, UpstreamRedirects
 from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.ids import mint_request_id, mint_trace_context
-from sidecar.domain.ports import ArrivingReply
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.http1.certificate import TlsFacts
-from sidecar.upstream.buffered_reply import BufferedReply
+from sidecar.upstream.buffered_reply import BufferedReply, read_whole
 from sidecar.upstream.client import ProviderClient
 from sidecar.upstream.failure import (
     Failure,
@@ -164,7 +163,7 @@ class EntryProbe:
             refused = self._refused(buffered, model)
             buffered.abort()
             return refused
-        body = await _read(reply)
+        body = await read_whole(reply, _LIST_BYTES)
         if reply.status >= 300:
             raise UpstreamRedirects("it redirects")
         if dialect is not None and not body.lstrip().startswith(b"{"):
@@ -188,16 +187,3 @@ class EntryProbe:
     def _failed(self, status: int, failure: Failure, what: HowItFailed) -> ProbeReply:
         report = report_failure(failure, self.provider, what)
         return ProbeReply(status, failure=failure.failure_class, report=report)
-
-
-async def _read(reply: ArrivingReply) -> bytes:
-    """Return the body of a reply; of one that is longer than a list of models can be, nothing."""
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await reply.read():
-        size += len(piece)
-        if size > _LIST_BYTES:
-            reply.abort()
-            return b""
-        pieces.append(piece)
-    return b"".join(pieces)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.domain.call import Call
 from sidecar.domain.ids import ROUTER_SPAN, mint_span_id
-from sidecar.domain.ports import Reply
+from sidecar.upstream.buffered_reply import read_whole
 from sidecar.upstream.client import ProviderClient
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
@@ -49,20 +49,7 @@ class RouterClient:
         reply = await client.pool.send(head, [body], client.timeouts(is_stream=False))
         text = reply.read_nowait()
         if text is None:
-            text = await _read(reply)
+            text = await read_whole(reply, _REPLY_BYTES)
         if reply.status in _CREDENTIAL_REFUSED:
             await client.reload_credential()  # for the next question
         return reply.status, text
-
-
-async def _read(reply: Reply) -> bytes:
-    """Return the body of a reply as it comes; nothing of one that is too long."""
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await reply.read():
-        size += len(piece)
-        if size > _REPLY_BYTES:
-            reply.abort()
-            return b""
-        pieces.append(piece)
-    return b"".join(pieces)

@@ -6,15 +6,29 @@ import copy
 
 import pytest
 
-from tests.chart.rendered import SETS, render
+from tests.chart.rendered import SETS, render, shop_chart
 from tests.cluster.api import Refused
 from tests.support.pod_security import pod_specs
 
 
-@pytest.fixture(params=SETS)
-def objects(request):
-    """As `helm template` prints them for the server's own version."""
-    return render(SETS[request.param], "1.36.0", namespace="shop")
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """An app's own chart with this one as a dependency."""
+    return shop_chart(tmp_path_factory.mktemp("charts"))
+
+
+@pytest.fixture(
+    params=[
+        ("example", "1.28.0"),
+        ("maximal", "1.28.0"),
+        *((name, "1.36.0") for name in (*SETS, "shop")),
+    ],
+    ids="-".join,
+)
+def objects(request, shop):
+    """As `helm template` prints them, with a native sidecar and with an ordinary container."""
+    name, version = request.param
+    return render({}, version, shop) if name == "shop" else render(SETS[name], version)
 
 
 def _in(namespace, objects):
@@ -53,10 +67,7 @@ def test_what_is_applied_again_changes_nothing(api, namespace, objects):
 
 def test_every_pod_is_admitted_where_only_restricted_ones_are(api, namespace, objects):
     """The Pod Security Standard, as the API server enforces it by the namespace's label."""
-    specs = [spec for each in objects for spec in pod_specs(each)]
-
-    assert specs
-    for each in specs:
+    for each in [spec for item in objects for spec in pod_specs(item)]:
         pod = api.create_pod(each, namespace)
         assert [] == pod.warnings
 

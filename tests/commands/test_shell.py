@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
+
+import pytest
 
 from sidecar.commands import shell
 
@@ -45,3 +48,20 @@ def test_what_the_tracing_library_would_fail_at_is_taken_out_of_the_environment(
     assert "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" not in os.environ
     assert "7" == os.environ["OTEL_SPAN_EVENT_COUNT_LIMIT"]
     assert 1 == len([each for each in loaded.warnings if "COUNT_LIMIT" in each])
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "environment", "expected"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(is_terminal, environment, expected, monkeypatch):
+    """As https://no-color.org asks."""
+    out = io.StringIO()
+    monkeypatch.setattr(out, "isatty", lambda: is_terminal)
+
+    assert expected is shell.is_coloured(out, environment)

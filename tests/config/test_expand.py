@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config.expand import Expanded, Expander, read_text
+from sidecar.config.expand import Expanded, Expander
+from sidecar.runtime.file_watch import FILE_BYTES_AT_MOST, FileReader
 
 ENVIRON = {"KEY": "v", "EMPTY": "", "DOLLAR": "$KEY", "_x1": "low"}
 
@@ -87,10 +88,11 @@ def test_file(tmp_path, content, expected):
     """
     path = tmp_path / "secret"
     path.write_bytes(content.encode())
-    expander = Expander({}, tmp_path)
+    reader = FileReader()
+    expander = Expander({}, tmp_path, reader)
     expanded = expander.expand("${file:secret}")
     assert (expected, True, True) == (expanded.text, expanded.is_from_file, expanded.is_changed)
-    assert [path] == list(expander.files)
+    assert [path] == list(reader.digests)
 
 
 def test_environment_that_is_not_utf8():
@@ -101,18 +103,19 @@ def test_environment_that_is_not_utf8():
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"\xff", "is not UTF-8"), (b"12345", "is larger than 4 bytes")]
+    ("content", "message"),
+    [
+        (b"\xffmarked", "is not UTF-8"),
+        (b"marked" * FILE_BYTES_AT_MOST, f"is larger than {FILE_BYTES_AT_MOST} bytes"),
+        (None, "cannot be read: Is a directory"),
+    ],
 )
 def test_unreadable_file(tmp_path, content, message):
     """A file that is too large or no text is refused without repeating any of it."""
     path = tmp_path / "f"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"^{message}$") as caught:
-        read_text(path, 4)
-    assert caught.value.__cause__ is None
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
 
-
-def test_folder_is_no_file(tmp_path):
-    """A folder where a file should be says so."""
-    with pytest.raises(ValueError, match=r"^cannot be read: Is a directory$"):
-        read_text(tmp_path, 4)
+    assert (f"file 'f' {message}",) == Expander({}, tmp_path).expand("${file:f}").problems
