@@ -117,8 +117,10 @@ def redacted(config: msgspec.Struct) -> dict[str, Any]:
     Masked are: every `Secret` (keys, passwords, header values, Redis URLs), every text out of a
     file or an environment variable, and the user info and query of every URL.
     """
-    names = zip(config.__struct_fields__, config.__struct_encode_fields__, strict=True)
-    shown = {key: _shown(getattr(config, name)) for name, key in names}
+    shown = {
+        field.encode_name: _shown(getattr(config, field.name))
+        for field in msgspec.structs.fields(config)
+    }
     return {key: value for key, value in shown.items() if value is not None}
 
 
