@@ -13,23 +13,23 @@ from typing import Self
 
 import msgspec
 
-from sidecar.build.foundation import build_foundation
+from sidecar.build.foundation import build_foundation, use_settings
 from sidecar.build.generation import build_generation
-from sidecar.build.listeners import build_servers
+from sidecar.build.listeners import Servers, build_servers, swap_handlers
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
+from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
-from sidecar.domain.errors import ConfigError
 from sidecar.generation import Generation
 from sidecar.listener.operators_socket import bind_operators
 from sidecar.listener.server import (
-    DataServer,
     assert_c_parser,
     bind,
     port_of,
     raise_file_limit,
 )
 from sidecar.selection.explain import Explanation, NamedSession, explain
+from sidecar.telemetry.log_writer import set_log_level
 from sidecar.telemetry.loop_lag import probe_loop_lag
 
 _log = logging.getLogger("sidecar")
@@ -75,10 +75,8 @@ class App:
         self._loaded = loaded
         self._listens = listens
         self.foundation = build_foundation(loaded, environ or {}, dialects, self._serving)
-        self._generations: list[Generation] = []
-        """Those that still serve a call, in the order in which they came; the last one serves new
-        calls."""
-        self._data_server: DataServer | None = None
+        self._generations = self.foundation.reloads.generations
+        self._servers: Servers | None = None
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -102,32 +100,26 @@ class App:
         once the last of them has ended, what that config made is closed.
 
         Ports, the affinity store, the connections to origins that both configs name, cooling and
-        averages stay; so do the limits of calls and bytes and all that is said of the listeners,
-        the admin port, the store, the drain and the exporter of spans: those of the first config
-        hold.
+        averages stay. What `config.changes` names as needing a restart stays as it was at the
+        start.
         Raises: ConfigError; then the config in effect stays in effect.
         """
         foundation = self.foundation
         try:
             generation = build_generation(loaded, foundation)
-        except ConfigError:
+        except Exception:
             foundation.tasks.spawn(self._close_unused_pools(), name="close unused pools")
             raise
         old = self.generation
         self._serve_by(generation)
-        if self._data_server is not None:
-            handler = generation.handler
-            self._data_server.swap(handler.handle, handler.handle_parse_error)
+        self._use_settings(old.loaded.config, loaded.config)
+        if self._servers is not None:
+            swap_handlers(self._servers, generation)
         # An operator has looked after the config: what was refused for its key may serve again.
         for provider in loaded.providers:
             foundation.cooling.reset_ejections(provider.name)
         last_call_ended = foundation.drain.watch()
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
-
-    @property
-    def has_connections(self) -> bool:
-        """Whether an app has a connection to the data port open, in use or not."""
-        return self._data_server is not None and bool(self._data_server.connections)
 
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent. Once: a drain
@@ -153,7 +145,7 @@ class App:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         assert_c_parser()
-        self._raise_file_limit()
+        _raise_file_limit(self._loaded.config)
         foundation = self.foundation
         for close in (
             foundation.telemetry.aclose,
@@ -196,7 +188,7 @@ class App:
         servers.admin_handler.operators_place = operators.place
         for listening in (*data_sockets, *admin_sockets, *operators.servers):
             await listening.start_serving()
-        self._data_server = servers.data
+        self._servers = servers
         self.ports = Ports(
             port_of(data_sockets[0]),
             port_of(admin_sockets[0]),
@@ -204,13 +196,13 @@ class App:
             operators.place,
         )
 
-    def _raise_file_limit(self) -> None:
-        wanted = 2 * self._loaded.config.limits.in_flight + _FILES_BESIDE_CALLS
-        files = raise_file_limit(wanted)
-        if 0 <= files < wanted:  # -1 is no limit
-            _log.warning(
-                "only %d files may be open: limits.in_flight needs up to %d", files, wanted
-            )
+    def _use_settings(self, old: Config, new: Config) -> None:
+        use_settings(self.foundation, new)
+        if new.limits.in_flight != old.limits.in_flight:
+            _raise_file_limit(new)
+        # An operator may have set another level meanwhile, which another key's change leaves alone.
+        if new.logging.level != old.logging.level:
+            set_log_level(new.logging.level)
 
     async def _retire(self, generation: Generation, last_call_ended: asyncio.Future[None]) -> None:
         await last_call_ended
@@ -243,6 +235,13 @@ class App:
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None
+
+
+def _raise_file_limit(config: Config) -> None:
+    wanted = 2 * config.limits.in_flight + _FILES_BESIDE_CALLS
+    files = raise_file_limit(wanted)
+    if 0 <= files < wanted:  # -1 is no limit
+        _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
 
 
 def _close_all(servers: list[asyncio.Server]) -> None:

@@ -54,11 +54,9 @@ class CallOutcome(enum.StrEnum):
     SIDECAR_ERROR = "sidecar_error"
     """The sidecar is overloaded or draining, or failed."""
     CANCELLED = "cancelled"
-    """The app left before its response was complete."""
+    """The app left before its response was complete, or the sidecar stopped first."""
     INCOMPLETE = "incomplete"
-    """The response broke off after its beginning had been sent: by the provider, or as the sidecar
-    stopped.
-    """
+    """The response broke off after its beginning had been sent."""
 
     __hash__ = str.__hash__
 

@@ -9,41 +9,15 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any
 
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import Draining, Overloaded
-from sidecar.domain.log_fields import event_fields
 
 _log = logging.getLogger("sidecar.runtime.lifecycle")
 
 REFUSE_BEFORE_END_S = 5.0
-"""The last seconds of the grace, in which new calls are refused so that those in flight can end; of
-a short grace its last quarter, since the app works on meanwhile.
-"""
-_LOOK_S = 0.05
-"""Time between two looks at whether a drain may end."""
-
-
-@final
-@dataclass(init=False, unsafe_hash=True)
-class DrainTimes:
-    """How long a drain takes."""
-
-    quiet_s: Final[float]
-    """It has ended once no call was in flight for so long."""
-    grace_s: Final[float]
-    """It has ended after so long at the latest; what is in flight then is cancelled."""
-    is_held: Final[Callable[[], bool] | None]
-    """While this returns true it is not quiet, though no call is in flight."""
-
-    def __init__(
-        self, quiet_s: float, grace_s: float, is_held: Callable[[], bool] | None = None
-    ) -> None:
-        self.quiet_s = quiet_s
-        self.grace_s = grace_s
-        self.is_held = is_held
+"""The last seconds of the grace, in which new calls are refused so that those in flight can end."""
 
 
 def fast_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -127,7 +101,8 @@ class Drain:
 
     def __init__(self, clock: Clock, *, in_flight_limit: int) -> None:
         self._clock = clock
-        self._limit = in_flight_limit
+        self.limit = in_flight_limit
+        """How many permits there are. Where it is lowered, those held already stay."""
         self._holders: set[asyncio.Task[Any]] = set()
         self._watches: list[tuple[set[asyncio.Task[Any]], asyncio.Future[None]]] = []
         """Holders whose release is still waited for, and who waits."""
@@ -140,11 +115,6 @@ class Drain:
     def holders(self) -> AbstractSet[asyncio.Task[Any]]:
         """The tasks that hold a permit now: the live set, no copy."""
         return self._holders
-
-    @property
-    def limit(self) -> int:
-        """How many permits there are."""
-        return self._limit
 
     @property
     def in_flight(self) -> int:
@@ -167,9 +137,9 @@ class Drain:
                 "this sidecar is shutting down; call again, the pod is being replaced",
                 retry_after_s=1,
             )
-        if len(self._holders) >= self._limit:
+        if len(self._holders) >= self.limit:
             raise Overloaded(
-                f"limits.in_flight ({self._limit}) calls are in flight already", retry_after_s=1
+                f"limits.in_flight ({self.limit}) calls are in flight already", retry_after_s=1
             )
         self._holders.add(holder)
         self._last_admitted_s = self._clock.monotonic_s()
@@ -181,12 +151,16 @@ class Drain:
             self._report_release(holder)
 
     def watch(self) -> asyncio.Future[None]:
-        """Return a future that is done once each permit held now was given back, whatever is
-        admitted meanwhile, to the same tasks too.
+        """Return a future that is done once each permit given since the last watch began was given
+        back, whatever is admitted meanwhile, to the same tasks too. A permit that an earlier watch
+        waits for is that one's alone.
         """
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._holders:
-            self._watches.append((set(self._holders), ended))
+        left = set(self._holders)
+        for earlier, _ in self._watches:
+            left -= earlier
+        if left:
+            self._watches.append((left, ended))
         else:
             ended.set_result(None)
         return ended
@@ -198,30 +172,26 @@ class Drain:
                 ended.set_result(None)
         self._watches = [watch for watch in self._watches if watch[0]]
 
-    async def run(self, times: Callable[[], DrainTimes]) -> None:
-        """Keep serving until nothing has been in flight for a while, or until the grace is spent.
+    async def run(self, *, quiet_s: float, grace_s: float) -> None:
+        """Keep serving until nothing has been in flight for ``quiet_s``, or until the grace is
+        spent.
 
         In the last `REFUSE_BEFORE_END_S` of the grace new calls are refused. Calls that are in
         flight at its end are cancelled; the task of each can still tell its app that the stream is
         incomplete.
-
-        Args: ``times`` is asked at each look: who asks for a drain may change while it runs.
         """
-        began_s = quiet_since_s = self._clock.monotonic_s()
+        began_s = self._clock.monotonic_s()
         self._last_admitted_s = max(self._last_admitted_s, began_s)
-        while True:
-            now_s, until = self._clock.monotonic_s(), times()
-            left_s = began_s + until.grace_s - now_s
-            if left_s <= 0:
-                break
-            is_busy = bool(self._holders) or (until.is_held is not None and until.is_held())
-            if is_busy:
+        refuse_from_s = began_s + max(0.0, grace_s - REFUSE_BEFORE_END_S)
+        quiet_since_s = began_s
+        while (now_s := self._clock.monotonic_s()) < began_s + grace_s:
+            if self._holders:
                 quiet_since_s = now_s
             quiet_since_s = max(quiet_since_s, self._last_admitted_s)
-            self._refusing = left_s <= min(REFUSE_BEFORE_END_S, until.grace_s / 4)
-            if not is_busy and now_s - quiet_since_s >= until.quiet_s:
+            self._refusing = now_s >= refuse_from_s
+            if not self._holders and now_s - quiet_since_s >= quiet_s:
                 break
-            await asyncio.sleep(min(_LOOK_S, until.quiet_s or _LOOK_S))
+            await asyncio.sleep(min(0.05, quiet_s or 0.05))
         await self.end()
 
     async def end(self) -> None:
@@ -229,8 +199,7 @@ class Drain:
         self._refusing = self.has_ended = True
         holders = list(self._holders)
         if holders:
-            fields = event_fields("calls_ended", calls=len(holders))
-            _log.warning("%d call(s) in flight are ended", len(holders), extra=fields)
+            _log.warning("%d call(s) in flight are ended", len(holders))
         for holder in holders:
             holder.cancel()
         if holders:

@@ -58,8 +58,7 @@ class FakeReply:
 class FakeDown:
     """The app's end of a call: keeps what was sent."""
 
-    def __init__(self, *, is_open: bool = True) -> None:
-        self.is_open = is_open
+    def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.body = b""
         self.status = 0
