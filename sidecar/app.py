@@ -117,7 +117,7 @@ class App:
             swap_handlers(self._servers, generation)
         # An operator has looked after the config: what was refused for its key may serve again.
         for provider in loaded.providers:
-            foundation.cooling.reset_ejections(provider.name)
+            foundation.cooling.reset_ejections(provider.name, foundation.clock.monotonic_s())
         last_call_ended = foundation.drain.watch()
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
 
