@@ -121,6 +121,11 @@ class App:
         last_call_ended = foundation.drain.watch()
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
 
+    @property
+    def has_connections(self) -> bool:
+        """Whether an app has a connection to the data port open, in use or not."""
+        return self._servers is not None and bool(self._servers.data.connections)
+
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent. Once: a drain
         that has begun already is waited for.

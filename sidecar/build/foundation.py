@@ -29,8 +29,8 @@ from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import can_export_spans
-from sidecar.runtime.lifecycle import Drain, Latch, Tasks
-from sidecar.runtime.shutdown import DrainTimes, Shutdown
+from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
+from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
 from sidecar.telemetry.span_facts import CalledServer
@@ -143,7 +143,7 @@ def use_settings(foundation: Foundation, config: Config) -> None:
     """
     foundation.drain.limit = config.limits.in_flight
     foundation.body_memory.limit_bytes = config.limits.buffered_bytes
-    foundation.shutdown.times = DrainTimes(config.drain.quiet_s, config.drain.grace_s)
+    foundation.shutdown.configure(config.drain.quiet_s, config.drain.grace_s)
 
 
 def _begin_drain(latch: Latch) -> None:

@@ -9,18 +9,15 @@ from collections.abc import Callable
 import msgspec
 
 from sidecar.domain.clock import Clock
-from sidecar.runtime.lifecycle import Drain, Tasks
+from sidecar.domain.log_fields import event_fields
+from sidecar.runtime.lifecycle import Drain, DrainTimes, Tasks
 
 _log = logging.getLogger("sidecar")
 
-
-class DrainTimes(msgspec.Struct, frozen=True):
-    """How long a drain takes."""
-
-    quiet_s: float
-    """It has ended once no call was in flight for so long."""
-    grace_s: float
-    """It has ended after so long at the latest; what is in flight then is cancelled."""
+ORPHANS_S = 0.5
+"""How long calls in flight may outlast the app that made them: a kubelet leaves a native sidecar
+2 s where the app has used up the pod's grace, and the last spans take one of them.
+"""
 
 
 class DrainState(msgspec.Struct, frozen=True):
@@ -58,10 +55,19 @@ class Shutdown:
         self._tasks = tasks
         self._clock = clock
         self.times = times
-        """A drain that has begun goes on by those that it began with."""
+        """How long the drain takes, also one that has begun."""
         self._on_begin = on_begin
         self._began: tuple[asyncio.Task[None], float] | None = None
-        """The drain, and when its grace is spent on the monotonic clock."""
+        """The drain, and when it began on the monotonic clock."""
+
+    def configure(self, quiet_s: float, grace_s: float) -> None:
+        """Take other times for a drain that is to come; one that has begun goes on by its own.
+        A grace that the pod gave stays.
+        """
+        if self._began is None:
+            is_fixed = self.times.is_grace_fixed
+            grace_s = self.times.grace_s if is_fixed else grace_s
+            self.times = DrainTimes(quiet_s, grace_s, is_grace_fixed=is_fixed)
 
     def begin(self) -> asyncio.Task[None]:
         """Turn readiness off and serve on until quiet, or until the grace is spent. Idempotent.
@@ -70,19 +76,28 @@ class Shutdown:
         """
         if self._began is None:
             self._on_begin()
-            began_s, times = self._clock.monotonic_s(), self.times
-            drained = self._tasks.spawn(self._run(began_s, times), name="drain")
-            self._began = drained, began_s + times.grace_s
+            began_s = self._clock.monotonic_s()
+            self._began = self._tasks.spawn(self._run(began_s), name="drain"), began_s
         return self._began[0]
+
+    def app_has_ended(self) -> None:
+        """Drain, and wait for no quiet: the app that made calls is gone. Calls that are in flight
+        all the same have `ORPHANS_S` from now.
+        """
+        self.begin()
+        assert self._began is not None
+        lasted_s = self._clock.monotonic_s() - self._began[1]
+        self.times = DrainTimes(0.0, lasted_s + ORPHANS_S)
 
     async def drained(self) -> None:
         """Drain, and wait until the drain has ended."""
         await asyncio.shield(self.begin())
 
-    async def _run(self, began_s: float, times: DrainTimes) -> None:
-        await self._drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
-        lasted_s = self._clock.monotonic_s() - began_s
-        _log.info("drained after %.1f s: new calls are refused", lasted_s)
+    async def _run(self, began_s: float) -> None:
+        await self._drain.run(lambda: self.times)
+        lasted_s = round(self._clock.monotonic_s() - began_s, 1)
+        fields = event_fields("drained", seconds=lasted_s)
+        _log.info("drained after %.1f s: new calls are refused", lasted_s, extra=fields)
 
     def state(self) -> DrainState:
         """Return how far it is."""
@@ -95,8 +110,8 @@ class Shutdown:
                 refusing=False,
                 grace_left_s=None,
             )
-        task, ends_s = began
-        left_s = ends_s - self._clock.monotonic_s()
+        task, began_s = began
+        left_s = began_s + self.times.grace_s - self._clock.monotonic_s()
         return DrainState(
             draining=True,
             ended=task.done(),

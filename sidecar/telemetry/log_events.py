@@ -50,6 +50,19 @@ LOG_EVENTS: Final = (
         "a signal or an operator asked for it: readiness is off, calls in flight end",
     ),
     LogEvent(
+        "drained",
+        "info",
+        "the drain has ended: new calls are refused, none is in flight",
+        ("seconds",),
+    ),
+    LogEvent(
+        "calls_ended",
+        "warning",
+        "the grace is spent, or a second signal came: calls in flight were cut off, and their apps "
+        "were told",
+        ("calls",),
+    ),
+    LogEvent(
         "operator_asked",
         "info",
         "a page that does something was asked for, and allowed",
@@ -167,7 +180,8 @@ LOG_FIELDS: Final = {
     "admin_port": "TCP port",
     "away_seconds": "how long it was away",
     "awaits_restart": "what the config says and only a restart brings: `admin.port 9901 -> 9902`",
-    "calls": "calls that failed since the last line about it; in `..._serves_again` all of them",
+    "calls": "calls that failed since the last line about it; in `..._serves_again` all of them; "
+    "in `calls_ended` those that were cut off",
     "cause": "a phrase: `connection refused`, `name not found`, `no TLS there`, ...",
     "changes": "what differs from the config before, as `check --diff` shows it; twenty at most",
     "code": "the provider's own code for its error, where it looks like one",
@@ -193,7 +207,7 @@ LOG_FIELDS: Final = {
     "request_id": "`x-request-id` of the last failed call",
     "router": "name of the router model's entry",
     "routes": "names of all configured routes",
-    "seconds": "time over which those calls failed",
+    "seconds": "time over which those calls failed; in `drained` how long it took",
     "served": "those of the calls that another entry served",
     "served_by": "the entry that served the newest of them",
     "source": "`provider` of an entry of `model_metrics_sources`",

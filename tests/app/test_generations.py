@@ -22,8 +22,7 @@ from sidecar.domain.vocabulary import FailureClass
 from sidecar.generation import Generation
 from sidecar.listener.operators import OperatorAccess
 from sidecar.routing.router_breaker import RouterBreaker
-from sidecar.runtime.lifecycle import Tasks
-from sidecar.runtime.shutdown import DrainTimes
+from sidecar.runtime.lifecycle import DrainTimes, Tasks
 from sidecar.selection.explain import NamedSession
 from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
