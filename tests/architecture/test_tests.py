@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+from functools import cache
 
 from tests.architecture.tree import ROOT, dotted, functions, modules, modules_of_tests
 
@@ -42,6 +43,7 @@ def _imported(tree: ast.Module) -> set[str]:
     return found
 
 
+@cache
 def _imported_below(*folders: str) -> set[str]:
     trees = [tree for path, tree in modules_of_tests().items() if path.startswith(folders)]
     return set().union(*map(_imported, trees))
