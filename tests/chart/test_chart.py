@@ -177,6 +177,14 @@ def test_the_grace_outlasts_the_drain():
         assert isinstance(grace_s, int)
 
 
+def test_an_ordinary_container_knows_the_pods_grace():
+    """It drains while the app does, and has to end before both are killed."""
+    pod = _example(mode="container", terminationGracePeriodSeconds=90)
+
+    assert 90 == pod["terminationGracePeriodSeconds"]
+    assert ["--mode=container", "--termination-grace=90"] == sidecar_of(pod)["args"][3:]
+
+
 def test_secrets_are_files_of_one_folder():
     """Several, chosen keys, optional ones; never variables, which no pod sees change."""
     pod = _pod(_set("maximal"))

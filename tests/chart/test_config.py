@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sidecar.config import changes
 from sidecar.inject.pod import CONFIG_FOLDER, KEYS_FOLDER
 from tests.chart.rendered import (
     CHART,
@@ -206,20 +207,41 @@ def test_what_reloads_restarts_nothing():
         assert plain == _annotations(config)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"listeners": [{"type": "model", "name": "llm", "port": 12001}]},
-        {"admin": {"port": 9911}},
-        {"logging": {"format": "logfmt"}},
-        {"routing": {"session_ttl_seconds": 60}},
-        {"routing": {"session_cache": {"key_prefix": "p:"}}},
-        {"tracing": {"otlp_endpoint": "http://otel:4318"}},
-    ],
-)
-def test_what_needs_a_restart_gets_one(config):
+CHANGED: dict[tuple[str | int, ...], Any] = {
+    ("listeners", 0, "address"): "127.0.0.1",
+    ("listeners", 0, "port"): 12001,
+    ("admin", "address"): "0.0.0.0",
+    ("admin", "port"): 9911,
+    ("admin", "operator_address"): "127.0.0.1:9999",
+    ("routing", "session_ttl_seconds"): 60,
+    ("routing", "session_ttl_mode"): "fixed",
+    ("routing", "session_max_entries"): 7,
+    ("routing", "session_cache", "type"): "memory",
+    ("routing", "session_cache", "url"): "redis://r",
+    ("routing", "session_cache", "username"): "app",
+    ("routing", "session_cache", "password"): "$PASSWORD",
+    ("routing", "session_cache", "tls"): {"ca_file": "/ca.crt"},
+    ("routing", "session_cache", "key_prefix"): "p:",
+    ("routing", "session_cache", "near_cache"): False,
+    ("routing", "session_cache", "call_budget_ms"): 30,
+    ("logging", "format"): "logfmt",
+}
+"""Another value of each key that the sidecar reads once."""
+
+
+def test_every_key_that_is_read_once_is_among_those():
+    """The sidecar's own list; tracing is beside it, since a part of it reloads."""
+    assert set(changes._NEEDS_RESTART) == set(CHANGED)
+
+
+@pytest.mark.parametrize("path", [*CHANGED, ("tracing", "otlp_endpoint")], ids=str)
+def test_what_needs_a_restart_gets_one(path):
     """By an annotation of the pods."""
-    assert _annotations({}) != _annotations(config)
+    value: Any = CHANGED.get(path, "http://otel:4318")
+    for key in reversed(path):
+        value = [value] if key == 0 else {key: value}
+
+    assert _annotations({}) != _annotations(value)
 
 
 def test_the_folders_are_those_of_the_pod():
