@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.chart.rendered import (
 
 require_engine()
 
-KEYS = ("openai", "anthropic", "anthropic-key", "redis-password", "ca.crt")
+KEYS = ("openai", "anthropic", "anthropic-key", "redis-password", "redis", "ca.crt")
 
 
 def _pod(**values: Any) -> dict[str, Any]:
@@ -253,9 +254,14 @@ def test_the_folders_are_those_of_the_pod():
     assert KEYS_FOLDER in (CHART / "templates" / "_helpers.tpl").read_text()
 
 
-def test_the_example_values_of_the_readme_are_taken():
-    """YAML in the README parses, and dependencies are named as Helm wants them."""
-    readme = (CHART / "README.md").read_text()
-    first = readme.partition("```yaml\n")[2].partition("```")[0]
+def test_the_readmes_yaml_is_taken(tmp_path):
+    """Its values render, and its config passes; its dependency is written as Helm wants it."""
+    dependencies, _, production = re.findall(
+        r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL
+    )
+    config = config_of(render(yaml.safe_load(production)))
+    loaded = _load(json.loads(json.dumps(config).replace("/etc/redis-ca", str(tmp_path))), tmp_path)
 
-    assert "plano-sidecar" == yaml.safe_load(first)["dependencies"][0]["name"]
+    assert [] == loaded.warnings
+    assert "shop" == loaded.config.routing.session_cache.tenant
+    assert "plano-sidecar" == yaml.safe_load(dependencies)["dependencies"][0]["name"]
