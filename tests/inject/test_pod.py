@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sidecar.inject import pod
@@ -36,7 +38,7 @@ def test_native_and_ordinary_differ_by_how_they_stand_in_the_pod():
     """By restart policy and arguments; and an ordinary one holds the app back until it serves, by a
     postStart hook. A native one has no hook: its preStop would run while the app works.
     """
-    options = {"image": "i", "termination_grace_s": 60, "admin_port": 9999}
+    options: dict[str, Any] = {"image": "i", "termination_grace_s": 60, "admin_port": 9999}
     native = pod.container(pod.PodOptions(**options))
     ordinary = pod.container(pod.PodOptions(**options, mode=pod.Mode.CONTAINER))
     (hook,) = ordinary.pop("lifecycle").items()
