@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 
 import pytest
 
@@ -66,6 +68,18 @@ def test_a_release_is_installed_upgraded_rolled_back_and_uninstalled(helm, api, 
     assert empty == _kept(api, namespace)
     # Before the install and before the upgrade, whose values give it another name.
     assert {"web-plano-sidecar-check", "web-llm-check"} <= set(jobs.ended)
+
+
+def test_the_readmes_install_is_admitted(helm, api, namespace):
+    """As it stands there, into a namespace for restricted pods only."""
+    (line,) = re.findall(r"^helm .* install .*$", (CHART / "README.md").read_text(), re.MULTILINE)
+    arguments = line.replace("-n shop", f"-n {namespace}").replace("helm/plano-sidecar", str(CHART))
+    with JobRunner(api, namespace) as jobs:
+        notes = helm.run(*shlex.split(arguments)[1:])
+
+    assert ["web-plano-sidecar-check"] == jobs.ended
+    assert ["web-plano-sidecar-example"] == api.names("apps/v1", "Deployment", namespace)
+    assert f"kubectl -n {namespace} rollout status deploy/web-plano-sidecar-example" in notes
 
 
 def test_an_upgrade_with_the_same_values_changes_no_object(helm, api, namespace):
