@@ -48,7 +48,7 @@ class Container:
         self.pid = 0
         """Of the sidecar, as this machine sees it."""
         self.start_cpu_s = 0.0
-        """The CPU time that its main thread had used when it was ready."""
+        """The CPU time of its main thread from its exec until it was ready."""
 
     async def until_ready(self, admin_port: int) -> float:
         """Wait for the first 200 of `/readyz`. Returns: the time since its exec, in seconds.
@@ -58,11 +58,12 @@ class Container:
         await asyncio.to_thread(os.read, self._marker, 1)
         begun_s = time.perf_counter()
         self.pid = _child_of(self._process.pid)
+        begun_cpu_s = _cpu_s(self.pid)
         while time.perf_counter() - begun_s < _READY_LIMIT_S and self._process.returncode is None:
             with contextlib.suppress(OSError):
                 if (await exchange(admin_port, raw_request("GET", "/readyz"))).status == 200:
                     ready_s = time.perf_counter() - begun_s
-                    self.start_cpu_s = _cpu_s(self.pid)
+                    self.start_cpu_s = _cpu_s(self.pid) - begun_cpu_s
                     return ready_s
             await asyncio.sleep(_POLL_S)
         raise NotReady(self.log())
