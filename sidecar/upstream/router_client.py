@@ -48,11 +48,11 @@ class RouterClient:
         Returns: status and body of the reply, without any body where that is too long.
         Raises: UpstreamError subclasses.
         """
-        client, own_lines = self._client, self._client.own_lines
+        client, own_lines = self._client, self._client.header_lines.own
         status, text = await self._ask(body, call, own_lines)
         if status in _CREDENTIAL_REFUSED and self._read_again is not None:
             await self._read_again(client.provider.name)
-            renewed = client.own_lines
+            renewed = client.header_lines.own
             if renewed != own_lines:
                 return await self._ask(body, call, renewed)
         return status, text
