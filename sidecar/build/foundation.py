@@ -28,7 +28,7 @@ from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
-from sidecar.runtime.installation import can_export_spans
+from sidecar.runtime.installation import as_if_missing, can_export_spans
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
@@ -225,10 +225,12 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
             observers=observers,
         )
     try:
-        # Costs 20 MiB and a third of a second: only where it is used.
-        from sidecar.affinity.redis.connect import connection_maker
-        from sidecar.affinity.redis.link import RedisLink
-        from sidecar.affinity.redis.store import RedisStore, store_policy
+        # Costs 6 MiB and a tenth of a second: only where it is used. The metrics of redis-py, which
+        # nothing reads, would cost half of that again wherever OpenTelemetry is installed.
+        with as_if_missing("opentelemetry"):
+            from sidecar.affinity.redis.connect import connection_maker
+            from sidecar.affinity.redis.link import RedisLink
+            from sidecar.affinity.redis.store import RedisStore, store_policy
     except ImportError as error:
         raise ConfigError(
             ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]

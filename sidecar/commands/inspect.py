@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
 import platform
@@ -123,6 +122,8 @@ async def _route(arguments: argparse.Namespace) -> int:
 
 def version(_: argparse.Namespace) -> int:
     """Print the versions of the sidecar and of what it stands on, one a line."""
+    import importlib.metadata
+
     from sidecar.listener.server import listener_path
 
     print(f"plano-sidecar {__version__}{' (hot path compiled)' if is_compiled() else ''}")
