@@ -6,6 +6,7 @@
 #   make integration         all other tests on the sources
 #   make compiled            the flows on the compiled package
 #   make newer               the demo and a core of flows on each newer Python at hand
+#   make cluster             the chart before Helm 3, Helm 4 and a real API server of Kubernetes, all built here (needs Go)
 #   make lint                only the checks: ruff, mypy, import-linter, hadolint
 #   make observe             two sidecars on a bad day, a real Prometheus, and the dashboard drawn into one PNG
 #   make bench               figures, asserted by nobody
@@ -33,7 +34,7 @@ FLOWS := tests/flow tests/contract/affinity
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart observe bench image lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe bench image lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -59,7 +60,7 @@ pure: $(TEST)/.stamp
 
 # All other tests, with real servers and processes; and what both together cover.
 integration: $(TEST)/.stamp
-	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest -q $(FILES) --cov --cov-report= --ignore=tests/chart $(PURE:%=--ignore=%)
+	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest -q $(FILES) --cov --cov-report= --ignore=tests/chart --ignore=tests/cluster $(PURE:%=--ignore=%)
 
 coverage:
 	$(TEST)/bin/coverage combine -q --keep .coverage-pure .coverage-integration
@@ -89,6 +90,15 @@ try:
 
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
+
+# No part of `make test` and of CI: building takes about fifteen minutes of CPU time and 3 GB of disk, once for each version.
+CLUSTER_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plano-sidecar/cluster
+
+cluster: $(CHART)/.stamp
+	@echo 'Builds Helm 3, Helm 4, kustomize, etcd and kube-apiserver from the Go module registry into $(CLUSTER_TOOLS):'
+	@echo 'ten minutes on two idle cores, once. Then, in a minute or two, the chart before Helm and that API server.'
+	tests/cluster/tools/build $(CLUSTER_TOOLS)
+	SIDECAR_CLUSTER_TOOLS=$(CLUSTER_TOOLS) $(CHART)/bin/python -m pytest --confcutdir=tests/cluster tests/cluster
 
 # ARGS=--night is a night in two minutes and a half, with its alerts; ARGS='--out DIR' says where picture and logs go.
 observe: $(TEST)/.stamp

@@ -121,7 +121,7 @@ class App:
             self._data_server.swap(handler.handle, handler.handle_parse_error)
         # An operator has looked after the config: what was refused for its key may serve again.
         for provider in loaded.providers:
-            foundation.cooling.reset_ejections(provider.name)
+            foundation.cooling.reset_ejections(provider.name, foundation.clock.monotonic_s())
         last_call_ended = foundation.drain.watch()
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
 

@@ -82,6 +82,12 @@ LOG_EVENTS: Final = (
         ("account", "model", "place", "calls", "seconds"),
     ),
     LogEvent(
+        "key_renewed",
+        "info",
+        "a key was refused, and its file held another one, which is used from now on",
+        ("account", "entries"),
+    ),
+    LogEvent(
         "responses_break_off",
         "warning",
         "responses of a provider entry end before they are complete, after their beginning went to "
@@ -166,6 +172,7 @@ LOG_FIELDS: Final = {
     "config": "path of the config file; `environment` without one",
     "config_hash": "first 12 hex digits of the file's SHA-256",
     "data_port": "TCP port",
+    "entries": "how many entries of `model_providers` use it",
     "lines": "lines that were dropped",
     "listener_path": "`fast` or `plain`",
     "loop": "module of the event loop",
