@@ -56,7 +56,8 @@ _NOTHING_KNOWN: Final = PodFacts()
 async def serve(
     loaded: LoadedConfig, environ: Mapping[str, str], pod: PodFacts = _NOTHING_KNOWN
 ) -> None:
-    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
+    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once, but
+    for a SIGTERM in a pod.
 
     The log goes to stderr, the access log to stdout.
     Raises: ConfigError where a port cannot be had.
@@ -81,12 +82,16 @@ async def _serve(
     loop = asyncio.get_running_loop()
     first_signal, second_signal = asyncio.Event(), asyncio.Event()
 
-    def on_signal() -> None:
-        (second_signal if first_signal.is_set() else first_signal).set()
+    def on_signal(number: int) -> None:
+        if not first_signal.is_set():
+            first_signal.set()
+        elif number == signal.SIGINT or pod.mode is None:
+            second_signal.set()
+        # In a pod a second SIGTERM is the first one, repeated by a kubelet that has been restarted.
 
     # Before anything slow: PID 1 has no default action for SIGTERM.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     tasks = Tasks()
     try:
         async with App(loaded, environ) as app:

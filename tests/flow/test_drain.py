@@ -203,21 +203,13 @@ async def test_a_call_that_still_waits_for_its_answer_is_told_so(
 
 async def test_the_last_seconds_refuse_new_calls(start_sidecar, scripted_provider):
     """503, with the code, when to come back, and the connection closed."""
-    sidecar = await start_sidecar(
-        sidecar_config(scripted_provider.url, drain={"quiet_s": 0, "grace_s": 4.5})
-    )
-    hold = asyncio.Event()
-    scripted_provider.script.next(Fault(hold=hold, hold_after_events=1))
-    reader, writer = await _started_stream(sidecar)
+    times = {"quiet_s": 60, "grace_s": 2}
+    sidecar = await start_sidecar(sidecar_config(scripted_provider.url, drain=times))
     sidecar.process.send_signal(signal.SIGTERM)
+    call = json_request("/v1/chat/completions", CHAT)
     async with asyncio.timeout(20):
-        while (
-            reply := await exchange(sidecar.data_port, json_request("/v1/chat/completions", CHAT))
-        ).status == 200:
+        while (reply := await exchange(sidecar.data_port, call)).status == 200:
             await asyncio.sleep(0.01)  # sleep: the signal arrives in the kernel's time
-    hold.set()
-    await reader.readuntil(b"0\r\n\r\n")
-    writer.close()
 
     assert (503, "draining", "1", "close") == (
         reply.status,
@@ -348,6 +340,26 @@ async def test_a_pre_stop_hook_that_drains_ends_with_the_drain_and_so_does_the_p
     assert (0, b"draining, 0 in flight\ndrained\n") == (hook.returncode, output)
     assert (503, "draining") == (refused.status, refused.header("x-plano-error"))
     assert 0 == await sidecar.terminate()
+
+
+async def test_a_sigterm_that_is_repeated_in_a_pod_cuts_nothing_off(tmp_path, scripted_provider):
+    """A kubelet that is restarted while a pod ends signals its containers once more."""
+    config = sidecar_config(scripted_provider.url)
+    sidecar = SidecarProcess(config, tmp_path, ["--mode", "container"])
+    await sidecar.wait_ready()
+    hold = asyncio.Event()
+    scripted_provider.script.next(Fault(hold=hold, hold_after_events=1))
+    reader, writer = await _started_stream(sidecar)
+    sidecar.process.send_signal(signal.SIGTERM)
+    await sidecar.until_draining()
+    sidecar.process.send_signal(signal.SIGTERM)
+    during = await exchange(sidecar.data_port, json_request("/v1/chat/completions", CHAT))
+    hold.set()
+    rest = await reader.readuntil(b"0\r\n\r\n")
+    writer.close()
+
+    assert (200, True) == (during.status, b"[DONE]" in rest)
+    assert 0 == await _exit_code(sidecar)
 
 
 @pytest.mark.parametrize("port_of", ["listeners", "admin"])
