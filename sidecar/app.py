@@ -38,7 +38,8 @@ _FILES_BESIDE_CALLS = 256
 """Descriptors for everything that is not a call: listeners, idle keep-alive connections, logs."""
 _SHUTDOWN_S = 1.0
 """How long handlers may take to notice that they were cancelled."""
-
+_LAST_CALLS_S = 0.1
+"""How long open connections are still answered once the port is closed."""
 _STORE_WAIT_S = 2.0
 
 
@@ -184,6 +185,7 @@ class App:
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
             stack.callback(server.pre_shutdown)  # idle connections would be waited for
         listener, admin = config.listeners[0], config.admin
+        stack.push_async_callback(self._answer_last_calls)
         data_sockets = await bind(servers.data, listener.addresses, listener.port, "the data port")
         stack.callback(_close_all, data_sockets)
         admin_sockets = await bind(servers.admin, admin.addresses, admin.port, "the admin port")
@@ -208,6 +210,13 @@ class App:
         # An operator may have set another level meanwhile, which another key's change leaves alone.
         if new.logging.level != old.logging.level:
             set_log_level(new.logging.level)
+
+    async def _answer_last_calls(self) -> None:
+        """Refuse calls that were on their way while the port was closed: a connection that breaks
+        without an answer says less.
+        """
+        if self.has_connections:
+            await asyncio.sleep(_LAST_CALLS_S)
 
     async def _retire(self, generation: Generation, last_call_ended: asyncio.Future[None]) -> None:
         await last_call_ended

@@ -231,7 +231,7 @@ def _tail(arguments: argparse.Namespace) -> int:
 def _add_drain(commands: Any) -> None:  # noqa: ANN401
     text = (
         "ask the running sidecar to drain: readiness off, calls in flight end; the process stays. "
-        "For a preStop hook"
+        "SIGTERM does so by itself"
     )
     parser = _add(commands, "drain", _drain, text, "--wait")
     parser.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)

@@ -57,8 +57,8 @@ _NOTHING_KNOWN: Final = PodFacts()
 async def serve(
     loaded: LoadedConfig, environ: Mapping[str, str], pod: PodFacts = _NOTHING_KNOWN
 ) -> None:
-    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
-    SIGHUP, and a change of the config's files, reload the config.
+    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once, but
+    for a SIGTERM in a pod. SIGHUP, and a change of the config's files, reload the config.
 
     The log goes to stderr, the access log to stdout.
     Args: ``environ`` is the environment of the start, for reloads too.
@@ -84,12 +84,16 @@ async def _serve(
     loop = asyncio.get_running_loop()
     first_signal, second_signal, reload_wanted = (asyncio.Event() for _ in range(3))
 
-    def on_signal() -> None:
-        (second_signal if first_signal.is_set() else first_signal).set()
+    def on_signal(number: int) -> None:
+        if not first_signal.is_set():
+            first_signal.set()
+        elif number == signal.SIGINT or pod.mode is None:
+            second_signal.set()
+        # In a pod a second SIGTERM is the first one, repeated by a kubelet that has been restarted.
 
     # Before anything slow: PID 1 has no default action for SIGTERM.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
     tasks = Tasks()
     try:

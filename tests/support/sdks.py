@@ -34,6 +34,15 @@ class Sdks:
             base_url=base_url, **options
         )
 
+    def method(self, path: str) -> Callable[..., Any]:
+        """Return the SDK method that calls a path."""
+        methods: dict[str, Callable[..., Any]] = {
+            "/v1/chat/completions": self.openai.chat.completions.create,
+            "/v1/responses": self.openai.responses.create,
+            "/v1/messages": self.anthropic.messages.create,
+        }
+        return methods[path]
+
     async def call(self, method: Callable[..., Any], **arguments: Any) -> Any:
         """Call an SDK method; a blocking one in a thread."""
         if self.is_sync:
