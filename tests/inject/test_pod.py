@@ -138,3 +138,12 @@ def test_the_pod_is_found_by_what_looks_for_it():
     assert {"plano-sidecar/injected": "true"} == pod.pod_labels()
     assert "9999" == pod.pod_annotations(options)["prometheus.io/port"]
     assert {} == pod.pod_annotations(pod.PodOptions(image="i", scrape=False))
+
+
+def test_resources_change_by_amount():
+    """What is named replaces what is measured; an empty amount takes one away."""
+    made = pod.resources({"cpu": "1"}, {"ephemeral-storage": ""})
+
+    assert {"cpu": "1", "memory": "96Mi", "ephemeral-storage": "64Mi"} == made["requests"]
+    assert {"memory": "192Mi"} == made["limits"]
+    assert pod.RESOURCES == pod.resources(None, None)
