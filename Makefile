@@ -6,9 +6,11 @@
 #   make integration         all other tests on the sources
 #   make compiled            the flows on the compiled package
 #   make newer               the demo and a core of flows on each newer Python at hand
-#   make lint                only the checks: ruff, mypy, import-linter
+#   make cluster             the chart before Helm 3, Helm 4 and a real API server of Kubernetes, all built here (needs Go)
+#   make lint                only the checks: ruff, mypy, import-linter, hadolint
 #   make observe             two sidecars on a bad day, a real Prometheus, and the dashboard drawn into one PNG
 #   make bench               figures, asserted by nobody
+#   make image               the Dockerfile's steps without a container engine, and the image's figures (root, mmdebstrap)
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
 #   make clean               remove the environments
 
@@ -32,7 +34,7 @@ FLOWS := tests/flow tests/contract/affinity
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart observe bench lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe bench image lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -50,6 +52,7 @@ lint: $(TEST)/.stamp
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
+	$(TEST)/bin/hadolint deploy/Dockerfile
 
 # Every branch of the rooms that decide, by their own tests alone; hypothesis draws the same each time.
 pure: $(TEST)/.stamp
@@ -57,7 +60,7 @@ pure: $(TEST)/.stamp
 
 # All other tests, with real servers and processes; and what both together cover.
 integration: $(TEST)/.stamp
-	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest -q $(FILES) --cov --cov-report= --ignore=tests/chart $(PURE:%=--ignore=%)
+	COVERAGE_FILE=.coverage-integration $(TEST)/bin/python -m pytest -q $(FILES) --cov --cov-report= --ignore=tests/chart --ignore=tests/cluster $(PURE:%=--ignore=%)
 
 coverage:
 	$(TEST)/bin/coverage combine -q --keep .coverage-pure .coverage-integration
@@ -88,6 +91,15 @@ try:
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
 
+# No part of `make test` and of CI: building takes about fifteen minutes of CPU time and 3 GB of disk, once for each version.
+CLUSTER_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plano-sidecar/cluster
+
+cluster: $(CHART)/.stamp
+	@echo 'Builds Helm 3, Helm 4, kustomize, etcd and kube-apiserver from the Go module registry into $(CLUSTER_TOOLS):'
+	@echo 'ten minutes on two idle cores, once. Then, in a minute or two, the chart before Helm and that API server.'
+	tests/cluster/tools/build $(CLUSTER_TOOLS)
+	SIDECAR_CLUSTER_TOOLS=$(CLUSTER_TOOLS) $(CHART)/bin/python -m pytest --confcutdir=tests/cluster tests/cluster
+
 # ARGS=--night is a night in two minutes and a half, with its alerts; ARGS='--out DIR' says where picture and logs go.
 observe: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.observe $(ARGS)
@@ -99,6 +111,10 @@ bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_scrape
 	$(TEST)/bin/python -m tests.bench.bench_access_log
 	$(TEST)/bin/python -m tests.bench.bench_spans
+
+# ARGS=--plain leaves the hot path uncompiled; ARGS='--runs 5' starts each config so often.
+image: $(TEST)/.stamp
+	$(TEST)/bin/python -m deploy.image $(ARGS)
 
 # Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
 # for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up.
@@ -140,4 +156,4 @@ lock:
 	$(COMPILE) --group chart --group chart-test -o $(LOCKS)/chart.txt
 
 clean:
-	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER)
+	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) .image

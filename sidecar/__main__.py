@@ -1,8 +1,33 @@
-"""Process door: ``python -m sidecar``."""
+"""Process door: ``python -m sidecar``, and the command ``plano-sidecar``."""
 
+import os
+import signal
 import sys
+from types import FrameType
 
-from sidecar.cli import main
+
+def main() -> int:
+    """Run the command line; return the exit code.
+
+    The first process of a container has no default action for SIGTERM: one that came while it still
+    imports would be lost, and a kubelet would wait for the whole grace. So a signal ends `run` at
+    once, until `sidecar.process` handles signals itself.
+    """
+    if sys.argv[1:2] == ["run"]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end)
+    from sidecar.cli import main as run_command
+
+    code = run_command()
+    # All is closed: a signal that comes now changes nothing about how it ended.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return code
+
+
+def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+    """Nothing is open yet. `sys.exit` would raise in the middle of an import that may catch it."""
+    os._exit(0)
+
 
 if __name__ == "__main__":
     sys.exit(main())

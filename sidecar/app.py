@@ -120,9 +120,14 @@ class App:
             self._data_server.swap(handler.handle, handler.handle_parse_error)
         # An operator has looked after the config: what was refused for its key may serve again.
         for provider in loaded.providers:
-            foundation.cooling.reset_ejections(provider.name)
+            foundation.cooling.reset_ejections(provider.name, foundation.clock.monotonic_s())
         last_call_ended = foundation.drain.watch()
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
+
+    @property
+    def has_connections(self) -> bool:
+        """Whether an app has a connection to the data port open, in use or not."""
+        return self._data_server is not None and bool(self._data_server.connections)
 
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent. Once: a drain

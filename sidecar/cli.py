@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sidecar.commands import doctor, inspect, serve
+from sidecar.commands import doctor, inspect, serve, wait
 from sidecar.commands.shell import CONFIG, FAILED, USAGE
 from sidecar.domain.errors import ConfigError
 
@@ -29,7 +29,11 @@ _OPERATORS_HELP = (
 )
 _DOCTOR_S = 10.0
 """A provider that takes longer for its list of models, or for one token, is in trouble."""
-_SECONDS_AT_MOST = 3600.0
+_ADMIN_PORT = 9901
+_WAIT_S = 30.0
+"""A start takes half a second, and on a crowded node some seconds: what is not ready then will not
+be."""
+_SECONDS_AT_MOST = 86_400.0
 _Command = Callable[[argparse.Namespace], int]
 
 
@@ -81,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_tail,
         _add_drain,
         _add_inject,
+        _add_wait,
     ):
         add(commands)
     text = "print the versions of the sidecar and of what it stands on"
@@ -100,12 +105,24 @@ def _add_run(commands: Any) -> None:  # noqa: ANN401
     parser = _add(commands, "run", serve.run, "serve", "--config /etc/sidecar/config.yaml")
     text = "without it, providers are made from the API keys set"
     parser.add_argument("--config", type=Path, metavar="FILE", help=text)
+    text = (
+        "how it stands in its pod: an init container that is restarted always, signalled once the "
+        "app has ended (native), or a container beside the app, signalled together with it"
+    )
+    parser.add_argument("--mode", choices=("native", "container"), help=text)
+    text = (
+        "the pod's terminationGracePeriodSeconds: the drain may last 5 s less, whatever "
+        "drain.grace_s says"
+    )
+    parser.add_argument("--termination-grace", type=_seconds, metavar="S", help=text)
 
 
 def _add_check(commands: Any) -> None:  # noqa: ANN401
     text = "validate a config file and print every problem"
     parser = _add(commands, "check", inspect.check, text, "config.yaml")
     parser.add_argument("file", type=Path, metavar="FILE")
+    text = "a file of ${file:...} that is not there costs a warning: a Secret may come later"
+    parser.add_argument("--allow-missing-files", action="store_true", help=text)
 
 
 def _add_doctor(commands: Any) -> None:  # noqa: ANN401
@@ -239,6 +256,18 @@ def _inject(arguments: argparse.Namespace) -> int:
     from sidecar.commands.inject import inject  # brings YAML
 
     return inject(arguments)
+
+
+def _add_wait(commands: Any) -> None:  # noqa: ANN401
+    text = (
+        "wait until the sidecar beside this command is ready. For a postStart hook: a kubelet "
+        "starts the containers behind this one when the hook has ended"
+    )
+    parser = _add(commands, "wait", wait.wait, text, "--timeout 30")
+    text = "its admin port (default: %(default)d)"
+    parser.add_argument("--port", type=int, metavar="PORT", default=_ADMIN_PORT, help=text)
+    text = "fail after so many seconds (default: %(default)g)"
+    parser.add_argument("--timeout", type=_seconds, metavar="S", default=_WAIT_S, help=text)
 
 
 def _affinity(arguments: argparse.Namespace) -> int:

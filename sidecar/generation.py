@@ -13,6 +13,7 @@ from sidecar.routing.preferences import Routes
 from sidecar.routing.router import RouteClassifier
 from sidecar.routing.sources import MetricsSources
 from sidecar.selection.selector import ModelSelector
+from sidecar.upstream.credential_reload import CredentialReloader
 
 
 class Generation(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class Generation(msgspec.Struct, frozen=True):
     sources: MetricsSources
     closes: tuple[Callable[[], Awaitable[None]], ...]
     """In the order in which they are to be called."""
+    credentials: CredentialReloader
     classifier: RouteClassifier | None
     """What asks the router model; None without one."""
     number: int

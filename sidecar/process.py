@@ -6,13 +6,16 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from types import FrameType
+from typing import Any, Final
+
+import msgspec
 
 from sidecar.app import App
 from sidecar.config.load import LoadedConfig
 from sidecar.domain.log_fields import event_fields
 from sidecar.listener.server import listener_path
-from sidecar.runtime.lifecycle import Tasks
+from sidecar.runtime.lifecycle import DrainTimes, Tasks
 from sidecar.telemetry.log_writer import LineWriter, logging_to
 from sidecar.telemetry.start_line import start_fields
 
@@ -21,8 +24,38 @@ _log = logging.getLogger("sidecar")
 _STDOUT, _STDERR = 1, 2
 """The file descriptors: `sys.stderr` has a buffer and a lock that a full pipe would hold."""
 
+NATIVE: Final = "native"
+"""An init container that is restarted always: SIGTERM comes once the app has ended."""
+CONTAINER: Final = "container"
+"""A container like the app's: SIGTERM comes to both at the same time."""
+_BEHIND_DRAIN_S = 5.0
+"""What is kept of a pod's grace for the way from the end of the drain to that of the process, so
+that no SIGKILL overtakes the last error events, pins and spans."""
 
-async def serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
+
+class PodFacts(msgspec.Struct, frozen=True):
+    """How the sidecar stands in its pod: the pod's own facts, which a config that many pods share
+    cannot know.
+    """
+
+    mode: str | None = None
+    """`NATIVE`, `CONTAINER`, or None where nothing is known."""
+    termination_grace_s: float | None = None
+    """Between SIGTERM and SIGKILL."""
+
+    def drain_grace_s(self) -> float | None:
+        """Return how long a drain may last; None where that is for the config to say."""
+        if self.termination_grace_s is None:
+            return None
+        return self.termination_grace_s - min(_BEHIND_DRAIN_S, self.termination_grace_s / 3)
+
+
+_NOTHING_KNOWN: Final = PodFacts()
+
+
+async def serve(
+    loaded: LoadedConfig, environ: Mapping[str, str], pod: PodFacts = _NOTHING_KNOWN
+) -> None:
     """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
 
     The log goes to stderr, the access log to stdout.
@@ -34,13 +67,16 @@ async def serve(loaded: LoadedConfig, environ: Mapping[str, str]) -> None:
             _log.warning("%s", warning)
         stdout = LineWriter(_STDOUT, "stdout")
         try:
-            await _serve(loaded, environ, stderr, stdout)
+            await _serve(loaded, environ, pod, (stderr, stdout))
         finally:
             stdout.close()
 
 
 async def _serve(
-    loaded: LoadedConfig, environ: Mapping[str, str], stderr: LineWriter, stdout: LineWriter
+    loaded: LoadedConfig,
+    environ: Mapping[str, str],
+    pod: PodFacts,
+    outputs: tuple[LineWriter, LineWriter],
 ) -> None:
     loop = asyncio.get_running_loop()
     first_signal, second_signal = asyncio.Event(), asyncio.Event()
@@ -54,25 +90,49 @@ async def _serve(
     tasks = Tasks()
     try:
         async with App(loaded, environ) as app:
-            app.foundation.telemetry.write_to(stderr, stdout)
-            ports = app.ports
-            listening = {
-                "data_port": ports.data,
-                "admin_port": ports.admin,
-                "operators": ports.operators_place or "off",
-            }
-            fields = start_fields(loaded, listening, listener_path())
-            ready = "ready: data port %d, admin port %d, operators at %s"
-            _log.info(ready, *listening.values(), extra=event_fields("ready", **fields))
-            await _first(
-                tasks,
-                {"signal": first_signal.wait(), "wish": app.foundation.shutdown.wanted.wait()},
-            )
+            app.foundation.telemetry.write_to(*outputs)
+            shutdown, grace_s = app.foundation.shutdown, pod.drain_grace_s()
+            if grace_s is not None:
+                shutdown.times = DrainTimes(shutdown.times.quiet_s, grace_s)
+            _log_ready(app, loaded)
+            await _first(tasks, {"signal": first_signal.wait(), "wish": shutdown.wanted.wait()})
+            tasks.spawn(_mind_app(app, pod, first_signal), name="mind the app")
             await _first(tasks, {"drain": app.drain(), "second signal": second_signal.wait()})
     finally:
         await tasks.aclose()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+            signal.signal(number, _disregard)
+
+
+async def _mind_app(app: App, pod: PodFacts, signalled: asyncio.Event) -> None:
+    """Let the drain last as the app needs it, once a signal tells that the pod ends. An operator's
+    wish that the process ends tells nothing of the app.
+    """
+    await signalled.wait()
+    shutdown = app.foundation.shutdown
+    if pod.mode == NATIVE:
+        shutdown.app_has_ended()
+    elif pod.mode == CONTAINER:
+        # The app goes on for as long as it likes. When its process ends its connections do.
+        times = shutdown.times
+        shutdown.times = DrainTimes(times.quiet_s, times.grace_s, lambda: app.has_connections)
+
+
+def _disregard(number: int, frame: FrameType | None) -> None:
+    """The process has ended but for its last lines: a signal does not change its exit code."""
+
+
+def _log_ready(app: App, loaded: LoadedConfig) -> None:
+    ports = app.ports
+    listening = {
+        "data_port": ports.data,
+        "admin_port": ports.admin,
+        "operators": ports.operators_place or "off",
+    }
+    fields = start_fields(loaded, listening, listener_path())
+    ready = "ready: data port %d, admin port %d, operators at %s"
+    _log.info(ready, *listening.values(), extra=event_fields("ready", **fields))
 
 
 async def _first(tasks: Tasks, works: Mapping[str, Coroutine[Any, Any, Any]]) -> None:

@@ -15,7 +15,7 @@ from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Decision, Plan
-from sidecar.domain.errors import InternalFault, Side, SidecarError, UpstreamError
+from sidecar.domain.errors import Draining, InternalFault, Side, SidecarError, UpstreamError
 from sidecar.domain.events import CallDecided, CallEnded, ResponseBrokeOff
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Timing
@@ -34,6 +34,8 @@ _RESULT_BY_SIDE: Final = {
     Side.SIDECAR: CallOutcome.SIDECAR_ERROR,
     Side.UPSTREAM: CallOutcome.UPSTREAM_ERROR,
 }
+_SHUT_DOWN: Final = Draining("the sidecar has shut down before the answer came")
+"""How a call ends that a drain cuts off before its response began; `listener.handlers` replies."""
 
 
 @final
@@ -110,12 +112,12 @@ class Proxy:
                 relay = progress.relay = Relay(self._clock, dialect, call.request_id)
                 relayed = await relay.run(reply, lines, down)
         except asyncio.CancelledError:
-            self._end_cancelled(progress)
+            self._end_cancelled(progress, down)
             raise
         except Exception as error:
             self._end_refused(progress, error)
             raise
-        return self._end_relayed(progress, dispatched, relayed)
+        return self._end_relayed(progress, dispatched, relayed, relayed.result)
 
     async def decide(self, call: Call) -> Decision:
         """Return what `handle` would do with a call, pins included, without sending it anywhere.
@@ -148,12 +150,19 @@ class Proxy:
         return None if is_foreign else self._dialects[call.endpoint.dialect]
 
     def _end_relayed(
-        self, progress: _Progress, dispatched: Dispatched, relayed: Relayed
+        self,
+        progress: _Progress,
+        dispatched: Dispatched,
+        relayed: Relayed,
+        attempted: CallOutcome,
     ) -> Outcome:
-        """A provider's response has gone to the app, all of it or as much as the app could get."""
+        """A provider's response has gone to the app, all of it or as much as the app could get.
+
+        Args: ``attempted`` is what that was on the provider's side.
+        """
         call, now_s = progress.call, self._monotonic_s()
         attempt = self._dispatcher.observe(
-            call, dispatched, relayed.result, now_s, relayed.first_piece_s, relayed.error_event
+            call, dispatched, attempted, now_s, relayed.first_piece_s, relayed.error_event
         )
         if attempt is not None:
             progress.tried.append(attempt)
@@ -161,21 +170,23 @@ class Proxy:
         if event is not None and decision is not None and not dispatched.is_error:
             is_cooling = self._dispatcher.is_cooling
             self._pin_updater.broke_off(call, decision, dispatched, event, is_cooling)
-        is_broken = relayed.result is CallOutcome.INCOMPLETE and relayed.error_event is None
+        is_broken = attempted is CallOutcome.INCOMPLETE and relayed.error_event is None
         if is_broken and ResponseBrokeOff in self._observers.heard:
             self._observers.emit(ResponseBrokeOff(call, dispatched.candidate))
         outcome = progress.relayed(dispatched, relayed, now_s)
         self._end(progress, outcome)
         return outcome
 
-    def _end_cancelled(self, progress: _Progress) -> None:
-        """The app has left, or the drain's grace is spent."""
+    def _end_cancelled(self, progress: _Progress, down: Downstream) -> None:
+        """The app has left; or it is still there, and the drain's grace is spent."""
         relayed = None if progress.relay is None else progress.relay.given_up
         if progress.dispatched is not None and relayed is not None:
-            # The provider bills what the app got till then.
-            self._end_relayed(progress, progress.dispatched, relayed)
-            return
-        self._end(progress, progress.cancelled(self._monotonic_s()))
+            # The provider bills what the app got till then, and is not to blame.
+            self._end_relayed(progress, progress.dispatched, relayed, CallOutcome.CANCELLED)
+        elif down.is_open:
+            self._end(progress, progress.refused(_SHUT_DOWN, self._monotonic_s()))
+        else:
+            self._end(progress, progress.cancelled(self._monotonic_s()))
 
     def _end_refused(self, progress: _Progress, error: Exception) -> None:
         """The app gets an error of the sidecar's own."""

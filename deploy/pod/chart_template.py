@@ -5,8 +5,8 @@
 The parts are made with a placeholder in each option, which becomes the option's expression. What
 is missing where a condition fails stands between ``{{- if }}`` and ``{{- end }}``. The options come
 from the named template plano-sidecar.options, which is written by hand: a mapping with the names
-below, of which uid, tenant, lifecycle, env, volumeMounts and volumes may be missing, and with
-``native`` and ``scrape``, which are true or false.
+below, of which uid, tenant, lifecycle, labels, annotations, env, volumeMounts and volumes may be
+missing, and with ``native`` and ``scrape``, which are true or false.
 """
 
 from __future__ import annotations
@@ -65,19 +65,16 @@ DATA_PORT, ADMIN_PORT = _number(910001, "dataPort"), _number(910002, "adminPort"
 UID = _number(910003, "uid")
 RESOURCES, LIFECYCLE = _tree("resources"), _tree("lifecycle")
 ENV, MOUNTS, VOLUMES = _tree("env"), _tree("volumeMounts"), _tree("volumes")
-SECRET: Final = _Placeholder("Option.secret.here", "{{ . | quote }}")
+LABELS, ANNOTATIONS = _tree("labels"), _tree("annotations")
+SECRET: Final = _Placeholder("Option.secret.here", "{{- toYaml . | nindent INDENT }}")
 _TENANT: Final = 'get $options "tenant" | replace "$" "$$" | default "$(POD_NAMESPACE)"'
 TENANT: Final = _Placeholder("Option.tenant.here", f"{{{{ {_TENANT} | quote }}}}")
 PLACEHOLDERS: Final = (
     *(IMAGE, PULL_POLICY, CONFIG_MAP, DATA_PORT, ADMIN_PORT, UID, RESOURCES, LIFECYCLE),
-    *(ENV, MOUNTS, VOLUMES, SECRET, TENANT),
+    *(ENV, MOUNTS, VOLUMES, LABELS, ANNOTATIONS, SECRET, TENANT),
 )
 _MARK: Final = "#"
 _MARKED: Final = re.compile(r'(?P<indent> *)(?:- )?"#(?P<text>.*?)"(?:: "")?')
-HOLDERS: Final = (
-    *(IMAGE, PULL_POLICY, CONFIG_MAP, DATA_PORT, ADMIN_PORT, UID, RESOURCES, LIFECYCLE),
-    *(ENV, MOUNTS, VOLUMES, SECRET, TENANT),
-)
 
 _FULL: Final[dict[str, Any]] = {
     "image": IMAGE.value,
@@ -92,6 +89,8 @@ _FULL: Final[dict[str, Any]] = {
     "env": (ENV.value,),
     "mounts": (MOUNTS.value,),
     "volumes": (VOLUMES.value,),
+    "labels": {LABELS.value: ""},
+    "annotations": {ANNOTATIONS.value: ""},
     "lifecycle": LIFECYCLE.value,
 }
 _CONDITIONS: Final[tuple[tuple[str, str, Any, Any], ...]] = (
@@ -101,6 +100,8 @@ _CONDITIONS: Final[tuple[tuple[str, str, Any, Any], ...]] = (
     ("if $options.secrets", "secrets", (SECRET.value,), ()),
     ('if get $options "uid"', "uid", UID.value, None),
     ("if $options.scrape", "scrape", True, False),
+    ('if get $options "labels"', "labels", {LABELS.value: ""}, {}),
+    ('if get $options "annotations"', "annotations", {ANNOTATIONS.value: ""}, {}),
     ('if get $options "env"', "env", (ENV.value,), ()),
     ('if get $options "volumeMounts"', "mounts", (MOUNTS.value,), ()),
     ('if get $options "volumes"', "volumes", (VOLUMES.value,), ()),
@@ -110,8 +111,8 @@ _PARTS: Final[tuple[tuple[str, str, _Maker], ...]] = (
     ("container", "The sidecar's container, without a dash.", pod.container),
     ("volumes", "The volumes that it mounts, as items of a list.", pod.volumes),
     ("appEnv", "The variables by which the app's SDKs find it, as items.", pod.app_environment),
-    ("podLabels", "The pod's labels.", lambda _: pod.pod_labels()),
-    ("podAnnotations", "The pod's annotations; none where scrape is false.", pod.pod_annotations),
+    ("podLabels", "The pod's labels.", pod.pod_labels),
+    ("podAnnotations", "The pod's annotations; there may be none.", pod.pod_annotations),
 )
 
 
@@ -171,9 +172,11 @@ def _marked(whole: Any, pairs: Sequence[_Pair]) -> Any:
         return whole
     made: list[tuple[str, Any]] = []
     opened: list[str] = []
-    for key, value in _entries(whole).items():
+    for key, entry in _entries(whole).items():
+        value = entry
         wanted, below = _conditions_of(key, pairs)
-        if value == {"secret": {"name": SECRET.value}}:
+        if entry == {"secret": {"name": SECRET.value}}:
+            value = {"secret": SECRET.value}
             wanted.append("range $options.secrets")
         if wanted != opened:
             made += [(_MARK + "end", "")] * len(opened) + [(_MARK + each, "") for each in wanted]
@@ -225,9 +228,11 @@ def _expressed(line: str) -> str:
         if not found:
             continue
         if "INDENT" in each.expression:
-            is_item = head.strip() == "-"
-            depth = indent if is_item else indent + 2
-            start = "" if is_item else head.rstrip() + "\n"
+            # An item, or the only key of a mapping, stands for more of its kind.
+            stands_for_more = head.strip() in ("-", "")
+            below = indent + (4 if head.lstrip().startswith("- ") else 2)
+            depth = indent if stands_for_more else below
+            start = "" if stands_for_more else head.rstrip() + "\n"
             return start + " " * depth + each.expression.replace("INDENT", str(depth))
         if head.endswith(' "') and tail == '"':
             return head[:-1] + each.expression.replace(" }}", " | quote }}")

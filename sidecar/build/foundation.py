@@ -29,8 +29,8 @@ from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import can_export_spans
-from sidecar.runtime.lifecycle import Drain, Latch, Tasks
-from sidecar.runtime.shutdown import DrainTimes, Shutdown
+from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
+from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
 from sidecar.telemetry.span_facts import CalledServer

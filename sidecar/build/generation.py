@@ -26,7 +26,7 @@ from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.evidence import Suspicion
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ProviderRegistry
-from sidecar.upstream.router_client import RouterClient
+from sidecar.upstream.router_client import ReadAgain, RouterClient
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 
@@ -51,7 +51,9 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s
     )
     routes = build_routes(loaded, models, sources, foundation.averages)
-    classifier = build_classifier(loaded, routes, providers, foundation)
+    credentials = dispatcher.credentials
+    read_again = credentials.read_again
+    classifier = build_classifier(loaded, routes, providers, foundation, read_again)
     may_ask = None if classifier is None else classifier.may_ask
     decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
     selector = ModelSelector(decisions, classifier, store, clock, observers)
@@ -63,9 +65,10 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     for index in range(len(sources)):
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
-    closes = (selector.aclose, *router_closes, tasks.aclose, dispatcher.aclose)
+    closes = (selector.aclose, *router_closes, tasks.aclose, credentials.aclose)
     made = next(foundation.numbers), clock.unix_s()
-    return Generation(loaded, handler, selector, routes, sources, closes, classifier, *made)
+    made_of = handler, selector, routes, sources, closes, credentials, classifier
+    return Generation(loaded, *made_of, *made)
 
 
 def build_handler(
@@ -101,9 +104,16 @@ def build_routes(
 
 
 def build_classifier(
-    loaded: LoadedConfig, routes: Routes, providers: ProviderRegistry, foundation: Foundation
+    loaded: LoadedConfig,
+    routes: Routes,
+    providers: ProviderRegistry,
+    foundation: Foundation,
+    read_again: ReadAgain | None = None,
 ) -> RouteClassifier | None:
-    """Make what asks the router model; None where the config names no router model."""
+    """Make what asks the router model; None where the config names no router model.
+
+    Args: ``read_again`` is as `RouterClient` takes it.
+    """
     config = loaded.config
     provider = find_router(config, loaded.providers)
     if provider is None:
@@ -114,7 +124,7 @@ def build_classifier(
         context_tokens=config.routing.router_context_tokens,
         template=config.routing.prompt_template,
     )
-    ask = RouterClient(providers.clients[provider.name], policy.model).ask
+    ask = RouterClient(providers.clients[provider.name], policy.model, read_again).ask
     return RouteClassifier(
         ask,
         routes.configured,

@@ -8,11 +8,13 @@ import json
 import os
 import platform
 import sys
+from pathlib import Path
 from typing import Final
 
 from sidecar import __version__
 from sidecar.commands.shell import FAILED, OK, run_loop
 from sidecar.domain.errors import SidecarError
+from sidecar.runtime.file_watch import FileReader
 from sidecar.runtime.installation import is_compiled
 from sidecar.runtime.lifecycle import fast_loop_factory
 
@@ -23,12 +25,39 @@ _PACKAGES: Final = (
 """What a report of a bug should name."""
 
 
+class _LenientReader(FileReader):
+    """Reads a text of its own where a file that the config names is not there."""
+
+    _STAND_IN: Final = b"{routes}{conversation}"
+    """It will do for a key, for a password and for the router model's prompt."""
+
+    def __init__(self, config: Path) -> None:
+        """Args: ``config`` has to be there."""
+        super().__init__()
+        self._config = config
+        self.missing: list[Path] = []
+
+    def read(self, path: Path, *, accepts_pipe: bool = False) -> bytes:
+        """Return a file's content. Raises: ValueError, but not for a file that is missing."""
+        try:
+            return super().read(path, accepts_pipe=accepts_pipe or path == self._config)
+        except ValueError as error:
+            if path == self._config or not isinstance(error.__cause__, FileNotFoundError):
+                raise
+        self.missing.append(path)
+        return self._STAND_IN
+
+
 def check(arguments: argparse.Namespace) -> int:
     """Print the warnings of a config file, and that it is fine. Raises: ConfigError."""
     from sidecar.config.load import load_config
 
-    loaded = load_config(arguments.file, os.environ)
-    for warning in loaded.warnings:
+    reader = _LenientReader(arguments.file) if arguments.allow_missing_files else None
+    loaded = load_config(arguments.file, os.environ, reader)
+    missing = (
+        [] if reader is None else [f"{path}: there is no such file yet" for path in reader.missing]
+    )
+    for warning in (*loaded.warnings, *missing):
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{arguments.file}: ok")
     return OK

@@ -19,9 +19,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises: ConfigError.
     """
-    from sidecar.process import serve
+    from sidecar.process import PodFacts, serve
 
-    run_loop(serve(load_to_trace(arguments.config), os.environ))
+    pod = PodFacts(arguments.mode, arguments.termination_grace)
+    run_loop(serve(load_to_trace(arguments.config), os.environ, pod))
     return OK
 
 

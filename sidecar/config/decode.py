@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,7 +13,7 @@ from sidecar.config.migrate import why_refused
 from sidecar.config.report import Path, Place, Report, did_you_mean, quote
 from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
 from sidecar.config.schema_routing import BODY_KEY_PATTERN, KEY_PREFIX_PATTERN
-from sidecar.config.secret import ExpandedText, Secret
+from sidecar.config.secret import ExpandedText, Secret, SecretSource
 from sidecar.config.yaml_nodes import (
     Mapping,
     Node,
@@ -159,12 +158,10 @@ class Decoder:
         if expanded is None:
             return BAD
         assert isinstance(node, Scalar)  # else there were no text
-        read_again = (
-            functools.partial(self._expander.read_again, node.text)
-            if expanded.is_from_file
-            else None
-        )
-        return Secret(expanded.text, read_again)
+        source = None
+        if expanded.files:
+            source = SecretSource(node.text, expanded.files, self._expander.read_again)
+        return Secret(expanded.text, source)
 
     def _bool(self, node: Node, _: inspect.BoolType, path: Path) -> Any:  # noqa: ANN401
         value = self._typed(node, to_bool, path)

@@ -32,7 +32,8 @@ class Expanded(msgspec.Struct, frozen=True):
     text: str
     is_changed: bool = False
     """Whether anything was expanded: then its type follows from what its key needs."""
-    is_from_file: bool = False
+    files: tuple[Path, ...] = ()
+    """Those that some of the text came out of."""
     is_from_outside: bool = False
     """Whether some of the text came out of a file or an environment variable: then it is not to be
     shown.
@@ -59,10 +60,11 @@ class Expander:
         if "$" not in text:
             return Expanded(text)
         problems: list[str] = []
-        is_from_file = is_from_outside = False
+        files: list[Path] = []
+        is_from_outside = False
 
         def replace(match: re.Match[str]) -> str:
-            nonlocal is_from_file, is_from_outside
+            nonlocal is_from_outside
             if match[0] == "$$":
                 return "$"
             braced = _BRACED.fullmatch(match["bare"] or match["braced"] or "")
@@ -70,14 +72,15 @@ class Expander:
                 problems.append(_GRAMMAR)
                 return ""
             if braced["file"] is not None:
-                is_from_file = is_from_outside = True
-                return self._read(braced["file"], problems)
+                is_from_outside = True
+                files.append(self._folder / braced["file"])
+                return self._read(files[-1], braced["file"], problems)
             is_from_outside = is_from_outside or bool(self._environ.get(braced["name"]))
             return self._look_up(braced["name"], braced["default"], problems)
 
         expanded, references = _REFERENCE.subn(replace, text)
         is_changed, what = references > 0, tuple(problems)
-        return Expanded(expanded, is_changed, is_from_file, is_from_outside, what)
+        return Expanded(expanded, is_changed, tuple(files), is_from_outside, what)
 
     def read_again(self, text: str) -> str | None:
         """Return what ``text`` expands to now, since files may have changed; None where one cannot
@@ -100,9 +103,9 @@ class Expander:
             return ""
         return value
 
-    def _read(self, name: str, problems: list[str]) -> str:
+    def _read(self, path: Path, name: str, problems: list[str]) -> str:
         try:
-            text = text_of(self._reader.read(self._folder / name))
+            text = text_of(self._reader.read(path))
         except ValueError as error:
             problems.append(f"file {name!r} {error}")
             return ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar, final
 
 import msgspec
 
@@ -14,28 +15,64 @@ _USERINFO: Final = re.compile(r"://.*@", re.DOTALL)
 """Greedy, since a password may hold an unescaped ``@`` or ``/``."""
 
 
+@final
+class SecretSource:
+    """Where a secret came from: a value of the config that names files. Its text may hold a part of
+    the secret, so that it is not printed.
+    """
+
+    __slots__ = ("_read_text", "_template", "files")
+
+    def __init__(
+        self, template: str, files: tuple[Path, ...], read_text: Callable[[str], str | None]
+    ) -> None:
+        """Args: ``template`` is the value as the config has it; ``read_text`` returns what it
+        expands to now, and None where a file cannot be read.
+        """
+        self._template = template
+        self._read_text = read_text
+        self.files = files
+
+    def read(self) -> str | None:
+        """Return what the files hold now; None where one cannot be read. Reads the disk."""
+        return self._read_text(self._template)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same value of the same files."""
+        return (
+            isinstance(other, SecretSource)
+            and self._template == other._template
+            and self.files == other.files
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._template, self.files))
+
+
 class Secret:
     """A text that every ordinary way of printing shows as ``***``. Only `reveal` gives it out."""
 
-    __slots__ = ("_read_again", "_text")
+    __slots__ = ("_text", "source")
 
-    def __init__(self, text: str, read_again: Callable[[], str | None] | None = None) -> None:
-        """Args: ``read_again`` reads the text anew from its file, and returns None if it cannot."""
+    def __init__(self, text: str, source: SecretSource | None = None) -> None:
+        """Args: ``source`` is where the text was read; None where no file had a part of it."""
         self._text = text
-        self._read_again = read_again
+        self.source = source
 
     def reveal(self) -> str:
         """Return the text itself: for a header or a password prompt, never for a message."""
         return self._text
 
-    def renewed(self) -> Secret | None:
-        """Return the secret that its file holds now; None where that is the same, or unusable, or
-        there is no file.
+    def renewed(self, read: Callable[[SecretSource], str | None] = SecretSource.read) -> Secret:
+        """Return the secret that its files hold now: this one where that is the same, or there is
+        no file; an empty one where a file cannot be read.
 
-        Reads the disk: not for the loop's thread.
+        Reads the disk, unless ``read`` does not: not for the loop's thread.
         """
-        text = None if self._read_again is None else self._read_again()
-        return None if not text or text == self._text else Secret(text, self._read_again)
+        if self.source is None:
+            return self
+        text = read(self.source) or ""
+        return self if text == self._text else Secret(text, self.source)
 
     def __repr__(self) -> str:
         return MASK

@@ -95,6 +95,11 @@ class ArrivingReply(Reply, Protocol):
 class Downstream(Protocol):
     """Writes the response to the app."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the app is still there."""
+        ...
+
     def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
         r"""Send head and complete body at once.
 

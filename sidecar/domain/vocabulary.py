@@ -54,9 +54,11 @@ class CallOutcome(enum.StrEnum):
     SIDECAR_ERROR = "sidecar_error"
     """The sidecar is overloaded or draining, or failed."""
     CANCELLED = "cancelled"
-    """The app left before its response was complete, or the sidecar stopped first."""
+    """The app left before its response was complete."""
     INCOMPLETE = "incomplete"
-    """The response broke off after its beginning had been sent."""
+    """The response broke off after its beginning had been sent: by the provider, or as the sidecar
+    stopped.
+    """
 
     __hash__ = str.__hash__
 

@@ -66,8 +66,10 @@ class PodOptions(msgspec.Struct, frozen=True, kw_only=True):
     """On the pod's loopback, so no container port: it must only be free."""
     config_map: str = "plano-sidecar"
     """Holds `config.yaml`."""
-    secrets: tuple[str, ...] = ("plano-sidecar-keys",)
-    """Their keys are files of one folder, `KEYS_FOLDER`; none: no such folder."""
+    secrets: tuple[str | Part, ...] = ("plano-sidecar-keys",)
+    """Their keys are files of one folder, `KEYS_FOLDER`; none: no such folder. Each by its name, or
+    as a projected volume's source: with chosen keys, or optional.
+    """
     resources: Part = msgspec.field(default_factory=lambda: dict(RESOURCES))
     tenant: str = ""
     """The sessions' tenant, for configs that say `tenant: $PLANO_TENANT`; empty: the namespace."""
@@ -79,6 +81,9 @@ class PodOptions(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[Part, ...] = ()
     volumes: tuple[Part, ...] = ()
     """More of each, behind the sidecar's own."""
+    labels: Part = msgspec.field(default_factory=dict)
+    annotations: Part = msgspec.field(default_factory=dict)
+    """More of the pod's own."""
     lifecycle: Part | None = None
     """Hooks, in container mode only: a native sidecar's preStop runs while the app still works."""
 
@@ -116,7 +121,10 @@ def volumes(options: PodOptions) -> list[Part]:
     if options.secrets:
         # Readable by everyone in the only container that mounts it: a pod without fsGroup gives
         # files to root, and the sidecar does not run as root.
-        sources = [{"secret": {"name": name}} for name in options.secrets]
+        sources = [
+            {"secret": {"name": each} if isinstance(each, str) else each}
+            for each in options.secrets
+        ]
         made.append({"name": KEYS_VOLUME, "projected": {"defaultMode": 0o444, "sources": sources}})
     return [*made, *options.volumes]
 
@@ -132,20 +140,19 @@ def app_environment(options: PodOptions) -> list[Part]:
     ]
 
 
-def pod_labels() -> dict[str, str]:
+def pod_labels(options: PodOptions) -> Part:
     """Return the labels of a pod that has a sidecar."""
-    return {INJECTED_LABEL: "true"}
+    return {INJECTED_LABEL: "true", **options.labels}
 
 
-def pod_annotations(options: PodOptions) -> dict[str, str]:
+def pod_annotations(options: PodOptions) -> Part:
     """Return the annotations of a pod that has a sidecar."""
-    if not options.scrape:
-        return {}
-    return {
+    scraping = {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(options.admin_port),
         "prometheus.io/path": "/metrics",
     }
+    return {**(scraping if options.scrape else {}), **options.annotations}
 
 
 def _environment(options: PodOptions) -> list[Part]:

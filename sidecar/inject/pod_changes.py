@@ -190,7 +190,7 @@ def _with_metadata(
     notes: list[str],
 ) -> dict[str, Any]:
     made = dict(metadata) if isinstance(metadata, dict) else {}
-    made["labels"] = {**_mapping(made, "labels"), **pod.pod_labels()}
+    made["labels"] = {**_mapping(made, "labels"), **pod.pod_labels(options)}
     has, wanted = _mapping(made, "annotations"), pod.pod_annotations(options)
     said = {name: value for name, value in has.items() if name in wanted}
     ours = {str(port.get("containerPort")) for each in old for port in each.get("ports") or ()}

@@ -40,6 +40,11 @@ class ResponseWriter:
         """Whether the request became a call, whose end the proxy reports."""
 
     @property
+    def is_open(self) -> bool:
+        """See `Downstream.is_open`."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
     def keep_alive(self) -> bool:
         """Whether the connection can carry another request, once the handler has returned."""
         return self._keeps_alive and self.is_started

@@ -9,15 +9,41 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final, final
 
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import Draining, Overloaded
+from sidecar.domain.log_fields import event_fields
 
 _log = logging.getLogger("sidecar.runtime.lifecycle")
 
 REFUSE_BEFORE_END_S = 5.0
-"""The last seconds of the grace, in which new calls are refused so that those in flight can end."""
+"""The last seconds of the grace, in which new calls are refused so that those in flight can end; of
+a short grace its last quarter, since the app works on meanwhile.
+"""
+_LOOK_S = 0.05
+"""Time between two looks at whether a drain may end."""
+
+
+@final
+@dataclass(init=False, unsafe_hash=True)
+class DrainTimes:
+    """How long a drain takes."""
+
+    quiet_s: Final[float]
+    """It has ended once no call was in flight for so long."""
+    grace_s: Final[float]
+    """It has ended after so long at the latest; what is in flight then is cancelled."""
+    is_held: Final[Callable[[], bool] | None]
+    """While this returns true it is not quiet, though no call is in flight."""
+
+    def __init__(
+        self, quiet_s: float, grace_s: float, is_held: Callable[[], bool] | None = None
+    ) -> None:
+        self.quiet_s = quiet_s
+        self.grace_s = grace_s
+        self.is_held = is_held
 
 
 def fast_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -172,26 +198,30 @@ class Drain:
                 ended.set_result(None)
         self._watches = [watch for watch in self._watches if watch[0]]
 
-    async def run(self, *, quiet_s: float, grace_s: float) -> None:
-        """Keep serving until nothing has been in flight for ``quiet_s``, or until the grace is
-        spent.
+    async def run(self, times: Callable[[], DrainTimes]) -> None:
+        """Keep serving until nothing has been in flight for a while, or until the grace is spent.
 
         In the last `REFUSE_BEFORE_END_S` of the grace new calls are refused. Calls that are in
         flight at its end are cancelled; the task of each can still tell its app that the stream is
         incomplete.
+
+        Args: ``times`` is asked at each look: who asks for a drain may change while it runs.
         """
-        began_s = self._clock.monotonic_s()
+        began_s = quiet_since_s = self._clock.monotonic_s()
         self._last_admitted_s = max(self._last_admitted_s, began_s)
-        refuse_from_s = began_s + max(0.0, grace_s - REFUSE_BEFORE_END_S)
-        quiet_since_s = began_s
-        while (now_s := self._clock.monotonic_s()) < began_s + grace_s:
-            if self._holders:
+        while True:
+            now_s, until = self._clock.monotonic_s(), times()
+            left_s = began_s + until.grace_s - now_s
+            if left_s <= 0:
+                break
+            is_busy = bool(self._holders) or (until.is_held is not None and until.is_held())
+            if is_busy:
                 quiet_since_s = now_s
             quiet_since_s = max(quiet_since_s, self._last_admitted_s)
-            self._refusing = now_s >= refuse_from_s
-            if not self._holders and now_s - quiet_since_s >= quiet_s:
+            self._refusing = left_s <= min(REFUSE_BEFORE_END_S, until.grace_s / 4)
+            if not is_busy and now_s - quiet_since_s >= until.quiet_s:
                 break
-            await asyncio.sleep(min(0.05, quiet_s or 0.05))
+            await asyncio.sleep(min(_LOOK_S, until.quiet_s or _LOOK_S))
         await self.end()
 
     async def end(self) -> None:
@@ -199,7 +229,8 @@ class Drain:
         self._refusing = self.has_ended = True
         holders = list(self._holders)
         if holders:
-            _log.warning("%d call(s) in flight are ended", len(holders))
+            fields = event_fields("calls_ended", calls=len(holders))
+            _log.warning("%d call(s) in flight are ended", len(holders), extra=fields)
         for holder in holders:
             holder.cancel()
         if holders:

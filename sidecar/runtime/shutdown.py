@@ -9,18 +9,15 @@ from collections.abc import Callable
 import msgspec
 
 from sidecar.domain.clock import Clock
-from sidecar.runtime.lifecycle import Drain, Tasks
+from sidecar.domain.log_fields import event_fields
+from sidecar.runtime.lifecycle import Drain, DrainTimes, Tasks
 
 _log = logging.getLogger("sidecar")
 
-
-class DrainTimes(msgspec.Struct, frozen=True):
-    """How long a drain takes."""
-
-    quiet_s: float
-    """It has ended once no call was in flight for so long."""
-    grace_s: float
-    """It has ended after so long at the latest; what is in flight then is cancelled."""
+ORPHANS_S = 0.5
+"""How long calls in flight may outlast the app that made them: a kubelet leaves a native sidecar
+2 s where the app has used up the pod's grace, and the last spans take one of them.
+"""
 
 
 class DrainState(msgspec.Struct, frozen=True):
@@ -57,7 +54,8 @@ class Shutdown:
         self._drain = drain
         self._tasks = tasks
         self._clock = clock
-        self._times = times
+        self.times = times
+        """How long the drain takes, also one that has begun."""
         self._on_begin = on_begin
         self._began: tuple[asyncio.Task[None], float] | None = None
         """The drain, and when it began on the monotonic clock."""
@@ -73,15 +71,24 @@ class Shutdown:
             self._began = self._tasks.spawn(self._run(began_s), name="drain"), began_s
         return self._began[0]
 
+    def app_has_ended(self) -> None:
+        """Drain, and wait for no quiet: the app that made calls is gone. Calls that are in flight
+        all the same have `ORPHANS_S` from now.
+        """
+        self.begin()
+        assert self._began is not None
+        lasted_s = self._clock.monotonic_s() - self._began[1]
+        self.times = DrainTimes(0.0, lasted_s + ORPHANS_S)
+
     async def drained(self) -> None:
         """Drain, and wait until the drain has ended."""
         await asyncio.shield(self.begin())
 
     async def _run(self, began_s: float) -> None:
-        times = self._times
-        await self._drain.run(quiet_s=times.quiet_s, grace_s=times.grace_s)
-        lasted_s = self._clock.monotonic_s() - began_s
-        _log.info("drained after %.1f s: new calls are refused", lasted_s)
+        await self._drain.run(lambda: self.times)
+        lasted_s = round(self._clock.monotonic_s() - began_s, 1)
+        fields = event_fields("drained", seconds=lasted_s)
+        _log.info("drained after %.1f s: new calls are refused", lasted_s, extra=fields)
 
     def state(self) -> DrainState:
         """Return how far it is."""
@@ -95,7 +102,7 @@ class Shutdown:
                 grace_left_s=None,
             )
         task, began_s = began
-        left_s = began_s + self._times.grace_s - self._clock.monotonic_s()
+        left_s = began_s + self.times.grace_s - self._clock.monotonic_s()
         return DrainState(
             draining=True,
             ended=task.done(),

@@ -125,13 +125,8 @@ class Relay:
                 return sent.ended(CallOutcome.INCOMPLETE, UpstreamCut.code)
             # The last event had come: how the connection ended after it does not matter.
         except asyncio.CancelledError:
-            # The app has left, or a drain has run out of time. In the second case the app is still
-            # there and reads why.
             reply.abort()
-            self._end_broken(
-                down, events, UpstreamCut("the sidecar is shutting down; the stream is incomplete")
-            )
-            self.given_up = sent.ended(CallOutcome.CANCELLED)
+            self.given_up = self._give_up(down, events, sent)
             raise
         except BaseException:
             reply.abort()
@@ -169,6 +164,16 @@ class Relay:
                     sent.tap.feed(data)
         if events is not None and not events.may_end:
             raise UpstreamCut("the provider ended the stream without its last event")
+
+    def _give_up(self, down: Downstream, events: EventTap | None, sent: _Sent) -> Relayed:
+        """The app has left, or a drain has run out of time. In the second case the app is still
+        there and reads why.
+        """
+        if not down.is_open:
+            return sent.ended(CallOutcome.CANCELLED)
+        error = UpstreamCut("the sidecar is shutting down; the stream is incomplete")
+        self._end_broken(down, events, error)
+        return sent.ended(CallOutcome.INCOMPLETE, UpstreamCut.code)
 
     def _end_broken(self, down: Downstream, events: EventTap | None, error: SidecarError) -> None:
         event = b""

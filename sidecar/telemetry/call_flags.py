@@ -19,7 +19,7 @@ FLAGS: Final = {
     "RT": "the router model timed out",
     "RX": "the router model failed, could not be read, or named no route that exists",
     "RD": "the router model was not asked: its breaker is open, or too many questions were asked",
-    "DC": "the app left before its response was complete, or the sidecar stopped first",
+    "DC": "the app left before its response was complete",
     "DPE": "what the app sent cannot be served as HTTP, or as a request of its API",
     "NR": "no model or path of that name, or no candidate that speaks the API",
     "OM": "refused: too many calls or bytes in flight, or draining",

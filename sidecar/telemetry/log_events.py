@@ -50,6 +50,19 @@ LOG_EVENTS: Final = (
         "a signal or an operator asked for it: readiness is off, calls in flight end",
     ),
     LogEvent(
+        "drained",
+        "info",
+        "the drain has ended: new calls are refused, none is in flight",
+        ("seconds",),
+    ),
+    LogEvent(
+        "calls_ended",
+        "warning",
+        "the grace is spent, or a second signal came: calls in flight were cut off, and their apps "
+        "were told",
+        ("calls",),
+    ),
+    LogEvent(
         "operator_asked",
         "info",
         "a page that does something was asked for, and allowed",
@@ -67,6 +80,12 @@ LOG_EVENTS: Final = (
         "info",
         "it has served a call, and has not failed for a while",
         ("account", "model", "place", "calls", "seconds"),
+    ),
+    LogEvent(
+        "key_renewed",
+        "info",
+        "a key was refused, and its file held another one, which is used from now on",
+        ("account", "entries"),
     ),
     LogEvent(
         "responses_break_off",
@@ -145,13 +164,15 @@ LOG_FIELDS: Final = {
     "account": "name of an entry of `model_providers`",
     "admin_port": "TCP port",
     "away_seconds": "how long it was away",
-    "calls": "calls that failed since the last line about it; in `..._serves_again` all of them",
+    "calls": "calls that failed since the last line about it; in `..._serves_again` all of them; "
+    "in `calls_ended` those that were cut off",
     "cause": "a phrase: `connection refused`, `name not found`, `no TLS there`, ...",
     "code": "the provider's own code for its error, where it looks like one",
     "compiled": "whether the hot path is made of extension modules",
     "config": "path of the config file; `environment` without one",
     "config_hash": "first 12 hex digits of the file's SHA-256",
     "data_port": "TCP port",
+    "entries": "how many entries of `model_providers` use it",
     "lines": "lines that were dropped",
     "listener_path": "`fast` or `plain`",
     "loop": "module of the event loop",
@@ -167,7 +188,7 @@ LOG_FIELDS: Final = {
     "request_id": "`x-request-id` of the last failed call",
     "router": "name of the router model's entry",
     "routes": "names of all configured routes",
-    "seconds": "time over which those calls failed",
+    "seconds": "time over which those calls failed; in `drained` how long it took",
     "served": "those of the calls that another entry served",
     "served_by": "the entry that served the newest of them",
     "source": "`provider` of an entry of `model_metrics_sources`",

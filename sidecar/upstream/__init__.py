@@ -21,7 +21,7 @@ In the order in which a call meets them:
 - `cooling` orders plans so that candidates which failed lately go last; `evidence` says when
   failures are no single caller's; `latency` keeps how soon each candidate's streams begin, for
   routes that prefer the fastest.
-- `credential_reload` reads a refused key again from its file.
+- `credential_reload` reads a refused key again from its file; the call is then tried once more.
 - `failure_recorder` records a failed attempt: what it means, what becomes of its candidate, what
   observers are told; `failure_report` puts into words what an operator has to know of it.
 - `attempts` holds the values of all this: `Dispatched`, `FailedAttempt`, and the record of a call's

@@ -168,6 +168,13 @@ class FailureRecord:
             self._shown = error
             self._worth = _CURABLE
 
+    def may_repeat(self, provider: str) -> bool:
+        """Return whether no attempt at an entry was repeated yet for another key of its."""
+        for each in self.failed:
+            if each.failure.tries_again and each.candidate.provider == provider:
+                return False
+        return True
+
     def next_try(
         self, call: Call, candidate: Candidate | None, strip: Strip | None
     ) -> tuple[Call, Candidate] | None:

@@ -4,15 +4,11 @@ connection pool.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
-import msgspec
-
-from sidecar.config.address import is_header_value
 from sidecar.config.providers import Provider
 from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
@@ -63,17 +59,10 @@ class ProviderClient:
         """The header lines of the entry's credential and of its configured headers."""
         return self._header_lines.own
 
-    async def reload_credential(self) -> bool:
-        """Read the files of the entry's key and headers again.
-
-        Returns: whether they hold another usable credential, which is sent from now on.
-        """
-        renewed = await asyncio.to_thread(_with_secrets_read_again, self.provider)
-        if renewed is None:
-            return False
-        self.provider = renewed
-        self._header_lines = HeaderLines(renewed)
-        return True
+    def use(self, provider: Provider) -> None:
+        """Send the secrets of ``provider`` from now on: the same entry, read again."""
+        self.provider = provider
+        self._header_lines = HeaderLines(provider)
 
     def timeouts(self, *, is_stream: bool) -> ExchangeTimeouts:
         """Return the provider's timeouts for a stream or a whole response."""
@@ -200,22 +189,6 @@ def _own_lines(provider: Provider) -> tuple[bytes, ...]:
         lines.append(provider.conventions.credential.line(provider.access_key.reveal()))
     lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
     return tuple(line.encode() for line in lines)
-
-
-def _with_secrets_read_again(provider: Provider) -> Provider | None:
-    """Return the provider with the secrets that its files hold now; None where they are the same
-    as before, or cannot be sent.
-    """
-    key = None if provider.access_key is None else provider.access_key.renewed()
-    headers = {name: value.renewed() for name, value in provider.headers}
-    new = [secret for secret in (key, *headers.values()) if secret is not None]
-    if not new or not all(is_header_value(secret.reveal()) for secret in new):
-        return None
-    return msgspec.structs.replace(
-        provider,
-        access_key=key or provider.access_key,
-        headers=tuple((name, headers[name] or value) for name, value in provider.headers),
-    )
 
 
 def _passthrough_path(path: str, base_path: str) -> str:

@@ -64,6 +64,8 @@ class Cooling:
         failure is no evidence. Where both maps are empty, `observe_served` has nothing to learn.
         """
         self.activity: Final = Activity()
+        self._mended_s: BoundedMap[str, float] = BoundedMap(_KEPT_AT_MOST)
+        """Entry -> when its key was last replaced, or the config reloaded."""
         self._jitter = jitter
 
     def observe_failure(
@@ -146,13 +148,20 @@ class Cooling:
         cooldown = self.cooldowns.get((candidate.provider, candidate.upstream_model))
         return None if cooldown is None or now_s >= cooldown.due_s else cooldown.due_s
 
-    def reset_ejections(self, provider: str) -> None:
+    def reset_ejections(self, provider: str, now_s: float) -> None:
         """End the ejections of an entry: what it was ejected for has been mended."""
+        self._mended_s.add(provider, now_s)
         for key, cooldown in list(self.cooldowns.items()):
             if key[0] == provider and cooldown.is_ejected:
                 # Kept, as over: that the candidate serves again is a fact to be reported.
                 cooldown.is_ejected, cooldown.streak = False, 0
                 cooldown.due_s = cooldown.failed_s
+
+    def is_outdated(self, provider: str, sent_s: float) -> bool:
+        """Return whether an entry was mended after a call was sent to it at ``sent_s``: how that
+        call was refused says nothing about what the entry uses now.
+        """
+        return sent_s < self._mended_s.get(provider, 0.0)
 
     def ejected(self, now_s: float) -> list[tuple[str, str]]:
         """Return what is ejected now, as (entry, model as metrics name it), each once."""

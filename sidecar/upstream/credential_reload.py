@@ -5,11 +5,21 @@ process.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
+import msgspec
+
+from sidecar.config.address import is_header_value
+from sidecar.config.providers import Provider
+from sidecar.config.secret import SecretSource
+from sidecar.domain.log_fields import event_fields
+from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.lifecycle import Tasks
+from sidecar.runtime.single_flight import SingleFlight
 from sidecar.upstream.client import ProviderClient
 from sidecar.upstream.cooling import Cooling
 
@@ -17,10 +27,23 @@ _log: Final = logging.getLogger("sidecar.upstream")
 
 LOOK_AGAIN_S: Final = 5.0
 """Between two readings for an ejected entry. No call goes there, so no refusal would cause one."""
+WAIT_S: Final = 0.5
+"""How long calls wait for a reading, from its beginning on: a disk may be gone. A file that is
+there takes a millisecond.
+"""
+LOOKS: Final = 5
+"""At files that hold another key, or cannot be read: they may be in the middle of being written."""
+PAUSE_S: Final = 0.01
+_NAMED_AT_MOST: Final = 3
+
+_Group = tuple[str, ...]
+"""Names of entries that have files in common."""
 
 
 class CredentialReloader:
-    """Reads refused keys again in tasks of its own, so that no call waits for a disk."""
+    """Reads refused keys again, once for all calls that are refused together and for all entries
+    that use one of the same files. A disk that hangs holds up a thread that nothing waits for.
+    """
 
     def __init__(
         self,
@@ -31,51 +54,164 @@ class CredentialReloader:
         self._clients = clients
         self._cooling = cooling
         self._monotonic_s = monotonic_s
-        self._tasks = Tasks()
-        self._under_way: set[str] = set()
-        self._reloaded_s: dict[str, float] = {}
+        self._readings = _Readings(clients)
+        self._renewed_s: dict[str, float] = {}
+        self._watches = Tasks()
         self._watched: set[str] = set()
         """Ejected entries whose files held no other key yet."""
 
-    def is_outdated(self, provider: str, sent_s: float) -> bool:
-        """Return whether a call sent at ``sent_s`` carried an older key than the one in use: its
-        refusal says nothing about the new key.
+    async def is_renewed(self, provider: str, sent_s: float) -> bool:
+        """Return whether an entry has another key by now than a call carried that was sent at
+        ``sent_s`` and was refused for it. Its files are read for that, unless they have been since;
+        that is waited for, but at most `WAIT_S`.
         """
-        return sent_s < self._reloaded_s.get(provider, 0.0)
+        renewed_s = self._renewed_s
+        for _ in range(2):
+            # Behind what another call began to read, a file may have been written: then once more.
+            if sent_s < renewed_s.get(provider, 0.0) or await self.read_again(provider):
+                break
+        return sent_s < renewed_s.get(provider, 0.0)
 
-    def reload(self, provider: str) -> None:
-        """Read the files of an entry whose key was refused. If they hold another key, use it from
-        then on and end the entry's ejection.
+    async def read_again(self, provider: str) -> bool:
+        """Read the files of an entry's key and headers, and use what they hold from then on; wait
+        for that, but at most `WAIT_S`.
+
+        Returns: False where another caller had begun to read already.
         """
-        if provider not in self._under_way:
-            self._under_way.add(provider)
-            self._tasks.spawn(self._reload(provider), name="read a refused key again")
+        group = self._readings.group_of.get(provider)
+        return group is None or await self._readings.wait_for(group, self._read)
+
+    def renewed_s(self, provider: str) -> float | None:
+        """Return when the key that an entry uses was read, on the monotonic clock; None where it is
+        that of the config.
+        """
+        return self._renewed_s.get(provider)
+
+    def watch(self, provider: str) -> None:
+        """Read the files of an ejected entry again and again, beside calls, until they hold another
+        key or the ejection has ended.
+        """
+        if provider not in self._watched and provider in self._readings.group_of:
+            self._watched.add(provider)
+            self._watches.spawn(self._watch(provider), name="read an ejected entry's key again")
+            _log.info("%s is used where nothing else serves, until there is another key", provider)
 
     async def aclose(self) -> None:
         """Cancel what is under way."""
-        await self._tasks.aclose()
+        await self._watches.aclose()
+        await self._readings.flights.aclose()
 
-    async def _reload(self, provider: str) -> None:
-        try:
-            is_new = await self._clients[provider].reload_credential()
-        finally:
-            self._under_way.discard(provider)
-        if is_new:
-            self._reloaded_s[provider] = self._monotonic_s()
-            self._cooling.reset_ejections(provider)
-            _log.info("%s has another key in its file, which is used from now on", provider)
-        elif provider not in self._watched:
-            self._watched.add(provider)
-            self._tasks.spawn(self._watch(provider), name="read an ejected entry's key again")
-            _log.info("%s is used where nothing else serves, until there is another key", provider)
+    async def _read(self, group: _Group) -> None:
+        before = [self._clients[name].provider for name in group]
+        renewed = await read_settled(before)
+        now_s = self._monotonic_s()
+        for provider in renewed:
+            self._clients[provider.name].use(provider)
+            self._renewed_s[provider.name] = now_s
+            self._cooling.reset_ejections(provider.name, now_s)
+        if renewed:
+            names = ", ".join(each.name for each in renewed[:_NAMED_AT_MOST])
+            if len(renewed) > _NAMED_AT_MOST:
+                names += f" and {len(renewed) - _NAMED_AT_MOST} more"
+            extra = event_fields("key_renewed", account=renewed[0].name, entries=len(renewed))
+            _log.info("%s: another key is in the file and is used from now on", names, extra=extra)
 
     async def _watch(self, provider: str) -> None:
-        """Read the files of an entry again and again, until they hold another key or its ejection
-        has ended.
-        """
         try:
             while any(each == provider for each, _ in self._cooling.ejected(self._monotonic_s())):
+                await self.read_again(provider)
                 await asyncio.sleep(LOOK_AGAIN_S)
-                self.reload(provider)
         finally:
             self._watched.discard(provider)
+
+
+class _Readings:
+    """The readings under way, one at a time for each group of entries."""
+
+    def __init__(self, clients: Mapping[str, ProviderClient]) -> None:
+        self.flights: SingleFlight[_Group, None] = SingleFlight("read a refused key again")
+        self.group_of = groups_of(
+            {name: _files_of(each.provider) for name, each in clients.items()}
+        )
+        self._began_s: dict[_Group, float] = {}
+
+    async def wait_for(
+        self, group: _Group, read: Callable[[_Group], Coroutine[Any, Any, None]]
+    ) -> bool:
+        """Wait for the group's reading, for what is left of `WAIT_S` since it began; begin it if
+        none is under way. Return whether it has begun with this call.
+        """
+        now_s, flight = asyncio.get_running_loop().time(), self.flights.get(group)
+        is_own = flight is None
+        if flight is None:
+            self._began_s[group] = now_s
+            flight = self.flights.start(group, read(group))
+        left_s = self._began_s[group] + WAIT_S - now_s
+        if left_s > 0:
+            await asyncio.wait((flight,), timeout=left_s)
+        return is_own or not flight.done()
+
+
+def groups_of(files: Mapping[str, frozenset[Path]]) -> dict[str, _Group]:
+    """Return each entry's group: all that share a file with it, directly or through others. Entries
+    without files have none. Pure.
+    """
+    merged: list[tuple[set[str], set[Path]]] = []
+    for name, own in files.items():
+        names, paths = {name}, set(own)
+        for other in [each for each in merged if not paths.isdisjoint(each[1])]:
+            merged.remove(other)
+            names |= other[0]
+            paths |= other[1]
+        if own:
+            merged.append((names, paths))
+    groups = [tuple(name for name in files if name in names) for names, _ in merged]
+    return {name: group for group in groups for name in group}
+
+
+async def read_settled(providers: Sequence[Provider]) -> list[Provider]:
+    """Return those of ``providers`` whose files hold other secrets, with these. Files that were
+    found changed, or that cannot be used, are looked at again until two looks agree, `LOOKS` times
+    at most.
+
+    Raises: OSError where no thread can be had.
+    """
+    seen: list[Provider | None] = []
+    for look in range(LOOKS):
+        if look:
+            await asyncio.sleep(PAUSE_S)
+        found = await run_in_daemon_thread(
+            functools.partial(read_now, providers), name="read a refused key again"
+        )
+        is_settled = found == seen and None not in found
+        if is_settled or found == providers:
+            seen = found
+            break
+        seen = found
+    pairs = zip(seen, providers, strict=True)
+    return [each for each, former in pairs if each is not None and each != former]
+
+
+def read_now(providers: Sequence[Provider]) -> list[Provider | None]:
+    """Return providers with the secrets that their files hold now, each value of a file read once;
+    None for one whose secrets cannot be sent, or have a file that is empty or cannot be read. Reads
+    the disk.
+    """
+    read = functools.cache(SecretSource.read)
+    return [_renewed(provider, read) for provider in providers]
+
+
+def _renewed(provider: Provider, read: Callable[[SecretSource], str | None]) -> Provider | None:
+    key = None if provider.access_key is None else provider.access_key.renewed(read)
+    headers = tuple((name, value.renewed(read)) for name, value in provider.headers)
+    new = [secret for secret in (key, *(value for _, value in headers)) if secret is not None]
+    for secret in new:
+        if secret.source is not None and not (secret and is_header_value(secret.reveal())):
+            return None
+    return msgspec.structs.replace(provider, access_key=key, headers=headers)
+
+
+def _files_of(provider: Provider) -> frozenset[Path]:
+    secrets = (provider.access_key, *(value for _, value in provider.headers))
+    sources = [each.source for each in secrets if each is not None]
+    return frozenset(file for source in sources if source is not None for file in source.files)

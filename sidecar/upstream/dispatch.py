@@ -16,6 +16,7 @@ from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome
 from sidecar.upstream.attempts import OUTCOME_OF_RESULT, Dispatched, FailureRecord
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.cooling import Cooling
+from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.failure_recorder import FailureRecorder
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.opening import OPENED, opened, serves_nowait
@@ -46,9 +47,10 @@ class Dispatcher:
         self._observers = observers
         self._recorder = FailureRecorder(registry, clock, observers, cooling, averages)
 
-    async def aclose(self) -> None:
-        """Cancel the reading of credentials that runs beside calls."""
-        await self._recorder.aclose()
+    @property
+    def credentials(self) -> CredentialReloader:
+        """Reads refused keys again. Its owner closes it."""
+        return self._recorder.credentials
 
     async def dispatch(self, call: Call, plan: Plan, tried: list[Attempt]) -> Dispatched:
         """Send ``call`` to the plan's candidates, one after the other, until one replies with a
@@ -186,7 +188,7 @@ class Dispatcher:
                 before, number, sent_s = failed[-1], len(failed) + 1, self._monotonic_s()
                 if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
                     break
-                if FailedOver in self._observers.heard:
+                if FailedOver in self._observers.heard and not before.failure.tries_again:
                     reason = before.failure.failure_class
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
                 try:

@@ -73,6 +73,10 @@ class Failure(msgspec.Struct, frozen=True):
     """How long the provider asks to be left alone, at most 300; None where it does not say."""
     needs_alert: bool = False
     """Whether somebody has to mend the config or the account."""
+    tries_again: bool = False
+    """Whether the candidate itself is tried once more, with the key that its file holds now. Such
+    an attempt is not counted among those that a call may make.
+    """
 
 
 _CALLERS_FAULT: Final = Failure(
@@ -202,6 +206,19 @@ def classify_body_error(body: bytes, *, passthrough_auth: bool) -> Failure:
     if passthrough_auth and not is_overloaded:
         failure = _in_the_callers_name(failure)
     return failure
+
+
+def with_another_key(failure: Failure) -> Failure:
+    """Return what a refusal means whose key was replaced meanwhile: nothing, but that the candidate
+    is tried once more.
+    """
+    return msgspec.structs.replace(
+        failure,
+        penalty=Penalty.NONE,
+        pin=PinEffect.UNTOUCHED,
+        needs_alert=False,
+        tries_again=True,
+    )
 
 
 def for_swapped(failure: Failure) -> Failure:

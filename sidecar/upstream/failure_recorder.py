@@ -33,6 +33,7 @@ from sidecar.upstream.failure import (
     classify_body_error,
     classify_error,
     classify_reply,
+    with_another_key,
 )
 from sidecar.upstream.failure_report import report_failure
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
@@ -55,11 +56,7 @@ class FailureRecorder:
         self._observers = observers
         self._cooling = cooling
         self._averages = averages
-        self._reloader = CredentialReloader(registry.clients, cooling, clock.monotonic_s)
-
-    async def aclose(self) -> None:
-        """Cancel the reading of credentials that runs beside calls."""
-        await self._reloader.aclose()
+        self.credentials = CredentialReloader(registry.clients, cooling, clock.monotonic_s)
 
     def record_error(
         self,
@@ -114,12 +111,12 @@ class FailureRecorder:
             )
         provider = self._registry.clients[candidate.provider].provider
         report = report_failure(failure, provider, buffered)
-        is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
-        if not is_our_key or not self._reloader.is_outdated(candidate.provider, sent_s):
+        total_s = self._clock.monotonic_s() - sent_s
+        if failure.failure_class is FailureClass.OUR_CREDENTIAL:
+            failure = await self._key_refused(call, record, candidate, failure, sent_s, report)
+        else:
             self._penalize(call, candidate, failure, sent_s, report)
-            if is_our_key:
-                self._reloader.reload(candidate.provider)
-        sends, total_s = record.sends + buffered.sends, self._clock.monotonic_s() - sent_s
+        sends = record.sends + buffered.sends
         dispatched = Dispatched(buffered, candidate, sends, sent_s, head_s, is_error=True)
         record.add_reply(dispatched, failure, beginning)
         if AttemptEnded in self._observers.heard:
@@ -139,7 +136,11 @@ class FailureRecorder:
         failure = classify_body_error(data, passthrough_auth=candidate.passthrough_auth)
         provider = self._registry.clients[candidate.provider].provider
         report = report_failure(failure, provider, data)
-        self._penalize(call, candidate, failure, sent_s, report)
+        is_our_key = failure.failure_class is FailureClass.OUR_CREDENTIAL
+        if not is_our_key or not self._cooling.is_outdated(candidate.provider, sent_s):
+            self._penalize(call, candidate, failure, sent_s, report)
+        if is_our_key:
+            self.credentials.watch(candidate.provider)
         return failure.failure_class, report
 
     def observe_served(
@@ -174,6 +175,26 @@ class FailureRecorder:
             attempt = Attempt(candidate, outcome, None, None, total_s, sent_s, number)
             tried.append(attempt)
             self._observers.emit(AttemptEnded(call, attempt))
+
+    async def _key_refused(
+        self,
+        call: Call,
+        record: FailureRecord,
+        candidate: Candidate,
+        failure: Failure,
+        sent_s: float,
+        report: FailureReport,
+    ) -> Failure:
+        """A provider refused the entry's own key: return whether its candidate is tried once more,
+        with another one, which it is once for each entry; where there is no other key, penalize it.
+        """
+        provider = candidate.provider
+        if await self.credentials.is_renewed(provider, sent_s) and record.may_repeat(provider):
+            return with_another_key(failure)
+        if not self._cooling.is_outdated(provider, sent_s):
+            self._penalize(call, candidate, failure, sent_s, report)
+            self.credentials.watch(provider)
+        return failure
 
     def _penalize(
         self,

@@ -5,6 +5,7 @@ back.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import quote
 
@@ -21,22 +22,41 @@ _REPLY_BYTES: Final = 256 * 1024
 _FIXED: Final = (b"Content-Type: application/json\r\n", b"Accept-Encoding: identity\r\n")
 _CREDENTIAL_REFUSED: Final = (401, 403)
 
+ReadAgain = Callable[[str], Awaitable[object]]
+"""Takes an entry's name, and has the files of its key read again; short, also where they cannot be.
+"""
+
 
 class RouterClient:
     """Asks one provider in `ROUTER_DIALECT`."""
 
-    def __init__(self, client: ProviderClient, model: str) -> None:
-        """Args: ``model`` is the bare id, for providers that have it in the path."""
+    def __init__(
+        self, client: ProviderClient, model: str, read_again: ReadAgain | None = None
+    ) -> None:
+        """Args: ``model`` is the bare id, for providers that have it in the path; without
+        ``read_again`` a key that is refused stays in use.
+        """
         self._client = client
+        self._read_again = read_again
         path = client.provider.paths.by_dialect[ROUTER_DIALECT]
         self._path = path.replace("{model}", quote(model, safe=""))
 
     async def ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
-        """Send ``body`` with the call's request id and a child span of its trace.
+        """Send ``body`` with the call's request id and a child span of its trace; once more where
+        the key is refused and its file holds another one.
 
         Returns: status and body of the reply, without any body where that is too long.
         Raises: UpstreamError subclasses.
         """
+        client, own_lines = self._client, self._client.own_lines
+        status, text = await self._ask(body, call)
+        if status in _CREDENTIAL_REFUSED and self._read_again is not None:
+            await self._read_again(client.provider.name)
+            if client.own_lines != own_lines:
+                return await self._ask(body, call)
+        return status, text
+
+    async def _ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
         client = self._client
         provider = client.provider
         lines = [*_FIXED, *client.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
@@ -50,6 +70,4 @@ class RouterClient:
         text = reply.read_nowait()
         if text is None:
             text = await read_whole(reply, _REPLY_BYTES)
-        if reply.status in _CREDENTIAL_REFUSED:
-            await client.reload_credential()  # for the next question
         return reply.status, text

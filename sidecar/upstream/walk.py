@@ -33,19 +33,27 @@ class Walk:
         for each in plan.candidates[1:]:
             if each is intended or not each.passthrough_auth:
                 self._left.append(each)
-        self.is_last = False
-        """Whether no other candidate would follow the one that `next` has returned."""
+        self.is_last = not self._left or plan.max_attempts < 2
+        """Whether no other candidate would follow the one that is tried: the plan's first one, or
+        the one that `next` has returned.
+        """
 
     def next(self, failed: Sequence[FailedAttempt]) -> Candidate | None:
-        """Return the next candidate, or None where the walk ends.
+        """Return the next candidate, which is the last one where that is tried once more; None
+        where the walk ends.
 
         Args: ``failed`` are the call's attempts so far, at least one.
         """
-        left, spared = self._left, 0
+        if failed[-1].failure.tries_again:
+            return failed[-1].candidate
+        left, spared, repeated = self._left, 0, 0
         for each in failed:
-            spared += each.failure.penalty is Penalty.NONE
+            if each.failure.tries_again:
+                repeated += 1
+            else:
+                spared += each.failure.penalty is Penalty.NONE
         spared = min(spared, self._plan.spare_attempts)
-        attempts_left = self._plan.max_attempts + spared - len(failed)
+        attempts_left = self._plan.max_attempts + spared + repeated - len(failed)
         if attempts_left < 1 or not failed[-1].failure.may_try_next:
             return None
         self.is_last = attempts_left == 1 or len(left) < 2

@@ -2,85 +2,92 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
+import re
+import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-CHART = Path(__file__).parents[2] / "helm" / "plano-sidecar"
+from sidecar import __version__
+from tests.chart import api_schemas
+from tests.chart.rendered import (
+    CHART,
+    MAXIMAL,
+    SETS,
+    VERSIONS,
+    config_of,
+    hook_of,
+    one,
+    render,
+    render_texts,
+    require_engine,
+    sidecar_of,
+)
+from tests.support.pod_security import containers, pod_specs, violations
+
+require_engine()
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
-VERSIONS = ("1.28.0", "1.29.3", "1.33.0", "1.36.0")
-EVERYTHING: dict[str, Any] = {
-    "podMonitor": {"enabled": True, "interval": "15s", "labels": {"release": "kps"}},
-    "prometheusRule": {"enabled": True, "labels": {"release": "kps"}},
-    "dashboard": {"enabled": True, "labels": {"grafana_dashboard": "1"}},
-    "app": {"replicas": 2, "image": "python:3.11-slim"},
-}
-
-if (
-    importlib.util.find_spec("helm_python") is None
-    and os.environ.get("SIDECAR_REQUIRE_CHART") != "1"
-):
-    pytest.skip("helm-python-sdk is not installed; `make chart` has it", allow_module_level=True)
+EXAMPLE: dict[str, Any] = {"example": {"enabled": True}}
+JOB: dict[str, Any] = {"example": {"job": {"enabled": True}}}
 
 
-def _render(kube_version: str = "1.33.0", **values: Any) -> list[dict[str, Any]]:
-    """Every object of the chart, as `helm template --kube-version` would give them."""
-    from helm_python import Chart, _native, values_from_yaml
-
-    with Chart.load(CHART) as chart:
-        options = {"kube_version": f"v{kube_version}", "strict": True}
-        merged = {**values_from_yaml((CHART / "values.yaml").read_text()), **values}
-        merged["app"] = {
-            **values_from_yaml((CHART / "values.yaml").read_text())["app"],
-            **values.get("app", {}),
-        }
-        rendered = json.loads(
-            _native.call_string(
-                "helm_render", chart._raw(), json.dumps(merged), json.dumps(options)
-            )
-        )
-    texts = [text for name, text in sorted(rendered.items()) if name.endswith(".yaml")]
-    return [each for text in texts for each in yaml.safe_load_all(text) if each]
-
-
-def _one(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = [each for each in objects if each["kind"] == kind]
-    return found
+@cache
+def _set(name: str, kube_version: str = "1.33.0") -> list[dict[str, Any]]:
+    return render(SETS[name], kube_version)
 
 
 def _pod(objects: list[dict[str, Any]]) -> dict[str, Any]:
-    spec: dict[str, Any] = _one(objects, "Deployment")["spec"]["template"]["spec"]
-    return spec
+    (spec,) = pod_specs(one(objects, "Deployment", "example"))
+    return dict(spec)
 
 
-def _sidecar(pod: dict[str, Any]) -> dict[str, Any]:
-    (found,) = [
-        each
-        for each in pod.get("initContainers", []) + pod["containers"]
-        if each["name"] == "plano-sidecar"
-    ]
-    assert isinstance(found, dict)
-    return found
+def _example(**values: Any) -> dict[str, Any]:
+    return _pod(render({**EXAMPLE, **values}))
 
 
 @pytest.mark.parametrize("kube_version", VERSIONS)
-@pytest.mark.parametrize("mode", ["auto", "native", "container"])
-@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
-def test_every_object_fits_the_apis_schema(kube_version, mode, values):
-    """Strictly: an unknown field is an error, as it is for a server-side apply."""
-    import kubernetes_validate
+@pytest.mark.parametrize("name", SETS)
+def test_every_object_fits_the_apis_schema(kube_version, name):
+    """Of the oldest Kubernetes that the chart is for to the newest; hooks included."""
+    for each in _set(name, kube_version):
+        api_schemas.validate(each, kube_version)
 
-    objects = _render(kube_version, mode=mode, **values)
 
-    assert {"ConfigMap", "Deployment"} <= {each["kind"] for each in objects}
-    for each in objects:
-        if each["apiVersion"] != "monitoring.coreos.com/v1":
-            kubernetes_validate.validate(each, kube_version.rpartition(".")[0], strict=True)
+@pytest.mark.parametrize("kube_version", VERSIONS)
+@pytest.mark.parametrize("name", SETS)
+def test_every_pod_is_restricted(kube_version, name):
+    """By the Pod Security Standard, and with a root that cannot be written and no token
+    besides.
+    """
+    specs = [spec for each in _set(name, kube_version) for spec in pod_specs(each)]
+
+    assert (name == "minimal") == (not specs)
+    for spec in specs:
+        assert [] == violations(spec)
+        assert spec["automountServiceAccountToken"] is False
+        assert all(
+            each["securityContext"]["readOnlyRootFilesystem"] is True for each in containers(spec)
+        )
+
+
+def test_openshift_chooses_the_user():
+    """Its admission refuses a pod that names one, and still none may be root."""
+    values = {
+        **MAXIMAL,
+        "runAsUser": None,
+        "redis": {**MAXIMAL["redis"], "runAsUser": None},
+    }
+    specs = [spec for each in render(values) for spec in pod_specs(each)]
+
+    assert "runAsUser" not in json.dumps(specs)
+    assert [] == [line for spec in specs for line in violations(spec)]
 
 
 @pytest.mark.parametrize(
@@ -88,45 +95,32 @@ def test_every_object_fits_the_apis_schema(kube_version, mode, values):
     [
         ("1.28.0", "auto", False),
         ("1.29.3", "auto", True),
+        ("1.30.0-eks-1", "auto", True),
         ("1.36.0", "auto", True),
         ("1.36.0", "container", False),
         ("1.28.0", "native", True),
     ],
 )
-def test_the_sidecar_is_native_where_the_cluster_can(kube_version, mode, is_native):
+@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+def test_the_sidecar_is_native_where_the_cluster_can(kube_version, mode, is_native, kind):
     """A native sidecar starts before the app and ends after it; older clusters get an ordinary
-    container.
+    container, before the app's.
     """
-    pod = _pod(_render(kube_version, mode=mode))
+    values = {"mode": mode, "check": {"enabled": False}}
+    objects = render({**values, **(EXAMPLE if kind == "Deployment" else JOB)}, kube_version)
+    (pod,) = pod_specs(one(objects, kind))
     names = [each["name"] for each in pod["containers"]]
 
-    assert is_native == (_sidecar(pod).get("restartPolicy") == "Always")
-    assert is_native == ("plano-sidecar" not in names)
-    assert "lifecycle" not in _sidecar(pod)
-
-
-@pytest.mark.parametrize("mode", ["native", "container"])
-def test_the_pod_is_restricted(mode):
-    """What the Pod Security Standard "restricted" asks for, and no token or writable root
-    besides.
-    """
-    pod = _pod(_render(mode=mode))
-
-    assert pod["automountServiceAccountToken"] is False
-    assert True is pod["securityContext"]["runAsNonRoot"]
-    assert {"type": "RuntimeDefault"} == pod["securityContext"]["seccompProfile"]
-    for each in pod.get("initContainers", []) + pod["containers"]:
-        context = each["securityContext"]
-        assert context["allowPrivilegeEscalation"] is False
-        assert ["ALL"] == context["capabilities"]["drop"]
-        assert True is context["readOnlyRootFilesystem"]
+    assert is_native == (sidecar_of(dict(pod)).get("restartPolicy") == "Always")
+    assert (["app"] if is_native else ["plano-sidecar", "app"]) == names
+    assert not (is_native and "lifecycle" in sidecar_of(dict(pod)))
 
 
 def test_probes_ask_the_admin_port_and_nothing_remote():
     """Startup and readiness are the latch, liveness the loop; the port has a name that Kubernetes
     allows.
     """
-    sidecar = _sidecar(_pod(_render()))
+    sidecar = sidecar_of(_example())
     paths = {
         probe: sidecar[f"{probe}Probe"]["httpGet"]["path"]
         for probe in ("startup", "readiness", "liveness")
@@ -138,111 +132,163 @@ def test_probes_ask_the_admin_port_and_nothing_remote():
     assert len(port["name"]) <= 15
 
 
-def test_resources_are_set_without_a_cpu_limit():
-    """A throttled loop delays every call; memory is bounded."""
-    resources = _sidecar(_pod(_render()))["resources"]
+@pytest.mark.parametrize("name", ["example", "maximal"])
+def test_memory_and_disk_are_bounded_and_the_cpu_is_not(name):
+    """A throttled loop delays every call. Container logs count as disk, of which a kubelet keeps
+    five files of 10 MiB: a lower limit would evict the pod for its log.
+    """
+    for spec in [spec for each in _set(name) for spec in pod_specs(each)]:
+        for each in containers(spec):
+            resources = each["resources"]
+            assert {"memory", "ephemeral-storage"} == set(resources["limits"])
+            assert {"cpu", "memory", "ephemeral-storage"} == set(resources["requests"])
+            assert int(resources["limits"]["ephemeral-storage"].removesuffix("Mi")) > 50
 
-    assert {"memory"} == set(resources["limits"])
-    assert {"cpu", "memory"} == set(resources["requests"])
+
+@pytest.mark.parametrize("name", SETS)
+def test_no_image_is_latest(name):
+    """What runs is what was tested; a digest goes before a tag."""
+    images = {
+        each["image"]
+        for found in _set(name)
+        for spec in pod_specs(found)
+        for each in containers(spec)
+    }
+
+    assert not [image for image in images if re.search(r"(:latest|/[^:@]+)$", image)]
+    assert (name == "maximal") == any("@sha256:" in image for image in images)
 
 
-def test_no_image_is_latest():
-    """What runs is what was tested."""
-    pod = _pod(_render())
+def test_the_chart_is_of_the_packages_version():
+    """An image of the chart's appVersion knows all that the chart's values may say."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
-    for each in pod.get("initContainers", []) + pod["containers"]:
-        assert each["image"].rpartition(":")[2] not in ("", "latest")
+    assert chart["appVersion"] == __version__
+    assert sidecar_of(_example())["image"] == f"plano-sidecar:{__version__}"
 
 
 def test_the_grace_outlasts_the_drain():
     """Kubelet must not kill what is still being served."""
-    objects = _render()
-    config = yaml.safe_load(_one(objects, "ConfigMap")["data"]["config.yaml"])
+    for name in ("example", "maximal"):
+        drain = config_of(_set(name)).get("drain", {})
+        grace_s = _pod(_set(name))["terminationGracePeriodSeconds"]
 
-    assert _pod(objects)["terminationGracePeriodSeconds"] > config["drain"]["grace_s"]
+        assert grace_s >= drain.get("grace_s", 25) + 5
+        assert isinstance(grace_s, int)
 
 
-def test_a_changed_config_changes_the_pod():
-    """The checksum annotation rolls the Deployment."""
-    annotations = [
-        _one(_render(config={"model_providers": [{"model": model}]}), "Deployment")["spec"][
-            "template"
-        ]["metadata"]["annotations"]["checksum/config"]
-        for model in ("openai/a", "openai/b")
+def test_secrets_are_files_of_one_folder():
+    """Several, chosen keys, optional ones; never variables, which no pod sees change."""
+    pod = _pod(_set("maximal"))
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "plano-sidecar-keys"]
+    (mount,) = [
+        each for each in sidecar_of(pod)["volumeMounts"] if each["name"] == "plano-sidecar-keys"
     ]
 
-    assert 2 == len(set(annotations))
+    assert [
+        {"name": "plano-sidecar-keys"},
+        {"name": "claude", "items": [{"key": "key", "path": "anthropic-key"}], "optional": True},
+        {"name": "pins", "items": [{"key": "redis", "path": "redis-password"}]},
+    ] == [each["secret"] for each in volume["projected"]["sources"]]
+    assert "/var/run/secrets/plano-sidecar" == mount["mountPath"]
+    assert "secretKeyRef" not in json.dumps(_set("maximal"))
+    assert "subPath" not in json.dumps(_set("maximal"))
 
 
-def test_the_config_is_one_that_the_sidecar_takes(tmp_path):
-    """What the ConfigMap holds passes `check`, the Secret's files being there."""
-    from sidecar.config.load import load_config
+def test_without_secrets_there_is_no_folder_of_keys():
+    """A projected volume without sources would be refused."""
+    assert "plano-sidecar-keys" not in json.dumps(_example(secrets=[]))
 
-    text = _one(_render(), "ConfigMap")["data"]["config.yaml"]
-    for name in ("openai", "anthropic"):
-        (tmp_path / name).write_text("sk-test\n")
-    file = tmp_path / "config.yaml"
-    file.write_text(text.replace("/var/run/secrets/plano-sidecar", str(tmp_path)))
-    loaded = load_config(file, {})
 
-    assert ["openai/gpt-4o-mini", "anthropic/claude-sonnet-5"] == [
-        provider.name for provider in loaded.providers
+def test_no_variable_is_set_twice():
+    """Helm 4 applies on the server's side, which refuses a list with a name twice."""
+    for each in _set("maximal"):
+        for spec in pod_specs(each):
+            for container in containers(spec):
+                names = [variable["name"] for variable in container.get("env", [])]
+                assert len(names) == len(set(names))
+    with pytest.raises(Exception, match="extraEnv has POD_NAMESPACE"):
+        _example(extraEnv=[{"name": "POD_NAMESPACE", "value": "x"}])
+    with pytest.raises(Exception, match="extraEnv has A"):
+        _example(extraEnv=[{"name": "A", "value": "x"}, {"name": "A", "value": "y"}])
+
+
+@pytest.mark.parametrize("release", ["w", "web", "r" * 53])
+@pytest.mark.parametrize("values", [{}, {"fullnameOverride": "f" * 63}, {"nameOverride": "n" * 63}])
+def test_every_name_fits_into_a_label(release, values):
+    """Helm lets a release's name have 53 characters, Kubernetes a label 63; and no two objects of a
+    kind have one name.
+    """
+    objects = render({**MAXIMAL, "nameOverride": "", **values}, name=release)
+    names = [(each["kind"], each["metadata"]["name"]) for each in objects]
+
+    assert len(names) == len(set(names))
+    for each in objects:
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", each["metadata"]["name"])
+        assert len(each["metadata"]["name"]) <= 63
+        for value in each["metadata"].get("labels", {}).values():
+            assert re.fullmatch(r"([A-Za-z0-9]([-\w.]*[A-Za-z0-9])?)?", value)
+            assert len(value) <= 63
+
+
+def test_a_release_named_like_the_chart_is_not_named_twice():
+    """As charts do that `helm create` makes."""
+    assert (
+        "plano-sidecar"
+        == one(render(name="plano-sidecar"), "ConfigMap", "sidecar")["metadata"]["name"]
+    )
+
+
+def test_a_job_of_the_next_revision_is_another_one():
+    """A Job's pods cannot be changed, so that an upgrade of the same one would be refused."""
+    names = {one(render(JOB, revision=n), "Job", f"job-{n}")["metadata"]["name"] for n in (1, 2)}
+
+    assert {"web-plano-sidecar-job-1", "web-plano-sidecar-job-2"} == names
+
+
+def test_a_jobs_app_ends_the_ordinary_sidecar_and_no_native_one():
+    """A native sidecar ends by itself once the app has."""
+    variables = [
+        {each["name"] for each in pod["containers"][-1]["env"]}
+        for version in ("1.28.0", "1.29.0")
+        for pod in pod_specs(one(render(JOB, version), "Job", "job-1"))
     ]
-    assert [] == loaded.warnings
 
-
-def test_pages_for_operators_are_on_the_pods_loopback_alone(tmp_path):
-    """At the port that the notes forward, which no container port tells other pods of."""
-    from sidecar.config.load import load_config
-
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    entries = [{"model": "openai/a", "access_key": "k"}]
-    file = tmp_path / "c.yaml"
-    file.write_text(json.dumps({"model_providers": entries, "admin": values["config"]["admin"]}))
-    place, port = load_config(file, {}).config.admin.operators, values["ports"]["operators"]
-
-    assert (port, ("127.0.0.1", "::1")) == (place.port, place.hosts)
-    assert port not in [each["containerPort"] for each in _sidecar(_pod(_render()))["ports"]]
-
-
-@pytest.mark.parametrize(
-    "values", [{"mode": "sidecar"}, {"imagge": {}}, {"image": {"repository": "x", "tag": "latest"}}]
-)
-def test_values_that_mean_nothing_are_refused(values):
-    """The schema catches a typo before the cluster does."""
-    from helm_python import HelmError
-
-    with pytest.raises(HelmError):
-        _render(**values)
+    assert ["QUIT_URL" in each for each in variables] == [True, False]
+    with pytest.raises(Exception, match="operator_address"):
+        render({**JOB, "config": {"admin": {"operator_address": "off"}}}, "1.28.0")
 
 
 def test_the_chart_has_nothing_that_helm_lint_minds():
     """No error, no warning."""
     from helm_python import lint
 
-    findings = lint(str(CHART), {}, strict=True, kube_version="v1.33.0")
+    for values in SETS.values():
+        findings = lint(str(CHART), values, strict=True, kube_version="v1.33.0")
 
-    # Helm's severities: 1 is information (no icon), 2 a warning, 3 an error.
-    assert [] == [each for each in findings.get("messages", []) if each["severity"] >= 2]
+        # Helm's severities: 1 is information (no icon), 2 a warning, 3 an error.
+        assert [] == [each for each in findings.get("messages", []) if each["severity"] >= 2]
 
 
 def test_a_pod_monitor_replaces_the_annotations():
-    """With the operator, its object; without it, the annotations."""
-    plain, monitored = _render(), _render(**EVERYTHING)
-    annotations = [
-        _one(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"]
-        for objects in (plain, monitored)
+    """With the operator, its object, which finds the release's pods; without it, the
+    annotations.
+    """
+    templates = [
+        one(_set(name), "Deployment", "example")["spec"]["template"]["metadata"]
+        for name in ("example", "maximal")
     ]
+    monitor = one(_set("maximal"), "PodMonitor")["spec"]
 
-    assert ["prometheus.io/port" in each for each in annotations] == [True, False]
-    assert "plano-admin" == _one(monitored, "PodMonitor")["spec"]["podMetricsEndpoints"][0]["port"]
+    assert ["prometheus.io/port" in each["annotations"] for each in templates] == [True, False]
+    assert "plano-admin" == monitor["podMetricsEndpoints"][0]["port"]
+    assert monitor["selector"]["matchLabels"].items() <= templates[1]["labels"].items()
 
 
 def test_rules_and_dashboard_are_those_of_the_repository():
     """The same texts as below deploy/, their own templates untouched; none of them by default."""
-    objects = _render(**EVERYTHING)
-    (dashboard,) = [each for each in objects if "plano-sidecar.json" in each.get("data", {})]
-    rules = _one(objects, "PrometheusRule")
+    objects = _set("maximal")
+    dashboard, rules = one(objects, "ConfigMap", "-dashboard"), one(objects, "PrometheusRule")
 
     assert (DEPLOY / "grafana" / "plano-sidecar.json").read_text() == dashboard["data"][
         "plano-sidecar.json"
@@ -250,8 +296,7 @@ def test_rules_and_dashboard_are_those_of_the_repository():
     assert yaml.safe_load((DEPLOY / "prometheus" / "rules.yaml").read_text()) == rules["spec"]
     assert "1" == dashboard["metadata"]["labels"]["grafana_dashboard"]
     assert "kps" == rules["metadata"]["labels"]["release"]
-    kinds = [each["kind"] for each in _render()]
-    assert ["ConfigMap", "Deployment"] == sorted(kinds)
+    assert ["ConfigMap"] == [each["kind"] for each in _set("default") if not hook_of(each)]
 
 
 def test_the_dashboard_fits_into_a_config_map():
@@ -262,9 +307,163 @@ def test_the_dashboard_fits_into_a_config_map():
 def test_the_pod_monitor_makes_the_labels_of_the_other_one():
     """deploy/prometheus has one for all pods of a cluster: dashboards do not care which it was."""
     other = yaml.safe_load((DEPLOY / "prometheus" / "podmonitor.yaml").read_text())
+    api_schemas.validate(other, "1.33.0")
     endpoints = [
         each["spec"]["podMetricsEndpoints"][0]
-        for each in (_one(_render(**EVERYTHING), "PodMonitor"), other)
+        for each in (one(_set("maximal"), "PodMonitor"), other)
     ]
 
     assert endpoints[0]["relabelings"] == endpoints[1]["relabelings"]
+
+
+def test_the_network_policy_closes_the_admin_port_alone():
+    """To all but the monitoring namespace; the app's own ports are as open as they were."""
+    policy = one(_set("maximal"), "NetworkPolicy", "web-llm")["spec"]
+    scrape, others = policy["ingress"]
+    labels = one(_set("maximal"), "Deployment", "example")["spec"]["template"]["metadata"]["labels"]
+
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert [{"protocol": "TCP", "port": 9911}] == scrape["ports"]
+    assert 2 == len(scrape["from"])
+    assert "from" not in others
+    tcp = [(each["port"], each["endPort"]) for each in others["ports"] if each["protocol"] == "TCP"]
+    assert [(1, 9910), (9912, 65535)] == tcp
+
+
+def test_what_the_policy_does_to_other_ports_is_chosen():
+    """Either default would be wrong somewhere: it closes the app, or opens what another policy
+    closes.
+    """
+    denying = render({"networkPolicy": {"enabled": True, "otherPorts": "deny"}})
+
+    assert 1 == len(one(denying, "NetworkPolicy")["spec"]["ingress"])
+    with pytest.raises(Exception, match="otherPorts"):
+        render({"networkPolicy": {"enabled": True}})
+
+
+@pytest.mark.parametrize(
+    ("mesh", "annotation"),
+    [
+        ("istio", "traffic.sidecar.istio.io/excludeInboundPorts"),
+        ("linkerd", "config.linkerd.io/skip-inbound-ports"),
+    ],
+)
+def test_a_mesh_leaves_the_admin_port_alone(mesh, annotation):
+    """So that probes and Prometheus reach it without the mesh's certificates."""
+    objects = render({**EXAMPLE, "mesh": mesh})
+    annotations = one(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+
+    assert "9901" == annotations[annotation]
+
+
+def test_the_trial_redis_is_for_this_releases_pods():
+    """It keeps nothing on a disk, and lets in the pods that carry the sidecar, by a policy."""
+    objects = _set("maximal")
+    pod = one(objects, "Deployment", "redis")["spec"]["template"]
+    policy = one(objects, "NetworkPolicy", "redis")["spec"]
+    labels = one(objects, "Deployment", "example")["spec"]["template"]["metadata"]["labels"]
+    ((peer,),) = [each["from"] for each in policy["ingress"]]
+
+    assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert peer["podSelector"]["matchLabels"].items() <= labels.items()
+    # With no rule of that kind, nothing is let out; an empty list the server would drop each time.
+    assert (["Ingress", "Egress"], None) == (policy["policyTypes"], policy.get("egress"))
+    assert ["secret", "emptyDir"] == [
+        next(key for key in each if key != "name") for each in pod["spec"]["volumes"]
+    ]
+    session_cache = config_of(objects)["routing"]["session_cache"]
+    service = one(objects, "Service")["metadata"]["name"]
+    assert f"redis://{service}:6379/0" == session_cache["url"]
+    assert "${file:/var/run/secrets/plano-sidecar/redis-password}" == session_cache["password"]
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
+def test_the_trial_redis_takes_its_password_from_a_file(tmp_path):
+    """Any password that a Secret may hold on one line, and none in a list of processes."""
+    (container,) = one(_set("maximal"), "Deployment", "redis")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    (tmp_path / "password").write_text('a "b" \\c $d\n')
+    script = container["command"][-1].replace("/run/secrets/redis", str(tmp_path))
+    # Redis prints its settings, instead of serving, when its config cannot be used.
+    script = script.replace("/run/redis", str(tmp_path)).replace("exec redis-server", "exec echo")
+    subprocess.run(["sh", "-euc", script], check=True, timeout=30)
+    socket = tmp_path / "redis.sock"
+    server = subprocess.Popen(
+        ["redis-server", "redis.conf", "--port", "0", "--unixsocket", socket, "--save", ""],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while not socket.exists():
+            assert server.poll() is None
+        asked = ["redis-cli", "-s", socket, "ping"]
+        environ = {**os.environ, "REDISCLI_AUTH": 'a "b" \\c $d'}
+        refused = subprocess.run(asked, capture_output=True, text=True, check=False)
+        served = subprocess.run(asked, env=environ, capture_output=True, text=True, check=False)
+    finally:
+        server.terminate()
+        server.wait()
+
+    assert "NOAUTH" in refused.stdout
+    assert "PONG\n" == served.stdout
+
+
+def test_the_check_runs_before_anything_changes():
+    """It has the config that is to come, not the one of the release, and goes when it has
+    passed.
+    """
+    objects = _set("maximal")
+    hooks = [each for each in objects if hook_of(each)]
+    weights = [int(each["metadata"]["annotations"]["helm.sh/hook-weight"]) for each in hooks]
+    config_map, job = hooks
+    (pod,) = pod_specs(job)
+
+    assert ["ConfigMap", "Job"] == [each["kind"] for each in hooks]
+    assert weights == sorted(weights)
+    assert weights[0] < weights[1]
+    assert {"pre-install,pre-upgrade"} == {hook_of(each) for each in hooks}
+    assert config_map["data"] == one(objects, "ConfigMap", "web-llm")["data"]
+    mounted = next(each for each in pod["volumes"] if each["name"] == "plano-sidecar-config")
+    assert config_map["metadata"]["name"] == mounted["configMap"]["name"]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert not [key for key in labels if key.startswith("plano-sidecar/")]
+
+
+def test_the_check_waits_for_no_secret():
+    """A pod that waits for one would hold the install until its deadline, and tell nothing."""
+    (pod,) = pod_specs(one(_set("maximal"), "Job", "check"))
+    (keys,) = [each for each in pod["volumes"] if each["name"] == "plano-sidecar-keys"]
+
+    assert all(each["secret"]["optional"] for each in keys["projected"]["sources"])
+
+
+@pytest.mark.parametrize(
+    ("missing", "is_upgrade", "is_lenient"),
+    [
+        ("auto", False, True),
+        ("auto", True, False),
+        ("warn", True, True),
+        ("fail", False, False),
+    ],
+)
+def test_missing_files_fail_an_upgrade_and_no_install(missing, is_upgrade, is_lenient):
+    """At an install, Secrets may come later; at an upgrade, pods have them."""
+    objects = render({"check": {"missingFiles": missing}}, is_upgrade=is_upgrade)
+    (pod,) = pod_specs(one(objects, "Job", "check"))
+
+    assert is_lenient == ("--allow-missing-files" in pod["containers"][0]["args"])
+
+
+def test_the_notes_tell_the_next_step():
+    """A call through the example; without it, how the sidecar gets into a pod."""
+    notes = {
+        name: next(text for path, text in render_texts(values).items() if "NOTES" in path)
+        for name, values in SETS.items()
+    }
+
+    assert "kubectl -n shop exec deploy/web-llm-example" in notes["maximal"]
+    assert "port-forward deploy/web-llm-example 9921" in notes["maximal"]
+    assert "plano-sidecar inject -f" in notes["default"]
+    assert "plano-sidecar-keys" in notes["default"]
+    assert "Secret" not in notes["minimal"].partition("Next")[0]

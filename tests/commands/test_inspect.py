@@ -25,7 +25,7 @@ def config(tmp_path):
 
 def test_check_says_ok(config, capsys):
     """On stdout, and nothing else."""
-    assert 0 == inspect.check(Namespace(file=config))
+    assert 0 == inspect.check(Namespace(file=config, allow_missing_files=False))
     assert (f"{config}: ok\n", "") == capsys.readouterr()
 
 
@@ -34,7 +34,36 @@ def test_a_problem_passes_through(config):
     config.write_text("model_providers: 3\n")
 
     with pytest.raises(ConfigError):
-        inspect.check(Namespace(file=config))
+        inspect.check(Namespace(file=config, allow_missing_files=False))
+
+
+def test_missing_files_may_cost_a_warning_alone(config, capsys):
+    """Before an install, Secrets may not be there yet: a key, a password, a prompt."""
+    config.write_text(
+        GOOD.replace("sk-x", "'${file:keys/openai}'")
+        + "routing:\n  prompt_template: ${file:prompt}\n"
+        + "  session_cache: {type: redis, url: 'redis://r', password: '${file:redis}'}\n"
+    )
+    with pytest.raises(ConfigError, match="cannot be read"):
+        inspect.check(Namespace(file=config, allow_missing_files=False))
+
+    assert 0 == inspect.check(Namespace(file=config, allow_missing_files=True))
+    warnings = capsys.readouterr().err.splitlines()
+    missing = [line for line in warnings if "there is no such file yet" in line]
+    assert ["keys/openai", "prompt", "redis"] == [
+        line.partition(f"warning: {config.parent}/")[2].partition(":")[0] for line in missing
+    ]
+
+
+def test_a_missing_config_is_no_missing_file(tmp_path):
+    """Nor is a file that is there and cannot be read, such as a folder."""
+    missing = tmp_path / "none.yaml"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        inspect.check(Namespace(file=missing, allow_missing_files=True))
+
+    missing.write_text(GOOD.replace("sk-x", "'${file:.}'"))
+    with pytest.raises(ConfigError, match="directory"):
+        inspect.check(Namespace(file=missing, allow_missing_files=True))
 
 
 def test_schema_is_json(capsys):

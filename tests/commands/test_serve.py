@@ -15,8 +15,8 @@ def served(monkeypatch):
     """What `run` wants to serve, instead of serving it."""
     calls = []
 
-    async def fake(loaded, environ):
-        calls.append(loaded)
+    async def fake(loaded, environ, pod):
+        calls.append((loaded, pod))
 
     monkeypatch.setattr(process, "serve", fake)
     return calls
@@ -29,10 +29,23 @@ def test_run_serves_the_config(served, tmp_path):
         "model_providers:\n  - {model: openai/gpt-4o, access_key: sk-x}\n"
         "tracing: {span_attributes: {}}\n"
     )
-    assert 0 == serve.run(Namespace(config=file))
+    arguments = Namespace(config=file, mode="native", termination_grace=None)
+    assert 0 == serve.run(arguments)
 
-    assert ["openai/gpt-4o"] == [provider.model for provider in served[0].providers]
-    assert ["tracing.span_attributes"] == [warning.split(": ")[1] for warning in served[0].warnings]
+    ((loaded, pod),) = served
+    assert ["openai/gpt-4o"] == [provider.model for provider in loaded.providers]
+    assert ["tracing.span_attributes"] == [warning.split(": ")[1] for warning in loaded.warnings]
+    assert process.PodFacts(process.NATIVE) == pod
+
+
+@pytest.mark.parametrize(
+    ("termination_grace_s", "drain_grace_s"), [(None, None), (30, 25), (600, 595), (6, 4)]
+)
+def test_a_drain_leaves_time_before_the_pods_grace_is_spent(termination_grace_s, drain_grace_s):
+    """The last error events, pins and spans; of a short grace a third is kept for them."""
+    pod = process.PodFacts(process.CONTAINER, termination_grace_s)
+
+    assert drain_grace_s == pod.drain_grace_s()
 
 
 def test_demo_returns_what_the_demo_returns(monkeypatch):

@@ -91,7 +91,7 @@ def test_file(tmp_path, content, expected):
     reader = FileReader()
     expander = Expander({}, tmp_path, reader)
     expanded = expander.expand("${file:secret}")
-    assert (expected, True, True) == (expanded.text, expanded.is_from_file, expanded.is_changed)
+    assert (expected, (path,), True) == (expanded.text, expanded.files, expanded.is_changed)
     assert [path] == list(reader.digests)
 
 

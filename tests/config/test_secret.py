@@ -71,8 +71,8 @@ def test_repr_of_providers():
 
 
 def test_a_secret_out_of_a_file_can_be_read_again(tmp_path):
-    """What stands there now; None where that is the same or cannot be used, and for what came from
-    elsewhere.
+    """What stands there now, and nothing where that cannot be read; what came from elsewhere stays
+    as it is.
     """
     file = tmp_path / "key"
     file.write_text("old\n")
@@ -84,13 +84,32 @@ def test_a_secret_out_of_a_file_can_be_read_again(tmp_path):
     from_file, plain = (entry.access_key for entry in config.model_providers)
     assert from_file is not None
     assert plain is not None
-    reported = [from_file.renewed(), plain.renewed()]
+    assert from_file is from_file.renewed()
+    assert plain is plain.renewed()
     file.write_text("new\n")
     renewed = from_file.renewed()
     file.unlink()
     gone = from_file.renewed()
 
-    assert [None, None, Secret("sk-new"), None] == [*reported, renewed, gone]
+    assert [Secret("sk-new"), Secret("")] == [renewed, gone]
     file.write_text("newer")
-    assert renewed is not None
-    assert Secret("sk-newer") == renewed.renewed()
+    assert Secret("sk-newer") == gone.renewed()
+
+
+def test_secrets_of_one_source_are_known_as_such(tmp_path):
+    """The same value of the same file is read once for all that have it."""
+    file = tmp_path / "key"
+    file.write_text("k")
+    values = (f"${{file:{file}}}", f"${{file:{file}}}", f"x-${{file:{file}}}")
+    entries = "".join(
+        f"  - {{model: openai/{at}, access_key: '{value}'}}\n" for at, value in enumerate(values)
+    )
+    providers = load(f"model_providers:\n{entries}").providers
+    keys = [each.access_key for each in providers]
+    first, second, third = [None if key is None else key.source for key in keys]
+
+    assert (first, hash(first)) == (second, hash(second))
+    assert first != third
+    assert first != "x"
+    assert third is not None
+    assert (file,) == third.files

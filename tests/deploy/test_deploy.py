@@ -77,7 +77,7 @@ def test_everything_copied_exists_and_is_in_the_build_context():
 
 
 def test_the_final_stage_builds_nothing():
-    """It only copies what the first stage made."""
+    """It only copies what the stages before it made."""
     assert [] == [line for line in _final_stage() if line.startswith("RUN ")]
 
 

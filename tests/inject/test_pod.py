@@ -135,7 +135,7 @@ def test_the_pod_is_found_by_what_looks_for_it():
     """By its label; and by annotations where no PodMonitor scrapes."""
     options = pod.PodOptions(image="i", admin_port=9999)
 
-    assert {"plano-sidecar/injected": "true"} == pod.pod_labels()
+    assert {"plano-sidecar/injected": "true"} == pod.pod_labels(NATIVE)
     assert "9999" == pod.pod_annotations(options)["prometheus.io/port"]
     assert {} == pod.pod_annotations(pod.PodOptions(image="i", scrape=False))
 
@@ -147,3 +147,20 @@ def test_resources_change_by_amount():
     assert {"cpu": "1", "memory": "96Mi", "ephemeral-storage": "64Mi"} == made["requests"]
     assert {"memory": "192Mi"} == made["limits"]
     assert pod.RESOURCES == pod.resources(None, None)
+
+
+def test_secrets_may_be_chosen_by_key():
+    """In the form of a projected volume's source; a name alone gives all of its keys."""
+    chosen = {"name": "b", "items": [{"key": "k", "path": "openai"}], "optional": True}
+    options = pod.PodOptions(image="i", secrets=("a", chosen))
+    (keys,) = [each for each in pod.volumes(options) if each["name"] == pod.KEYS_VOLUME]
+
+    assert [{"name": "a"}, chosen] == [each["secret"] for each in keys["projected"]["sources"]]
+
+
+def test_a_pod_has_labels_and_annotations_of_its_own():
+    """Behind those of every pod with a sidecar."""
+    options = pod.PodOptions(image="i", labels={"a": "1"}, annotations={"b": "2"}, scrape=False)
+
+    assert {pod.INJECTED_LABEL: "true", "a": "1"} == pod.pod_labels(options)
+    assert {"b": "2"} == pod.pod_annotations(options)

@@ -103,7 +103,7 @@ def test_labels_and_annotations_are_added():
     changed = with_sidecar(_template(), NATIVE).template
 
     assert ["metadata", "spec"] == list(changed)
-    assert pod.pod_labels() == changed["metadata"]["labels"]
+    assert pod.pod_labels(NATIVE) == changed["metadata"]["labels"]
     assert pod.pod_annotations(NATIVE) == changed["metadata"]["annotations"]
     assert (
         "annotations"

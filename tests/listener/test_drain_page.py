@@ -5,8 +5,8 @@ from __future__ import annotations
 from sidecar.domain.clock import SystemClock
 from sidecar.listener.drain_page import DrainPage
 from sidecar.listener.operators import OperatorAccess, Operators
-from sidecar.runtime.lifecycle import Drain, Latch, Tasks
-from sidecar.runtime.shutdown import DrainTimes, Shutdown
+from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
+from sidecar.runtime.shutdown import Shutdown
 from tests.listener.pages import running_pages
 from tests.support.net import exchange, raw_request
 

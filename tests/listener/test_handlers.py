@@ -31,7 +31,7 @@ from sidecar.listener.own_replies import OwnReplies
 from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
 from sidecar.routing.table import ModelTable
-from sidecar.runtime.lifecycle import Drain
+from sidecar.runtime.lifecycle import Drain, DrainTimes
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 from tests.listener.fakes import FakeRequest
@@ -515,7 +515,7 @@ async def test_a_call_without_a_permit_is_refused(what):
     """503 with Retry-After; a drain closes the connection too."""
     house = _House(in_flight=0)
     if what == "draining":
-        await house.drain.run(quiet_s=0, grace_s=0)
+        await house.drain.run(lambda: DrainTimes(0, 0))
     status, lines, _ = _parts(await house.ask("POST", "/v1/chat/completions", BODY))
 
     assert (503, what, "1") == (status, lines["x-plano-error"], lines["retry-after"])

@@ -58,7 +58,8 @@ class FakeReply:
 class FakeDown:
     """The app's end of a call: keeps what was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.is_open = is_open
         self.lines: list[bytes] = []
         self.body = b""
         self.status = 0

@@ -44,10 +44,12 @@ async def handle(rooms: FakeRooms, **changes: Any) -> tuple[Outcome, FakeDown]:
     return await rooms.proxy().handle(a_call(**changes), down), down
 
 
-async def handle_failing(rooms: FakeRooms, error: type[BaseException]) -> Outcome:
+async def handle_failing(
+    rooms: FakeRooms, error: type[BaseException], *, is_open: bool = True
+) -> Outcome:
     """The one outcome that is reported for a call which raises ``error``."""
     with pytest.raises(error):
-        await rooms.proxy().handle(a_call(), FakeDown())
+        await rooms.proxy().handle(a_call(), FakeDown(is_open=is_open))
     ((_, outcome),) = rooms.ended
     return outcome
 
@@ -351,7 +353,7 @@ async def test_an_app_that_leaves_before_the_response_is_a_cancelled_call(is_dec
     gone = asyncio.CancelledError()
     rooms = FakeRooms(DECISION, gone) if is_decided else FakeRooms(gone)
 
-    outcome = await handle_failing(rooms, asyncio.CancelledError)
+    outcome = await handle_failing(rooms, asyncio.CancelledError, is_open=False)
 
     assert (CallOutcome.CANCELLED, 0, None) == (outcome.result, outcome.status, outcome.candidate)
     assert pytest.approx(0.1 if is_decided else 0.0) == outcome.timing.routing_s
@@ -362,7 +364,7 @@ async def test_what_an_app_got_before_it_left_is_counted():
     first = b'data: {"model":"m","choices":[]}\n\n'
     rooms = FakeRooms(DECISION, dispatched(FakeReply(first, asyncio.CancelledError())))
 
-    outcome = await handle_failing(rooms, asyncio.CancelledError)
+    outcome = await handle_failing(rooms, asyncio.CancelledError, is_open=False)
 
     assert (CallOutcome.CANCELLED, 200, FIRST, len(first)) == (
         outcome.result,
@@ -371,6 +373,37 @@ async def test_what_an_app_got_before_it_left_is_counted():
         outcome.bytes_out,
     )
     assert [CallOutcome.CANCELLED] == rooms.observed
+
+
+@pytest.mark.parametrize("is_decided", [False, True])
+async def test_a_call_whose_app_still_waits_is_refused_as_draining_where_it_is_cut_off(is_decided):
+    """A drain has run out of time: the app gets a 503, and has not left."""
+    cut = asyncio.CancelledError()
+    rooms = FakeRooms(DECISION, cut) if is_decided else FakeRooms(cut)
+
+    outcome = await handle_failing(rooms, asyncio.CancelledError)
+
+    assert (CallOutcome.SIDECAR_ERROR, 503, "draining") == (
+        outcome.result,
+        outcome.status,
+        outcome.error_code,
+    )
+
+
+async def test_a_stream_that_a_drain_cuts_off_is_incomplete_and_not_the_providers_fault():
+    """What is told of it is what the app was told; the provider has no evidence against it."""
+    first = b'data: {"model":"m","choices":[]}\n\n'
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(first, asyncio.CancelledError())))
+
+    outcome = await handle_failing(rooms, asyncio.CancelledError)
+
+    assert (CallOutcome.INCOMPLETE, 200, "stream_incomplete", len(first)) == (
+        outcome.result,
+        outcome.status,
+        outcome.error_code,
+        outcome.bytes_out,
+    )
+    assert ([CallOutcome.CANCELLED], []) == (rooms.observed, rooms.broken)
 
 
 def an_attempt(candidate: Candidate, outcome: AttemptOutcome) -> Attempt:

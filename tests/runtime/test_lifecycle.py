@@ -7,7 +7,8 @@ import pytest
 
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.errors import Draining, Overloaded
-from sidecar.runtime.lifecycle import Drain, Latch, Tasks
+from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
+from tests.support.values import FakeClock
 
 
 def test_readiness_is_a_latch():
@@ -63,7 +64,7 @@ async def test_a_quiet_process_drains_without_using_its_grace():
     """With nothing in flight the drain ends after the quiet time, long before the grace."""
     drain = Drain(SystemClock(), in_flight_limit=1)
 
-    await asyncio.wait_for(drain.run(quiet_s=0.01, grace_s=1000), timeout=30)
+    await asyncio.wait_for(drain.run(lambda: DrainTimes(0.01, 1000)), timeout=30)
 
 
 async def test_new_calls_are_served_while_the_drain_waits_for_old_ones():
@@ -73,7 +74,7 @@ async def test_new_calls_are_served_while_the_drain_waits_for_old_ones():
     first, second = asyncio.Event(), asyncio.Event()
     old = tasks.spawn(_served_call(drain, first, until), name="old")
     await first.wait()
-    draining = tasks.spawn(drain.run(quiet_s=0.01, grace_s=1000), name="drain")
+    draining = tasks.spawn(drain.run(lambda: DrainTimes(0.01, 1000)), name="drain")
     await asyncio.sleep(0)
     new = tasks.spawn(_served_call(drain, second, until), name="new")
     await second.wait()
@@ -92,10 +93,12 @@ async def test_calls_in_flight_at_the_end_of_the_grace_are_cancelled(caplog):
     holder = tasks.spawn(_served_call(drain, started, asyncio.Event()), name="holder")
     await started.wait()
     with caplog.at_level(logging.WARNING):
-        await drain.run(quiet_s=0.01, grace_s=0.05)
+        await drain.run(lambda: DrainTimes(0.01, 0.05))
 
     assert "cancelled" == await holder
-    assert "1 call(s) in flight are ended" in caplog.text
+    (record,) = [each for each in caplog.records if "are ended" in each.getMessage()]
+    assert "1 call(s) in flight are ended" == record.getMessage()
+    assert ("calls_ended", {"calls": 1}) == (record.event, record.fields)
     with pytest.raises(Draining):
         drain.admit(_this_task())
 
@@ -145,3 +148,54 @@ async def test_a_release_that_ends_a_watch_nobody_waits_for_is_one_like_any():
     drain.release(holder)
 
     assert 0 == drain.in_flight
+
+
+async def test_what_holds_a_drain_is_waited_for():
+    """No call is in flight, and still the app is there."""
+    drain, tasks, held = Drain(SystemClock(), in_flight_limit=1), Tasks(), [True, True, True]
+
+    def is_held() -> bool:
+        return bool(held) and held.pop()
+
+    times = DrainTimes(0.0, 1000, is_held)
+    await tasks.spawn(drain.run(lambda: times), name="drain")
+
+    assert ([], True) == (held, drain.has_ended)
+
+
+async def test_what_holds_a_drain_does_not_outlast_the_grace():
+    """A connection that is left open, by an app that hangs."""
+    drain = Drain(SystemClock(), in_flight_limit=1)
+    await drain.run(lambda: DrainTimes(0.0, 0.01, lambda: True))
+
+    assert drain.has_ended
+
+
+@pytest.mark.parametrize(
+    ("grace_s", "passed_s", "is_refusing"),
+    [(25, 19.9, False), (25, 20.1, True), (8, 5.9, False), (8, 6.1, True)],
+)
+async def test_new_calls_are_refused_in_the_last_seconds_of_the_grace(
+    grace_s, passed_s, is_refusing
+):
+    """Five of them, and a quarter of a short grace: with less the app would be refused at once."""
+    clock, tasks = FakeClock(), Tasks()
+    drain = Drain(clock, in_flight_limit=2)
+    drain.admit(_this_task())
+    looks = asyncio.Event()
+
+    def times() -> DrainTimes:
+        if looked:
+            looks.set()
+        looked.append(None)
+        return DrainTimes(0.0, grace_s, lambda: False)
+
+    looked: list[None] = []
+    draining = tasks.spawn(drain.run(times), name="drain")
+    await asyncio.sleep(0)
+    clock.advance(passed_s)
+    await looks.wait()
+    await asyncio.sleep(0)
+
+    assert is_refusing == drain.is_refusing
+    draining.cancel()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from sidecar.domain.clock import SystemClock
-from sidecar.runtime.lifecycle import Drain, Latch, Tasks
-from sidecar.runtime.shutdown import DrainTimes, Shutdown
+from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
+from sidecar.runtime.shutdown import ORPHANS_S, Shutdown
 
 
 class _Process:
@@ -74,6 +74,7 @@ async def test_the_end_of_a_drain_is_logged(caplog):
 
     (record,) = [each for each in caplog.records if each.getMessage().startswith("drained")]
     assert "drained after 0.0 s: new calls are refused" == record.getMessage()
+    assert ("drained", {"seconds": 0.0}) == (record.event, record.fields)
 
 
 async def test_whatever_asks_again_waits_for_the_drain_that_runs():
@@ -106,3 +107,27 @@ async def test_the_wish_that_the_process_ends_is_kept():
     process.shutdown.wanted.set()
     async with asyncio.timeout(5):
         await process.shutdown.wanted.wait()
+
+
+async def test_an_app_that_has_ended_is_waited_for_no_longer():
+    """A native sidecar is signalled then: no quiet, and the drain that runs is a short one."""
+    process = _Process()
+    process.shutdown.times = DrainTimes(1000.0, 2000.0)
+    process.shutdown.begin()
+    process.shutdown.app_has_ended()
+    async with asyncio.timeout(30):
+        await process.shutdown.drained()
+
+    assert (0.0, True) == (process.shutdown.times.quiet_s, process.shutdown.state().ended)
+
+
+async def test_calls_of_an_app_that_has_ended_have_half_a_second():
+    """What made them is another container, and SIGKILL comes 2 s after the signal."""
+    process = _Process()
+    call = await process.begin_call()
+    process.shutdown.app_has_ended()
+    left_s = process.shutdown.state().grace_left_s
+    await process.shutdown.drained()
+
+    assert call.cancelled()
+    assert 0 < (left_s or 0) <= ORPHANS_S

@@ -46,7 +46,8 @@ class FakeReply:
 class FakeDown:
     """An app's end that writes down what it is told."""
 
-    def __init__(self, *, gone_after=None):
+    def __init__(self, *, gone_after=None, is_open=True):
+        self.is_open = is_open
         self.log: list[Any] = []
         self._left = gone_after
 
@@ -239,19 +240,35 @@ async def test_cancellation_tells_the_app_and_propagates():
     assert ("broken", True) == (verb, b"shutting down" in event)
 
 
-async def test_a_cancelled_relay_says_how_far_it_had_come():
-    """Its caller is told nothing by return, and the provider bills what it sent."""
-    chat = DIALECTS.by_name[CHAT]
-    relay = Relay(FakeClock(), chat, "req-1")
+async def test_cancellation_writes_nothing_to_an_app_that_has_left():
+    """Its leaving is what cancels the task, most times."""
+    reply, down = FakeReply(b"data: 1\n\n", asyncio.CancelledError()), FakeDown(is_open=False)
     with pytest.raises(asyncio.CancelledError):
-        await relay.run(
-            FakeReply(b'data: {"model":"m"}\n\n', asyncio.CancelledError()), [], FakeDown()
-        )
+        await _relay(reply, down)
+
+    assert (["abort"], b"data: 1\n\n") == (reply.log, down.log[-1])
+
+
+@pytest.mark.parametrize(
+    ("is_open", "result", "code"),
+    [
+        (False, CallOutcome.CANCELLED, None),
+        (True, CallOutcome.INCOMPLETE, "stream_incomplete"),
+    ],
+    ids=["the app has left", "a drain has cut it off"],
+)
+async def test_a_cancelled_relay_says_how_far_it_had_come(is_open, result, code):
+    """Its caller is told nothing by return, and the provider bills what it sent."""
+    relay = Relay(FakeClock(), DIALECTS.by_name[CHAT], "req-1")
+    reply = FakeReply(b'data: {"model":"m"}\n\n', asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        await relay.run(reply, [], FakeDown(is_open=is_open))
 
     assert relay.given_up is not None
     assert relay.given_up.served is not None
-    assert (CallOutcome.CANCELLED, 21, "m") == (
+    assert (result, code, 21, "m") == (
         relay.given_up.result,
+        relay.given_up.error_code,
         relay.given_up.bytes_out,
         relay.given_up.served.served_model,
     )

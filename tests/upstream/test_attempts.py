@@ -11,7 +11,7 @@ from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import ConnectFailed, UpstreamReset
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream.attempts import Dispatched, FailedAttempt, FailureRecord
-from sidecar.upstream.failure import Failure, Penalty, PinEffect
+from sidecar.upstream.failure import Failure, Penalty, PinEffect, with_another_key
 from tests.support.values import a_call
 
 A, B, C = (Candidate(name, "openai/m", "m", "openai/m", frozenset()) for name in "abc")
@@ -223,3 +223,15 @@ def test_nothing_more_is_tried_where_it_would_not_help():
     assert _unreadable(A).next_try(call, None, lambda _call, _refusal: None) is None
     assert other.next_try(call, None, lambda call, _refusal: call) is None
     assert policy.next_try(call, None, lambda call, _refusal: call) is None
+
+
+def test_an_entry_is_repeated_once_for_another_key():
+    """Each of them: two may be rotated at once."""
+    record = FailureRecord()
+    renewed = with_another_key(
+        Failure(FailureClass.OUR_CREDENTIAL, True, Penalty.EJECT, PinEffect.AWAY)
+    )
+    record.add_reply(_dispatched(A, 401)[0], renewed)
+    record.add_reply(_dispatched(B, 401)[0], FAILURE)
+
+    assert [False, True, True] == [record.may_repeat(name) for name in "abc"]

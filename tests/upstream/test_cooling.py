@@ -374,9 +374,19 @@ def test_resetting_an_entry_ends_its_ejections_only():
     cooling.observe_failure(A, failed(Penalty.EJECT), 0.0)
     cooling.observe_failure(A_OTHER_MODEL, failed(), 0.0)
     cooling.observe_failure(B, failed(Penalty.EJECT), 0.0)
-    cooling.reset_ejections("a")
+    cooling.reset_ejections("a", 0.4)
 
     assert (None, 1.0, 300.0) == tuple(cooling.due_s(each, 0.5) for each in (A, A_OTHER_MODEL, B))
+
+
+def test_a_call_sent_before_an_entry_was_mended_tells_nothing_of_it():
+    """Its key has been replaced meanwhile, or the config."""
+    cooling = a_cooling()
+    cooling.reset_ejections("a", 5.0)
+
+    assert [True, False, False] == [
+        cooling.is_outdated(*each) for each in (("a", 4.9), ("a", 5.0), ("b", 4.9))
+    ]
 
 
 def test_what_is_ejected_can_be_told_while_calls_fail():

@@ -31,6 +31,7 @@ from sidecar.upstream.failure import (
     for_swapped,
     is_curable,
     retry_after_s,
+    with_another_key,
 )
 
 NOW_UNIX_S = 1_700_000_000.0
@@ -427,3 +428,14 @@ def test_a_model_that_the_caller_named_beside_its_own_ejects_no_candidate(messag
     assert (FailureClass.MODEL_GONE, True) == (failure.failure_class, failure.may_try_next)
     assert is_ejected == (failure.penalty is Penalty.EJECT)
     assert is_ejected == failure.needs_alert
+
+
+def test_a_refusal_whose_key_was_replaced_means_nothing_but_another_try():
+    """No penalty, no effect on the pin, no alert."""
+    refused = Failure(
+        FailureClass.OUR_CREDENTIAL, True, Penalty.EJECT, PinEffect.AWAY, needs_alert=True
+    )
+
+    assert with_another_key(refused) == Failure(
+        FailureClass.OUR_CREDENTIAL, True, Penalty.NONE, PinEffect.UNTOUCHED, tries_again=True
+    )

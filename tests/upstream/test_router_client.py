@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
+from sidecar.config.secret import Secret
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.ids import ROUTER_SPAN, TraceContext, child_span_id
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.upstream.client import ProviderClient
-from sidecar.upstream.router_client import RouterClient
+from sidecar.upstream.router_client import ReadAgain, RouterClient
 from tests.support.providers import a_provider
 from tests.support.values import TRACE, a_call
 
@@ -51,9 +53,11 @@ class _Pool:
         return self.reply
 
 
-def _router(pool: Any, model: str = "plano/R", **changes: Any) -> tuple[RouterClient, Any]:
+def _router(
+    pool: Any, model: str = "plano/R", read_again: ReadAgain | None = None, **changes: Any
+) -> tuple[RouterClient, Any]:
     client = ProviderClient(a_provider(model, **changes), pool, DIALECTS.by_name)
-    return RouterClient(client, model.partition("/")[2]), client
+    return RouterClient(client, model.partition("/")[2], read_again), client
 
 
 async def test_the_question_is_sent_with_our_key_and_a_span_of_its_own():
@@ -112,16 +116,31 @@ async def test_a_reply_without_end_is_given_up():
 
 
 @pytest.mark.parametrize(("status", "reads"), [(200, 0), (401, 1), (403, 1), (500, 0)])
-async def test_a_refused_key_is_read_again_for_the_next_question(status, reads, monkeypatch):
-    """The status goes to the router as it came."""
-    read = []
+async def test_a_refused_key_is_read_again(status, reads):
+    """Where the file holds no other one, the status goes to the router as it came."""
+    read: list[str] = []
 
-    async def reload_credential(_client: ProviderClient) -> bool:
-        read.append(1)
-        return True
+    async def read_again(name: str) -> None:
+        read.append(name)
 
-    monkeypatch.setattr(ProviderClient, "reload_credential", reload_credential)
-    router, _ = _router(_Pool(status))
+    pool = _Pool(status)
+    router, _ = _router(pool, read_again=read_again)
 
     assert status == (await router.ask(b"{}", a_call()))[0]
-    assert reads == len(read)
+    assert (["plano/R"] * reads, 1) == (read, len(pool.sent))
+
+
+async def test_the_question_is_asked_once_more_with_another_key():
+    """Once, whatever becomes of it."""
+    pool = _Pool(401, is_here=True)
+
+    async def read_again(_: str) -> None:
+        client.use(
+            msgspec.structs.replace(client.provider, access_key=Secret(f"k{len(pool.sent)}"))
+        )
+
+    router, client = _router(pool, read_again=read_again)
+    status, _ = await router.ask(b"{}", a_call())
+
+    assert (401, 2) == (status, len(pool.sent))
+    assert "Authorization: Bearer k1\r\n" in pool.sent[1][0]

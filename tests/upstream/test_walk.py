@@ -22,6 +22,13 @@ FAILURES = {
     "busy": Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY),
     "swapped": Failure(FailureClass.SWAPPED, True, Penalty.NONE, PinEffect.MOVES),
     "signed": Failure(FailureClass.SIGNED_STATE, True, Penalty.NONE, PinEffect.FOLLOWS),
+    "renewed": Failure(
+        FailureClass.OUR_CREDENTIAL,
+        True,
+        Penalty.NONE,
+        PinEffect.UNTOUCHED,
+        tries_again=True,
+    ),
     "fault": Failure(FailureClass.CALLERS_FAULT, False, Penalty.NONE, PinEffect.UNTOUCHED),
 }
 
@@ -147,3 +154,25 @@ def test_a_plan_in_its_own_name_lacks_those_that_would_get_the_callers_credentia
     assert plan is in_own_name(plan, A)
     assert Plan((A,), 3, (R,)) == in_own_name(Plan((A, OWN), 3, (R,)), A)
     assert Plan((A, OWN), 3, (R,)) == in_own_name(Plan((A, OWN), 3, (R,)), OWN)
+
+
+def test_a_candidate_with_another_key_is_tried_once_more_beyond_the_attempts():
+    """The refusal of the old key says nothing of it, and takes no other candidate's place."""
+    walk = Walk(Plan((A, B, C), 2, (A,)), A, lambda _: False)
+    failed = [FailedAttempt(A, FAILURES["renewed"])]
+    again = walk.next(failed), walk.is_last
+    failed.append(FailedAttempt(A, FAILURES["busy"]))
+    following = walk.next(failed), walk.is_last
+    failed.append(FailedAttempt(B, FAILURES["busy"]))
+
+    assert ((A, False), (B, True)) == (again, following)
+    assert None is walk.next(failed)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "max_attempts", "expected"),
+    [((A,), 3, True), ((A, B), 1, True), ((A, B), 2, False)],
+)
+def test_the_first_candidate_may_be_the_last(candidates, max_attempts, expected):
+    """Where it is alone, or one attempt is all."""
+    assert expected is Walk(Plan(candidates, max_attempts, (A,)), A, lambda _: False).is_last

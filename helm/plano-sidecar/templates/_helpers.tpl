@@ -1,33 +1,166 @@
-{{- define "plano-sidecar.labels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- /*
+Every named template takes the root context of any chart: of this one, of one that has this one as a dependency, or
+that of the dependency itself (.Subcharts.NAME), where there are several.
+*/ -}}
+
+{{- /* The name of this chart among the dependencies of the chart that asks; empty where it asks itself. */ -}}
+{{- define "plano-sidecar.dependency" -}}
+{{- $isChart := "plano-sidecar/chart" -}}
+{{- if ne "true" (index .Chart.Annotations $isChart | default "") -}}
+  {{- $found := list -}}
+  {{- range $name, $each := .Subcharts -}}
+    {{- if eq "true" (index $each.Chart.Annotations $isChart | default "") -}}{{- $found = append $found $name -}}{{- end -}}
+  {{- end -}}
+  {{- if not $found -}}
+    {{- fail (printf "plano-sidecar: %s includes its templates, and has it not (or not enabled) under dependencies in its Chart.yaml" .Chart.Name) -}}
+  {{- else if gt (len $found) 1 -}}
+    {{- fail (printf "plano-sidecar: %s has it as %s; include its templates with one of them instead of the dot, such as .Subcharts.%s" .Chart.Name (join " and " $found) (index $found 0)) -}}
+  {{- end -}}
+  {{- index $found 0 -}}
+{{- end -}}
 {{- end }}
 
-{{- define "plano-sidecar.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- /* What the templates go by, as YAML: names, ports and the config, with what the chart adds to it. */ -}}
+{{- define "plano-sidecar.facts" -}}
+{{- $self := . -}}
+{{- with include "plano-sidecar.dependency" . -}}{{- $self = index $.Subcharts . -}}{{- end -}}
+{{- $values := $self.Values -}}
+{{- $fullname := include "plano-sidecar.fullname" $self -}}
+{{- $config := dict -}}
+{{- if $values.configFile -}}
+  {{- $config = fromYaml $values.configFile -}}
+  {{- if hasKey $config "Error" -}}{{- fail (printf "plano-sidecar: configFile is not a mapping in YAML: %s" $config.Error) -}}{{- end -}}
+{{- else -}}
+  {{- $config = include "plano-sidecar.config" (list $self $fullname) | fromYaml -}}
+{{- end -}}
+{{- $admin := get $config "admin" | default dict -}}
+{{- if has (get $admin "address") (list "127.0.0.1" "::1" "localhost") -}}
+  {{- fail "plano-sidecar: config.admin.address is loopback, where neither the kubelet's probes nor Prometheus come; leave it out" -}}
+{{- end -}}
+{{- $adminPort := include "plano-sidecar.port" (list "config.admin.port" (get $admin "port") 9901) | int -}}
+{{- $listener := dict -}}
+{{- $listeners := get $config "listeners" -}}
+{{- if kindIs "map" $listeners -}}{{- $listener = get $listeners "egress_traffic" | default dict -}}
+{{- else if $listeners -}}{{- $listener = first $listeners -}}{{- end -}}
+{{- $place := "" -}}
+{{- if hasKey $admin "operator_address" -}}{{- $place = toString $admin.operator_address -}}{{- end -}}
+{{- $operatorPort := 0 -}}
+{{- if not $place -}}
+  {{- $operatorPort = add $adminPort 1 -}}
+{{- else if not (or (eq $place "off") (eq $place "false") (hasPrefix "unix:" $place)) -}}
+  {{- $operatorPort = include "plano-sidecar.port" (list "config.admin.operator_address" (regexFind "[0-9]+$" $place)) | int -}}
+{{- end -}}
+fullname: {{ $fullname | quote }}
+dataPort: {{ include "plano-sidecar.port" (list "config.listeners[0].port" (get $listener "port") 12000) }}
+adminPort: {{ $adminPort }}
+# 0: none.
+operatorPort: {{ $operatorPort }}
+graceSeconds: {{ add 5 (ceil (get (get $config "drain" | default dict) "grace_s" | default 25 | float64)) }}
+configMap: {{ $values.existingConfigMap | default $fullname | quote }}
+config: {{ toJson $config }}
+{{- end }}
+
+{{- /* A port's number. Call it with a list: key, value, and a default for an empty one. */ -}}
+{{- define "plano-sidecar.port" -}}
+{{- $value := index . 1 -}}
+{{- if and (eq "" (toString $value)) (gt (len .) 2) -}}{{- $value = index . 2 -}}{{- end -}}
+{{- $port := $value | int -}}
+{{- if or (lt $port 1024) (gt $port 65535) (ne (toString $value) (toString $port)) -}}
+  {{- fail (printf "plano-sidecar: %s must be a number from 1024 to 65535, since the pod's container port, probes and variables are made of it; it is %q" (index . 0) (toString $value)) -}}
+{{- end -}}
+{{- $port -}}
+{{- end }}
+
+{{- /* The config with what the chart knows better. Call it with a list: this chart's context, its fullname. */ -}}
+{{- define "plano-sidecar.config" -}}
+{{- $self := index . 0 -}}
+{{- $fullname := index . 1 -}}
+{{- $config := deepCopy $self.Values.config -}}
+{{- $routing := deepCopy (get $config "routing" | default dict) -}}
+{{- $cache := deepCopy (get $routing "session_cache" | default dict) -}}
+{{- if not (or (get $cache "tenant") (get $cache "tenant_header")) -}}
+  {{- $_ := set $cache "tenant" "$POD_NAMESPACE" -}}
+{{- end -}}
+{{- if and $self.Values.redis.enabled (not (get $cache "url")) -}}
+  {{- $_ := set $cache "type" "redis" -}}
+  {{- $_ := set $cache "url" (printf "redis://%s:6379/0" (include "plano-sidecar.suffixed" (list $fullname "redis"))) -}}
+  {{- $_ := set $cache "password" "${file:/var/run/secrets/plano-sidecar/redis-password}" -}}
+{{- end -}}
+{{- $_ := set $routing "session_cache" $cache -}}
+{{- $_ := set $config "routing" $routing -}}
+{{- toYaml $config -}}
+{{- end }}
+
+{{- /* What config.yaml holds. */ -}}
+{{- define "plano-sidecar.configText" -}}
+{{- if .Values.configFile -}}
+{{- .Values.configFile -}}
+{{- else -}}
+{{- include "plano-sidecar.config" (list . (include "plano-sidecar.fullname" .)) -}}
+{{- end -}}
 {{- end }}
 
 {{- /* Whether the sidecar is an init container that stays. */ -}}
 {{- define "plano-sidecar.isNative" -}}
-{{- if or (eq .Values.mode "native") (and (eq .Values.mode "auto") (semverCompare ">=1.29-0" .Capabilities.KubeVersion.Version)) -}}
+{{- $self := . -}}
+{{- with include "plano-sidecar.dependency" . -}}{{- $self = index $.Subcharts . -}}{{- end -}}
+{{- $mode := $self.Values.mode -}}
+{{- if or (eq $mode "native") (and (eq $mode "auto") (semverCompare ">=1.29-0" .Capabilities.KubeVersion.Version)) -}}
 true
 {{- end -}}
 {{- end }}
 
-{{- /* What the generated templates of _pod.tpl depend on, by the names that they use. */ -}}
-{{- define "plano-sidecar.options" -}}
-image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
-pullPolicy: {{ .Values.image.pullPolicy }}
-native: {{ include "plano-sidecar.isNative" . | default "false" }}
-dataPort: {{ .Values.ports.data }}
-adminPort: {{ .Values.ports.admin }}
-configMap: {{ .Release.Name }}-plano-sidecar
-secrets: [{{ .Values.secretName }}]
-uid: 65532
-scrape: {{ not .Values.podMonitor.enabled }}
-resources:
-  {{- toYaml .Values.resources | nindent 2 }}
+{{- define "plano-sidecar.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end }}
+
+{{- /* What this chart's objects are named. */ -}}
+{{- define "plano-sidecar.fullname" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- $usual := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $usual | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{- /* A name with its suffix within the 63 characters of a label. Call it with a list: name, suffix. */ -}}
+{{- define "plano-sidecar.suffixed" -}}
+{{- $suffix := printf "-%s" (index . 1) -}}
+{{- index . 0 | trunc (int (sub 63 (len $suffix))) | trimSuffix "-" }}{{ $suffix }}
+{{- end }}
+
+{{- define "plano-sidecar.labels" -}}
+{{ include "plano-sidecar.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "plano-sidecar.selector" -}}
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* The label by which PodMonitor and policies of this release find the pods that carry its sidecar. */ -}}
+{{- define "plano-sidecar.releaseLabel" -}}
+plano-sidecar/release: {{ include "plano-sidecar.fullname" . | quote }}
+{{- end }}
+
+{{- /* Of the pods that this chart makes itself, and of their containers beside the sidecar: "restricted". */ -}}
+{{- define "plano-sidecar.podSecurity" -}}
+securityContext:
+  runAsNonRoot: true
+  {{- with get .Values "runAsUser" }}
+  runAsUser: {{ . | int }}
+  {{- end }}
+  seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "plano-sidecar.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  capabilities: {drop: [ALL]}
+  readOnlyRootFilesystem: true
 {{- end }}

@@ -96,7 +96,7 @@ volumeMounts:
     sources:
       {{- range $options.secrets }}
       - secret:
-          name: {{ . | quote }}
+          {{- toYaml . | nindent 10 }}
       {{- end }}
 {{- end }}
 {{- if get $options "volumes" }}
@@ -121,14 +121,20 @@ volumeMounts:
 {{- define "plano-sidecar.podLabels" }}
 {{- $options := include "plano-sidecar.options" . | fromYaml -}}
 plano-sidecar/injected: "true"
+{{- if get $options "labels" }}
+{{- toYaml $options.labels | nindent 0 }}
+{{- end }}
 {{- end }}
 
-{{- /* The pod's annotations; none where scrape is false. */}}
+{{- /* The pod's annotations; there may be none. */}}
 {{- define "plano-sidecar.podAnnotations" }}
 {{- $options := include "plano-sidecar.options" . | fromYaml -}}
 {{- if $options.scrape -}}
 prometheus.io/scrape: "true"
 prometheus.io/port: {{ $options.adminPort | int | quote }}
 prometheus.io/path: /metrics
+{{- end }}
+{{- if get $options "annotations" }}
+{{- toYaml $options.annotations | nindent 0 }}
 {{- end }}
 {{- end }}

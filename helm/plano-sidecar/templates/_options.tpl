@@ -1,0 +1,91 @@
+{{- /* What the pod's parts in _pod.tpl depend on, as YAML. Takes the root context of any chart. */ -}}
+{{- define "plano-sidecar.options" -}}
+{{- $self := . -}}
+{{- with include "plano-sidecar.dependency" . -}}{{- $self = index $.Subcharts . -}}{{- end -}}
+{{- $values := $self.Values -}}
+{{- $facts := include "plano-sidecar.facts" $self | fromYaml -}}
+{{- $names := list "POD_NAMESPACE" "PLANO_TENANT" -}}
+{{- range $values.extraEnv -}}
+  {{- if has .name $names -}}
+    {{- fail (printf "plano-sidecar: extraEnv has %s, which is set already; a server-side apply takes no name twice" .name) -}}
+  {{- end -}}
+  {{- $names = append $names .name -}}
+{{- end -}}
+image: {{ include "plano-sidecar.image" $self | quote }}
+pullPolicy: {{ $values.image.pullPolicy }}
+native: {{ include "plano-sidecar.isNative" $self | eq "true" }}
+dataPort: {{ $facts.dataPort }}
+adminPort: {{ $facts.adminPort }}
+operatorPort: {{ $facts.operatorPort }}
+graceSeconds: {{ $facts.graceSeconds }}
+uid: {{ get $values "runAsUser" | int }}
+configMap: {{ $facts.configMap | quote }}
+secrets: {{ include "plano-sidecar.secrets" $self }}
+resources: {{ toJson $values.resources }}
+scrape: {{ not $values.podMonitor.enabled }}
+labels:
+  {{- include "plano-sidecar.releaseLabel" $self | nindent 2 }}
+  {{- range $key, $value := $values.podLabels }}
+  {{ $key }}: {{ $value | quote }}
+  {{- end }}
+annotations: {{ include "plano-sidecar.annotations" (list $self $facts) }}
+env: {{ toJson $values.extraEnv }}
+volumeMounts: {{ toJson $values.extraVolumeMounts }}
+volumes: {{ toJson $values.extraVolumes }}
+{{- end }}
+
+{{- /* The Secrets whose keys become files, as a JSON list of a projected volume's sources. */ -}}
+{{- define "plano-sidecar.secrets" -}}
+{{- $secrets := .Values.secrets -}}
+{{- if .Values.redis.enabled -}}
+  {{- $item := dict "key" .Values.redis.passwordSecret.key "path" "redis-password" -}}
+  {{- $secrets = append $secrets (dict "name" .Values.redis.passwordSecret.name "items" (list $item)) -}}
+{{- end -}}
+{{- toJson ($secrets | default list) -}}
+{{- end }}
+
+{{- /*
+Annotations beside those for scraping, as a JSON mapping. The checksum is of what a running sidecar cannot take over from
+a changed config: only then pods are made anew. All else it reads from the changed ConfigMap.
+*/ -}}
+{{- define "plano-sidecar.annotations" -}}
+{{- $values := (index . 0).Values -}}
+{{- $facts := index . 1 -}}
+{{- $config := $facts.config -}}
+{{- $admin := pick (get $config "admin" | default dict) "address" "port" "operator_address" -}}
+{{- $routing := pick (get $config "routing" | default dict) "session_ttl_seconds" "session_ttl_mode" "session_max_entries" "session_cache" -}}
+{{- $logging := pick (get $config "logging" | default dict) "format" -}}
+{{- $made := dict -}}
+{{- if not $values.existingConfigMap -}}
+  {{- $restart := list (get $config "listeners") $admin $routing $logging (get $config "tracing") -}}
+  {{- $_ := set $made "plano-sidecar/restart-checksum" (toJson $restart | sha256sum | trunc 16) -}}
+{{- end -}}
+{{- $ports := toString $facts.adminPort -}}
+{{- if eq $values.mesh "istio" -}}
+  {{- $_ := set $made "traffic.sidecar.istio.io/excludeInboundPorts" $ports -}}
+{{- else if eq $values.mesh "linkerd" -}}
+  {{- $_ := set $made "config.linkerd.io/skip-inbound-ports" $ports -}}
+{{- end -}}
+{{- toJson (merge (deepCopy $values.podAnnotations) $made) -}}
+{{- end }}
+
+{{- /*
+The app's variables that it has not itself. Call it with a list: root context, the app's own env. A list that has a name
+twice is refused by a server-side apply, which is what Helm 4 does.
+*/ -}}
+{{- define "plano-sidecar.missingAppEnv" -}}
+{{- $names := list -}}
+{{- range index . 1 -}}{{- $names = append $names .name -}}{{- end -}}
+{{- $missing := list -}}
+{{- range include "plano-sidecar.appEnv" (index . 0) | fromYamlArray -}}
+  {{- if not (has .name $names) -}}{{- $missing = append $missing . -}}{{- end -}}
+{{- end -}}
+{{- if $missing -}}{{- toYaml $missing -}}{{- end -}}
+{{- end }}
+
+{{- /* imagePullSecrets of a pod, where there are any. */ -}}
+{{- define "plano-sidecar.imagePullSecrets" -}}
+{{- $self := . -}}
+{{- with include "plano-sidecar.dependency" . -}}{{- $self = index $.Subcharts . -}}{{- end -}}
+{{- with $self.Values.imagePullSecrets -}}{{- toYaml . -}}{{- end -}}
+{{- end }}
