@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_affinity,
         _add_tail,
         _add_drain,
+        _add_inject,
         _add_wait,
     ):
         add(commands)
@@ -243,6 +244,25 @@ def _drain(arguments: argparse.Namespace) -> int:
     from sidecar.commands.drain import drain  # brings aiohttp, which the others need not wait for
 
     return drain(arguments)
+
+
+def _add_inject(commands: Any) -> None:  # noqa: ANN401
+    from sidecar.commands.inject_arguments import add_arguments
+
+    text = (
+        "print Kubernetes manifests with the sidecar added to every pod: Deployment, StatefulSet, "
+        "DaemonSet, ReplicaSet, Job, CronJob, Pod, and lists of them. All else stays as it is, "
+        "byte for byte; what has a sidecar gets today's. A pod or workload with the annotation "
+        'plano-sidecar/inject: "false" is left alone'
+    )
+    example = "-f deployment.yaml --config-map plano-sidecar | kubectl apply -f -"
+    add_arguments(_add(commands, "inject", _inject, text, example))
+
+
+def _inject(arguments: argparse.Namespace) -> int:
+    from sidecar.commands.inject import inject  # brings YAML
+
+    return inject(arguments)
 
 
 def _add_wait(commands: Any) -> None:  # noqa: ANN401
