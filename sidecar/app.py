@@ -169,6 +169,7 @@ class App:
         foundation.telemetry.start()
         await self._listen(stack)
         metrics = foundation.telemetry.metrics
+        foundation.tasks.spawn(foundation.pools.keep_tls_fresh(), name="look at tls files")
         foundation.tasks.spawn(
             probe_loop_lag(metrics.loop_lag.observe, foundation.clock.monotonic_s), name="loop lag"
         )

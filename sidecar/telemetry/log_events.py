@@ -155,6 +155,24 @@ LOG_EVENTS: Final = (
         ("place", "up_seconds", "untold"),
     ),
     LogEvent("redis_serves", "info", "it is connected: pins are shared", ("place", "away_seconds")),
+    LogEvent(
+        "redis_login_renewed",
+        "info",
+        "the files of its user or password hold another one, with which it is connected",
+        ("place",),
+    ),
+    LogEvent(
+        "tls_files_renewed",
+        "info",
+        "certificates or keys of a provider or of Redis have changed: new connections use them",
+        ("files",),
+    ),
+    LogEvent(
+        "tls_files_unusable",
+        "warning",
+        "they have changed and cannot be used: what was there before stays in use",
+        ("files", "cause"),
+    ),
     LogEvent("source_fails", "warning", "prices or latencies cannot be read", ("source", "cause")),
     LogEvent("source_serves_again", "info", "they are read again", ("source",)),
     LogEvent(
@@ -191,6 +209,7 @@ LOG_FIELDS: Final = {
     "data_port": "TCP port",
     "entries": "how many entries of `model_providers` use it",
     "generation": "1 for the first config of the process, one more for each that replaced it",
+    "files": "their paths, a list",
     "lines": "lines that were dropped",
     "listener_path": "`fast` or `plain`",
     "loop": "module of the event loop",
