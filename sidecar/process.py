@@ -17,6 +17,7 @@ from sidecar.domain.log_fields import event_fields
 from sidecar.listener.server import listener_path
 from sidecar.reload import Reloader
 from sidecar.runtime.lifecycle import DrainTimes, Tasks
+from sidecar.runtime.shutdown import Shutdown
 from sidecar.telemetry.log_writer import LineWriter, logging_to
 from sidecar.telemetry.start_line import start_fields
 
@@ -99,10 +100,7 @@ async def _serve(
     try:
         async with App(loaded, environ) as app:
             app.foundation.telemetry.write_to(*outputs)
-            shutdown, grace_s = app.foundation.shutdown, pod.drain_grace_s()
-            if grace_s is not None:
-                quiet_s = shutdown.times.quiet_s
-                shutdown.times = DrainTimes(quiet_s, grace_s, is_grace_fixed=True)
+            shutdown = _shutdown_of(app, pod)
             _log_ready(app, loaded)
             reloader = Reloader(app, environ)
             tasks.spawn(reloader.run(), name="reload")
@@ -117,6 +115,14 @@ async def _serve(
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
             signal.signal(number, _disregard)
+
+
+def _shutdown_of(app: App, pod: PodFacts) -> Shutdown:
+    """Return the process's way down, with the grace that the pod gives where it says one."""
+    shutdown, grace_s = app.foundation.shutdown, pod.drain_grace_s()
+    if grace_s is not None:
+        shutdown.times = DrainTimes(shutdown.times.quiet_s, grace_s, is_grace_fixed=True)
+    return shutdown
 
 
 async def _mind_app(app: App, pod: PodFacts, signalled: asyncio.Event) -> None:
