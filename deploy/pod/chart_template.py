@@ -5,8 +5,8 @@
 The parts are made with a placeholder in each option, which becomes the option's expression. What
 is missing where a condition fails stands between ``{{- if }}`` and ``{{- end }}``. The options come
 from the named template plano-sidecar.options, which is written by hand: a mapping with the names
-below, of which uid, tenant, lifecycle, labels, annotations, env, volumeMounts and volumes may be
-missing, and with ``native`` and ``scrape``, which are true or false.
+below, of which uid, tenant, labels, annotations, env, volumeMounts and volumes may be missing, and
+with ``native`` and ``scrape``, which are true or false.
 """
 
 from __future__ import annotations
@@ -62,18 +62,19 @@ def _tree(name: str) -> _Placeholder:
 
 IMAGE, PULL_POLICY, CONFIG_MAP = _text("image"), _text("pullPolicy"), _text("configMap")
 DATA_PORT, ADMIN_PORT = _number(910001, "dataPort"), _number(910002, "adminPort")
-UID = _number(910003, "uid")
-RESOURCES, LIFECYCLE = _tree("resources"), _tree("lifecycle")
+UID, GRACE = _number(910003, "uid"), _number(910004, "graceSeconds")
+RESOURCES: Final = _tree("resources")
 ENV, MOUNTS, VOLUMES = _tree("env"), _tree("volumeMounts"), _tree("volumes")
 LABELS, ANNOTATIONS = _tree("labels"), _tree("annotations")
 SECRET: Final = _Placeholder("Option.secret.here", "{{- toYaml . | nindent INDENT }}")
 _TENANT: Final = 'get $options "tenant" | replace "$" "$$" | default "$(POD_NAMESPACE)"'
 TENANT: Final = _Placeholder("Option.tenant.here", f"{{{{ {_TENANT} | quote }}}}")
 PLACEHOLDERS: Final = (
-    *(IMAGE, PULL_POLICY, CONFIG_MAP, DATA_PORT, ADMIN_PORT, UID, RESOURCES, LIFECYCLE),
+    *(IMAGE, PULL_POLICY, CONFIG_MAP, DATA_PORT, ADMIN_PORT, UID, GRACE, RESOURCES),
     *(ENV, MOUNTS, VOLUMES, LABELS, ANNOTATIONS, SECRET, TENANT),
 )
 _MARK: Final = "#"
+_KEY_OR_DASH: Final = re.compile(r"( *(?:- |[^ ]+: ))(.*)")
 _MARKED: Final = re.compile(r'(?P<indent> *)(?:- )?"#(?P<text>.*?)"(?:: "")?')
 
 _FULL: Final[dict[str, Any]] = {
@@ -91,12 +92,11 @@ _FULL: Final[dict[str, Any]] = {
     "volumes": (VOLUMES.value,),
     "labels": {LABELS.value: ""},
     "annotations": {ANNOTATIONS.value: ""},
-    "lifecycle": LIFECYCLE.value,
+    "termination_grace_s": GRACE.value,
 }
 _CONDITIONS: Final[tuple[tuple[str, str, Any, Any], ...]] = (
     ("if $options.native", "mode", pod.Mode.NATIVE, pod.Mode.CONTAINER),
     ("if not $options.native", "mode", pod.Mode.CONTAINER, pod.Mode.NATIVE),
-    ('if get $options "lifecycle"', "lifecycle", LIFECYCLE.value, None),
     ("if $options.secrets", "secrets", (SECRET.value,), ()),
     ('if get $options "uid"', "uid", UID.value, None),
     ("if $options.scrape", "scrape", True, False),
@@ -155,6 +155,8 @@ def _pairs(make: _Maker) -> list[_Pair]:
 
 def _union(left: Any, right: Any) -> Any:
     """Return what two forms of a part have together, keys in an order that suits both."""
+    if isinstance(left, list):
+        return list(_union(_entries(left), _entries(right)).values())
     if not isinstance(left, dict):
         return left
     keys = list(left)
@@ -163,7 +165,11 @@ def _union(left: Any, right: Any) -> Any:
         if key not in left:
             keys.insert(before + 1, key)
         before = keys.index(key)
-    return {key: left.get(key, right.get(key)) for key in keys}
+    both = left.keys() & right.keys()
+    return {
+        key: _union(left[key], right[key]) if key in both else left.get(key, right.get(key))
+        for key in keys
+    }
 
 
 def _marked(whole: Any, pairs: Sequence[_Pair]) -> Any:
@@ -238,8 +244,9 @@ def _expressed(line: str) -> str:
             return head[:-1] + each.expression.replace(" }}", " | quote }}")
         if head.endswith(": ") and not tail:
             return head + each.expression
-        key, _, value = head.partition(": ")
-        return f'{key}: "{value}{each.expression}{tail}"'
+        _, start, value = _KEY_OR_DASH.split(head)[:3]
+        quote = "" if value.startswith('"') else '"'
+        return f"{start}{quote}{value}{each.expression}{tail}{quote}"
     return line
 
 

@@ -34,6 +34,17 @@ RESOURCES: Final[Part] = {
 }
 
 
+def resources(requests: dict[str, str] | None, limits: dict[str, str] | None) -> Part:
+    """Return the container's resources, with other requests and limits where some are named. An
+    empty amount leaves one out.
+    """
+    made: Part = {}
+    for kind, others in (("requests", requests), ("limits", limits)):
+        amounts = {**RESOURCES[kind], **(others or {})}
+        made[kind] = {name: amount for name, amount in amounts.items() if amount}
+    return made
+
+
 class Mode(enum.Enum):
     """How the sidecar runs beside the app."""
 
@@ -53,6 +64,8 @@ class PodOptions(msgspec.Struct, frozen=True, kw_only=True):
     admin_port: int = 9901
     operator_port: int = 9902
     """On the pod's loopback, so no container port: it must only be free."""
+    termination_grace_s: int = 30
+    """The pod's `terminationGracePeriodSeconds`."""
     config_map: str = "plano-sidecar"
     """Holds `config.yaml`."""
     secrets: tuple[str | Part, ...] = ("plano-sidecar-keys",)
@@ -73,8 +86,6 @@ class PodOptions(msgspec.Struct, frozen=True, kw_only=True):
     labels: Part = msgspec.field(default_factory=dict)
     annotations: Part = msgspec.field(default_factory=dict)
     """More of the pod's own."""
-    lifecycle: Part | None = None
-    """Hooks, in container mode only: a native sidecar's preStop runs while the app still works."""
 
 
 def container(options: PodOptions) -> Part:
@@ -87,14 +98,17 @@ def container(options: PodOptions) -> Part:
     }
     if is_native:
         made["restartPolicy"] = "Always"
-    made["args"] = ["run", "--config", f"{CONFIG_FOLDER}/config.yaml"]
+    made["args"] = ["run", "--config", f"{CONFIG_FOLDER}/config.yaml", *_stand(options)]
     made["env"] = [*_environment(options), *options.env]
     made["ports"] = [
         {"name": PORT_NAME, "containerPort": options.admin_port, "protocol": "TCP"},
     ]
     made |= _probes()
-    if options.lifecycle is not None and not is_native:
-        made["lifecycle"] = options.lifecycle
+    if not is_native:
+        # Kubelets start what is listed behind it once this has ended. No preStop in either mode:
+        # it would run while the app still works.
+        wait = ["plano-sidecar", "wait", f"--port={options.admin_port}"]
+        made["lifecycle"] = {"postStart": {"exec": {"command": wait}}}
     made["resources"] = options.resources
     made["securityContext"] = _security_context(options.uid)
     made["terminationMessagePolicy"] = "FallbackToLogsOnError"
@@ -142,6 +156,14 @@ def pod_annotations(options: PodOptions) -> Part:
         "prometheus.io/path": "/metrics",
     }
     return {**(scraping if options.scrape else {}), **options.annotations}
+
+
+def _stand(options: PodOptions) -> list[str]:
+    """Return how it stands in its pod, which a config that many pods share cannot know."""
+    mode = f"--mode={options.mode.value}"
+    if options.mode is Mode.NATIVE:
+        return [mode]
+    return [mode, f"--termination-grace={options.termination_grace_s}"]
 
 
 def _environment(options: PodOptions) -> list[Part]:

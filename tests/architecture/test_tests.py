@@ -22,6 +22,7 @@ ANYWHERE = (
     "sidecar/build/provider_entries.py",
     "sidecar/generation.py",
     "sidecar/proxy.py",
+    "sidecar/reload.py",
 )
 """What stands above the rooms is tested by flows too."""
 NOWHERE = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -177,6 +180,14 @@ def test_the_grace_outlasts_the_drain():
         assert isinstance(grace_s, int)
 
 
+def test_an_ordinary_container_knows_the_pods_grace():
+    """It drains while the app does, and has to end before both are killed."""
+    pod = _example(mode="container", terminationGracePeriodSeconds=90)
+
+    assert 90 == pod["terminationGracePeriodSeconds"]
+    assert ["--mode=container", "--termination-grace=90"] == sidecar_of(pod)["args"][3:]
+
+
 def test_secrets_are_files_of_one_folder():
     """Several, chosen keys, optional ones; never variables, which no pod sees change."""
     pod = _pod(_set("maximal"))
@@ -257,6 +268,54 @@ def test_a_jobs_app_ends_the_ordinary_sidecar_and_no_native_one():
     assert ["QUIT_URL" in each for each in variables] == [True, False]
     with pytest.raises(Exception, match="operator_address"):
         render({**JOB, "config": {"admin": {"operator_address": "off"}}}, "1.28.0")
+
+
+def test_the_jobs_app_calls_once_and_ends_the_sidecar():
+    """What it runs, run: against a server that notes what it is asked."""
+    asked: list[tuple[str, str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            asked.append((self.command, self.path))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    (pod,) = pod_specs(one(render(JOB, "1.28.0"), "Job", "job-1"))
+    app = pod["containers"][-1]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environ = {
+            each["name"]: re.sub(r":\d+", f":{server.server_port}", each["value"])
+            for each in app["env"]
+        }
+        subprocess.run([sys.executable, *app["command"][1:]], env=environ, check=True, timeout=30)
+        server.shutdown()
+
+    assert [("POST", "/v1/chat/completions"), ("POST", "/quitquitquit")] == asked
+
+
+def test_pods_with_ipv6_alone_are_served():
+    """No address of one family is written anywhere but loopback, which every pod has in both."""
+    objects = _set("maximal")
+    text = json.dumps(
+        [each for each in objects if each["kind"] in {"Deployment", "Service", "Job"}]
+    )
+    config = config_of(objects)
+
+    assert {"127.0.0.1"} == set(re.findall(r"\d+\.\d+\.\d+\.\d+", text))
+    assert "address" not in config["listeners"][0]
+    assert "address" not in config["admin"]
+    assert "PreferDualStack" == one(objects, "Service")["spec"]["ipFamilyPolicy"]
+    assert (
+        "'*' '-::*'"
+        in one(objects, "Deployment", "redis")["spec"]["template"]["spec"]["containers"][0][
+            "command"
+        ][-1]
+    )
 
 
 def test_the_chart_has_nothing_that_helm_lint_minds():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from sidecar.config import changes
 from sidecar.inject.pod import CONFIG_FOLDER, KEYS_FOLDER
 from tests.chart.rendered import (
     CHART,
@@ -23,7 +25,7 @@ from tests.chart.rendered import (
 
 require_engine()
 
-KEYS = ("openai", "anthropic", "anthropic-key", "redis-password", "ca.crt")
+KEYS = ("openai", "anthropic", "anthropic-key", "redis-password", "redis", "ca.crt")
 
 
 def _pod(**values: Any) -> dict[str, Any]:
@@ -206,20 +208,41 @@ def test_what_reloads_restarts_nothing():
         assert plain == _annotations(config)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"listeners": [{"type": "model", "name": "llm", "port": 12001}]},
-        {"admin": {"port": 9911}},
-        {"logging": {"format": "logfmt"}},
-        {"routing": {"session_ttl_seconds": 60}},
-        {"routing": {"session_cache": {"key_prefix": "p:"}}},
-        {"tracing": {"otlp_endpoint": "http://otel:4318"}},
-    ],
-)
-def test_what_needs_a_restart_gets_one(config):
+CHANGED: dict[tuple[str | int, ...], Any] = {
+    ("listeners", 0, "address"): "127.0.0.1",
+    ("listeners", 0, "port"): 12001,
+    ("admin", "address"): "0.0.0.0",
+    ("admin", "port"): 9911,
+    ("admin", "operator_address"): "127.0.0.1:9999",
+    ("routing", "session_ttl_seconds"): 60,
+    ("routing", "session_ttl_mode"): "fixed",
+    ("routing", "session_max_entries"): 7,
+    ("routing", "session_cache", "type"): "memory",
+    ("routing", "session_cache", "url"): "redis://r",
+    ("routing", "session_cache", "username"): "app",
+    ("routing", "session_cache", "password"): "$PASSWORD",
+    ("routing", "session_cache", "tls"): {"ca_file": "/ca.crt"},
+    ("routing", "session_cache", "key_prefix"): "p:",
+    ("routing", "session_cache", "near_cache"): False,
+    ("routing", "session_cache", "call_budget_ms"): 30,
+    ("logging", "format"): "logfmt",
+}
+"""Another value of each key that the sidecar reads once."""
+
+
+def test_every_key_that_is_read_once_is_among_those():
+    """The sidecar's own list; tracing is beside it, since a part of it reloads."""
+    assert set(changes._NEEDS_RESTART) == set(CHANGED)
+
+
+@pytest.mark.parametrize("path", [*CHANGED, ("tracing", "otlp_endpoint")], ids=str)
+def test_what_needs_a_restart_gets_one(path):
     """By an annotation of the pods."""
-    assert _annotations({}) != _annotations(config)
+    value: Any = CHANGED.get(path, "http://otel:4318")
+    for key in reversed(path):
+        value = [value] if key == 0 else {key: value}
+
+    assert _annotations({}) != _annotations(value)
 
 
 def test_the_folders_are_those_of_the_pod():
@@ -231,9 +254,14 @@ def test_the_folders_are_those_of_the_pod():
     assert KEYS_FOLDER in (CHART / "templates" / "_helpers.tpl").read_text()
 
 
-def test_the_example_values_of_the_readme_are_taken():
-    """YAML in the README parses, and dependencies are named as Helm wants them."""
-    readme = (CHART / "README.md").read_text()
-    first = readme.partition("```yaml\n")[2].partition("```")[0]
+def test_the_readmes_yaml_is_taken(tmp_path):
+    """Its values render, and its config passes; its dependency is written as Helm wants it."""
+    dependencies, _, production = re.findall(
+        r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL
+    )
+    config = config_of(render(yaml.safe_load(production)))
+    loaded = _load(json.loads(json.dumps(config).replace("/etc/redis-ca", str(tmp_path))), tmp_path)
 
-    assert "plano-sidecar" == yaml.safe_load(first)["dependencies"][0]["name"]
+    assert [] == loaded.warnings
+    assert "shop" == loaded.config.routing.session_cache.tenant
+    assert "plano-sidecar" == yaml.safe_load(dependencies)["dependencies"][0]["name"]

@@ -80,6 +80,20 @@ def test_nothing_but_the_apps_objects_and_the_config_is_installed(shop):
     }
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_it_can_be_left_out(tmp_path, enabled):
+    """By its condition; then nothing of it is installed, and the app's chart includes nothing."""
+    chart = shop_chart(tmp_path)
+    (chart / "templates" / "deployment.yaml").write_text(
+        '{{- if index .Values "plano-sidecar" "enabled" }}\n'
+        'native: {{ include "plano-sidecar.isNative" . }}\n{{- end }}\n'
+    )
+    objects = render({"plano-sidecar": {"enabled": enabled}}, chart=chart)
+
+    assert enabled == ({"native": True} in objects)
+    assert enabled == bool(objects)
+
+
 def test_values_stand_under_the_alias(aliased):
     """Names follow it, and what stands under another name is not read."""
     values = {"llm": {"config": {"admin": {"port": 9933}}, "podMonitor": {"enabled": True}}}
@@ -152,6 +166,19 @@ def test_helm_fetches_it_as_a_dependency(tmp_path):
         "web-plano-sidecar"
         == one(render({}, chart=chart), "ConfigMap", "sidecar")["metadata"]["name"]
     )
+
+
+def test_the_readmes_deployment_is_one(tmp_path):
+    """What one copies from it renders in a chart, as a pod with the sidecar."""
+    _, snippet, _ = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
+    chart = shop_chart(tmp_path)
+    head = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop"}}
+    text = yaml.safe_dump(head) + "spec:\n  selector: {matchLabels: {app: shop}}\n" + snippet
+    (chart / "templates" / "deployment.yaml").write_text(text)
+    deployment = one(render({}, chart=chart), "Deployment")
+
+    api_schemas.validate(deployment, "1.33.0")
+    assert sidecar_of(deployment["spec"]["template"]["spec"])
 
 
 def test_the_readme_shows_the_charts_version():

@@ -42,6 +42,7 @@ def _options(values: dict[str, Any], mode: pod.Mode, image: str) -> pod.PodOptio
         data_port=12100,
         admin_port=9911,
         operator_port=9921,
+        termination_grace_s=60,
         config_map="web-llm",
         secrets=(*values["secrets"], password),
         env=tuple(values["extraEnv"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import jsonschema
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from sidecar.config.schema import Config
 from tests.config.loading import ONE_PROVIDER
 from tests.config.test_load import CONTRACT
 from tests.config.test_migrate import LIFTED
+from tests.support import chart_reference
 from tests.support.config_reference import README, config_table, family_table, with_tables
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
@@ -118,6 +121,15 @@ def test_the_rooms_readme_is_current():
     text = README.read_text(encoding="utf-8")
 
     assert with_tables(text) == text
+
+
+def test_the_charts_schema_is_current():
+    """Helm refuses a misspelt key of the config, and no new one; `python -m
+    tests.support.chart_reference` writes it.
+    """
+    schema = json.loads(chart_reference.SCHEMA.read_text(encoding="utf-8"))
+
+    assert chart_reference.with_config(schema) == schema
 
 
 @pytest.mark.parametrize(

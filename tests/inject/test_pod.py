@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sidecar.inject import pod
@@ -32,16 +34,22 @@ def test_the_user_may_be_left_to_the_cluster():
     assert "runAsUser" not in pod.container(options)["securityContext"]
 
 
-def test_native_and_ordinary_differ_by_the_restart_policy():
-    """And by hooks, which a native sidecar must not have: its preStop runs while the app works."""
-    hooks = {"preStop": {"sleep": {"seconds": 5}}}
-    native = pod.container(pod.PodOptions(image="i", lifecycle=hooks))
-    ordinary = pod.container(
-        pod.PodOptions(image="i", lifecycle=hooks, mode=pod.Mode.CONTAINER),
-    )
+def test_native_and_ordinary_differ_by_how_they_stand_in_the_pod():
+    """By restart policy and arguments; and an ordinary one holds the app back until it serves, by a
+    postStart hook. A native one has no hook: its preStop would run while the app works.
+    """
+    options: dict[str, Any] = {"image": "i", "termination_grace_s": 60, "admin_port": 9999}
+    native = pod.container(pod.PodOptions(**options))
+    ordinary = pod.container(pod.PodOptions(**options, mode=pod.Mode.CONTAINER))
+    (hook,) = ordinary.pop("lifecycle").items()
 
     assert "Always" == native.pop("restartPolicy")
-    assert hooks == ordinary.pop("lifecycle")
+    assert ["--mode=native"] == native.pop("args")[3:]
+    assert ["--mode=container", "--termination-grace=60"] == ordinary.pop("args")[3:]
+    assert ("postStart", ["plano-sidecar", "wait", "--port=9999"]) == (
+        hook[0],
+        hook[1]["exec"]["command"],
+    )
     assert native == ordinary
 
 
@@ -138,6 +146,15 @@ def test_the_pod_is_found_by_what_looks_for_it():
     assert {"plano-sidecar/injected": "true"} == pod.pod_labels(NATIVE)
     assert "9999" == pod.pod_annotations(options)["prometheus.io/port"]
     assert {} == pod.pod_annotations(pod.PodOptions(image="i", scrape=False))
+
+
+def test_resources_change_by_amount():
+    """What is named replaces what is measured; an empty amount takes one away."""
+    made = pod.resources({"cpu": "1"}, {"ephemeral-storage": ""})
+
+    assert {"cpu": "1", "memory": "96Mi", "ephemeral-storage": "64Mi"} == made["requests"]
+    assert {"memory": "192Mi"} == made["limits"]
+    assert pod.RESOURCES == pod.resources(None, None)
 
 
 def test_secrets_may_be_chosen_by_key():

@@ -83,13 +83,15 @@ def _type_name(schema: Schema) -> str:
         return ", ".join(f"`{value}`" for value in schema["enum"] if value != "")
     if "allOf" in schema:
         return _REFERRED.get(schema["allOf"][0]["$ref"].rpartition("/")[2], "mapping")
-    return _NAMES[schema["type"]]
+    kinds = schema["type"]
+    return " or ".join(_NAMES[each] for each in ([kinds] if isinstance(kinds, str) else kinds))
 
 
 _NAMES: Final = {
     "array": "list",
     "boolean": "bool",
     "integer": "int",
+    "null": "null",
     "object": "mapping",
     "string": "text",
 }

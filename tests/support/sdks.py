@@ -25,20 +25,31 @@ class Sdks:
 
     def __init__(self, base_url: str, kind: str) -> None:
         self.is_sync = kind == "sync"
-        # The same class as Anthropic's, and what either would make for itself.
-        make = openai.DefaultHttpxClient if self.is_sync else openai.DefaultAsyncHttpxClient
         options: dict[str, Any] = {
             "api_key": "sk-app",
-            "http_client": make(verify=_TRUST),
             "max_retries": 0,
             "timeout": CLIENT_TIMEOUT_S,
         }
         self.openai: Any = (openai.OpenAI if self.is_sync else openai.AsyncOpenAI)(
-            base_url=f"{base_url}/v1", **options
+            base_url=f"{base_url}/v1", http_client=self._http(openai), **options
         )
         self.anthropic: Any = (anthropic.Anthropic if self.is_sync else anthropic.AsyncAnthropic)(
-            base_url=base_url, **options
+            base_url=base_url, http_client=self._http(anthropic), **options
         )
+
+    def method(self, path: str) -> Callable[..., Any]:
+        """Return the SDK method that calls a path."""
+        methods: dict[str, Callable[..., Any]] = {
+            "/v1/chat/completions": self.openai.chat.completions.create,
+            "/v1/responses": self.openai.responses.create,
+            "/v1/messages": self.anthropic.messages.create,
+        }
+        return methods[path]
+
+    def _http(self, module: Any) -> Any:
+        """Return the HTTP client that an SDK would make for itself, but for its certificates."""
+        make = module.DefaultHttpxClient if self.is_sync else module.DefaultAsyncHttpxClient
+        return make(verify=_TRUST)
 
     async def call(self, method: Callable[..., Any], **arguments: Any) -> Any:
         """Call an SDK method; a blocking one in a thread."""

@@ -5,7 +5,6 @@ command, env, restartPolicy, grace.
 {{- define "plano-sidecar.examplePod" -}}
 {{- $isNative := include "plano-sidecar.isNative" .root -}}
 {{- $values := .root.Values -}}
-{{- $facts := include "plano-sidecar.facts" .root | fromYaml -}}
 metadata:
   labels:
     {{- include "plano-sidecar.selector" .root | nindent 4 }}
@@ -25,7 +24,7 @@ spec:
   # The sidecar needs no token; this app neither.
   automountServiceAccountToken: false
   enableServiceLinks: false
-  terminationGracePeriodSeconds: {{ $facts.graceSeconds | int }}
+  terminationGracePeriodSeconds: {{ include "plano-sidecar.terminationGracePeriodSeconds" .root }}
   {{- with include "plano-sidecar.imagePullSecrets" .root }}
   imagePullSecrets:
     {{- . | nindent 4 }}

@@ -55,7 +55,7 @@ dataPort: {{ include "plano-sidecar.port" (list "config.listeners[0].port" (get 
 adminPort: {{ $adminPort }}
 # 0: none.
 operatorPort: {{ $operatorPort }}
-graceSeconds: {{ add 5 (ceil (get (get $config "drain" | default dict) "grace_s" | default 25 | float64)) }}
+graceSeconds: {{ get $values "terminationGracePeriodSeconds" | default (add 5 (ceil (get (get $config "drain" | default dict) "grace_s" | default 25 | float64))) | int }}
 configMap: {{ $values.existingConfigMap | default $fullname | quote }}
 config: {{ toJson $config }}
 {{- end }}
@@ -108,6 +108,11 @@ config: {{ toJson $config }}
 {{- if or (eq $mode "native") (and (eq $mode "auto") (semverCompare ">=1.29-0" .Capabilities.KubeVersion.Version)) -}}
 true
 {{- end -}}
+{{- end }}
+
+{{- /* The pod's terminationGracePeriodSeconds. */ -}}
+{{- define "plano-sidecar.terminationGracePeriodSeconds" -}}
+{{- (include "plano-sidecar.facts" . | fromYaml).graceSeconds | int -}}
 {{- end }}
 
 {{- define "plano-sidecar.image" -}}

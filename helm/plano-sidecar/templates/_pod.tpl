@@ -15,6 +15,13 @@ args:
   - run
   - --config
   - /etc/plano-sidecar/config.yaml
+  {{- if not $options.native }}
+  - "--mode=container"
+  - "--termination-grace={{ $options.graceSeconds | int }}"
+  {{- end }}
+  {{- if $options.native }}
+  - "--mode=native"
+  {{- end }}
 env:
   - name: POD_NAMESPACE
     valueFrom:
@@ -49,10 +56,13 @@ livenessProbe:
   timeoutSeconds: 2
   failureThreshold: 3
 {{- if not $options.native }}
-{{- if get $options "lifecycle" }}
 lifecycle:
-  {{- toYaml $options.lifecycle | nindent 2 }}
-{{- end }}
+  postStart:
+    exec:
+      command:
+        - plano-sidecar
+        - wait
+        - "--port={{ $options.adminPort | int }}"
 {{- end }}
 resources:
   {{- toYaml $options.resources | nindent 2 }}
