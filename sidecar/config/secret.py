@@ -117,14 +117,7 @@ def redacted(config: msgspec.Struct) -> dict[str, Any]:
     Masked are: every `Secret` (keys, passwords, header values, Redis URLs), every text out of a
     file or an environment variable, and the user info and query of every URL.
     """
-<<<<<<< HEAD
-    shown = {
-        field.encode_name: _shown(getattr(config, field.name))
-        for field in msgspec.structs.fields(config)
-    }
-=======
     shown = {key: _shown(getattr(config, name)) for key, name in keys_of(config)}
->>>>>>> main
     return {key: value for key, value in shown.items() if value is not None}
 
 
