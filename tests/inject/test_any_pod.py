@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sidecar.inject import pod
 from sidecar.inject.manifests import InjectOptions, inject
-from sidecar.inject.nodes import read_nodes
+from sidecar.inject.nodes import MappingNode, read_nodes
 from tests.inject.test_editing import STYLES, TEXTS
 
 VARIABLES = st.lists(
@@ -22,7 +22,7 @@ VARIABLES = st.lists(
         optional={"value": TEXTS | st.none()},
     ),
     max_size=5,
-    unique_by=lambda each: each["name"],
+    unique_by=lambda each: str(each["name"]),
 )
 CONTAINERS = st.lists(
     st.fixed_dictionaries(
@@ -34,7 +34,7 @@ CONTAINERS = st.lists(
         },
     ),
     max_size=3,
-    unique_by=lambda each: each["name"],
+    unique_by=lambda each: str(each["name"]),
 )
 SPECS = st.fixed_dictionaries(
     {"containers": CONTAINERS.filter(bool)},
@@ -70,7 +70,7 @@ def test_any_pod_gets_its_sidecar_once(spec, metadata, style, data):
         assert (1, done.content) == (done.workloads, again.content)
         content = done.content
     root = read_nodes(content.decode())
-    assert root is not None
+    assert isinstance(root, MappingNode)
     key = "initContainers" if second is pod.Mode.NATIVE else "containers"
     assert pod.container(options.pod) in root.data["spec"][key]
     assert pod.volumes(options.pod) == root.data["spec"]["volumes"][-2:]
