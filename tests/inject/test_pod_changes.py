@@ -140,15 +140,15 @@ def test_scraping_of_an_earlier_sidecar_follows_its_port():
 
 
 @pytest.mark.parametrize(
-    ("grace_s", "told"), [(60, 60), (0, 1), (7200, 3600), (None, 30), ("60", 30)]
+    ("grace_s", "passed_s"), [(60, 60), (0, 1), (7200, 3600), (None, 30), ("60", 30)]
 )
-def test_an_ordinary_sidecar_is_told_the_pods_grace(grace_s, told):
+def test_an_ordinary_sidecar_is_told_the_pods_grace(grace_s, passed_s):
     """It must have ended before SIGKILL; the config is shared by pods of any grace."""
     (added, _) = with_sidecar(_template(terminationGracePeriodSeconds=grace_s), ORDINARY).template[
         "spec"
     ]["containers"]
 
-    assert f"--termination-grace={told}" in added["args"]
+    assert f"--termination-grace={passed_s}" in added["args"]
 
 
 @pytest.mark.parametrize(
