@@ -25,7 +25,7 @@ from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import sidecar_config
 
 MODEL = "openai/gpt-4o"
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 
 
 class TlsFront:
@@ -93,7 +93,8 @@ class Rotated:
             self.ended[type(error).__name__] += 1
             return
         is_whole = reply.status == 200 and (not is_stream or b"data: [DONE]" in reply.body)
-        self.ended["whole" if is_whole else f"status {reply.status}"] += 1
+        why = f"{reply.status}: {reply.body[:200].decode(errors='replace')}"
+        self.ended["whole" if is_whole else why] += 1
 
     @contextlib.asynccontextmanager
     async def load(self, workers: int) -> AsyncIterator[None]:
