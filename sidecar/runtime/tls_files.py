@@ -17,8 +17,10 @@ from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.file_watch import FileReader
 from sidecar.runtime.single_flight import SingleFlight
 
-WAIT_S: Final = 1.0
-"""How long a look is waited for, from its beginning on: a disk may be gone."""
+WAIT_S: Final = 2.0
+"""How long a look is waited for, from its beginning on: a disk may be gone. That is as long as
+calls wait for a connection.
+"""
 LOOKS: Final = 5
 """At files that have changed: they may be in the middle of being written."""
 PAUSE_S: Final = 0.01
