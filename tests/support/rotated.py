@@ -142,13 +142,17 @@ class Rotated:
         folder = self._folder / f"ca{next(self._rounds)}"
         ca, pem = authority(folder)
         bundle = self._folder / "ca.pem"
-        swap(bundle, bundle.read_text() + ca)
-        before = self.front.accepted
-        await until(lambda: self.front.accepted > before)  # with the bundle
+        await self._swap_ca(bundle, bundle.read_text() + ca)
         self.front.context.load_cert_chain(pem)
-        swap(bundle, ca)
+        await self._swap_ca(bundle, ca)
         before = self.front.accepted
-        await until(lambda: self.front.accepted > before + 1)
+        await until(lambda: self.front.accepted > before)
+
+    async def _swap_ca(self, bundle: Path, text: str) -> None:
+        (tls,) = self.app.foundation.pools._contexts.values()
+        former = tls.context
+        swap(bundle, text)
+        await until(lambda: tls.context is not former)
 
 
 def is_up(store: AffinityStore) -> bool:
