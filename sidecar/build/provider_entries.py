@@ -21,7 +21,13 @@ def provider_entries(foundation: Foundation, generation: Generation) -> list[Sho
     snapshots = foundation.cooling.snapshots(generation.candidates(), now_s)
     by_entry = {snapshot.account: snapshot for snapshot in snapshots}
     return [
-        _entry(foundation, provider, by_entry.get(provider.name) or _router(generation), now_s)
+        _entry(
+            foundation,
+            provider,
+            by_entry.get(provider.name) or _router(generation),
+            now_s,
+            generation.credentials.renewed_s(provider.name),
+        )
         for provider in generation.loaded.providers
     ]
 
@@ -35,7 +41,11 @@ def _router(generation: Generation) -> CandidateSnapshot:
 
 
 def _entry(
-    foundation: Foundation, provider: Provider, snapshot: CandidateSnapshot, now_s: float
+    foundation: Foundation,
+    provider: Provider,
+    snapshot: CandidateSnapshot,
+    now_s: float,
+    renewed_s: float | None,
 ) -> ShownEntry:
     first_byte_s, samples = foundation.averages.of_entry(provider.name, now_s)
     is_waiting = snapshot.condition is not CandidateCondition.SERVING
@@ -56,6 +66,7 @@ def _entry(
         first_byte_s=None if math.isnan(first_byte_s) else round(first_byte_s, 4),
         first_byte_samples=samples,
         last_failure=_last_failure(foundation, provider.name, now_s),
+        key_renewed_ago_s=None if renewed_s is None else round(now_s - renewed_s, 1),
     )
 
 

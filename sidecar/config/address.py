@@ -214,6 +214,17 @@ def read_redis_url(url: str) -> RedisAddress | str:
     )
 
 
+def is_same_server(url: str, other: str) -> bool:
+    """Return whether two URLs differ in user and password at most."""
+    addresses = read_redis_url(url), read_redis_url(other)
+    places = [
+        (each.host, each.port, each.database, each.is_tls)
+        for each in addresses
+        if isinstance(each, RedisAddress)
+    ]
+    return len(places) == 2 and places[0] == places[1]
+
+
 def _fault_of(url: str, parts: urllib.parse.SplitResult) -> str | None:
     if (
         parts.scheme not in _ONE_SERVER

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sidecar.config.address import is_same_server
 from sidecar.config.load import LoadedConfig
 from sidecar.config.report import Path, quote, spell
 from sidecar.config.secret import MASK, keys_of
@@ -34,6 +35,11 @@ _NEEDS_RESTART: Final[tuple[Path, ...]] = (
     ("logging", "format"),
 )
 """Keys that are read once, when the process starts, with all that is below them."""
+_LOGIN: Final[tuple[Path, ...]] = (
+    ("routing", "session_cache", "url"),
+    ("routing", "session_cache", "username"),
+    ("routing", "session_cache", "password"),
+)
 _TRACING: Final[Path] = ("tracing",)
 
 
@@ -219,4 +225,16 @@ def _needs_restart(path: Path, old: LoadedConfig, new: LoadedConfig) -> bool:
         # A share of traces takes effect at once where spans are exported; so does an end of it.
         is_share = path == (*_TRACING, "random_sampling")
         return new.tracing is not None and (old.tracing is None or not is_share)
+    if path in _LOGIN and _is_followed(path, old, new):
+        return False
     return any(path[: len(each)] == each for each in _NEEDS_RESTART)
+
+
+def _is_followed(path: Path, old: LoadedConfig, new: LoadedConfig) -> bool:
+    """Return whether only what a file holds has changed of a login, which is read again for each
+    connection.
+    """
+    was, now = (getattr(each.config.routing.session_cache, str(path[-1])) for each in (old, new))
+    if was is None or now is None or was.source is None or was.source != now.source:
+        return False
+    return path != _LOGIN[0] or is_same_server(was.reveal(), now.reveal())

@@ -13,7 +13,7 @@ from sidecar.listener.page_replies import json_reply, text_reply, wants_text
 PATH = "/clusters"
 _HEADS = (
     "ENTRY", "FAMILY", "MODEL", "BASE URL", "DIALECTS", "STATE", "DUE", "CONNECTIONS", "FIRST BYTE",
-    "LAST FAILURE",
+    "KEY", "LAST FAILURE",
 )  # fmt: skip
 
 
@@ -58,6 +58,8 @@ class ShownEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Average of the last streams, a failed attempt as 5 s; None where there was neither."""
     first_byte_samples: int
     last_failure: EntryFailure | None
+    key_renewed_ago_s: float | None = None
+    """Seconds since another key was found in its file; None where the config's own is in use."""
 
 
 class ClustersPage:
@@ -107,6 +109,7 @@ def _row(entry: ShownEntry) -> tuple[str, ...]:
         "-" if entry.due_s is None else f"{entry.due_s:.0f} s",
         f"{entry.connections.active} active, {entry.connections.idle} idle",
         first_byte,
+        "-" if entry.key_renewed_ago_s is None else f"renewed {entry.key_renewed_ago_s:.0f} s ago",
         "-" if entry.last_failure is None else _failure(entry.last_failure),
     )
 

@@ -17,8 +17,10 @@ from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.file_watch import FileReader
 from sidecar.runtime.single_flight import SingleFlight
 
-WAIT_S: Final = 0.5
-"""How long a look is waited for, from its beginning on: a disk may be gone."""
+WAIT_S: Final = 2.0
+"""How long a look is waited for, from its beginning on: a disk may be gone. That is as long as
+calls wait for a connection.
+"""
 LOOKS: Final = 5
 """At files that have changed: they may be in the middle of being written."""
 PAUSE_S: Final = 0.01
@@ -71,8 +73,11 @@ class RenewableTls:
         """Look whether the files hold something else, and make a context of that; where there is
         none yet, the first one. Waits at most `WAIT_S`. Raises: nothing.
         """
-        if self._files or self.context is None:
-            await self._looks.wait_for(self._look)
+        context = self.context
+        for _ in range(2 if self._files or context is None else 0):
+            # Behind what another caller began to read, a file may have been written: once more.
+            if await self._looks.wait_for(self._look) or self.context is not context:
+                break
 
     async def aclose(self) -> None:
         """Cancel a look that is under way."""
@@ -134,17 +139,19 @@ class _Looks:
         self.flights: SingleFlight[str, None] = SingleFlight("look at tls files")
         self._began_s = 0.0
 
-    async def wait_for(self, look: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def wait_for(self, look: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         """Wait for the look under way, for what is left of `WAIT_S` since it began; begin one if
-        there is none.
+        there is none. Return whether it has begun with this call, or goes on.
         """
         now_s, flight = asyncio.get_running_loop().time(), self.flights.get("")
+        is_own = flight is None
         if flight is None:
             self._began_s = now_s
             flight = self.flights.start("", look())
         left_s = self._began_s + WAIT_S - now_s
         if left_s > 0:
             await asyncio.wait((flight,), timeout=left_s)
+        return is_own or not flight.done()
 
 
 def state_of(files: Sequence[str]) -> FilesState:

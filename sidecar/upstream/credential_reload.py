@@ -27,7 +27,7 @@ _log: Final = logging.getLogger("sidecar.upstream")
 
 LOOK_AGAIN_S: Final = 5.0
 """Between two readings for an ejected entry. No call goes there, so no refusal would cause one."""
-WAIT_S: Final = 0.5
+WAIT_S: Final = 1.0
 """How long calls wait for a reading, from its beginning on: a disk may be gone. A file that is
 there takes a millisecond.
 """

@@ -198,3 +198,36 @@ REDIS = {"type": "redis", "url": "redis://h"}
 def test_what_needs_a_restart_is_named(old, new, restart):
     """The keys that are read once; the others take effect at once."""
     assert restart == _changes(old, new).restart
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new", "restart"),
+    [
+        ("password", "one", "two", ()),
+        ("username", "one", "two", ()),
+        ("url", "redis://a:one@h", "redis://b:two@h", ()),
+        ("url", "redis://h", "redis://other", ("routing.session_cache.url changed",)),
+    ],
+)
+def test_a_login_out_of_a_file_is_followed_without_a_restart(tmp_path, key, old, new, restart):
+    """It is read again for each connection; another server is not followed."""
+    file, loaded = tmp_path / "secret", []
+    cache = {"type": "redis", "url": "redis://h", key: f"${{file:{file}}}"}
+    config = {"model_providers": [ONE], "routing": {"session_cache": cache}}
+    for text in (old, new):
+        file.write_text(text)
+        loaded.append(load(json.dumps(config)))
+    changes = changes_between(*loaded)
+
+    assert (f"~ routing.session_cache.{key} changed",) == changes.lines
+    assert restart == changes.restart
+
+
+def test_a_login_from_elsewhere_needs_a_restart():
+    """As does one that comes to stand in a file, or in another one."""
+    old, new = (
+        {"routing": {"session_cache": {"type": "redis", "url": "redis://h", "password": text}}}
+        for text in ("one", "two")
+    )
+
+    assert ("routing.session_cache.password changed",) == _changes(old, new).restart

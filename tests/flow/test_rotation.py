@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.affinity.redis import link as redis_link
+from sidecar.build.provider_entries import provider_entries
+from sidecar.config.load import load_config
 from sidecar.http1 import pool
 from sidecar.upstream import registry
 from tests.support.rotated import Rotated, rotated
@@ -53,12 +55,33 @@ async def test_what_is_rotated_under_load_fails_no_call(tmp_path: Path, caplog, 
 
 
 async def test_a_key_that_is_rotated_is_refused_once_for_each_call_in_flight_at_most(tmp_path):
-    """And those calls are sent once more: nothing is ejected, and none goes elsewhere."""
+    """And those calls are sent once more: nothing is ejected, and none goes elsewhere. `/clusters` says since
+    when the key is in use.
+    """
     async with rotated(tmp_path) as made:
         async with made.load(WORKERS):
             await made.rotate_key()
         sent, ended = made.provider.seen, made.ended.total()
+        shown = provider_entries(made.app.foundation, made.app.generation)
         ejected = made.app.foundation.cooling.ejected(made.app.foundation.clock.monotonic_s())
 
     assert 1 <= sent - ended <= WORKERS
     assert [] == ejected
+    assert [True] == [each.key_renewed_ago_s is not None for each in shown]
+
+
+async def test_a_reload_that_had_read_the_key_before_it_was_rotated_loses_no_call(tmp_path):
+    """Its key is refused, and the file says which one counts: both ways come to the same key."""
+    async with rotated(tmp_path) as made:
+        loaded = load_config(tmp_path / "sidecar.yaml", {})
+        async with made.load(WORKERS):
+            await made.rotate_key()
+            made.app.swap(loaded)
+            await made.some_calls()
+            made.app.swap(load_config(tmp_path / "sidecar.yaml", {}))
+            await made.some_calls()
+            sent = made.provider.seen - made.ended.total()
+        ejected = made.app.foundation.cooling.ejected(made.app.foundation.clock.monotonic_s())
+
+    assert ({"whole"}, []) == (set(made.ended), ejected)
+    assert sent <= 3 * WORKERS

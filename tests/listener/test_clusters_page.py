@@ -42,6 +42,7 @@ EJECTED = msgspec.structs.replace(
     last_failure=EntryFailure(
         12.3, "openai/gpt-4o", "our_credential", "credential refused", 401, "bad", "put a key"
     ),
+    key_renewed_ago_s=33.4,
 )
 
 
@@ -65,8 +66,11 @@ async def test_a_person_reads_a_table():
 
     assert entries_text([SERVING, EJECTED]) == reply.body.decode()
     assert ["ENTRY", "FAMILY"] == head.split()[:2]
-    assert serving.endswith("serving                   -      1 active, 2 idle  0.250 s of 7  -")
+    assert serving.endswith(
+        "serving                   -      1 active, 2 idle  0.250 s of 7  -                 -"
+    )
     assert "openai/gpt-4o (router)" in ejected
     assert "ejected (our_credential)  300 s" in ejected
+    assert "renewed 33 s ago" in ejected
     assert ejected.endswith("12 s ago: credential refused: put a key")
     assert reply.body == (await _ask("/clusters", accept="text/plain")).body

@@ -188,3 +188,29 @@ def test_without_a_ca_of_its_own_the_systems_is_watched(monkeypatch, tmp_path):
 
     assert (str(bundle), "c") == watched_files(None, "c", None)
     assert ("a", "c", "k") == watched_files("a", "c", "k")
+
+
+async def test_files_that_came_behind_a_look_are_found_by_those_who_had_joined_it(
+    files, monkeypatch
+):
+    """That look saw them as they were before a handshake failed."""
+    first = files.tls.load()
+    has_read, may_go_on = threading.Event(), threading.Event()
+
+    def slow(named: tuple[str, ...]) -> FilesState:
+        found = state_of(named)
+        has_read.set()
+        may_go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(tls_files, "state_of", slow)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(files.tls.renew())
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(has_read.wait, 10)
+        files.write("2", "2")
+        group.create_task(files.tls.renew())
+        await asyncio.sleep(0)
+        may_go_on.set()
+
+    assert first is not files.tls.context

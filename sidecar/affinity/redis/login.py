@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from sidecar.config.address import RedisAddress, read_redis_url
+from sidecar.config.address import RedisAddress, is_same_server, read_redis_url
 from sidecar.config.schema_routing import SessionCache
 from sidecar.config.secret import Secret
 from sidecar.domain.log_fields import event_fields
@@ -84,17 +84,9 @@ class _Secrets(msgspec.Struct, frozen=True):
             each if each is None else (each.renewed() or each) for each in self._all()
         )
         assert url is not None
-        return _Secrets(url if _is_same_server(url, self.url) else self.url, username, password)
+        return _Secrets(
+            url if is_same_server(url.reveal(), self.url.reveal()) else self.url, username, password
+        )
 
     def _all(self) -> tuple[Secret | None, ...]:
         return self.url, self.username, self.password
-
-
-def _is_same_server(url: Secret, former: Secret) -> bool:
-    places = []
-    for each in (url, former):
-        address = read_redis_url(each.reveal())
-        if not isinstance(address, RedisAddress):
-            return False
-        places.append((address.host, address.port, address.database, address.is_tls))
-    return places[0] == places[1]
