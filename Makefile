@@ -11,6 +11,7 @@
 #   make observe             two sidecars on a bad day, a real Prometheus, and the dashboard drawn into one PNG
 #   make bench               figures, asserted by nobody
 #   make image               the Dockerfile's steps without a container engine, and the image's figures (root, mmdebstrap)
+#   make wheels              compiled wheels for each CPython from 3.11 at hand, tried where no compiler is
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
 #   make clean               remove the environments
 
@@ -25,26 +26,29 @@ TEST := .venv-test
 COMPILED := .venv-compiled
 CHART := .venv-chart
 OTHER := .venv-newer
+WHEEL := .venv-wheel
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
 PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 inject proxy routing runtime selection stream telemetry upstream wire)
-# Most of these tests wait for timers of their own, so that two cores have room for several files at a time.
-FILES := -n 3 --dist loadfile
-# What `compiled` runs, and the part of it that `newer` runs.
+# Most of these tests wait for timers of their own, so that two cores have room for several files at a time. Those that
+# take longest begin first: tests/conftest.py.
+FILES := -n 3 --dist loadfile --no-loadscope-reorder
+# What `compiled` runs: all flows but those that are about the command line, operators' pages and the log's sink, none of
+# which is compiled. And the part of it that `newer` runs.
+SAME := $(patsubst %,tests/flow/test_%.py,affinity_command doctor latency_source log_output operators route_command tail_command tracing_process)
 FLOWS := tests/flow tests/contract/affinity
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe bench image lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe bench image wheels wheel lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
 	$(RUN)/bin/plano-sidecar demo $(ARGS)
 
-# Two at a time: the environments, linted meanwhile; then the tests, most of which wait for timers of their own. Each
+# Two at a time: the hot path is compiled on one core while the other begins to check and to test the sources. Each
 # target's output comes when it ends.
 test:
-	$(MAKE) --no-print-directory -j2 -O lint $(COMPILED)/.stamp $(CHART)/.stamp
-	$(MAKE) --no-print-directory -j2 -O pure integration compiled chart
+	$(MAKE) --no-print-directory -j2 -O $(COMPILED)/.stamp lint integration pure compiled chart
 	$(MAKE) --no-print-directory coverage
 
 lint: $(TEST)/.stamp
@@ -70,33 +74,57 @@ coverage:
 compiled: $(COMPILED)/.stamp
 	rm -rf $(COMPILED)/tests
 	cp -r tests pyproject.toml README.md $(COMPILED)/
-	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q $(FILES) -p no:cacheprovider $(FLOWS)
+	cd $(COMPILED) && SIDECAR_EXPECT_COMPILED=1 bin/python -m pytest -q $(FILES) -p no:cacheprovider $(SAME:%=--ignore=%) $(FLOWS)
 
-# The newest Python at hand beyond 3.11.
-NEWER = $(shell ls $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python3 $(HOME)/.local/share/uv/python/cpython-3.1[2-9].*/bin/python3 \
-	/usr/bin/python3.1[2-9] /usr/local/bin/python3.1[2-9] 2>/dev/null | while read -r each; do \
+# The Pythons at hand whose versions fit a pattern, one of each version.
+at_hand = $(shell ls $(HOME)/.pyenv/versions/$(1).*/bin/python3 $(HOME)/.local/share/uv/python/cpython-$(1).*/bin/python3 \
+	/usr/bin/python$(1) /usr/local/bin/python$(1) 2>/dev/null | while read -r each; do \
 	"$$each" -c 'import sys; print("%03d %s" % (sys.version_info[1], sys.executable))'; done | sort -u -k1,1 | cut -d" " -f2)
+NEWER = $(call at_hand,3.1[2-9])
 NO_NEWER := newer: skipped, since no Python beyond 3.11 is at hand (pyenv, uv, /usr); NEWER=/path/to/python3 names one
+# Two at a time, each told whole when it ends.
 newer:
-	$(if $(strip $(NEWER)),for each in $(NEWER); do $(MAKE) --no-print-directory try NEWER=$$each || exit 1; done,@echo '$(NO_NEWER)')
+	$(if $(strip $(NEWER)),printf '%s\n' $(NEWER) | xargs -P 2 -I{} sh -c 'told=$$(mktemp); $(MAKE) --no-print-directory try NEWER={} >"$$told" 2>&1; code=$$?; cat "$$told"; rm "$$told"; exit $$code',@echo '$(NO_NEWER)')
 
 # In a copy, whose environments are of that Python. What is compiled here runs once, so it is not optimised.
+try: COPY = $(OTHER)/$(shell $(NEWER) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 try:
-	rm -rf $(OTHER)
-	mkdir $(OTHER)
-	cp -r sidecar deploy helm tests pyproject.toml README.md LICENSE CHANGELOG.md Makefile $(OTHER)/
-	MYPYC_OPT_LEVEL=0 $(MAKE) -C $(OTHER) --no-print-directory run PYTHON=$(NEWER) ARGS=--once
-	MYPYC_OPT_LEVEL=0 $(MAKE) -C $(OTHER) --no-print-directory compiled PYTHON=$(NEWER) FLOWS='$(CORE)'
+	rm -rf $(COPY)
+	mkdir -p $(COPY)
+	cp -r sidecar deploy helm tests pyproject.toml README.md LICENSE CHANGELOG.md Makefile $(COPY)/
+	MYPYC_OPT_LEVEL=0 $(MAKE) -C $(COPY) --no-print-directory run PYTHON=$(NEWER) ARGS=--once
+	MYPYC_OPT_LEVEL=0 $(MAKE) -C $(COPY) --no-print-directory compiled PYTHON=$(NEWER) FLOWS='$(CORE)'
+
+# dist/: compiled wheels, one for each CPython at hand, so that an install needs no compiler. Each is installed and runs where
+# none is on PATH. For those of other platforms see [tool.cibuildwheel] in pyproject.toml.
+wheels:
+	rm -rf dist
+	for each in $(call at_hand,3.1[1-9]); do $(MAKE) --no-print-directory wheel PYTHON=$$each || exit 1; done
+
+BARE = env PATH=$(abspath $(WHEEL))/bare/bin CC=none
+wheel:
+	rm -rf $(WHEEL)
+	$(call environment,$(WHEEL),build compile runtime)
+	SIDECAR_COMPILE=1 $(WHEEL)/bin/python -m hatchling build -t wheel -d $(WHEEL)/made
+	$(PYTHON) -m venv $(WHEEL)/bare
+	$(BARE) python $(PIP) install --only-binary :all: --require-hashes --no-deps -r $(LOCKS)/runtime.txt
+	$(BARE) python $(PIP) install --no-index --no-deps $(WHEEL)/made/*.whl
+	$(BARE) plano-sidecar version
+	$(BARE) plano-sidecar version | grep -q 'hot path compiled'
+	$(BARE) plano-sidecar demo --once
+	mkdir -p dist
+	mv $(WHEEL)/made/*.whl dist
 
 chart: $(CHART)/.stamp
 	SIDECAR_REQUIRE_CHART=1 $(CHART)/bin/python -m pytest --noconftest tests/chart
 
-# No part of `make test` and of CI: building takes about fifteen minutes of CPU time and 3 GB of disk, once for each version.
+# No part of `make test` and of .ci/run: building takes about twenty minutes of CPU time and, in Go's own caches, 6 GB of
+# disk, once for each version. What is built is 260 MB.
 CLUSTER_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plano-sidecar/cluster
 
 cluster: $(CHART)/.stamp
 	@echo 'Builds Helm 3, Helm 4, kustomize, etcd and kube-apiserver from the Go module registry into $(CLUSTER_TOOLS):'
-	@echo 'ten minutes on two idle cores, once. Then, in a minute or two, the chart before Helm and that API server.'
+	@echo 'ten minutes on two idle cores, once. Then, in a minute, the chart before both Helms and that API server.'
 	tests/cluster/tools/build $(CLUSTER_TOOLS)
 	SIDECAR_CLUSTER_TOOLS=$(CLUSTER_TOOLS) $(CHART)/bin/python -m pytest --confcutdir=tests/cluster tests/cluster
 
@@ -117,10 +145,11 @@ image: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.image $(ARGS)
 
 # Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
-# for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up.
+# for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up. Bytecode is
+# made when a module is first imported: most never are.
 define environment
 	$(PYTHON) -m venv --clear $(1)
-	$(1)/bin/python $(PIP) install --require-hashes --no-deps $(foreach lock,$(2),-r $(LOCKS)/$(lock).txt)
+	$(1)/bin/python $(PIP) install --no-compile --require-hashes --no-deps $(foreach lock,$(2),-r $(LOCKS)/$(lock).txt)
 endef
 
 # What runs is compiled where a C compiler is at hand, once; the very same is tested. What is tested for coverage is not.
@@ -136,9 +165,12 @@ $(TEST)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/test.txt
 	$(TEST)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(COMPILED)/.stamp: $(RUN)/.stamp $(LOCKS)/test.txt
-	$(call environment,$(COMPILED),test)
-	$(COMPILED)/bin/python $(PIP) install --no-deps $(RUN)/wheel/*.whl
+# Packages are those of $(TEST), by a path of which Python reads no further .pth files: the sources, which are installed
+# there in place, are not among them.
+$(COMPILED)/.stamp: $(RUN)/.stamp $(TEST)/.stamp
+	$(PYTHON) -m venv --clear --without-pip $(COMPILED)
+	$(TEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >"$$(echo $(COMPILED)/lib/python3*/site-packages)/packages.pth"
+	$(TEST)/bin/python $(PIP) --python $(COMPILED)/bin/python install --no-deps $(RUN)/wheel/*.whl
 	touch $@
 
 $(CHART)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/chart.txt
@@ -156,4 +188,4 @@ lock:
 	$(COMPILE) --group chart --group chart-test -o $(LOCKS)/chart.txt
 
 clean:
-	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) .image
+	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) $(WHEEL) .image dist

@@ -13,23 +13,23 @@ from typing import Self
 
 import msgspec
 
-from sidecar.build.foundation import build_foundation
+from sidecar.build.foundation import build_foundation, use_settings
 from sidecar.build.generation import build_generation
-from sidecar.build.listeners import build_servers
+from sidecar.build.listeners import Servers, build_servers, swap_handlers
 from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
+from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
-from sidecar.domain.errors import ConfigError
 from sidecar.generation import Generation
 from sidecar.listener.operators_socket import bind_operators
 from sidecar.listener.server import (
-    DataServer,
     assert_c_parser,
     bind,
     port_of,
     raise_file_limit,
 )
 from sidecar.selection.explain import Explanation, NamedSession, explain
+from sidecar.telemetry.log_writer import set_log_level
 from sidecar.telemetry.loop_lag import probe_loop_lag
 
 _log = logging.getLogger("sidecar")
@@ -38,7 +38,8 @@ _FILES_BESIDE_CALLS = 256
 """Descriptors for everything that is not a call: listeners, idle keep-alive connections, logs."""
 _SHUTDOWN_S = 1.0
 """How long handlers may take to notice that they were cancelled."""
-
+_LAST_CALLS_S = 0.1
+"""How long open connections are still answered once the port is closed."""
 _STORE_WAIT_S = 2.0
 
 
@@ -75,10 +76,8 @@ class App:
         self._loaded = loaded
         self._listens = listens
         self.foundation = build_foundation(loaded, environ or {}, dialects, self._serving)
-        self._generations: list[Generation] = []
-        """Those that still serve a call, in the order in which they came; the last one serves new
-        calls."""
-        self._data_server: DataServer | None = None
+        self._generations = self.foundation.reloads.generations
+        self._servers: Servers | None = None
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -102,22 +101,21 @@ class App:
         once the last of them has ended, what that config made is closed.
 
         Ports, the affinity store, the connections to origins that both configs name, cooling and
-        averages stay; so do the limits of calls and bytes and all that is said of the listeners,
-        the admin port, the store, the drain and the exporter of spans: those of the first config
-        hold.
+        averages stay. What `config.changes` names as needing a restart stays as it was at the
+        start.
         Raises: ConfigError; then the config in effect stays in effect.
         """
         foundation = self.foundation
         try:
             generation = build_generation(loaded, foundation)
-        except ConfigError:
+        except Exception:
             foundation.tasks.spawn(self._close_unused_pools(), name="close unused pools")
             raise
         old = self.generation
         self._serve_by(generation)
-        if self._data_server is not None:
-            handler = generation.handler
-            self._data_server.swap(handler.handle, handler.handle_parse_error)
+        self._use_settings(old.loaded.config, loaded.config)
+        if self._servers is not None:
+            swap_handlers(self._servers, generation)
         # An operator has looked after the config: what was refused for its key may serve again.
         for provider in loaded.providers:
             foundation.cooling.reset_ejections(provider.name, foundation.clock.monotonic_s())
@@ -127,7 +125,7 @@ class App:
     @property
     def has_connections(self) -> bool:
         """Whether an app has a connection to the data port open, in use or not."""
-        return self._data_server is not None and bool(self._data_server.connections)
+        return self._servers is not None and bool(self._servers.data.connections)
 
     async def drain(self) -> None:
         """Turn readiness off and serve on until quiet, or until the grace is spent. Once: a drain
@@ -153,7 +151,7 @@ class App:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         assert_c_parser()
-        self._raise_file_limit()
+        _raise_file_limit(self._loaded.config)
         foundation = self.foundation
         for close in (
             foundation.telemetry.aclose,
@@ -171,6 +169,7 @@ class App:
         foundation.telemetry.start()
         await self._listen(stack)
         metrics = foundation.telemetry.metrics
+        foundation.tasks.spawn(foundation.pools.keep_tls_fresh(), name="look at tls files")
         foundation.tasks.spawn(
             probe_loop_lag(metrics.loop_lag.observe, foundation.clock.monotonic_s), name="loop lag"
         )
@@ -187,6 +186,7 @@ class App:
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
             stack.callback(server.pre_shutdown)  # idle connections would be waited for
         listener, admin = config.listeners[0], config.admin
+        stack.push_async_callback(self._answer_last_calls)
         data_sockets = await bind(servers.data, listener.addresses, listener.port, "the data port")
         stack.callback(_close_all, data_sockets)
         admin_sockets = await bind(servers.admin, admin.addresses, admin.port, "the admin port")
@@ -196,7 +196,7 @@ class App:
         servers.admin_handler.operators_place = operators.place
         for listening in (*data_sockets, *admin_sockets, *operators.servers):
             await listening.start_serving()
-        self._data_server = servers.data
+        self._servers = servers
         self.ports = Ports(
             port_of(data_sockets[0]),
             port_of(admin_sockets[0]),
@@ -204,13 +204,20 @@ class App:
             operators.place,
         )
 
-    def _raise_file_limit(self) -> None:
-        wanted = 2 * self._loaded.config.limits.in_flight + _FILES_BESIDE_CALLS
-        files = raise_file_limit(wanted)
-        if 0 <= files < wanted:  # -1 is no limit
-            _log.warning(
-                "only %d files may be open: limits.in_flight needs up to %d", files, wanted
-            )
+    def _use_settings(self, old: Config, new: Config) -> None:
+        use_settings(self.foundation, new)
+        if new.limits.in_flight != old.limits.in_flight:
+            _raise_file_limit(new)
+        # An operator may have set another level meanwhile, which another key's change leaves alone.
+        if new.logging.level != old.logging.level:
+            set_log_level(new.logging.level)
+
+    async def _answer_last_calls(self) -> None:
+        """Refuse calls that were on their way while the port was closed: a connection that breaks
+        without an answer says less.
+        """
+        if self.has_connections:
+            await asyncio.sleep(_LAST_CALLS_S)
 
     async def _retire(self, generation: Generation, last_call_ended: asyncio.Future[None]) -> None:
         await last_call_ended
@@ -243,6 +250,13 @@ class App:
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None
+
+
+def _raise_file_limit(config: Config) -> None:
+    wanted = 2 * config.limits.in_flight + _FILES_BESIDE_CALLS
+    files = raise_file_limit(wanted)
+    if 0 <= files < wanted:  # -1 is no limit
+        _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
 
 
 def _close_all(servers: list[asyncio.Server]) -> None:

@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_affinity,
         _add_tail,
         _add_drain,
+        _add_inject,
         _add_wait,
     ):
         add(commands)
@@ -117,9 +118,16 @@ def _add_run(commands: Any) -> None:  # noqa: ANN401
 
 
 def _add_check(commands: Any) -> None:  # noqa: ANN401
-    text = "validate a config file and print every problem"
+    text = "validate a config file and print every problem; or show what another one changes"
     parser = _add(commands, "check", inspect.check, text, "config.yaml")
-    parser.add_argument("file", type=Path, metavar="FILE")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", type=Path, nargs="?", metavar="FILE")
+    text = (
+        "print what NEW changes: `+ model x`, `- alias y`, `~ route z: models [a] -> [b]`, and "
+        "what of it needs a restart. Exit code 0: nothing; 2: a reload brings it; 3: a part needs "
+        "a restart; 78: one of the files cannot be used"
+    )
+    what.add_argument("--diff", type=Path, nargs=2, metavar=("OLD", "NEW"), help=text)
     text = "a file of ${file:...} that is not there costs a warning: a Secret may come later"
     parser.add_argument("--allow-missing-files", action="store_true", help=text)
 
@@ -224,7 +232,7 @@ def _tail(arguments: argparse.Namespace) -> int:
 def _add_drain(commands: Any) -> None:  # noqa: ANN401
     text = (
         "ask the running sidecar to drain: readiness off, calls in flight end; the process stays. "
-        "For a preStop hook"
+        "SIGTERM does so by itself"
     )
     parser = _add(commands, "drain", _drain, text, "--wait")
     parser.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)
@@ -236,6 +244,25 @@ def _drain(arguments: argparse.Namespace) -> int:
     from sidecar.commands.drain import drain  # brings aiohttp, which the others need not wait for
 
     return drain(arguments)
+
+
+def _add_inject(commands: Any) -> None:  # noqa: ANN401
+    from sidecar.commands.inject_arguments import add_arguments
+
+    text = (
+        "print Kubernetes manifests with the sidecar added to every pod: Deployment, StatefulSet, "
+        "DaemonSet, ReplicaSet, Job, CronJob, Pod, and lists of them. All else stays as it is, "
+        "byte for byte; what has a sidecar gets today's. A pod or workload with the annotation "
+        'plano-sidecar/inject: "false" is left alone'
+    )
+    example = "-f deployment.yaml --config-map plano-sidecar | kubectl apply -f -"
+    add_arguments(_add(commands, "inject", _inject, text, example))
+
+
+def _inject(arguments: argparse.Namespace) -> int:
+    from sidecar.commands.inject import inject  # brings YAML
+
+    return inject(arguments)
 
 
 def _add_wait(commands: Any) -> None:  # noqa: ANN401

@@ -15,7 +15,9 @@ from sidecar.app import App
 from sidecar.config.load import LoadedConfig
 from sidecar.domain.log_fields import event_fields
 from sidecar.listener.server import listener_path
+from sidecar.reload import Reloader
 from sidecar.runtime.lifecycle import DrainTimes, Tasks
+from sidecar.runtime.shutdown import Shutdown
 from sidecar.telemetry.log_writer import LineWriter, logging_to
 from sidecar.telemetry.start_line import start_fields
 
@@ -56,9 +58,11 @@ _NOTHING_KNOWN: Final = PodFacts()
 async def serve(
     loaded: LoadedConfig, environ: Mapping[str, str], pod: PodFacts = _NOTHING_KNOWN
 ) -> None:
-    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once.
+    """Run one sidecar until SIGTERM or SIGINT has drained it; a second signal stops it at once, but
+    for a SIGTERM in a pod. SIGHUP, and a change of the config's files, reload the config.
 
     The log goes to stderr, the access log to stdout.
+    Args: ``environ`` is the environment of the start, for reloads too.
     Raises: ConfigError where a port cannot be had.
     """
     settings = loaded.config.logging
@@ -79,30 +83,46 @@ async def _serve(
     outputs: tuple[LineWriter, LineWriter],
 ) -> None:
     loop = asyncio.get_running_loop()
-    first_signal, second_signal = asyncio.Event(), asyncio.Event()
+    first_signal, second_signal, reload_wanted = (asyncio.Event() for _ in range(3))
 
-    def on_signal() -> None:
-        (second_signal if first_signal.is_set() else first_signal).set()
+    def on_signal(number: int) -> None:
+        if not first_signal.is_set():
+            first_signal.set()
+        elif number == signal.SIGINT or pod.mode is None:
+            second_signal.set()
+        # In a pod a second SIGTERM is the first one, repeated by a kubelet that has been restarted.
 
     # Before anything slow: PID 1 has no default action for SIGTERM.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
+    loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
     tasks = Tasks()
     try:
         async with App(loaded, environ) as app:
             app.foundation.telemetry.write_to(*outputs)
-            shutdown, grace_s = app.foundation.shutdown, pod.drain_grace_s()
-            if grace_s is not None:
-                shutdown.times = DrainTimes(shutdown.times.quiet_s, grace_s)
+            shutdown = _shutdown_of(app, pod)
             _log_ready(app, loaded)
+            reloader = Reloader(app, environ)
+            tasks.spawn(reloader.run(), name="reload")
+            loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+            if reload_wanted.is_set():  # during the start
+                reloader.ask()
             await _first(tasks, {"signal": first_signal.wait(), "wish": shutdown.wanted.wait()})
             tasks.spawn(_mind_app(app, pod, first_signal), name="mind the app")
             await _first(tasks, {"drain": app.drain(), "second signal": second_signal.wait()})
     finally:
         await tasks.aclose()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
             signal.signal(number, _disregard)
+
+
+def _shutdown_of(app: App, pod: PodFacts) -> Shutdown:
+    """Return the process's way down, with the grace that the pod gives where it says one."""
+    shutdown, grace_s = app.foundation.shutdown, pod.drain_grace_s()
+    if grace_s is not None:
+        shutdown.times = DrainTimes(shutdown.times.quiet_s, grace_s, is_grace_fixed=True)
+    return shutdown
 
 
 async def _mind_app(app: App, pod: PodFacts, signalled: asyncio.Event) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,14 +20,13 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from deploy.grafana.panel import Panel, Query, Row
+from deploy.grafana.panel import Panel, Query
 from deploy.grafana.rows.affinity import AFFINITY
 from deploy.grafana.rows.cost import COST
 from deploy.grafana.rows.golden_signals import GOLDEN
 from deploy.grafana.rows.routing import ROUTING
 from deploy.grafana.rows.sidecar import SIDECAR
 from deploy.grafana.rows.upstreams import UPSTREAMS
-from deploy.prometheus.to_come import is_ready
 
 ROWS: Final = (GOLDEN, ROUTING, AFFINITY, UPSTREAMS, COST, SIDECAR)
 JSON: Final = Path(__file__).with_name("plano-sidecar.json")
@@ -186,14 +184,6 @@ def _panel(panel: Panel, panel_id: int, x: int, y: int) -> Builder[dashboard.Pan
     return made
 
 
-def _ready(row: Row) -> Iterator[Panel]:
-    """Yield the panels with the queries of which all metrics are exported."""
-    for panel in row.panels:
-        queries = tuple(each for each in panel.queries if is_ready(each.expr))
-        if queries:
-            yield replace(panel, queries=queries)
-
-
 def build() -> dict[str, Any]:
     """Return the dashboard as Grafana's JSON. A row has the ids from its hundred on."""
     board = (
@@ -213,7 +203,7 @@ def build() -> dict[str, Any]:
         place = dashboard.GridPos(1, _GRID_COLUMNS, 0, y)
         board.with_row(builders.Row(row.title).id(row_id).grid_pos(place))
         x, y, height = 0, y + 1, 0
-        for panel_id, panel in enumerate(_ready(row), row_id + 1):
+        for panel_id, panel in enumerate(row.panels, row_id + 1):
             if x + panel.width > _GRID_COLUMNS:
                 x, y, height = 0, y + height, 0
             board.with_panel(_panel(panel, panel_id, x, y))

@@ -16,7 +16,6 @@ from deploy.prometheus import burn_rate
 from deploy.prometheus.alert import INTERVAL_S, Alert, Recording
 from deploy.prometheus.objectives import OBJECTIVES, RECORDED
 from deploy.prometheus.symptoms import SYMPTOMS
-from deploy.prometheus.to_come import is_ready
 
 RULES: Final = Path(__file__).with_name("rules.yaml")
 RUNBOOKS: Final = Path(__file__).with_name("RUNBOOKS.md")
@@ -61,14 +60,9 @@ _Dumper.add_representer(str, _text)
 
 
 def alerts() -> list[Alert]:
-    """Return all alerts, those that wait for their metrics among them."""
+    """Return all alerts."""
     burns = [alert for slo in OBJECTIVES for alert in burn_rate.alerts(slo)]
     return [*burns, *SYMPTOMS]
-
-
-def ready_alerts() -> list[Alert]:
-    """Return the alerts whose metrics are exported."""
-    return [alert for alert in alerts() if is_ready(alert.expr)]
 
 
 def groups(chosen: list[Alert]) -> dict[str, Any]:
@@ -101,7 +95,7 @@ def rules_text(chosen: list[Alert]) -> str:
 def _runbook_lines() -> Iterator[str]:
     yield from (_INTRODUCTION, "| alert | severity | summary |", "|---|---|---|")
     by_name: dict[str, list[Alert]] = {}
-    for alert in ready_alerts():
+    for alert in alerts():
         by_name.setdefault(alert.name, []).append(alert)
     for name, same in by_name.items():
         severities = ", ".join(dict.fromkeys(f"`{alert.severity}`" for alert in same))
@@ -126,7 +120,7 @@ def runbooks_text() -> str:
 def main() -> None:
     """Write rules and runbooks."""
     for file in (RULES, IN_CHART):
-        file.write_text(rules_text(ready_alerts()), encoding="utf-8")
+        file.write_text(rules_text(alerts()), encoding="utf-8")
     RUNBOOKS.write_text(runbooks_text(), encoding="utf-8")
 
 

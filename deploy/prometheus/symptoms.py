@@ -122,10 +122,13 @@ PROCESS: Final = (
         f"{{{{ $value }}}} sidecars of {_WHERE} refused their changed config and serve by the one"
         " before.",
         Runbook(
-            "The config file changed, and cannot be used: calls go on by the one before.",
-            "The sidecar's log has every problem of the file, with its line.",
-            "Check it with plano-sidecar check --config FILE, mend it, and apply it again. Calls"
-            " are served meanwhile; a restarted pod would not start.",
+            "The config file, or a file that it names, changed and cannot be used: calls go on by"
+            " the config before. No call fails now; a pod that starts with the file does not come"
+            " up, so that the next scale-up, eviction or rollout fails.",
+            "The sidecar's log (config_refused) and its page /config_dump have every problem of the"
+            " file, with its line.",
+            "Mend the file, look at it with plano-sidecar check FILE, and apply it again. Sidecars"
+            " take it within seconds of the volume's update, which takes a kubelet a minute.",
         ),
     ),
     Alert(

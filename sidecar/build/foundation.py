@@ -28,7 +28,7 @@ from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
-from sidecar.runtime.installation import can_export_spans
+from sidecar.runtime.installation import as_if_missing, can_export_spans
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
@@ -36,6 +36,7 @@ from sidecar.telemetry.metrics import ScrapeSnapshot
 from sidecar.telemetry.span_facts import CalledServer
 from sidecar.telemetry.spans import ROUTER
 from sidecar.telemetry.start_line import store_place
+from sidecar.telemetry.status import ReloadStatus
 from sidecar.telemetry.telemetry import Telemetry
 from sidecar.telemetry.tracer import CallTracer
 from sidecar.upstream.cooling import Cooling
@@ -46,6 +47,18 @@ from sidecar.upstream.registry import ConnectionPools
 _NEEDS_OTEL: Final = "needs the extra: pip install 'plano-sidecar[otel]'"
 
 _log: Final = logging.getLogger("sidecar")
+
+
+class Reloads:
+    """What became of changed configs."""
+
+    def __init__(self, now_unix_s: float) -> None:
+        self.status = ReloadStatus(now_unix_s, is_successful=True, success_unix_s=now_unix_s)
+        self.generations: list[Generation] = []
+        """Those that still serve a call, in the order in which they came; the last one serves new
+        calls. Empty before the start."""
+        self.numbers: Iterator[int] = itertools.count(1)
+        """The next generation's number."""
 
 
 class Foundation(msgspec.Struct, frozen=True):
@@ -72,8 +85,7 @@ class Foundation(msgspec.Struct, frozen=True):
     """As `telemetry.start_line.store_place`."""
     serving: Callable[[], Generation | None]
     """Returns the generation that serves new calls; None before the first one."""
-    numbers: Iterator[int]
-    """The next generation's number."""
+    reloads: Reloads
 
 
 def build_foundation(
@@ -120,9 +132,18 @@ def build_foundation(
         body_memory=BodyMemory(config.limits.buffered_bytes),
         store_place=store_place(config),
         serving=serving,
-        numbers=itertools.count(1),
+        reloads=Reloads(clock.unix_s()),
     )
     return foundation
+
+
+def use_settings(foundation: Foundation, config: Config) -> None:
+    """Let what outlives every config go by the settings of another one, as far as it can at work;
+    `config.changes` names the rest.
+    """
+    foundation.drain.limit = config.limits.in_flight
+    foundation.body_memory.limit_bytes = config.limits.buffered_bytes
+    foundation.shutdown.configure(config.drain.quiet_s, config.drain.grace_s)
 
 
 def _begin_drain(latch: Latch) -> None:
@@ -132,21 +153,23 @@ def _begin_drain(latch: Latch) -> None:
 
 def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
     """Read what the gauges show. Before the first generation no candidate is configured."""
-    generation = foundation.serving()
+    generation, reloads = foundation.serving(), foundation.reloads
     now_s = foundation.clock.monotonic_s()
-    pools = foundation.pools.connections()
     cooling = foundation.cooling
     return ScrapeSnapshot(
         foundation.drain.in_flight,
-        [(each.provider, each.active, each.idle) for each in pools],
-        () if generation is None else cooling.snapshots(generation.candidates(), now_s),
-        () if generation is None else generation.source_ages_s(now_s),
+        [(each.provider, each.active, each.idle) for each in foundation.pools.connections()],
+        cooling.snapshots(generation.candidates(), now_s) if generation else (),
+        generation.source_ages_s(now_s) if generation else (),
         foundation.store.snapshot(),
-        "" if generation is None else generation.loaded.hash,
-        ()
-        if generation is None
-        else generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None),
-        foundation.telemetry.dropped_lines(),
+        routes=generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None)
+        if generation
+        else (),
+        dropped_lines=foundation.telemetry.dropped_lines(),
+        config_hash=generation.loaded.hash if generation else "",
+        generations=max(1, len(reloads.generations)),
+        is_reload_successful=reloads.status.is_successful,
+        reload_success_unix_s=reloads.status.success_unix_s,
     )
 
 
@@ -202,10 +225,12 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
             observers=observers,
         )
     try:
-        # Costs 20 MiB and a third of a second: only where it is used.
-        from sidecar.affinity.redis.connect import connection_maker
-        from sidecar.affinity.redis.link import RedisLink
-        from sidecar.affinity.redis.store import RedisStore, store_policy
+        # Costs 6 MiB and a tenth of a second: only where it is used. The metrics of redis-py, which
+        # nothing reads, would cost half of that again wherever OpenTelemetry is installed.
+        with as_if_missing("opentelemetry"):
+            from sidecar.affinity.redis.connect import connection_maker
+            from sidecar.affinity.redis.link import RedisLink
+            from sidecar.affinity.redis.store import RedisStore, store_policy
     except ImportError as error:
         raise ConfigError(
             ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]

@@ -16,6 +16,7 @@ from sidecar.proxy import Proxy, ProxyPolicy
 from sidecar.routing.preferences import RankSources, Routes, configured_routes
 from sidecar.routing.prompt import fits_budget
 from sidecar.routing.router import RouteClassifier, RouterPolicy
+from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
@@ -47,8 +48,12 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     strip = dialects.without_signed_state if config.routing.signed_state == "strip" else None
     providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name, strip)
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
+    former = foundation.serving()
     sources = MetricsSources(
-        config.model_metrics_sources, foundation.fetcher.fetch, clock.monotonic_s
+        config.model_metrics_sources,
+        foundation.fetcher.fetch,
+        clock.monotonic_s,
+        former=None if former is None else former.sources,
     )
     routes = build_routes(loaded, models, sources, foundation.averages)
     credentials = dispatcher.credentials
@@ -66,7 +71,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
     closes = (selector.aclose, *router_closes, tasks.aclose, credentials.aclose)
-    made = next(foundation.numbers), clock.unix_s()
+    made = next(foundation.reloads.numbers), clock.unix_s()
     made_of = handler, selector, routes, sources, closes, credentials, classifier
     return Generation(loaded, *made_of, *made)
 
@@ -131,8 +136,22 @@ def build_classifier(
         policy,
         foundation.clock.monotonic_s,
         foundation.dialects.turns_of,
-        Suspicion(foundation.cooling.activity),
+        _breaker(loaded, foundation),
     )
+
+
+def _breaker(loaded: LoadedConfig, foundation: Foundation) -> RouterBreaker:
+    """Return the router model's breaker: that of the config before where it is the same model at
+    the same server with the same key, since a change elsewhere has mended nothing.
+    """
+    former = foundation.serving()
+    if former is not None and former.classifier is not None:
+        configs = (former.loaded, loaded)
+        old, new = (find_router(each.config, each.providers) for each in configs)
+        names = {each.config.overrides.llm_routing_model for each in configs}
+        if old == new and len(names) == 1:
+            return former.classifier.breaker
+    return RouterBreaker(Suspicion(foundation.cooling.activity))
 
 
 def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPolicy:

@@ -19,6 +19,7 @@ class Servers(msgspec.Struct, frozen=True):
     data: DataServer
     admin_handler: Admin
     admin: PageServer
+    operators_handler: Operators
     operators: PageServer
 
 
@@ -33,4 +34,13 @@ def build_servers(generation: Generation, foundation: Foundation) -> Servers:
     data_server = DataServer(
         handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
     )
-    return Servers(data_server, admin, PageServer(admin.handle), PageServer(operators.handle))
+    pages = PageServer(operators.handle)
+    return Servers(data_server, admin, PageServer(admin.handle), operators, pages)
+
+
+def swap_handlers(servers: Servers, generation: Generation) -> None:
+    """Let a generation serve the requests that come from now on, on open connections too."""
+    config, handler = generation.loaded.config, generation.handler
+    servers.data.swap(handler.handle, handler.handle_parse_error, config.timeouts.request_header_s)
+    operators = servers.operators_handler
+    operators.access = msgspec.structs.replace(operators.access, mutations=config.admin.mutations)

@@ -39,6 +39,7 @@ def _running(foundation: Foundation) -> RunningSnapshot:
         loaded=generation.loaded,
         generation=generation.number,
         since_unix_s=generation.since_unix_s,
+        reload=foundation.reloads.status,
         store_place=foundation.store_place,
         routes=_routes(generation),
         is_breaker_open=generation.is_breaker_open,

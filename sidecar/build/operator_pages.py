@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from sidecar.build.foundation import Foundation
 from sidecar.build.live_page import build_live_page
 from sidecar.build.provider_entries import provider_entries
 from sidecar.generation import Generation
 from sidecar.listener.clusters_page import ClustersPage
-from sidecar.listener.config_page import ConfigInEffect, ConfigPage
+from sidecar.listener.config_page import ConfigInEffect, ConfigPage, OlderConfig
 from sidecar.listener.drain_page import DrainPage
 from sidecar.listener.logging_page import LogControl, LoggingPage
 from sidecar.listener.operators import OperatorPage, list_of_pages
@@ -24,7 +26,7 @@ def build_operator_pages(foundation: Foundation) -> list[OperatorPage]:
     pages += [
         *build_live_page(foundation, lambda: list_of_pages(pages)).pages(),
         *ClustersPage(lambda: provider_entries(foundation, _serving(foundation))).pages(),
-        *ConfigPage(lambda: _config_in_effect(_serving(foundation))).pages(),
+        *ConfigPage(lambda: _config_in_effect(foundation)).pages(),
         *LoggingPage(LogControl(log_level, set_log_level, calls.named)).pages(),
         *PinPages(foundation.store.pins).pages(),
         *TailPage(calls.feed.follow, calls.feed.unsubscribe).pages(),
@@ -39,7 +41,13 @@ def _serving(foundation: Foundation) -> Generation:
     return generation
 
 
-def _config_in_effect(generation: Generation) -> ConfigInEffect:
+def _config_in_effect(foundation: Foundation) -> ConfigInEffect:
+    generation, reloads = _serving(foundation), foundation.reloads
+    older = [each for each in reloads.generations if each is not generation]
     return ConfigInEffect(
-        generation.loaded, generation.loaded.hash, generation.number, generation.since_unix_s
+        generation.loaded,
+        generation.number,
+        generation.since_unix_s,
+        older=[OlderConfig(each.number, each.loaded.hash, each.since_unix_s) for each in older],
+        reload=msgspec.to_builtins(reloads.status),
     )

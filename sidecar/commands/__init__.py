@@ -8,6 +8,7 @@ lets a ConfigError pass: `sidecar.cli` prints that one for all commands.
     serve      `run` and `demo`: sidecars that serve until a signal
     inspect    `check`, `schema`, `route` and `version`: what a config, or an installation, means
     doctor     `doctor`: whether all that a config names can be reached and used
+    inject     `inject`: manifests with the sidecar added; its arguments are in inject_arguments
     affinity   `affinity list|get|delete`: pins, through a running sidecar or in Redis itself
 
 Whatever is slow to import (aiohttp, Redis, YAML) is imported inside a function, so that `schema` or

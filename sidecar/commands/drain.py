@@ -1,7 +1,6 @@
-"""`plano-sidecar drain`: asks a running sidecar to drain, for a preStop hook or an operator.
+"""`plano-sidecar drain`: asks a running sidecar to drain, for an operator or a hook.
 
-A hook of the container runs inside it, and so reaches loopback, which a kubelet's own request does
-not.
+What runs in the container reaches loopback, which a kubelet's own request does not.
 """
 
 from __future__ import annotations

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
 import platform
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sidecar import __version__
-from sidecar.commands.shell import FAILED, OK, run_loop
+from sidecar.commands.shell import DIFFERENT, FAILED, NEEDS_RESTART, OK, run_loop
 from sidecar.domain.errors import SidecarError
 from sidecar.runtime.file_watch import FileReader
 from sidecar.runtime.installation import is_compiled
 from sidecar.runtime.lifecycle import fast_loop_factory
+
+if TYPE_CHECKING:
+    from sidecar.config.load import LoadedConfig
 
 _PACKAGES: Final = (
     "aiohttp", "httptools", "msgspec", "prometheus-client", "PyYAML", "redis", "hiredis", "uvloop",
@@ -49,18 +51,43 @@ class _LenientReader(FileReader):
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Print the warnings of a config file, and that it is fine. Raises: ConfigError."""
+    """Print the warnings of a config file, and that it is fine; with ``diff``, what the second of
+    two files changes, and what of it a reload does not bring. Raises: ConfigError.
+    """
+    is_lenient = arguments.allow_missing_files
+    if arguments.diff is not None:
+        old, new = (_checked(file, is_lenient=is_lenient) for file in arguments.diff)
+        return _print_changes(old, new)
+    _checked(arguments.file, is_lenient=is_lenient)
+    print(f"{arguments.file}: ok")
+    return OK
+
+
+def _checked(file: Path, *, is_lenient: bool) -> LoadedConfig:
+    """Return a config, with its warnings printed. Raises: ConfigError."""
     from sidecar.config.load import load_config
 
-    reader = _LenientReader(arguments.file) if arguments.allow_missing_files else None
-    loaded = load_config(arguments.file, os.environ, reader)
+    reader = _LenientReader(file) if is_lenient else None
+    loaded = load_config(file, os.environ, reader)
     missing = (
         [] if reader is None else [f"{path}: there is no such file yet" for path in reader.missing]
     )
     for warning in (*loaded.warnings, *missing):
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"{arguments.file}: ok")
-    return OK
+    return loaded
+
+
+def _print_changes(old: LoadedConfig, new: LoadedConfig) -> int:
+    from sidecar.config.changes import changes_between
+
+    changes = changes_between(old, new)
+    for line in changes.lines:
+        print(line)
+    for line in changes.restart:
+        print(f"needs a restart: {line}")
+    if changes.restart:
+        return NEEDS_RESTART
+    return DIFFERENT if changes.lines else OK
 
 
 def schema(_: argparse.Namespace) -> int:
@@ -95,6 +122,8 @@ async def _route(arguments: argparse.Namespace) -> int:
 
 def version(_: argparse.Namespace) -> int:
     """Print the versions of the sidecar and of what it stands on, one a line."""
+    import importlib.metadata
+
     from sidecar.listener.server import listener_path
 
     print(f"plano-sidecar {__version__}{' (hot path compiled)' if is_compiled() else ''}")

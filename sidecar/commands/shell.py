@@ -20,6 +20,9 @@ FAILED: Final = 1
 USAGE: Final = 64
 CONFIG: Final = 78
 """Exit codes; 64 and 78 are EX_USAGE and EX_CONFIG of BSD's sysexits.h."""
+DIFFERENT: Final = 2
+NEEDS_RESTART: Final = 3
+"""Exit codes of `check --diff`, where the configs are not the same: whether a reload is enough."""
 
 _Result = TypeVar("_Result")
 

@@ -13,7 +13,7 @@ import msgspec
 
 from sidecar.config.load import LoadedConfig
 from sidecar.config.report import Path, quote, spell
-from sidecar.config.secret import MASK
+from sidecar.config.secret import MASK, keys_of
 
 _SHOWN_AT_MOST: Final = 60
 """Characters of a value in a line."""
@@ -63,6 +63,8 @@ class _Leaf(msgspec.Struct, frozen=True):
 
 _Subject = tuple[str, str]
 """Kind and name of what a line is about; both empty for a key that belongs to no entry."""
+_Part = tuple[Path, Any, Any]
+"""Where a part of the config stands within its subject, its value, and how that is shown."""
 _Leaves = dict[Path, _Leaf]
 
 
@@ -93,12 +95,12 @@ def changes_between(old: LoadedConfig, new: LoadedConfig) -> Changes:
     before, after = _subjects(old), _subjects(new)
     lines = [f"- {_spelled(subject)}" for subject in before if subject not in after]
     restart: list[str] = []
-    for subject, leaves in after.items():
+    for subject, parts in after.items():
         former = before.get(subject)
         if former is None:
             lines.append(f"+ {_spelled(subject)}")
             continue
-        differing = list(_differing(former, leaves))
+        differing = list(_differing(former, parts))
         if subject != _REST:
             if differing:
                 texts = ", ".join(text for _, text in differing)
@@ -113,23 +115,22 @@ def changes_between(old: LoadedConfig, new: LoadedConfig) -> Changes:
 _REST: Final[_Subject] = ("", "")
 
 
-def _subjects(loaded: LoadedConfig) -> dict[_Subject, _Leaves]:
+def _subjects(loaded: LoadedConfig) -> dict[_Subject, list[_Part]]:
     """Return every named entry, and at the end all other keys as one subject."""
-    config, found = loaded.config, dict[_Subject, _Leaves]()
+    config, found = loaded.config, dict[_Subject, list[_Part]]()
     served = {each.name for each in loaded.providers}
     for kind in _KINDS:
         for name, value, shown in _entries(kind, getattr(config, kind.key), loaded.shown):
             is_left_out = kind.key == "model_providers" and name not in served
             word = f"left-out {kind.word}" if is_left_out else kind.word
-            leaves = found.setdefault((word, name), {})
+            parts = found.setdefault((word, name), [])
             # Where two have one name, which only sources and paths may, they are one subject.
-            leaves.update(_leaves(value, shown, (len(leaves),) if leaves else ()))
+            parts.append(((len(parts),) if parts else (), value, shown))
     entries = {kind.key for kind in _KINDS}
-    rest = found[_REST] = {}
-    for field in msgspec.structs.fields(config):
-        if field.name not in entries:
-            shown = loaded.shown.get(field.encode_name)
-            rest.update(_leaves(getattr(config, field.name), shown, (field.encode_name,)))
+    rest = found[_REST] = []
+    for key, name in keys_of(config):
+        if key not in entries:
+            rest.append(((key,), getattr(config, name), loaded.shown.get(key)))
     return found
 
 
@@ -149,8 +150,7 @@ def _leaves(value: Any, shown: Any, path: Path) -> Iterator[tuple[Path, _Leaf]]:
     """Yield every value below a part of a config, with its path; what is unset has none."""
     below: Iterable[tuple[str | int, Any]]
     if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.fields(value)
-        below = [(field.encode_name, getattr(value, field.name)) for field in fields]
+        below = [(key, getattr(value, name)) for key, name in keys_of(value)]
     elif isinstance(value, dict):
         below = [(str(key), each) for key, each in value.items()]
     elif isinstance(value, tuple) and any(isinstance(each, msgspec.Struct) for each in value):
@@ -171,8 +171,14 @@ def _member(shown: Any, key: str | int) -> Any:  # noqa: ANN401 - JSON
     return shown[key] if is_there else None
 
 
-def _differing(before: _Leaves, after: _Leaves) -> Iterator[tuple[Path, str]]:
+def _differing(old_parts: list[_Part], new_parts: list[_Part]) -> Iterator[tuple[Path, str]]:
     """Yield the path of each value that differs, with how it does."""
+    if [value for _, value, _ in old_parts] == [value for _, value, _ in new_parts]:
+        return  # most are: a large config is compared in milliseconds
+    before, after = (
+        {path: leaf for at, value, shown in parts for path, leaf in _leaves(value, shown, at)}
+        for parts in (old_parts, new_parts)
+    )
     for path in dict.fromkeys((*after, *before)):
         old, new = before.get(path), after.get(path)
         if old is None or new is None or old.value != new.value:
@@ -195,7 +201,7 @@ def _text(leaf: _Leaf | None) -> str | None:
     return text if is_fit else None
 
 
-def _reordered(before: dict[_Subject, _Leaves], after: dict[_Subject, _Leaves]) -> Iterator[str]:
+def _reordered(before: Mapping[_Subject, Any], after: Mapping[_Subject, Any]) -> Iterator[str]:
     """Yield a line for each kind of which the entries that both configs have stand in another
     order: of equal names the first one serves.
     """

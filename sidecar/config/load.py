@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,7 +78,7 @@ def load_config(
     root = _read_root(path, content, report)
     expander = Expander(environ, path.parent, reader)
     tree = _without_missing_optional_keys(migrate(root, report), expander)
-    marked = config = Decoder(expander, report).read(tree, msgspec.inspect.type_info(Config))
+    marked = config = Decoder(expander, report).read(tree, _types())
     providers: tuple[Provider, ...] = ()
     if config is not BAD:
         config = plain(config)
@@ -100,6 +101,12 @@ def load_config(
         shown=shown,
         tracing=tracing,
     )
+
+
+@functools.cache
+def _types() -> msgspec.inspect.Type:
+    """Return the types of all keys, which take longer to find out than a config to read."""
+    return msgspec.inspect.type_info(Config)
 
 
 def zero_config(environ: Mapping[str, str]) -> LoadedConfig:

@@ -96,7 +96,7 @@ class SessionCache(Section, frozen=True):
     ] = None
     tenant: Annotated[Text | None, Meta(description="fixed tenant; wins over the header")] = None
     call_budget_ms: Annotated[Count, Meta(description="all that one call waits for Redis")] = 20
-    username: Annotated[Text | None, Meta(description="ACL user")] = None
+    username: Annotated[Secret | None, Meta(description="ACL user")] = None
     password: Annotated[Secret | None, Meta(description="its password, kept out of the URL")] = None
     tls: Annotated[RedisTls, Meta(description="files for TLS to Redis")] = RedisTls()
     key_prefix: Annotated[

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from sidecar.domain.errors import ConnectFailed, Stale, Untaken, UpstreamError
@@ -22,6 +23,8 @@ MAX_AGE_S: Final = 300.0
 """A connection used for so long is replaced, so that a name that moved to other addresses is
 followed.
 """
+REPLACED_IN_S: Final = 30.0
+"""In such a time the connections of a former TLS context are replaced."""
 PEEK_AFTER_S: Final = 1.0
 """A connection that was idle for so long is looked at before it is used: under load, when most are
 used again at once, that costs nothing.
@@ -129,6 +132,8 @@ class Pool:
         self.retried_total = 0
         """Requests sent again because a kept connection turned out to be dead."""
         self.read_buffer = memoryview(bytearray(READ_BYTES))
+        self.renew_tls: Callable[[], Awaitable[None]] | None = None
+        """Has the TLS files looked at: `use_tls` is called where they hold something else."""
         self._tls = ssl_context
         self._dialer = dialer or Dialer()
         self._is_closed = False
@@ -207,6 +212,18 @@ class Pool:
         self._idle.keep(connection, None, loop, loop.time())
         return facts
 
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """Open connections with another TLS context from now on. Those that are open carry on for
+        `REPLACED_IN_S` at most, and then to the end of their exchange, each for another time: they
+        are not all replaced at once.
+        """
+        self._tls = context
+        if self._loop is not None:
+            over_s = self._loop.time() - MAX_AGE_S
+            for connection, opened_s in self._live.items():
+                spread_s = random.random() * REPLACED_IN_S
+                self._live[connection] = min(opened_s, over_s + spread_s)
+
     async def aclose(self) -> None:
         """Close every connection, those in use too, and wait until their sockets are closed."""
         self._is_closed = True
@@ -242,9 +259,7 @@ class Pool:
     async def _open(self, loop: asyncio.AbstractEventLoop, connect_s: float) -> UpstreamConnection:
         if self._is_closed:
             raise ConnectFailed(f"{self.origin.place}: the pool is closed")
-        connection = UpstreamConnection(self, loop)
-        self._live[connection] = loop.time()
-        await self._dialer.dial(self.origin, self._tls, connection, connect_s=connect_s)
+        connection = await self._dial(loop, connect_s)
         if not connection.is_usable:
             connection.abort()
             raise ConnectFailed(
@@ -254,4 +269,23 @@ class Pool:
         if may_miss_resets(loop, connection.transport):
             self._watch.begin(loop)
         self.opened_total += 1
+        return connection
+
+    async def _dial(self, loop: asyncio.AbstractEventLoop, connect_s: float) -> UpstreamConnection:
+        """Return a connected connection. Where TLS fails and its files hold something else by then,
+        they are tried at once.
+        """
+        tls, connection = self._tls, UpstreamConnection(self, loop)
+        self._live[connection] = loop.time()
+        try:
+            await self._dialer.dial(self.origin, tls, connection, connect_s=connect_s)
+        except ConnectFailed as error:
+            if self.renew_tls is None or not isinstance(error.__cause__, ssl.SSLError):
+                raise
+            await self.renew_tls()
+            if self._tls is tls:
+                raise
+            connection = UpstreamConnection(self, loop)
+            self._live[connection] = loop.time()
+            await self._dialer.dial(self.origin, self._tls, connection, connect_s=connect_s)
         return connection

@@ -11,4 +11,10 @@ and later.
 - `pod` has the options and makes the parts as plain data. The chart's named templates and the
   Kustomize component are written from the same data, so that all ways give one pod.
 - `layout` writes such data as lines of YAML.
+- `manifests` adds the sidecar to a file: it finds the documents that hold pods, asks `pod_changes`
+  what each pod becomes, as plain data, and has `editing` change the text so that it means that.
+- `pod_changes` decides about a pod, or refuses it; `app_env` about the variables of one container.
+- `nodes` reads a document into nodes that know their places in the text; `surroundings` knows what
+  is around a place. `editing` inserts where it must and leaves every other byte, comments, order,
+  quotes and indentation; it reads the result again and refuses what it could not do exactly.
 """

@@ -34,6 +34,17 @@ RESOURCES: Final[Part] = {
 }
 
 
+def resources(requests: dict[str, str] | None, limits: dict[str, str] | None) -> Part:
+    """Return the container's resources, with other requests and limits where some are named. An
+    empty amount leaves one out.
+    """
+    made: Part = {}
+    for kind, others in (("requests", requests), ("limits", limits)):
+        amounts = {**RESOURCES[kind], **(others or {})}
+        made[kind] = {name: amount for name, amount in amounts.items() if amount}
+    return made
+
+
 class Mode(enum.Enum):
     """How the sidecar runs beside the app."""
 

@@ -18,7 +18,10 @@ class BodyMemory:
     """
 
     def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
+        """Where it is lowered, what is held already stays; where it is raised, bodies that wait go
+        on with the next bytes that are given back.
+        """
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.buffered_bytes = 0
 
@@ -26,7 +29,7 @@ class BodyMemory:
         """Take ``size`` bytes if they are free and no other body waits; return whether they were
         taken.
         """
-        if self._waiting or self.buffered_bytes + size > self._limit_bytes:
+        if self._waiting or self.buffered_bytes + size > self.limit_bytes:
             return False
         self.buffered_bytes += size
         return True
@@ -38,7 +41,7 @@ class BodyMemory:
         """
         if self.take_nowait(size):
             return
-        if size > self._limit_bytes:
+        if size > self.limit_bytes:
             raise self._overloaded()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, turn))
@@ -62,13 +65,13 @@ class BodyMemory:
             self._grant()
 
     def _grant(self) -> None:
-        while self._waiting and self.buffered_bytes + self._waiting[0][0] <= self._limit_bytes:
+        while self._waiting and self.buffered_bytes + self._waiting[0][0] <= self.limit_bytes:
             size, turn = self._waiting.popleft()
             self.buffered_bytes += size
             turn.set_result(None)
 
     def _overloaded(self) -> Overloaded:
         return Overloaded(
-            f"limits.buffered_bytes ({self._limit_bytes}) are held by other calls' bodies",
+            f"limits.buffered_bytes ({self.limit_bytes}) are held by other calls' bodies",
             retry_after_s=1,
         )

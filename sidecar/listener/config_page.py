@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,15 +14,24 @@ from sidecar.listener.operators import OperatorPage
 PATH = "/config_dump"
 
 
+class OlderConfig(msgspec.Struct, frozen=True):
+    """A config that was replaced, and by which calls that began with it are still served."""
+
+    generation: int
+    hash: str
+    since_unix_s: float
+
+
 class ConfigInEffect(msgspec.Struct, frozen=True):
     """The config that serves new calls."""
 
     loaded: LoadedConfig
-    hash: str
-    """As in the log's first line and in ``config_info``."""
     generation: int
     """1 for the first config of the process, one more for each that replaced it."""
     since_unix_s: float
+    older: Sequence[OlderConfig] = ()
+    reload: Mapping[str, Any] = {}
+    """How the last reload ended, as `/status` has it."""
 
 
 class ConfigPage:
@@ -36,7 +45,7 @@ class ConfigPage:
 
     def pages(self) -> tuple[OperatorPage]:
         """Return the page."""
-        text = "the config in effect, secrets masked; its hash, files and warnings"
+        text = "the config in effect, secrets masked; its hash, files, warnings and last reload"
         return (OperatorPage(PATH, ("GET",), self._serve, text),)
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:  # noqa: ARG002 - a page's signature
@@ -50,9 +59,11 @@ def config_facts(config: ConfigInEffect) -> dict[str, Any]:
     """
     loaded = config.loaded
     return {
-        "hash": config.hash,
+        "hash": loaded.hash,
         "generation": config.generation,
         "since_unix_s": config.since_unix_s,
+        "reload": config.reload,
+        "older": [msgspec.structs.asdict(each) for each in config.older],
         "files": [str(path) for path in loaded.files],
         "is_zero_config": loaded.is_zero_config,
         "warnings": loaded.warnings,

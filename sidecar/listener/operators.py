@@ -62,7 +62,8 @@ class Operators:
     def __init__(self, pages: Sequence[OperatorPage], access: OperatorAccess) -> None:
         """Args: a path's last page in ``pages`` is the one that is served."""
         self._pages = {page.path: page for page in pages}
-        self._access = access
+        self.access = access
+        """What holds for the next request; another config may change it."""
         if "/" not in self._pages:
             front = OperatorPage("/", ("GET",), self._list, "this list")
             self._pages = {"/": front, **self._pages}
@@ -78,7 +79,7 @@ class Operators:
 
     def _refusal_of(self, request: web.BaseRequest) -> web.Response | None:
         """Return the reply to a request that its page does not see; None where it sees it."""
-        if not self._access.is_unix_socket and (why := _why_foreign(request)) is not None:
+        if not self.access.is_unix_socket and (why := _why_foreign(request)) is not None:
             return refusal(403, why)
         page = self._pages.get(request.path)
         if page is None:
@@ -89,7 +90,7 @@ class Operators:
             return refusal(405, f"this page takes {names}", names)
         if request.method in _READS:
             return None
-        if page.changes and not (self._access.is_unix_socket or self._access.mutations):
+        if page.changes and not (self.access.is_unix_socket or self.access.mutations):
             return refusal(403, "the config does not allow changes here: admin.mutations is false")
         _log.info(
             "an operator asked for %s %s",

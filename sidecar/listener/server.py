@@ -89,14 +89,19 @@ class DataServer(web.Server):
         assert isinstance(connection, PlainConnection)
         return await connection.serve(request)
 
-    def swap(self, handler: Handler, on_parse_error: ParseErrorHandler) -> None:
-        """Let another handler serve all requests that come from now on, on open connections too."""
+    def swap(self, handler: Handler, on_parse_error: ParseErrorHandler, head_s: float) -> None:
+        """Let another handler serve all requests that come from now on, on open connections too.
+
+        Args: ``head_s`` is as the server's own.
+        """
         self._handler = handler
         self._on_parse_error = on_parse_error
+        self._head_s = head_s
         for connection in self.connections:
             if isinstance(connection, TimedConnection):
                 connection.on_parse_error = on_parse_error
                 connection.handler = handler
+                connection.head_s = head_s
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""

@@ -22,7 +22,6 @@ from sidecar.routing.answer import RouterVerdict, read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
 from sidecar.routing.router_breaker import (
     Blame,
-    Evidence,
     RouterBreaker,
     blame_of_error,
     blame_of_status,
@@ -70,9 +69,9 @@ class RouteClassifier:
         policy: RouterPolicy,
         monotonic_s: Callable[[], float],
         turns_of: TurnsOf,
-        evidence: Evidence,
+        breaker: RouterBreaker,
     ) -> None:
-        """Args: ``evidence`` tells which failures are no single caller's."""
+        """Args: ``breaker`` may have known the router model before: it is one server's."""
         self._ask = ask
         self._turns_of = turns_of
         self._policy = policy
@@ -80,7 +79,7 @@ class RouteClassifier:
         self._configured = configured
         self._form = self._form_of(configured)
         """Made once for the configured routes, which nearly all calls use."""
-        self._breaker = RouterBreaker(evidence)
+        self.breaker: Final = breaker
         self._flights: SingleFlight[tuple[str, ...], RouterVerdict] = SingleFlight(
             "ask router model"
         )
@@ -88,13 +87,13 @@ class RouteClassifier:
     @property
     def is_breaker_open(self) -> bool:
         """Whether the router model failed too often; then it is only probed."""
-        return self._breaker.is_open
+        return self.breaker.is_open
 
     def may_ask(self, now_s: float) -> bool:
         """Return whether the router model would be asked now: its breaker is closed, or a probe is
         due.
         """
-        return not self._breaker.is_shut(now_s)
+        return not self.breaker.is_shut(now_s)
 
     async def classify(
         self, call: Call, routes: tuple[Route, ...], waited_s: float = 0.0
@@ -108,14 +107,14 @@ class RouteClassifier:
         Raises: nothing; what went wrong is the verdict's outcome.
         """
         began_s = self._monotonic_s()
-        is_open = self._breaker.is_open
-        if is_open and self._breaker.is_shut(began_s):
+        is_open = self.breaker.is_open
+        if is_open and self.breaker.is_shut(began_s):
             return _BREAKER_OPEN  # the prompt need not be written
         prompt, known = self.prompt_of(call, routes), tuple(map(_NAME_OF, routes))
         question = (prompt, *known)
         flight = self._flights.get(question)
         if flight is None:
-            if is_open and not self._breaker.may_probe(began_s):
+            if is_open and not self.breaker.may_probe(began_s):
                 return _BREAKER_OPEN
             if len(self._flights) >= CONCURRENT:
                 return _BUSY
@@ -175,7 +174,7 @@ class RouteClassifier:
             verdict = RouterVerdict(RouterOutcome.HTTP_ERROR, cause=cause_of(error))
         except Exception:  # noqa: BLE001 - optional: whatever fails here, calls go on
             _log.exception("the router model could not be asked")
-        self._breaker.ended(call, asked_s, self._monotonic_s(), blame)
+        self.breaker.ended(call, asked_s, self._monotonic_s(), blame)
         return verdict
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:

@@ -70,6 +70,12 @@ class _State:
         self.is_loaded = False
         self.failures = 0
 
+    def take_over(self, former: _State) -> None:
+        """Begin with what another state knows of the same source."""
+        self.prices, self.latencies_s = former.prices, former.latencies_s
+        self.read_s, self.is_loaded = former.read_s, former.is_loaded
+        self.failures = former.failures
+
 
 class MetricsSources:
     """The last good numbers of every configured source. A failed refresh changes nothing but an
@@ -82,18 +88,27 @@ class MetricsSources:
         fetch: Fetch,
         monotonic_s: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        former: MetricsSources | None = None,
     ) -> None:
+        """Args: ``former`` are the sources of the config before: what they know of a source that
+        this one names too is taken over.
+        """
         self._fetch = fetch
         self._monotonic_s = monotonic_s
         self._sleep = sleep
-        self._states = [_State(source, monotonic_s()) for source in sources]
+        self.states = [_State(source, monotonic_s()) for source in sources]
         self.prices: Mapping[str, Price] = {}
         """By model name, as `rank.RankInputs` takes them; replaced as a whole, never changed."""
         self.latencies_s: Mapping[str, float] = {}
         """By model name; may hold nothing for a model that was not called lately."""
+        for state in self.states:
+            for known in () if former is None else former.states:
+                if known.source == state.source:
+                    state.take_over(known)
+        self._put_together()
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self.states)
 
     def statuses(self, now_s: float) -> list[SourceStatus]:
         """Return the status of every source, in the config's order."""
@@ -105,7 +120,7 @@ class MetricsSources:
                 is_loaded=state.is_loaded,
                 failures=state.failures,
             )
-            for state in self._states
+            for state in self.states
         ]
 
     async def refresh(self, index: int) -> bool:
@@ -113,7 +128,7 @@ class MetricsSources:
 
         Returns: whether it was read. Raises: nothing but cancellation.
         """
-        state = self._states[index]
+        state = self.states[index]
         source, failures = state.source, state.failures
         cause = await self.read_once(index)
         if cause is not None:
@@ -133,7 +148,7 @@ class MetricsSources:
         Returns: why it could not be read, as a phrase; None where it was. Raises: nothing but
         cancellation.
         """
-        state = self._states[index]
+        state = self.states[index]
         try:
             await _keep_numbers(state, await self._read(state.source))
         except Exception as error:  # noqa: BLE001 - numbers are optional: whatever fails, calls go on
@@ -143,27 +158,34 @@ class MetricsSources:
         state.read_s = self._monotonic_s()
         state.is_loaded = True
         state.failures = 0
-        self.prices = {
-            model: price for each in self._states for model, price in each.prices.items()
-        }
-        self.latencies_s = {
-            model: seconds for each in self._states for model, seconds in each.latencies_s.items()
-        }
+        self._put_together()
         return None
 
     async def keep_fresh(self, index: int) -> None:
         """Read one source now and then every ``refresh_interval``; without an interval, until it
-        was read once.
+        was read once. What a former one had read is read again when that would have; a file without
+        an interval at once, since a config is also reloaded for its sake.
 
         Runs in a task of its own until it is cancelled.
         """
-        interval_s = self._states[index].source.refresh_interval_s
+        state = self.states[index]
+        interval_s = state.source.refresh_interval_s
+        if state.is_loaded and interval_s is not None:
+            await self._sleep(max(0.0, state.read_s + interval_s - self._monotonic_s()))
+        elif state.is_loaded and state.source.provider != "file":
+            return
         while True:
             is_read = await self.refresh(index)
             if is_read and interval_s is None:
                 return
             wait_s = float(interval_s or RETRY_S)
             await self._sleep(wait_s if is_read else min(wait_s, RETRY_S))
+
+    def _put_together(self) -> None:
+        self.prices = {model: price for each in self.states for model, price in each.prices.items()}
+        self.latencies_s = {
+            model: seconds for each in self.states for model, seconds in each.latencies_s.items()
+        }
 
     async def _read(self, source: MetricsSource) -> bytes:
         if source.provider == "file":

@@ -11,6 +11,8 @@ in the package; every room that needs one uses it with a policy of its own.
     breaker           when to leave something alone that keeps failing, and when to probe it
     write_coalescer   writes of one turn of the loop, sent together at its end
     daemon_thread     blocking work that the end of the process does not wait for
+    file_watch        reading files that others replace, and noticing that they have
+    tls_files         a TLS context that follows its files
     hosts             hosts and ports as URLs and messages spell them
     installation      whether the package is compiled
 

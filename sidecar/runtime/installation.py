@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from typing import Final
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
 
 _FOR_SPANS: Final = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
@@ -20,3 +23,19 @@ def can_export_spans() -> bool:
         return all(importlib.util.find_spec(name) is not None for name in _FOR_SPANS)
     except ModuleNotFoundError:  # not even what they are part of
         return False
+
+
+@contextlib.contextmanager
+def as_if_missing(module: str) -> Iterator[None]:
+    """Let what is imported meanwhile take a module for one that is not installed, unless it has
+    been imported already. For packages that import optional parts wherever they find them.
+    """
+    if module in sys.modules:
+        yield
+        return
+    modules: dict[str, Any] = sys.modules
+    modules[module] = None  # the import system's own word for a module that cannot be imported
+    try:
+        yield
+    finally:
+        del modules[module]

@@ -37,13 +37,21 @@ class DrainTimes:
     """It has ended after so long at the latest; what is in flight then is cancelled."""
     is_held: Final[Callable[[], bool] | None]
     """While this returns true it is not quiet, though no call is in flight."""
+    is_grace_fixed: Final[bool]
+    """Whether the grace is the pod's own, which no config changes."""
 
     def __init__(
-        self, quiet_s: float, grace_s: float, is_held: Callable[[], bool] | None = None
+        self,
+        quiet_s: float,
+        grace_s: float,
+        is_held: Callable[[], bool] | None = None,
+        *,
+        is_grace_fixed: bool = False,
     ) -> None:
         self.quiet_s = quiet_s
         self.grace_s = grace_s
         self.is_held = is_held
+        self.is_grace_fixed = is_grace_fixed
 
 
 def fast_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -127,7 +135,8 @@ class Drain:
 
     def __init__(self, clock: Clock, *, in_flight_limit: int) -> None:
         self._clock = clock
-        self._limit = in_flight_limit
+        self.limit = in_flight_limit
+        """How many permits there are. Where it is lowered, those held already stay."""
         self._holders: set[asyncio.Task[Any]] = set()
         self._watches: list[tuple[set[asyncio.Task[Any]], asyncio.Future[None]]] = []
         """Holders whose release is still waited for, and who waits."""
@@ -140,11 +149,6 @@ class Drain:
     def holders(self) -> AbstractSet[asyncio.Task[Any]]:
         """The tasks that hold a permit now: the live set, no copy."""
         return self._holders
-
-    @property
-    def limit(self) -> int:
-        """How many permits there are."""
-        return self._limit
 
     @property
     def in_flight(self) -> int:
@@ -167,9 +171,9 @@ class Drain:
                 "this sidecar is shutting down; call again, the pod is being replaced",
                 retry_after_s=1,
             )
-        if len(self._holders) >= self._limit:
+        if len(self._holders) >= self.limit:
             raise Overloaded(
-                f"limits.in_flight ({self._limit}) calls are in flight already", retry_after_s=1
+                f"limits.in_flight ({self.limit}) calls are in flight already", retry_after_s=1
             )
         self._holders.add(holder)
         self._last_admitted_s = self._clock.monotonic_s()
@@ -181,12 +185,16 @@ class Drain:
             self._report_release(holder)
 
     def watch(self) -> asyncio.Future[None]:
-        """Return a future that is done once each permit held now was given back, whatever is
-        admitted meanwhile, to the same tasks too.
+        """Return a future that is done once each permit given since the last watch began was given
+        back, whatever is admitted meanwhile, to the same tasks too. A permit that an earlier watch
+        waits for is that one's alone.
         """
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._holders:
-            self._watches.append((set(self._holders), ended))
+        left = set(self._holders)
+        for earlier, _ in self._watches:
+            left -= earlier
+        if left:
+            self._watches.append((left, ended))
         else:
             ended.set_result(None)
         return ended

@@ -60,6 +60,15 @@ class Shutdown:
         self._began: tuple[asyncio.Task[None], float] | None = None
         """The drain, and when it began on the monotonic clock."""
 
+    def configure(self, quiet_s: float, grace_s: float) -> None:
+        """Take other times for a drain that is to come; one that has begun goes on by its own.
+        A grace that the pod gave stays.
+        """
+        if self._began is None:
+            is_fixed = self.times.is_grace_fixed
+            grace_s = self.times.grace_s if is_fixed else grace_s
+            self.times = DrainTimes(quiet_s, grace_s, is_grace_fixed=is_fixed)
+
     def begin(self) -> asyncio.Task[None]:
         """Turn readiness off and serve on until quiet, or until the grace is spent. Idempotent.
 

@@ -41,6 +41,12 @@ class ScrapeSnapshot(msgspec.Struct, frozen=True):
     store: StoreSnapshot | None = None
     """None where pins are kept in this process alone."""
     config_hash: str = ""
+    generations: int = 1
+    """Configs by which calls are served: the one in effect, and older ones whose calls go on."""
+    is_reload_successful: bool = True
+    """Whether the last reload was good, or the start if there was none."""
+    reload_success_unix_s: float = 0.0
+    """When the config was last read and found good."""
     routes: Sequence[tuple[str, int]] = ()
     """(route, candidates that have their usual place in plans), for each route in effect."""
     dropped_lines: Sequence[tuple[str, int]] = ()
@@ -111,6 +117,24 @@ _GAUGES: Final = (
         "How many of a route's candidates have their usual place: neither cooling nor ejected.",
         ("route",),
         lambda now: [((route,), serving) for route, serving in now.routes],
+    ),
+    _Gauge(
+        "plano_sidecar_config_last_reload_successful",
+        "1 if the config that was read last serves; 0 if it was refused and the one before does.",
+        (),
+        lambda now: [((), float(now.is_reload_successful))],
+    ),
+    _Gauge(
+        "plano_sidecar_config_last_reload_success_timestamp_seconds",
+        "When a config was last read and found good, at the start or by a reload, since 1970.",
+        (),
+        lambda now: [((), now.reload_success_unix_s)],
+    ),
+    _Gauge(
+        "plano_sidecar_config_generations",
+        "Configs by which calls are served: 1, and one for each older one whose calls go on.",
+        (),
+        lambda now: [((), now.generations)],
     ),
     _Gauge(
         "plano_sidecar_price_age_seconds",

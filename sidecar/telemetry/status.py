@@ -34,6 +34,24 @@ class BuildStatus(msgspec.Struct, frozen=True):
     """``fast`` or ``plain``."""
 
 
+class ReloadStatus(msgspec.Struct, frozen=True):
+    """How the last reload of the config ended; before the first one, the start."""
+
+    at_unix_s: float
+    """When it was tried, in seconds since 1970."""
+    is_successful: bool
+    """Whether the config that it read serves; else the one before serves on."""
+    success_unix_s: float
+    """When the last one that was good was tried."""
+    problems: list[str] = []
+    """Why it was refused, one line each, as ``plano-sidecar check`` prints them."""
+    changes: list[str] = []
+    """What the last good one changed, as ``plano-sidecar check --diff`` prints it."""
+    awaits_restart: list[str] = []
+    """What the config in effect says and the process does not do, since it began with another
+    value; a restart would end that."""
+
+
 class ConfigStatus(msgspec.Struct, frozen=True):
     """The config that serves new calls."""
 
@@ -47,6 +65,9 @@ class ConfigStatus(msgspec.Struct, frozen=True):
     """When it began to serve, in seconds since 1970."""
     warnings: list[str]
     """One line each, as ``plano-sidecar check`` prints them."""
+    older: int
+    """Earlier configs by which calls that began with them are still served."""
+    reload: ReloadStatus
 
 
 class Buckets(msgspec.Struct, frozen=True):

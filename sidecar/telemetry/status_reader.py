@@ -26,6 +26,7 @@ from sidecar.telemetry.status import (
     CandidateStatus,
     ConfigStatus,
     Counts,
+    ReloadStatus,
     RouteCandidate,
     RouterStatus,
     RouteStatus,
@@ -44,6 +45,7 @@ class RunningSnapshot(msgspec.Struct, frozen=True):
     loaded: LoadedConfig
     generation: int
     since_unix_s: float
+    reload: ReloadStatus
     store_place: str
     """As `telemetry.start_line.store_place`, of the config that the process began with."""
     routes: Sequence[tuple[str, Sequence[tuple[str, str]]]]
@@ -161,6 +163,8 @@ def _config(now: RunningSnapshot) -> ConfigStatus:
         now.generation,
         now.since_unix_s,
         now.loaded.warnings,
+        now.scrape.generations - 1,
+        now.reload,
     )
 
 

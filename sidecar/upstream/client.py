@@ -39,7 +39,7 @@ class ProviderClient:
         self.provider = provider
         self.pool = pool
         self.dialects = dialects
-        self._header_lines = HeaderLines(provider)
+        self.header_lines = HeaderLines(provider)
         self._starts = _starts(provider)
         self._stream_timeouts = ExchangeTimeouts(
             connect_s=provider.timeouts.connect_s,
@@ -54,15 +54,10 @@ class ProviderClient:
             idle_s=None,
         )
 
-    @property
-    def own_lines(self) -> tuple[bytes, ...]:
-        """The header lines of the entry's credential and of its configured headers."""
-        return self._header_lines.own
-
     def use(self, provider: Provider) -> None:
         """Send the secrets of ``provider`` from now on: the same entry, read again."""
         self.provider = provider
-        self._header_lines = HeaderLines(provider)
+        self.header_lines = HeaderLines(provider)
 
     def timeouts(self, *, is_stream: bool) -> ExchangeTimeouts:
         """Return the provider's timeouts for a stream or a whole response."""
@@ -87,7 +82,7 @@ class ProviderClient:
         start = self._starts.get(call.endpoint.dialect)
         if start is None or call.query or operation is Operation.COUNT_TOKENS:
             return self._head(call, candidate, length, number), pieces
-        lines = b"".join(self._header_lines.for_call(call, number))
+        lines = b"".join(self.header_lines.for_call(call, number))
         return b"%b%bContent-Length: %d\r\n\r\n" % (start, lines, length), pieces
 
     def _head(self, call: Call, candidate: Candidate, length: int | None, number: int) -> bytes:
@@ -95,7 +90,7 @@ class ProviderClient:
             call.method,
             self._target(call, candidate),
             self.provider.server.http_host,
-            self._header_lines.for_call(call, number),
+            self.header_lines.for_call(call, number),
             length,
         )
 

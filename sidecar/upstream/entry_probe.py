@@ -66,9 +66,9 @@ class EntryProbe:
         bare = msgspec.structs.replace(provider, access_key=None, headers=())
         self._without_key = ProviderClient(bare, client.pool, client.dialects)
         self.provider = provider
-        self.account = (client.pool, client.own_lines, provider.paths.base)
+        self.account = (client.pool, client.header_lines.own, provider.paths.base)
         """What entries have in common that are asked once together."""
-        self.has_credential = bool(client.own_lines)
+        self.has_credential = bool(client.header_lines.own)
 
     @property
     def is_model_in_path(self) -> bool:

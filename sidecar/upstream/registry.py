@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
@@ -15,9 +18,13 @@ from sidecar.domain.errors import ConfigError
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
+from sidecar.runtime.tls_files import RenewableTls, watched_files, why_unusable
 from sidecar.runtime.write_coalescer import Write
 from sidecar.upstream.attempts import Strip
 from sidecar.upstream.client import ProviderClient
+
+LOOK_AGAIN_S: Final = 5.0
+"""Between two looks at TLS files; a kubelet brings what was rotated within a minute or two."""
 
 _PoolKey = tuple[Origin, TlsFiles, float]
 
@@ -50,7 +57,7 @@ class ConnectionPools:
         self._dialer = dialer or Dialer()
         self._pools: dict[_PoolKey, Pool] = {}
         self._families: dict[_PoolKey, str] = {}
-        self._contexts: dict[TlsFiles, ssl.SSLContext] = {}
+        self._contexts: dict[TlsFiles, RenewableTls] = {}
 
     def pool_for(self, provider: Provider) -> Pool:
         """Return the pool of the provider's origin and TLS files; make it if it is the first.
@@ -60,14 +67,15 @@ class ConnectionPools:
         key = origin, _, idle_s = _pool_key(provider)
         pool = self._pools.get(key)
         if pool is None:
-            context = self._context(provider) if provider.server.scheme == "https" else None
+            tls = self._tls_of(provider) if provider.server.scheme == "https" else None
             pool = Pool(
                 origin,
-                ssl_context=context,
+                ssl_context=None if tls is None else tls.context,
                 keepalive_s=idle_s,
                 write=self._write,
                 dialer=self._dialer,
             )
+            pool.renew_tls = None if tls is None else tls.renew
             self._pools[key] = pool
             self._families[key] = provider.prefix
         return pool
@@ -91,38 +99,57 @@ class ConnectionPools:
         pools = [self._pools.pop(key) for key in unused]
         for key in unused:
             del self._families[key]
-        for files in set(self._contexts) - {files for _, files, _ in needed}:
-            del self._contexts[files]
+        left = set(self._contexts) - {files for _, files, _ in needed}
+        for tls in [self._contexts.pop(files) for files in left]:
+            await tls.aclose()
         for pool in pools:
             await pool.aclose()
 
+    async def keep_tls_fresh(self) -> None:
+        """Look at the TLS files again and again, until cancelled. A handshake that fails looks at
+        its own at once.
+        """
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            for tls in tuple(self._contexts.values()):
+                await tls.renew()
+
     async def aclose(self) -> None:
         """Close every pool, then the resolver behind them."""
+        for tls in self._contexts.values():
+            await tls.aclose()
         for pool in self._pools.values():
             await pool.aclose()
         await self._dialer.aclose()
 
-    def _context(self, provider: Provider) -> ssl.SSLContext:
+    def _tls_of(self, provider: Provider) -> RenewableTls:
         """Return the TLS context of the provider's files, loaded once for all that name the same:
         the system's certificates alone take 20 ms and 3 MB.
         """
         files = provider.server.tls_files
-        context = self._contexts.get(files)
-        if context is None:
+        tls = self._contexts.get(files)
+        if tls is None:
+            named = files.ca_file, files.cert_file, files.key_file
+            tls = RenewableTls(
+                functools.partial(self._make_tls, *named),
+                watched_files(*named),
+                functools.partial(self._use_tls, files),
+            )
             try:
-                context = self._contexts[files] = self._make_tls(
-                    files.ca_file, files.cert_file, files.key_file
-                )
+                tls.load()
             except (OSError, ValueError) as error:
-                reason = (
-                    getattr(error, "reason", None)
-                    or getattr(error, "strerror", None)
-                    or type(error).__name__
-                )
+                reason = why_unusable(error)
                 raise ConfigError(
                     [f"provider {provider.name}: its tls files cannot be used: {reason}"]
                 ) from error
-        return context
+            self._contexts[files] = tls
+        return tls
+
+    def _use_tls(self, files: TlsFiles, context: ssl.SSLContext) -> None:
+        """Have all pools of some files use another context."""
+        for (origin, own, _), pool in self._pools.items():
+            if own == files and origin.scheme == "https":
+                pool.use_tls(context)
 
 
 def _pool_key(provider: Provider) -> _PoolKey:

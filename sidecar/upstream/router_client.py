@@ -48,18 +48,21 @@ class RouterClient:
         Returns: status and body of the reply, without any body where that is too long.
         Raises: UpstreamError subclasses.
         """
-        client, own_lines = self._client, self._client.own_lines
-        status, text = await self._ask(body, call)
+        client, own_lines = self._client, self._client.header_lines.own
+        status, text = await self._ask(body, call, own_lines)
         if status in _CREDENTIAL_REFUSED and self._read_again is not None:
             await self._read_again(client.provider.name)
-            if client.own_lines != own_lines:
-                return await self._ask(body, call)
+            renewed = client.header_lines.own
+            if renewed != own_lines:
+                return await self._ask(body, call, renewed)
         return status, text
 
-    async def _ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
+    async def _ask(
+        self, body: bytes, call: Call, own_lines: tuple[bytes, ...]
+    ) -> tuple[int, bytes]:
         client = self._client
         provider = client.provider
-        lines = [*_FIXED, *client.own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
+        lines = [*_FIXED, *own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
         if provider.propagate_trace:
             trace = call.trace
             if not trace.span_id:  # a second request of the call, also while tracing is off

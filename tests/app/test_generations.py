@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,11 +16,15 @@ from sidecar.build.foundation import Foundation, build_foundation
 from sidecar.build.generation import build_generation
 from sidecar.config.load import LoadedConfig, load_config
 from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.decision import Price
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.generation import Generation
-from sidecar.runtime.lifecycle import Tasks
+from sidecar.listener.operators import OperatorAccess
+from sidecar.routing.router_breaker import RouterBreaker
+from sidecar.runtime.lifecycle import DrainTimes, Tasks
 from sidecar.selection.explain import NamedSession
+from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.support.faults import Fault
 from tests.support.net import RawReply, exchange, raw_request, read_reply
@@ -76,8 +81,12 @@ async def _connected(app: App) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
 
 
 async def _until_retired(app: App) -> None:
+    await _until_left(app, 1)
+
+
+async def _until_left(app: App, count: int) -> None:
     async with asyncio.timeout(20):
-        while len(app._generations) > 1:
+        while len(app._generations) > count:
             await asyncio.sleep(0)
 
 
@@ -106,6 +115,113 @@ async def test_a_call_in_flight_ends_by_the_config_it_began_with(load):
         (reply.status, reply.header("x-plano-model"))
         for reply in (old_reply, new_reply, last_reply)
     ]
+
+
+async def test_a_call_of_hours_keeps_one_generation_alive(load):
+    """Its own: those that came after it and served nothing, or whose calls have ended, are closed
+    however long it goes on.
+    """
+    async with ScriptedProvider() as provider:
+        entries = (ONE, provider.url), (OTHER, provider.url)
+        async with App(load(_config(*entries, alias=ONE))) as app:
+            hold = asyncio.Event()
+            provider.script.next(Fault(hold=hold), model="gpt-4o")
+            long_call = Tasks().spawn(_ask(app), name="long call")
+            await provider.wait_for_requests(1)
+            first, counts = app.generation, []
+            for _ in range(5):
+                app.swap(load(_config(*entries, alias=OTHER)))
+                await _ask(app)
+                await _until_left(app, 2)
+                counts.append(_generations(app))
+
+            assert [first, app.generation] == app._generations
+            hold.set()
+            await long_call
+            await _until_retired(app)
+            counts.append(_generations(app))
+
+    assert [2, 2, 2, 2, 2, 1] == counts
+
+
+def _generations(app: App) -> float | None:
+    registry = app.foundation.telemetry.metrics.registry
+    return registry.get_sample_value("plano_sidecar_config_generations")
+
+
+async def test_limits_times_and_the_log_level_take_effect_at_once(load):
+    """Of those that outlive a config. A level that an operator has set meanwhile stays, where the
+    config's own is the same.
+    """
+    log = logging.getLogger("sidecar")
+    before = log.level
+    entry = ONE, "http://127.0.0.1:1"
+    more = {
+        "limits": {"in_flight": 7, "buffered_bytes": 9},
+        "drain": {"quiet_s": 1, "grace_s": 3},
+        "admin": {"address": "127.0.0.1", "port": 0, "mutations": True},
+        "timeouts": {"request_header_s": 2},
+        "logging": {"level": "error"},
+    }
+    try:
+        async with App(load(_config(entry, alias=ONE))) as app:
+            foundation, servers = app.foundation, app._servers
+            assert servers is not None
+            set_log_level("debug")
+            app.swap(load(_config(entry, alias=ONE, model_aliases={})))
+            levels = [log_level()]
+            app.swap(load(_config(entry, alias=ONE) | more))
+            levels.append(log_level())
+
+            assert (7, 9, DrainTimes(1, 3)) == (
+                foundation.drain.limit,
+                foundation.body_memory.limit_bytes,
+                foundation.shutdown.times,
+            )
+            assert OperatorAccess(mutations=True) == servers.operators_handler.access
+            assert 2 == servers.data._head_s
+            assert ["debug", "error"] == levels
+    finally:
+        log.setLevel(before)
+
+
+async def test_the_router_models_breaker_outlives_the_config(load):
+    """A change elsewhere has mended nothing; another key, or another model, begins anew."""
+    config = _config((ONE, "http://127.0.0.1:1"), alias=ONE)
+    router = {"model": "plano/router", "base_url": "http://127.0.0.1:1", "access_key": "a"}
+    config["model_providers"].append(router)
+    config["overrides"] = {"llm_routing_model": "plano/router"}
+    breakers = []
+    async with App(load(config)) as app:
+        changes: list[dict[str, Any]] = [{}, {"limits": {"attempts": 1}}, {"overrides": {}}, {}]
+        for change in changes:
+            app.swap(load(config | change))
+            breakers.append(_breaker(app))
+        router["access_key"] = "b"
+        app.swap(load(config))
+        breakers.append(_breaker(app))
+
+    first, kept, none, again, other_key = breakers
+    assert first is kept
+    assert none is None
+    assert 3 == len({id(each) for each in (first, again, other_key)})
+
+
+def _breaker(app: App) -> RouterBreaker | None:
+    classifier = app.generation.classifier
+    return None if classifier is None else classifier.breaker
+
+
+async def test_prices_outlive_the_config(load):
+    """Where the next config names their source too: none is unknown for a moment."""
+    source = {"type": "cost", "provider": "models.dev", "url": "http://127.0.0.1:1"}
+    config = _config((ONE, "http://127.0.0.1:1"), alias=ONE, model_metrics_sources=[source])
+    async with App(load(config)) as app:
+        (state,) = app.generation.sources.states
+        state.prices, state.is_loaded = {ONE: Price(1.0, 2.0)}, True
+        app.swap(load(config))
+
+        assert {ONE: Price(1.0, 2.0)} == app.generation.sources.prices
 
 
 async def test_a_kept_connection_of_the_app_meets_the_new_config(load):

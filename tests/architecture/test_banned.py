@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -32,15 +33,24 @@ HOMES = {
 an argument, only the command line reads the environment and talks to a person."""
 
 
+@cache
+def _places() -> dict[str, list[tuple[str, int]]]:
+    """Each name of `HOMES` -> path and line of all places where it stands."""
+    found: dict[str, list[tuple[str, int]]] = {name: [] for name in HOMES}
+    for path, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute | ast.Name) and (name := dotted(node)) in found:
+                found[name].append((path, node.lineno))
+    return found
+
+
 @pytest.mark.parametrize("name", HOMES)
 def test_a_call_stays_in_its_home(name):
     """A clock in a rule cannot be tested; a task without an owner is lost."""
     strays = [
-        f"{path}:{node.lineno}"
-        for path, tree in modules().items()
+        f"{path}:{line}"
+        for path, line in _places()[name]
         if not path.startswith(HOMES[name] or ("-",))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute | ast.Name) and dotted(node) == name
     ]
 
     assert [] == strays

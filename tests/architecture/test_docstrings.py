@@ -16,8 +16,13 @@ PAGE_LINES = range(5, 61)
 ROOM_PAGES = sorted(str(path.relative_to(ROOT)) for path in PACKAGE.glob("*/__init__.py"))
 
 
-def _docstrings() -> Iterator[tuple[str, str]]:
+@functools.cache
+def _docstrings() -> tuple[tuple[str, str], ...]:
     """``path:name`` and docstring of every module, class and function that has one."""
+    return tuple(_read_docstrings())
+
+
+def _read_docstrings() -> Iterator[tuple[str, str]]:
     for path, tree in modules().items():
         for node in ast.walk(tree):
             if isinstance(node, _Documented) and (text := ast.get_docstring(node)):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+from functools import cache
 
 from tests.architecture.tree import ROOT, dotted, functions, modules, modules_of_tests
+from tests.conftest import LONGEST
 
 ANYWHERE = (
     "sidecar/cli.py",
@@ -20,6 +22,7 @@ ANYWHERE = (
     "sidecar/build/provider_entries.py",
     "sidecar/generation.py",
     "sidecar/proxy.py",
+    "sidecar/reload.py",
 )
 """What stands above the rooms is tested by flows too."""
 NOWHERE = {
@@ -41,6 +44,7 @@ def _imported(tree: ast.Module) -> set[str]:
     return found
 
 
+@cache
 def _imported_below(*folders: str) -> set[str]:
     trees = [tree for path, tree in modules_of_tests().items() if path.startswith(folders)]
     return set().union(*map(_imported, trees))
@@ -106,3 +110,16 @@ def test_the_pure_modules_are_there():
     included = config["report"]["include"].split()
 
     assert [] == [each for each in included if not list(ROOT.glob(each))]
+
+
+def test_the_files_that_begin_first_are_there():
+    """And those that the Makefile leaves out of the compiled package's tests."""
+    makefile = (ROOT / "Makefile").read_text()
+    same = re.search(r"^SAME := \$\(patsubst %,(\S+?),([\w ]+)\)", makefile, re.MULTILINE)
+    assert same is not None
+    named = [
+        *(f"tests/{name}" for name in LONGEST),
+        *(same[1].replace("%", name) for name in same[2].split()),
+    ]
+
+    assert [] == [each for each in named if not (ROOT / each).is_file()]

@@ -15,6 +15,7 @@ from sidecar.telemetry.status import (
     Buckets,
     BucketsBySource,
     ConfigStatus,
+    ReloadStatus,
     RouterStatus,
     StoreStatus,
 )
@@ -130,6 +131,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "redis": (a_bad_night(), f"Redis is down ({REDIS}): pins are kept in this process only, and 17"),
     "breaker": (a_bad_night(), "The router model's breaker is open"),
     "tracking": ({"store": StoreStatus(REDIS, True, True, False, 1, 0)}, "does not tell this process"),
+    "reload": (
+        {"config": ConfigStatus("c.yaml", "0123", 1, 0.0, [], 0, ReloadStatus(0.0, False, 0.0, ["c.yaml:3: no"]))},
+        "The changed config cannot be used, the one before serves on: c.yaml:3: no",
+    ),
+    "restart": (
+        {"config": ConfigStatus("c.yaml", "0123", 2, 0.0, [], 0,
+                                ReloadStatus(0.0, True, 0.0, awaits_restart=["admin.port 1 -> 2"]))},
+        "A part of the config awaits a restart: admin.port 1 -> 2.",
+    ),
     "drain": ({"state": "draining"}, "The sidecar is draining: 3 calls in flight"),
     "start": ({"state": "starting"}, "not ready yet"),
     "full": ({"in_flight": 500}, "Nearly full: 500 of 512 calls are in flight"),
@@ -164,7 +174,7 @@ async def test_names_that_look_like_markup_stay_text(browser, sidecar: MadeUpSid
     """Whatever an app, a provider or a config calls something: no element is made of it."""
     sidecar.status = a_status(
         candidates=[a_candidate(HOSTILE, account=HOSTILE, state="cooling", reason=HOSTILE)],
-        config=ConfigStatus(HOSTILE, HOSTILE, 1, 0.0, [HOSTILE]),
+        config=ConfigStatus(HOSTILE, HOSTILE, 1, 0.0, [HOSTILE], 1, ReloadStatus(0.0, False, 0.0, [HOSTILE], [HOSTILE], [HOSTILE])),
         router=RouterStatus(HOSTILE, False, {HOSTILE: 3}),
         store=StoreStatus(HOSTILE, True, True, True, 1, 1),
         decisions={HOSTILE: 7},
@@ -467,7 +477,15 @@ async def test_a_phone_shows_it_without_sideways_scrolling(
     night = a_bad_night(
         calls=[a_call_record(each, model=name, route=name, cause=name) for each in range(1, 4)],
         candidates=[a_candidate(name, account=name, state="cooling", reason=name, left_s=9.0)],
-        config=ConfigStatus(name, "0123456789ab", 1, 0.0, [name]),
+        config=ConfigStatus(
+            name,
+            "0123456789ab",
+            1,
+            0.0,
+            [name],
+            1,
+            ReloadStatus(0.0, False, 0.0, [name], [name], [name]),
+        ),
         host=name,
     )
     sidecar.status = a_status(**night)

@@ -100,7 +100,7 @@ MAXIMAL: Final[Values] = {
 SETS: Final[dict[str, Values]] = {
     "default": {},
     "minimal": MINIMAL,
-    "example": {"example": {"enabled": True, "job": {"enabled": True}}},
+    "example": yaml.safe_load((CHART / "example.yaml").read_text()),
     "maximal": MAXIMAL,
 }
 

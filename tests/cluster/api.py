@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -48,7 +49,7 @@ class Api:
     ) -> Taken:
         """One request; raises Refused for what is not 2xx."""
         with closing(self.connect()) as connection:
-            content = None if body is None else json.dumps(body)
+            content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
             connection.request(method, path, content, self._headers(form))
             response = connection.getresponse()
             text = response.read().decode()
@@ -93,14 +94,20 @@ class Api:
         self.apply(account, namespace)
 
     def install_crd(self, definition: Object) -> None:
-        """Returns when the server serves the new kind."""
+        """Returns when the server keeps objects of the new kind."""
         self.apply(definition)
-        name = definition["metadata"]["name"]
-        with closing(self.connect()) as connection:
-            for each in self.watch(connection, self.path(definition), f"metadata.name={name}"):
-                conditions = each.get("status", {}).get("conditions") or []
-                if ("Established", "True") in [(it["type"], it["status"]) for it in conditions]:
-                    return
+        spec = definition["spec"]
+        path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+        end = time.monotonic() + 30
+        while True:
+            try:
+                self.request("GET", path)
+            except Refused as refused:
+                if refused.status not in (404, 429) or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)  # sleep: "storage is (re)initializing" is a state without an event
+            else:
+                return
 
     def names(self, api_version: str, kind: str, namespace: str) -> list[str]:
         """Of all objects of one kind in a namespace."""
@@ -122,12 +129,9 @@ class Api:
         inside = f"/namespaces/{where}" if resource["namespaced"] else ""
         return f"{root}{inside}/{resource['name']}"
 
-    def watch(
-        self, connection: http.client.HTTPConnection, path: str, fields: str = ""
-    ) -> Iterator[Object]:
+    def watch(self, connection: http.client.HTTPConnection, path: str) -> Iterator[Object]:
         """Every object below the path, now and whenever it changes, until the connection ends."""
-        query = urlencode({"watch": "true", "fieldSelector": fields})
-        connection.request("GET", f"{path}?{query}", headers=self._headers())
+        connection.request("GET", f"{path}?watch=true", headers=self._headers())
         for line in connection.getresponse():
             yield json.loads(line)["object"]
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.chart.rendered import SETS, render, shop_chart
+from tests.chart.rendered import SETS, VERSIONS, render, shop_chart
 from tests.cluster.api import Refused
 from tests.support.pod_security import pod_specs
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +84,19 @@ def test_an_unknown_field_is_refused(api, namespace, objects):
 
     with pytest.raises(Refused, match=r"specs"):
         api.apply(wrong, namespace, dry_run=True)
+
+
+def test_the_server_is_the_newest_that_the_chart_is_rendered_for(api):
+    """A newer Kubernetes is a change of one go.mod."""
+    version = api.request("GET", "/version").object
+
+    assert VERSIONS[-1].split(".")[:2] == [version["major"], version["minor"]]
+    assert version["gitVersion"].startswith(f"v{version['major']}.{version['minor']}.")
+
+
+def test_the_pod_monitor_for_a_whole_cluster_is_taken(api, namespace):
+    """The one beside the rules, for pods of any chart."""
+    monitor = yaml.safe_load((DEPLOY / "prometheus" / "podmonitor.yaml").read_text())
+    monitor["metadata"].pop("namespace", None)
+
+    assert [] == api.apply(monitor, namespace).warnings

@@ -25,7 +25,7 @@ def config(tmp_path):
 
 def test_check_says_ok(config, capsys):
     """On stdout, and nothing else."""
-    assert 0 == inspect.check(Namespace(file=config, allow_missing_files=False))
+    assert 0 == inspect.check(Namespace(diff=None, file=config, allow_missing_files=False))
     assert (f"{config}: ok\n", "") == capsys.readouterr()
 
 
@@ -34,7 +34,7 @@ def test_a_problem_passes_through(config):
     config.write_text("model_providers: 3\n")
 
     with pytest.raises(ConfigError):
-        inspect.check(Namespace(file=config, allow_missing_files=False))
+        inspect.check(Namespace(diff=None, file=config, allow_missing_files=False))
 
 
 def test_missing_files_may_cost_a_warning_alone(config, capsys):
@@ -45,9 +45,9 @@ def test_missing_files_may_cost_a_warning_alone(config, capsys):
         + "  session_cache: {type: redis, url: 'redis://r', password: '${file:redis}'}\n"
     )
     with pytest.raises(ConfigError, match="cannot be read"):
-        inspect.check(Namespace(file=config, allow_missing_files=False))
+        inspect.check(Namespace(diff=None, file=config, allow_missing_files=False))
 
-    assert 0 == inspect.check(Namespace(file=config, allow_missing_files=True))
+    assert 0 == inspect.check(Namespace(diff=None, file=config, allow_missing_files=True))
     warnings = capsys.readouterr().err.splitlines()
     missing = [line for line in warnings if "there is no such file yet" in line]
     assert ["keys/openai", "prompt", "redis"] == [
@@ -55,15 +55,46 @@ def test_missing_files_may_cost_a_warning_alone(config, capsys):
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "printed", "code"),
+    [
+        ("# a comment\n", "", 0),
+        ("limits: {attempts: 2}\n", "~ limits.attempts 3 -> 2\n", 2),
+        (
+            "limits: {attempts: 2}\nadmin: {port: 1}\n",
+            "~ admin.port 9901 -> 1\n~ limits.attempts 3 -> 2\nneeds a restart: admin.port 9901 -> 1\n",
+            3,
+        ),
+    ],
+)
+def test_a_comparison_says_what_a_new_config_changes(config, capsys, more, printed, code):
+    """And by its code, whether a reload brings that."""
+    new = config.with_name("new.yaml")
+    new.write_text(GOOD + more)
+    arguments = Namespace(file=None, diff=[config, new], allow_missing_files=False)
+
+    assert code == inspect.check(arguments)
+    assert (printed, "") == capsys.readouterr()
+
+
+def test_a_comparison_needs_two_good_configs(config):
+    """The problems of either are printed as ever."""
+    new = config.with_name("new.yaml")
+    new.write_text("model_providers: 3\n")
+    for files in ([config, new], [new, config]):
+        with pytest.raises(ConfigError, match="model_providers"):
+            inspect.check(Namespace(file=None, diff=files, allow_missing_files=False))
+
+
 def test_a_missing_config_is_no_missing_file(tmp_path):
     """Nor is a file that is there and cannot be read, such as a folder."""
     missing = tmp_path / "none.yaml"
     with pytest.raises(ConfigError, match="cannot be read"):
-        inspect.check(Namespace(file=missing, allow_missing_files=True))
+        inspect.check(Namespace(diff=None, file=missing, allow_missing_files=True))
 
     missing.write_text(GOOD.replace("sk-x", "'${file:.}'"))
     with pytest.raises(ConfigError, match="directory"):
-        inspect.check(Namespace(file=missing, allow_missing_files=True))
+        inspect.check(Namespace(diff=None, file=missing, allow_missing_files=True))
 
 
 def test_schema_is_json(capsys):

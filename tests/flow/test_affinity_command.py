@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.command import Ended
+from tests.support.command import command as any_command
 from tests.support.net import closed_port, exchange, raw_request
 from tests.support.redis_server import redis_server
 from tests.support.routed import Routed, routed
@@ -21,20 +21,9 @@ GPT = "openai/gpt-4o"
 SUMMARY = "Make this long text short"
 
 
-async def command(*arguments: str) -> tuple[int, str, str]:
-    """Run it as a shell would: exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "sidecar",
-        "affinity",
-        *arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), errors.decode()
+async def command(*arguments: str) -> Ended:
+    """Run it: exit code, stdout, stderr."""
+    return await any_command("affinity", *arguments)
 
 
 async def pin(sidecar: Routed, *sessions: tuple[str | None, str]) -> None:

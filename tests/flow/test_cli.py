@@ -64,6 +64,19 @@ def test_check_says_ok(tmp_path, capsys):
     assert printed.err.startswith("warning: ")
 
 
+def test_check_takes_one_file_or_two_to_compare(tmp_path, capsys):
+    """Neither, and both, are a usage error."""
+    file = tmp_path / "c.yaml"
+    file.write_text(GOOD)
+    codes: list[object] = [main(["check", "--diff", str(file), str(file)])]
+    for arguments in ([], [str(file), "--diff", str(file), str(file)]):
+        with pytest.raises(SystemExit) as ended:
+            main(["check", *arguments])
+        codes.append(ended.value.code)
+
+    assert [0, 64, 64] == codes
+
+
 def test_a_missing_file_is_a_config_error(capsys):
     """Not a traceback."""
     assert 78 == main(["check", "/nowhere/config.yaml"])

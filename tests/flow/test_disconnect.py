@@ -18,6 +18,9 @@ from tests.support.net import exchange, json_request, raw_request
 from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sidecar_process import sidecar_config
 
+# Thousands of calls that reach what others reach: counting branches doubles the time they take.
+pytestmark = pytest.mark.no_cover
+
 REPETITIONS = 334
 """A thousand over the three paths."""
 AT_ONCE = 20

@@ -7,12 +7,11 @@ import contextlib
 import json
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from tests.support.command import command
 from tests.support.faults import Fault
 from tests.support.net import RawReply, exchange, json_request, raw_request, read_reply
 from tests.support.scripted_provider import ScriptedProvider
@@ -50,15 +49,6 @@ async def ask_from(source: str, to_port: int, target: str, method: str = "GET") 
     writer.close()
     await writer.wait_closed()
     return reply.status
-
-
-async def command(*arguments: str) -> tuple[int, str, str]:
-    """Run `plano-sidecar` as a hook would: exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sidecar", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    out, errors = await process.communicate()
-    return process.returncode or 0, out.decode(), errors.decode()
 
 
 async def test_a_peer_of_the_mesh_gets_no_page_for_operators(tmp_path):

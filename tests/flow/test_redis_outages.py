@@ -18,6 +18,9 @@ from sidecar.affinity.value import decode
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.routed import Routed, decision_of, routed
 
+# Thousands of calls that reach what others reach: counting branches doubles the time they take.
+pytestmark = pytest.mark.no_cover
+
 CALLS_PER_S = 200
 AT_ONCE = 40
 """Calls under way, at most: a busy machine makes fewer a second, not ever more at once."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.command import Ended, command
 from tests.support.redis_server import redis_server
 from tests.support.routed import PREFERENCES
 from tests.support.scripted_provider import ScriptedRouterModel
@@ -28,16 +29,23 @@ def _config(tmp_path: Path, router_url: str, **more: Any) -> Path:
     return file
 
 
-async def _route(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sidecar", "route", *arguments]
+async def _route(*arguments: str) -> Ended:
+    return await command("route", *arguments)
+
+
+async def _process(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
     return await asyncio.to_thread(
         subprocess.run,
-        command,
+        [sys.executable, "-m", "sidecar", "route", *arguments],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
+        env=environment,
     )
 
 
@@ -50,14 +58,14 @@ async def test_it_shows_prompt_answer_match_numbers_plan_and_times(tmp_path):
         asked = router.seen
 
     assert 1 == asked
-    assert (0, "") == (shown.returncode, shown.stderr)
+    assert (0, "") == (shown.code, shown.errors)
     parts = (
         "<routes>", "Make this long text short", 'answer:   \'{"route":"summaries"}\'', "outcome:  matched",
         "route:    summaries", "ranked by cheapest", "20 USD per million tokens", "unknown", "session:  s1: no pin",
         "source:   routed", "plan:     openai/gpt-4o (openai/gpt-4o), then openai/gpt-4o-mini",
         "took:     prompt ", " ms, router model ", " ms, ranking ", " ms\n", "all of it, with the pin, ",
     )  # fmt: skip
-    places = [shown.stdout.find(part) for part in parts]
+    places = [shown.out.find(part) for part in parts]
     assert [-1 not in places, places] == [True, sorted(places)]
 
 
@@ -78,15 +86,15 @@ async def test_a_sessions_pin_is_shown_and_none_is_made(tmp_path):
         left_ms = await server.client.pttl("plano:affinity:acme:s1")
 
     assert (json.dumps(pin).encode(), True) == (value, 0 < left_ms <= 200_000)
-    assert ["", ""] == [pinned.stderr, other.stderr]
+    assert ["", ""] == [pinned.errors, other.errors]
     wanted = (
         "session:  s1: pinned to openai/gpt-4o-mini (any entry)",
         "route:    code generation",
         "source:   pinned",
     )
-    assert [True] * 3 == [part in pinned.stdout for part in wanted]
-    assert "plan:     openai/gpt-4o-mini (openai/gpt-4o-mini), then openai/gpt-4o" in pinned.stdout
-    assert ("session:  s1: no pin" in other.stdout, "source:   routed" in other.stdout) == (
+    assert [True] * 3 == [part in pinned.out for part in wanted]
+    assert "plan:     openai/gpt-4o-mini (openai/gpt-4o-mini), then openai/gpt-4o" in pinned.out
+    assert ("session:  s1: no pin" in other.out, "source:   routed" in other.out) == (
         True,
         True,
     )
@@ -99,38 +107,27 @@ async def test_the_router_model_is_sent_the_same_bytes_by_every_process(tmp_path
     """
     async with ScriptedRouterModel() as router:
         file = _config(tmp_path, router.url, routing_preferences=PREFERENCES)
-        command = [
-            sys.executable,
-            "-m",
-            "sidecar",
-            "route",
-            "--config",
-            str(file),
-            "Make <this> short",
-        ]
-        for seed in ("0", "1", "424242"):
-            environment = os.environ | {"PYTHONHASHSEED": seed}
-            await asyncio.to_thread(
-                subprocess.run,
-                command,
-                cwd=REPOSITORY,
-                capture_output=True,
-                timeout=30,
-                check=True,
-                env=environment,
+        ends = [
+            await _process(
+                *("--config", str(file), "Make <this> short"),
+                environment=os.environ | {"PYTHONHASHSEED": seed},
             )
+            for seed in ("0", "1", "424242")
+        ]
         bodies = {request.body for request in router.requests}
 
     assert (3, 1) == (router.seen, len(bodies))
+    assert [0] * 3 == [each.returncode for each in ends]
 
 
 async def test_text_that_is_no_utf8_is_taken(tmp_path):
     """A shell passes on what it was given."""
     async with ScriptedRouterModel() as router:
         file = _config(tmp_path, router.url, routing_preferences=PREFERENCES)
-        shown = await _route("--config", str(file), os.fsdecode(b"Make this short \xff"))
+        shown = await _process("--config", str(file), os.fsdecode(b"Make this short \xff"))
 
-    assert (0, "", True) == (shown.returncode, shown.stderr, "Make this short ?" in shown.stdout)
+    assert (0, "") == (shown.returncode, shown.stderr)
+    assert "Make this short ?" in shown.stdout
 
 
 @pytest.mark.parametrize(
@@ -146,8 +143,8 @@ async def test_an_error_is_one_line(tmp_path, more, code, error):
     file.write_text(json.dumps(more))
     shown = await _route("--config", str(file), "Hello")
 
-    assert (code, "", 1) == (shown.returncode, shown.stdout, len(shown.stderr.splitlines()))
-    assert error in shown.stderr
+    assert (code, "", 1) == (shown.code, shown.out, len(shown.errors.splitlines()))
+    assert error in shown.errors
 
 
 async def test_a_router_model_that_is_down_is_told(tmp_path):
@@ -155,9 +152,9 @@ async def test_a_router_model_that_is_down_is_told(tmp_path):
     file = _config(tmp_path, "http://127.0.0.1:9", routing_preferences=PREFERENCES)
     shown = await _route("--config", str(file), "Make this long text short")
 
-    assert 0 == shown.returncode
+    assert 0 == shown.code
     assert all(
-        part in shown.stdout
+        part in shown.out
         for part in ("answer:   none", "outcome:  http_error", "source:   fallback")
     )
 
@@ -166,31 +163,25 @@ async def test_without_preferences_it_says_so(tmp_path):
     """And shows the default."""
     shown = await _route("--config", str(_config(tmp_path, "http://127.0.0.1:9")), "Hello")
 
-    assert 0 == shown.returncode
+    assert 0 == shown.code
     assert all(
-        part in shown.stdout
+        part in shown.out
         for part in ("No route is in effect", "source:   default", "openai/gpt-4o-mini")
     )
 
 
-async def test_without_a_config_it_explains_what_run_would_do():
+async def test_without_a_config_it_explains_what_run_would_do(monkeypatch):
     """Providers from the keys in the environment, and no routes."""
-    command = [sys.executable, "-m", "sidecar", "route", "Hello"]
-    environment = {
-        name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")
-    }
-    shown = [
-        await asyncio.to_thread(
-            subprocess.run, command, cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False,
-            env=environment | more,
-        )
-        for more in ({}, {"OPENAI_API_KEY": "sk-x"})
-    ]  # fmt: skip
+    for name in [each for each in os.environ if each.endswith("_API_KEY")]:
+        monkeypatch.delenv(name)
+    shown = [await _route("Hello")]
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    shown.append(await _route("Hello"))
 
-    assert [78, 1] == [each.returncode for each in shown]
+    assert [78, 1] == [each.code for each in shown]
     assert (True, "model_not_found: ") == (
-        "no config file" in shown[0].stderr,
-        shown[1].stderr[:17],
+        "no config file" in shown[0].errors,
+        shown[1].errors[:17],
     )
 
 
@@ -199,4 +190,4 @@ async def test_usage(arguments):
     """64, and what is missing."""
     shown = await _route(*arguments)
 
-    assert (64, True) == (shown.returncode, "usage: plano-sidecar route" in shown.stderr)
+    assert (64, True) == (shown.code, "usage: plano-sidecar route" in shown.errors)

@@ -1,5 +1,5 @@
 """One caller's bad luck steers nobody else: what a call meets is its own, and its session's. Shown
-on a real process, with one provider for all models and a router model.
+with real sockets, one provider for all models and a router model.
 """
 
 from __future__ import annotations

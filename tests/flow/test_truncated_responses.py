@@ -20,6 +20,9 @@ from tests.support.scripted_provider import ScriptedProvider
 from tests.support.sdks import KINDS, Sdks, open_sdks
 from tests.support.sidecar_process import sidecar_config
 
+# Thousands of calls that reach what others reach: counting branches doubles the time they take.
+pytestmark = pytest.mark.no_cover
+
 CHUNK_BYTES = 200
 CUTS = 24
 TERMINAL = {CHAT: b"[DONE]", MESSAGES: b"message_stop"}

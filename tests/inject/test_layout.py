@@ -6,7 +6,7 @@ import json
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.inject.layout import Layout, block_lines, flow_text, scalar_text
@@ -20,12 +20,14 @@ VALUES = st.recursive(
 LAYOUTS = [Layout(), Layout(step=4, dash=4), Layout(dash=0)]
 
 
+@settings(max_examples=50, deadline=None)
 @given(VALUES, st.sampled_from(LAYOUTS))
 def test_a_block_reads_as_what_was_written(value, layout):
     """By PyYAML, which reads YAML 1.1 and so takes `no` and `on` for booleans."""
     assert value == yaml.safe_load("\n".join(block_lines(value, layout)))
 
 
+@settings(max_examples=50, deadline=None)
 @given(VALUES)
 def test_one_line_is_json_and_yaml(value):
     """What is put into a JSON manifest leaves it JSON."""

@@ -148,6 +148,15 @@ def test_the_pod_is_found_by_what_looks_for_it():
     assert {} == pod.pod_annotations(pod.PodOptions(image="i", scrape=False))
 
 
+def test_resources_change_by_amount():
+    """What is named replaces what is measured; an empty amount takes one away."""
+    made = pod.resources({"cpu": "1"}, {"ephemeral-storage": ""})
+
+    assert {"cpu": "1", "memory": "96Mi", "ephemeral-storage": "64Mi"} == made["requests"]
+    assert {"memory": "192Mi"} == made["limits"]
+    assert pod.RESOURCES == pod.resources(None, None)
+
+
 def test_secrets_may_be_chosen_by_key():
     """In the form of a projected volume's source; a name alone gives all of its keys."""
     chosen = {"name": "b", "items": [{"key": "k", "path": "openai"}], "optional": True}

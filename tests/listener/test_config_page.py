@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from sidecar.config.load import load_config
-from sidecar.listener.config_page import ConfigInEffect, ConfigPage, config_facts
+from sidecar.listener.config_page import ConfigInEffect, ConfigPage, OlderConfig, config_facts
 from sidecar.listener.operators import OperatorAccess, Operators
 from tests.listener.pages import running_pages
 from tests.support.net import exchange, raw_request
@@ -22,7 +22,8 @@ def _config(tmp_path: Path) -> ConfigInEffect:
         "tracing: {otlp_endpoint: 'http://u:marked@otel:4318', span_attributes: [marked]}\n"
     )
     loaded = load_config(file, {"URL": "http://marked.example/v1"})
-    return ConfigInEffect(loaded, "abc", 1, 5.0)
+    older = OlderConfig(1, "abc", 2.0)
+    return ConfigInEffect(loaded, 2, 5.0, [older], {"is_successful": False})
 
 
 async def test_it_shows_the_config_its_hash_files_and_warnings(tmp_path):
@@ -34,9 +35,11 @@ async def test_it_shows_the_config_its_hash_files_and_warnings(tmp_path):
     facts = reply.json()
 
     assert config_facts(config) == facts
-    assert ("abc", 1, 5.0, False) == tuple(
+    assert (config.loaded.hash, 2, 5.0, False) == tuple(
         facts[name] for name in ("hash", "generation", "since_unix_s", "is_zero_config")
     )
+    assert {"is_successful": False} == facts["reload"]
+    assert [{"generation": 1, "hash": "abc", "since_unix_s": 2.0}] == facts["older"]
     assert [str(tmp_path / name) for name in ("c.yaml", "key")] == facts["files"]
     assert any("tracing.span_attributes" in warning for warning in facts["warnings"])
     assert ["openai/a", "openai/b"] == [

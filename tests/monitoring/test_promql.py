@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.prometheus.to_come import NOT_EXPORTED, is_ready
 from tests.support.promql import catalogue, names_in, problems
 
 EXPORTED = catalogue()
-BEING_ADDED = {"plano_sidecar_log_lines_dropped_total"}
-"""Its panel and alert follow it."""
 REQUESTS = "plano_sidecar_requests_total"
 
 
@@ -58,16 +55,3 @@ def test_what_is_no_promql_is_found():
 def test_names_are_found_in_ranges_and_on_both_sides():
     """None is missed."""
     assert {"a", "b", "c"} == names_in("rate(a[5m]) / sum(b) and c offset 1h")
-
-
-def test_what_is_to_come_is_not_there_yet():
-    """Once a metric is exported, its line in `deploy.prometheus.to_come` has to go: then what is
-    ready for it appears in the dashboard and in the rules.
-    """
-    assert set() == (NOT_EXPORTED & set(EXPORTED)) - BEING_ADDED
-
-
-def test_what_names_a_metric_to_come_is_left_out():
-    """A panel of it would be empty."""
-    assert is_ready("plano_sidecar_in_flight", "up")
-    assert not is_ready("up", *NOT_EXPORTED)

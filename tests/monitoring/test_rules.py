@@ -17,11 +17,9 @@ from deploy.prometheus.rules import (
     RUNBOOKS,
     alerts,
     groups,
-    ready_alerts,
     rules_text,
     runbooks_text,
 )
-from deploy.prometheus.to_come import NOT_EXPORTED
 from tests.support.promql import catalogue, names_in, problems, recorded
 from tests.support.promtool import promtool
 
@@ -38,14 +36,13 @@ RULES_IN_FILE: list[dict[str, Any]] = [
 ]
 RECORDED = [rule for rule in RULES_IN_FILE if "record" in rule]
 KNOWN = recorded(RECORDED, catalogue())
-WAITING = [alert for alert in alerts() if alert not in ready_alerts()]
 
 
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        (RULES, rules_text(ready_alerts())),
-        (IN_CHART, rules_text(ready_alerts())),
+        (RULES, rules_text(alerts())),
+        (IN_CHART, rules_text(alerts())),
         (RUNBOOKS, runbooks_text()),
     ],
     ids=["rules", "chart", "runbooks"],
@@ -86,12 +83,6 @@ def test_promtool_finds_nothing_wrong_with_the_scrape_config(tmp_path):
 def test_a_rule_asks_for_what_a_sidecar_exports(rule):
     """Or for what another rule records."""
     assert [] == problems(rule["expr"], KNOWN)
-
-
-def test_what_waits_for_a_metric_names_nothing_else_that_is_not_exported():
-    """Once the metric is there, the alert works."""
-    for alert in WAITING:
-        assert names_in(alert.expr) <= NOT_EXPORTED | KNOWN.keys()
 
 
 @pytest.mark.parametrize("rule", RECORDED, ids=lambda rule: rule["record"])
@@ -199,7 +190,7 @@ def test_the_app_is_the_workload_that_owns_the_pod(kind, name, app):
 def test_the_runbooks_have_all_alerts():
     """Each with what happened, what to look at, and what to do."""
     text = RUNBOOKS.read_text(encoding="utf-8")
-    names = {alert.name for alert in ready_alerts()}
+    names = {alert.name for alert in alerts()}
 
     assert sorted(names) == sorted(re.findall(r"^## (\w+)$", text, re.MULTILINE))
     for part in ("What happened", "What to look at", "What to do"):

@@ -16,6 +16,7 @@ from sidecar.domain.errors import ConnectFailed, FirstByteTimeout, UpstreamMalfo
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.router import CONCURRENT, RouteClassifier, RouterPolicy
+from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.upstream.evidence import Activity, Suspicion
 from tests.support.values import FakeClock, a_call
 
@@ -80,7 +81,9 @@ def router(
 ) -> RouteClassifier:
     policy = RouterPolicy("m", deadline_s, 8192, "routes {routes} talk {conversation}")
     evidence = Suspicion(activity or Activity())
-    return RouteClassifier(model.ask, ROUTES, policy, clock, DIALECTS.turns_of, evidence)
+    return RouteClassifier(
+        model.ask, ROUTES, policy, clock, DIALECTS.turns_of, RouterBreaker(evidence)
+    )
 
 
 def started(work: Coroutine[Any, Any, RouterVerdict]) -> asyncio.Task[RouterVerdict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
 import logging
@@ -259,3 +260,53 @@ async def test_a_cancelled_refresh_is_cancelled():
 
     with pytest.raises(asyncio.CancelledError):
         await MetricsSources([MODELS_DEV], fetch, FakeClock().monotonic_s).refresh(0)
+
+
+async def test_what_a_former_config_had_read_is_not_lost():
+    """A reload changes no price: numbers, age and failures of a source that both configs name go
+    on. Of one that only the former names, nothing does.
+    """
+    clock, wire = FakeClock(), Wire(GOOD_PRICES, LATENCIES, OSError())
+    former = book(wire, MODELS_DEV, PROMETHEUS, clock=clock)
+    await former.refresh(0)
+    await former.refresh(1)
+    clock.advance(7.0)
+    await former.refresh(0)
+    later = MetricsSources([MODELS_DEV], wire.fetch, clock.monotonic_s, wire.sleep, former=former)
+
+    assert (former.prices, {}) == (later.prices, later.latencies_s)
+    assert [SourceStatus("cost", "models.dev", 7.0, True, 1)] == later.statuses(clock.monotonic_s())
+
+
+@pytest.mark.parametrize(
+    ("source", "slept_s", "reads"),
+    [
+        (MODELS_DEV, [3593.0, 3600.0], 1),
+        (MetricsSource(type="cost", provider="models.dev"), [], 0),
+    ],
+)
+async def test_a_source_is_read_again_when_it_would_have_been(source, slept_s, reads):
+    """A reload does not read it sooner: a thousand pods may reload in the same minute."""
+    clock, wire = FakeClock(), Wire(GOOD_PRICES, BETTER_PRICES)
+    former = book(wire, source, clock=clock)
+    await former.refresh(0)
+    clock.advance(7.0)
+    later = MetricsSources([source], wire.fetch, clock.monotonic_s, wire.sleep, former=former)
+    with contextlib.suppress(asyncio.CancelledError):
+        await later.keep_fresh(0)
+
+    assert (slept_s, 1 + reads) == (wire.slept_s, len(wire.urls))
+
+
+async def test_a_price_file_without_an_interval_is_read_by_a_reload(tmp_path):
+    """Somebody has edited it, and reloads for its sake."""
+    file, wire = tmp_path / "prices", Wire()
+    source = MetricsSource(type="cost", provider="file", path=str(file))
+    file.write_text('{"a": {"input": 1, "output": 1}}')
+    former = book(wire, source)
+    await former.refresh(0)
+    file.write_text('{"a": {"input": 2, "output": 1}}')
+    later = MetricsSources([source], wire.fetch, FakeClock().monotonic_s, wire.sleep, former=former)
+    await later.keep_fresh(0)
+
+    assert [1.0, 2.0] == [each.prices["a"].usd_per_mtok_in for each in (former, later)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -42,3 +44,18 @@ def test_spans_cannot_be_exported_without_a_trace_of_the_sdk(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", fail)
 
     assert not installation.can_export_spans()
+
+
+def test_a_package_is_not_found_while_it_is_taken_for_missing():
+    """By what is imported meanwhile; afterwards it is there again, also where that raised."""
+    sys.modules.pop("colorsys", None)
+    with pytest.raises(ModuleNotFoundError), installation.as_if_missing("colorsys"):
+        importlib.import_module("colorsys")
+
+    assert "colorsys" == importlib.import_module("colorsys").__name__
+
+
+def test_a_package_that_is_loaded_stays_so():
+    """What has it already could not do without it."""
+    with installation.as_if_missing("json"):
+        assert "json" == importlib.import_module("json").__name__

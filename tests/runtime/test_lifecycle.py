@@ -140,6 +140,45 @@ async def test_a_watch_ends_with_the_last_permit_that_was_held_at_its_start():
     assert [False, True, True] == [*seen, drain.watch().done()]
 
 
+async def test_a_permit_belongs_to_the_first_watch_that_found_it():
+    """A later one waits for what was admitted since, and so not for a call of hours."""
+    drain, holder, other = Drain(SystemClock(), in_flight_limit=2), _this_task(), _idle_task()
+    drain.admit(holder)
+    first, second = drain.watch(), drain.watch()
+    drain.admit(other)
+    third = drain.watch()
+    seen = [(first.done(), second.done(), third.done())]
+    drain.release(other)
+    seen.append((first.done(), second.done(), third.done()))
+    drain.release(holder)
+    other.cancel()
+
+    assert [(False, True, False), (False, True, True)] == seen
+    assert first.done()
+
+
+async def _wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+def _idle_task() -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(_wait_for_ever())
+
+
+async def test_a_limit_may_change_under_way():
+    """What is held already stays; the next permit is given by the new limit."""
+    drain, holder, other = Drain(SystemClock(), in_flight_limit=1), _this_task(), _idle_task()
+    drain.admit(holder)
+    drain.limit = 2
+    drain.admit(other)
+    drain.limit = 1
+    with pytest.raises(Overloaded):
+        drain.admit(_this_task())
+    other.cancel()
+
+    assert 2 == drain.in_flight
+
+
 async def test_a_release_that_ends_a_watch_nobody_waits_for_is_one_like_any():
     """Who waited has been cancelled."""
     drain, holder = Drain(SystemClock(), in_flight_limit=1), _this_task()

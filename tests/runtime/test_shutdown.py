@@ -131,3 +131,20 @@ async def test_calls_of_an_app_that_has_ended_have_half_a_second():
 
     assert call.cancelled()
     assert 0 < (left_s or 0) <= ORPHANS_S
+
+
+async def test_a_config_changes_the_times_of_a_drain_to_come():
+    """Not of one that goes on, and not the grace that the pod gave."""
+    process = _Process()
+    shutdown = process.shutdown
+    shutdown.configure(1.0, 3.0)
+    assert (1.0, 3.0) == (shutdown.times.quiet_s, shutdown.times.grace_s)
+
+    shutdown.times = DrainTimes(1.0, 25.0, is_grace_fixed=True)
+    shutdown.configure(2.0, 3.0)
+    assert (2.0, 25.0) == (shutdown.times.quiet_s, shutdown.times.grace_s)
+
+    shutdown.begin()
+    shutdown.configure(7.0, 9.0)
+    assert (2.0, 25.0) == (shutdown.times.quiet_s, shutdown.times.grace_s)
+    await process.tasks.aclose()

@@ -16,6 +16,7 @@ from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
 from sidecar.routing.preferences import RankSources, Routes
 from sidecar.routing.router import RouteClassifier, RouterPolicy
+from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.table import ModelTable
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.selector import ModelSelector
@@ -116,7 +117,7 @@ class Room:
             policy,
             self.clock.monotonic_s,
             DIALECTS.turns_of,
-            Suspicion(Activity()),
+            RouterBreaker(Suspicion(Activity())),
         )
         self.selector = ModelSelector(
             self.decisions,

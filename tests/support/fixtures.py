@@ -14,7 +14,11 @@ import pytest_asyncio
 
 from tests.support.failing import failing_config
 from tests.support.scripted_provider import ScriptedProvider
-from tests.support.sidecar_process import SidecarProcess, sidecar_config
+from tests.support.sidecar_process import (
+    CountedSidecarProcess,
+    SidecarProcess,
+    sidecar_config,
+)
 
 StartSidecar = Callable[[dict[str, Any]], Awaitable[SidecarProcess]]
 
@@ -32,7 +36,7 @@ async def start_sidecar(tmp_path: Any) -> AsyncIterator[StartSidecar]:
     started: list[SidecarProcess] = []
 
     async def start(config: dict[str, Any]) -> SidecarProcess:
-        started.append(SidecarProcess(config, tmp_path))
+        started.append(CountedSidecarProcess(config, tmp_path))
         await started[-1].wait_ready()
         return started[-1]
 

@@ -24,6 +24,7 @@ from sidecar.telemetry.status import (
     BuildStatus,
     CandidateStatus,
     ConfigStatus,
+    ReloadStatus,
     RouteCandidate,
     RouterStatus,
     RouteStatus,
@@ -88,6 +89,10 @@ def a_call_record(number: int = 1, **changes: Any) -> CallRecord:
     return CallRecord(**fields | changes)
 
 
+RELOADED = ReloadStatus(NOON_S - 600, True, NOON_S - 600)
+"""How the start counts, as long as there was no reload."""
+
+
 def a_status(**changes: Any) -> Status:
     """A sidecar that is well and has served 100 calls; any field can be given."""
     fields: dict[str, Any] = {
@@ -98,7 +103,9 @@ def a_status(**changes: Any) -> Status:
         "in_flight": 3,
         "in_flight_limit": 512,
         "build": BuildStatus("0.3.0", "3.11.7", "uvloop", True, "fast"),
-        "config": ConfigStatus("/etc/plano/sidecar.yaml", "0123456789ab", 1, NOON_S - 600, []),
+        "config": ConfigStatus(
+            "/etc/plano/sidecar.yaml", "0123456789ab", 1, NOON_S - 600, [], 0, RELOADED
+        ),
         "requests": {"ok": 100},
         "decisions": {"pinned": 80, "routed": 20},
         "failovers": 0,

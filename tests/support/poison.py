@@ -16,6 +16,7 @@ from sidecar.demo.completion import DemoCompletion
 from sidecar.demo.replies import HttpRequest
 from sidecar.demo.request import DemoRequest
 from tests.support.faults import NO_FAULT, Act, Fault
+from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, json_request
 from tests.support.routed import CHAT, PREFERENCES
 from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
@@ -106,7 +107,7 @@ class TalkativeRouterModel(ScriptedRouterModel):
 class Shared(NamedTuple):
     """A sidecar that tenants share."""
 
-    process: SidecarProcess
+    port: int
     provider: PoisonableProvider
     router: TalkativeRouterModel
 
@@ -114,7 +115,7 @@ class Shared(NamedTuple):
         """Make a chat call for the small model, whose route begins with the large one."""
         headers = {"x-org-id": tenant, "x-model-affinity": session_id, **more.pop("headers", {})}
         body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}], **more}
-        return await exchange(self.process.data_port, json_request(CHAT, body, headers))
+        return await exchange(self.port, json_request(CHAT, body, headers))
 
     async def poison(self, name: str, number: int) -> RawReply | None:
         """Make one of the poisonous calls, all of one session and each with another prompt; None
@@ -137,11 +138,30 @@ class Shared(NamedTuple):
 
 
 @contextlib.asynccontextmanager
+async def shared_sidecar(work: Path) -> AsyncIterator[Shared]:
+    """Start a provider, a router model and a sidecar with tenants, all in this process."""
+    async with _models() as (provider, router, config), running_app(config, work) as app:
+        yield Shared(app.ports.data, provider, router)
+
+
+@contextlib.asynccontextmanager
 async def shared_sidecar_process(work: Path) -> AsyncIterator[Shared]:
-    """Start a provider, a router model and a sidecar's process with tenants."""
-    async with contextlib.AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(PoisonableProvider(record=1))
-        router = await stack.enter_async_context(TalkativeRouterModel(record=1))
+    """The same with the sidecar in a process of its own."""
+    async with _models() as (provider, router, config):
+        process = SidecarProcess(config, work)
+        try:
+            await process.wait_ready()
+            yield Shared(process.data_port, provider, router)
+        finally:
+            await process.terminate()
+
+
+@contextlib.asynccontextmanager
+async def _models() -> AsyncIterator[
+    tuple[PoisonableProvider, TalkativeRouterModel, dict[str, Any]]
+]:
+    """Start both, and give the config of a sidecar before them."""
+    async with PoisonableProvider(record=1) as provider, TalkativeRouterModel(record=1) as router:
         config = sidecar_config(
             provider.url,
             routing_preferences=[ROUTE],
@@ -149,10 +169,7 @@ async def shared_sidecar_process(work: Path) -> AsyncIterator[Shared]:
             routing={"session_cache": {"tenant_header": "x-org-id"}, "router_timeout_ms": 5000},
         )
         config["model_providers"].append({"model": "plano/router", "base_url": router.url})
-        process = SidecarProcess(config, work)
-        stack.push_async_callback(process.terminate)
-        await process.wait_ready()
-        yield Shared(process, provider, router)
+        yield provider, router, config
 
 
 def served(reply: RawReply) -> tuple[int, str | None, str | None, str | None]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 import anthropic
 import openai
 
 KINDS = ("sync", "async")
 CLIENT_TIMEOUT_S = 20.0
+_TRUST: Final = ssl.create_default_context()
+"""Shared by all clients: each would read all the system's certificates, to call http:// URLs."""
 
 
 class Sdks:
@@ -28,11 +31,25 @@ class Sdks:
             "timeout": CLIENT_TIMEOUT_S,
         }
         self.openai: Any = (openai.OpenAI if self.is_sync else openai.AsyncOpenAI)(
-            base_url=f"{base_url}/v1", **options
+            base_url=f"{base_url}/v1", http_client=self._http(openai), **options
         )
         self.anthropic: Any = (anthropic.Anthropic if self.is_sync else anthropic.AsyncAnthropic)(
-            base_url=base_url, **options
+            base_url=base_url, http_client=self._http(anthropic), **options
         )
+
+    def method(self, path: str) -> Callable[..., Any]:
+        """Return the SDK method that calls a path."""
+        methods: dict[str, Callable[..., Any]] = {
+            "/v1/chat/completions": self.openai.chat.completions.create,
+            "/v1/responses": self.openai.responses.create,
+            "/v1/messages": self.anthropic.messages.create,
+        }
+        return methods[path]
+
+    def _http(self, module: Any) -> Any:
+        """Return the HTTP client that an SDK would make for itself, but for its certificates."""
+        make = module.DefaultHttpxClient if self.is_sync else module.DefaultAsyncHttpxClient
+        return make(verify=_TRUST)
 
     async def call(self, method: Callable[..., Any], **arguments: Any) -> Any:
         """Call an SDK method; a blocking one in a thread."""

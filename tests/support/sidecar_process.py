@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,12 @@ def sidecar_config(provider_url: str, **overrides: Any) -> dict[str, Any]:
 
 
 class SidecarProcess:
-    """A running sidecar."""
+    """A running sidecar.
 
-    def __init__(self, config: dict[str, Any], work: Path) -> None:
+    Args: ``arguments`` of `run`, behind its config.
+    """
+
+    def __init__(self, config: dict[str, Any], work: Path, arguments: Sequence[str] = ()) -> None:
         self.config = config
         self.data_port: int = config["listeners"][0]["port"]
         self.admin_port: int = config["admin"]["port"]
@@ -79,10 +83,12 @@ class SidecarProcess:
         self.output_path = work / f"sidecar-{self.data_port}.out"
         self.config_path.write_text(json.dumps(config, indent=1))  # JSON is YAML
         command = [sys.executable, "-m", "sidecar", "run", "--config", str(self.config_path)]
+        command += arguments
         with self.log_path.open("wb") as log, self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
@@ -120,6 +126,12 @@ class SidecarProcess:
         except OSError:
             return False
 
+    async def until_draining(self) -> None:
+        """Wait until a signal that was sent has begun the drain."""
+        async with asyncio.timeout(READY_LIMIT_S):
+            while await self._is_ready():
+                await asyncio.sleep(0.01)  # sleep: the signal arrives in the kernel's time
+
     async def terminate(self) -> int:
         """Send SIGTERM and wait. Returns: the exit code. Raises: AssertionError if it stays, or
         leaves processes behind.
@@ -136,6 +148,19 @@ class SidecarProcess:
             ) from None
         assert not _is_group_alive(self.process.pid), "the sidecar left processes behind"
         return code
+
+    def _environment(self) -> dict[str, str]:
+        """Return the variables of this process, but for the one that has branches counted: that
+        doubles the time of the start.
+        """
+        return {key: it for key, it in os.environ.items() if key != "COVERAGE_PROCESS_CONFIG"}
+
+
+class CountedSidecarProcess(SidecarProcess):
+    """One whose branches are counted where those of the tests are."""
+
+    def _environment(self) -> dict[str, str]:
+        return dict(os.environ)
 
 
 def _is_group_alive(group: int) -> bool:

@@ -1,4 +1,4 @@
-"""A sidecar's process that one app, or its bad luck, tries to steer: a provider for all models, a
+"""A sidecar that one app, or its bad luck, tries to steer: a provider for all models, a
 router model, and calls of many sessions.
 """
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.support.faults import Fault
+from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, json_request
 from tests.support.poison import ROUTE, TEXT
 from tests.support.routed import CHAT
 from tests.support.scripted_provider import ScriptedProvider, ScriptedRouterModel
-from tests.support.sidecar_process import SidecarProcess, sidecar_config
+from tests.support.sidecar_process import sidecar_config
 
 FIREWALL: Final = Fault(
     status=403,
@@ -38,14 +39,12 @@ UNSUPPORTED: Final = Fault(
 
 
 class Steered:
-    """A sidecar's process, its provider and its router model. Routed calls go to `poison.GPT`, and
+    """A sidecar, its provider and its router model. Routed calls go to `poison.GPT`, and
     ask for `poison.MINI`.
     """
 
-    def __init__(
-        self, process: SidecarProcess, provider: ScriptedProvider, router: ScriptedRouterModel
-    ) -> None:
-        self.process = process
+    def __init__(self, port: int, provider: ScriptedProvider, router: ScriptedRouterModel) -> None:
+        self.port = port
         self.provider = provider
         self.router = router
 
@@ -57,7 +56,7 @@ class Steered:
         if timeout_ms is not None:
             headers["x-plano-timeout-ms"] = str(timeout_ms)
         body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}], **more}
-        return await exchange(self.process.data_port, json_request(CHAT, body, headers))
+        return await exchange(self.port, json_request(CHAT, body, headers))
 
 
 @contextlib.asynccontextmanager
@@ -72,7 +71,5 @@ async def steered_sidecar(work: Path) -> AsyncIterator[Steered]:
             overrides={"llm_routing_model": "plano/router"},
         )
         config["model_providers"].append({"model": "plano/router", "base_url": router.url})
-        process = SidecarProcess(config, work)
-        stack.push_async_callback(process.terminate)
-        await process.wait_ready()
-        yield Steered(process, provider, router)
+        app = await stack.enter_async_context(running_app(config, work))
+        yield Steered(app.ports.data, provider, router)

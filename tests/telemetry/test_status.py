@@ -21,7 +21,7 @@ from sidecar.domain.vocabulary import (
 )
 from sidecar.telemetry.last_failures import LastFailure
 from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
-from sidecar.telemetry.status import SCHEMA
+from sidecar.telemetry.status import SCHEMA, ReloadStatus
 from sidecar.telemetry.status_reader import RunningSnapshot, StatusReader
 from tests.support.live_status import a_call_record
 from tests.support.metrics_reference import every_event
@@ -58,6 +58,7 @@ def read(
         "in_flight_limit": 64,
         "generation": 3,
         "since_unix_s": 1_700_000_000.0,
+        "reload": ReloadStatus(1_700_000_001.0, False, 1_700_000_000.0, ["c.yaml:1: bad"]),
         "store_place": "memory",
         "routes": [("code", [("eu", MODEL)])],
         "is_breaker_open": False,
@@ -168,6 +169,16 @@ def test_the_config_is_named_and_its_secrets_are_not(tmp_path):
     )
     assert [{"name": "code", "candidates": [{"account": "eu", "model": MODEL}]}] == status["routes"]
     assert "SECRET" not in json.dumps(status)
+
+
+def test_the_last_reload_is_told_of(tmp_path):
+    """How it ended, why it was refused, and by how many older configs calls are still served."""
+    config = read(tmp_path, ScrapeSnapshot(generations=3))["config"]
+
+    assert (2, False, ["c.yaml:1: bad"], []) == (
+        config["older"],
+        *(config["reload"][name] for name in ("is_successful", "problems", "changes")),
+    )
 
 
 def test_without_a_file_the_environment_is_named(tmp_path):

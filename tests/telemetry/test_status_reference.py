@@ -30,7 +30,11 @@ def test_the_table_has_exactly_the_fields_of_a_status():
     assert set(status) == first
     for name in ("build", "config", "store", "router", "first_byte", "routing"):
         nested = {path.partition(".")[2] for path, *_ in fields() if path.startswith(f"{name}.")}
-        assert set(status[name]) == nested
+        inner = {path for path in nested if "." not in path}
+        assert set(status[name]) == inner
+    assert set(status["config"]["reload"]) == {
+        path.rpartition(".")[2] for path, *_ in fields() if path.startswith("config.reload.")
+    }
     (candidate, *_) = status["candidates"]
     assert set(candidate) == {
         path.partition("[].")[2] for path, *_ in fields() if path.startswith("candidates[].")

@@ -136,14 +136,16 @@ SIDECAR: Final = Row(
         ),
         Panel(
             "Reloads",
-            "Pods whose last reload of the config failed: they serve the old one. The log says why,"
-            " and so does `plano-sidecar check`.",
+            "Zero is right. Pods whose last reload failed serve by the config before; the"
+            " log says why, and so does `plano-sidecar check`. Older configs serve the calls that"
+            " began with them, until these end.",
             "short",
             (
                 Query(
                     f"sum (1 - {series('config_last_reload_successful')})",
                     "last reload failed",
                 ),
+                Query(f"sum ({series('config_generations')} - 1)", "older configs with calls"),
             ),
             width=24,
             height=6,

@@ -7,7 +7,8 @@ direction:
 
 - `link` keeps one RESP3 connection alive: commands of one loop turn leave together, replies and
   invalidations arrive in order. `pipeline` is what was sent together, `connect` makes connections,
-  `errors` says what an error reply means.
+  with what `login` finds in the files of user and password then; `errors` says what an error reply
+  means.
 - `health` decides whether Redis is asked at all, how long a server without writes is kept, and
   logs when that changes.
 - `queries` reads and writes sessions, and keeps in the near cache what is replied. `scripts` are

@@ -7,8 +7,8 @@ are at the end of this module; a test checks that they exist.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+import functools
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio.connection import Connection, RedisSSLContext, SSLConnection
@@ -16,29 +16,28 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from sidecar.config.address import RedisAddress, read_redis_url
-from sidecar.config.schema_routing import SessionCache
+from sidecar.affinity.redis.login import RedisLogin
+from sidecar.config.schema_routing import RedisTls, SessionCache
+from sidecar.runtime.tls_files import RenewableTls, watched_files
 
 CONNECT_S: Final = 1.0
 """For a connection, its greetings included."""
 
 
-def connection_maker(cache: SessionCache) -> Callable[[int], Connection]:
-    """Return what makes an unconnected connection, of a version of RESP, to the server that
-    ``session_cache.url`` names.
+MakeConnection = Callable[[int], Awaitable[Connection]]
+"""Makes an unconnected connection of a version of RESP. Raises: nothing."""
 
-    ``username`` and ``password`` of the config go before those of the URL.
+
+def connection_maker(cache: SessionCache) -> MakeConnection:
+    """Return what makes connections to the server that ``session_cache.url`` names, with the login
+    and the certificates that their files hold at that moment.
     """
-    assert cache.url is not None  # the config was checked for that
-    address = read_redis_url(cache.url.reveal())
-    assert isinstance(address, RedisAddress)  # and for that
-    password = cache.password or address.password
+    login = RedisLogin(cache)
+    address = login.address
     options: dict[str, Any] = {
         "host": address.host,
         "port": address.port,
         "db": address.database,
-        "username": cache.username or address.username,
-        "password": None if password is None else password.reveal() or None,
         "socket_timeout": None,
         "socket_connect_timeout": CONNECT_S,
         "retry": Retry(NoBackoff(), 0),
@@ -46,44 +45,40 @@ def connection_maker(cache: SessionCache) -> Callable[[int], Connection]:
         "driver_info": None,  # spares a fenced user the permission for it
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    if address.is_tls:
-        options |= {
-            "ssl_ca_certs": cache.tls.ca_file,
-            "ssl_certfile": cache.tls.cert_file,
-            "ssl_keyfile": cache.tls.key_file,
-        }
-        return _tls_maker(options)
-    return lambda protocol: Connection(**options, protocol=protocol)
+    tls = _tls_of(cache.tls) if address.is_tls else None
 
-
-def _tls_maker(options: Mapping[str, Any]) -> Callable[[int], Connection]:
-    """Return what makes connections that share one TLS context, until the files change.
-
-    Reading all CAs of a machine takes 20 ms, in which no call is served, and a Redis that is gone
-    is tried every second.
-    """
-    files = [
-        options[name] for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile") if options[name]
-    ]
-    kept: list[tuple[list[int], RedisSSLContext]] = []
-
-    def make(protocol: int) -> Connection:
-        connection = SSLConnection(**options, protocol=protocol)
-        changed_ns = [_changed_ns(file) for file in files]
-        if kept and kept[0][0] == changed_ns:
-            connection.ssl_context = kept[0][1]
-        else:
-            kept[:] = [(changed_ns, connection.ssl_context)]
+    async def make(protocol: int) -> Connection:
+        await login.renew()
+        username, password = login.words()
+        more: dict[str, Any] = {"username": username, "password": password, "protocol": protocol}
+        if tls is None:
+            return Connection(**options, **more)
+        await tls.renew()
+        connection = SSLConnection(**options, **more, **_tls_options(cache.tls))
+        # Without one, connecting says what is wrong with the files.
+        connection.ssl_context.context = tls.context
         return connection
 
     return make
 
 
-def _changed_ns(file: str) -> int:
-    try:
-        return Path(file).stat().st_mtime_ns
-    except OSError:
-        return 0  # connecting says what is wrong with it
+def _tls_of(files: RedisTls) -> RenewableTls:
+    """Return the TLS context that all connections share, until the files change: to read all CAs of
+    a machine takes 20 ms, and a Redis that is gone is tried every second.
+    """
+    make = functools.partial(RedisSSLContext, check_hostname=True, cert_reqs="required")
+    options = {name.removeprefix("ssl_"): value for name, value in _tls_options(files).items()}
+    named = files.ca_file, files.cert_file, files.key_file
+    return RenewableTls(lambda: make(**options).get(), watched_files(*named))
+
+
+def _tls_options(files: RedisTls) -> dict[str, Any]:
+    return {
+        "ssl_ca_certs": files.ca_file,
+        "ssl_certfile": files.cert_file,
+        "ssl_keyfile": files.key_file,
+        "ssl_password": "",  # without one OpenSSL would ask the terminal for it, and wait
+    }
 
 
 # The private names of redis-py, which has no public ones for these.

@@ -18,7 +18,7 @@ import redis.asyncio as redis_asyncio
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from sidecar.affinity.examination import StoreExamination
-from sidecar.affinity.redis.connect import abort, on_push, transport_of
+from sidecar.affinity.redis.connect import MakeConnection, abort, on_push, transport_of
 from sidecar.affinity.redis.errors import (
     is_forbidden,
     knows_no_resp3,
@@ -28,9 +28,6 @@ from sidecar.affinity.redis.errors import (
 from sidecar.affinity.redis.pipeline import Command
 from sidecar.affinity.redis.scripts import COMPARE_AND_SET, REFRESH, SHAS
 from sidecar.http1.certificate import tls_facts
-
-MakeConnection = Callable[[int], redis_asyncio.Connection]
-"""Makes an unconnected connection of a version of RESP."""
 
 _RESP3, _RESP2 = 3, 2
 _PINGS: Final = 7
@@ -59,7 +56,7 @@ class RedisExaminer:
 
     async def examine(self, timeout_s: float) -> StoreExamination:
         """Return what could be learnt within ``timeout_s``. Raises: nothing."""
-        connection = self._make(_RESP3)
+        connection = await self._make(_RESP3)
         found = self._before(connection)
         try:
             async with asyncio.timeout(timeout_s):
@@ -88,7 +85,7 @@ class RedisExaminer:
         except (RedisError, OSError, ValueError) as error:
             if not knows_no_resp3(error):
                 raise
-            connection = self._make(_RESP2)
+            connection = await self._make(_RESP2)
             await connection.connect()  # type: ignore[no-untyped-call]
             found = msgspec.structs.replace(found, tracking_cause="it speaks no RESP3")
         return connection, msgspec.structs.replace(found, tls=tls_facts(transport_of(connection)))
@@ -154,7 +151,7 @@ class RedisExaminer:
             return "CLIENT TRACKING is " + ("forbidden" if is_forbidden(refusal) else "refused")
         if isinstance(await _ask(connection, "GETRANGE", self._key, 0, 0), ResponseError):
             return ""  # the key is not this user's: nothing can be tried
-        other = self._make(_RESP3)
+        other = await self._make(_RESP3)
         try:
             await other.connect()  # type: ignore[no-untyped-call]
             if isinstance(await _ask(other, "SET", self._key, "%", "PX", _LIVES_MS), ResponseError):

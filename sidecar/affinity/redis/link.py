@@ -14,13 +14,13 @@ import logging
 import random
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import redis.asyncio as redis_asyncio
 from redis.exceptions import RedisError, ResponseError
 
-from sidecar.affinity.redis.connect import CONNECT_S, abort, on_push, send_nowait
+from sidecar.affinity.redis.connect import CONNECT_S, MakeConnection, abort, on_push, send_nowait
 from sidecar.affinity.redis.errors import is_read_only, is_unfit, knows_no_resp3, words_of
 from sidecar.affinity.redis.health import ReadOnlySpell
 from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown, Pipeline
@@ -73,7 +73,7 @@ class RedisLink:
 
     def __init__(
         self,
-        make_connection: Callable[[int], redis_asyncio.Connection],
+        make_connection: MakeConnection,
         events: LinkEvents,
         *,
         tracks: bool,
@@ -139,7 +139,7 @@ class RedisLink:
         protocol, former_run_id = _RESP3, None
         loop = asyncio.get_running_loop()
         while True:
-            connection, up_s = self._make(protocol), loop.time()
+            connection, up_s = await self._make(protocol), loop.time()
             place = f"{connection.host}:{connection.port}"
             try:
                 async with asyncio.timeout(CONNECT_S):

@@ -126,8 +126,8 @@ async def test_tls_with_a_private_ca_and_a_client_certificate(certificates):
     assert ["plano:affinity:acme:s1"] == keys
 
 
-def test_certificates_are_read_again_where_they_have_changed(certificates, tmp_path):
-    """And only then: to read all CAs of a machine takes 20 ms, in which no call is served."""
+async def test_certificates_are_loaded_again_where_they_have_changed(certificates, tmp_path):
+    """And only then: to read all CAs of a machine takes 20 ms. What cannot be used changes nothing."""
     file = tmp_path / "ca.pem"
     file.write_text(Path(certificates.ca).read_text())
     make = connection_maker(
@@ -135,17 +135,24 @@ def test_certificates_are_read_again_where_they_have_changed(certificates, tmp_p
             type="redis", url=Secret("rediss://localhost:1/0"), tls=RedisTls(ca_file=str(file))
         )
     )
-    first, second = make(3), make(3)
-    os.utime(file, (1, 1))
-    third = make(3)
-    file.unlink()
-    make(3)
 
-    assert isinstance(first, SSLConnection)
-    assert isinstance(second, SSLConnection)
-    assert isinstance(third, SSLConnection)
-    assert first.ssl_context is second.ssl_context
-    assert first.ssl_context is not third.ssl_context
+    async def context() -> object:
+        connection = await make(3)
+        assert isinstance(connection, SSLConnection)
+        return connection.ssl_context.context
+
+    first, second = await context(), await context()
+    os.utime(file, (1, 1))
+    touched = await context()
+    file.write_text(2 * file.read_text())
+    changed = await context()
+    file.unlink()
+    gone = await context()
+
+    assert first is not None
+    assert first is second is touched
+    assert first is not changed
+    assert changed is gone
 
 
 async def test_a_redis_that_cannot_be_trusted_gets_no_password(certificates, caplog):

@@ -43,7 +43,7 @@ async def server_with_user(kind: str, *changes: str) -> AsyncIterator[RedisServe
         yield server
 
 
-LOGIN: dict[str, Any] = {"username": "sidecar", "password": Secret("secret")}
+LOGIN: dict[str, Any] = {"username": Secret("sidecar"), "password": Secret("secret")}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,7 +120,9 @@ async def test_a_user_without_tracking_is_told_so():
 async def test_a_wrong_password_is_no_fault_of_the_network(kind):
     """And it stands nowhere in what was found."""
     async with server_with_user(kind) as server:
-        found = await examined(server.port, username="sidecar", password=Secret("guessed-word"))
+        found = await examined(
+            server.port, username=Secret("sidecar"), password=Secret("guessed-word")
+        )
 
     assert (True, "wrong password") == (found.is_login_refused, found.cause)
     assert "guessed-word" not in repr(found)

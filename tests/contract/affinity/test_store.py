@@ -72,15 +72,21 @@ async def redis_store(
     waits: bool = True,
     port: int | None = None,
     user: str | None = None,
-    password: str | None = None,
+    password: str | Secret | None = None,
     tls: RedisTls | None = None,
     **policy: object,
 ) -> AsyncIterator[RedisStore]:
     """A store on a server, connected unless it should not wait for that."""
     url = f"redis{'s' if tls else ''}://127.0.0.1:{port or server.port}/0"
-    secret = Secret(password or "any") if password or user else None
+    secret = password if isinstance(password, Secret) else None
+    if secret is None and (password or user):
+        secret = Secret(str(password or "any"))
     cache = SessionCache(
-        type="redis", url=Secret(url), username=user, password=secret, tls=tls or RedisTls()
+        type="redis",
+        url=Secret(url),
+        username=None if user is None else Secret(user),
+        password=secret,
+        tls=tls or RedisTls(),
     )
     link = functools.partial(RedisLink, connection_maker(cache))
     settings = msgspec.structs.replace(

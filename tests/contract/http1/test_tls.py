@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import random
 import ssl
 import subprocess
 import time
@@ -376,3 +377,56 @@ def test_encrypted_key_is_an_error_and_no_prompt(certificates: Certificates, tmp
     )
     with pytest.raises(ssl.SSLError):
         make_ssl_context(cert_file=certificates.good.replace(".pem", ".crt"), key_file=str(key))
+
+
+async def test_a_handshake_that_fails_looks_at_the_files_and_is_made_again(
+    peer: Peer, certificates: Certificates, tmp_path: Path
+):
+    """A CA that was rotated a moment ago fails no call; one that was not fails it once."""
+
+    async def script(line: Line):
+        while await line.hear():
+            await line.say(HELLO)
+
+    peer.follows(script)
+    pool = Pool(peer.origin, ssl_context=make_ssl_context())
+    looks: list[ssl.SSLContext] = []
+
+    async def renew() -> None:
+        looks.append(make_ssl_context(certificates.ca))
+        if len(looks) > 1:
+            pool.use_tls(looks[-1])
+
+    pool.renew_tls = renew
+    with pytest.raises(ConnectFailed):
+        await ask(pool)
+    response = await ask(pool)
+
+    assert (b"hello", 2) == (await whole(response), len(looks))
+    await pool.aclose()
+
+
+async def test_connections_of_a_former_context_are_replaced_one_by_one(
+    peer: Peer, pool: Pool, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+):
+    """None is torn off: what is in use ends its exchange, and no two have to be made anew in the
+    same moment.
+    """
+
+    async def script(line: Line):
+        while await line.hear():
+            await line.say(HELLO)
+
+    peer.follows(script)
+    await whole(await ask(pool))
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    pool.use_tls(make_ssl_context(certificates.ca))
+    await whole(await ask(pool))
+    kept = peer.connects
+    monkeypatch.setattr(random, "random", lambda: -0.1)
+    pool.use_tls(make_ssl_context(certificates.ca))
+    await whole(await ask(pool))
+    after_use = pool.idle
+    await whole(await ask(pool))
+
+    assert (1, 0, 2) == (kept, after_use, peer.connects)
