@@ -202,7 +202,8 @@ def test_what_reloads_restarts_nothing():
     for config in (
         {"model_providers": [{"model": "openai/b", "access_key": "k"}]},
         {"limits": {"in_flight": 7}},
-        {"routing": {"router_timeout_ms": 7}},
+        {"routing": {"router_timeout_ms": 7, "session_ttl_seconds": 60}},
+        {"routing": {"session_cache": {"tenant": "acme", "call_budget_ms": 30}}},
         {"logging": {"level": "debug"}},
     ):
         assert plain == _annotations(config)
@@ -214,9 +215,6 @@ CHANGED: dict[tuple[str | int, ...], Any] = {
     ("admin", "address"): "0.0.0.0",
     ("admin", "port"): 9911,
     ("admin", "operator_address"): "127.0.0.1:9999",
-    ("routing", "session_ttl_seconds"): 60,
-    ("routing", "session_ttl_mode"): "fixed",
-    ("routing", "session_max_entries"): 7,
     ("routing", "session_cache", "type"): "memory",
     ("routing", "session_cache", "url"): "redis://r",
     ("routing", "session_cache", "username"): "app",
@@ -224,7 +222,6 @@ CHANGED: dict[tuple[str | int, ...], Any] = {
     ("routing", "session_cache", "tls"): {"ca_file": "/ca.crt"},
     ("routing", "session_cache", "key_prefix"): "p:",
     ("routing", "session_cache", "near_cache"): False,
-    ("routing", "session_cache", "call_budget_ms"): 30,
     ("logging", "format"): "logfmt",
 }
 """Another value of each key that the sidecar reads once."""
