@@ -124,9 +124,9 @@ CLUSTER_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plano-sidecar/cluster
 
 cluster: $(CHART)/.stamp
 	@echo 'Builds Helm 3, Helm 4, kustomize, etcd and kube-apiserver from the Go module registry into $(CLUSTER_TOOLS):'
-	@echo 'ten minutes on two idle cores, once. Then, in a minute, the chart before both Helms and that API server.'
+	@echo 'ten minutes on two idle cores, once. Then, in a minute or two, chart, injected manifests and component.'
 	tests/cluster/tools/build $(CLUSTER_TOOLS)
-	SIDECAR_CLUSTER_TOOLS=$(CLUSTER_TOOLS) $(CHART)/bin/python -m pytest --confcutdir=tests/cluster tests/cluster
+	SIDECAR_CLUSTER_TOOLS=$(CLUSTER_TOOLS) $(CHART)/bin/python -m pytest --timeout=300 --confcutdir=tests/cluster tests/cluster
 
 # ARGS=--night is a night in two minutes and a half, with its alerts; ARGS='--out DIR' says where picture and logs go.
 observe: $(TEST)/.stamp

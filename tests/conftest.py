@@ -19,6 +19,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 LONGEST = (
     "deploy/test_readme_installs.py",
+    "deploy/test_image.py",
+    "flow/test_drain.py",
+    "flow/test_pods.py",
+    "flow/test_reload.py",
     "flow/test_redis_outages.py",
     "flow/test_conversations.py",
     "monitoring/test_alerts.py",
@@ -27,7 +31,6 @@ LONGEST = (
     "flow/test_disconnect.py",
     "deploy/test_compile_hook.py",
     "flow/test_truncated_responses.py",
-    "flow/test_drain.py",
     "flow/test_demo_command.py",
     "flow/test_tracing_process.py",
     "flow/test_access_log.py",

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -64,6 +65,8 @@ def main() -> int:
     if reason:
         print(reason, file=sys.stderr)
         return 1
+    # Ended from outside it still ends the container and takes its roots away, as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="plano-image-") as folder:
         work = Path(folder)
         work.chmod(0o755)  # the image's user looks into it
@@ -77,6 +80,8 @@ def main() -> int:
         except (BaseMissing, StepFailed, NotReady, ProgramMissing) as problem:
             print(problem, file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            return 130
     return 0
 
 

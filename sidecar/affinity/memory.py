@@ -12,7 +12,7 @@ from sidecar.affinity.entry import Entry
 from sidecar.affinity.lanes import NO_LANES, Lanes
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.session import KEY_PREFIX, key_of_shown
-from sidecar.affinity.store import Pin, PinPage, StorePins, pins_of
+from sidecar.affinity.store import Pin, PinPage, StorePins, StoreSettings, pins_of
 from sidecar.affinity.value import decode, fit
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
@@ -61,6 +61,11 @@ class MemoryStore:
 
     def start(self) -> None:
         """Do nothing: there is nothing to connect to."""
+
+    def use(self, settings: StoreSettings) -> None:
+        """Go by other settings from the next operation on; no operation waits."""
+        self._ttl_s, self._is_sliding = settings.ttl_s, settings.is_sliding
+        self._near.resize(settings.max_entries)
 
     @property
     def is_up(self) -> bool:

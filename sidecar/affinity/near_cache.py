@@ -48,6 +48,11 @@ class NearCache:
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
+    def resize(self, max_entries: int) -> None:
+        """Hold so many entries from now on; the least recently used ones make room at once."""
+        self._room.resize(max_entries)
+        self._make_room()
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -245,7 +250,12 @@ class _Room:
     """What the entries may take, and what their values do take."""
 
     def __init__(self, max_entries: int) -> None:
-        self.max_entries = max_entries
-        self.max_bytes = max_entries * _ENTRY_BYTES
+        self.max_entries = self.max_bytes = 0
+        self.resize(max_entries)
         self.value_bytes = 0
         self.decoded: deque[Entry] = deque()
+
+    def resize(self, max_entries: int) -> None:
+        """Let the entries take more, or less."""
+        self.max_entries = max_entries
+        self.max_bytes = max_entries * _ENTRY_BYTES

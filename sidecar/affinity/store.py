@@ -91,6 +91,19 @@ class StorePins(PinBrowser, Protocol):
         ...
 
 
+class StoreSettings(msgspec.Struct, frozen=True):
+    """What may change under a store at work."""
+
+    ttl_s: float
+    """How long a pin lives that is made or renewed from now on; others keep the time they have."""
+    is_sliding: bool
+    """Whether a pin's time begins anew while it is used."""
+    max_entries: int
+    """Pins in this process."""
+    budget_s: float
+    """What one call may wait for a shared store."""
+
+
 class AffinityStore(Protocol):
     """Keeps pins. No call fails because of it: what cannot be read is None, what cannot be written
     is kept in this process, and an event says so.
@@ -107,6 +120,10 @@ class AffinityStore(Protocol):
 
     def start(self) -> None:
         """Connect in the background; a store that is down fails no start."""
+        ...
+
+    def use(self, settings: StoreSettings) -> None:
+        """Go by other settings from the next operation on."""
         ...
 
     @property

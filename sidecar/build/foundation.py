@@ -11,11 +11,12 @@ from typing import Final
 import msgspec
 
 from sidecar.affinity.memory import MemoryStore
-from sidecar.affinity.store import AffinityStore
+from sidecar.affinity.store import AffinityStore, StoreSettings
 from sidecar.config.address import names_several_servers
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model
 from sidecar.config.schema import Config
+from sidecar.config.schema_routing import Routing
 from sidecar.config.tracing import TracingSettings
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
@@ -144,6 +145,7 @@ def use_settings(foundation: Foundation, config: Config) -> None:
     foundation.drain.limit = config.limits.in_flight
     foundation.body_memory.limit_bytes = config.limits.buffered_bytes
     foundation.shutdown.configure(config.drain.quiet_s, config.drain.grace_s)
+    foundation.store.use(_store_settings(config.routing))
 
 
 def _begin_drain(latch: Latch) -> None:
@@ -230,13 +232,29 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
         with as_if_missing("opentelemetry"):
             from sidecar.affinity.redis.connect import connection_maker
             from sidecar.affinity.redis.link import RedisLink
-            from sidecar.affinity.redis.store import RedisStore, store_policy
+            from sidecar.affinity.redis.queries import StorePolicy
+            from sidecar.affinity.redis.store import RedisStore
     except ImportError as error:
         raise ConfigError(
             ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
         ) from error
     link = functools.partial(RedisLink, connection_maker(cache))
-    return RedisStore(link, store_policy(routing), clock, observers)
+    policy = StorePolicy(
+        **msgspec.structs.asdict(_store_settings(routing)),
+        has_near_cache=cache.near_cache,
+        key_prefix=cache.key_prefix,
+        tenant=cache.tenant,
+    )
+    return RedisStore(link, policy, clock, observers)
+
+
+def _store_settings(routing: Routing) -> StoreSettings:
+    return StoreSettings(
+        ttl_s=routing.session_ttl_s,
+        is_sliding=routing.session_ttl_mode == "sliding",
+        max_entries=routing.session_max_entries,
+        budget_s=routing.session_cache.call_budget_ms / 1e3,
+    )
 
 
 def proxy_rules(environ: Mapping[str, str]) -> ProxyRules:

@@ -24,9 +24,6 @@ _NEEDS_RESTART: Final[tuple[Path, ...]] = (
     ("admin", "address"),
     ("admin", "port"),
     ("admin", "operator_address"),
-    ("routing", "session_ttl_seconds"),
-    ("routing", "session_ttl_mode"),
-    ("routing", "session_max_entries"),
     ("routing", "session_cache", "type"),
     ("routing", "session_cache", "url"),
     ("routing", "session_cache", "username"),
@@ -34,7 +31,6 @@ _NEEDS_RESTART: Final[tuple[Path, ...]] = (
     ("routing", "session_cache", "tls"),
     ("routing", "session_cache", "key_prefix"),
     ("routing", "session_cache", "near_cache"),
-    ("routing", "session_cache", "call_budget_ms"),
     ("logging", "format"),
 )
 """Keys that are read once, when the process starts, with all that is below them."""

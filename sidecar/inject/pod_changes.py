@@ -21,8 +21,9 @@ _MESH: Final = frozenset({
     *("consul-connect-inject-init", "consul-dataplane"),
 })  # fmt: skip
 """Containers that carry a pod's traffic: the sidecar starts after them, and they call no model."""
-_GRACE_S: Final = 30
-"""What Kubernetes waits by default, and 5 s more than the sidecar's own drain does."""
+_GRACE_S: Final = range(1, 3601)
+"""What the sidecar takes for a pod's grace."""
+_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 
 class PodRefused(Exception):
@@ -72,18 +73,27 @@ def with_sidecar(
             _with_variables(each, options, notes) if _calls(each, only) else each for each in before
         ]
     apps = [_with_variables(each, options, notes) if _is_app(each, only) else each for each in apps]
+    options = _with_grace(options, spec)
     changed = _with_container(spec, before, apps, options)
     changed["volumes"] = _with_volumes(_named_items(spec, "volumes"), options)
-    grace = spec.get("terminationGracePeriodSeconds")
-    if not is_native and isinstance(grace, int) and grace < _GRACE_S:
-        notes.append(
-            f"is killed after {grace} s: make drain.grace_s of the sidecar's config 5 s shorter"
-        )
     metadata = _with_metadata(template.get("metadata"), options, old, notes)
+    if not is_native:
+        # The sidecar is the first container, at which `kubectl logs` and `exec` would look.
+        app = next(each["name"] for each in apps if each["name"] != pod.CONTAINER_NAME)
+        metadata["annotations"] = {_DEFAULT_CONTAINER: app, **_mapping(metadata, "annotations")}
     return ChangedPod(
         _in_order(template, {"metadata": metadata, "spec": changed}, "metadata", "spec"),
         tuple(notes),
     )
+
+
+def _with_grace(options: pod.PodOptions, spec: dict[str, Any]) -> pod.PodOptions:
+    """Return the options with the grace of the pod, where it says one."""
+    grace_s = spec.get("terminationGracePeriodSeconds")
+    if not isinstance(grace_s, int):
+        return options
+    taken_s = min(max(grace_s, _GRACE_S[0]), _GRACE_S[-1])
+    return msgspec.structs.replace(options, termination_grace_s=taken_s)
 
 
 def _refuse(
@@ -146,13 +156,13 @@ def _with_container(
     options: pod.PodOptions,
 ) -> dict[str, Any]:
     """Return the pod spec with the sidecar in the right list: where it stands there already, else
-    before all init containers but those of a mesh, or behind the app.
+    before all init containers but those of a mesh, or before the app, which its hook holds back.
     """
     is_native = options.mode is pod.Mode.NATIVE
     first = max((at for at, each in enumerate(before) if each["name"] in _MESH), default=-1) + 1
     made = {
         "initContainers": _placed(before, first, pod.container(options) if is_native else None),
-        "containers": _placed(apps, len(apps), None if is_native else pod.container(options)),
+        "containers": _placed(apps, 0, None if is_native else pod.container(options)),
     }
     if made["initContainers"]:
         return _in_order(spec, made, "initContainers", "containers")

@@ -370,3 +370,18 @@ def test_changes_of_two_lanes_come_together(near):
     near.change(KEY, release(near.known(KEY).lanes, "b", B), TTL_S)
 
     assert of(A2) == near.known(KEY).lanes
+
+
+def test_it_may_be_made_smaller_and_larger():
+    """The least recently used entries make room at once; more fit from then on."""
+    near = Near()
+    for name in "abcd":
+        near.read(A, key=name)
+    near.find("a")
+    near.resize(2)
+    left = [key for key, _ in near.items()]
+    near.resize(3)
+    for name in "efg":
+        near.read(A, key=name)
+
+    assert (["d", "a"], 3) == (left, len(near))

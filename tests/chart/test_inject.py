@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from sidecar.cli import main
+from tests.chart.rendered import render, require_engine, sidecar_of
 
 if (
     importlib.util.find_spec("kubernetes_validate") is None
@@ -43,3 +45,27 @@ def test_injected_manifests_fit_the_apis_schema(path, mode, capsysbinary):
     for each in _objects(text):
         if each["kind"] != "CustomResourceDefinition":
             kubernetes_validate.validate(each, version, strict=True)
+
+
+@pytest.mark.parametrize("mode", ["native", "container"])
+def test_the_command_gives_the_charts_pod(mode, tmp_path, capsys):
+    """The example's pod without its sidecar, injected: the very same pod again."""
+    require_engine()
+    (example,) = [
+        each
+        for each in render({"mode": mode, "example": {"enabled": True}})
+        if each["kind"] == "Deployment" and each["metadata"]["name"].endswith("example")
+    ]
+    spec = copy.deepcopy(example["spec"]["template"]["spec"])
+    sidecar = sidecar_of(spec)
+    spec.pop("initContainers", None)
+    spec["containers"] = [each for each in spec["containers"] if each["name"] == "app"]
+    del spec["containers"][0]["env"], spec["volumes"]
+    bare = {**example, "spec": {**example["spec"], "template": {"spec": spec}}}
+    file = tmp_path / "bare.yaml"
+    file.write_text(yaml.safe_dump(bare))
+    options = ["--mode", mode, "--image", sidecar["image"], "--config-map", "web-plano-sidecar"]
+
+    assert 0 == main(["inject", "-f", str(file), *options])
+    injected = yaml.safe_load(capsys.readouterr().out)
+    assert example["spec"]["template"]["spec"] == injected["spec"]["template"]["spec"]

@@ -185,6 +185,7 @@ REDIS = {"type": "redis", "url": "redis://h"}
         ({}, {"logging": {"format": "json", "level": "debug"}},
          ("logging.format unset -> json",)),
         ({}, {"limits": {"in_flight": 1}, "drain": {"grace_s": 1}}, ()),
+        ({}, {"routing": {"session_ttl_seconds": 1, "session_cache": {"call_budget_ms": 1}}}, ()),
         ({}, {"tracing": {"random_sampling": 1}},
          ("tracing.random_sampling unset -> 1",)),
         ({"tracing": {"random_sampling": 1}}, {"tracing": {"random_sampling": 2}}, ()),

@@ -19,7 +19,8 @@ BAD = "model_providers:\n  - {model: openai/gpt-4o, acess_key: sk-x}\nlimits: {i
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "check", "doctor", "schema", "demo", "route", "affinity", "version"]
+    "command",
+    ["run", "check", "doctor", "schema", "demo", "route", "affinity", "inject", "version"],
 )
 def test_every_command_explains_itself_with_an_example(command, capsys):
     """--help ends with 0 and shows how it is used."""

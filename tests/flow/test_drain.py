@@ -203,7 +203,7 @@ async def test_a_call_that_still_waits_for_its_answer_is_told_so(
 
 async def test_the_last_seconds_refuse_new_calls(start_sidecar, scripted_provider):
     """503, with the code, when to come back, and the connection closed."""
-    times = {"quiet_s": 60, "grace_s": 2}
+    times = {"quiet_s": 60, "grace_s": 4}
     sidecar = await start_sidecar(sidecar_config(scripted_provider.url, drain=times))
     sidecar.process.send_signal(signal.SIGTERM)
     call = json_request("/v1/chat/completions", CHAT)

@@ -138,6 +138,24 @@ async def test_a_session_whose_model_is_removed_is_served_by_what_is_left(tmp_pa
     assert [200, 200] == [status for status, *_ in later]
 
 
+async def test_pins_and_what_was_learnt_survive(tmp_path):
+    """The session's next call is served by its pin, at hand, and the router model is not asked."""
+    session = {"x-model-affinity": "session-1"}
+    async with routed() as sidecar:
+        first = decision_of(await sidecar.ask(headers=session, stream=True))
+        averages = sidecar.app.foundation.averages
+        learnt = averages.of_entry("anthropic/claude-demo", 0.0)
+        sidecar.app.swap(load_config(sidecar.app.generation.loaded.files[0], {}))
+        later = decision_of(await sidecar.ask(headers=session))
+        asked = len(sidecar.router.requests)
+        near_hits = (await sidecar.metrics("affinity_operations_total"))["get", "near_hit"]
+
+    assert (200, "routed") == first[:2]
+    assert (200, "pinned", *first[2:]) == later
+    assert (1, 1) == (asked, near_hits)
+    assert 1 == learnt[1]
+
+
 def _signals(process: SidecarProcess) -> int:
     """The signals that a process ignores or handles, as bits."""
     status = Path(f"/proc/{process.process.pid}/status").read_text()

@@ -90,7 +90,7 @@ def _kept(old: str, new: str) -> bool:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_additions_keep_every_byte_and_mean_what_is_wanted(style, data):
     """In every style that PyYAML and JSON write; a second edit has nothing to do."""
@@ -109,7 +109,7 @@ def test_additions_keep_every_byte_and_mean_what_is_wanted(style, data):
 
 
 @pytest.mark.parametrize("style", STYLES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(before=OBJECTS, after=OBJECTS)
 def test_any_other_change_is_right_or_refused(style, before, after):
     """Whatever is asked for: what comes out means it, or nothing comes out."""

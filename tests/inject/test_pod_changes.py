@@ -36,12 +36,20 @@ def test_a_meshs_proxy_comes_before_the_sidecar(proxy):
     assert ["istio-init", proxy, "plano-sidecar", "migrate"] == _names(changed)
 
 
-def test_an_ordinary_sidecar_comes_behind_the_app():
-    """`kubectl logs` and `exec` take the first container where none is named."""
+def test_an_ordinary_sidecar_comes_before_the_app():
+    """Its hook holds back what stands behind it; and `kubectl logs` looks at the app all the
+    same.
+    """
     changed = with_sidecar(_template(), ORDINARY)
+    notes = {"annotations": {"kubectl.kubernetes.io/default-container": "other"}}
+    other = with_sidecar({**_template(), "metadata": notes}, ORDINARY)
 
-    assert ["app", "plano-sidecar"] == _names(changed, "containers")
+    assert ["plano-sidecar", "app"] == _names(changed, "containers")
     assert "initContainers" not in changed.template["spec"]
+    assert ["app", "other"] == [
+        each.template["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"]
+        for each in (changed, other)
+    ]
 
 
 def test_an_earlier_sidecar_stays_in_its_place_or_changes_lists():
@@ -54,7 +62,7 @@ def test_an_earlier_sidecar_stays_in_its_place_or_changes_lists():
     assert ["first", "plano-sidecar"] == _names(native)
     assert pod.container(NATIVE) == native.template["spec"]["initContainers"][1]
     assert "initContainers" not in moved.template["spec"]
-    assert ["app", "plano-sidecar"] == _names(moved, "containers")
+    assert ["plano-sidecar", "app"] == _names(moved, "containers")
     assert (["plano-sidecar"], ["app"]) == (_names(back), _names(back, "containers"))
 
 
@@ -131,13 +139,16 @@ def test_scraping_of_an_earlier_sidecar_follows_its_port():
     assert () == changed.notes
 
 
-@pytest.mark.parametrize(("grace_s", "notes"), [(10, 1), (60, 0), (None, 0)])
-def test_a_short_grace_is_told_of(grace_s, notes):
-    """An ordinary sidecar drains while the app ends; a native one begins when it has ended."""
-    template = _template(terminationGracePeriodSeconds=grace_s)
+@pytest.mark.parametrize(
+    ("grace_s", "passed_s"), [(60, 60), (0, 1), (7200, 3600), (None, 30), ("60", 30)]
+)
+def test_an_ordinary_sidecar_is_told_the_pods_grace(grace_s, passed_s):
+    """It must have ended before SIGKILL; the config is shared by pods of any grace."""
+    (added, _) = with_sidecar(_template(terminationGracePeriodSeconds=grace_s), ORDINARY).template[
+        "spec"
+    ]["containers"]
 
-    assert notes == len(with_sidecar(template, ORDINARY).notes)
-    assert () == with_sidecar(template, NATIVE).notes
+    assert f"--termination-grace={passed_s}" in added["args"]
 
 
 @pytest.mark.parametrize(

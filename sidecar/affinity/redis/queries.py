@@ -45,8 +45,8 @@ class Stood(NamedTuple):
     """What is believed here then."""
 
 
-class StorePolicy(msgspec.Struct, frozen=True):
-    """Settings of the shared store."""
+class StorePolicy(msgspec.Struct):
+    """Settings of the shared store, the same for all of its parts; some of them may change."""
 
     ttl_s: float
     budget_s: float

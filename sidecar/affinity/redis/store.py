@@ -21,9 +21,8 @@ from sidecar.affinity.redis.health import StoreHealth
 from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.queries import PinQueries, StorePolicy
 from sidecar.affinity.redis.write_back import WriteBack
-from sidecar.affinity.store import StorePins
+from sidecar.affinity.store import StorePins, StoreSettings
 from sidecar.affinity.value import as_written, encode
-from sidecar.config.schema_routing import Routing
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding
 from sidecar.domain.events import AffinityOperation
@@ -39,20 +38,6 @@ _UNTRACKED_S: Final = 1.0
 _ASKED_AGAIN: Final = frozenset({EntryState.UNVERIFIED, EntryState.LOST})
 _SURE: Final = frozenset({EntryState.VERIFIED, EntryState.ABSENT})
 _WRITTEN_FIRST: Final = frozenset({EntryState.PENDING, EntryState.LOST})
-
-
-def store_policy(routing: Routing) -> StorePolicy:
-    """Return what the config says of pins in Redis."""
-    cache = routing.session_cache
-    return StorePolicy(
-        ttl_s=routing.session_ttl_s,
-        budget_s=cache.call_budget_ms / 1e3,
-        max_entries=routing.session_max_entries,
-        is_sliding=routing.session_ttl_mode == "sliding",
-        has_near_cache=cache.near_cache,
-        key_prefix=cache.key_prefix,
-        tenant=cache.tenant,
-    )
 
 
 class RedisStore:
@@ -86,6 +71,14 @@ class RedisStore:
         """Connect in the background."""
         self._link.start()
         self._tasks.spawn(self._write_back.keep_on(), name="write pins back")
+
+    def use(self, settings: StoreSettings) -> None:
+        """Go by other settings from the next operation on."""
+        policy = self._policy
+        policy.ttl_s, policy.is_sliding = settings.ttl_s, settings.is_sliding
+        policy.budget_s = settings.budget_s
+        self._renews_s = policy.ttl_s if policy.is_sliding else 0.0
+        self._near.resize(settings.max_entries)
 
     @property
     def is_up(self) -> bool:

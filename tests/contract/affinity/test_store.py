@@ -22,7 +22,7 @@ from sidecar.affinity.redis.link import RedisLink
 from sidecar.affinity.redis.queries import StorePolicy
 from sidecar.affinity.redis.store import RedisStore
 from sidecar.affinity.session import make_session
-from sidecar.affinity.store import AffinityStore
+from sidecar.affinity.store import AffinityStore, StoreSettings
 from sidecar.affinity.value import decode, encode
 from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
@@ -143,6 +143,19 @@ async def test_a_burst_of_claims_agrees(make):
         claims = [(one, other)[n % 2].claim(MAIN, a_pin(f"openai/m{n}")) for n in range(50)]
 
         assert 1 == len(set(await asyncio.gather(*claims)))
+
+
+async def test_settings_may_change_under_a_store_at_work(make):
+    """Pins made from then on live as long as is said then; those that stand keep their time."""
+    async with make() as store:
+        await store.claim(MAIN, a_pin())
+        store.use(StoreSettings(60.0, False, 500, 1.0))
+        later = make_session("later", "acme", GPT)
+        await store.claim(later, a_pin())
+        times = {pin.key: pin.left_s for pin in (await store.pins.page(None, None, 10)).pins}
+
+    assert 60 < times[MAIN.key] <= 600
+    assert 0 < times[later.key] <= 60
 
 
 async def test_lanes_stay_apart(make):
