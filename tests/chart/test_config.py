@@ -202,8 +202,8 @@ def test_what_reloads_restarts_nothing():
     for config in (
         {"model_providers": [{"model": "openai/b", "access_key": "k"}]},
         {"limits": {"in_flight": 7}},
-        {"routing": {"router_timeout_ms": 7}},
-        {"routing": {"session_ttl_seconds": 60, "session_cache": {"call_budget_ms": 30}}},
+        {"routing": {"router_timeout_ms": 7, "session_ttl_seconds": 60}},
+        {"routing": {"session_cache": {"tenant": "acme", "call_budget_ms": 30}}},
         {"logging": {"level": "debug"}},
     ):
         assert plain == _annotations(config)

@@ -53,12 +53,14 @@ a changed config: only then pods are made anew. All else it reads from the chang
 {{- $facts := index . 1 -}}
 {{- $config := $facts.config -}}
 {{- $admin := pick (get $config "admin" | default dict) "address" "port" "operator_address" -}}
+{{- $listeners := get $config "listeners" -}}
+{{- if kindIs "slice" $listeners -}}{{- $listeners = pick (first $listeners | default dict) "address" "port" -}}{{- end -}}
 {{- $cache := get (get $config "routing" | default dict) "session_cache" | default dict -}}
-{{- $cache = omit $cache "call_budget_ms" "tenant" "tenant_header" -}}
+{{- $cache = pick $cache "type" "url" "username" "password" "tls" "key_prefix" "near_cache" -}}
 {{- $logging := pick (get $config "logging" | default dict) "format" -}}
 {{- $made := dict -}}
 {{- if not $values.existingConfigMap -}}
-  {{- $restart := list (get $config "listeners") $admin $cache $logging (get $config "tracing") -}}
+  {{- $restart := list $listeners $admin $cache $logging (get $config "tracing") -}}
   {{- $_ := set $made "plano-sidecar/restart-checksum" (toJson $restart | sha256sum | trunc 16) -}}
 {{- end -}}
 {{- $ports := toString $facts.adminPort -}}
