@@ -69,6 +69,8 @@ async def steered_sidecar(work: Path) -> AsyncIterator[Steered]:
             provider.url,
             routing_preferences=[ROUTE],
             overrides={"llm_routing_model": "plano/router"},
+            # A router model that a busy machine is late for would let calls fall back.
+            routing={"router_timeout_ms": 20_000},
         )
         config["model_providers"].append({"model": "plano/router", "base_url": router.url})
         app = await stack.enter_async_context(running_app(config, work))
