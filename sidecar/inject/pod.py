@@ -183,7 +183,7 @@ def _probes() -> Part:
     ready: Part = {"httpGet": {"path": "/readyz", "port": PORT_NAME}}
     live: Part = {"httpGet": {"path": "/livez", "port": PORT_NAME}}
     return {
-        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 30},
+        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 60},
         "readinessProbe": {**ready, "periodSeconds": 5, "failureThreshold": 2},
         "livenessProbe": {
             **live,

@@ -41,7 +41,7 @@ startupProbe:
     path: /readyz
     port: plano-admin
   periodSeconds: 1
-  failureThreshold: 30
+  failureThreshold: 60
 readinessProbe:
   httpGet:
     path: /readyz
