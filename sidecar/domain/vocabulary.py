@@ -19,6 +19,8 @@ class AttemptOutcome(enum.StrEnum):
     """Status 429."""
     SERVER_ERROR = "server_error"
     """Status 500 or above."""
+    CREDENTIAL_REFUSED = "credential_refused"
+    """The provider refused the configured credential."""
     CLIENT_ERROR = "client_error"
     """Another status of 400 or above."""
     CONNECT_FAILED = "connect_failed"

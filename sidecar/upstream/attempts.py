@@ -222,8 +222,10 @@ def _worth_of(status: int, failure: Failure) -> int:
     return _PASSING if status < 400 and failure.failure_class in _PASSING_CLASSES else _REFUSAL
 
 
-def outcome_of_reply(status: int) -> AttemptOutcome:
+def outcome_of_reply(status: int, failure_class: FailureClass) -> AttemptOutcome:
     """Return the outcome of an attempt whose reply is an error, also one of a status below 400."""
+    if failure_class is FailureClass.OUR_CREDENTIAL:
+        return AttemptOutcome.CREDENTIAL_REFUSED
     if status < 400:
         return AttemptOutcome.ERROR_BODY
     if status == 429:

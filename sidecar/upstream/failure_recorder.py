@@ -121,9 +121,9 @@ class FailureRecorder:
         record.add_reply(dispatched, failure, beginning)
         if AttemptEnded in self._observers.heard:
             reason = record.failed[-1].failure.failure_class  # as this call sees it
-            ending = outcome_of_reply(buffered.status), buffered.status, head_s - sent_s, total_s
-            number = len(record.failed)
-            attempt = Attempt(candidate, *ending, sent_s, number, reason, report)
+            outcome = outcome_of_reply(buffered.status, reason)
+            ending = outcome, buffered.status, head_s - sent_s, total_s
+            attempt = Attempt(candidate, *ending, sent_s, len(record.failed), reason, report)
             tried.append(attempt)
             self._observers.emit(AttemptEnded(call, attempt))
 

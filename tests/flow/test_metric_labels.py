@@ -27,7 +27,8 @@ ROUTER = {
     "busy",
 }
 ATTEMPTS = {
-    "ok", "rate_limited", "server_error", "client_error", "connect_failed", "timeout", "malformed", "cut", "cancelled",
+    "ok", "rate_limited", "server_error", "credential_refused", "client_error", "connect_failed", "timeout", "malformed",
+    "cut", "cancelled",
 }  # fmt: skip
 REASONS = {
     "callers_fault", "swapped", "callers_patience", "signed_state", "refused", "too_long", "our_credential",

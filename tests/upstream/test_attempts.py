@@ -9,8 +9,13 @@ import pytest
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import ConnectFailed, UpstreamReset
-from sidecar.domain.vocabulary import FailureClass
-from sidecar.upstream.attempts import Dispatched, FailedAttempt, FailureRecord
+from sidecar.domain.vocabulary import AttemptOutcome, FailureClass
+from sidecar.upstream.attempts import (
+    Dispatched,
+    FailedAttempt,
+    FailureRecord,
+    outcome_of_reply,
+)
 from sidecar.upstream.failure import Failure, Penalty, PinEffect, with_another_key
 from tests.support.values import a_call
 
@@ -235,3 +240,20 @@ def test_an_entry_is_repeated_once_for_another_key():
     record.add_reply(_dispatched(B, 401)[0], FAILURE)
 
     assert [False, True, True] == [record.may_repeat(name) for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("status", "failure_class", "outcome"),
+    [
+        (401, FailureClass.OUR_CREDENTIAL, AttemptOutcome.CREDENTIAL_REFUSED),
+        (400, FailureClass.OUR_CREDENTIAL, AttemptOutcome.CREDENTIAL_REFUSED),
+        (401, FailureClass.CALLERS_CREDENTIAL, AttemptOutcome.CLIENT_ERROR),
+        (429, FailureClass.BUSY, AttemptOutcome.RATE_LIMITED),
+        (503, FailureClass.BUSY, AttemptOutcome.SERVER_ERROR),
+        (404, FailureClass.MODEL_GONE, AttemptOutcome.CLIENT_ERROR),
+        (200, FailureClass.BUSY, AttemptOutcome.ERROR_BODY),
+    ],
+)
+def test_an_error_reply_has_an_outcome(status, failure_class, outcome):
+    """A refused key of ours is the operator's to mend: it is no error of the app's."""
+    assert outcome is outcome_of_reply(status, failure_class)

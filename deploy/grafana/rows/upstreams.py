@@ -9,6 +9,7 @@ from deploy.grafana.panel import Panel, Query, Row, quantile, rate, series, shar
 _NOT_SERVING: Final = series("candidate_state", 'state!="serving"')
 _ATTEMPT_COLORS: Final = (
     ("ok", "green"), ("client_error", "blue"), ("rate_limited", "yellow"),
+    ("credential_refused", "light-red"),
     ("server_error", "orange"), ("connect_failed", "red"), ("timeout", "purple"),
     ("cut", "dark-red"), ("error_body", "dark-orange"), ("malformed", "dark-purple"),
     ("cancelled", "text"),
