@@ -21,8 +21,8 @@ from sidecar.domain.vocabulary import (
 VALUES: dict[type[enum.StrEnum], str] = {
     Source: "pinned routed requested default fallback",
     CallOutcome: "ok client_error upstream_error sidecar_error cancelled incomplete",
-    AttemptOutcome: "ok rate_limited server_error client_error connect_failed timeout malformed"
-    " error_body cut cancelled",
+    AttemptOutcome: "ok rate_limited server_error credential_refused client_error connect_failed timeout"
+    " malformed error_body cut cancelled",
     FailureClass: "callers_fault swapped callers_patience signed_state refused too_long"
     " our_credential callers_credential quota model_gone busy failing content_policy",
     RouterOutcome: "matched other unknown_route unreadable http_error timeout breaker_open busy",
