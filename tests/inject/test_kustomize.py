@@ -109,7 +109,7 @@ def test_replacements_replace_whole_variables():
     made = yaml.safe_load(files()["variables/replacements.yaml"])
     paths = [path for each in made for to in each["targets"] for path in to["fieldPaths"]]
 
-    assert all(path.endswith("_URL]") or path.endswith("_KEY]") for path in paths)
+    assert all(path.endswith(("_URL]", "_KEY]")) for path in paths)
 
 
 @pytest.mark.parametrize("mode", list(pod.Mode))
