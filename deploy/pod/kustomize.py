@@ -5,8 +5,9 @@ container/ one with an ordinary one, and below variables/ what both begin with.
 
 A strategic merge adds container, volumes, labels and annotations; what a patch adds to a list comes
 first, so before the init containers that are there. A merge cannot say "every container", and a
-replacement can: it sets the app's variables, from a ConfigMap that is not part of the output, and
-is a component of its own since it must be done before the sidecar is a container too.
+replacement can: it sets the app's variables, from an object that is not part of the output, and is
+a component of its own since it must be done before the sidecar is a container too. A variable is
+replaced as a whole: Kubernetes refuses one that has a value beside its own `valueFrom`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _KINDS: Final = (
 )
 _COMPONENT: Final = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
 _VARIABLES: Final = "plano-sidecar-variables"
-"""A ConfigMap that Kustomize reads and does not print."""
+"""An object that Kustomize reads and does not print, of a kind that no cluster knows."""
+_VARIABLES_KIND: Final = "PlanoSidecarVariables"
 
 
 def files() -> dict[str, str]:
@@ -87,13 +89,13 @@ def _nested(template: dict[str, Any], path: tuple[str, ...], metadata: Any) -> d
 
 def _variables(options: pod.PodOptions) -> dict[str, Any]:
     return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
+        "apiVersion": "plano-sidecar/v1",
+        "kind": _VARIABLES_KIND,
         "metadata": {
             "name": _VARIABLES,
             "annotations": {"config.kubernetes.io/local-config": "true"},
         },
-        "data": {each["name"]: each["value"] for each in pod.app_environment(options)},
+        "env": {each["name"]: each for each in pod.app_environment(options)},
     }
 
 
@@ -103,7 +105,7 @@ def _replacements(options: pod.PodOptions) -> list[dict[str, Any]]:
     for name in (each["name"] for each in pod.app_environment(options)):
         targets = []
         for _, kinds, _, _, path in _KINDS:
-            place = ".".join((*path, "spec.containers.*.env")) + f".[name={name}].value"
+            place = ".".join((*path, "spec.containers.*.env")) + f".[name={name}]"
             targets += [
                 {
                     "select": {"kind": kind, "annotationSelector": _WANTED},
@@ -112,7 +114,7 @@ def _replacements(options: pod.PodOptions) -> list[dict[str, Any]]:
                 }
                 for kind in kinds.split("|")
             ]
-        source = {"kind": "ConfigMap", "name": _VARIABLES, "fieldPath": f"data.{name}"}
+        source = {"kind": _VARIABLES_KIND, "name": _VARIABLES, "fieldPath": f"env.{name}"}
         made.append({"source": source, "targets": targets})
     return made
 

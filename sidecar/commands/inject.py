@@ -8,7 +8,8 @@ import sys
 from typing import BinaryIO, Final
 
 import sidecar
-from sidecar.commands.shell import FAILED, OK
+from sidecar.commands.inject_arguments import NATIVE_SINCE, contradiction, operator_port
+from sidecar.commands.shell import FAILED, OK, USAGE
 from sidecar.inject.manifests import (
     BYTES_AT_MOST,
     InjectedFile,
@@ -22,13 +23,17 @@ from sidecar.inject.pod import Mode, PodOptions, resources
 
 _STDIN: Final = "-"
 _BOM: Final = b"\xef\xbb\xbf"
-_NATIVE_SINCE: Final = (1, 29)
 
 
 def inject(arguments: argparse.Namespace) -> int:
     """Print the manifests with the sidecar added. Where something cannot be done, print nothing
-    but the problems, unless they are to be passed by; return `FAILED` in both cases.
+    but the problems, unless they are to be passed by; return `FAILED` in both cases. Arguments that
+    contradict each other are `USAGE`.
     """
+    problem = contradiction(arguments)
+    if problem is not None:
+        print(f"plano-sidecar inject: {problem}", file=sys.stderr)
+        return USAGE
     options = inject_options(arguments)
     files = [_injected(file, options) for file in arguments.file]
     problems = [each for file in files for each in file.findings if each.is_problem]
@@ -45,15 +50,14 @@ def inject(arguments: argparse.Namespace) -> int:
 
 def inject_options(arguments: argparse.Namespace) -> InjectOptions:
     """Return the options that a command line names."""
-    admin_port = arguments.admin_port
     return InjectOptions(
         PodOptions(
             image=arguments.image or f"plano-sidecar:{sidecar.__version__}",
             pull_policy=arguments.pull_policy,
             mode=_mode(arguments.mode, arguments.kube_version),
             data_port=arguments.data_port,
-            admin_port=admin_port,
-            operator_port=arguments.operator_port or admin_port + 1,
+            admin_port=arguments.admin_port,
+            operator_port=operator_port(arguments),
             config_map=arguments.config_map,
             secrets=()
             if arguments.no_secret
@@ -71,7 +75,7 @@ def inject_options(arguments: argparse.Namespace) -> InjectOptions:
 def _mode(name: str, version: tuple[int, int] | None) -> Mode:
     if name != "auto":
         return Mode(name)
-    return Mode.CONTAINER if version is not None and version < _NATIVE_SINCE else Mode.NATIVE
+    return Mode.CONTAINER if version is not None and version < NATIVE_SINCE else Mode.NATIVE
 
 
 def _injected(file: str, options: InjectOptions) -> InjectedFile:

@@ -7,7 +7,14 @@ import re
 from typing import Final
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_PORT_AT_MOST: Final = 65535
 _AMOUNT: Final = re.compile(r"([a-z-]+(?:\.[a-z./-]+)?)=([0-9][0-9.]*[A-Za-z]*)?")
+_OBJECT: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_OBJECT_CHARACTERS_AT_MOST: Final = 253
+_OWN: Final = ("POD_NAMESPACE", "PLANO_TENANT")
+"""Variables that the sidecar's container has by itself."""
+NATIVE_SINCE: Final = (1, 29)
+"""The version of Kubernetes."""
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:[.+-].*)?")
 
 
@@ -20,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--keep-going", action="store_true", help=text)
     _add_container(parser)
     text = "the ConfigMap whose key config.yaml is the sidecar's config (default: %(default)s)"
-    add("--config-map", metavar="NAME", default="plano-sidecar", help=text)
+    add("--config-map", metavar="NAME", type=_object, default="plano-sidecar", help=text)
     text = (
         "a Secret whose keys are files below /var/run/secrets/plano-sidecar; may be repeated "
         "(default: plano-sidecar-keys)"
     )
-    add("--secret", metavar="NAME", action="append", help=text)
+    add("--secret", metavar="NAME", type=_object, action="append", help=text)
     add("--no-secret", action="store_true", help="mount no Secret")
     text = "the sessions' tenant, as PLANO_TENANT (default: the pod's namespace)"
     add("--tenant", metavar="NAME", default="", help=text)
@@ -65,9 +72,45 @@ def _add_container(parser: argparse.ArgumentParser) -> None:
         add(f"--{name}", metavar="AMOUNTS", type=_amounts, help=text.format(verb))
 
 
+def contradiction(arguments: argparse.Namespace) -> str | None:
+    """Return what is wrong with arguments that are right by themselves; None if nothing is."""
+    admin, operator = arguments.admin_port, operator_port(arguments)
+    ports = (arguments.data_port, admin, operator)
+    if operator > _PORT_AT_MOST:
+        return f"the operators' port would be {operator}: choose one by --operator-port"
+    if len(set(ports)) < len(ports):
+        named = "data {}, admin {}, operator {}".format(*ports)
+        return f"the sidecar's ports must be three different ones: {named}"
+    version = arguments.kube_version
+    if arguments.mode == "native" and version is not None and version < NATIVE_SINCE:
+        return "--mode native needs Kubernetes 1.29 or later"
+    secrets = arguments.secret or ()
+    twice = [each for each in secrets if secrets.count(each) > 1]
+    if twice:
+        return f"--secret {twice[0]} stands twice"
+    if secrets and arguments.no_secret:
+        return "--secret and --no-secret contradict each other"
+    return None
+
+
+def operator_port(arguments: argparse.Namespace) -> int:
+    """Return the port for operators, which follows the admin port."""
+    return int(arguments.operator_port or arguments.admin_port + 1)
+
+
+def _object(text: str) -> str:
+    if len(text) > _OBJECT_CHARACTERS_AT_MOST or not _OBJECT.fullmatch(text) or _has_gap(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of an object in Kubernetes")
+    return text
+
+
+def _has_gap(text: str) -> bool:
+    return any(each in text for each in ("..", ".-", "-."))
+
+
 def _port(text: str) -> int:
     """Return a port. Raises: argparse.ArgumentTypeError."""
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 65535:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _PORT_AT_MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is no port")
     return int(text)
 
@@ -91,6 +134,8 @@ def _variable(text: str) -> tuple[str, str]:
     name, is_given, value = text.partition("=")
     if not is_given or not _NAME.fullmatch(name):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    if name in _OWN:
+        raise argparse.ArgumentTypeError(f"{text!r}: the sidecar has that variable; see --tenant")
     return name, value
 
 

@@ -43,7 +43,7 @@ def app_variables(
             "them, and a proxy in them needs localhost, 127.0.0.1 and ::1 in its NO_PROXY"
         )
     if any(str(each.get("name", "")).upper() in _PROXIES for each in variables):
-        made = _with_exceptions(made, notes)
+        made = _with_exceptions(made, notes, has_more=has_more)
         notes.append(
             "uses a proxy, of which the sidecar knows nothing: if providers are reached through it "
             "alone, give the sidecar the variable too (--env HTTPS_PROXY=...)"
@@ -76,8 +76,10 @@ def _is_ours(variable: dict[str, Any], variables: Variables) -> bool:
     return at is not None and variables[at].get("value") == pod.PLACEHOLDER_KEY
 
 
-def _with_exceptions(variables: Variables, notes: list[str]) -> Variables:
-    """Return the variables with the loopback in both spellings of NO_PROXY."""
+def _with_exceptions(variables: Variables, notes: list[str], *, has_more: bool) -> Variables:
+    """Return the variables with the loopback in both spellings of NO_PROXY; where more variables
+    come from elsewhere, in those that are there, since one that is added would hide theirs.
+    """
     made = list(variables)
     places = [_place(made, name) for name in _EXCEPTIONS]
     if any(at is not None and "valueFrom" in made[at] for at in places):
@@ -86,12 +88,17 @@ def _with_exceptions(variables: Variables, notes: list[str]) -> Variables:
             "127.0.0.1 and ::1"
         )
         return made
+    if has_more and None in places:
+        notes.append(
+            "may take NO_PROXY or no_proxy from a ConfigMap or Secret (envFrom), which is left: it "
+            "needs localhost, 127.0.0.1 and ::1"
+        )
     known = [str(made[at].get("value") or "") for at in places if at is not None]
     for name, at in zip(_EXCEPTIONS, places, strict=True):
         if at is not None:
             old = str(made[at].get("value") or "")
             made[at] = {**made[at], "value": _with_local(old)}
-        else:
+        elif not has_more:
             # Most libraries read the lower case alone where it is set: it must say no less.
             made.append({"name": name, "value": _with_local(known[0] if known else "")})
     return made

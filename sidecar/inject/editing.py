@@ -20,6 +20,7 @@ from sidecar.inject.nodes import (
     Node,
     ScalarNode,
     SequenceNode,
+    TooLargeManifest,
     UnreadableManifest,
     read_nodes,
 )
@@ -53,6 +54,8 @@ def edited(text: str, root: Node, wanted: Any) -> str:  # noqa: ANN401
     result = editor.result()
     try:
         again = read_nodes(result)
+    except TooLargeManifest as error:
+        raise UnreadableManifest(1, f"with the sidecar: {error.message}") from error
     except UnreadableManifest:
         again = None
     if again is None or again.data != wanted:

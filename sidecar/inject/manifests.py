@@ -15,7 +15,11 @@ from sidecar.inject.pod_changes import PodRefused, declines, with_sidecar
 
 BYTES_AT_MOST: Final = 8 * 1024 * 1024
 """Of a file. A cluster takes objects of 1.5 MiB."""
-_MARKER: Final = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_MARKER: Final = re.compile(
+    r"^(?:\.\.\.(?:[ \t\r][^\n]*)?\n(?P<head>(?:[%#][^\n]*\n|[ \t\r]*\n)*))?---(?=\s|$)",
+    re.MULTILINE,
+)
+"""Where a document begins: `head` are directives and comments, which may stand behind a `...`."""
 _HELM: Final = (
     "this is a Helm template: render it first (helm template ... | plano-sidecar inject -f -), or "
     "include the chart's named templates in it"
@@ -64,8 +68,14 @@ class InjectFinding(msgspec.Struct, frozen=True):
     """Whether the object is left as it is; else it has its sidecar all the same."""
 
     def __str__(self) -> str:
-        """Return the line."""
-        return f"{self.where}: {self.message}"
+        """Return the line: what is not printable, as names may hold it, is escaped."""
+        return _one_line(f"{self.where}: {self.message}")
+
+
+def _one_line(text: str) -> str:
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 class InjectedFile(msgspec.Struct, frozen=True):
@@ -125,7 +135,8 @@ def _documents(text: str) -> Iterator[str]:
     """Return the documents, each with its marker and all that follows it. What holds comments and
     directives alone belongs to the document behind it.
     """
-    starts = [match.start() for match in _MARKER.finditer(text)]
+    markers = _MARKER.finditer(text)
+    starts = [each.start() if each["head"] is None else each.start("head") for each in markers]
     if starts and all(
         not line.strip() or line[0] in "#%" for line in text[: starts[0]].splitlines()
     ):

@@ -47,6 +47,10 @@ class UnreadableManifest(Exception):
         self.message = message
 
 
+class TooLargeManifest(UnreadableManifest):
+    """A document holds more than is read."""
+
+
 class ScalarNode(msgspec.Struct):
     """A single value. Positions are characters from the document's begin; ``end`` is behind."""
 
@@ -169,7 +173,7 @@ class _Composer(*_BASES):  # type: ignore[misc]
         self._count += 1
         if self._count > _NODES_AT_MOST:
             line = event.start_mark.line + 1
-            raise UnreadableManifest(line, f"holds more than {_NODES_AT_MOST} values")
+            raise TooLargeManifest(line, f"holds more than {_NODES_AT_MOST} values")
         is_alias = isinstance(event, yaml.AliasEvent)
         if not is_alias:
             self.anchors.pop(event.anchor, None)
@@ -190,7 +194,7 @@ class _Composer(*_BASES):  # type: ignore[misc]
         self._depth += 1
         if self._depth > _DEPTH_AT_MOST:
             line = 1 if parent is None else parent.start_mark.line + 1
-            raise UnreadableManifest(line, f"nested deeper than {_DEPTH_AT_MOST} levels")
+            raise TooLargeManifest(line, f"nested deeper than {_DEPTH_AT_MOST} levels")
 
     def ascend_resolver(self) -> None:
         """Called once a node is composed."""
@@ -216,7 +220,7 @@ class _Reader:
             known = self._known[id(given)] = self._made(given)
             if known.size > _NODES_AT_MOST:
                 message = f"holds more than {_NODES_AT_MOST} values once aliases are followed"
-                raise UnreadableManifest(given.start_mark.line + 1, message)
+                raise TooLargeManifest(given.start_mark.line + 1, message)
         return known
 
     def _made(self, given: Any) -> Node:  # noqa: ANN401 - of no class that PyYAML's types know

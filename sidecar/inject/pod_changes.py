@@ -21,6 +21,9 @@ _MESH: Final = frozenset({
     *("consul-connect-inject-init", "consul-dataplane"),
 })  # fmt: skip
 """Containers that carry a pod's traffic: the sidecar starts after them, and they call no model."""
+_SOURCES: Final = frozenset({"configMap", "secret", "projected"})
+"""What the sidecar's volumes are taken from, in this version and in those before."""
+_RENAME: Final = "it is not the sidecar's, which would take its place; give it another name"
 _GRACE_S: Final = range(1, 3601)
 """What the sidecar takes for a pod's grace."""
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
@@ -115,15 +118,50 @@ def _refuse(
     )
     if system == "windows":
         raise PodRefused("runs on Windows, for which the sidecar has no image")
+    _refuse_taken_names(spec, before, apps)
     ours = (options.data_port, options.admin_port, options.operator_port)
     for each in (*before, *apps):
-        for port in each.get("ports") or () if each["name"] != pod.CONTAINER_NAME else ():
-            number = port.get("containerPort") if isinstance(port, dict) else None
-            if number in ours:
+        for number in _ports(each):
+            if number in ours and each["name"] != pod.CONTAINER_NAME:
                 raise PodRefused(
                     f"has a container {each['name']} that listens at port {number}, which the "
                     f"sidecar needs: give the sidecar another one, in its config and here"
                 )
+
+
+def _refuse_taken_names(
+    spec: dict[str, Any], before: list[dict[str, Any]], apps: list[dict[str, Any]]
+) -> None:
+    """Raises: PodRefused, where what has a name of the sidecar's is something else."""
+    for each in (*before, *apps):
+        if each["name"] == pod.CONTAINER_NAME and not _is_sidecar(each):
+            raise PodRefused(f"has a container {pod.CONTAINER_NAME} of its own: {_RENAME}")
+    for each in _named_items(spec, "volumes"):
+        if each["name"] in pod.VOLUME_NAMES and not _SOURCES & each.keys():
+            raise PodRefused(f"has a volume {each['name']} of its own: {_RENAME}")
+
+
+def _ports(container: dict[str, Any]) -> list[Any]:
+    """Return the ports that a container declares. Raises: PodRefused."""
+    ports = container.get("ports") or []
+    if not isinstance(ports, list) or not all(isinstance(each, dict) for each in ports):
+        name = container["name"]
+        raise PodRefused(f"container {name} has something else than a list of mappings at ports")
+    return [each.get("containerPort") for each in ports]
+
+
+def _is_sidecar(container: dict[str, Any]) -> bool:
+    """Return whether a container of the sidecar's name is one, by its image or its arguments."""
+    image = str(container.get("image")).partition("@")[0].rpartition("/")[2].partition(":")[0]
+    if image == pod.CONTAINER_NAME:
+        return True
+    command, arguments = container.get("command"), container.get("args")
+    if isinstance(command, list) and command:
+        if str(command[0]).rpartition("/")[2] != "plano-sidecar":
+            return False
+    elif command:
+        return False
+    return isinstance(arguments, list) and "run" in arguments
 
 
 def _calls(container: dict[str, Any], only: Collection[str]) -> bool:
@@ -203,7 +241,7 @@ def _with_metadata(
     made["labels"] = {**_mapping(made, "labels"), **pod.pod_labels(options)}
     has, wanted = _mapping(made, "annotations"), pod.pod_annotations(options)
     said = {name: value for name, value in has.items() if name in wanted}
-    ours = {str(port.get("containerPort")) for each in old for port in each.get("ports") or ()}
+    ours = {str(number) for each in old for number in _ports(each)}
     if said and said != wanted and str(said.get("prometheus.io/port")) not in ours:
         notes.append(
             "has prometheus.io annotations of its own, which are left: scrape the sidecar's port "

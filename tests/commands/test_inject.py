@@ -115,7 +115,7 @@ def _options(*arguments):
         (("--kube-version", "1.28"), Mode.CONTAINER),
         (("--kube-version", "v1.29.3-eks-1"), Mode.NATIVE),
         (("--mode", "container", "--kube-version", "1.33"), Mode.CONTAINER),
-        (("--mode", "native", "--kube-version", "1.28"), Mode.NATIVE),
+        (("--mode", "native", "--kube-version", "1.29"), Mode.NATIVE),
     ],
 )
 def test_the_mode_follows_the_cluster_unless_it_is_said(arguments, mode):
@@ -163,7 +163,9 @@ def test_a_user_and_secrets_may_be_left_out():
     [
         *(["--uid", "0"], ["--uid", "x"], ["--data-port", "0"], ["--admin-port", "x"]),
         *(["--env", "A"], ["--env", "1=2"], ["--limits", "memory"], ["--kube-version", "new"]),
-        *(["--mode", "both"], ["--data-port", "65536"]),
+        *(["--mode", "both"], ["--data-port", "65536"], ["--config-map", "A"]),
+        *(["--secret", "a_b"], ["--secret", ""], ["--config-map", "a" * 254], ["--secret", "a."]),
+        *(["--env", "POD_NAMESPACE=x"], ["--env", "PLANO_TENANT=x"]),
     ],
 )
 def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
@@ -173,3 +175,24 @@ def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
 
     assert 64 == ended.value.code
     assert arguments[1] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data-port", "9901"], "three different ones"),
+        (["--data-port", "9902"], "9902"),
+        (["--operator-port", "12000"], "three different ones"),
+        (["--admin-port", "65535"], "--operator-port"),
+        (["--mode", "native", "--kube-version", "1.28"], "1.29"),
+        (["--secret", "a", "--secret", "b", "--secret", "a"], "--secret a"),
+        (["--no-secret", "--secret", "a"], "--no-secret"),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_usage_errors(run, arguments, message):
+    """Nothing is printed that a cluster would refuse or that would not start."""
+    code, out, (line,) = run(POD, options=arguments)
+
+    assert (64, "") == (code, out)
+    assert line.startswith("plano-sidecar inject: ")
+    assert message in line

@@ -105,3 +105,15 @@ def test_who_calls_models_is_known_by_variables():
     assert calls_models(_given(OPENAI_MODEL="m"))
     assert calls_models(_given(ANTHROPIC_API_KEY="k"))
     assert not calls_models(_given(DATABASE_URL="u"))
+
+
+def test_exceptions_that_may_be_in_envfrom_are_not_hidden():
+    """A variable set here goes before one of a ConfigMap, whose hosts would be lost."""
+    own = _given(HTTP_PROXY="http://p")
+    made, notes = _result(own, has_more=True)
+    half, _ = _result([*own, *_given(NO_PROXY=".svc")], has_more=True)
+
+    assert not {"NO_PROXY", "no_proxy"} & set(made)
+    assert any("NO_PROXY" in note and "is left" in note for note in notes)
+    assert f".svc,{LOCAL}" == half["NO_PROXY"]
+    assert "no_proxy" not in half

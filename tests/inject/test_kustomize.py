@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,8 +77,8 @@ def test_a_strategic_merge_gives_the_commands_pod(mode, kind):
     folder = "" if mode is pod.Mode.NATIVE else "container/"
     patches = yaml.safe_load(made[f"{folder}kustomization.yaml"])["patches"]
     (patch,) = [each["path"] for each in patches if kind in each["target"]["kind"].split("|")]
-    variables = yaml.safe_load(made["variables/variables.yaml"])["data"]
-    env = [{"name": name, "value": value} for name, value in variables.items()]
+    variables = yaml.safe_load(made["variables/variables.yaml"])["env"]
+    env = list(variables.values())
     spec = {"containers": [{**each, "env": env} for each in SPEC["containers"]]}
     template = _template(yaml.safe_load(made[folder + patch]))
 
@@ -85,26 +86,51 @@ def test_a_strategic_merge_gives_the_commands_pod(mode, kind):
     assert template["metadata"]["labels"] == pod.pod_labels(pod.PodOptions(image="i"))
 
 
-@pytest.mark.parametrize("mode", list(pod.Mode))
-def test_kustomize_gives_the_commands_pods(mode, tmp_path):
-    """As kubectl has it built in: every kind of workload; one that declines stays as it is."""
+def _kustomized(folder: Path, mode: pod.Mode, workloads: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return by their names what kubectl's Kustomize makes of workloads."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl, which has Kustomize built in, is not installed")
-    declined = _named("Deployment")
-    declined["metadata"] = {"name": "no", "annotations": {"plano-sidecar/inject": "false"}}
-    workloads = [*map(_named, WORKLOADS), declined]
-    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(workloads))
-    component = os.path.relpath(COMPONENTS[mode], tmp_path)
+    (folder / "all.yaml").write_text(yaml.safe_dump_all(workloads))
+    component = os.path.relpath(COMPONENTS[mode], folder)
     kustomization = {"resources": ["all.yaml"], "components": [component]}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     done = subprocess.run(
-        ["kubectl", "kustomize", "--load-restrictor=LoadRestrictionsNone", str(tmp_path)],
+        ["kubectl", "kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert (0, "") == (done.returncode, done.stderr)
-    found = {each["metadata"]["name"]: each for each in yaml.safe_load_all(done.stdout)}
+    return {each["metadata"]["name"]: each for each in yaml.safe_load_all(done.stdout)}
+
+
+def test_replacements_replace_whole_variables():
+    """A value beside the app's own `valueFrom` would be refused by Kubernetes."""
+    made = yaml.safe_load(files()["variables/replacements.yaml"])
+    paths = [path for each in made for to in each["targets"] for path in to["fieldPaths"]]
+
+    assert all(path.endswith(("_URL]", "_KEY]")) for path in paths)
+
+
+@pytest.mark.parametrize("mode", list(pod.Mode))
+def test_a_variable_from_a_secret_has_one_source_afterwards(mode, tmp_path):
+    """The placeholder, and neither both nor another variable's source lost."""
+    source = {"secretKeyRef": {"name": "openai", "key": "token"}}
+    env = [{"name": name, "valueFrom": source} for name in ("OPENAI_API_KEY", "OTHER")]
+    workload = {**_named("Pod"), "spec": {"containers": [{"name": "app", "env": env}]}}
+    made = _kustomized(tmp_path, mode, [workload])["pod"]["spec"]["containers"][-1]["env"]
+
+    assert {"name": "OPENAI_API_KEY", "value": pod.PLACEHOLDER_KEY} == made[0]
+    assert env[1] == made[1]
+    assert 5 == len(made)
+
+
+@pytest.mark.parametrize("mode", list(pod.Mode))
+def test_kustomize_gives_the_commands_pods(mode, tmp_path):
+    """As kubectl has it built in: every kind of workload; one that declines stays as it is."""
+    declined = _named("Deployment")
+    declined["metadata"] = {"name": "no", "annotations": {"plano-sidecar/inject": "false"}}
+    found = _kustomized(tmp_path, mode, [*map(_named, WORKLOADS), declined])
 
     assert declined == found.pop("no")
     assert {kind.lower() for kind in WORKLOADS} == set(found)

@@ -241,3 +241,37 @@ def test_an_anchor_that_others_use_is_not_edited():
 
     assert text == new
     assert "stands behind an anchor" in finding
+
+
+def test_a_finding_is_one_line_whatever_names_hold():
+    """A name with a line break, or what moves a terminal's cursor, could forge another line."""
+    text = POD.replace("name: app", r'name: "a\nb: \e[2K\u2028c"').replace(
+        "{name: p}", r'{name: "p\n"}'
+    )
+    done = inject(
+        "f\n.yaml", text.encode() + b"    env: [{name: OPENAI_BASE_URL, value: x}]\n", NATIVE
+    )
+    (line,) = [str(each) for each in done.findings]
+
+    assert line.startswith(r"f\n.yaml: document 1, Pod/p\n: container a\nb: \x1b[2K\u2028c sets")
+    assert line.isprintable()
+
+
+def test_a_document_that_grows_too_large_is_told_so(monkeypatch):
+    """It may be read, and its result may not."""
+    monkeypatch.setattr(nodes, "_NODES_AT_MOST", 40)
+    new, (finding,) = _text(POD)
+
+    assert POD == new
+    assert "with the sidecar: holds more than 40 values" in finding
+    assert "anchor" not in finding
+
+
+@pytest.mark.parametrize("end", ["...\n", "... # end\n# next\n\n", "...\r\n"])
+def test_directives_behind_an_end_belong_to_the_next_document(end):
+    """So says YAML: `...` ends a document, and directives may follow."""
+    new, findings = _text(f"{POD}{end}%YAML 1.1\n---\n{POD}")
+
+    assert [] == findings
+    assert [1, 1] == [len(each["spec"]["initContainers"]) for each in yaml.safe_load_all(new)]
+    assert f"{end}%YAML 1.1\n---\n" in new

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from sidecar.inject import pod
@@ -54,7 +56,7 @@ def test_an_ordinary_sidecar_comes_before_the_app():
 
 def test_an_earlier_sidecar_stays_in_its_place_or_changes_lists():
     """A change of mode moves it, and leaves no empty list behind."""
-    before = [{"name": "first"}, {"name": "plano-sidecar", "image": "old"}]
+    before = [{"name": "first"}, {"name": "plano-sidecar", "image": "old", "args": ["run"]}]
     native = with_sidecar(_template(initContainers=before), NATIVE)
     moved = with_sidecar(with_sidecar(_template(), NATIVE).template, ORDINARY)
     back = with_sidecar(moved.template, NATIVE)
@@ -166,13 +168,72 @@ def test_an_ordinary_sidecar_is_told_the_pods_grace(grace_s, passed_s):
         ({"containers": [{"name": "a", "env": ["A=b"]}]}, "at env"),
         ({"containers": [{"name": "a", "ports": [{"containerPort": 12000}]}]}, "port 12000"),
         ({"initContainers": [{"name": "a", "ports": [{"containerPort": 9901}]}]}, "port 9901"),
-        ({"containers": [{"name": "a", "ports": [1, {"containerPort": 9902}]}]}, "port 9902"),
+        ({"containers": [{"name": "a", "ports": [{}, {"containerPort": 9902}]}]}, "port 9902"),
+        ({"containers": [{"name": "a", "ports": [1]}]}, "container a has .* mappings at ports"),
+        ({"containers": [{"name": "a", "ports": 5}]}, "container a has .* mappings at ports"),
+        ({"initContainers": [{"name": "plano-sidecar"}]}, "a container plano-sidecar of its own"),
+        (
+            {"initContainers": [{"name": "plano-sidecar", "image": "x", "args": ["serve"]}]},
+            "a container plano-sidecar of its own",
+        ),
+        (
+            {"initContainers": [{"name": "plano-sidecar", "args": ["run"], "command": ["x"]}]},
+            "a container plano-sidecar of its own",
+        ),
+        (
+            {"volumes": [{"name": "plano-sidecar-config", "persistentVolumeClaim": {}}]},
+            "a volume plano-sidecar-config of its own",
+        ),
+        ({"volumes": [{"name": "plano-sidecar-keys"}]}, "a volume plano-sidecar-keys of its own"),
     ],
 )
 def test_pods_in_which_it_cannot_work_are_refused(spec, message):
     """With the reason."""
     with pytest.raises(PodRefused, match=message):
         with_sidecar(_template(**spec), NATIVE)
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        {"image": "plano-sidecar"},
+        {"image": "r.example.org:5000/team/plano-sidecar:1@sha256:0", "args": 1},
+        {"image": "mirror/other:2", "args": ["run", "--config", "c"]},
+        {"args": ["run"], "command": ["/usr/bin/plano-sidecar"], "ports": []},
+    ],
+)
+def test_an_earlier_sidecar_is_known_by_its_image_or_its_arguments(earlier):
+    """Whoever mirrors images names them otherwise, and older versions had other arguments."""
+    spec = _template(initContainers=[{"name": "plano-sidecar", **earlier}])
+
+    assert [pod.container(NATIVE)] == with_sidecar(spec, NATIVE).template["spec"]["initContainers"]
+
+
+@pytest.mark.parametrize("wrong", [5, True, "x", [3], [[]], {"a": 1}, {"name": 1}, [{"name": 1}]])
+@pytest.mark.parametrize("options", [NATIVE, ORDINARY])
+def test_wrong_types_are_refused_or_left(options, wrong):
+    """Anywhere in a pod: a manifest is written by hand."""
+    app, ours = {"name": "app"}, {"name": "plano-sidecar", "args": ["run"]}
+    variable = {"name": "NO_PROXY", "value": "a"}
+    specs = [
+        *({"containers": [{**app, key: wrong}]} for key in ("env", "envFrom", "ports", "args")),
+        *({"containers": [app, {**ours, key: wrong}]} for key in ("env", "ports", "args", "image")),
+        {"containers": [app, {**ours, "command": wrong}]},
+        {"containers": [{**app, "env": [{"name": "HTTP_PROXY"}, {**variable, "value": wrong}]}]},
+        {"containers": [{**app, "ports": [{"containerPort": wrong}]}]},
+        {"volumes": [{"name": "plano-sidecar-config", "configMap": wrong}]},
+        *({key: wrong} for key in ("os", "nodeSelector", "volumes", "initContainers")),
+        {"terminationGracePeriodSeconds": wrong},
+    ]
+    templates = [_template(**spec) for spec in specs]
+    templates += [{**_template(), "metadata": wrong}, {"spec": wrong}]
+    templates += [{**_template(), "metadata": {key: wrong}} for key in ("labels", "annotations")]
+    done = 0
+    for template in templates:
+        with contextlib.suppress(PodRefused):
+            with_sidecar(template, options)
+            done += 1
+    assert done
 
 
 def test_a_container_that_is_not_there_is_a_problem():
