@@ -101,7 +101,7 @@ def test_openshift_chooses_the_user():
         ("1.30.0-eks-1", "auto", True),
         ("1.36.0", "auto", True),
         ("1.36.0", "container", False),
-        ("1.28.0", "native", True),
+        ("1.29.0", "native", True),
     ],
 )
 @pytest.mark.parametrize("kind", ["Deployment", "Job"])

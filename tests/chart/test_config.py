@@ -242,6 +242,18 @@ def test_what_needs_a_restart_gets_one(path):
     assert _annotations({}) != _annotations(value)
 
 
+def test_the_readme_lists_the_keys_that_restart():
+    """All of them and no other, before it names some that are live."""
+    (row,) = re.findall(
+        r"^\| (`listeners\[0\].*?) \|", (CHART / "README.md").read_text(), re.MULTILINE
+    )
+    named = [key.rpartition(".")[2] for key in re.findall(r"`([^`]+)`", row)]
+    prefix = ["session_cache"]
+    last = [str(path[-1]) for path in changes._NEEDS_RESTART]
+
+    assert sorted([*last, *prefix, "tracing"]) == sorted(named)
+
+
 def test_the_folders_are_those_of_the_pod():
     """Values, notes and templates name the folder that the container mounts."""
     values = (CHART / "values.yaml").read_text()

@@ -186,3 +186,22 @@ def test_the_readme_shows_the_charts_version():
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 
     assert f"version: {version}\n" in (CHART / "README.md").read_text()
+
+
+@pytest.mark.parametrize("kube_version", ["1.28.0", "1.33.0"])
+def test_the_readmes_deployment_has_the_sidecar_in_both_modes(tmp_path, kube_version):
+    """As a reader copies it: an init container that stays, else the first of the containers."""
+    _, snippet, _ = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
+    made = shop_chart(tmp_path)
+    head = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop}\n"
+        "spec:\n  selector: {matchLabels: {app: shop}}\n"
+    )
+    (made / "templates" / "deployment.yaml").write_text(head + snippet)
+    deployment = one(render({}, kube_version, made), "Deployment")
+    spec = deployment["spec"]["template"]["spec"]
+    found = [each["name"] for each in spec.get("initContainers", []) + spec["containers"]]
+
+    api_schemas.validate(deployment, kube_version)
+    assert ["plano-sidecar", "shop"] == found
+    assert ("initContainers" in spec) == (kube_version != "1.28.0")

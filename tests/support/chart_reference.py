@@ -101,6 +101,7 @@ _REFERRED: Final = {
     "names": "list of text",
     "texts": "map of text",
     "user": "int or null",
+    "variables": "list",
 }
 
 

@@ -19,7 +19,7 @@ spec:
   restartPolicy: {{ . }}
   {{- end }}
   {{- with $values.example.serviceAccountName }}
-  serviceAccountName: {{ . }}
+  serviceAccountName: {{ . | quote }}
   {{- end }}
   # The sidecar needs no token; this app neither.
   automountServiceAccountToken: false

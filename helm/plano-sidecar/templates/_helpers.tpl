@@ -27,6 +27,9 @@ that of the dependency itself (.Subcharts.NAME), where there are several.
 {{- $values := $self.Values -}}
 {{- $fullname := include "plano-sidecar.fullname" $self -}}
 {{- $config := dict -}}
+{{- if and $values.configFile $values.existingConfigMap -}}
+  {{- fail "plano-sidecar: configFile and existingConfigMap are both set, and the config can come from one of them only; leave one out" -}}
+{{- end -}}
 {{- if $values.configFile -}}
   {{- $config = fromYaml $values.configFile -}}
   {{- if hasKey $config "Error" -}}{{- fail (printf "plano-sidecar: configFile is not a mapping in YAML: %s" $config.Error) -}}{{- end -}}
@@ -34,7 +37,8 @@ that of the dependency itself (.Subcharts.NAME), where there are several.
   {{- $config = include "plano-sidecar.config" (list $self $fullname) | fromYaml -}}
 {{- end -}}
 {{- $admin := get $config "admin" | default dict -}}
-{{- if has (get $admin "address") (list "127.0.0.1" "::1" "localhost") -}}
+{{- $adminAddress := get $admin "address" | toString -}}
+{{- if or (hasPrefix "127." $adminAddress) (has $adminAddress (list "::1" "[::1]" "localhost")) -}}
   {{- fail "plano-sidecar: config.admin.address is loopback, where neither the kubelet's probes nor Prometheus come; leave it out" -}}
 {{- end -}}
 {{- $adminPort := include "plano-sidecar.port" (list "config.admin.port" (get $admin "port") 9901) | int -}}
@@ -42,6 +46,10 @@ that of the dependency itself (.Subcharts.NAME), where there are several.
 {{- $listeners := get $config "listeners" -}}
 {{- if kindIs "map" $listeners -}}{{- $listener = get $listeners "egress_traffic" | default dict -}}
 {{- else if $listeners -}}{{- $listener = first $listeners -}}{{- end -}}
+{{- $address := get $listener "address" | default "127.0.0.1" | toString -}}
+{{- if not (has $address (list "127.0.0.1" "localhost")) -}}
+  {{- fail (printf "plano-sidecar: config.listeners[0].address is %q, and the app's variables name 127.0.0.1; leave it out" $address) -}}
+{{- end -}}
 {{- $place := "" -}}
 {{- if hasKey $admin "operator_address" -}}{{- $place = toString $admin.operator_address -}}{{- end -}}
 {{- $operatorPort := 0 -}}
@@ -50,8 +58,18 @@ that of the dependency itself (.Subcharts.NAME), where there are several.
 {{- else if not (or (eq $place "off") (eq $place "false") (hasPrefix "unix:" $place)) -}}
   {{- $operatorPort = include "plano-sidecar.port" (list "config.admin.operator_address" (regexFind "[0-9]+$" $place)) | int -}}
 {{- end -}}
+{{- $dataPort := include "plano-sidecar.port" (list "config.listeners[0].port" (get $listener "port") 12000) | int -}}
+{{- if eq $adminPort $dataPort -}}
+  {{- fail (printf "plano-sidecar: config.admin.port and config.listeners[0].port are both %d; each needs a port of its own" $adminPort) -}}
+{{- end -}}
+{{- if has (int $operatorPort) (list $adminPort $dataPort) -}}
+  {{- fail (printf "plano-sidecar: the pages for operators have port %d (config.admin.operator_address, else the port after config.admin.port), which is that of config.admin.port or config.listeners[0].port; each needs a port of its own" (int $operatorPort)) -}}
+{{- end -}}
+{{- if gt (int $operatorPort) 65535 -}}
+  {{- fail "plano-sidecar: no port comes after config.admin.port 65535 for the pages for operators; choose a lower one, or name config.admin.operator_address" -}}
+{{- end -}}
 fullname: {{ $fullname | quote }}
-dataPort: {{ include "plano-sidecar.port" (list "config.listeners[0].port" (get $listener "port") 12000) }}
+dataPort: {{ $dataPort }}
 adminPort: {{ $adminPort }}
 # 0: none.
 operatorPort: {{ $operatorPort }}
@@ -81,6 +99,10 @@ config: {{ toJson $config }}
 {{- if not (or (get $cache "tenant") (get $cache "tenant_header")) -}}
   {{- $_ := set $cache "tenant" "$POD_NAMESPACE" -}}
 {{- end -}}
+{{- $type := get $cache "type" | default "redis" | toString -}}
+{{- if and $self.Values.redis.enabled (ne $type "redis") -}}
+  {{- fail (printf "plano-sidecar: redis.enabled keeps pins in Redis, and config.routing.session_cache.type is %q; leave one of them out" $type) -}}
+{{- end -}}
 {{- if and $self.Values.redis.enabled (not (get $cache "url")) -}}
   {{- $_ := set $cache "type" "redis" -}}
   {{- $_ := set $cache "url" (printf "redis://%s:6379/0" (include "plano-sidecar.suffixed" (list $fullname "redis"))) -}}
@@ -105,7 +127,11 @@ config: {{ toJson $config }}
 {{- $self := . -}}
 {{- with include "plano-sidecar.dependency" . -}}{{- $self = index $.Subcharts . -}}{{- end -}}
 {{- $mode := $self.Values.mode -}}
-{{- if or (eq $mode "native") (and (eq $mode "auto") (semverCompare ">=1.29-0" .Capabilities.KubeVersion.Version)) -}}
+{{- $canStay := semverCompare ">=1.29-0" .Capabilities.KubeVersion.Version -}}
+{{- if and (eq $mode "native") (not $canStay) -}}
+  {{- fail (printf "plano-sidecar: mode native needs Kubernetes 1.29 or later, and this is %s; set mode to auto or container" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- if and (ne $mode "container") $canStay -}}
 true
 {{- end -}}
 {{- end }}
@@ -139,13 +165,13 @@ true
 {{- define "plano-sidecar.labels" -}}
 {{ include "plano-sidecar.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 {{- end }}
 
 {{- define "plano-sidecar.selector" -}}
-app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- /* The label by which PodMonitor and policies of this release find the pods that carry its sidecar. */ -}}

@@ -11,6 +11,28 @@
   {{- end -}}
   {{- $names = append $names .name -}}
 {{- end -}}
+{{- range $values.extraVolumes -}}
+  {{- if has .name (list "plano-sidecar-config" "plano-sidecar-keys") -}}
+    {{- fail (printf "plano-sidecar: extraVolumes has %s, which is the name of a volume of the chart's own; choose another" .name) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $mount := $values.extraVolumeMounts -}}
+  {{- range list "/etc/plano-sidecar" "/var/run/secrets/plano-sidecar" "/run/secrets/plano-sidecar" -}}
+    {{- if hasPrefix (printf "%s/" .) (printf "%s/" (clean $mount.mountPath)) -}}
+      {{- fail (printf "plano-sidecar: extraVolumeMounts has %s, over or in the folder %s of the sidecar; choose another" $mount.mountPath .) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $key, $_ := $values.podLabels -}}
+  {{- if or (hasPrefix "plano-sidecar/" $key) (has $key (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component")) -}}
+    {{- fail (printf "plano-sidecar: podLabels has %s, by which objects of the chart find their pods; leave it out" $key) -}}
+  {{- end -}}
+{{- end -}}
+{{- $scrape := not $values.podMonitor.enabled -}}
+{{- /* Where podAnnotations has one of them, all three come with the others: no key may stand twice. */ -}}
+{{- range list "scrape" "port" "path" -}}
+  {{- if hasKey $values.podAnnotations (printf "prometheus.io/%s" .) -}}{{- $scrape = false -}}{{- end -}}
+{{- end -}}
 image: {{ include "plano-sidecar.image" $self | quote }}
 pullPolicy: {{ $values.image.pullPolicy }}
 native: {{ include "plano-sidecar.isNative" $self | eq "true" }}
@@ -22,13 +44,13 @@ uid: {{ get $values "runAsUser" | int }}
 configMap: {{ $facts.configMap | quote }}
 secrets: {{ include "plano-sidecar.secrets" $self }}
 resources: {{ toJson $values.resources }}
-scrape: {{ not $values.podMonitor.enabled }}
+scrape: {{ $scrape }}
 labels:
   {{- include "plano-sidecar.releaseLabel" $self | nindent 2 }}
   {{- range $key, $value := $values.podLabels }}
-  {{ $key }}: {{ $value | quote }}
+  {{ $key | quote }}: {{ $value | quote }}
   {{- end }}
-annotations: {{ include "plano-sidecar.annotations" (list $self $facts) }}
+annotations: {{ include "plano-sidecar.annotations" (list $self $facts $scrape) }}
 env: {{ toJson $values.extraEnv }}
 volumeMounts: {{ toJson $values.extraVolumeMounts }}
 volumes: {{ toJson $values.extraVolumes }}
@@ -64,6 +86,9 @@ a changed config: only then pods are made anew. All else it reads from the chang
   {{- $_ := set $made "plano-sidecar/restart-checksum" (toJson $restart | sha256sum | trunc 16) -}}
 {{- end -}}
 {{- $ports := toString $facts.adminPort -}}
+{{- if not (or $values.podMonitor.enabled (index . 2)) -}}
+  {{- $made = merge $made (dict "prometheus.io/scrape" "true" "prometheus.io/port" $ports "prometheus.io/path" "/metrics") -}}
+{{- end -}}
 {{- if eq $values.mesh "istio" -}}
   {{- $_ := set $made "traffic.sidecar.istio.io/excludeInboundPorts" $ports -}}
 {{- else if eq $values.mesh "linkerd" -}}
