@@ -11,16 +11,20 @@ def main() -> int:
 
     The first process of a container has no default action for SIGTERM: one that came while it still
     imports would be lost, and a kubelet would wait for the whole grace. So a signal ends `run` at
-    once, until `sidecar.process` handles signals itself.
+    once, until `sidecar.process` handles signals itself. SIGHUP, whose default action ends a
+    process, waits in the kernel until then.
     """
     if sys.argv[1:2] == ["run"]:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)
     from sidecar.cli import main as run_command
 
     code = run_command()
     # All is closed: a signal that comes now changes nothing about how it ended.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # The interpreter's own end restores the default of what Python handles, not of what is ignored.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     return code
 
 

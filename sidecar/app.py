@@ -27,9 +27,10 @@ from sidecar.listener.server import (
     bind,
     port_of,
     raise_file_limit,
+    start_serving,
 )
 from sidecar.selection.explain import Explanation, NamedSession, explain
-from sidecar.telemetry.log_writer import set_log_level
+from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.telemetry.loop_lag import probe_loop_lag
 
 _log = logging.getLogger("sidecar")
@@ -111,14 +112,20 @@ class App:
         except Exception:
             foundation.tasks.spawn(self._close_unused_pools(), name="close unused pools")
             raise
-        old = self.generation
-        self._serve_by(generation)
-        self._use_settings(old.loaded.config, loaded.config)
-        if self._servers is not None:
-            swap_handlers(self._servers, generation)
-        # An operator has looked after the config: what was refused for its key may serve again.
-        for provider in loaded.providers:
-            foundation.cooling.reset_ejections(provider.name, foundation.clock.monotonic_s())
+        old, level = self.generation, log_level()
+        try:
+            self._use_settings(old.loaded.config, loaded.config)
+            if self._servers is not None:
+                swap_handlers(self._servers, generation)
+            self._serve_by(generation)
+        except Exception:
+            foundation.tasks.spawn(self._discard(generation), name="discard a generation")
+            self._stay_with(old, level)
+            raise
+        if _is_another(loaded, old.loaded):
+            # An operator has looked after it: what was refused for its key may serve again.
+            for provider in loaded.providers:
+                foundation.cooling.reset_ejections(provider.name, foundation.clock.monotonic_s())
         last_call_ended = foundation.drain.watch()
         foundation.tasks.spawn(self._retire(old, last_call_ended), name="retire a generation")
 
@@ -195,7 +202,7 @@ class App:
         stack.callback(operators.close)
         servers.admin_handler.operators_place = operators.place
         for listening in (*data_sockets, *admin_sockets, *operators.servers):
-            await listening.start_serving()
+            await start_serving(listening)
         self._servers = servers
         self.ports = Ports(
             port_of(data_sockets[0]),
@@ -225,6 +232,18 @@ class App:
         self._generations.remove(generation)
         await self._close_unused_pools()
 
+    def _stay_with(self, old: Generation, level: str) -> None:
+        """Undo a swap that failed halfway."""
+        use_settings(self.foundation, old.loaded.config)
+        set_log_level(level)
+        self._use_lines_of(old)
+        if self._servers is not None:
+            swap_handlers(self._servers, old)
+
+    async def _discard(self, generation: Generation) -> None:
+        await generation.aclose()
+        await self._close_unused_pools()
+
     async def _close_unused_pools(self) -> None:
         await self.foundation.pools.close_all_but(
             provider for each in self._generations for provider in each.loaded.providers
@@ -243,13 +262,22 @@ class App:
             _log.warning("the affinity store cannot be reached: pins are not shown")
 
     def _serve_by(self, generation: Generation) -> None:
-        self._generations.append(generation)
+        self._use_lines_of(generation)
+        self._generations.append(generation)  # last: from here on it is the one that serves
+
+    def _use_lines_of(self, generation: Generation) -> None:
+        """Let metrics and the access log go by a generation."""
         telemetry, lines = self.foundation.telemetry, generation.loaded.config.access_log
         telemetry.metrics.pricing.book = generation.sources
         telemetry.calls.log.configure(lines.mode, lines.sample)
 
     def _serving(self) -> Generation | None:
         return self._generations[-1] if self._generations else None
+
+
+def _is_another(loaded: LoadedConfig, before: LoadedConfig) -> bool:
+    """Return whether a config differs, in what its files hold too, from the one before."""
+    return (loaded.config, loaded.providers) != (before.config, before.providers)
 
 
 def _raise_file_limit(config: Config) -> None:

@@ -159,6 +159,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _port(text: str) -> int:
+    """Return the number of a port that something listens at. Raises: argparse.ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+    return int(text)
+
+
 def _add_schema(commands: Any) -> None:  # noqa: ANN401
     text = "print the config's JSON Schema"
     _add(commands, "schema", inspect.schema, text, "> sidecar.schema.json")
@@ -272,7 +279,7 @@ def _add_wait(commands: Any) -> None:  # noqa: ANN401
     )
     parser = _add(commands, "wait", wait.wait, text, "--timeout 30")
     text = "its admin port (default: %(default)d)"
-    parser.add_argument("--port", type=int, metavar="PORT", default=_ADMIN_PORT, help=text)
+    parser.add_argument("--port", type=_port, metavar="PORT", default=_ADMIN_PORT, help=text)
     text = "fail after so many seconds (default: %(default)g)"
     parser.add_argument("--timeout", type=_seconds, metavar="S", default=_WAIT_S, help=text)
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine, Mapping
-from types import FrameType
 from typing import Any, Final
 
 import msgspec
@@ -96,6 +95,7 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # as `sidecar.__main__` has it
     tasks = Tasks()
     try:
         async with App(loaded, environ) as app:
@@ -112,9 +112,7 @@ async def _serve(
             await _first(tasks, {"drain": app.drain(), "second signal": second_signal.wait()})
     finally:
         await tasks.aclose()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
-            signal.signal(number, _disregard)
+        _disregard_signals(loop)
 
 
 def _shutdown_of(app: App, pod: PodFacts) -> Shutdown:
@@ -139,8 +137,18 @@ async def _mind_app(app: App, pod: PodFacts, signalled: asyncio.Event) -> None:
         shutdown.times = DrainTimes(times.quiet_s, times.grace_s, lambda: app.has_connections)
 
 
-def _disregard(number: int, frame: FrameType | None) -> None:
-    """The process has ended but for its last lines: a signal does not change its exit code."""
+def _disregard_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """The process has ended but for its last lines: a signal does not change its exit code.
+
+    A handler in Python would be lost when the interpreter ends. The loop restores the default when
+    it gives up a signal: one that comes to this thread in between waits, and is then ignored.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    for number in numbers:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _log_ready(app: App, loaded: LoadedConfig) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ _READINGS: Final = 5
 """Of files that change while they are read, until one is of a single moment."""
 _SLOW_S: Final = 30.0
 """A reading that takes longer hangs: a network disk is gone."""
+_IGNORED_EVERY_S: Final = 1.0
+"""Between two lines of the log that say that a reload which was asked for is not made."""
 _TURN_S: Final = 0.0005
 _TOLD_AT_MOST: Final = 20
 """Changes and problems in one line of the log."""
@@ -54,6 +57,8 @@ class Reloader:
         self._wanted = asyncio.Event()
         self._is_asked = False
         """Whether somebody wants the next reload, rather than that a file has changed."""
+        self._ignored_s = -math.inf
+        """When the log said last that a reload is not made, on the loop's clock."""
 
     def ask(self) -> None:
         """Reload at once. Where a reload is under way, once more after it."""
@@ -74,8 +79,7 @@ class Reloader:
                 if why_not is None:
                     await self._reload(tasks, is_asked=is_asked)
                 elif is_asked:
-                    text, extra = "the config is not reloaded: %s", {"cause": why_not}
-                    _log.warning(text, why_not, extra=event_fields("reload_ignored", **extra))
+                    self._ignore(why_not)
         finally:
             await tasks.aclose()
 
@@ -89,6 +93,15 @@ class Reloader:
             return "there is no config file, it was made from the environment"
         return "this sidecar is draining" if self._app.foundation.latch.is_draining else None
 
+    def _ignore(self, why_not: str) -> None:
+        """Tell the log that a reload is not made, unless it has just been told."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._ignored_s + _IGNORED_EVERY_S:
+            return
+        self._ignored_s = now_s
+        extra = event_fields("reload_ignored", cause=why_not)
+        _log.warning("the config is not reloaded: %s", why_not, extra=extra)
+
     async def _reload(self, tasks: Tasks, *, is_asked: bool) -> None:
         """Read the config, and let the app use it. Raises: nothing but cancellation."""
         serving, path = self._app.generation.loaded, self._began.files[0]
@@ -99,13 +112,13 @@ class Reloader:
             name="read the config",
         )
         try:
-            _, hanging = await asyncio.wait({reading}, timeout=_SLOW_S)
-            if hanging:
-                self._refuse(
-                    [f"{path}: its files are not read within {_SLOW_S:g} s"], is_asked=is_asked
-                )
-            read = await reading
+            read = await self._wait_for(reading, path, is_asked=is_asked)
             self._watch.expect(read.digests)
+            why_not = self._why_not()
+            if why_not is not None:  # a drain has begun meanwhile
+                if is_asked:
+                    self._ignore(why_not)
+                return
             if read.loaded is None:
                 self._refuse(read.problems, is_asked=is_asked)
                 return
@@ -116,6 +129,17 @@ class Reloader:
         except Exception as error:  # noqa: BLE001 - the config before serves on, whatever it is
             _log.exception("the config could not be reloaded")
             self._refuse([f"{path}: {type(error).__name__}"], is_asked=is_asked)
+
+    async def _wait_for(self, reading: asyncio.Task[_Read], path: Path, *, is_asked: bool) -> _Read:
+        """Wait for a reading. While it hangs, each that asks for a reload is told so."""
+        while True:
+            _, hanging = await asyncio.wait({reading}, timeout=_SLOW_S)
+            if not hanging:
+                return await reading
+            problem = f"{path}: its files are not read within {_SLOW_S:g} s"
+            self._refuse([problem], is_asked=is_asked)
+            # The wish itself stays: once the disk answers, the config is read once more.
+            is_asked, self._is_asked = self._is_asked, False
 
     def _refuse(self, problems: Sequence[str], *, is_asked: bool) -> None:
         reloads = self._app.foundation.reloads

@@ -148,6 +148,8 @@ async def _affinity(arguments: argparse.Namespace) -> int:
     if not lines and arguments.session is not None:
         print("no pin of this session", file=sys.stderr)
         return FAILED
+    if not lines:
+        print("no pins", file=sys.stderr)
     return OK
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import sys
 from typing import Final
 
@@ -20,6 +21,9 @@ from sidecar.listener.drain_page import DRAIN_PATH
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 _LOOK_S: Final = 0.2
 """Time between two looks at whether the drain has ended."""
+
+_NOBODY_LISTENS: Final = (errno.ECONNREFUSED, errno.ENOENT)
+"""Only this says that the process has ended: a busy one may be slow to answer."""
 
 
 class _Answer(msgspec.Struct):
@@ -47,9 +51,17 @@ async def _drain(address: str, *, waits: bool) -> int:
             await asyncio.sleep(_LOOK_S)
             try:
                 answer = await _ask(session, "GET", url)
-            except (aiohttp.ClientError, OSError, ValueError):
-                print("the process has ended")
-                return OK
+            except aiohttp.ClientConnectorError as error:
+                if error.os_error.errno in _NOBODY_LISTENS:
+                    print("the process has ended")
+                    return OK
+                print(f"drain: {address} cannot be reached: {error.strerror}", file=sys.stderr)
+                return FAILED
+            except (ValueError, aiohttp.ClientResponseError):
+                print(f"drain: no sidecar answers at {address} any more", file=sys.stderr)
+                return FAILED
+            except (aiohttp.ClientError, OSError):
+                continue  # too slow, or cut off: the next look tells
     if waits:
         print("drained")
     return OK

@@ -19,8 +19,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises: ConfigError.
     """
-    # Until the loop hears it: its default would end the process in the midst of the start.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from sidecar.process import PodFacts, serve
 
     environ = dict(os.environ)  # a reload finds again what the start found

@@ -93,6 +93,7 @@ async def _tail(arguments: argparse.Namespace, environ: Mapping[str, str]) -> in
     except NoTail as error:
         print(f"tail: {error}", file=sys.stderr)
         return FAILED
+    print("tail: the sidecar has ended", file=sys.stderr)
     return OK
 
 

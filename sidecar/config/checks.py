@@ -12,7 +12,7 @@ from typing import Final
 from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
 from sidecar.config.checks_routing import check_routing, check_session_headers
 from sidecar.config.conventions import FAMILIES, family_of
-from sidecar.config.operator_address import read_operator_address
+from sidecar.config.operator_address import PORT_AT_MOST, read_operator_address
 from sidecar.config.providers import names_of
 from sidecar.config.report import Path, Report, did_you_mean, spell
 from sidecar.config.schema import Config
@@ -141,20 +141,37 @@ def _check_listeners(config: Config, report: Report) -> None:
 
 
 def _check_operator_address(config: Config, report: Report) -> None:
-    admin, key = config.admin, ("admin", "operator_address")
+    admin, key, data = config.admin, ("admin", "operator_address"), config.listeners[0]
     if admin.operator_address is None:
+        _check_port_after(config, report)
         return
     place = read_operator_address(admin.operator_address)
     if isinstance(place, str):
         report.problem(key, place)
         return
-    data, hosts = config.listeners[0], set(place.hosts)
+    hosts = set(place.hosts)
     for name, port, addresses in (
         ("the admin port", admin.port, admin.addresses),
         ("the data port", data.port, data.addresses),
     ):
         if place.port == port != 0 and _overlap(hosts, set(addresses)):
             report.problem(key, f"is {name} as well")
+
+
+def _check_port_after(config: Config, report: Report) -> None:
+    """Check the port that operators' pages have where the config does not say."""
+    place, data = config.admin.operators, config.listeners[0]
+    fault = None
+    if place.port > PORT_AT_MOST:
+        fault = "does not exist"
+    elif place.port == data.port != 0 and _overlap(set(place.hosts), set(data.addresses)):
+        fault = "is the data port"
+    if fault is not None:
+        report.problem(
+            ("admin", "port"),
+            f"the port after it, {place.port}, is for operators' pages and {fault}; "
+            "admin.operator_address names another place",
+        )
 
 
 def _check_addresses(at: Path, addresses: Iterable[str], report: Report) -> None:

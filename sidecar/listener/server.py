@@ -165,6 +165,20 @@ async def bind(
     return servers
 
 
+async def start_serving(server: asyncio.Server) -> None:
+    """Let a bound socket accept connections.
+
+    Raises: ConfigError where another socket at the same port has come first, which the kernel may
+        tell only now.
+    """
+    place = server.sockets[0].getsockname()
+    try:
+        await server.start_serving()
+    except OSError as error:
+        where = place if isinstance(place, str) else f"{place[0]} port {place[1]}"
+        raise ConfigError([f"cannot listen on {where}: {_why(error)}"]) from error
+
+
 def _why(error: Exception) -> str:
     """Return the kernel's phrase; asyncio wraps it into one that names the address again."""
     number = getattr(error, "errno", None)

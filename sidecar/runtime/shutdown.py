@@ -97,7 +97,8 @@ class Shutdown:
         await self._drain.run(lambda: self.times)
         lasted_s = round(self._clock.monotonic_s() - began_s, 1)
         fields = event_fields("drained", seconds=lasted_s)
-        _log.info("drained after %.1f s: new calls are refused", lasted_s, extra=fields)
+        text = "drained after %.1f s: new calls to models are refused"
+        _log.info(text, lasted_s, extra=fields)
 
     def state(self) -> DrainState:
         """Return how far it is."""

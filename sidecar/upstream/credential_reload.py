@@ -156,17 +156,25 @@ def groups_of(files: Mapping[str, frozenset[Path]]) -> dict[str, _Group]:
     """Return each entry's group: all that share a file with it, directly or through others. Entries
     without files have none. Pure.
     """
-    merged: list[tuple[set[str], set[Path]]] = []
+    users: dict[Path, list[str]] = {}
     for name, own in files.items():
-        names, paths = {name}, set(own)
-        for other in [each for each in merged if not paths.isdisjoint(each[1])]:
-            merged.remove(other)
-            names |= other[0]
-            paths |= other[1]
-        if own:
-            merged.append((names, paths))
-    groups = [tuple(name for name in files if name in names) for names, _ in merged]
-    return {name: group for group in groups for name in group}
+        for path in own:
+            users.setdefault(path, []).append(name)
+    places = {name: place for place, name in enumerate(files)}
+    found: dict[str, _Group] = {}
+    for name in files:
+        if name in found or not files[name]:
+            continue
+        names, left = {name}, [name]
+        while left:
+            for path in files[left.pop()]:
+                # Each file's users are gone through once.
+                new = [each for each in users.pop(path, ()) if each not in names]
+                names.update(new)
+                left += new
+        group = tuple(sorted(names, key=places.__getitem__))
+        found.update(dict.fromkeys(group, group))
+    return found
 
 
 async def read_settled(providers: Sequence[Provider]) -> list[Provider]:

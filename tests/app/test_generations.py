@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
+from sidecar import app as app_module
 from sidecar.app import App
 from sidecar.build.foundation import Foundation, build_foundation
 from sidecar.build.generation import build_generation
@@ -301,6 +302,67 @@ async def test_a_config_that_cannot_be_built_changes_nothing(load, tmp_path):
             assert [generation] == app._generations
             assert 1 == len(app.foundation.pools._pools)
     assert (200, ONE) == (reply.status, reply.header("x-plano-model"))
+
+
+@pytest.fixture
+def _same_log_level() -> Iterator[None]:
+    """Leaves the log's level to other tests as it was."""
+    log = logging.getLogger("sidecar")
+    level = log.level
+    yield
+    log.setLevel(level)
+
+
+@pytest.mark.parametrize("step", ["_raise_file_limit", "set_log_level", "swap_handlers"])
+@pytest.mark.usefixtures("_same_log_level")
+async def test_a_swap_that_fails_halfway_leaves_the_old_config_whole(load, monkeypatch, step):
+    """Calls, settings, gauges and what is closed at the end go by the one before."""
+    monkeypatch.setattr("sidecar.app.raise_file_limit", lambda _: -1)
+    async with ScriptedProvider() as provider:
+        entries = (ONE, provider.url), (OTHER, provider.url)
+        limits = {"limits": {"in_flight": 7}, "logging": {"level": "error"}}
+        good, other = _config(*entries, alias=ONE), _config(*entries, alias=OTHER) | limits
+        async with App(load(good)) as app:
+            generation, in_flight = app.generation, app.foundation.drain.limit
+            failures = iter([ValueError("no")])
+            set_log_level("debug")
+            with monkeypatch.context() as patched:
+                real = getattr(app_module, step)
+
+                def fail_once(*arguments):
+                    for failure in failures:
+                        raise failure
+                    return real(*arguments)
+
+                patched.setattr(app_module, step, fail_once)
+                with pytest.raises(ValueError, match="no"):
+                    app.swap(load(other))
+            reply = await _ask(app)
+            kept = app.generation, list(app._generations), app.foundation.drain.limit, log_level()
+            app.swap(load(other))
+            again = await _ask(app)
+
+    assert (generation, [generation], in_flight, "debug") == kept
+    assert (200, ONE, 200, OTHER) == (
+        reply.status, reply.header("x-plano-model"), again.status, again.header("x-plano-model")
+    )  # fmt: skip
+
+
+async def test_a_swap_for_the_same_config_ends_no_ejection(load):
+    """Nothing tells that the key that was refused is good by now."""
+    async with ScriptedProvider() as provider:
+        config = _config((ONE, provider.url), alias=ONE)
+        async with App(load(config)) as app:
+            provider.script.next("401", model="gpt-4o")
+            await _ask(app)
+            now_s = app.foundation.clock.monotonic_s()
+            before = app.foundation.cooling.ejected(now_s)
+            app.swap(load(config))
+            same = app.foundation.cooling.ejected(now_s)
+            app.swap(load(config | {"propagate": ["x-a"]}))
+            other = app.foundation.cooling.ejected(now_s)
+
+    assert (1, before, []) == (len(before), same, other)
 
 
 async def test_what_was_learnt_of_candidates_outlives_the_config(load):

@@ -211,7 +211,7 @@ async def test_a_reload_that_is_asked_for_comes_at_once(tmp_path):
 
 
 async def test_a_reload_of_the_same_file_is_one_too(tmp_path, caplog):
-    """An operator asks for it where an account was filled up: ejections end."""
+    """The log answers whoever asked."""
     caplog.set_level(logging.INFO, "sidecar")
     async with running(tmp_path, config_text(), every_s=NEVER_S) as it:
         await it.reloaded()
@@ -327,6 +327,36 @@ async def test_a_draining_sidecar_is_not_reloaded(tmp_path, caplog):
     assert {"cause": "this sidecar is draining"} == fields
 
 
+async def test_a_storm_of_wishes_while_it_drains_costs_one_line_a_second(tmp_path, caplog):
+    """The log is for what an operator has to know."""
+    async with running(tmp_path, config_text(), every_s=NEVER_S) as it:
+        it.app.foundation.latch.drain()
+        for _ in range(20):
+            it.ask()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    assert 1 == len(_events(caplog, "reload_ignored"))
+
+
+async def test_a_reload_that_began_before_the_drain_does_not_end_in_it(
+    tmp_path, monkeypatch, caplog
+):
+    """The drain goes by one config, that of its beginning."""
+    async with running(tmp_path, config_text(), every_s=NEVER_S) as it:
+
+        def read_while_it_begins_to_drain(*arguments: Any) -> Any:
+            it.app.foundation.latch.drain()
+            return load_config(*arguments)
+
+        monkeypatch.setattr(reload, "load_config", read_while_it_begins_to_drain)
+        it.file.write_text(config_text(OTHER))
+        it.ask()
+        await it.until(lambda: bool(_events(caplog, "reload_ignored")))
+
+        assert (1, ONE) == (it.app.generation.number, it.alias)
+
+
 async def test_what_cannot_be_built_leaves_the_old_config_whole(tmp_path):
     """A certificate that is none is found by no check of the file alone."""
     authority = tmp_path / "ca.pem"
@@ -404,6 +434,24 @@ async def test_a_disk_that_hangs_is_told_of_and_holds_no_call_up(tmp_path, monke
         await it.until(lambda: it.status.is_successful)
 
         assert OTHER == it.alias
+
+
+async def test_who_asks_while_a_disk_hangs_is_told_so(tmp_path, monkeypatch, caplog):
+    """Though the first reading may never end."""
+    goes_on = threading.Event()
+
+    def hanging(*arguments: Any) -> Any:
+        goes_on.wait(20)
+        return load_config(*arguments)
+
+    monkeypatch.setattr(reload, "_SLOW_S", 0.01)
+    async with running(tmp_path, config_text(), every_s=NEVER_S) as it:
+        monkeypatch.setattr(reload, "load_config", hanging)
+        for count in (1, 2, 3):
+            it.ask()
+            await it.until(lambda: count == len(_events(caplog, "config_refused")))  # noqa: B023 - at once
+        goes_on.set()
+        await it.until(lambda: it.status.is_successful)
 
 
 async def test_a_line_of_the_log_has_an_end(tmp_path, caplog):

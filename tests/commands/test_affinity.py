@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from argparse import Namespace
 
 import msgspec
 import pytest
 
 from sidecar.affinity.store import Pin, PinPage
-from sidecar.commands.affinity import _Facts, describe_pins
+from sidecar.commands import affinity as affinity_module
+from sidecar.commands.affinity import _affinity, _Facts, describe_pins
 from sidecar.domain.decision import Binding
 from sidecar.listener.pins_page import pin_facts
 
@@ -103,3 +106,17 @@ async def test_only_a_delete_deletes(what, lines):
 async def test_a_session_without_a_pin_prints_nothing(what):
     """The command then says so on stderr."""
     assert [] == await describe_pins(FakePins(PIN), what, None, "other")
+
+
+async def test_a_list_without_pins_says_so(monkeypatch, capsys):
+    """On stderr: what reads stdout gets no line that is no pin."""
+
+    @contextlib.asynccontextmanager
+    async def no_pins(*_):
+        yield FakePins()
+
+    monkeypatch.setattr(affinity_module, "pin_browser", no_pins)
+    names = {"tenant": None, "session": None, "agent": None}
+    code = await _affinity(Namespace(config=None, admin="", what="list", **names))
+
+    assert (0, "", "no pins\n") == (code, *capsys.readouterr())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from argparse import Namespace
 
 import pytest
@@ -58,3 +60,34 @@ def test_demo_returns_what_the_demo_returns(monkeypatch):
     monkeypatch.setattr(serve, "log_warnings_to_stderr", lambda: None)
 
     assert [1, 0] == [serve.demo(Namespace(once=once)) for once in (True, False)]
+
+
+_END = """
+import asyncio, os, signal
+from sidecar.process import _disregard_signals
+from sidecar.runtime.lifecycle import fast_loop_factory
+
+NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+class AtTheVeryEnd:
+    def __del__(self, kill=os.kill, pid=os.getpid(), numbers=NUMBERS):
+        for number in numbers:
+            kill(pid, number)
+
+async def work():
+    loop = asyncio.get_running_loop()
+    for number in NUMBERS:
+        loop.add_signal_handler(number, print)
+    _disregard_signals(loop)
+
+with asyncio.Runner(loop_factory=fast_loop_factory()) as runner:
+    runner.run(work())
+signal.at_the_very_end = AtTheVeryEnd()
+"""
+
+
+def test_a_signal_at_the_very_end_does_not_change_the_exit_code():
+    """The loop, and the interpreter's end, would restore what ends a process."""
+    ended = subprocess.run([sys.executable, "-c", _END], check=False, capture_output=True)
+
+    assert (0, b"", b"") == (ended.returncode, ended.stdout, ended.stderr)

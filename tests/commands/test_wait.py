@@ -8,6 +8,7 @@ from argparse import Namespace
 import pytest
 from aiohttp import web
 
+from sidecar.cli import main
 from sidecar.commands.wait import wait
 from sidecar.listener.page_replies import json_reply
 from sidecar.listener.page_server import PageServer
@@ -48,3 +49,12 @@ async def test_a_sidecar_that_does_not_come_is_waited_for_no_longer_than_asked(c
         code,
         capsys.readouterr().err,
     )
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "99999", "x", "\u00b2"])
+def test_a_number_that_is_no_port_is_a_usage_error(port, capsys):
+    """64, and one line behind the usage."""
+    with pytest.raises(SystemExit, match="64"):
+        main(["wait", f"--port={port}"])
+
+    assert "is no port: 1 to 65535" in capsys.readouterr().err.splitlines()[-1]

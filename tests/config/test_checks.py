@@ -191,6 +191,12 @@ def test_sources(sources, expected):
     assert expected == problems(f"{TWO}model_metrics_sources: [{sources}]")
 
 
+AFTER = (
+    "the port after it, {}, is for operators' pages and {}; "
+    "admin.operator_address names another place"
+)
+
+
 @pytest.mark.parametrize(
     ("section", "expected"),
     [
@@ -201,6 +207,12 @@ def test_sources(sources, expected):
         ("listeners: [{port: 9901, address: '::'}]\nadmin: {address: '::1'}",
          ["4: listeners[0].port: is the admin port as well"]),
         ("listeners: [{port: 0}]\nadmin: {port: 0}", []),
+        ("admin: {port: 11999}", [f"4: admin.port: {AFTER.format(12000, 'is the data port')}"]),
+        ("admin: {port: 11999, operator_address: 'off'}", []),
+        ("listeners: [{port: 9902, address: 10.0.0.1}]", []),
+        ("listeners: [{port: 9902, address: '::'}]", [f"1: admin.port: {AFTER.format(9902, 'is the data port')}"]),
+        ("admin: {port: 65535}", [f"4: admin.port: {AFTER.format(65536, 'does not exist')}"]),
+        ("admin: {port: 65535, operator_address: 'unix:/run/x'}", []),
         ("listeners: [{}, {port: 1}]", ["4: listeners[1]: only one model listener is served"]),
         ("listeners: [{address: example.com}]", ["4: listeners[0].address: must be an IP address or localhost"]),
         ("admin: {address: nowhere}", ["4: admin.address: must be an IP address or localhost"]),

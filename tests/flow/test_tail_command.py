@@ -105,7 +105,7 @@ async def test_calls_are_shown_as_they_end(sidecar):
         async with asyncio.timeout(LIMIT_S):
             _, errors = await tail.process.communicate()
 
-    assert (0, b"") == (tail.process.returncode, errors)
+    assert (0, b"tail: the sidecar has ended\n") == (tail.process.returncode, errors)
     assert ("200", GPT, True) == (row.split()[1], row.split()[5], shown_hash(SESSION)[:8] in row)
     assert ("\x1b" in row, SESSION in row) == (False, False)
 

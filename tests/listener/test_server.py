@@ -25,6 +25,7 @@ from sidecar.listener.server import (
     log_listener_path,
     port_of,
     raise_file_limit,
+    start_serving,
 )
 from tests.support.net import free_port
 
@@ -90,6 +91,20 @@ async def test_a_family_that_the_machine_lacks_is_left_out(monkeypatch, number):
     only.close()
     with pytest.raises(ConfigError, match=r"cannot listen on ::1 port 1: "):
         await bind(_factory, ["::1"], 1, "the data port")
+
+
+async def test_a_port_that_is_taken_before_it_listens_is_named_too():
+    """The kernel lets two bind one port as long as neither of them listens."""
+    port = free_port()
+    first, second = [(await bind(_factory, ["127.0.0.1"], port, "it"))[0] for _ in range(2)]
+    await start_serving(first)
+    with pytest.raises(ConfigError) as caught:
+        await start_serving(second)
+    for each in (first, second):
+        each.close()
+
+    problem = f"cannot listen on 127.0.0.1 port {port}: Address already in use"
+    assert [problem] == caught.value.problems
 
 
 def test_the_pure_python_parser_is_refused_at_start(monkeypatch):

@@ -240,6 +240,27 @@ def test_entries_with_a_file_in_common_are_one_group(tmp_path):
     )
 
 
+def test_each_file_of_the_entries_is_looked_at_once(tmp_path):
+    """Of thousands of entries, each with a file, the groups are found on the loop's thread."""
+    looks = 0
+
+    class Counted(frozenset[Path]):
+        def __iter__(self):
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
+        def isdisjoint(self, other):
+            nonlocal looks
+            looks += 1
+            return super().isdisjoint(other)
+
+    files = {f"m{index}": Counted({tmp_path / str(index)}) for index in range(500)}
+
+    assert {name: (name,) for name in files} == groups_of(files)
+    assert looks <= 2 * len(files)
+
+
 async def test_a_rotated_key_is_found_though_no_call_goes_there(file, monkeypatch, caplog):
     """An ejected entry is asked by no call, so that no refusal would have its file read; that it
     is so is logged once.
