@@ -141,7 +141,7 @@ def _check_listeners(config: Config, report: Report) -> None:
 
 
 def _check_operator_address(config: Config, report: Report) -> None:
-    admin, key, data = config.admin, ("admin", "operator_address"), config.listeners[0]
+    admin, key = config.admin, ("admin", "operator_address")
     if admin.operator_address is None:
         _check_port_after(config, report)
         return
@@ -150,22 +150,22 @@ def _check_operator_address(config: Config, report: Report) -> None:
         report.problem(key, place)
         return
     hosts = set(place.hosts)
-    for name, port, addresses in (
-        ("the admin port", admin.port, admin.addresses),
-        ("the data port", data.port, data.addresses),
-    ):
+    ports = [("the admin port", admin.port, admin.addresses)]
+    # There is none where its entry could not be read.
+    ports += [("the data port", each.port, each.addresses) for each in config.listeners[:1]]
+    for name, port, addresses in ports:
         if place.port == port != 0 and _overlap(hosts, set(addresses)):
             report.problem(key, f"is {name} as well")
 
 
 def _check_port_after(config: Config, report: Report) -> None:
     """Check the port that operators' pages have where the config does not say."""
-    place, data = config.admin.operators, config.listeners[0]
-    fault = None
+    place, fault = config.admin.operators, None
     if place.port > PORT_AT_MOST:
         fault = "does not exist"
-    elif place.port == data.port != 0 and _overlap(set(place.hosts), set(data.addresses)):
-        fault = "is the data port"
+    for data in config.listeners[:1]:
+        if place.port == data.port != 0 and _overlap(set(place.hosts), set(data.addresses)):
+            fault = "is the data port"
     if fault is not None:
         report.problem(
             ("admin", "port"),

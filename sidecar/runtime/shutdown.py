@@ -97,7 +97,7 @@ class Shutdown:
         await self._drain.run(lambda: self.times)
         lasted_s = round(self._clock.monotonic_s() - began_s, 1)
         fields = event_fields("drained", seconds=lasted_s)
-        text = "drained after %.1f s: new calls to models are refused"
+        text = "drained after %.1f s: new calls to the data port are refused"
         _log.info(text, lasted_s, extra=fields)
 
     def state(self) -> DrainState:

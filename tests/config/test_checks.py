@@ -209,6 +209,7 @@ AFTER = (
         ("listeners: [{port: 0}]\nadmin: {port: 0}", []),
         ("admin: {port: 11999}", [f"4: admin.port: {AFTER.format(12000, 'is the data port')}"]),
         ("admin: {port: 11999, operator_address: 'off'}", []),
+        ("listeners: [5]\nadmin: {operator_address: '127.0.0.1:9'}", ["4: listeners[0]: expected a mapping"]),
         ("listeners: [{port: 9902, address: 10.0.0.1}]", []),
         ("listeners: [{port: 9902, address: '::'}]", [f"1: admin.port: {AFTER.format(9902, 'is the data port')}"]),
         ("admin: {port: 65535}", [f"4: admin.port: {AFTER.format(65536, 'does not exist')}"]),

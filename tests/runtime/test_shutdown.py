@@ -73,7 +73,7 @@ async def test_the_end_of_a_drain_is_logged(caplog):
         await process.shutdown.drained()
 
     (record,) = [each for each in caplog.records if each.getMessage().startswith("drained")]
-    assert "drained after 0.0 s: new calls to models are refused" == record.getMessage()
+    assert "drained after 0.0 s: new calls to the data port are refused" == record.getMessage()
     assert ("drained", {"seconds": 0.0}) == (record.event, record.fields)
 
 
