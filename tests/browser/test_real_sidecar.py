@@ -34,7 +34,7 @@ async def test_calls_are_counted_and_a_provider_that_fails_is_named(browser):
         await shown.see("#verdict", f"{CLAUDE} is ejected: the provider refuses our key")
         await shown.see("#verdict", "1 call of 2 failed")
         row = await shown.row("#candidates", CLAUDE)
-        assert ("✕ ejected", "1: client error") == (row["State"], row["Failed"])
+        assert ("✕ ejected", "1: credential refused") == (row["State"], row["Failed"])
 
         failed = shown.page.locator("#calls tr.failed").first
         await failed.get_by_role("button").press("Enter")
