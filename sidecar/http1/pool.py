@@ -282,10 +282,14 @@ class Pool:
         except ConnectFailed as error:
             if self.renew_tls is None or not isinstance(error.__cause__, ssl.SSLError):
                 raise
-            await self.renew_tls()
-            if self._tls is tls:
-                raise
-            connection = UpstreamConnection(self, loop)
-            self._live[connection] = loop.time()
-            await self._dialer.dial(self.origin, self._tls, connection, connect_s=connect_s)
+            failed = error
+        else:
+            return connection
+        # Not inside the handler: mypyc's coroutines lose the exception over an await there.
+        await self.renew_tls()
+        if self._tls is tls:
+            raise failed
+        connection = UpstreamConnection(self, loop)
+        self._live[connection] = loop.time()
+        await self._dialer.dial(self.origin, self._tls, connection, connect_s=connect_s)
         return connection

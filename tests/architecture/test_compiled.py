@@ -30,3 +30,19 @@ def test_compiled_modules_are_there_and_define_no_struct():
     ]
 
     assert [] == thawed
+
+
+def test_no_compiled_handler_of_an_exception_awaits():
+    """A coroutine that mypyc compiled loses the exception over the await: the process crashes where
+    it is raised again.
+    """
+    known = modules()
+    waiting = [
+        f"{path}:{node.lineno}"
+        for path in listed()
+        for node in ast.walk(known[path])
+        if isinstance(node, ast.ExceptHandler)
+        and any(isinstance(each, ast.Await) for each in ast.walk(node))
+    ]
+
+    assert [] == waiting

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+import sidecar.listener
 from sidecar.runtime.lifecycle import Tasks
 from tests.support.faults import Fault
 from tests.support.fleet import InconsistentRouterModel, shared_config
@@ -23,7 +24,7 @@ from tests.support.net import closed_port, exchange, json_request, raw_request
 from tests.support.pod import Mode, Pod, PodEnd, app_of
 from tests.support.redis_server import redis_server
 from tests.support.scripted_provider import ScriptedProvider
-from tests.support.sidecar_process import REPOSITORY, sidecar_config
+from tests.support.sidecar_process import sidecar_config
 
 MODES = list(Mode)
 QUIT_PORT = "9902"
@@ -31,7 +32,7 @@ QUIT_PORT = "9902"
 
 def wrapped(command: Sequence[str], operators_port: str) -> list[str]:
     """An app's command inside the wrapper that the README shows."""
-    text = (REPOSITORY / "sidecar/listener/README.md").read_text()
+    text = (Path(sidecar.listener.__file__).parent / "README.md").read_text()
     (shown,) = re.findall(r"```yaml\n(restartPolicy:.*?)```", text, re.DOTALL)
     (container,) = yaml.safe_load(shown)["containers"]
     assert QUIT_PORT in container["command"][2]
