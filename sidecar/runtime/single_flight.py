@@ -71,3 +71,30 @@ class SingleFlight(Generic[Key, Result]):
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
+
+
+class TimedFlight(SingleFlight[Key, Result]):
+    """A single flight that callers wait for only for a while, counted from its beginning: work on a
+    disk, say, which may be gone.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._began_s: dict[Key, float] = {}
+
+    async def wait_for(
+        self, key: Key, begin: Callable[[], Coroutine[Any, Any, Result]], wait_s: float
+    ) -> bool:
+        """Wait for the flight under way for a key, or for the one that ``begin`` begins, for what
+        is left of ``wait_s`` since it began. Return whether it has begun with this call, or goes
+        on. Raises: nothing that the flight raises.
+        """
+        now_s, flight = asyncio.get_running_loop().time(), self.get(key)
+        is_own = flight is None
+        if flight is None:
+            self._began_s[key] = now_s
+            flight = self.start(key, begin())
+        left_s = self._began_s[key] + wait_s - now_s
+        if left_s > 0:
+            await asyncio.wait((flight,), timeout=left_s)
+        return is_own or not flight.done()

@@ -6,16 +6,16 @@ import asyncio
 import functools
 import logging
 import ssl
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.file_watch import FileReader
-from sidecar.runtime.single_flight import SingleFlight
+from sidecar.runtime.single_flight import TimedFlight
 
 WAIT_S: Final = 2.0
 """How long a look is waited for, from its beginning on: a disk may be gone. That is as long as
@@ -57,7 +57,7 @@ class RenewableTls:
         """The files that the context was made of."""
         self._known: FilesState | None = None
         """The files as they were found last."""
-        self._looks = _Looks()
+        self._looks: TimedFlight[str, None] = TimedFlight("look at tls files")
 
     def load(self) -> ssl.SSLContext:
         """Make the first context. Reads the disk.
@@ -76,12 +76,12 @@ class RenewableTls:
         context = self.context
         for _ in range(2 if self._files or context is None else 0):
             # Behind what another caller began to read, a file may have been written: once more.
-            if await self._looks.wait_for(self._look) or self.context is not context:
+            if await self._looks.wait_for("", self._look, WAIT_S) or self.context is not context:
                 break
 
     async def aclose(self) -> None:
         """Cancel a look that is under way."""
-        await self._looks.flights.aclose()
+        await self._looks.aclose()
 
     async def _look(self) -> None:
         state = await self._settled()
@@ -130,28 +130,6 @@ class RenewableTls:
         self.context, self._known, self._used = context, state, state
         if not is_first and self._on_renewed is not None:
             self._on_renewed(context)
-
-
-class _Looks:
-    """The look under way, one at a time."""
-
-    def __init__(self) -> None:
-        self.flights: SingleFlight[str, None] = SingleFlight("look at tls files")
-        self._began_s = 0.0
-
-    async def wait_for(self, look: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """Wait for the look under way, for what is left of `WAIT_S` since it began; begin one if
-        there is none. Return whether it has begun with this call, or goes on.
-        """
-        now_s, flight = asyncio.get_running_loop().time(), self.flights.get("")
-        is_own = flight is None
-        if flight is None:
-            self._began_s = now_s
-            flight = self.flights.start("", look())
-        left_s = self._began_s + WAIT_S - now_s
-        if left_s > 0:
-            await asyncio.wait((flight,), timeout=left_s)
-        return is_own or not flight.done()
 
 
 def state_of(files: Sequence[str]) -> FilesState:

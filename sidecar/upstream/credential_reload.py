@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,7 +19,7 @@ from sidecar.config.secret import SecretSource
 from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.runtime.single_flight import SingleFlight
+from sidecar.runtime.single_flight import TimedFlight
 from sidecar.upstream.client import ProviderClient
 from sidecar.upstream.cooling import Cooling
 
@@ -54,7 +54,10 @@ class CredentialReloader:
         self._clients = clients
         self._cooling = cooling
         self._monotonic_s = monotonic_s
-        self._readings = _Readings(clients)
+        self._group_of = groups_of(
+            {name: _files_of(each.provider) for name, each in clients.items()}
+        )
+        self._readings: TimedFlight[_Group, None] = TimedFlight("read a refused key again")
         self._renewed_s: dict[str, float] = {}
         self._watches = Tasks()
         self._watched: set[str] = set()
@@ -78,8 +81,11 @@ class CredentialReloader:
 
         Returns: False where another caller had begun to read already.
         """
-        group = self._readings.group_of.get(provider)
-        return group is None or await self._readings.wait_for(group, self._read)
+        group = self._group_of.get(provider)
+        if group is None:
+            return True
+        read = functools.partial(self._read, group)
+        return await self._readings.wait_for(group, read, WAIT_S)
 
     def renewed_s(self, provider: str) -> float | None:
         """Return when the key that an entry uses was read, on the monotonic clock; None where it is
@@ -91,7 +97,7 @@ class CredentialReloader:
         """Read the files of an ejected entry again and again, beside calls, until they hold another
         key or the ejection has ended.
         """
-        if provider not in self._watched and provider in self._readings.group_of:
+        if provider not in self._watched and provider in self._group_of:
             self._watched.add(provider)
             self._watches.spawn(self._watch(provider), name="read an ejected entry's key again")
             _log.info("%s is used where nothing else serves, until there is another key", provider)
@@ -99,7 +105,7 @@ class CredentialReloader:
     async def aclose(self) -> None:
         """Cancel what is under way."""
         await self._watches.aclose()
-        await self._readings.flights.aclose()
+        await self._readings.aclose()
 
     async def _read(self, group: _Group) -> None:
         before = [self._clients[name].provider for name in group]
@@ -123,33 +129,6 @@ class CredentialReloader:
                 await asyncio.sleep(LOOK_AGAIN_S)
         finally:
             self._watched.discard(provider)
-
-
-class _Readings:
-    """The readings under way, one at a time for each group of entries."""
-
-    def __init__(self, clients: Mapping[str, ProviderClient]) -> None:
-        self.flights: SingleFlight[_Group, None] = SingleFlight("read a refused key again")
-        self.group_of = groups_of(
-            {name: _files_of(each.provider) for name, each in clients.items()}
-        )
-        self._began_s: dict[_Group, float] = {}
-
-    async def wait_for(
-        self, group: _Group, read: Callable[[_Group], Coroutine[Any, Any, None]]
-    ) -> bool:
-        """Wait for the group's reading, for what is left of `WAIT_S` since it began; begin it if
-        none is under way. Return whether it has begun with this call.
-        """
-        now_s, flight = asyncio.get_running_loop().time(), self.flights.get(group)
-        is_own = flight is None
-        if flight is None:
-            self._began_s[group] = now_s
-            flight = self.flights.start(group, read(group))
-        left_s = self._began_s[group] + WAIT_S - now_s
-        if left_s > 0:
-            await asyncio.wait((flight,), timeout=left_s)
-        return is_own or not flight.done()
 
 
 def groups_of(files: Mapping[str, frozenset[Path]]) -> dict[str, _Group]:

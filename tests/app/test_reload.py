@@ -415,8 +415,10 @@ async def test_files_that_change_while_they_are_read_are_read_again(tmp_path, mo
         assert (2, "sk-2") == (len(readings), provider.access_key.reveal())
 
 
-async def test_a_disk_that_hangs_is_told_of_and_holds_no_call_up(tmp_path, monkeypatch):
-    """Once it answers, what it says is used all the same."""
+def _hang(monkeypatch) -> threading.Event:
+    """Let every reading of a config from now on wait for the event that is returned, and be told of
+    soon.
+    """
     goes_on = threading.Event()
 
     def hanging(*arguments: Any) -> Any:
@@ -424,8 +426,14 @@ async def test_a_disk_that_hangs_is_told_of_and_holds_no_call_up(tmp_path, monke
         return load_config(*arguments)
 
     monkeypatch.setattr(reload, "_SLOW_S", 0.01)
+    monkeypatch.setattr(reload, "load_config", hanging)
+    return goes_on
+
+
+async def test_a_disk_that_hangs_is_told_of_and_holds_no_call_up(tmp_path, monkeypatch):
+    """Once it answers, what it says is used all the same."""
     async with running(tmp_path, config_text(), every_s=NEVER_S) as it:
-        monkeypatch.setattr(reload, "load_config", hanging)
+        goes_on = _hang(monkeypatch)
         it.file.write_text(config_text(OTHER))
         it.ask()
         await it.until(lambda: not it.status.is_successful)
@@ -438,15 +446,8 @@ async def test_a_disk_that_hangs_is_told_of_and_holds_no_call_up(tmp_path, monke
 
 async def test_who_asks_while_a_disk_hangs_is_told_so(tmp_path, monkeypatch, caplog):
     """Though the first reading may never end."""
-    goes_on = threading.Event()
-
-    def hanging(*arguments: Any) -> Any:
-        goes_on.wait(20)
-        return load_config(*arguments)
-
-    monkeypatch.setattr(reload, "_SLOW_S", 0.01)
     async with running(tmp_path, config_text(), every_s=NEVER_S) as it:
-        monkeypatch.setattr(reload, "load_config", hanging)
+        goes_on = _hang(monkeypatch)
         for count in (1, 2, 3):
             it.ask()
             await it.until(lambda: count == len(_events(caplog, "config_refused")))  # noqa: B023 - at once

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sidecar.runtime.lifecycle import Tasks
-from sidecar.runtime.single_flight import SingleFlight
+from sidecar.runtime.single_flight import SingleFlight, TimedFlight
 
 
 class Work:
@@ -139,3 +139,15 @@ async def test_flights_carry_the_name_of_their_owner(flights):
     assert isinstance(flight, asyncio.Task)
     assert "test flight" == flight.get_name()
     await flights.aclose()
+
+
+async def test_a_timed_flight_is_waited_for_from_its_beginning_on():
+    """A caller that comes when its time is over goes on at once; the flight goes on, too."""
+    flights: TimedFlight[str, str] = TimedFlight("test flight")
+    work = Work()
+
+    assert await flights.wait_for("a", work.run, 0.0)
+    assert await flights.wait_for("a", work.run, 0.0)
+    work.may_end.set()
+    assert not await flights.wait_for("a", work.run, 60.0)
+    assert (1, 0) == (work.begun, len(flights))
