@@ -10,19 +10,11 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-_BASES: Final[tuple[Any, ...]] = (
-    (yaml.composer.Composer, yaml.CSafeLoader)
-    if hasattr(yaml, "CSafeLoader")
-    else (yaml.SafeLoader,)
-)
-"""libyaml parses where PyYAML has it; PyYAML's own composer is what `_Loader` changes."""
+from sidecar.runtime.yaml_composer import NO_TAG, PLAIN, BoundedComposer
 
 _NODES_AT_MOST: Final = 50_000
 """After aliases are followed. A large config has some hundreds; a billion laughs has a billion."""
 _DEPTH_AT_MOST: Final = 32
-_PLAIN: Final = "plain"
-_NO_TAG: Final = "none"
-"""Tags that `_Loader` gives to what has none in the file."""
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "<<"
 _NO_ANCHOR: Final = "an alias has no anchor before it"
@@ -108,7 +100,10 @@ def read_document(text: str) -> Document:
     Raises: Unreadable.
     """
     try:
-        root = _Loader(text).get_single_node()
+        # A value inside the deepest collection is one level more, and what `_Converter` reports
+        # exactly is another one.
+        composer = BoundedComposer(text, _DEPTH_AT_MOST + 2, Unreadable, _too_deep)
+        root = composer.get_single_node()
     except yaml.composer.ComposerError as error:
         message = _NO_ANCHOR if error.context is None else _SECOND_DOCUMENT
         raise Unreadable(_line_of(error.problem_mark), message) from error
@@ -119,44 +114,6 @@ def read_document(text: str) -> Document:
     converter = _Converter()
     converted = None if root is None else converter.node(root, 0)
     return Document(converted, tuple(converter.problems))
-
-
-class _Loader(*_BASES):  # type: ignore[misc]
-    """PyYAML's composer, which bounds no depth, knows YAML 1.1's types and takes an anchor once."""
-
-    def __init__(self, text: str) -> None:
-        _BASES[-1].__init__(self, text)
-        self.anchors: dict[str, yaml.Node] = {}
-        self._depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
-        """Compose the next node. An anchor may stand again: an alias means the newest before it."""
-        event = self.peek_event()
-        if not isinstance(event, yaml.AliasEvent):
-            self.anchors.pop(event.anchor, None)
-        node: yaml.Node = super().compose_node(parent, index)
-        if node.end_mark is None:
-            # Only a list or mapping that is not read to its end has no end.
-            raise Unreadable(_line_of(event.start_mark), "an alias refers to what it is part of")
-        return node
-
-    def resolve(self, kind: type, _value: str | None, implicit: Any) -> str:  # noqa: ANN401
-        """Return the tag of a node that has none in the file."""
-        return _PLAIN if kind is yaml.ScalarNode and implicit[0] else _NO_TAG
-
-    def descend_resolver(self, parent: yaml.Node | None, _index: object) -> None:
-        """Called before a node is composed, from a stack frame for each level of nesting.
-
-        A value inside the deepest collection is one level more, and what `_Converter` reports
-        exactly is another one.
-        """
-        self._depth += 1
-        if self._depth > _DEPTH_AT_MOST + 2:
-            raise _too_deep(parent)
-
-    def ascend_resolver(self) -> None:
-        """Called once a node is composed."""
-        self._depth -= 1
 
 
 class _Converter:
@@ -174,10 +131,10 @@ class _Converter:
         if known is not None:
             return known
         is_scalar = isinstance(given, yaml.ScalarNode)
-        if given.tag not in (_PLAIN, _NO_TAG) and not (is_scalar and given.tag == _TEXT_TAG):
+        if given.tag not in (PLAIN, NO_TAG) and not (is_scalar and given.tag == _TEXT_TAG):
             self.problems.append((line, "tags are not used here"))
         node = (
-            Scalar(line, given.value, is_plain=given.tag == _PLAIN)
+            Scalar(line, given.value, is_plain=given.tag == PLAIN)
             if is_scalar
             else self._collection(given, line, depth)
         )
@@ -190,7 +147,7 @@ class _Converter:
 
     def _collection(self, given: yaml.Node, line: int, depth: int) -> Sequence | Mapping:
         if depth == _DEPTH_AT_MOST:
-            raise _too_deep(given)
+            raise _too_deep(line)
         if isinstance(given, yaml.MappingNode):
             return self._mapping(given, line, depth)
         items = tuple(self.node(item, depth + 1) for item in given.value)
@@ -231,8 +188,7 @@ class _Converter:
                 merged.setdefault(entry.key, entry)
 
 
-def _too_deep(given: yaml.Node | None) -> Unreadable:
-    line = 1 if given is None else _line_of(given.start_mark)
+def _too_deep(line: int) -> Unreadable:
     return Unreadable(line, f"nested deeper than {_DEPTH_AT_MOST} levels")
 
 

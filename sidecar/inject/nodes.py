@@ -12,18 +12,12 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-_BASES: Final[tuple[Any, ...]] = (
-    (yaml.composer.Composer, yaml.CSafeLoader)
-    if hasattr(yaml, "CSafeLoader")
-    else (yaml.SafeLoader,)
-)
-"""libyaml parses where PyYAML has it; PyYAML's own composer is what `_Composer` changes."""
+from sidecar.runtime.yaml_composer import PLAIN, BoundedComposer
+
 _DEPTH_AT_MOST: Final = 100
 """Custom resource definitions, which stand beside workloads, nest some forty levels."""
 _NODES_AT_MOST: Final = 250_000
 """Before and after aliases are followed. A list of a thousand workloads has a quarter of it."""
-_PLAIN: Final = "plain"
-_OTHER: Final = "other"
 _MERGE: Final = "<<"
 _BLOCK_HEADER: Final = re.compile(r"(?:[&!]\S*\s+)*[|>](?P<chomping>[0-9+-]*)")
 _FIRST_DASH: Final = re.compile(r"(?:[&!]\S*|\s|#[^\n]*)*-")
@@ -156,15 +150,11 @@ class _Alias(yaml.Node):
         super().__init__(target.tag, target, event.start_mark, event.end_mark)
 
 
-class _Composer(*_BASES):  # type: ignore[misc]
-    """PyYAML's composer, which bounds no depth, forgets where an alias stood, and takes an anchor
-    once.
-    """
+class _Composer(BoundedComposer):
+    """Counts nodes as they come, and keeps where an alias stood."""
 
     def __init__(self, text: str) -> None:
-        _BASES[-1].__init__(self, text)
-        self.anchors: dict[str, yaml.Node] = {}
-        self._depth = 0
+        super().__init__(text, _DEPTH_AT_MOST, UnreadableManifest, _too_deep)
         self._count = 0
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
@@ -174,31 +164,12 @@ class _Composer(*_BASES):  # type: ignore[misc]
         if self._count > _NODES_AT_MOST:
             line = event.start_mark.line + 1
             raise TooLargeManifest(line, f"holds more than {_NODES_AT_MOST} values")
-        is_alias = isinstance(event, yaml.AliasEvent)
-        if not is_alias:
-            self.anchors.pop(event.anchor, None)
-        node: yaml.Node = super().compose_node(parent, index)
-        if node.end_mark is None:
-            # Only a list or mapping that is not read to its end has no end.
-            raise UnreadableManifest(
-                event.start_mark.line + 1, "an alias refers to what it is part of"
-            )
-        return _Alias(node, event) if is_alias else node
+        node = super().compose_node(parent, index)
+        return _Alias(node, event) if isinstance(event, yaml.AliasEvent) else node
 
-    def resolve(self, kind: type, _value: str | None, implicit: Any) -> str:  # noqa: ANN401
-        """Return the tag of a node that has none in the file."""
-        return _PLAIN if kind is yaml.ScalarNode and implicit[0] else _OTHER
 
-    def descend_resolver(self, parent: yaml.Node | None, _index: object) -> None:
-        """Called before a node is composed, from a stack frame for each level of nesting."""
-        self._depth += 1
-        if self._depth > _DEPTH_AT_MOST:
-            line = 1 if parent is None else parent.start_mark.line + 1
-            raise TooLargeManifest(line, f"nested deeper than {_DEPTH_AT_MOST} levels")
-
-    def ascend_resolver(self) -> None:
-        """Called once a node is composed."""
-        self._depth -= 1
+def _too_deep(line: int) -> TooLargeManifest:
+    return TooLargeManifest(line, f"nested deeper than {_DEPTH_AT_MOST} levels")
 
 
 class _Reader:
@@ -225,7 +196,7 @@ class _Reader:
 
     def _made(self, given: Any) -> Node:  # noqa: ANN401 - of no class that PyYAML's types know
         if isinstance(given, yaml.ScalarNode):
-            data = _scalar_data(given.value) if given.tag == _PLAIN else given.value
+            data = _scalar_data(given.value) if given.tag == PLAIN else given.value
             start = given.start_mark.index
             return ScalarNode(start, self._end_of_scalar(given), data, given.style == "'")
         if isinstance(given, yaml.MappingNode):
@@ -248,14 +219,14 @@ class _Reader:
             if name in entries:
                 raise UnreadableManifest(line, f"key {name[:80]!r} stands twice")
             entries[name] = KeyedNode(name, given_key.start_mark.index, value)
-            if name == _MERGE and given_key.tag == _PLAIN:
+            if name == _MERGE and given_key.tag == PLAIN:
                 for entry in _merge_sources(value, line):
                     merged.setdefault(entry.key, entry)
         start, end, column = given.start_mark.index, given.end_mark.index, None
         if not given.flow_style:
             end = max(each.value.end for each in entries.values())
             column = self._column_of(min(each.start for each in entries.values()))
-        if any(key.value == _MERGE and key.tag == _PLAIN for key, _ in given.value):
+        if any(key.value == _MERGE and key.tag == PLAIN for key, _ in given.value):
             del entries[_MERGE]
         own = {name: each.value.data for name, each in entries.items()}
         brought = {name: each.value.data for name, each in merged.items() if name not in own}

@@ -13,6 +13,7 @@ in the package; every room that needs one uses it with a policy of its own.
     daemon_thread     blocking work that the end of the process does not wait for
     file_watch        reading files that others replace, and noticing that they have
     tls_files         a TLS context that follows its files
+    yaml_composer     PyYAML's composer with bounds, for text that comes from outside
     hosts             hosts and ports as URLs and messages spell them
     installation      whether the package is compiled
 
