@@ -91,6 +91,7 @@ class Proxy:
             plan = self._plan(call, decision)
             dispatched = await self._dispatcher.dispatch(call, plan, progress.tried)
             progress.dispatched = dispatched
+            call.release_body()
             self._update_pin(call, decision, dispatched)
 
             reply, upstream_s = dispatched.reply, dispatched.head_s - dispatched.sent_s
@@ -102,8 +103,7 @@ class Proxy:
             headers = reply.headers
             if reply.status >= 400 and len(dispatched.failed) > 1:
                 headers = walked_headers(headers)
-            lines = response_lines(headers, (own_lines,))
-            dialect = self._dialect_of(call)
+            lines, dialect = response_lines(headers, (own_lines,)), self._dialect_of(call)
             relayed = None
             # A reply to HEAD announces a length that never comes; a stream's end is looked at.
             if call.method != "HEAD" and not (call.facts.wants_stream and reply.status < 400):

@@ -12,6 +12,7 @@ import msgspec
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.store import AffinityStore, StoreSettings
+from sidecar.build.memory import Memory, build_memory, use_memory
 from sidecar.config.address import names_several_servers
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model
@@ -27,7 +28,6 @@ from sidecar.generation import Generation
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
-from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import as_if_missing, can_export_spans
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
@@ -81,7 +81,7 @@ class Foundation(msgspec.Struct, frozen=True):
     fetcher: Fetcher
     cooling: Cooling
     averages: FirstByteAverages
-    body_memory: BodyMemory
+    memory: Memory
     store_place: str
     """As `telemetry.start_line.store_place`."""
     serving: Callable[[], Generation | None]
@@ -130,7 +130,7 @@ def build_foundation(
         fetcher=Fetcher(proxies),
         cooling=Cooling(),
         averages=FirstByteAverages(),
-        body_memory=BodyMemory(config.limits.buffered_bytes),
+        memory=build_memory(config.limits),
         store_place=store_place(config),
         serving=serving,
         reloads=Reloads(clock.unix_s()),
@@ -143,7 +143,7 @@ def use_settings(foundation: Foundation, config: Config) -> None:
     `config.changes` names the rest.
     """
     foundation.drain.limit = config.limits.in_flight
-    foundation.body_memory.limit_bytes = config.limits.buffered_bytes
+    use_memory(foundation.memory, config.limits)
     foundation.shutdown.configure(config.drain.quiet_s, config.drain.grace_s)
     foundation.store.use(_store_settings(config.routing))
 

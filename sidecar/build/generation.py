@@ -167,7 +167,7 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
             routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
         ),
         BodyReader(
-            foundation.body_memory, config.limits.body_bytes, config.timeouts.request_body_s
+            foundation.memory.bodies, config.limits.body_bytes, config.timeouts.request_body_s
         ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,

@@ -154,7 +154,7 @@ class Admission:
         serve: Callable[[Call, ResponseWriter], Awaitable[object]],
     ) -> None:
         """Make the request a call and have it served. Its permit is held until ``serve`` returns,
-        which is when its stream has ended.
+        which is when its stream has ended; the memory of its body until it was sent.
 
         Args: ``provider`` is the one to which the path is passed through; None where the body is
             understood.
@@ -163,6 +163,7 @@ class Admission:
         """
         holder = head.request.task
         self._drain.admit(holder)
+        call: Call | None = None
         buffered_bytes = 0
         reader = self._policy.body_reader
         try:
@@ -171,10 +172,14 @@ class Admission:
                 body = await reader.read(head.request)
             buffered_bytes = len(body)
             call = self._call_of(head, endpoint, provider, body)
+            body = b""  # the call alone holds it, and lets go of it once it was sent
             down.is_call = True
             await serve(call, down)
         finally:
-            reader.memory.give_back(buffered_bytes)
+            if call is not None:
+                call.release_body()
+            elif buffered_bytes:
+                reader.memory.give_back(buffered_bytes)
             self._drain.release(holder)
 
     def _call_of(
@@ -215,6 +220,7 @@ class Admission:
             client_timeout_s=client_timeout_s,
             plano_timeout_s=plano_timeout_s,
             passthrough_provider=provider,
+            give_back=policy.body_reader.memory.give_back,
         )
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:

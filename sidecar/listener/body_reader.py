@@ -17,6 +17,7 @@ from sidecar.domain.errors import (
     UnsupportedEncoding,
 )
 from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.body_queue import ArrivingBody
 from sidecar.listener.request import Request
 
 _INTERIM_SINCE: Final = (1, 1)
@@ -63,22 +64,22 @@ class BodyReader:
         """
         announced = request.header_values("Content-Length")
         length = int(announced[0]) if announced else None
-        if length is not None and length > self.body_bytes:
+        if length is not None and length > self.longest_bytes:
             raise self._too_large()
-        reservation = _Reservation(self.memory)
+        arriving = self.memory.begin(length, self.longest_bytes)
         try:
-            # Where the length is known, all memory is taken at once, so that half-read bodies never
-            # wait for each other.
-            await reservation.grow_to(length or 0)
             _continue(request)
-            return await self._gather(request, reservation)
+            pieces = await self._gather(request, arriving)
+            await self.memory.wait_to_join(arriving)
+            body = b"".join(pieces)
         except BaseException:
-            reservation.give_back()
+            self.memory.drop(arriving)
             raise
+        self.memory.end(arriving)
+        return body
 
-    async def _gather(self, request: Request, reservation: _Reservation) -> bytes:
+    async def _gather(self, request: Request, arriving: ArrivingBody) -> list[bytes]:
         pieces: list[bytes] = []
-        size = 0
         left_s = self.body_s
         loop = asyncio.get_running_loop()
         try:
@@ -88,12 +89,10 @@ class BodyReader:
                     piece = await request.content.readany()
                 left_s -= loop.time() - began_s
                 if not piece:
-                    return b"".join(pieces)
-                size += len(piece)
-                if size > self.body_bytes:
+                    return pieces
+                if arriving.size + len(piece) > self.longest_bytes:
                     raise self._too_large()
-                if size > reservation.size:
-                    await reservation.grow_to(size)
+                await self.memory.grow(arriving, len(piece))
                 pieces.append(piece)
         except TimeoutError as error:
             raise RequestTimeout(
@@ -102,26 +101,16 @@ class BodyReader:
         except web.RequestPayloadError as error:
             raise MalformedRequest("the request body's framing is broken") from error
 
+    @property
+    def longest_bytes(self) -> int:
+        """The longest body that is read: as the config says, or as long as memory has room for."""
+        return min(self.body_bytes, self.memory.longest_bytes)
+
     def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(
-            f"the request body is longer than limits.body_bytes ({self.body_bytes})"
-        )
-
-
-class _Reservation:
-    """The memory that one body has taken so far."""
-
-    def __init__(self, memory: BodyMemory) -> None:
-        self._memory = memory
-        self.size = 0
-
-    async def grow_to(self, size: int) -> None:
-        await self._memory.take(size - self.size)
-        self.size = size
-
-    def give_back(self) -> None:
-        self._memory.give_back(self.size)
-        self.size = 0
+        name, limit = f"limits.body_bytes ({self.body_bytes})", self.memory.longest_bytes
+        if limit < self.body_bytes:
+            name = f"limits.memory_bytes has room for ({limit} bytes)"
+        return BodyTooLarge(f"the request body is longer than {name}")
 
 
 def parse_error_of(error: BaseException | None) -> DownstreamError:

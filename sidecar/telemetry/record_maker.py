@@ -134,12 +134,12 @@ def _request_fields(call: Call) -> dict[str, object]:
         "session": None if session_id is None else shown_hash(session_id),
         "agent": None if agent is None else shown_hash(agent),
         "tenant": None if tenant is None else shown_hash(tenant),
-        "bytes_in": len(call.body),
+        "bytes_in": call.body_bytes,
     }
 
 
 def _decision_fields(event: CallEnded, decision: Decision | None) -> dict[str, object]:
-    prompt_tokens = len(event.call.body) // TOKEN_BYTES
+    prompt_tokens = event.call.body_bytes // TOKEN_BYTES
     if decision is None:
         return {"decision": DecisionRecord(event.config_hash, prompt_tokens)}
     routing, numbers = decision.routing, dict[str, float | None]()

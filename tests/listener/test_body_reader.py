@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from sidecar.domain import errors
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader, parse_error_of
+from sidecar.runtime.memory_budget import MemoryBudget
 from tests.listener.fakes import FakeRequest
 
 LIMIT_BYTES = 8
@@ -21,7 +22,7 @@ NONE = b""
 
 def a_reader(*, body_s: float = 30.0, budget_bytes: int = 100) -> BodyReader:
     """Bodies of up to 8 bytes."""
-    return BodyReader(BodyMemory(budget_bytes), LIMIT_BYTES, body_s)
+    return BodyReader(BodyMemory(MemoryBudget(1000), budget_bytes), LIMIT_BYTES, body_s)
 
 
 async def read_body(request: FakeRequest) -> bytes:

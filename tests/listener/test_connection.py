@@ -27,6 +27,7 @@ from sidecar.listener.server import (
     port_of,
     raise_file_limit,
 )
+from sidecar.runtime.memory_budget import MemoryBudget
 from sidecar.runtime.write_coalescer import WriteCoalescer
 from tests.support.net import read_reply
 
@@ -66,7 +67,7 @@ class Echo:
             return down
         self.reading.set()
         try:
-            reader = BodyReader(BodyMemory(2 * LIMIT_BYTES), LIMIT_BYTES, 30)
+            reader = BodyReader(BodyMemory(MemoryBudget(4 * LIMIT_BYTES)), LIMIT_BYTES, 30)
             body = reader.read_nowait(request, b"")
             if body is None:
                 body = await reader.read(request)

@@ -1,0 +1,35 @@
+"""How ``limits.memory_bytes`` is divided, and what it is where the config does not say it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sidecar.config.schema import Limits
+from sidecar.listener.body_memory import BodyMemory
+from sidecar.runtime.cgroup import memory_limit_bytes
+from sidecar.runtime.memory_budget import MemoryBudget, default_limit_bytes
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """The budget of memory and who divides it."""
+
+    budget: MemoryBudget
+    bodies: BodyMemory
+    """Bodies of requests."""
+
+
+def build_memory(limits: Limits) -> Memory:
+    """Divide the memory that the config allows, or what is left by the container's limit."""
+    budget = MemoryBudget(budget_bytes(limits))
+    return Memory(budget, BodyMemory(budget, limits.buffered_bytes))
+
+
+def use_memory(memory: Memory, limits: Limits) -> None:
+    """Divide the memory that another config allows. What is used already stays."""
+    memory.budget.resize(budget_bytes(limits))
+    memory.bodies.use(limits.buffered_bytes)
+
+
+def budget_bytes(limits: Limits) -> int:
+    """Return how many bytes are divided."""
+    return limits.memory_bytes or default_limit_bytes(memory_limit_bytes())
