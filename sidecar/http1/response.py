@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamReset
+from sidecar.runtime.timers import Timer
 
 BUFFERED_BYTES: Final = 64 * 1024
 """Body bytes that may wait for the reader before the upstream is paused: asyncio's own stream
@@ -128,7 +129,7 @@ class UpstreamResponse(ResponseHead):
             elif self._loop.time() >= by_s:
                 return False
             else:
-                timer = self._loop.call_at(by_s, self.wake)
+                timer = Timer(by_s - self._loop.time(), self.wake)
                 try:
                     self.source.expect_body()
                     await self.wait()

@@ -13,6 +13,7 @@ from typing import Final
 
 from sidecar.listener import cors
 from sidecar.listener.request import Request
+from sidecar.runtime.timers import Timer
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _CHUNKS_SINCE: Final = (1, 1)
@@ -118,7 +119,7 @@ class ResponseWriter:
             return
         transport.write(b"%x\r\n%b\r\n" % (len(event), event) if self._is_chunked else event)
         transport.close()
-        asyncio.get_running_loop().call_later(_FLUSH_AT_MOST_S, transport.abort)
+        Timer(_FLUSH_AT_MOST_S, transport.abort)
 
     def abort(self) -> None:
         """See `Downstream.abort`."""
