@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 LATE_S: Final = 0.005
 """A timer that goes off later than this was held up by this process."""
@@ -57,41 +56,33 @@ class Timer:
             self._callback()
 
 
-class Timeout:
+class Timeout(asyncio.Timeout):  # type: ignore[misc] # final to mypy alone
     """As `asyncio.timeout`: ``async with Timeout(2.0):`` raises TimeoutError where the body takes
     longer, not counting how long the loop stood still at its end.
 
     Args: ``goes_on`` is asked when the time is over; where it returns true, the time begins anew.
     """
 
-    __slots__ = ("_cancellation", "_delay_s", "_goes_on", "_timer")
-
     def __init__(self, delay_s: float, goes_on: Callable[[], bool] | None = None) -> None:
+        super().__init__(asyncio.get_running_loop().time() + delay_s)
         self._delay_s = delay_s
         self._goes_on = goes_on
-        self._cancellation = asyncio.timeout(None)
-        self._timer: Timer | None = None
+        self._is_set_again = False
 
-    async def __aenter__(self) -> Self:
-        await self._cancellation.__aenter__()
-        self._timer = Timer(self._delay_s, self._end)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._timer is not None
-        self._timer.cancel()
-        await self._cancellation.__aexit__(kind, error, traceback)
-
-    def _end(self) -> None:
-        if self._goes_on is not None and self._goes_on():
-            self._timer = Timer(self._delay_s, self._end)
+    def _on_timeout(self) -> None:
+        """Called by asyncio when the time is over: what is relied on of its private names."""
+        now_s, due_s = asyncio.get_running_loop().time(), self.when()
+        more = 0.0
+        if due_s is not None and not self._is_set_again:
+            more = more_s(now_s - due_s, self._delay_s)
+        if more:
+            self._is_set_again = True
+            self.reschedule(now_s + more)
+        elif self._goes_on is not None and self._goes_on():
+            self._is_set_again = False
+            self.reschedule(now_s + self._delay_s)
         else:
-            self._cancellation.reschedule(0.0)
+            super()._on_timeout()  # type: ignore[misc] # private to typeshed
 
 
 async def wait(future: asyncio.Future[Any], timeout_s: float) -> bool:
