@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from sidecar.domain.errors import LoggableError
+from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
 from sidecar.runtime.timers import Timeout
 
@@ -34,7 +35,9 @@ class Fetcher:
         """
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(), cookie_jar=aiohttp.DummyCookieJar()
+                connector=aiohttp.TCPConnector(ssl=make_ssl_context()),
+                timeout=aiohttp.ClientTimeout(),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         async with Timeout(_TIMEOUT_S):
             return await self._get(self._session, url)
