@@ -13,6 +13,7 @@ from typing import Final, final
 from sidecar.domain.errors import Overloaded
 from sidecar.listener.body_queue import ArrivingBody, BodyQueue
 from sidecar.runtime.memory_budget import MIB, MemoryBudget
+from sidecar.runtime.timers import Timeout
 
 WAIT_AT_MOST_S: Final = 5.0
 """How long a body waits for memory, while its socket is not read, before its call is refused."""
@@ -140,7 +141,7 @@ class BodyMemory:
         if self._timer is None:
             self._timer = loop.call_later(_LOOK_AGAIN_S, self._look_again)
         try:
-            async with asyncio.timeout(WAIT_AT_MOST_S):
+            async with Timeout(WAIT_AT_MOST_S):
                 await turn
         except BaseException as error:
             if body.turn is not None:
