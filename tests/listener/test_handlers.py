@@ -330,6 +330,7 @@ async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, tar
 REFUSALS = [
     ("GET", "/v1/files/../organization/api_keys", b"", {}, 404, "path_not_found"),
     ("GET", "/v1/files/x/%2e%2E/y", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/x/%252e%252E/y", b"", {}, 404, "path_not_found"),
     ("DELETE", "/v1/files/x%2f..%2Fy", b"", {}, 404, "path_not_found"),
     ("GET", "/v1/files/..%5cy", b"", {}, 404, "path_not_found"),
     ("GET", "/v1/files/..;/y", b"", {}, 404, "path_not_found"),
