@@ -90,8 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_drain,
         _add_inject,
         _add_wait,
-        _add_init,
-        _add_convert,
+        _add_init_and_convert,
     ):
         add(commands)
     text = "print the versions of the sidecar and of what it stands on"
@@ -287,19 +286,12 @@ def _add_wait(commands: Any) -> None:  # noqa: ANN401
     parser.add_argument("--timeout", type=_seconds, metavar="S", default=_WAIT_S, help=text)
 
 
-def _add_init(commands: Any) -> None:  # noqa: ANN401
+def _add_init_and_convert(commands: Any) -> None:  # noqa: ANN401
+    new_file = "a new file (default: stdout)"
     text = "write a commented config for the providers whose API keys are in the environment"
     parser = _add(commands, "init", author.init, text, "config.yaml")
-    text = "a new file (default: stdout)"
-    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help=text)
-
-
-def _add_convert(commands: Any) -> None:  # noqa: ANN401
-    text = (
-        "write a config from a LiteLLM config, or from plano's first, flat form; say on stderr "
-        "what of it has no counterpart"
-    )
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help=new_file)
+    text = "write a config from LiteLLM's, or plano's flat one; tell what has no counterpart"
     parser = _add(commands, "convert", author.convert, text, "litellm.yaml --out config.yaml")
     parser.add_argument("file", type=Path, metavar="FILE")
-    text = "a new file (default: stdout)"
-    parser.add_argument("--out", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--out", type=Path, metavar="FILE", help=new_file)

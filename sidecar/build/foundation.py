@@ -29,7 +29,7 @@ from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
-from sidecar.runtime.installation import NEEDS_OTEL, NEEDS_REDIS, as_if_missing, can_export_spans
+from sidecar.runtime.installation import as_if_missing, can_export_spans, needs_extra
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
@@ -204,8 +204,8 @@ def build_tracer(
         return None
     if not can_export_spans():
         if settings.is_asked_for:
-            raise ConfigError([f"tracing {NEEDS_OTEL}"])
-        _log.warning("calls are not traced: tracing %s", NEEDS_OTEL)
+            raise ConfigError([f"tracing {needs_extra('otel')}"])
+        _log.warning("calls are not traced: tracing %s", needs_extra("otel"))
         return None
     return CallTracer(settings, clock, server_of)
 
@@ -233,7 +233,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
             from sidecar.affinity.redis.queries import StorePolicy
             from sidecar.affinity.redis.store import RedisStore
     except ImportError as error:
-        raise ConfigError([f"session_cache.type redis {NEEDS_REDIS}"]) from error
+        raise ConfigError([f"session_cache.type redis {needs_extra('redis')}"]) from error
     link = functools.partial(RedisLink, connection_maker(cache))
     policy = StorePolicy(
         **msgspec.structs.asdict(_store_settings(routing)),

@@ -15,11 +15,10 @@ from sidecar.commands.shell import DIFFERENT, FAILED, NEEDS_RESTART, OK, run_loo
 from sidecar.domain.errors import ConfigError, SidecarError
 from sidecar.runtime.file_watch import FileReader
 from sidecar.runtime.installation import (
-    NEEDS_OTEL,
-    NEEDS_REDIS,
     can_export_spans,
-    can_reach_redis,
     is_compiled,
+    is_installed,
+    needs_extra,
 )
 from sidecar.runtime.lifecycle import fast_loop_factory
 
@@ -89,10 +88,10 @@ def _checked(file: Path, *, is_lenient: bool) -> LoadedConfig:
 def _missing_extras(loaded: LoadedConfig) -> list[str]:
     """Return what keeps `run` from serving a config with this installation, as `run` says it."""
     problems = []
-    if loaded.config.routing.session_cache.type == "redis" and not can_reach_redis():
-        problems.append(f"session_cache.type redis {NEEDS_REDIS}")
+    if loaded.config.routing.session_cache.type == "redis" and not is_installed("redis"):
+        problems.append(f"session_cache.type redis {needs_extra('redis')}")
     if loaded.tracing is not None and loaded.tracing.is_asked_for and not can_export_spans():
-        problems.append(f"tracing {NEEDS_OTEL}")
+        problems.append(f"tracing {needs_extra('otel')}")
     return problems
 
 

@@ -29,6 +29,9 @@ header.
 """
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
+_ENDPOINT: Final = re.compile(r"/(chat/completions|completions|responses|messages|embeddings)$")
+"""What is appended to a base URL, in the ends that an operator could take for a part of it."""
+
 MANAGED_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization",
      "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -80,11 +83,15 @@ def read_base_url(url: str) -> Address | str:
         return "is not a URL with a valid host and port"
     if "#" in url or not _VISIBLE.fullmatch(parts.path + parts.query):
         return "must not hold a fragment, blanks or characters beyond ASCII"
+    path = parts.path.rstrip("/")
+    endpoint = _ENDPOINT.search(path)
+    if endpoint is not None:
+        return f"must end before the endpoint: leave {endpoint[0]} out"
     return Address(
         scheme=parts.scheme,
         host=host.removesuffix(":").strip("[]").lower(),
         port=port or _DEFAULT_PORTS[parts.scheme],
-        path=parts.path.rstrip("/"),
+        path=path,
         query=parts.query,
     )
 

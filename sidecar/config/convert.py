@@ -114,7 +114,7 @@ class _FromLiteLlm:
         config: dict[str, Any] = {"version": "v0.4.0", "model_providers": self._entries}
         if aliases:
             config["model_aliases"] = {name: {"target": to} for name, to in aliases.items()}
-        return Converted(config, _told(self._notes))
+        return Converted(config, _lines(self._notes))
 
     def _add_model(self, item: Node) -> None:
         name, params = _text(item, "model_name"), _under(item, "litellm_params")
@@ -218,7 +218,7 @@ def _from_flat_plano(root: Mapping, providers: Sequence) -> Converted:
         else:
             entries.append(entry)
     notes += _not_among(_FLAT_TOP, root)
-    return Converted({"version": "v0.4.0", "model_providers": entries}, _told(notes))
+    return Converted({"version": "v0.4.0", "model_providers": entries}, _lines(notes))
 
 
 def _flat_entry(item: Mapping, keys: _Keys, notes: list[tuple[int, str]]) -> dict[str, Any] | None:
@@ -260,7 +260,7 @@ def _reference(text: str) -> str:
     return _VARIABLE.sub(lambda match: f"${{{next(filter(None, match.groups()))}}}", text)
 
 
-def _told(notes: list[tuple[int, str]]) -> tuple[str, ...]:
+def _lines(notes: list[tuple[int, str]]) -> tuple[str, ...]:
     return tuple(f"line {line}: {what}" for line, what in sorted(notes))
 
 

@@ -29,7 +29,6 @@ _MAKERS: Final = (
 models.
 """
 _HOSTED_ROUTER: Final = "plano-orchestrator"
-_ENDPOINT: Final = re.compile(r"/(chat/completions|completions|responses|messages|embeddings)$")
 _IN_PROVIDERS: Final = frozenset(
     {"model", "access_key", "base_url", "default", "provider_interface", "passthrough_auth"}
 )
@@ -122,14 +121,6 @@ def unknown_router(name: str) -> str:
         "; plano's hosted router is not built in: add an entry "
         f"`- {{model: plano/{name.rpartition('/')[2][:80]}, base_url: http://host:port}}`"
     )
-
-
-def path_in_base_url(path: str) -> str | None:
-    """Return what to leave out of a base URL whose path goes on to an endpoint; None where it does
-    not.
-    """
-    match = _ENDPOINT.search(path)
-    return None if match is None else f"must end before the endpoint: leave {match[0]} out"
 
 
 def model_without_provider(among: Mapping) -> str:

@@ -17,7 +17,6 @@ from sidecar.config.address import (
     tls_files_of,
 )
 from sidecar.config.conventions import FAMILIES, UNKNOWN, Conventions, ProviderPaths, family_of
-from sidecar.config.hints import path_in_base_url
 from sidecar.config.report import Path, Report, did_you_mean
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
@@ -231,9 +230,6 @@ def _address(
     if isinstance(address, str):
         report.problem((*at, "base_url"), address)
         return None
-    endpoint = path_in_base_url(address.path) if entry.base_url is not None else None
-    if endpoint is not None:
-        report.problem((*at, "base_url"), endpoint)
     if address.query and not _family(entry).is_host:
         report.problem((*at, "base_url"), "must not hold a query")
     return address

@@ -8,9 +8,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-NEEDS_REDIS: Final = "needs the extra: pip install 'plano-sidecar[redis]'"
-NEEDS_OTEL: Final = "needs the extra: pip install 'plano-sidecar[otel]'"
-_FOR_REDIS: Final = ("redis",)
 _FOR_SPANS: Final = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
@@ -22,15 +19,16 @@ def is_compiled() -> bool:
 
 def can_export_spans() -> bool:
     """Return whether OpenTelemetry's SDK and its exporter are installed; imports neither."""
-    return _are_installed(_FOR_SPANS)
+    return is_installed(*_FOR_SPANS)
 
 
-def can_reach_redis() -> bool:
-    """Return whether the Redis client is installed; does not import it."""
-    return _are_installed(_FOR_REDIS)
+def needs_extra(name: str) -> str:
+    """Return what to do where a part of the package that this extra brings is not installed."""
+    return f"needs the extra: pip install 'plano-sidecar[{name}]'"
 
 
-def _are_installed(modules: tuple[str, ...]) -> bool:
+def is_installed(*modules: str) -> bool:
+    """Return whether all of these modules can be imported; imports none of them."""
     try:
         return all(importlib.util.find_spec(name) is not None for name in modules)
     except ModuleNotFoundError:  # not even what they are part of
