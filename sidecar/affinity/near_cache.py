@@ -1,14 +1,14 @@
 """What this process knows of sessions: read from Redis and kept coherent, or changed here and still
 to be written (the shadow).
 
-An LRU with a time to live. An entry is one session, in one state; `TRANSITIONS` says which state
-follows from what happens. Where there never is a Redis to ask (`MemoryStore`), what is known here
-is all there is.
+An LRU with a time to live, bounded in entries and in bytes. An entry is one session, in one state;
+`TRANSITIONS` says which state follows from what happens. Where there never is a Redis to ask
+(`MemoryStore`), what is known here is all there is.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from math import inf
 from typing import Final
@@ -18,6 +18,7 @@ from sidecar.affinity.lanes import NO_LANES, Lanes, merge
 from sidecar.affinity.value import decode
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import Session
+from sidecar.runtime.memory_budget import MemoryShare, unlimited
 
 _VERIFIED: Final = EntryState.VERIFIED
 _DIRTY: Final = EntryState.DIRTY
@@ -25,17 +26,24 @@ _OWED: Final = frozenset({EntryState.PENDING, EntryState.DIRTY})
 _DECODED: Final = 4096
 """Entries whose lanes are kept decoded, beside those that are to be written: decoded, a session
 takes several times the memory of its bytes."""
-_ENTRY_BYTES: Final = 1024
-"""Of values that the cache holds, for each of its entries: a session with many lanes has more, and
-one with a single lane a quarter of it."""
+_ENTRY_BYTES: Final = 400
+"""What an entry takes beside its key and its value, measured."""
+_BINDING_BYTES: Final = 512
+"""What a lane takes decoded, measured."""
 
 
 class NearCache:
-    """Entries by key, at most ``max_entries``, and in bytes as many times `_ENTRY_BYTES`; the least
+    """Entries by key, at most ``max_entries``, and as many bytes as ``memory`` allows; the least
     recently used one makes room.
     """
 
-    def __init__(self, max_entries: int, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        max_entries: int,
+        monotonic_s: Callable[[], float],
+        memory: MemoryShare | None = None,
+    ) -> None:
+        """Args: ``memory`` is the cache's own; None: without a limit."""
         self.is_alone = True
         """Whether there is no Redis to ask, so that what is known here is used."""
         self.believed_s = inf
@@ -44,14 +52,20 @@ class NearCache:
         """Entries that are to be written, the first to be changed first."""
         self.renewed: list[str] = []
         """Keys whose time has begun anew here, and not yet in Redis."""
-        self._room = _Room(max_entries)
+        self._room = _Room(max_entries, memory or unlimited())
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
     def resize(self, max_entries: int) -> None:
-        """Hold so many entries from now on; the least recently used ones make room at once."""
-        self._room.resize(max_entries)
-        self._make_room()
+        """Hold so many entries from now on, and no more bytes than may be used now; the least
+        recently used entries make room at once.
+        """
+        room = self._room
+        room.max_entries = max_entries
+        while self._entries and (
+            len(self._entries) > max_entries or room.memory.used_bytes > room.memory.at_most_bytes
+        ):
+            self.forget(next(iter(self._entries)))
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -112,12 +126,13 @@ class NearCache:
 
     def keep_lanes(self, entry: Entry, lanes: Lanes) -> None:
         """Keep an entry's lanes decoded, for as long as it is among the last to be."""
+        former = entry.lanes
         entry.lanes = lanes
-        self._room.decoded.append(entry)
-        if len(self._room.decoded) > _DECODED:
-            cold = self._room.decoded.popleft()
-            if cold.state not in _OWED and cold.raw:
-                cold.lanes = None
+        if not entry.charged_bytes:
+            return  # it was dropped meanwhile
+        more = len(lanes.bindings) - (0 if former is None else len(former.bindings))
+        self._charge(entry, more * _BINDING_BYTES)
+        self._room.keep_warm(entry)
 
     def heard(
         self, key: str, raw: bytes, left_s: float | None, ttl_s: float, sent: Lanes | None = None
@@ -132,8 +147,7 @@ class NearCache:
         entry = self.known(key) or self._add(key, ttl_s)
         has_changes = entry.state in _OWED
         merged, is_settled = self._merged(entry, raw, sent)
-        grows = len(raw) - len(entry.raw)
-        entry.raw = raw
+        self._set_raw(entry, raw)
         if entry.lanes is not merged:
             self.keep_lanes(entry, merged)
         entry.is_lasting = left_s is None and bool(raw)
@@ -143,9 +157,6 @@ class NearCache:
         entry.believed_until_s = now_s + self.believed_s
         event = EntryEvent.READ if raw else EntryEvent.READ_NOTHING
         self._happened(key, entry, event if is_settled else EntryEvent.READ_OTHER)
-        self._room.value_bytes += grows
-        if self._room.value_bytes > self._room.max_bytes:
-            self._make_room()
         return merged
 
     def change(self, key: str, lanes: Lanes, ttl_s: float | None) -> Entry:
@@ -165,11 +176,9 @@ class NearCache:
         """Keep a value as one that was read."""
         self.forget(key)
         entry = self._add(key, left_s)
-        entry.raw = raw
-        self._room.value_bytes += len(raw)
+        self._set_raw(entry, raw)
         entry.lanes = None
         self._happened(key, entry, EntryEvent.READ)
-        self._make_room()
         return entry
 
     def happened(self, event: EntryEvent, key: str | None = None) -> None:
@@ -189,8 +198,8 @@ class NearCache:
         """Drop what is known of a key."""
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._room.value_bytes -= len(entry.raw)
             self.owed.pop(key, None)
+            self._room.let_go(entry)
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         """Iterate over what has not expired, the least recently used first; do not change it
@@ -211,15 +220,44 @@ class NearCache:
         entry.state = state
         if state in _OWED:
             self.owed[key] = entry
-        else:
-            self.owed.pop(key, None)
+        elif self.owed.pop(key, None) is not None:
+            self._room.keep_warm(entry)
 
     def _add(self, key: str, left_s: float) -> Entry:
         entry = self._entries[key] = Entry()
         entry.expires_s = self._monotonic_s() + left_s
         if len(self._entries) > self._room.max_entries:
-            self._make_room()
+            self.forget(next(iter(self._entries)))
+        self._charge(entry, _ENTRY_BYTES + len(key))
         return entry
+
+    def _oldest_but(self, entry: Entry) -> str | None:
+        """Return the key that was used least recently, of the others than an entry's."""
+        for key, each in self._entries.items():
+            if each is not entry:
+                return key
+        return None
+
+    def _set_raw(self, entry: Entry, raw: bytes) -> None:
+        grows = len(raw) - len(entry.raw)
+        entry.raw = raw
+        self._charge(entry, grows)
+
+    def _charge(self, entry: Entry, size: int) -> None:
+        """Count what an entry takes more, or less. Others make room; it stays though it be alone
+        too large.
+        """
+        memory = self._room.memory
+        if size <= 0:
+            size = max(size, -entry.charged_bytes)
+            memory.give_back(-size)
+        else:
+            while not memory.take_nowait(size):
+                other = self._oldest_but(entry)
+                if other is None:
+                    return
+                self.forget(other)
+        entry.charged_bytes += size
 
     def _merged(self, entry: Entry, raw: bytes, sent: Lanes | None) -> tuple[Lanes, bool]:
         """Return what is believed once ``raw`` stands, and whether Redis has all of that."""
@@ -238,24 +276,35 @@ class NearCache:
         entry.revives = revives and not is_settled
         return merged, is_settled
 
-    def _make_room(self) -> None:
-        room, entries = self._room, self._entries
-        while len(entries) > room.max_entries or (
-            room.value_bytes > room.max_bytes and len(entries) > 1
-        ):
-            self.forget(next(iter(entries)))
-
 
 class _Room:
-    """What the entries may take, and what their values do take."""
+    """What the entries may take, and which of them are decoded."""
 
-    def __init__(self, max_entries: int) -> None:
-        self.max_entries = self.max_bytes = 0
-        self.resize(max_entries)
-        self.value_bytes = 0
-        self.decoded: deque[Entry] = deque()
-
-    def resize(self, max_entries: int) -> None:
-        """Let the entries take more, or less."""
+    def __init__(self, max_entries: int, memory: MemoryShare) -> None:
         self.max_entries = max_entries
-        self.max_bytes = max_entries * _ENTRY_BYTES
+        self.memory = memory
+        self._decoded: OrderedDict[Entry, None] = OrderedDict()
+
+    def keep_warm(self, entry: Entry) -> None:
+        """An entry is decoded. The one that was decoded longest ago is no more, where there are too
+        many. What is to be written stands nowhere else: it stays decoded until it was.
+        """
+        decoded = self._decoded
+        decoded[entry] = None
+        decoded.move_to_end(entry)
+        # An eighth of the memory, were they of one lane each.
+        at_most = max(1, min(_DECODED, self.memory.at_most_bytes // (8 * _BINDING_BYTES)))
+        if len(decoded) > at_most:
+            cold, _ = decoded.popitem(last=False)
+            lanes = cold.lanes
+            if lanes is not None and cold.raw and cold.state not in _OWED:
+                cold.lanes = None
+                size = len(lanes.bindings) * _BINDING_BYTES
+                cold.charged_bytes -= size
+                self.memory.give_back(size)
+
+    def let_go(self, entry: Entry) -> None:
+        """An entry is dropped."""
+        self._decoded.pop(entry, None)
+        self.memory.give_back(entry.charged_bytes)
+        entry.charged_bytes = 0

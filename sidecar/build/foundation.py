@@ -31,6 +31,7 @@ from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import as_if_missing, can_export_spans, needs_extra
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
+from sidecar.runtime.memory_budget import MemoryShare
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
 from sidecar.telemetry.metrics import ScrapeSnapshot
@@ -101,6 +102,7 @@ def build_foundation(
         is not installed.
     """
     config, clock = loaded.config, SystemClock()
+    memory = build_memory(config.limits)
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write = WriteCoalescer(drain.holders).write
     proxies = proxy_rules(environ)
@@ -122,13 +124,13 @@ def build_foundation(
         tasks=tasks,
         dialects=dialects,
         telemetry=telemetry,
-        store=build_store(config, clock, telemetry.observers),
+        store=build_store(config, clock, telemetry.observers, memory.pins),
         write=write,
         pools=pools,
         fetcher=Fetcher(proxies),
         cooling=Cooling(),
         averages=FirstByteAverages(),
-        memory=build_memory(config.limits),
+        memory=memory,
         store_place=store_place(config),
         serving=serving,
         reloads=Reloads(clock.unix_s()),
@@ -210,9 +212,12 @@ def build_tracer(
     return CallTracer(settings, clock, server_of)
 
 
-def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:
+def build_store(
+    config: Config, clock: Clock, observers: Observers, memory: MemoryShare | None = None
+) -> AffinityStore:
     """Make the affinity store that the config names; one in Redis still has to be started.
 
+    Args: ``memory`` is what pins may take in this process; None: without a limit.
     Raises: ConfigError where the Redis client is not installed.
     """
     routing, cache = config.routing, config.routing.session_cache
@@ -223,6 +228,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
             max_entries=routing.session_max_entries,
             is_sliding=routing.session_ttl_mode == "sliding",
             observers=observers,
+            memory=memory,
         )
     try:
         # Costs 6 MiB and a tenth of a second: only where it is used. The metrics of redis-py, which
@@ -240,6 +246,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
         has_near_cache=cache.near_cache,
         key_prefix=cache.key_prefix,
         tenant=cache.tenant,
+        memory=memory,
     )
     return RedisStore(link, policy, clock, observers)
 

@@ -7,7 +7,7 @@ import msgspec
 from sidecar.config.schema import Limits
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.runtime.cgroup import memory_limit_bytes
-from sidecar.runtime.memory_budget import MemoryBudget, default_limit_bytes
+from sidecar.runtime.memory_budget import MemoryBudget, MemoryShare, default_limit_bytes
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -16,12 +16,18 @@ class Memory(msgspec.Struct, frozen=True):
     budget: MemoryBudget
     bodies: BodyMemory
     """Bodies of requests."""
+    pins: MemoryShare
+    """The near cache, or the memory store: a quarter, whatever else there is."""
 
 
 def build_memory(limits: Limits) -> Memory:
     """Divide the memory that the config allows, or what is left by the container's limit."""
     budget = MemoryBudget(budget_bytes(limits))
-    return Memory(budget, BodyMemory(budget, limits.buffered_bytes))
+    return Memory(
+        budget,
+        bodies=BodyMemory(budget, limits.buffered_bytes),
+        pins=budget.share("pins", keeps=1 / 4, at_most=1 / 4, is_cache=True),
+    )
 
 
 def use_memory(memory: Memory, limits: Limits) -> None:

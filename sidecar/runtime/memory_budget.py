@@ -78,6 +78,11 @@ class MemoryBudget:
         return booked
 
 
+def unlimited() -> MemoryShare:
+    """Return a share that has no limit, of a budget of its own."""
+    return MemoryBudget(1 << 60).share("all", keeps=1.0)
+
+
 @final
 class MemoryShare:
     """What one purpose uses of a budget."""

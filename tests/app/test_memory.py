@@ -28,6 +28,15 @@ def test_the_longest_body_of_the_config_fits_into_the_charts_container():
     assert build_memory(Limits()).bodies.longest_bytes >= Limits().body_bytes
 
 
+def test_pins_have_a_quarter_and_what_bodies_take_is_none_of_it():
+    """A burst of long bodies drops no session's pin."""
+    divided = build_memory(Limits())
+    while divided.bodies.take_nowait(MIB):
+        pass
+
+    assert [True, False] == [divided.pins.take_nowait(24 * MIB), divided.pins.take_nowait(1)]
+
+
 def test_another_config_divides_anew():
     """What lives as long as the process goes by it at once."""
     divided = build_memory(Limits())

@@ -55,7 +55,7 @@ class RedisStore:
         self._policy = policy
         self._clock = clock
         self._observers = observers
-        self._near = NearCache(policy.max_entries, clock.monotonic_s)
+        self._near = NearCache(policy.max_entries, clock.monotonic_s, policy.memory)
         untracked_s = _UNTRACKED_S if policy.has_near_cache else 0.0
         self._health = StoreHealth(self._near, clock.monotonic_s, untracked_s)
         self._link = make_link(self._health, tracks=policy.has_near_cache, probe=policy.probed_key)
