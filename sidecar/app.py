@@ -21,6 +21,7 @@ from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.generation import Generation
+from sidecar.listener.acceptor import Acceptor
 from sidecar.listener.operators_socket import bind_operators
 from sidecar.listener.server import (
     assert_c_parser,
@@ -287,6 +288,6 @@ def _raise_file_limit(config: Config) -> None:
         _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
 
 
-def _close_all(servers: list[asyncio.Server]) -> None:
-    for server in servers:
-        server.close()
+def _close_all(acceptors: list[Acceptor]) -> None:
+    for acceptor in acceptors:
+        acceptor.close()

@@ -40,7 +40,6 @@ class ResponseHead:
 
     status: int = 0
     """0 until the head is complete."""
-    reason: bytes = b""
     headers: Sequence[tuple[bytes, bytes]] = ()
     """As they came, in order."""
     content_length: int | None = None

@@ -14,6 +14,7 @@ in the package; every room that needs one uses it with a policy of its own.
     file_watch        reading files that others replace, and noticing that they have
     tls_files         a TLS context that follows its files
     yaml_composer     PyYAML's composer with bounds, for text that comes from outside
+    descriptors       how file descriptors are divided among listeners
     hosts             hosts and ports as URLs and messages spell them
     installation      whether the package is compiled
 

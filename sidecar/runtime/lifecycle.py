@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
@@ -68,8 +69,19 @@ def fast_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     with contextlib.suppress(ImportError):
         import aiofastnet
 
-        return aiofastnet.loop_factory(base)
+        make, connect = aiofastnet.loop_factory(base), aiofastnet.connect_accepted_socket
+        return lambda: _accepting_by(connect, make())
     return base
+
+
+def _accepting_by(
+    connect: Callable[..., Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop
+) -> asyncio.AbstractEventLoop:
+    """Have a loop make the transports of accepted sockets by ``connect``: aiofastnet 1.2 replaces
+    all other functions of a loop that make transports, and leaves this one out.
+    """
+    loop.connect_accepted_socket = functools.partial(connect, loop)  # type: ignore[method-assign]
+    return loop
 
 
 class Latch:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from sidecar.domain.errors import LoggableError
+from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
 
 _TIMEOUT_S: Final = 10.0
@@ -33,7 +34,9 @@ class Fetcher:
         """
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S), cookie_jar=aiohttp.DummyCookieJar()
+                connector=aiohttp.TCPConnector(ssl=make_ssl_context()),
+                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         proxy = self._proxy_for(url)
         place = None if proxy is None else f"http://{proxy.place}"
