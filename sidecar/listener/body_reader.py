@@ -67,6 +67,8 @@ class BodyReader:
         length = int(announced[0]) if announced else None
         if length is not None and length > self.longest_bytes:
             raise self._too_large()
+        if length is None:
+            request.bound_framing(self.longest_bytes)
         arriving = self.memory.begin(length, self.longest_bytes)
         try:
             _continue(request)
