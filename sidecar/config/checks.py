@@ -16,6 +16,7 @@ from sidecar.config.operator_address import PORT_AT_MOST, read_operator_address
 from sidecar.config.providers import names_of
 from sidecar.config.report import Path, Report, did_you_mean, spell
 from sidecar.config.schema import Config
+from sidecar.runtime.hosts import bracketed, host_of
 
 _PROVIDERS: Final = ("model_providers",)
 _ROUTER_FAMILIES: Final = frozenset(name for name, row in FAMILIES.items() if row.is_router)
@@ -135,6 +136,11 @@ def _check_listeners(config: Config, report: Report) -> None:
                 report.problem(
                     path, f"{report.quoted(path)} is not an origin such as http://localhost:3000"
                 )
+        for path, host in report.entries((*at, "allow_hosts"), each.allow_hosts or ()):
+            if not _is_host(host):
+                report.problem(
+                    path, f"{report.quoted(path)} is not a name or an IP address without a port"
+                )
         if each.port == admin.port != 0 and _overlap(set(each.addresses), set(admin.addresses)):
             report.problem((*at, "port"), "is the admin port as well")
     _check_operator_address(config, report)
@@ -186,6 +192,11 @@ def _is_ip_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is a host alone, without a port, an IPv6 address without brackets."""
+    return "*" not in text and host_of(f"{bracketed(text)}:1") is not None
 
 
 def _overlap(ours: set[str], theirs: set[str]) -> bool:
