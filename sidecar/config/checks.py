@@ -16,6 +16,7 @@ from sidecar.config.operator_address import PORT_AT_MOST, read_operator_address
 from sidecar.config.providers import names_of
 from sidecar.config.report import Path, Report, did_you_mean, spell
 from sidecar.config.schema import Config
+from sidecar.domain.ids import MAX_NAME_BYTES
 from sidecar.runtime.hosts import bracketed, host_of
 
 _PROVIDERS: Final = ("model_providers",)
@@ -26,6 +27,7 @@ _STAY_HERE: Final = frozenset({"cookie", "x-model-affinity"})
 _CODINGS: Final = frozenset({"accept-encoding", "content-encoding"})
 _NO_MODEL: Final = frozenset({"", "none"})
 """Values of ``model`` in a request that mean the default model."""
+_TOO_LONG: Final = f"cannot be asked for: it is longer than {MAX_NAME_BYTES} bytes"
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
 """As browsers write it: scheme and host in lower case, no path (RFC 6454, 6.2)."""
 
@@ -58,6 +60,8 @@ def _check_names(config: Config, report: Report) -> None:
             fault = "is another entry's model"
         elif name in _NO_MODEL:
             fault = "cannot be asked for: it means the default"
+        elif len(name.encode()) > MAX_NAME_BYTES:
+            fault = _TOO_LONG
         if fault is not None:
             report.problem(key, f"name {report.quoted(key)} {fault}")
         first.setdefault(name, at)
@@ -66,6 +70,9 @@ def _check_names(config: Config, report: Report) -> None:
             ("model_aliases", alias),
             "cannot be asked for: an empty model, or none, means the default",
         )
+    for alias in config.model_aliases:
+        if len(alias.encode()) > MAX_NAME_BYTES:
+            report.problem(("model_aliases", alias), _TOO_LONG)
 
 
 def _check_defaults(config: Config, report: Report) -> None:

@@ -6,6 +6,7 @@ into replies; private names of aiohttp stand in `connection` alone, which a test
 A request meets the modules in this order:
 
     server            binds the ports and makes a connection for each app that connects
+      acceptor          accepts, also where there is no file descriptor left
     connection        aiohttp parses, our own loop serves one request after the other
       plain_connection  the same on aiohttp's own loop, where aiohttp lacks what ours relies on
     request           a request as the handler sees it

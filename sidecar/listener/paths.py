@@ -60,7 +60,7 @@ class Paths:
 
         None also for a path that climbs out of its prefix: the provider would serve another one.
         """
-        if _CLIMB.search(unquote(path)) is not None:
+        if _CLIMB.search(unquote(unquote(path))) is not None:  # some servers decode twice
             return None
         for prefix, provider in self._passthrough:
             if path == prefix or path.startswith(prefix + "/"):

@@ -98,7 +98,7 @@ class _House:
         self.in_flight.append(self.drain.in_flight)
         if self.fail is not None:
             raise self.fail
-        down.send_whole(200, b"OK", [], b"yes")
+        down.send_whole(200, [], b"yes")
         return Outcome(CallOutcome.OK, 200, Timing(0.0))
 
     async def ask(
@@ -332,6 +332,7 @@ async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, tar
 REFUSALS = [
     ("GET", "/v1/files/../organization/api_keys", b"", {}, 404, "path_not_found"),
     ("GET", "/v1/files/x/%2e%2E/y", b"", {}, 404, "path_not_found"),
+    ("GET", "/v1/files/x/%252e%252E/y", b"", {}, 404, "path_not_found"),
     ("DELETE", "/v1/files/x%2f..%2Fy", b"", {}, 404, "path_not_found"),
     ("GET", "/v1/files/..%5cy", b"", {}, 404, "path_not_found"),
     ("GET", "/v1/files/..;/y", b"", {}, 404, "path_not_found"),
@@ -547,9 +548,9 @@ async def test_what_a_provider_allows_its_own_pages_is_not_said_twice(starts):
     async def answer(call: Call, down: Downstream) -> Outcome:
         lines = [b"Access-Control-Allow-Origin: *\r\n", b"x-kept: 1\r\n"]
         if starts:
-            down.start(200, b"OK", lines, 0)
+            down.start(200, lines, 0)
         else:
-            down.send_whole(200, b"OK", lines, b"")
+            down.send_whole(200, lines, b"")
         return Outcome(CallOutcome.OK, 200, Timing(0.0))
 
     house.handle = answer  # type: ignore[method-assign] # another proxy
@@ -621,7 +622,7 @@ async def test_a_bug_after_the_head_breaks_the_connection():
     house = _House()
 
     async def fail_late(call: Call, down: Downstream) -> Outcome:
-        down.start(200, b"OK", [], None)
+        down.start(200, [], None)
         raise RuntimeError("bug")
 
     house.handle = fail_late  # type: ignore[method-assign] # another proxy
