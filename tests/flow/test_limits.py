@@ -132,7 +132,9 @@ async def test_a_body_that_memory_never_has_room_for_is_too_large(tmp_path):
 
 async def _while_full(port: int) -> RawReply:
     """What holds no body is served all the same."""
-    return await exchange(port, b"GET /v1/models HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    return await exchange(
+        port, b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
 
 
 @pytest.mark.parametrize(("files", "is_told"), [(300, True), (1 << 20, False), (-1, False)])
