@@ -82,7 +82,6 @@ class Entry:
 
     __slots__ = (
         "believed_until_s",
-        "charged_bytes",
         "expires_s",
         "is_lasting",
         "lanes",
@@ -97,8 +96,6 @@ class Entry:
         """The bytes under the key as last heard; empty: nothing readable stands there."""
         self.lanes: Lanes | None = NO_LANES
         """Those in ``raw``, None where they are not decoded; or those that are to be written."""
-        self.charged_bytes = 0
-        """What it counts for, of the memory that pins may take."""
         self.expires_s = 0.0
         self.believed_until_s = inf
         """Until when the entry may be used without asking, where the server does not track."""

@@ -22,6 +22,8 @@ from sidecar.runtime.memory_budget import MemoryShare, unlimited
 
 _VERIFIED: Final = EntryState.VERIFIED
 _DIRTY: Final = EntryState.DIRTY
+DROPPED: Final = -1.0
+"""When an entry expires that is no more in the cache."""
 _OWED: Final = frozenset({EntryState.PENDING, EntryState.DIRTY})
 _DECODED: Final = 4096
 """Entries whose lanes are kept decoded, beside those that are to be written: decoded, a session
@@ -57,9 +59,8 @@ class NearCache:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
     def resize(self, max_entries: int) -> None:
-        """Hold so many entries from now on, and no more bytes than may be used now; the least
-        recently used entries make room at once.
-        """
+        """Hold so many entries from now on, and as many bytes as `memory` now allows. The least
+        recently used make room at once."""
         room = self._room
         room.max_entries = max_entries
         while self._entries and (
@@ -126,10 +127,9 @@ class NearCache:
 
     def keep_lanes(self, entry: Entry, lanes: Lanes) -> None:
         """Keep an entry's lanes decoded, for as long as it is among the last to be."""
-        former = entry.lanes
-        entry.lanes = lanes
-        if not entry.charged_bytes:
-            return  # it was dropped meanwhile
+        former, entry.lanes = entry.lanes, lanes
+        if entry.expires_s == DROPPED:
+            return
         more = len(lanes.bindings) - (0 if former is None else len(former.bindings))
         self._charge(entry, more * _BINDING_BYTES)
         self._room.keep_warm(entry)
@@ -199,7 +199,7 @@ class NearCache:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.owed.pop(key, None)
-            self._room.let_go(entry)
+            self._room.let_go(entry, len(key))
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         """Iterate over what has not expired, the least recently used first; do not change it
@@ -231,33 +231,23 @@ class NearCache:
         self._charge(entry, _ENTRY_BYTES + len(key))
         return entry
 
-    def _oldest_but(self, entry: Entry) -> str | None:
-        """Return the key that was used least recently, of the others than an entry's."""
-        for key, each in self._entries.items():
-            if each is not entry:
-                return key
-        return None
-
     def _set_raw(self, entry: Entry, raw: bytes) -> None:
-        grows = len(raw) - len(entry.raw)
+        self._charge(entry, len(raw) - len(entry.raw))
         entry.raw = raw
-        self._charge(entry, grows)
 
     def _charge(self, entry: Entry, size: int) -> None:
-        """Count what an entry takes more, or less. Others make room; it stays though it be alone
-        too large.
-        """
+        """Count what an entry takes more, or less. Others make room; alone, it stays."""
         memory = self._room.memory
-        if size <= 0:
-            size = max(size, -entry.charged_bytes)
+        while size > 0 and not memory.take_nowait(size):
+            for key, each in self._entries.items():
+                if each is not entry:
+                    self.forget(key)
+                    break
+            else:
+                memory.take(size)
+                return
+        if size < 0:
             memory.give_back(-size)
-        else:
-            while not memory.take_nowait(size):
-                other = self._oldest_but(entry)
-                if other is None:
-                    return
-                self.forget(other)
-        entry.charged_bytes += size
 
     def _merged(self, entry: Entry, raw: bytes, sent: Lanes | None) -> tuple[Lanes, bool]:
         """Return what is believed once ``raw`` stands, and whether Redis has all of that."""
@@ -286,8 +276,8 @@ class _Room:
         self._decoded: OrderedDict[Entry, None] = OrderedDict()
 
     def keep_warm(self, entry: Entry) -> None:
-        """An entry is decoded. The one that was decoded longest ago is no more, where there are too
-        many. What is to be written stands nowhere else: it stays decoded until it was.
+        """An entry is decoded; of too many, the first one is no more. What is to be written stays
+        so until it was, since it stands nowhere else.
         """
         decoded = self._decoded
         decoded[entry] = None
@@ -299,12 +289,12 @@ class _Room:
             lanes = cold.lanes
             if lanes is not None and cold.raw and cold.state not in _OWED:
                 cold.lanes = None
-                size = len(lanes.bindings) * _BINDING_BYTES
-                cold.charged_bytes -= size
-                self.memory.give_back(size)
+                self.memory.give_back(len(lanes.bindings) * _BINDING_BYTES)
 
-    def let_go(self, entry: Entry) -> None:
-        """An entry is dropped."""
+    def let_go(self, entry: Entry, key_bytes: int) -> None:
+        """An entry is dropped; a call may still hold it."""
         self._decoded.pop(entry, None)
-        self.memory.give_back(entry.charged_bytes)
-        entry.charged_bytes = 0
+        lanes = 0 if entry.lanes is None else len(entry.lanes.bindings)
+        size = _ENTRY_BYTES + key_bytes + len(entry.raw) + lanes * _BINDING_BYTES
+        self.memory.give_back(size)
+        entry.expires_s = DROPPED

@@ -103,8 +103,7 @@ def build_foundation(
     Raises: ConfigError where a proxy's URL cannot be used, or the Redis client or what traces calls
         is not installed.
     """
-    config, clock = loaded.config, SystemClock()
-    memory = build_memory(config.limits)
+    config, clock, memory = loaded.config, SystemClock(), build_memory(loaded.config.limits)
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write, proxies = WriteCoalescer(drain.holders).write, proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
@@ -248,9 +247,8 @@ def build_store(
         has_near_cache=cache.near_cache,
         key_prefix=cache.key_prefix,
         tenant=cache.tenant,
-        memory=memory,
     )
-    return RedisStore(link, policy, clock, observers)
+    return RedisStore(link, policy, clock, observers, memory)
 
 
 def _store_settings(routing: Routing) -> StoreSettings:

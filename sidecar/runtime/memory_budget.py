@@ -129,6 +129,15 @@ class MemoryShare:
         budget.used_bytes += size
         return True
 
+    def take(self, size: int) -> None:
+        """Take ``size`` bytes though they be not free."""
+        before, kept, budget = self.used_bytes, self.kept_bytes, self._budget
+        used = before + size
+        if used > kept:
+            budget.common_used_bytes += size if before > kept else used - kept
+        self.used_bytes = used
+        budget.used_bytes += size
+
     def give_back(self, size: int) -> None:
         """Give ``size`` bytes back."""
         before, kept, budget = self.used_bytes, self.kept_bytes, self._budget

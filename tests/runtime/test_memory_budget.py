@@ -77,6 +77,19 @@ def test_caches_count_as_full_where_something_must_fit_beside_them():
     assert (25, 32, 12) == (budget.cache_bytes, budget.booked_bytes(), budget.used_bytes)
 
 
+def test_what_must_be_taken_is_counted_though_it_be_too_much():
+    """Others have to wait until it was given back."""
+    budget = MemoryBudget(100)
+    first, second = budget.share("first", keeps=0.5), budget.share("second", keeps=0.0)
+    first.take(40)
+    first.take(70)
+    first.take(10)
+
+    assert (120, 70, False) == (budget.used_bytes, budget.common_used_bytes, second.take_nowait(1))
+    first.give_back(120)
+    assert second.take_nowait(50)
+
+
 def test_another_limit_is_divided_by_the_same_parts():
     """What is used stays, and what is too much of it is given back before more is taken."""
     budget = MemoryBudget(100)

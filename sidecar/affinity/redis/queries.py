@@ -28,7 +28,6 @@ from sidecar.domain.events import AffinityOperation
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
-from sidecar.runtime.memory_budget import MemoryShare
 from sidecar.runtime.single_flight import SingleFlight
 
 _TRIES: Final = 32
@@ -56,8 +55,6 @@ class StorePolicy(msgspec.Struct):
     has_near_cache: bool = True
     key_prefix: str = KEY_PREFIX
     tenant: str | None = None
-    memory: MemoryShare | None = None
-    """What pins may take in this process; None: without a limit but ``max_entries``."""
 
     @property
     def ttl_ms(self) -> int:
