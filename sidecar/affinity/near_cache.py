@@ -59,8 +59,7 @@ class NearCache:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
     def resize(self, max_entries: int) -> None:
-        """Hold so many entries from now on, and as many bytes as `memory` now allows. The least
-        recently used make room at once."""
+        """Hold so many entries from now on, and as many bytes as `memory` now allows."""
         room = self._room
         room.max_entries = max_entries
         while self._entries and (
