@@ -195,10 +195,13 @@ class UpstreamError(SidecarError):
 
 
 class ConnectFailed(UpstreamError):
-    """No connection came about: refused, unreachable, unknown name, or TLS not trusted."""
+    """No connection came about: refused, unreachable, unknown name, or TLS not trusted. With
+    `is_own_shortage` this process had no file descriptor left.
+    """
 
     status = 503
     code = "upstream_connect_failed"
+    is_own_shortage = False
 
 
 class ConnectStage(enum.StrEnum):
