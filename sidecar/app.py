@@ -31,6 +31,7 @@ from sidecar.listener.server import (
     start_serving,
 )
 from sidecar.runtime.descriptors import DescriptorShares, descriptor_shares
+from sidecar.runtime.timers import Timeout
 from sidecar.selection.explain import Explanation, NamedSession, explain
 from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.telemetry.loop_lag import probe_loop_lag
@@ -188,9 +189,7 @@ class App:
         gc.set_threshold(20_000, 10, 10)
         foundation.latch.release()
 
-    async def _listen(
-        self, stack: contextlib.AsyncExitStack, shares: DescriptorShares
-    ) -> None:
+    async def _listen(self, stack: contextlib.AsyncExitStack, shares: DescriptorShares) -> None:
         config = self._loaded.config
         servers = build_servers(self.generation, self.foundation, shares.pages)
         for server in (servers.operators, servers.admin, servers.data):
@@ -262,7 +261,7 @@ class App:
     async def _until_store_is_up(self) -> None:
         """Wait for the store a moment. Calls never do; a person who asks once may."""
         try:
-            async with asyncio.timeout(_STORE_WAIT_S):
+            async with Timeout(_STORE_WAIT_S):
                 await self.foundation.store.wait_until_up()
         except TimeoutError:
             _log.warning("the affinity store cannot be reached: pins are not shown")

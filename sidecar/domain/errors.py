@@ -36,9 +36,7 @@ class SidecarError(Exception):
     def __init__(
         self, message: str, *, param: str | None = None, retry_after_s: int | None = None
     ) -> None:
-        """Args: ``param`` names the place in the request body that is wrong; ``retry_after_s`` is
-        sent as ``retry-after``.
-        """
+        """Args: ``param`` is the wrong place in the body; ``retry_after_s`` is sent as a header."""
         super().__init__(message)
         self.message = message
         self.param = param
@@ -151,6 +149,13 @@ class UpgradeNotServed(DownstreamError):
     code = "upgrade_not_served"
 
 
+class HostRefused(DownstreamError):
+    """The request is for a host by which this listener is not called."""
+
+    status = 421
+    code = "host_refused"
+
+
 class OriginRefused(DownstreamError):
     """A web page of an origin that is not allowed called the data port."""
 
@@ -195,13 +200,11 @@ class UpstreamError(SidecarError):
 
 
 class ConnectFailed(UpstreamError):
-    """No connection came about: refused, unreachable, unknown name, or TLS not trusted. With
-    `is_own_shortage` this process had no file descriptor left.
-    """
+    """No connection came about: refused, unreachable, unknown name, or TLS not trusted."""
 
     status = 503
     code = "upstream_connect_failed"
-    is_own_shortage = False
+    is_own_shortage = False  # whether this process had no file descriptor left
 
 
 class ConnectStage(enum.StrEnum):
@@ -254,9 +257,7 @@ class StreamIdleTimeout(UpstreamTimeout):
 
 
 class UpstreamMalformed(UpstreamError):
-    """The response is not HTTP/1.1 as RFC 9112 defines it, exceeds a limit, or is a page for a
-    browser.
-    """
+    """The response is not HTTP/1.1 (RFC 9112), exceeds a limit, or is a page for a browser."""
 
     code = "upstream_malformed"
 
@@ -273,9 +274,7 @@ class UpstreamReset(UpstreamError):
 
 
 class Stale(UpstreamReset):
-    """A reused connection was closed before the first byte of the response. The provider may have
-    begun to work on the request all the same.
-    """
+    """A reused connection was closed before the response began; the work may have begun."""
 
 
 class Untaken(Stale):
@@ -298,6 +297,4 @@ class ConfigError(Exception):
 
 
 class LoggableError(Exception):
-    """Base of errors whose message may be logged: it holds no URL, no credential and nothing of a
-    document.
-    """
+    """Base of errors whose message may be logged: no URL, no credential, nothing of a document."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+
+from sidecar.runtime.timers import Timeout
 
 BODY_BYTES: Final = 4096
 """A body that changes something is one small JSON object."""
@@ -58,7 +59,7 @@ async def send_in_pieces(
     sent.content_length = len(response.body)
     body = memoryview(response.body)
     try:
-        async with asyncio.timeout(within_s):
+        async with Timeout(within_s):
             await sent.prepare(request)
             for at in range(0, len(body), _PIECE_BYTES):
                 await sent.write(body[at : at + _PIECE_BYTES])
@@ -97,7 +98,7 @@ async def read_object(request: web.BaseRequest) -> dict[str, Any]:
     """
     body = bytearray()
     try:
-        async with asyncio.timeout(_BODY_S):
+        async with Timeout(_BODY_S):
             while piece := await request.content.readany():
                 body += piece
                 if len(body) > BODY_BYTES:

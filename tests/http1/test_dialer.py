@@ -89,9 +89,7 @@ async def test_a_shortage_of_descriptors_is_no_failure_of_the_upstreams(error, e
     assert expected == caught.value.is_own_shortage
 
 
-@pytest.mark.parametrize(
-    ("number", "expected"), [(errno.EMFILE, True), (errno.EPERM, False)]
-)
+@pytest.mark.parametrize(("number", "expected"), [(errno.EMFILE, True), (errno.EPERM, False)])
 async def test_a_failed_look_up_is_asked_whether_sockets_can_be_had(monkeypatch, number, expected):
     """The resolver's own error says nothing of descriptors."""
 
