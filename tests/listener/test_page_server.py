@@ -209,15 +209,14 @@ async def test_a_peer_that_reads_too_slowly_is_cut_off():
     async with running_pages(_long_page, PageLimits(response_s=0.2)) as pages:
         ((reader, writer),) = await _stuck(pages.port, 1)
         received = 0
-        async with asyncio.timeout(10):
-            with contextlib.suppress(ConnectionResetError):
-                while piece := await reader.read(1024):
-                    received += len(piece)
-                    await asyncio.sleep(0.01)  # sleep: a slow reader
+        async with asyncio.timeout(20):
+            while pages.server.connections:
+                with contextlib.suppress(ConnectionResetError):
+                    received += len(await reader.read(64))
+                await asyncio.sleep(0.01)  # sleep: a slow reader
         writer.close()
-        open_ = pages.server.connections
 
-    assert ([], True) == (open_, received < len(LONG))
+    assert received < len(LONG)
 
 
 async def test_a_peer_that_reads_on_is_not_in_the_way_of_others():
