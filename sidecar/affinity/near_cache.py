@@ -15,6 +15,7 @@ from typing import Final
 
 from sidecar.affinity.entry import TRANSITIONS, Entry, EntryEvent, EntryState
 from sidecar.affinity.lanes import NO_LANES, Lanes, merge
+from sidecar.affinity.near_memory import BINDING_BYTES, DROPPED, ENTRY_BYTES, OWED, NearMemory
 from sidecar.affinity.value import decode
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import Session
@@ -22,16 +23,6 @@ from sidecar.runtime.memory_budget import MemoryShare, unlimited
 
 _VERIFIED: Final = EntryState.VERIFIED
 _DIRTY: Final = EntryState.DIRTY
-DROPPED: Final = -1.0
-"""When an entry expires that is no more in the cache."""
-_OWED: Final = frozenset({EntryState.PENDING, EntryState.DIRTY})
-_DECODED: Final = 4096
-"""Entries whose lanes are kept decoded, beside those that are to be written: decoded, a session
-takes several times the memory of its bytes."""
-_ENTRY_BYTES: Final = 400
-"""What an entry takes beside its key and its value, measured."""
-_BINDING_BYTES: Final = 512
-"""What a lane takes decoded, measured."""
 
 
 class NearCache:
@@ -54,14 +45,14 @@ class NearCache:
         """Entries that are to be written, the first to be changed first."""
         self.renewed: list[str] = []
         """Keys whose time has begun anew here, and not yet in Redis."""
-        self._room = _Room(max_entries, memory or unlimited())
+        self._room = NearMemory(max_entries, memory or unlimited())
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
     def resize(self, max_entries: int) -> None:
         """Hold so many entries from now on, and as many bytes as `memory` now allows."""
         room = self._room
-        room.max_entries = max_entries
+        room.resize(max_entries)
         while self._entries and (
             len(self._entries) > max_entries or room.memory.used_bytes > room.memory.at_most_bytes
         ):
@@ -130,8 +121,14 @@ class NearCache:
         if entry.expires_s == DROPPED:
             return
         more = len(lanes.bindings) - (0 if former is None else len(former.bindings))
-        self._charge(entry, more * _BINDING_BYTES)
-        self._room.keep_warm(entry)
+        room = self._room
+        room.free_bytes -= more * BINDING_BYTES
+        if room.free_bytes < 0:
+            self._make_room(entry)
+        room.decoded[entry] = None
+        room.decoded.move_to_end(entry)
+        if len(room.decoded) > room.most_decoded:
+            room.cool()
 
     def heard(
         self, key: str, raw: bytes, left_s: float | None, ttl_s: float, sent: Lanes | None = None
@@ -144,9 +141,12 @@ class NearCache:
         Returns: the lanes that are believed now.
         """
         entry = self.known(key) or self._add(key, ttl_s)
-        has_changes = entry.state in _OWED
+        has_changes = entry.state in OWED
         merged, is_settled = self._merged(entry, raw, sent)
-        self._set_raw(entry, raw)
+        self._room.free_bytes -= len(raw) - len(entry.raw)
+        entry.raw = raw
+        if self._room.free_bytes < 0:
+            self._make_room(entry)
         if entry.lanes is not merged:
             self.keep_lanes(entry, merged)
         entry.is_lasting = left_s is None and bool(raw)
@@ -175,7 +175,10 @@ class NearCache:
         """Keep a value as one that was read."""
         self.forget(key)
         entry = self._add(key, left_s)
-        self._set_raw(entry, raw)
+        self._room.free_bytes -= len(raw)
+        entry.raw = raw
+        if self._room.free_bytes < 0:
+            self._make_room(entry)
         entry.lanes = None
         self._happened(key, entry, EntryEvent.READ)
         return entry
@@ -199,6 +202,8 @@ class NearCache:
         if entry is not None:
             self.owed.pop(key, None)
             self._room.let_go(entry, len(key))
+            if not self._entries:
+                self._room.give_back(0)
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         """Iterate over what has not expired, the least recently used first; do not change it
@@ -217,36 +222,32 @@ class NearCache:
             self.forget(key)
             return
         entry.state = state
-        if state in _OWED:
+        if state in OWED:
             self.owed[key] = entry
-        elif self.owed.pop(key, None) is not None:
-            self._room.keep_warm(entry)
+        elif self.owed.pop(key, None) is not None and entry not in self._room.decoded:
+            self._room.decoded[entry] = None
+            self._room.cool()
 
     def _add(self, key: str, left_s: float) -> Entry:
         entry = self._entries[key] = Entry()
         entry.expires_s = self._monotonic_s() + left_s
         if len(self._entries) > self._room.max_entries:
             self.forget(next(iter(self._entries)))
-        self._charge(entry, _ENTRY_BYTES + len(key))
+        self._room.free_bytes -= ENTRY_BYTES + len(key)
+        if self._room.free_bytes < 0:
+            self._make_room(entry)
         return entry
 
-    def _set_raw(self, entry: Entry, raw: bytes) -> None:
-        self._charge(entry, len(raw) - len(entry.raw))
-        entry.raw = raw
-
-    def _charge(self, entry: Entry, size: int) -> None:
-        """Count what an entry takes more, or less. Others make room; alone, it stays."""
-        memory = self._room.memory
-        while size > 0 and not memory.take_nowait(size):
+    def _make_room(self, entry: Entry) -> None:
+        """Take more memory for an entry, or let others make room; alone, it stays."""
+        room = self._room
+        while room.free_bytes < 0 and not room.takes_more():
             for key, each in self._entries.items():
                 if each is not entry:
                     self.forget(key)
                     break
             else:
-                memory.take(size)
-                return
-        if size < 0:
-            memory.give_back(-size)
+                room.take_lacking()
 
     def _merged(self, entry: Entry, raw: bytes, sent: Lanes | None) -> tuple[Lanes, bool]:
         """Return what is believed once ``raw`` stands, and whether Redis has all of that."""
@@ -254,7 +255,7 @@ class NearCache:
         if mine is sent:
             entry.revives = False
             return sent, True
-        if entry.state in _OWED:
+        if entry.state in OWED:
             base = sent or decode(entry.raw) or NO_LANES
         theirs = sent or (base if raw == entry.raw else decode(raw) or NO_LANES)
         if not mine.bindings and mine is base:
@@ -264,36 +265,3 @@ class NearCache:
         is_settled = merged == theirs
         entry.revives = revives and not is_settled
         return merged, is_settled
-
-
-class _Room:
-    """What the entries may take, and which of them are decoded."""
-
-    def __init__(self, max_entries: int, memory: MemoryShare) -> None:
-        self.max_entries = max_entries
-        self.memory = memory
-        self._decoded: OrderedDict[Entry, None] = OrderedDict()
-
-    def keep_warm(self, entry: Entry) -> None:
-        """An entry is decoded; of too many, the first one is no more. What is to be written stays
-        so until it was, since it stands nowhere else.
-        """
-        decoded = self._decoded
-        decoded[entry] = None
-        decoded.move_to_end(entry)
-        # An eighth of the memory, were they of one lane each.
-        at_most = max(1, min(_DECODED, self.memory.at_most_bytes // (8 * _BINDING_BYTES)))
-        if len(decoded) > at_most:
-            cold, _ = decoded.popitem(last=False)
-            lanes = cold.lanes
-            if lanes is not None and cold.raw and cold.state not in _OWED:
-                cold.lanes = None
-                self.memory.give_back(len(lanes.bindings) * _BINDING_BYTES)
-
-    def let_go(self, entry: Entry, key_bytes: int) -> None:
-        """An entry is dropped; a call may still hold it."""
-        self._decoded.pop(entry, None)
-        lanes = 0 if entry.lanes is None else len(entry.lanes.bindings)
-        size = _ENTRY_BYTES + key_bytes + len(entry.raw) + lanes * _BINDING_BYTES
-        self.memory.give_back(size)
-        entry.expires_s = DROPPED

@@ -127,7 +127,7 @@ def build_foundation(
         store=build_store(config, clock, telemetry.observers, memory.pins),
         write=write,
         pools=pools,
-        fetcher=Fetcher(proxies),
+        fetcher=Fetcher(proxies, memory.price_lists),
         cooling=Cooling(),
         averages=FirstByteAverages(),
         memory=memory,
@@ -168,6 +168,8 @@ def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
         routes=generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None)
         if generation
         else (),
+        memory_limit_bytes=foundation.memory.budget.limit_bytes,
+        memory_used=[(each.name, each.used_bytes) for each in foundation.memory.budget.shares],
         dropped_lines=foundation.telemetry.dropped_lines(),
         config_hash=generation.loaded.hash if generation else "",
         generations=max(1, len(reloads.generations)),

@@ -55,6 +55,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         foundation.fetcher.fetch,
         clock.monotonic_s,
         former=None if former is None else former.sources,
+        memory=foundation.memory.price_lists,
     )
     routes = build_routes(loaded, models, sources, foundation.averages)
     credentials = dispatcher.credentials

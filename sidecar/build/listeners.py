@@ -36,7 +36,10 @@ def build_servers(generation: Generation, foundation: Foundation, page_connectio
     )
     operators = Operators(build_operator_pages(foundation), access)
     data_server = DataServer(
-        handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
+        handler.handle,
+        handler.handle_parse_error,
+        head_s=config.timeouts.request_header_s,
+        head_memory=foundation.memory.heads,
     )
     limits = PageLimits(connections=page_connections)
     pages, probes = PageServer(operators.handle, limits), PageServer(admin.handle, limits)

@@ -18,6 +18,10 @@ class Memory(msgspec.Struct, frozen=True):
     """Bodies of requests."""
     pins: MemoryShare
     """The near cache, or the memory store: a quarter, whatever else there is."""
+    heads: MemoryShare
+    """Heads of requests of which a part has come."""
+    price_lists: MemoryShare
+    """Documents of metrics sources, while they are read and decoded."""
 
 
 def build_memory(limits: Limits) -> Memory:
@@ -27,6 +31,8 @@ def build_memory(limits: Limits) -> Memory:
         budget,
         bodies=BodyMemory(budget, limits.buffered_bytes),
         pins=budget.share("pins", keeps=1 / 4, at_most=1 / 4, is_cache=True),
+        heads=budget.share("heads", keeps=1 / 32, at_most=1 / 8),
+        price_lists=budget.share("price_lists", keeps=0.0, at_most=1 / 4),
     )
 
 

@@ -195,7 +195,8 @@ class Admission:
             await serve(call, down)
         finally:
             if call is not None:
-                call.release_body()
+                if call.body:
+                    call.release_body()
             elif buffered_bytes:
                 reader.memory.give_back(buffered_bytes)
             self._drain.release(holder)

@@ -10,10 +10,10 @@ from aiohttp.http_exceptions import LineTooLong
 
 from sidecar.domain.errors import (
     BodyTooLarge,
-    DownstreamError,
     HeadersTooLarge,
     MalformedRequest,
     RequestTimeout,
+    SidecarError,
     UnsupportedEncoding,
 )
 from sidecar.listener.body_memory import BodyMemory
@@ -116,10 +116,12 @@ class BodyReader:
         return BodyTooLarge(f"the request body is longer than {name}")
 
 
-def parse_error_of(error: BaseException | None) -> DownstreamError:
-    """Return the error for what aiohttp's parser refused. Its own words are not used: they repeat
-    the bytes, credentials included.
+def parse_error_of(error: BaseException | None) -> SidecarError:
+    """Return the error for what aiohttp's parser refused, or one of ours as it is. The parser's own
+    words are not used: they repeat the bytes, credentials included.
     """
+    if isinstance(error, SidecarError):
+        return error
     if isinstance(error, TimeoutError):
         return RequestTimeout("the request's head did not arrive in time")
     if isinstance(error, LineTooLong) or "Too many headers" in str(error):

@@ -18,6 +18,7 @@ from sidecar.listener.acceptor import Acceptor, Factory, Room
 from sidecar.listener.connection import Connection, missing_names
 from sidecar.listener.plain_connection import PlainConnection, TimedConnection
 from sidecar.listener.request import Handler, ParseErrorHandler
+from sidecar.runtime.memory_budget import MemoryShare, unlimited
 
 FAST: Final = "fast"
 """`connection.Connection`: requests are served in the connection's own task."""
@@ -71,7 +72,7 @@ class DataServer(web.Server):
     """aiohttp's low-level server with connections of our own in it.
 
     Args: ``head_s`` is how long an app may take for the head of a request; ``path`` is `FAST` or
-        `PLAIN`.
+        `PLAIN`; ``head_memory`` is what unfinished heads may take, None: as they like.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class DataServer(web.Server):
         *,
         head_s: float = 10.0,
         path: str = "",
+        head_memory: MemoryShare | None = None,
     ) -> None:
         super().__init__(self._handle_plain, handler_cancellation=True)
         self._handler = handler
         self._on_parse_error = on_parse_error
         self._head_s = head_s
+        self._head_memory = head_memory or unlimited()
         log_listener_path()
         self._kind = PlainConnection if (path or listener_path()) == PLAIN else Connection
 
@@ -122,6 +125,7 @@ class DataServer(web.Server):
             auto_decompress=False,
         )
         connection.head_s = self._head_s
+        connection.head_memory = self._head_memory
         connection.on_parse_error = self._on_parse_error
         connection.handler = self._handler
         return connection

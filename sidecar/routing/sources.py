@@ -26,6 +26,7 @@ from sidecar.routing.catalogs import (
     read_price_file,
     read_prometheus,
 )
+from sidecar.runtime.memory_budget import MemoryShare, unlimited
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """GET a URL and return the body of its 2xx answer, within a timeout and a size of its own; raises
@@ -89,10 +90,13 @@ class MetricsSources:
         monotonic_s: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         former: MetricsSources | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
         """Args: ``former`` are the sources of the config before: what they know of a source that
-        this one names too is taken over.
+        this one names too is taken over. ``memory`` is what documents may take while they are
+        decoded; None: as they like.
         """
+        self._memory = memory or unlimited()
         self._fetch = fetch
         self._monotonic_s = monotonic_s
         self._sleep = sleep
@@ -150,7 +154,7 @@ class MetricsSources:
         """
         state = self.states[index]
         try:
-            await _keep_numbers(state, await self._read(state.source))
+            await self._keep_numbers(state, await self._read(state.source))
         except Exception as error:  # noqa: BLE001 - numbers are optional: whatever fails, calls go on
             state.failures += 1
             # Never the error's own words, which may hold a URL with a password.
@@ -181,6 +185,16 @@ class MetricsSources:
             wait_s = float(interval_s or RETRY_S)
             await self._sleep(wait_s if is_read else min(wait_s, RETRY_S))
 
+    async def _keep_numbers(self, state: _State, data: bytes) -> None:
+        """Decode a document, which takes about its length once more. Raises: SourceUnreadable."""
+        size = 2 * len(data)
+        if not self._memory.take_nowait(size):
+            raise SourceUnreadable("limits.memory_bytes has no room for it")
+        try:
+            await _keep_numbers(state, data)
+        finally:
+            self._memory.give_back(size)
+
     def _put_together(self) -> None:
         self.prices = {model: price for each in self.states for model, price in each.prices.items()}
         self.latencies_s = {
@@ -190,7 +204,8 @@ class MetricsSources:
     async def _read(self, source: MetricsSource) -> bytes:
         if source.provider == "file":
             assert source.path is not None  # the config was checked for that
-            return await asyncio.to_thread(_read_file, Path(source.path))
+            at_most = min(_FILE_BYTES, self._memory.at_most_bytes // 2)
+            return await asyncio.to_thread(_read_file, Path(source.path), at_most)
         return await self._fetch(source_url(source))
 
 
@@ -217,14 +232,14 @@ def _cause_of(error: Exception) -> str:
     return network_cause(error) or "the connection failed"
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, at_most: int) -> bytes:
     """Return a file's bytes. Raises: SourceUnreadable, OSError."""
     if not path.is_file():  # a pipe would never end
         raise SourceUnreadable("there is no such file")
     with path.open("rb") as file:
-        data = file.read(_FILE_BYTES + 1)
-    if len(data) > _FILE_BYTES:
-        raise SourceUnreadable(f"it is longer than {_FILE_BYTES} bytes")
+        data = file.read(at_most + 1)
+    if len(data) > at_most:
+        raise SourceUnreadable(f"it is longer than {at_most} bytes")
     return data
 
 

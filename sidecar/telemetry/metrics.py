@@ -51,6 +51,10 @@ class ScrapeSnapshot(msgspec.Struct, frozen=True):
     """(route, candidates that have their usual place in plans), for each route in effect."""
     dropped_lines: Sequence[tuple[str, int]] = ()
     """(stream, lines of it that were dropped since nothing read them)."""
+    memory_limit_bytes: int = 0
+    """What bodies, pins and all else that is kept may take together."""
+    memory_used: Sequence[tuple[str, int]] = ()
+    """(share, bytes of it that are taken)."""
 
 
 class _Gauge(msgspec.Struct, frozen=True):
@@ -97,6 +101,18 @@ _GAUGES: Final = (
         "Calls admitted whose response has not ended.",
         (),
         lambda now: [((), now.in_flight)],
+    ),
+    _Gauge(
+        "plano_sidecar_memory_limit_bytes",
+        "What request bodies, pins and all else that is kept may take together.",
+        (),
+        lambda now: [((), now.memory_limit_bytes)],
+    ),
+    _Gauge(
+        "plano_sidecar_memory_used_bytes",
+        "What is taken of that, by what it is taken for.",
+        ("share",),
+        lambda now: [((share,), used) for share, used in now.memory_used],
     ),
     _Gauge(
         "plano_sidecar_upstream_connections",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sidecar.affinity import near_cache
+from sidecar.affinity import near_cache, near_memory
 from sidecar.affinity.entry import TRANSITIONS, Entry, EntryEvent, EntryState
 from sidecar.affinity.lanes import NO_LANES, Lanes, claim, release, replace
 from sidecar.affinity.near_cache import NearCache
@@ -169,7 +169,8 @@ def test_bytes_are_decoded_once(near, monkeypatch):
 
 def test_lanes_of_sessions_that_are_not_used_are_not_kept_decoded(near, monkeypatch):
     """Those that are to be written are, since they stand nowhere else."""
-    monkeypatch.setattr(near_cache, "_DECODED", 1)
+    monkeypatch.setattr(near_memory, "DECODED", 1)
+    near = Near()
     near.read(A)
     near.made(A, key="made")
     near.read(A, key="third")
@@ -368,7 +369,8 @@ def test_one_session_stays_though_it_be_alone_too_large():
 
 def test_sessions_that_were_written_are_not_kept_decoded(near, monkeypatch):
     """After an outage all that it brought would stay decoded, several times as large."""
-    monkeypatch.setattr(near_cache, "_DECODED", 2)
+    monkeypatch.setattr(near_memory, "DECODED", 2)
+    near = Near()
     for key in "abcd":
         near.made(A, key=key)
     for key in "abcd":

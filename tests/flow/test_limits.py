@@ -123,7 +123,7 @@ async def test_a_body_that_memory_never_has_room_for_is_too_large(tmp_path):
     async with running_app(
         {**sidecar_config("http://127.0.0.1:1"), "limits": BUDGET}, tmp_path
     ) as app:
-        head = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+        head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
         refused = await exchange(app.ports.data, head % (CHAT.encode(), 30 * MIB))
 
     assert (413, "body_too_large") == (refused.status, refused.header("x-plano-error"))

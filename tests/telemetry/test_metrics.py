@@ -103,6 +103,14 @@ GAUGES: list[tuple[ScrapeSnapshot, Samples]] = [
         {_state("serving"): 0, _state("cooling"): 0, _state("ejected", "quota"): 1},
     ),
     (
+        ScrapeSnapshot(memory_limit_bytes=99, memory_used=[("bodies", 7), ("pins", 8)]),
+        {
+            ("memory_limit_bytes", ()): 99,
+            ("memory_used_bytes", (("share", "bodies"),)): 7,
+            ("memory_used_bytes", (("share", "pins"),)): 8,
+        },
+    ),
+    (
         ScrapeSnapshot(config_hash="0123456789ab"),
         {("config_info", (("hash", "0123456789ab"),)): 1},
     ),
