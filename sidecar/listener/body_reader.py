@@ -18,6 +18,7 @@ from sidecar.domain.errors import (
 )
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.request import Request
+from sidecar.runtime.timers import Timeout
 
 _INTERIM_SINCE: Final = (1, 1)
 
@@ -84,7 +85,7 @@ class BodyReader:
         try:
             while True:
                 began_s = loop.time()
-                async with asyncio.timeout(left_s):
+                async with Timeout(left_s):
                     piece = await request.content.readany()
                 left_s -= loop.time() - began_s
                 if not piece:

@@ -21,6 +21,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from sidecar.listener.plain_connection import TimedConnection
 from sidecar.listener.request import NO_HEAD, FastRequest, Finished
+from sidecar.runtime.timers import Timeout
 
 RELIED_ON: Final = frozenset({  # of RequestHandler
     "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close",
@@ -182,6 +183,6 @@ class Connection(TimedConnection):
         with contextlib.suppress(OSError, web.RequestPayloadError):
             if self.transport is not None and self.transport.can_write_eof():
                 self.transport.write_eof()
-            async with asyncio.timeout(_DISCARD_AT_MOST_S):
+            async with Timeout(_DISCARD_AT_MOST_S):
                 while not payload.is_eof() and not self._force_close:
                     await payload.readany()

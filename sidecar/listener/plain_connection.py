@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.listener.request import NO_HEAD, FastRequest, Handler, ParseErrorHandler
+from sidecar.runtime.timers import Timer
 
 _READ_BYTES: Final = 64 * 1024
 """asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps
@@ -34,7 +35,7 @@ class TimedConnection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make the transport read in pieces that malloc keeps at hand."""
         self.task = None
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_timer: Timer | None = None
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         super().connection_made(transport)
@@ -47,9 +48,7 @@ class TimedConnection(RequestHandler):
     def start_head_timer(self) -> None:
         """The first bytes of a head are here, and not its end."""
         if self._head_timer is None:
-            self._head_timer = asyncio.get_running_loop().call_later(
-                self.head_s, self._head_is_late
-            )
+            self._head_timer = Timer(self.head_s, self._head_is_late)
 
     def stop_head_timer(self) -> None:
         """The head is complete, or is not waited for any more."""
