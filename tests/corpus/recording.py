@@ -7,13 +7,14 @@ import contextlib
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 from unittest.mock import patch
 
 from sidecar.app import App
 from sidecar.listener import server
+from sidecar.listener.connection import missing_names
 from tests.support.in_process import running_app
 from tests.support.net import read_chunks
 from tests.support.sidecar_process import sidecar_config
@@ -132,7 +133,7 @@ class Stage(NamedTuple):
 @contextlib.asynccontextmanager
 async def staged(work: Path, path: str) -> AsyncIterator[Stage]:
     """Run both, on one of the two listener paths."""
-    missing: Iterable[str] = ["a name of the future"] if path == "plain" else server.missing_names()
+    missing = ["a name of the future"] if path == "plain" else missing_names()
     with patch.object(server, "missing_names", lambda: missing):
         async with RecordingUpstream() as upstream:
             config = sidecar_config(upstream.url)
