@@ -29,7 +29,7 @@ from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
-from sidecar.runtime.installation import as_if_missing, can_export_spans
+from sidecar.runtime.installation import as_if_missing, can_export_spans, needs_extra
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
@@ -44,8 +44,6 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
-
-_NEEDS_OTEL: Final = "needs the extra: pip install 'plano-sidecar[otel]'"
 
 _log: Final = logging.getLogger("sidecar")
 
@@ -206,8 +204,8 @@ def build_tracer(
         return None
     if not can_export_spans():
         if settings.is_asked_for:
-            raise ConfigError([f"tracing {_NEEDS_OTEL}"])
-        _log.warning("calls are not traced: tracing %s", _NEEDS_OTEL)
+            raise ConfigError([f"tracing {needs_extra('otel')}"])
+        _log.warning("calls are not traced: tracing %s", needs_extra("otel"))
         return None
     return CallTracer(settings, clock, server_of)
 
@@ -235,9 +233,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
             from sidecar.affinity.redis.queries import StorePolicy
             from sidecar.affinity.redis.store import RedisStore
     except ImportError as error:
-        raise ConfigError(
-            ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
-        ) from error
+        raise ConfigError([f"session_cache.type redis {needs_extra('redis')}"]) from error
     link = functools.partial(RedisLink, connection_maker(cache))
     policy = StorePolicy(
         **msgspec.structs.asdict(_store_settings(routing)),

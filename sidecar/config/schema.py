@@ -254,6 +254,7 @@ class Config(Section, frozen=True):
     model_aliases: Annotated[dict[str, ModelAlias], Meta(description="other names for models")] = (
         msgspec.field(default_factory=dict)
     )
+    system_prompt: Annotated[Any, Meta(description="plano's; not served")] = None
     routing_preferences: Annotated[
         tuple[RoutingPreference, ...],
         Meta(description="kinds of work and the models that should do them"),

@@ -47,6 +47,21 @@ class Paths:
         """
         return self.calls.get(path) or self.decisions.get(path)
 
+    def why_not_found(self, path: str) -> str:
+        """Return what to tell an app that asked for a path that is not served: most have a base URL
+        that their SDK did not expect.
+        """
+        fault = f"no such path: {path[:200]}"
+        for served, endpoint in self.calls.items():
+            if path.endswith(served.removeprefix(endpoint.base_path)):
+                address = f"http://localhost:12000{endpoint.base_path}"
+                return (
+                    f"{fault}; the base URL of this SDK must be the sidecar's address"
+                    f"{' and ' if endpoint.base_path else ' alone'}{endpoint.base_path}, as in "
+                    f"{address}, which makes {served}"
+                )
+        return f"{fault}; `passthrough` in the config names paths that go to a provider as they are"
+
     def provider_of(self, path: str) -> str | None:
         """Return the provider to which the config passes a path through.
 
