@@ -38,6 +38,7 @@ from sidecar.wire.request_headers import (
 from sidecar.wire.trace_context import trace_context_of
 
 _FIRST_VERSION: Final = (1, 0)
+_CHUNKS_SINCE: Final = (1, 1)
 _NO_FACTS: Final = BodyFacts()
 _NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
@@ -139,7 +140,8 @@ class Admission:
         """
         admitted_s = self._clock.monotonic_s()
         headers = read_headers(request.raw_headers, self._policy.headers)
-        if headers.has_origin or headers.is_upgrade or not request.keep_alive:
+        is_special = headers.has_origin or headers.is_upgrade or headers.is_chunked
+        if is_special or not request.keep_alive:
             self._check(request, headers, down)
         path, mark, query = request.target.partition("?")
         request_id = request_id_of(headers.request_ids)
@@ -218,12 +220,15 @@ class Admission:
         )
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:
-        """Refuse web pages of no allowed origin, WebSockets, and heads without a version.
+        """Refuse web pages of no allowed origin, WebSockets, heads without a version, and chunks in
+        one that knows none.
 
         Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
         """
         if request.version < _FIRST_VERSION:
             raise MalformedRequest("the request line names no version of HTTP")
+        if headers.is_chunked and request.version < _CHUNKS_SINCE:
+            raise MalformedRequest("HTTP/1.0 has no transfer codings: its body's end is not known")
         if headers.has_origin:
             origins = request.header_values("Origin")
             if not self._policy.allow_origins.issuperset(origins):

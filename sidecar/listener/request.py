@@ -77,6 +77,12 @@ class Request(Protocol):
         """Return the whole body if it has arrived, else None."""
         ...
 
+    def bound_framing(self, size: int) -> None:
+        """Let the bytes around the body be so many, or as many as the body itself: chunk sizes,
+        extensions, trailers. Its reader gets BodyTooLarge where they are more.
+        """
+        ...
+
     async def drain(self) -> None:
         """Wait until the app has read enough of what was written.
 
@@ -151,6 +157,10 @@ class FastRequest:
             return None
         body: bytes = self._connection.take_buffered(self.content)
         return body
+
+    def bound_framing(self, size: int) -> None:
+        """See `Request.bound_framing`."""
+        self._connection.framing_at_most = size
 
     async def drain(self) -> None:
         """See `Request.drain`."""

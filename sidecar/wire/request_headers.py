@@ -59,6 +59,8 @@ class RequestHeaders:
     has_origin: Final[bool]
     is_upgrade: Final[bool]
     """Whether the app wants a WebSocket."""
+    is_chunked: Final[bool]
+    """Whether the request's framing is a transfer coding."""
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class RequestHeaders:
         *,
         has_origin: bool = False,
         is_upgrade: bool = False,
+        is_chunked: bool = False,
     ) -> None:
         """Args: ``facts`` has the values of the other fields, by their names, where there are
         any.
@@ -83,6 +86,7 @@ class RequestHeaders:
         self.content_encoding = content_encoding
         self.has_origin = has_origin
         self.is_upgrade = is_upgrade
+        self.is_chunked = is_chunked
 
 
 def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
@@ -114,6 +118,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
         _content_encoding(special),
         has_origin="origin" in names,
         is_upgrade=b"upgrade" in listed and _is_websocket(special),
+        is_chunked="transfer-encoding" in names,
     )
 
 

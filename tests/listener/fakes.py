@@ -73,6 +73,9 @@ class FakeRequest:
     def take_body(self) -> bytes | None:
         return self.body
 
+    def bound_framing(self, size: int) -> None:
+        self.framing_at_most = size
+
     async def drain(self) -> None:
         self.drained += 1
 

@@ -44,7 +44,7 @@ FACTS = (
     "traceparents",
     "tracestates",
 )
-OTHERS = ("content_encoding", "has_origin", "is_upgrade")
+OTHERS = ("content_encoding", "has_origin", "is_chunked", "is_upgrade")
 
 
 def only(**fields: Any) -> RequestHeaders:
@@ -119,7 +119,13 @@ def test_nothing_else_leaves_the_pod(line):
     """The connection's own fields, framing, cookies, our headers, their underscore twins, and what
     nobody listed.
     """
-    assert only() == read(line)
+    assert only(is_chunked=line.startswith("Transfer-Encoding")) == read(line)
+
+
+def test_chunks_are_known_by_their_header():
+    """HTTP/1.0 must not send any."""
+    assert read("Transfer-Encoding: chunked").is_chunked
+    assert not read("Connection: close").is_chunked
 
 
 def test_facts_are_read_from_every_repetition_in_order():
