@@ -9,9 +9,9 @@ import contextlib
 import re
 from typing import Final, NamedTuple
 
-from tests.corpus.cases import CraftedRequest, Notation, written
-from tests.corpus.recording import Stage
-from tests.support.net import RawReply, read_reply
+from tests.corpus.cases import CraftedAnswer, CraftedRequest, Notation, written
+from tests.corpus.recording import RecordingUpstream, Speech, Stage
+from tests.support.net import RawReply, json_request, raw_request, read_reply
 
 LIMIT_S: Final = 20.0
 """More than any case takes; none waits for a timer of the sidecar's."""
@@ -31,6 +31,23 @@ _ERROR_EVENT: Final = re.compile(
     rb'(?:event: [a-z_.]+\n)?data: \{[^\n]*"(?:code|message)":[^\n]*\}\n\n$'
 )
 _PROBE: Final = b"GET /api/hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+_ASKS: Final = {
+    "chat": json_request("/v1/chat/completions", {"model": "gpt-4o"}),
+    "chat stream": json_request("/v1/chat/completions", {"model": "gpt-4o", "stream": True}),
+    "messages stream": json_request("/v1/messages", {"model": "claude-demo", "stream": True}),
+    "responses stream": json_request("/v1/responses", {"model": "gpt-4o", "stream": True}),
+    "file": raw_request("GET", "/v1/files/f1"),
+    "file head": raw_request("HEAD", "/v1/files/f1"),
+}
+_NEXT: Final = b'{"next":1}'
+_NEXT_ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(_NEXT), _NEXT)
+_OURS: Final = re.compile(
+    rb"(?:x-plano-|x-request-id:|server-timing:|connection:|transfer-encoding:|content-length:)",
+    re.IGNORECASE,
+)
+"""Fields of a reply that the sidecar writes itself."""
 
 
 class Observed(NamedTuple):
@@ -86,21 +103,21 @@ async def _read_replies(reader: asyncio.StreamReader, case: CraftedRequest) -> l
         except (OSError, asyncio.IncompleteReadError) as error:
             replies.append(f"none: {error}"[:200])
             break
-        replies.append(_told(reply) + (" empty" if is_empty else ""))
+        replies.append(_outcome_of(reply) + (" empty" if is_empty else ""))
         if replies[-1] != expected:
             break
     return replies
 
 
-def _told(reply: RawReply) -> str:
+def _outcome_of(reply: RawReply) -> str:
     """Status and code of a reply; what else is wrong with it."""
     code = reply.header("x-plano-error")
-    told = str(reply.status) if code is None else f"{reply.status} {code}"
+    found = str(reply.status) if code is None else f"{reply.status} {code}"
     if not reply.is_complete:
-        told += " incomplete"
+        found += " incomplete"
     if code is not None and reply.body and not reply.json()["error"]["message"]:
-        told += " without a message"
-    return told
+        found += " without a message"
+    return found
 
 
 async def _after(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, then: str) -> str:
@@ -117,14 +134,112 @@ async def _after(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, the
 
 def differences(case: CraftedRequest, observed: Observed) -> list[str]:
     """What became of a request otherwise than the corpus says; empty where nothing did."""
-    told: list[str] = []
+    found: list[str] = []
     if case.replies != observed.replies:
-        told.append(f"replies {observed.replies}, not {case.replies}")
+        found.append(f"replies {observed.replies}, not {case.replies}")
     if case.then != observed.then:
-        told.append(f"then {observed.then}, not {case.then}")
+        found.append(f"then {observed.then}, not {case.then}")
     if len(case.received) != len(observed.received) or not all(
         agrees(pattern, received)
         for pattern, received in zip(case.received, observed.received, strict=True)
     ):
-        told.append(f"the upstream received {[each[:2000] for each in observed.received]}")
-    return told
+        found.append(f"the upstream received {[each[:2000] for each in observed.received]}")
+    return found
+
+
+class Answered(NamedTuple):
+    """What became of a crafted answer."""
+
+    reply: bytes
+    body: bytes
+    whole: bool
+    kept: bool
+    next_body: bytes
+
+
+async def send_answer(stage: Stage, case: CraftedAnswer) -> Answered:
+    """Ask for a case's answer, and for another one behind it."""
+    upstream = stage.upstream
+    await upstream.hang_up()
+    upstream.speeches[:] = [
+        Speech(tuple(written(piece) for piece in case.say), case.ends),
+        Speech((_NEXT_ANSWER,)),
+    ]
+    upstream.when_read.clear()
+    connections = upstream.connections
+    is_head = case.ask == "file head"
+    async with asyncio.timeout(LIMIT_S):
+        head, reply = await _ask(stage, _ASKS[case.ask], has_body=not is_head)
+        _, following = await _ask(stage, _ASKS["file"], has_body=True)
+    return Answered(
+        head if reply.header("x-plano-error") is None else _outcome_of(reply).encode(),
+        reply.body if reply.header("x-plano-error") is None else b"",
+        reply.is_complete,
+        upstream.connections == connections + 1,
+        following.body,
+    )
+
+
+class _Heard(asyncio.Protocol):
+    """All bytes of a connection, also of one that is reset."""
+
+    def __init__(self, request: bytes, upstream: RecordingUpstream) -> None:
+        self.raw = b""
+        self._upstream = upstream
+        self.when_lost = asyncio.Event()
+        self._request = request
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self.raw += data
+        self._upstream.when_read.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.when_lost.set()
+
+
+async def _ask(stage: Stage, request: bytes, *, has_body: bool) -> tuple[bytes, RawReply]:
+    """One call on a connection of its own: what the upstream said of the head, and the reply."""
+    loop = asyncio.get_running_loop()
+    heard = _Heard(request, stage.upstream)
+    transport, _ = await loop.create_connection(lambda: heard, "127.0.0.1", stage.app.ports.data)
+    try:
+        await heard.when_lost.wait()
+    finally:
+        transport.abort()
+    reader = asyncio.StreamReader(limit=1 << 24)
+    reader.feed_data(heard.raw)
+    reader.feed_eof()
+    lines = heard.raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    kept = [
+        line
+        for line in lines
+        if not _OURS.match(line) or (not has_body and line.startswith(b"Content-Length: "))
+    ]
+    return b"".join(line + b"\r\n" for line in kept), await read_reply(reader, has_body=has_body)
+
+
+def answer_differences(case: CraftedAnswer, answered: Answered) -> list[str]:
+    """What became of an answer otherwise than the corpus says; empty where nothing did."""
+    found: list[str] = []
+    expected = written(case.reply)
+    if answered.reply != expected:
+        found.append(f"reply {answered.reply!r}, not {expected!r}")
+    body = written(case.body)
+    if body.endswith(b"<error>"):
+        body = body.removesuffix(b"<error>")
+        event = answered.body[len(body) :]
+        if not answered.body.startswith(body) or not _ERROR_EVENT.fullmatch(event):
+            found.append(f"body {answered.body!r}, not {body!r} and an error event")
+    elif answered.body != body:
+        found.append(f"body {answered.body!r}, not {body!r}")
+    if answered.whole != case.whole:
+        found.append(f"whole is {answered.whole}")
+    if answered.kept != case.kept:
+        found.append(f"kept is {answered.kept}")
+    if answered.next_body != _NEXT:
+        found.append(f"the next call got {answered.next_body!r}")
+    return found

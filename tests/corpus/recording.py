@@ -46,6 +46,8 @@ class RecordingUpstream:
         """How many were accepted so far."""
         self.speeches: list[Speech] = []
         """What is said to the next requests; the good answer to those behind them."""
+        self.when_read = asyncio.Event()
+        """Set when the app has read something of what is said now."""
         self._open: dict[asyncio.StreamWriter, asyncio.Event] = {}
 
     async def __aenter__(self) -> Self:
@@ -79,7 +81,7 @@ class RecordingUpstream:
         try:
             while await self._read_request(reader):
                 speech = self.speeches.pop(0) if self.speeches else Speech()
-                await _say(writer, speech)
+                await self._say(writer, speech)
                 if speech.ends != "waits":
                     break
         except OSError:
@@ -90,6 +92,19 @@ class RecordingUpstream:
                 await writer.wait_closed()
             del self._open[writer]
             gone.set()
+
+    async def _say(self, writer: asyncio.StreamWriter, speech: Speech) -> None:
+        for piece in speech.pieces:
+            if piece == b"<read>":
+                await self.when_read.wait()
+                continue
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        if speech.ends == "resets":
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            writer.transport.abort()
 
     async def _read_request(self, reader: asyncio.StreamReader) -> bool:
         """Keep the next request; False where the connection ended before it was whole."""
@@ -109,17 +124,6 @@ class RecordingUpstream:
             return False
         self.received.append(raw)
         return True
-
-
-async def _say(writer: asyncio.StreamWriter, speech: Speech) -> None:
-    for piece in speech.pieces:
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0)
-    if speech.ends == "resets":
-        sock = writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        writer.transport.abort()
 
 
 class Stage(NamedTuple):
