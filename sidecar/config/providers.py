@@ -61,11 +61,20 @@ class Provider(msgspec.Struct, frozen=True):
     is_default: bool
     is_router: bool
     """Whether it is the router model, which is no model for apps."""
+    names_dialects: bool = False
+    """Whether the config names its dialects, which then hold for all of its models."""
 
     @property
     def is_wildcard(self) -> bool:
         """Whether it serves any model of its prefix."""
         return self.model_id == "*"
+
+    def spoken_by(self, model_id: str) -> frozenset[DialectName]:
+        """Return the dialects of one of the entry's models."""
+        spoken = frozenset(self.paths.by_dialect)
+        if self.names_dialects or not self.is_wildcard:
+            return spoken
+        return spoken.intersection(self.conventions.spoken_by(model_id))
 
     @property
     def has_model_in_path(self) -> bool:
@@ -197,6 +206,7 @@ def _resolve(
         failover_on_response_timeout=entry.failover_on_response_timeout,
         is_default=entry.is_default,
         is_router=is_router,
+        names_dialects=entry.dialects is not None,
     )
 
 
@@ -276,7 +286,8 @@ def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> 
             name: usual.by_dialect[name] for name in (DialectName(key.value) for key in dialects)
         }
     else:
-        paths = {dialect: usual.by_dialect[dialect] for dialect in conventions.dialects}
+        spoken = conventions.spoken_by(entry.model.partition("/")[2])
+        paths = {dialect: usual.by_dialect[dialect] for dialect in spoken}
         for key, own in (dialects or {}).items():
             name = DialectName(key.value)
             paths[name] = own.path or usual.by_dialect[name]

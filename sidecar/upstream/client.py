@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from sidecar.config.conventions import CredentialStyle
 from sidecar.config.providers import Provider
 from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation
@@ -86,13 +87,10 @@ class ProviderClient:
         return b"%b%bContent-Length: %d\r\n\r\n" % (start, lines, length), pieces
 
     def _head(self, call: Call, candidate: Candidate, length: int | None, number: int) -> bytes:
-        return request_head(
-            call.method,
-            self._target(call, candidate),
-            self.provider.server.http_host,
-            self.header_lines.for_call(call, number),
-            length,
-        )
+        target = self._target(call, candidate)
+        is_native = not target.startswith(self.provider.paths.base)
+        lines = self.header_lines.for_call(call, number, is_native=is_native)
+        return request_head(call.method, target, self.provider.server.http_host, lines, length)
 
     def _target(self, call: Call, candidate: Candidate) -> str:
         """Return path and query of an attempt."""
@@ -115,13 +113,26 @@ class HeaderLines:
     r"""The header lines of one provider's requests, each as ``Name: value\r\n``."""
 
     def __init__(self, provider: Provider) -> None:
-        self.own = _own_lines(provider)
+        conventions = provider.conventions
+        self.own = _own_lines(provider, conventions.credential)
         """The entry's credential and its configured headers."""
+        self._own_of = {
+            name: _own_lines(provider, conventions.credential_for(name))
+            for name in provider.paths.by_dialect
+        }
+        """The same for calls of each dialect."""
+        self._native = self.own
+        if conventions.native_credential is not None:
+            self._native = _own_lines(provider, conventions.native_credential)
         self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """Names whose lines, the app's or ours, are dropped: the config sets them."""
-        conventions = provider.conventions
         self._family = conventions.header_family.value
-        """The group of the app's header lines that providers of this family may see."""
+        self._family_of = {
+            name: conventions.header_family_for(name).value for name in provider.paths.by_dialect
+        }
+        """The group of the app's header lines that may be seen there, by the call's dialect; what
+        is passed through has the family's.
+        """
         self._version_lines = {
             name: line.encode() for name, line in conventions.version_lines.items()
         }
@@ -129,11 +140,17 @@ class HeaderLines:
         self._accept_encoding_passthrough = provider.accept_encoding_passthrough
         self._propagate_trace = provider.propagate_trace
 
-    def for_call(self, call: Call, number: int = 1) -> list[bytes]:
-        """Return all lines of the attempt of that number but Host and Content-Length."""
-        headers, family = call.headers, self._family
-        lines = [*self.own, *headers.get("common", ()), *headers.get(family, ())]
-        version = self._version_lines.get(call.endpoint.dialect)
+    def for_call(self, call: Call, number: int = 1, *, is_native: bool = False) -> list[bytes]:
+        """Return all lines of the attempt of that number but Host and Content-Length.
+
+        Args: ``is_native`` is true of a passthrough path beside the provider's base path.
+        """
+        headers, dialect = call.headers, call.endpoint.dialect
+        own, family = self._own_of.get(dialect, self.own), self._family_of.get(dialect, "")
+        if not family or call.endpoint.operation is Operation.PASSTHROUGH:
+            own, family = self._native if is_native else self.own, self._family
+        lines = [*own, *headers.get("common", ()), *headers.get(family, ())]
+        version = self._version_lines.get(dialect)
         if version is not None and not _has_line_of_name(lines, version):
             lines.append(version)
         if self._passthrough_auth:
@@ -147,13 +164,13 @@ class HeaderLines:
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace, number))
-        return lines if not self._replaced else self._without_replaced(lines)
+        return lines if not self._replaced else self._without_replaced(lines, len(own))
 
-    def _without_replaced(self, lines: list[bytes]) -> list[bytes]:
-        """Return the lines, which begin with the entry's own, without the others of those names."""
-        others = lines[len(self.own) :]
-        kept = [line for line in others if line[: line.index(b":")].lower() not in self._replaced]
-        return [*self.own, *kept]
+    def _without_replaced(self, lines: list[bytes], count: int) -> list[bytes]:
+        """Return the lines without those of replaced names, but for the first ones, the entry's."""
+        replaced = self._replaced
+        kept = [line for line in lines[count:] if line.partition(b":")[0].lower() not in replaced]
+        return [*lines[:count], *kept]
 
 
 def _has_line_of_name(lines: list[bytes], line: bytes) -> bool:
@@ -178,10 +195,10 @@ def _starts(provider: Provider) -> dict[str, bytes]:
     }
 
 
-def _own_lines(provider: Provider) -> tuple[bytes, ...]:
+def _own_lines(provider: Provider, style: CredentialStyle) -> tuple[bytes, ...]:
     lines = []
     if provider.access_key is not None and not provider.passthrough_auth:
-        lines.append(provider.conventions.credential.line(provider.access_key.reveal()))
+        lines.append(style.line(provider.access_key.reveal()))
     lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
     return tuple(line.encode() for line in lines)
 

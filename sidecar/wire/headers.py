@@ -42,6 +42,8 @@ _GROUPS: Final = {
     "x-title": "openai",
     "authorization": "credentials",
     "x-api-key": "credentials",
+    "api-key": "credentials",
+    "x-goog-api-key": "credentials",
     # Framing is the upstream client's, and digests are of a body that may be patched.
     "content-length": "",
     "content-encoding": "",
@@ -55,6 +57,7 @@ _GROUPS_BY_PREFIX: Final = {
     "anthropic-": "anthropic",
     "openai-": "openai",
     "x-codex-": "openai",
+    "x-openrouter-": "openai",
 }
 _FACTS: Final = {
     "x-request-id": "request_ids",
@@ -80,7 +83,7 @@ _NAMED_FACTS: Final = frozenset(("agents", "client_timeouts", "sessions", "speci
 """Facts that are kept as (name, value), since several names feed them."""
 _NEVER_PROPAGATED: Final = _HOP_BY_HOP | {
     *("accept-encoding", "content-encoding", "content-length", "expect", "host"),
-    *("authorization", "cookie", "x-api-key", AFFINITY_HEADER),
+    *("authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", AFFINITY_HEADER),
     *("traceparent", "tracestate", "x-request-id"),
 }
 _NOT_FOR_CONNECTION: Final = frozenset(("content-length", "content-type", "cookie", "host"))
