@@ -6,7 +6,15 @@ import pytest
 
 from sidecar.config.conventions import FAMILIES
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Endpoint, Operation
+from sidecar.domain.call import (
+    CHAT,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    Endpoint,
+    InboundLines,
+    Operation,
+)
 from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
 from sidecar.routing.table import ModelTable
@@ -187,7 +195,7 @@ def _entry(family: str, model: str = "m", base_url: str = "", more: str = "") ->
     return f"model_providers: [{{model: {family}/{model}, access_key: k{at}{more}}}]"
 
 
-def _request(text: str, endpoint: Endpoint, headers: dict | None = None) -> list[str]:
+def _request(text: str, endpoint: Endpoint, headers: InboundLines | None = None) -> list[str]:
     """The lines of the head that a call gets at the only entry of a config."""
     (provider,) = load(text).providers
     client = ProviderClient(provider, Pool(Origin("https", "h", 443)), DIALECTS.by_name)

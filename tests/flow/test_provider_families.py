@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sidecar.config.conventions import FAMILIES
 from sidecar.demo.provider import DemoProvider
-from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 from tests.support.in_process import running_app
 from tests.support.sdk_matrix import (
     ARGUMENTS,
@@ -72,7 +72,7 @@ async def sdks(provider: Recorder, tmp_path_factory: pytest.TempPathFactory) -> 
         yield sdks
 
 
-def _expected(name: str, model: str, dialect: str) -> tuple[str, dict[str, str]]:
+def _expected(name: str, model: str, dialect: DialectName) -> tuple[str, dict[str, str]]:
     """Path and key as the row has them."""
     row = FAMILIES[name]
     header, _, value = row.credential_for(dialect).line("sk-1").rstrip().partition(": ")
