@@ -45,6 +45,7 @@ _SHUTDOWN_S = 1.0
 _LAST_CALLS_S = 0.1
 """How long open connections are still answered once the port is closed."""
 _STORE_WAIT_S = 2.0
+_SOURCES_WAIT_S = 10.0
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -151,6 +152,9 @@ class App:
         if session.session_id is not None:
             await self._until_store_is_up()
         generation, foundation = self.generation, self.foundation
+        with contextlib.suppress(TimeoutError):  # calls rank without what is not read yet, too
+            async with Timeout(_SOURCES_WAIT_S):
+                await generation.sources.wait_for_first_reads()
         return await explain(
             text,
             selector=generation.selector,

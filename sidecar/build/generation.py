@@ -14,8 +14,9 @@ from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.web_pages import HostCheck
 from sidecar.proxy import Proxy, ProxyPolicy
-from sidecar.routing.preferences import RankSources, Routes, configured_routes
+from sidecar.routing.preferences import RankSources, Routes, RouteScope, configured_routes
 from sidecar.routing.prompt import fits_budget
+from sidecar.routing.prompt_format import PromptFormat
 from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.sources import MetricsSources
@@ -102,9 +103,15 @@ def build_routes(
         configured_routes(config.routing_preferences, models.entries_of),
         models.entries_of,
         RankSources(sources, averages.expected),
-        is_routed=find_router(config, loaded.providers) is not None,
-        fits=lambda routes: fits_budget(
-            routes, routing.router_context_tokens, routing.prompt_template
+        RouteScope(
+            find_router(config, loaded.providers) is not None,
+            frozenset(routing.route_only),
+            lambda routes: fits_budget(
+                routes,
+                routing.router_context_tokens,
+                routing.prompt_template,
+                PromptFormat(routing.prompt_format),
+            ),
         ),
     )
 
@@ -129,8 +136,12 @@ def build_classifier(
         deadline_s=config.routing.router_timeout_ms / 1e3,
         context_tokens=config.routing.router_context_tokens,
         template=config.routing.prompt_template,
+        written=PromptFormat(config.routing.prompt_format),
+        is_decision=config.routing.llm_routing_interface == "decisions",
+        min_confidence=config.routing.min_confidence,
     )
-    ask = RouterClient(providers.clients[provider.name], policy.model, read_again).ask
+    client = providers.clients[provider.name]
+    ask = RouterClient(client, policy.model, read_again, asks_decisions=policy.is_decision).ask
     return RouteClassifier(
         ask,
         routes.configured,

@@ -11,7 +11,8 @@ from typing import Final
 
 from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
 from sidecar.config.checks_routing import check_routing, check_session_headers
-from sidecar.config.conventions import FAMILIES, family_of
+from sidecar.config.conventions import family_of
+from sidecar.config.families import FAMILIES
 from sidecar.config.hints import unknown_router
 from sidecar.config.operator_address import PORT_AT_MOST, read_operator_address
 from sidecar.config.providers import names_of
@@ -23,7 +24,7 @@ from sidecar.runtime.hosts import bracketed, host_of
 _PROVIDERS: Final = ("model_providers",)
 _ROUTER: Final = ("overrides", "llm_routing_model")
 _ROUTER_FAMILIES: Final = frozenset(name for name, row in FAMILIES.items() if row.is_router)
-_CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
+_CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
 _STAY_HERE: Final = frozenset({"cookie", "x-model-affinity"})
 """With ``x-plano-*`` and the tenant's header: what never leaves the pod."""
 _CODINGS: Final = frozenset({"accept-encoding", "content-encoding"})
@@ -135,6 +136,9 @@ def _references(config: Config, report: Report) -> Iterable[tuple[Path, str]]:
         yield from report.entries((*at, "models"), preference.models)
     for at, entry in report.entries(_PROVIDERS, config.model_providers):
         yield from report.entries((*at, "fallbacks"), entry.fallbacks)
+    for at, name in report.entries(("routing", "route_only"), config.routing.route_only):
+        if name not in config.model_aliases:
+            yield at, name
     if config.overrides.llm_routing_model is not None:
         yield _ROUTER, config.overrides.llm_routing_model
 

@@ -1,4 +1,4 @@
-"""All that is known about provider families: a row each. Pure.
+"""What a provider family's row says; the rows are in `families`. Pure.
 
 A family is named before the slash of a model, such as ``openai``. Its row says where the provider
 is, under which paths it serves which dialects, how it wants a key, and which of the app's headers
@@ -162,6 +162,8 @@ class Conventions(msgspec.Struct, frozen=True):
     of its own; None: ``credential`` does.
     """
     header_family: HeaderFamily = HeaderFamily.OPENAI
+    decisions_path: str | None = None
+    """Where a decision model is asked; None: at ``/systemone`` below the base path."""
     version_lines: dict[DialectName, str] = msgspec.field(
         default_factory=lambda: {MESSAGES: ANTHROPIC_VERSION}
     )
@@ -211,143 +213,6 @@ class Conventions(msgspec.Struct, frozen=True):
             paths=self.paths,
             credential=self.credential if is_own else interface.credential,
         )
-
-
-def _compatible(
-    origin: str,
-    base_path: str,
-    key_variable: str,
-    *more: DialectName,
-    messages: str | None = None,
-    messages_credential: CredentialStyle | None = None,
-) -> Conventions:
-    """Return the row of a provider that speaks OpenAI's API in OpenAI's way.
-
-    Args: ``more`` are its dialects beside chat and embeddings; ``messages`` is the full path of
-        that dialect where it is not below ``base_path``.
-    """
-    return Conventions(
-        origin,
-        base_path,
-        key_variable,
-        dialects=(CHAT, EMBEDDINGS, *more),
-        paths=openai_paths if messages is None else openai_paths_with(messages, base_path),
-        messages_credential=messages_credential,
-    )
-
-
-FAMILIES: Final = {
-    "openai": Conventions(
-        "https://api.openai.com",
-        key_variable="OPENAI_API_KEY",
-        dialects=(CHAT, RESPONSES, EMBEDDINGS),
-    ),
-    "anthropic": Conventions(
-        "https://api.anthropic.com",
-        key_variable="ANTHROPIC_API_KEY",
-        dialects=(MESSAGES, CHAT),
-        paths=anthropic_paths,
-        credential=X_API_KEY,
-        header_family=HeaderFamily.ANTHROPIC,
-    ),
-    "amazon_bedrock": Conventions(
-        base_path="/openai/v1",
-        dialects=(CHAT, RESPONSES),
-        claude_dialects=(MESSAGES,),
-        paths=openai_paths_with("/anthropic/v1/messages", "/openai/v1"),
-    ),
-    "azure_openai": Conventions(
-        base_path="",
-        dialects=(CHAT, RESPONSES, EMBEDDINGS),
-        claude_dialects=(MESSAGES,),
-        paths=azure_paths,
-        credential=API_KEY,
-        is_host=True,
-    ),
-    "cerebras": _compatible("https://api.cerebras.ai", "/v1", "CEREBRAS_API_KEY"),
-    "chatgpt": Conventions(
-        "https://chatgpt.com",
-        "/backend-api/codex",
-        dialects=(RESPONSES,),
-    ),
-    "deepseek": _compatible(
-        "https://api.deepseek.com",
-        "/v1",
-        "DEEPSEEK_API_KEY",
-        MESSAGES,
-        messages="/anthropic/v1/messages",
-        messages_credential=X_API_KEY,
-    ),
-    "digitalocean": _compatible("https://inference.do-ai.run", "/v1", "DIGITALOCEAN_API_KEY"),
-    "edenai": _compatible("https://api.edenai.run", "/v3", "EDENAI_API_KEY"),
-    "fireworks": _compatible(
-        "https://api.fireworks.ai", "/inference/v1", "FIREWORKS_API_KEY", RESPONSES, MESSAGES
-    ),
-    "gemini": Conventions(
-        "https://generativelanguage.googleapis.com",
-        "/v1beta/openai",
-        "GEMINI_API_KEY",
-        native_credential=X_GOOG_API_KEY,
-    ),
-    "groq": _compatible("https://api.groq.com", "/openai/v1", "GROQ_API_KEY", RESPONSES),
-    "llama_cpp": Conventions(dialects=(CHAT, EMBEDDINGS, MESSAGES)),
-    "lm_studio": Conventions(),
-    "minimax": _compatible(
-        "https://api.minimax.io",
-        "/v1",
-        "MINIMAX_API_KEY",
-        RESPONSES,
-        MESSAGES,
-        messages="/anthropic/v1/messages",
-        messages_credential=X_API_KEY,
-    ),
-    "mistral": _compatible("https://api.mistral.ai", "/v1", "MISTRAL_API_KEY"),
-    "moonshotai": _compatible(
-        "https://api.moonshot.ai",
-        "/v1",
-        "MOONSHOT_API_KEY",
-        RESPONSES,
-        MESSAGES,
-        messages="/anthropic/v1/messages",
-    ),
-    "ollama": Conventions(dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES)),
-    "openrouter": _compatible(
-        "https://openrouter.ai", "/api/v1", "OPENROUTER_API_KEY", RESPONSES, MESSAGES
-    ),
-    "perplexity": _compatible("https://api.perplexity.ai", "", "PERPLEXITY_API_KEY"),
-    "qwen": _compatible(
-        "https://dashscope-intl.aliyuncs.com",
-        "/compatible-mode/v1",
-        "DASHSCOPE_API_KEY",
-        MESSAGES,
-        messages="/apps/anthropic/v1/messages",
-        messages_credential=X_API_KEY,
-    ),
-    "together_ai": _compatible("https://api.together.xyz", "/v1", "TOGETHER_API_KEY"),
-    "vercel": _compatible("https://ai-gateway.vercel.sh", "/v1", "AI_GATEWAY_API_KEY"),
-    "vllm": Conventions(dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES)),
-    "xai": _compatible("https://api.x.ai", "/v1", "XAI_API_KEY", RESPONSES),
-    "xiaomi": _compatible(
-        "https://api.xiaomimimo.com",
-        "/v1",
-        "XIAOMI_API_KEY",
-        MESSAGES,
-        messages="/anthropic/v1/messages",
-    ),
-    "zhipu": _compatible(
-        "https://open.bigmodel.cn",
-        "/api/paas/v4",
-        "ZHIPU_API_KEY",
-        MESSAGES,
-        messages="/api/anthropic/v1/messages",
-        messages_credential=X_API_KEY,
-    ),
-    "plano": Conventions(is_router=True),
-}
-"""By the prefix of a model. Source: the providers' API references."""
-
-UNKNOWN: Final = Conventions()
-"""Row of an interface that has none: OpenAI's API, at an address that only the operator knows."""
 
 
 def family_of(model: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import astuple
 
 from sidecar.config.address import (
     HOSTED_IDLE_S,
@@ -16,7 +17,8 @@ from sidecar.config.address import (
     read_base_url,
     tls_files_of,
 )
-from sidecar.config.conventions import FAMILIES, UNKNOWN, Conventions, ProviderPaths, family_of
+from sidecar.config.conventions import Conventions, ProviderPaths, family_of
+from sidecar.config.families import FAMILIES, UNKNOWN
 from sidecar.config.report import Path, Report, did_you_mean
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
@@ -62,7 +64,7 @@ class Provider(msgspec.Struct, frozen=True):
     is_router: bool
     """Whether it is the router model, which is no model for apps."""
     names_dialects: bool = False
-    """Whether the config names its dialects, which then hold for all of its models."""
+    """By the config: then they hold for all of its models."""
 
     @property
     def is_wildcard(self) -> bool:
@@ -71,10 +73,10 @@ class Provider(msgspec.Struct, frozen=True):
 
     def spoken_by(self, model_id: str) -> frozenset[DialectName]:
         """Return the dialects of one of the entry's models."""
-        spoken = frozenset(self.paths.by_dialect)
-        if self.names_dialects or not self.is_wildcard:
+        spoken, row = frozenset(self.paths.by_dialect), self.conventions
+        if row.claude_dialects is None or self.names_dialects or not self.is_wildcard:
             return spoken
-        return spoken.intersection(self.conventions.spoken_by(model_id))
+        return spoken.intersection(row.spoken_by(model_id))
 
     @property
     def has_model_in_path(self) -> bool:
@@ -103,9 +105,7 @@ def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
 
 
 def names_of(entry: ModelProvider) -> set[str]:
-    """Return every name by which other keys may mean the entry's model: name, model, bare id. A
-    wildcard has none, since it is no one model.
-    """
+    """Return every name by which other keys may mean the entry's model; none for a wildcard."""
     if entry.model.endswith("/*"):
         return set()
     return {entry.name or entry.model, entry.model, entry.model.partition("/")[2]}
@@ -118,20 +118,17 @@ def router_model(config: Config, router: Provider) -> str:
 
 
 def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | None:
-    """Return the entry that serves ``overrides.llm_routing_model``, a wildcard last.
-
-    Returns: None if no router model is named, or its entry is left out.
+    """Return the entry that serves ``overrides.llm_routing_model``, a wildcard last; None where no
+    router model is named, or its entry is left out.
     """
     wanted = config.overrides.llm_routing_model or ""
-    named = (
-        each
-        for each in providers
-        if wanted in {each.name, each.model, each.model_id} and not each.is_wildcard
-    )
-    covering = (
-        each for each in providers if each.is_wildcard and wanted.startswith(f"{each.prefix}/")
-    )
-    return next(named, None) or next(covering, None)
+    for each in providers:
+        if wanted in {each.name, each.model, each.model_id} and not each.is_wildcard:
+            return each
+    for each in providers:
+        if each.is_wildcard and wanted.startswith(f"{each.prefix}/"):
+            return each
+    return None
 
 
 def _family(entry: ModelProvider) -> Conventions:
@@ -201,7 +198,7 @@ def _resolve(
         propagate_trace=entry.propagate_trace,
         accept_encoding_passthrough=entry.accept_encoding == "passthrough",
         timeouts=_timeouts(entry, timeouts),
-        price=_price(entry),
+        price=None if entry.price is None else Price(*astuple(entry.price)),
         fallbacks=entry.fallbacks,
         failover_on_response_timeout=entry.failover_on_response_timeout,
         is_default=entry.is_default,
@@ -295,17 +292,8 @@ def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> 
 
 
 def _timeouts(entry: ModelProvider, defaults: TimeoutSettings) -> Timeouts:
-    own = entry.timeouts
-    return Timeouts(
-        connect_s=own.connect_s or defaults.connect_s,
-        first_byte_s=own.first_byte_s or defaults.first_byte_of(entry),
-        response_s=own.response_s or defaults.response_s,
-        stream_idle_s=own.stream_idle_s or defaults.stream_idle_s,
-    )
-
-
-def _price(entry: ModelProvider) -> Price | None:
-    own = entry.price
-    if own is None:
-        return None
-    return Price(own.usd_per_mtok_in, own.usd_per_mtok_out, own.usd_per_mtok_cached_in)
+    own, connect_s = entry.timeouts, entry.timeouts.connect_s or defaults.connect_s
+    first_byte_s = own.first_byte_s or defaults.first_byte_of(entry)
+    response_s = own.response_s or defaults.response_s
+    idle_s = own.stream_idle_s or defaults.stream_idle_s
+    return Timeouts(connect_s, first_byte_s, response_s, idle_s)

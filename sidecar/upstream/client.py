@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, final
 from urllib.parse import quote
 
 from sidecar.config.conventions import CredentialStyle
@@ -109,62 +110,72 @@ class ProviderClient:
         return path + call.query
 
 
+@final
+@dataclass(init=False, unsafe_hash=True)
+class DialectLines:
+    """What of the header lines depends on the API that is called."""
+
+    own: Final[tuple[bytes, ...]]
+    """The entry's credential and its configured headers."""
+    family: Final[str]
+    """The group of the app's header lines that may be seen there."""
+    version: Final[bytes]
+    """Sent where the app names no version of the API; empty for none."""
+
+    def __init__(self, own: tuple[bytes, ...], family: str, version: bytes = b"") -> None:
+        self.own = own
+        self.family = family
+        self.version = version
+
+
 class HeaderLines:
     r"""The header lines of one provider's requests, each as ``Name: value\r\n``."""
 
     def __init__(self, provider: Provider) -> None:
-        conventions = provider.conventions
-        self.own = _own_lines(provider, conventions.credential)
-        """The entry's credential and its configured headers."""
-        self._own_of = {
-            name: _own_lines(provider, conventions.credential_for(name))
+        row = provider.conventions
+        self._provider = provider
+        self.own = _own_lines(provider, row.credential)
+        """The entry's credential and its configured headers, as most calls have them."""
+        self._passthrough = DialectLines(self.own, row.header_family.value)
+        native = row.native_credential or row.credential
+        self._native = DialectLines(_own_lines(provider, native), row.header_family.value)
+        self._by_dialect = {
+            name: DialectLines(
+                _own_lines(provider, row.credential_for(name)),
+                row.header_family_for(name).value,
+                row.version_lines.get(name, "").encode(),
+            )
             for name in provider.paths.by_dialect
         }
-        """The same for calls of each dialect."""
-        self._native = self.own
-        if conventions.native_credential is not None:
-            self._native = _own_lines(provider, conventions.native_credential)
         self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """Names whose lines, the app's or ours, are dropped: the config sets them."""
-        self._family = conventions.header_family.value
-        self._family_of = {
-            name: conventions.header_family_for(name).value for name in provider.paths.by_dialect
-        }
-        """The group of the app's header lines that may be seen there, by the call's dialect; what
-        is passed through has the family's.
-        """
-        self._version_lines = {
-            name: line.encode() for name, line in conventions.version_lines.items()
-        }
-        self._passthrough_auth = provider.passthrough_auth
-        self._accept_encoding_passthrough = provider.accept_encoding_passthrough
-        self._propagate_trace = provider.propagate_trace
 
     def for_call(self, call: Call, number: int = 1, *, is_native: bool = False) -> list[bytes]:
         """Return all lines of the attempt of that number but Host and Content-Length.
 
         Args: ``is_native`` is true of a passthrough path beside the provider's base path.
         """
-        headers, dialect = call.headers, call.endpoint.dialect
-        own, family = self._own_of.get(dialect, self.own), self._family_of.get(dialect, "")
-        if not family or call.endpoint.operation is Operation.PASSTHROUGH:
-            own, family = self._native if is_native else self.own, self._family
-        lines = [*own, *headers.get("common", ()), *headers.get(family, ())]
-        version = self._version_lines.get(dialect)
-        if version is not None and not _has_line_of_name(lines, version):
-            lines.append(version)
-        if self._passthrough_auth:
+        headers, provider = call.headers, self._provider
+        if call.endpoint.operation is Operation.PASSTHROUGH:
+            said = self._native if is_native else self._passthrough
+        else:
+            said = self._by_dialect[call.endpoint.dialect]
+        family = said.family
+        lines = [*said.own, *headers.get("common", ()), *headers.get(family, ())]
+        if said.version and not _has_line_of_name(lines, said.version):
+            lines.append(said.version)
+        if provider.passthrough_auth:
             lines += headers.get("credentials", ())
             lines += headers.get(f"{family}_account", ())
-        if self._accept_encoding_passthrough:
+        if provider.accept_encoding_passthrough:
             lines += headers.get("accept_encoding", ())
         else:
             lines.append(_IDENTITY)
         lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
-        if self._propagate_trace:
+        if provider.propagate_trace:
             lines.append(trace_lines(call.trace, number))
-        return lines if not self._replaced else self._without_replaced(lines, len(own))
+        return lines if not self._replaced else self._without_replaced(lines, len(said.own))
 
     def _without_replaced(self, lines: list[bytes], count: int) -> list[bytes]:
         """Return the lines without those of replaced names, but for the first ones, the entry's."""

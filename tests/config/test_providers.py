@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from sidecar.config.address import Server, read_base_url
-from sidecar.config.conventions import FAMILIES, ProviderPaths
+from sidecar.config.conventions import ProviderPaths
+from sidecar.config.families import FAMILIES
 from sidecar.config.providers import Provider, Timeouts, find_router
 from sidecar.config.secret import Secret
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES

@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 from msgspec import inspect
 
-from sidecar.config.conventions import FAMILIES, Conventions
+from sidecar.config.conventions import Conventions
 from sidecar.config.decode import bare
+from sidecar.config.families import FAMILIES
 from sidecar.config.schema import Config
 from sidecar.domain.call import MESSAGES
 

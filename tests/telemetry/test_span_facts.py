@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.events import CallEnded

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 from sidecar.config.providers import Timeouts
 from sidecar.config.secret import Secret
 from sidecar.dialects.registry import DIALECTS
