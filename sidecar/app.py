@@ -149,12 +149,10 @@ class App:
 
         Raises: SidecarError.
         """
+        generation, foundation = self.generation, self.foundation
         if session.session_id is not None:
             await self._until_store_is_up()
-        generation, foundation = self.generation, self.foundation
-        with contextlib.suppress(TimeoutError):  # calls rank without what is not read yet, too
-            async with Timeout(_SOURCES_WAIT_S):
-                await generation.sources.wait_for_first_reads()
+        await generation.sources.wait_for_first_reads(_SOURCES_WAIT_S)
         return await explain(
             text,
             selector=generation.selector,

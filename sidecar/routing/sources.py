@@ -6,6 +6,7 @@ How bytes are fetched is passed in.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -163,10 +164,14 @@ class MetricsSources:
         self._put_together()
         return None
 
-    async def wait_for_first_reads(self) -> None:
-        """Wait until each source was read once, or could not be: while `keep_fresh` runs."""
-        for first in self._first_reads:
-            await first.wait()
+    async def wait_for_first_reads(self, at_most_s: float) -> None:
+        """Wait until each source was read once, or could not be: while `keep_fresh` runs. Calls do
+        not wait; a person who asks once may.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                for first in self._first_reads:
+                    await first.wait()
 
     async def keep_fresh(self, index: int) -> None:
         """Read one source now and then every ``refresh_interval``; without an interval, until it
