@@ -45,7 +45,6 @@ _SHUTDOWN_S = 1.0
 _LAST_CALLS_S = 0.1
 """How long open connections are still answered once the port is closed."""
 _STORE_WAIT_S = 2.0
-_SOURCES_WAIT_S = 10.0
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -152,7 +151,7 @@ class App:
         generation, foundation = self.generation, self.foundation
         if session.session_id is not None:
             await self._until_store_is_up()
-        await generation.sources.wait_for_first_reads(_SOURCES_WAIT_S)
+        await generation.sources.wait_for_first_reads()
         return await explain(
             text,
             selector=generation.selector,

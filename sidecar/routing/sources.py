@@ -164,7 +164,7 @@ class MetricsSources:
         self._put_together()
         return None
 
-    async def wait_for_first_reads(self, at_most_s: float) -> None:
+    async def wait_for_first_reads(self, at_most_s: float = 10.0) -> None:
         """Wait until each source was read once, or could not be: while `keep_fresh` runs. Calls do
         not wait; a person who asks once may.
         """
