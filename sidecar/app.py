@@ -23,13 +23,7 @@ from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.generation import Generation
 from sidecar.listener.acceptor import Acceptor
 from sidecar.listener.operators_socket import bind_operators
-from sidecar.listener.server import (
-    assert_c_parser,
-    bind,
-    port_of,
-    raise_file_limit,
-    start_serving,
-)
+from sidecar.listener.server import assert_c_parser, bind, port_of, raise_file_limit, start_serving
 from sidecar.runtime.descriptors import DescriptorShares, descriptor_shares
 from sidecar.runtime.timers import Timeout
 from sidecar.selection.explain import Explanation, NamedSession, explain

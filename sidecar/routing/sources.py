@@ -27,6 +27,7 @@ from sidecar.routing.catalogs import (
     read_price_file,
     read_prometheus,
 )
+from sidecar.runtime.timers import Timeout
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """GET a URL and return the body of its 2xx answer, within a timeout and a size of its own; raises
@@ -169,7 +170,7 @@ class MetricsSources:
         not wait; a person who asks once may.
         """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(at_most_s):
+            async with Timeout(at_most_s):
                 for first in self._first_reads:
                     await first.wait()
 

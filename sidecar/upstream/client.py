@@ -136,9 +136,12 @@ class HeaderLines:
         self._provider = provider
         self.own = _own_lines(provider, row.credential)
         """The entry's credential and its configured headers, as most calls have them."""
-        self._passthrough = DialectLines(self.own, row.header_family.value)
+        first, family = next(iter(provider.paths.by_dialect), None), row.header_family.value
+        version = b"" if first is None else row.version_lines.get(first, "").encode()
+        self._passthrough = DialectLines(self.own, family, version)
+        """The rest of an API wants the version that its calls want."""
         native = row.native_credential or row.credential
-        self._native = DialectLines(_own_lines(provider, native), row.header_family.value)
+        self._native = DialectLines(_own_lines(provider, native), family, version)
         self._by_dialect = {
             name: DialectLines(
                 _own_lines(provider, row.credential_for(name)),
