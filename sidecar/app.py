@@ -284,7 +284,8 @@ def _is_another(loaded: LoadedConfig, before: LoadedConfig) -> bool:
 
 def _raise_file_limit(config: Config) -> None:
     wanted = 2 * config.limits.in_flight + _FILES_BESIDE_CALLS
-    files = raise_file_limit(wanted)
+    # Idle connections would have to leave for calls where there are fewer: no reason to warn.
+    files = raise_file_limit(wanted + config.limits.idle_connections)
     if 0 <= files < wanted:  # -1 is no limit
         _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
 

@@ -21,6 +21,7 @@ from sidecar.config.tracing import TracingSettings
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
+from sidecar.domain.events import DownstreamClosed
 from sidecar.domain.log_fields import event_fields
 from sidecar.domain.observers import Observers
 from sidecar.generation import Generation
@@ -28,6 +29,7 @@ from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.kept_connections import ConnectionLimits, KeptConnections
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import as_if_missing, can_export_spans
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
@@ -82,6 +84,7 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     body_memory: BodyMemory
+    kept_connections: KeptConnections
     store_place: str
     """As `telemetry.start_line.store_place`."""
     serving: Callable[[], Generation | None]
@@ -131,6 +134,9 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+        kept_connections=KeptConnections(
+            connection_limits(config), lambda why: telemetry.observers.emit(DownstreamClosed(why))
+        ),
         store_place=store_place(config),
         serving=serving,
         reloads=Reloads(clock.unix_s()),
@@ -144,8 +150,19 @@ def use_settings(foundation: Foundation, config: Config) -> None:
     """
     foundation.drain.limit = config.limits.in_flight
     foundation.body_memory.limit_bytes = config.limits.buffered_bytes
+    foundation.kept_connections.configure(connection_limits(config))
     foundation.shutdown.configure(config.drain.quiet_s, config.drain.grace_s)
     foundation.store.use(_store_settings(config.routing))
+
+
+def connection_limits(config: Config) -> ConnectionLimits:
+    """Return what a config says of the connections to the data port."""
+    return ConnectionLimits(
+        config.timeouts.request_header_s,
+        config.timeouts.downstream_idle_s,
+        config.timeouts.idle_connection_s,
+        config.limits.idle_connections,
+    )
 
 
 def _begin_drain(latch: Latch) -> None:
@@ -170,6 +187,7 @@ def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
         dropped_lines=foundation.telemetry.dropped_lines(),
         config_hash=generation.loaded.hash if generation else "",
         generations=max(1, len(reloads.generations)),
+        downstream=foundation.kept_connections.counts(),
         is_reload_successful=reloads.status.is_successful,
         reload_success_unix_s=reloads.status.success_unix_s,
     )

@@ -31,9 +31,8 @@ def build_servers(generation: Generation, foundation: Foundation) -> Servers:
         is_unix_socket=bool(config.admin.operators.path), mutations=config.admin.mutations
     )
     operators = Operators(build_operator_pages(foundation), access)
-    data_server = DataServer(
-        handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
-    )
+    kept = foundation.kept_connections
+    data_server = DataServer(handler.handle, handler.handle_parse_error, kept)
     pages = PageServer(operators.handle)
     return Servers(data_server, admin, PageServer(admin.handle), operators, pages)
 
@@ -41,6 +40,6 @@ def build_servers(generation: Generation, foundation: Foundation) -> Servers:
 def swap_handlers(servers: Servers, generation: Generation) -> None:
     """Let a generation serve the requests that come from now on, on open connections too."""
     config, handler = generation.loaded.config, generation.handler
-    servers.data.swap(handler.handle, handler.handle_parse_error, config.timeouts.request_header_s)
+    servers.data.swap(handler.handle, handler.handle_parse_error)
     operators = servers.operators_handler
     operators.access = msgspec.structs.replace(operators.access, mutations=config.admin.mutations)

@@ -8,6 +8,19 @@ from typing import Any
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 
+from sidecar.domain.vocabulary import ConnectionEnd
+from sidecar.listener.kept_connections import ConnectionLimits, KeptConnections
+
+
+def kept(
+    limits: ConnectionLimits | None = None, ends: list[ConnectionEnd] | None = None
+) -> KeptConnections:
+    """Those of one server, within the default limits unless a test gives others; ``ends`` notes why
+    some were closed.
+    """
+    noted: list[ConnectionEnd] = [] if ends is None else ends
+    return KeptConnections(limits or ConnectionLimits(), noted.append)
+
 
 class FakeTransport(asyncio.Transport):
     """Notes writes and how it ended; a closed one notes nothing more."""
