@@ -21,7 +21,6 @@ from sidecar.config.tracing import TracingSettings
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.clock import Clock, SystemClock
 from sidecar.domain.errors import ConfigError
-from sidecar.domain.events import DownstreamClosed
 from sidecar.domain.log_fields import event_fields
 from sidecar.domain.observers import Observers
 from sidecar.generation import Generation
@@ -31,7 +30,7 @@ from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.kept_connections import ConnectionLimits, KeptConnections
 from sidecar.listener.server import listener_path
-from sidecar.runtime.installation import as_if_missing, can_export_spans
+from sidecar.runtime.installation import as_if_missing, can_export_spans, needs_extra
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
@@ -46,8 +45,6 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
-
-_NEEDS_OTEL: Final = "needs the extra: pip install 'plano-sidecar[otel]'"
 
 _log: Final = logging.getLogger("sidecar")
 
@@ -87,6 +84,8 @@ class Foundation(msgspec.Struct, frozen=True):
     kept_connections: KeptConnections
     store_place: str
     """As `telemetry.start_line.store_place`."""
+    data_addresses: tuple[str, ...]
+    """The IP addresses of the data port, which another config does not change."""
     serving: Callable[[], Generation | None]
     """Returns the generation that serves new calls; None before the first one."""
     reloads: Reloads
@@ -107,17 +106,10 @@ def build_foundation(
     """
     config, clock = loaded.config, SystemClock()
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
-    write = WriteCoalescer(drain.holders).write
-    proxies = proxy_rules(environ)
+    write, proxies = WriteCoalescer(drain.holders).write, proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
-    telemetry = Telemetry(
-        clock,
-        lambda: scrape_snapshot(foundation),
-        listener_path(),
-        dialects.cache_apart,
-        build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving())),
-    )
-    telemetry.metrics.begin(dialects.by_name)
+    tracer = build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving()))
+    telemetry = _build_telemetry(clock, dialects, tracer, lambda: scrape_snapshot(foundation))
     latch, tasks, times = Latch(), Tasks(), DrainTimes(config.drain.quiet_s, config.drain.grace_s)
     foundation = Foundation(
         clock=clock,
@@ -134,10 +126,9 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
-        kept_connections=KeptConnections(
-            connection_limits(config), lambda why: telemetry.observers.emit(DownstreamClosed(why))
-        ),
+        kept_connections=KeptConnections(connection_limits(config), telemetry.observers),
         store_place=store_place(config),
+        data_addresses=config.listeners[0].addresses,
         serving=serving,
         reloads=Reloads(clock.unix_s()),
     )
@@ -163,6 +154,17 @@ def connection_limits(config: Config) -> ConnectionLimits:
         config.timeouts.idle_connection_s,
         config.limits.idle_connections,
     )
+
+
+def _build_telemetry(
+    clock: Clock,
+    dialects: DialectRegistry,
+    tracer: CallTracer | None,
+    snapshot: Callable[[], ScrapeSnapshot],
+) -> Telemetry:
+    telemetry = Telemetry(clock, snapshot, listener_path(), dialects.cache_apart, tracer)
+    telemetry.metrics.begin(dialects.by_name)
+    return telemetry
 
 
 def _begin_drain(latch: Latch) -> None:
@@ -224,8 +226,8 @@ def build_tracer(
         return None
     if not can_export_spans():
         if settings.is_asked_for:
-            raise ConfigError([f"tracing {_NEEDS_OTEL}"])
-        _log.warning("calls are not traced: tracing %s", _NEEDS_OTEL)
+            raise ConfigError([f"tracing {needs_extra('otel')}"])
+        _log.warning("calls are not traced: tracing %s", needs_extra("otel"))
         return None
     return CallTracer(settings, clock, server_of)
 
@@ -253,9 +255,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
             from sidecar.affinity.redis.queries import StorePolicy
             from sidecar.affinity.redis.store import RedisStore
     except ImportError as error:
-        raise ConfigError(
-            ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
-        ) from error
+        raise ConfigError([f"session_cache.type redis {needs_extra('redis')}"]) from error
     link = functools.partial(RedisLink, connection_maker(cache))
     policy = StorePolicy(
         **msgspec.structs.asdict(_store_settings(routing)),

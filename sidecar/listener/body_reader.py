@@ -66,6 +66,8 @@ class BodyReader:
         length = int(announced[0]) if announced else None
         if length is not None and length > self.body_bytes:
             raise self._too_large()
+        if length is None:
+            request.bound_framing(self.body_bytes)
         reservation = _Reservation(self.memory)
         try:
             # Where the length is known, all memory is taken at once, so that half-read bodies never

@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
 
+from sidecar.domain.events import DownstreamClosed
+from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import ConnectionEnd
 
 LOOKS: Final = 16
@@ -52,11 +53,11 @@ class KeptConnection(Protocol):
 
 
 class KeptConnections:
-    """Those of one server. ``on_end`` is told why one was closed."""
+    """Those of one server."""
 
-    def __init__(self, limits: ConnectionLimits, on_end: Callable[[ConnectionEnd], None]) -> None:
+    def __init__(self, limits: ConnectionLimits, observers: Observers) -> None:
         self.limits = limits
-        self.on_end = on_end
+        self._observers = observers
         self.since_s: dict[KeptConnection, float] = {}
         """Those that have no complete head of a request, each with the time, on the loop's clock,
         since which it waits; the longest first. A connection takes itself out and puts itself in.
@@ -97,6 +98,11 @@ class KeptConnections:
             self._sweeper.cancel()
             self._sweeper = None
 
+    def report(self, reason: ConnectionEnd) -> None:
+        """A connection was closed by the sidecar, which is counted."""
+        if DownstreamClosed in self._observers.heard:
+            self._observers.emit(DownstreamClosed(reason))
+
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Close what has waited for too long, and look again when the next one is due."""
         now_s = loop.time()
@@ -124,7 +130,7 @@ class KeptConnections:
             return
         connection.force_close()
         transport.abort()
-        self.on_end(reason)
+        self.report(reason)
 
 
 class UnreadBytes:

@@ -8,6 +8,8 @@ from typing import Any
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 
+from sidecar.domain.events import DownstreamClosed, Listeners
+from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import ConnectionEnd
 from sidecar.listener.kept_connections import ConnectionLimits, KeptConnections
 
@@ -18,8 +20,16 @@ def kept(
     """Those of one server, within the default limits unless a test gives others; ``ends`` notes why
     some were closed.
     """
-    noted: list[ConnectionEnd] = [] if ends is None else ends
-    return KeptConnections(limits or ConnectionLimits(), noted.append)
+    observers = Observers([] if ends is None else [_NotesEnds(ends)])
+    return KeptConnections(limits or ConnectionLimits(), observers)
+
+
+class _NotesEnds:
+    def __init__(self, ends: list[ConnectionEnd]) -> None:
+        self._ends = ends
+
+    def listeners(self) -> Listeners:
+        return {DownstreamClosed: lambda event: self._ends.append(event.reason)}
 
 
 class FakeTransport(asyncio.Transport):
@@ -52,6 +62,7 @@ class FakeRequest:
         self.transport: FakeTransport | None = FakeTransport()
         self.method = "POST"
         self.target = "/v1/chat/completions"
+        self.authority = ""
         self.headers: list[tuple[str, str]] = []
         self.version = (1, 1)
         self.keep_alive = True
@@ -85,6 +96,9 @@ class FakeRequest:
 
     def take_body(self) -> bytes | None:
         return self.body
+
+    def bound_framing(self, size: int) -> None:
+        self.framing_at_most = size
 
     async def drain(self) -> None:
         self.drained += 1
