@@ -26,7 +26,7 @@ from sidecar.telemetry.event_metrics import (
     RoutingMetrics,
     UpstreamMetrics,
 )
-from sidecar.telemetry.exposition import written
+from sidecar.telemetry.exposition import SharedPages, written
 from sidecar.telemetry.families import CounterFamily, HistogramFamily
 
 _PREFIX: Final = "plano_sidecar_"
@@ -216,6 +216,7 @@ class Metrics:
         registry.register(_GaugeCollector(snapshot, listener_path))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+        self.pages: Final = SharedPages(registry.parts)
 
     def begin(self, dialects: Iterable[DialectName]) -> None:
         """Show what counts requests of these dialects from zero on: to Prometheus a series that
