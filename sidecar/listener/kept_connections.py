@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import sys
 from typing import Final, Protocol
 
 import msgspec
@@ -53,10 +54,12 @@ class KeptConnection(Protocol):
 
 
 class KeptConnections:
-    """Those of one server."""
+    """Those of one server. Implements `acceptor.Room`."""
 
     def __init__(self, limits: ConnectionLimits, observers: Observers) -> None:
         self.limits = limits
+        self.at_most = sys.maxsize
+        """Connections, idle or not, for which there are descriptors."""
         self._observers = observers
         self.since_s: dict[KeptConnection, float] = {}
         """Those that have no complete head of a request, each with the time, on the loop's clock,
@@ -75,15 +78,26 @@ class KeptConnections:
     def admit(self, connection: KeptConnection) -> None:
         """A connection was made: where too many wait, the longest idle ones are closed for it."""
         loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        for _ in range(LOOKS):
-            if len(self.since_s) < self.limits.idle_connections:
-                break
-            self._end(next(iter(self.since_s)), ConnectionEnd.CROWDED, now_s)
-        self.since_s[connection] = now_s
+        while len(self.since_s) >= self.limits.idle_connections and self.make_room():
+            pass
+        self.since_s[connection] = loop.time()
         self._open += 1
         if self._sweeper is None:
             self._sweeper = loop.call_later(self.limits.idle_s, self._sweep, loop)
+
+    def is_full(self, coming: int) -> bool:
+        """See `acceptor.Room.is_full`."""
+        return self._open + coming >= self.at_most
+
+    def make_room(self) -> bool:
+        """Close the connection that is idle the longest; return whether one of the first `LOOKS`
+        could be closed.
+        """
+        now_s = asyncio.get_running_loop().time()
+        for _ in range(min(LOOKS, len(self.since_s))):
+            if self._end(next(iter(self.since_s)), ConnectionEnd.CROWDED, now_s):
+                return True
+        return False
 
     def counts(self) -> tuple[int, int]:
         """Return how many connections have a request, and how many wait for one."""
@@ -114,12 +128,12 @@ class KeptConnections:
         next_s = next(iter(self.since_s.values()), now_s)
         self._sweeper = loop.call_at(next_s + self.limits.idle_s, self._sweep, loop)
 
-    def _end(self, connection: KeptConnection, reason: ConnectionEnd, now_s: float) -> None:
-        """Close a connection if it is idle, else let it wait anew."""
+    def _end(self, connection: KeptConnection, reason: ConnectionEnd, now_s: float) -> bool:
+        """Close a connection if it is idle, else let it wait anew; return whether it is closed."""
         transport = connection.transport
         del self.since_s[connection]
         if transport is None:
-            return
+            return True
         if transport.get_write_buffer_size():
             is_over = reason is ConnectionEnd.IDLE and self.limits.downstream_idle_s > 0
             reason = ConnectionEnd.UNREAD
@@ -127,10 +141,11 @@ class KeptConnections:
             is_over = connection.is_idle and _is_ended(transport)
         if not is_over:
             self.since_s[connection] = now_s
-            return
+            return False
         connection.force_close()
         transport.abort()
         self.report(reason)
+        return True
 
 
 class UnreadBytes:

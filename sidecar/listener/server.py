@@ -84,7 +84,8 @@ class DataServer(web.Server):
         super().__init__(self._handle_plain, handler_cancellation=True)
         self._handler = handler
         self._on_parse_error = on_parse_error
-        self._kept = kept
+        self.room = kept
+        """Takes new connections as long as there are descriptors for them."""
         log_listener_path()
         self._kind = PlainConnection if (path or listener_path()) == PLAIN else Connection
 
@@ -115,7 +116,7 @@ class DataServer(web.Server):
             read_bufsize=READ_BUFFER_BYTES,
             auto_decompress=False,
         )
-        connection.kept = self._kept
+        connection.kept = self.room
         connection.on_parse_error = self._on_parse_error
         connection.handler = self._handler
         return connection

@@ -43,15 +43,21 @@ class Served:
 
     async def connect(self, request: bytes = b"") -> socket.socket:
         """Open a connection that buffers little, and send something once it is served."""
+        open_before = sum(self.kept.counts())
+        opened = await self.wait_to_connect()
+        while sum(self.kept.counts()) == open_before:
+            await asyncio.sleep(0)
+        await asyncio.get_running_loop().sock_sendall(opened, request)
+        return opened
+
+    async def wait_to_connect(self, request: bytes = b"") -> socket.socket:
+        """The same, but whether it is served is not waited for."""
         opened = socket.socket()
         self._sockets.append(opened)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         opened.setblocking(False)
-        open_before = sum(self.kept.counts())
         loop = asyncio.get_running_loop()
         await loop.sock_connect(opened, ("127.0.0.1", self.port))
-        while sum(self.kept.counts()) == open_before:
-            await asyncio.sleep(0)
         await loop.sock_sendall(opened, request)
         return opened
 
@@ -105,7 +111,7 @@ class Served:
 @contextlib.asynccontextmanager
 async def _served(path: str, **limits: float) -> AsyncIterator[Served]:
     served = Served(ConnectionLimits(**limits), path)  # type: ignore[arg-type] # all are numbers
-    (listening,) = await bind(served.server, ["127.0.0.1"], 0, "the data port")
+    (listening,) = await bind(served.server, ["127.0.0.1"], 0, "the data port", served.kept)
     await listening.start_serving()
     served.port = port_of(listening)
     try:
@@ -213,6 +219,25 @@ async def test_a_new_connection_takes_the_place_of_the_one_that_is_idle_longest(
 
         replies = [await served.read(each) for each in (busy, *idle)]
         assert [200, 0, 0, 200, 200] == replies
+
+
+async def test_idle_connections_leave_where_there_are_no_more_descriptors(path):
+    """The new one waits in the backlog until then; where all are busy it waits for them."""
+    async with _served(path) as served:
+        served.kept.at_most = 2
+        busy = await served.connect(GET % b"gate")
+        await served.came.wait()
+        idle = await served.connect()
+        other = await served.wait_to_connect(GET % b"gate")
+        await served.until(ConnectionEnd.CROWDED)
+        last = await served.wait_to_connect(GET % b"ok")
+        while served.kept.counts() != (2, 0):
+            await asyncio.sleep(0)
+        served.gate.set()
+        replies = [await served.read(each) for each in (busy, idle, other)]
+        busy.close()
+
+        assert [200, 0, 200, 200] == [*replies, await served.read(last)]
 
 
 async def test_where_none_is_idle_a_new_connection_is_served_all_the_same(path):
