@@ -27,6 +27,13 @@ def more_s(late_s: float, at_most_s: float = MORE_AT_MOST_S) -> float:
     return min(late_s, at_most_s, MORE_AT_MOST_S) if late_s > LATE_S else 0.0
 
 
+def rest_s(left_s: float, spent_s: float) -> float:
+    """Return what is left of a budget of seconds: where a wait within it took all of that and more,
+    this process stood still, and half of it is left for what follows.
+    """
+    return left_s - spent_s if spent_s < left_s else left_s / 2
+
+
 class Timer:
     """Calls back once, after a delay in which the loop ran."""
 

@@ -12,7 +12,7 @@ from sidecar.dialects.usage import read_response
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
 from sidecar.domain.outcome import Served
-from sidecar.domain.ports import Downstream, Reply
+from sidecar.domain.ports import Downstream, DownstreamIdle, Reply
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.tap import BodyTap, EventTap
 from sidecar.wire.headers import coding_of
@@ -114,9 +114,11 @@ class Relay:
         sent = _Sent(self._monotonic_s(), tap)
         try:
             await self._pump(reply, down, events, sent)
-        except ConnectionError:
+        except ConnectionError as error:
             reply.abort()
             down.abort()
+            if isinstance(error, DownstreamIdle):
+                return sent.ended(CallOutcome.DOWNSTREAM_IDLE, DownstreamIdle.code)
             return sent.ended(CallOutcome.CANCELLED)
         except SidecarError as error:
             reply.abort()

@@ -38,6 +38,7 @@ OUTCOME_OF_RESULT: Final = {
     CallOutcome.OK: AttemptOutcome.OK,
     CallOutcome.INCOMPLETE: AttemptOutcome.CUT,
     CallOutcome.CANCELLED: AttemptOutcome.CANCELLED,
+    CallOutcome.DOWNSTREAM_IDLE: AttemptOutcome.CANCELLED,
 }
 """The outcome of an attempt whose reply, no error, was relayed: by how the relay ended."""
 

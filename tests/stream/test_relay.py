@@ -8,6 +8,7 @@ import pytest
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.errors import StreamIdleTimeout, UpstreamCut
+from sidecar.domain.ports import DownstreamIdle
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.relay import Relay, relay_nowait
 from tests.support.values import FakeClock
@@ -45,6 +46,7 @@ class FakeDown:
         self.is_open = is_open
         self.log: list[Any] = []
         self._left = gone_after
+        self.why_gone: ConnectionError = ConnectionResetError()
 
     def send_whole(self, status, headers, body):
         self.log.append((status, body))
@@ -54,7 +56,7 @@ class FakeDown:
 
     async def write(self, data):
         if self._left == 0:
-            raise ConnectionResetError
+            raise self.why_gone
         self._left = None if self._left is None else self._left - 1
         self.log.append(data)
 
@@ -220,6 +222,20 @@ async def test_an_app_that_left_ends_the_provider_too():
     assert ["abort"] == reply.log
     assert "abort" == down.log[-1]
     assert (CallOutcome.CANCELLED, 2) == (relayed.result, relayed.bytes_out)
+
+
+async def test_an_app_that_stopped_reading_ends_the_provider_too():
+    """It is counted apart from one that left."""
+    reply, down = FakeReply(b"a", b"b", b"c"), FakeDown(gone_after=1)
+    down.why_gone = DownstreamIdle()
+    relayed = await _relay(reply, down)
+
+    assert (["abort"], "abort") == (reply.log, down.log[-1])
+    assert (CallOutcome.DOWNSTREAM_IDLE, "downstream_idle", 2) == (
+        relayed.result,
+        relayed.error_code,
+        relayed.bytes_out,
+    )
 
 
 async def test_cancellation_tells_the_app_and_propagates():

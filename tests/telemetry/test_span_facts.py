@@ -72,6 +72,7 @@ def test_a_calls_span_says_what_was_asked_for_and_why_a_model_was_chosen():
         (CallOutcome.SIDECAR_ERROR, "internal", "internal", True),
         (CallOutcome.INCOMPLETE, None, "incomplete", True),
         (CallOutcome.CANCELLED, None, "cancelled", False),
+        (CallOutcome.DOWNSTREAM_IDLE, "downstream_idle", "downstream_idle", False),
     ],
 )
 def test_a_call_is_an_error_where_that_is_not_the_apps_doing(result, code, error_type, is_error):
