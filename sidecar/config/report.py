@@ -34,6 +34,7 @@ class Report:
         self._places: dict[Path, Place] = {}
         self._kept: dict[Path, tuple[int, ...]] = {}
         self._incomplete: set[Path] = set()
+        self._from_outside: set[Path] = set()
         self._faulty: set[Path] = set()
         self._problems: list[tuple[int, str]] = []
         self._warnings: list[tuple[int, str]] = []
@@ -64,6 +65,15 @@ class Report:
         self._kept[path] = tuple(indices)
         if len(indices) < of:
             self._incomplete.add(path)
+
+    def note_expanded(self, path: Path, *, is_from_outside: bool) -> None:
+        """Remember whether some of the text of ``path`` came out of a file or a variable."""
+        if is_from_outside:
+            self._from_outside.add(path)
+
+    def is_from_outside(self, path: Path) -> bool:
+        """Whether some of the text of ``path`` came out of a file or a variable."""
+        return path in self._from_outside
 
     def is_complete(self, path: Path) -> bool:
         """Whether no item of this list was dropped as unusable."""
