@@ -22,6 +22,8 @@ class Place(msgspec.Struct, frozen=True):
 
     line: int
     written: str | None = None
+    is_from_outside: bool = False
+    """Whether some of the text after expansion came out of a file or a variable."""
 
 
 class Report:
@@ -34,7 +36,6 @@ class Report:
         self._places: dict[Path, Place] = {}
         self._kept: dict[Path, tuple[int, ...]] = {}
         self._incomplete: set[Path] = set()
-        self._from_outside: set[Path] = set()
         self._faulty: set[Path] = set()
         self._problems: list[tuple[int, str]] = []
         self._warnings: list[tuple[int, str]] = []
@@ -69,11 +70,13 @@ class Report:
     def note_expanded(self, path: Path, *, is_from_outside: bool) -> None:
         """Remember whether some of the text of ``path`` came out of a file or a variable."""
         if is_from_outside:
-            self._from_outside.add(path)
+            place = self._places.get(path, Place(self.line_of(path)))
+            self._places[path] = msgspec.structs.replace(place, is_from_outside=True)
 
     def is_from_outside(self, path: Path) -> bool:
         """Whether some of the text of ``path`` came out of a file or a variable."""
-        return path in self._from_outside
+        place = self._places.get(path)
+        return place is not None and place.is_from_outside
 
     def is_complete(self, path: Path) -> bool:
         """Whether no item of this list was dropped as unusable."""

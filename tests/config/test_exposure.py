@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from sidecar.config.address import HEADER_VALUE_BYTES_AT_MOST
+from sidecar.config.exposure import warn_of_exposure
 from sidecar.config.load import load_config
+from sidecar.config.report import Report
+from sidecar.config.schema import Config
 from sidecar.domain.errors import ConfigError
 from sidecar.runtime.file_watch import FILE_BYTES_AT_MOST, FileReader
 from tests.config.loading import ONE_PROVIDER, problems, warnings
@@ -18,6 +21,14 @@ INLINE = "stands in the file, for all who may read that: write $VAR or ${file:/p
 VARIABLE = "is sent as it stands, and looks like the name of a variable: write $"
 PLACEHOLDER = "is sent as it stands, and looks like a placeholder: write $OPENAI_API_KEY"
 CLEAR = "goes over the network in the clear: use "
+
+
+def test_a_config_of_defaults_gives_nothing_away():
+    """It listens on loopback and holds nothing."""
+    report = Report("f")
+    warn_of_exposure(Config(model_providers=()), report)
+
+    assert [] == report.warnings
 
 
 def exposed(text: str, **environ: str) -> list[str]:
