@@ -9,9 +9,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
+from sidecar.config.address import (
+    CREDENTIAL_HEADERS,
+    MANAGED_HEADERS,
+    is_header_name,
+    is_http_url,
+)
 from sidecar.config.checks_routing import check_routing, check_session_headers
 from sidecar.config.conventions import family_of
+from sidecar.config.exposure import warn_of_exposure
 from sidecar.config.families import FAMILIES
 from sidecar.config.hints import unknown_router
 from sidecar.config.operator_address import PORT_AT_MOST, read_operator_address
@@ -24,7 +30,8 @@ from sidecar.runtime.hosts import bracketed, host_of
 _PROVIDERS: Final = ("model_providers",)
 _ROUTER: Final = ("overrides", "llm_routing_model")
 _ROUTER_FAMILIES: Final = frozenset(name for name, row in FAMILIES.items() if row.is_router)
-_CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+_FORWARDED: Final = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+"""Credentials that an app may bring to a provider with ``passthrough_auth``."""
 _STAY_HERE: Final = frozenset({"cookie", "x-model-affinity"})
 """With ``x-plano-*`` and the tenant's header: what never leaves the pod."""
 _CODINGS: Final = frozenset({"accept-encoding", "content-encoding"})
@@ -46,6 +53,7 @@ def check(config: Config, report: Report) -> None:
     _check_listeners(config, report)
     _check_headers(config, report)
     _check_the_rest(config, report)
+    warn_of_exposure(config, report)
 
 
 def _check_names(config: Config, report: Report) -> None:
@@ -240,10 +248,12 @@ def _why_not_sent(name: str, tenant_header: str) -> str | None:
     """Return why a header, named in lower case, cannot go to providers; None where it can."""
     if name in MANAGED_HEADERS or name.startswith("proxy-"):
         return "belongs to the connection and cannot be sent on"
-    if name in _CREDENTIALS:
+    if name in _FORWARDED:
         return "is a credential; use passthrough_auth of a provider"
     if name in _STAY_HERE or name.startswith("x-plano-") or name == tenant_header:
         return "never leaves the pod"
+    if name in CREDENTIAL_HEADERS:
+        return "is a credential, and would go to every provider"
     if name in _CODINGS:
         return "cannot be sent on; see accept_encoding of a provider"
     return None

@@ -11,8 +11,8 @@ from sidecar.config.address import (
     OWN_IDLE_S,
     Address,
     Server,
+    fault_of_header_value,
     is_header_name,
-    is_header_value,
     is_host_header,
     read_base_url,
     tls_files_of,
@@ -249,10 +249,9 @@ def _check_headers(
     taken: set[str] = set()
     if entry.access_key and not entry.passthrough_auth:
         taken.add((conventions or UNKNOWN).credential.header.lower())
-    if entry.access_key is not None and not is_header_value(entry.access_key.reveal()):
-        report.problem(
-            (*at, "access_key"), "holds a line break, a control character or blanks around it"
-        )
+    key = "" if entry.access_key is None else entry.access_key.reveal()
+    if (fault := fault_of_header_value(key)) is not None:
+        report.problem((*at, "access_key"), fault)
     if entry.http_host is not None and not is_host_header(entry.http_host):
         report.problem((*at, "http_host"), "must be host or host:port")
     _check_own_headers(entry, taken, (*at, "headers"), report)
@@ -270,8 +269,8 @@ def _check_own_headers(entry: ModelProvider, taken: set[str], at: Path, report: 
         elif name.lower() in taken:
             report.problem(here, "stands there already: by access_key, or in another case")
         taken.add(name.lower())
-        if not is_header_value(value.reveal()):
-            report.problem(here, "holds a line break, a control character or blanks around it")
+        if (fault := fault_of_header_value(value.reveal())) is not None:
+            report.problem(here, fault)
 
 
 def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> ProviderPaths:
