@@ -46,7 +46,9 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         homes=dialects.homes if loaded.is_zero_config else None,
     )
     strip = dialects.without_signed_state if config.routing.signed_state == "strip" else None
-    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name, strip)
+    providers = ProviderRegistry(
+        loaded.providers, foundation.pools, dialects.by_name, strip, foundation.via
+    )
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
     former = foundation.serving()
     sources = MetricsSources(
@@ -174,4 +176,5 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
         body_sessions=BodySessions(routing.session_body_keys),
         sampling=None if tracing is None else tracing.sampling,
+        via=foundation.via,
     )

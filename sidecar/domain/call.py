@@ -20,7 +20,7 @@ spelling, by groups; a group without a line is absent.
 and what the config's ``propagate`` names. ``openai``, ``anthropic``: providers of that header
 family. ``openai_account``, ``anthropic_account``, ``credentials``: such providers with
 ``passthrough_auth``. ``accept_encoding``: providers with ``accept_encoding: passthrough``.
-``baggage``: any provider, where ``propagate`` allows it.
+``baggage``: any provider, where ``propagate`` allows it. ``via``: providers that may be sidecars.
 """
 
 

@@ -46,9 +46,7 @@ class SidecarError(Exception):
         self.attempts = 1
         """How often the call was sent to candidates; set by `upstream.dispatch`, as the next."""
         self.candidates = 1
-        """How many attempts at candidates that were. A request that is sent again on a new
-        connection belongs to the attempt that it was sent for.
-        """
+        """How many attempts at candidates that were; one that was sent again counts once."""
 
 
 class DownstreamError(SidecarError):
@@ -219,10 +217,7 @@ class ConnectTimeout(ConnectFailed):
 
 
 class UpstreamTimeout(UpstreamError):
-    """The provider accepted the request and then let a timeout pass.
-
-    A second attempt may be billed a second time: `upstream.failure` decides by subclass and config.
-    """
+    """The provider took the request and let a timeout pass. A second attempt may be billed too."""
 
     status = 504
     code = "upstream_timeout"
@@ -251,15 +246,21 @@ class StreamIdleTimeout(UpstreamTimeout):
 
 
 class UpstreamMalformed(UpstreamError):
-    """The response is not HTTP/1.1 as RFC 9112 defines it, exceeds a limit, or is a page for a
-    browser.
-    """
+    """The response is not HTTP/1.1 (RFC 9112), exceeds a limit, or is a page for a browser."""
 
     code = "upstream_malformed"
 
 
 class UpstreamRedirects(UpstreamMalformed):
     """The provider redirects: no SDK follows that with a body."""
+
+
+class LoopDetected(UpstreamError):
+    """The request has come through this very sidecar before: it is a provider of its own."""
+
+    status = 508
+    code = "loop_detected"
+    app_may_retry = False
 
 
 class UpstreamReset(UpstreamError):
@@ -270,9 +271,7 @@ class UpstreamReset(UpstreamError):
 
 
 class Stale(UpstreamReset):
-    """A reused connection was closed before the first byte of the response. The provider may have
-    begun to work on the request all the same.
-    """
+    """A reused connection was closed before a response, and the request may be worked on."""
 
 
 class Untaken(Stale):

@@ -36,6 +36,7 @@ from sidecar.wire.request_headers import (
     tenant_of,
 )
 from sidecar.wire.trace_context import trace_context_of
+from sidecar.wire.via import check_loop
 
 _FIRST_VERSION: Final = (1, 0)
 _NO_FACTS: Final = BodyFacts()
@@ -59,6 +60,8 @@ class ListenerPolicy:
     """(path prefix, provider), longest prefix first."""
     sampling: Final[Sampling | None]
     """Which traces are sampled; None while tracing is off."""
+    via: Final[bytes]
+    """What this process adds to Via."""
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class ListenerPolicy:
         passthrough: tuple[tuple[str, str], ...] = (),
         body_sessions: BodySessions | None = None,
         sampling: Sampling | None = None,
+        via: bytes = b"",
     ) -> None:
         self.headers = headers
         self.body_reader = body_reader
@@ -77,6 +81,7 @@ class ListenerPolicy:
         self.passthrough = passthrough
         self.body_sessions = body_sessions
         self.sampling = sampling
+        self.via = via
 
 
 @final
@@ -135,10 +140,13 @@ class Admission:
     def read_head(self, request: Request, down: ResponseWriter) -> RequestHead:
         """Read the head of a request, and refuse one that may not come in.
 
-        Raises: InvalidHeader, HeadersTooLarge, OriginRefused, UpgradeNotServed, MalformedRequest.
+        Raises: InvalidHeader, HeadersTooLarge, OriginRefused, UpgradeNotServed, MalformedRequest,
+            LoopDetected.
         """
         admitted_s = self._clock.monotonic_s()
         headers = read_headers(request.raw_headers, self._policy.headers)
+        if headers.vias:
+            check_loop(headers.vias, self._policy.via)
         if headers.has_origin or headers.is_upgrade or not request.keep_alive:
             self._check(request, headers, down)
         path, mark, query = request.target.partition("?")

@@ -15,9 +15,12 @@ from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
+from sidecar.runtime.hosts import is_loopback
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
+from sidecar.wire.via import via_line
 
+_ACCEPT_ENCODING: Final = "accept_encoding"
 _IDENTITY: Final = b"Accept-Encoding: identity\r\n"
 _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
 """Fields whose values add up, so that the config's line is sent beside the app's. Of every other
@@ -34,12 +37,17 @@ class ProviderClient:
     """One provider entry, ready to be called."""
 
     def __init__(
-        self, provider: Provider, pool: Pool, dialects: Mapping[DialectName, Dialect]
+        self,
+        provider: Provider,
+        pool: Pool,
+        dialects: Mapping[DialectName, Dialect],
+        via: bytes = b"",
     ) -> None:
+        """Args: ``via`` is what this process adds to Via; empty: nothing."""
         self.provider = provider
         self.pool = pool
         self.dialects = dialects
-        self.header_lines = HeaderLines(provider)
+        self.header_lines = HeaderLines(provider, via if _may_be_sidecar(provider) else b"")
         self._starts = _starts(provider)
         self._stream_timeouts = ExchangeTimeouts(
             connect_s=provider.timeouts.connect_s,
@@ -57,7 +65,7 @@ class ProviderClient:
     def use(self, provider: Provider) -> None:
         """Send the secrets of ``provider`` from now on: the same entry, read again."""
         self.provider = provider
-        self.header_lines = HeaderLines(provider)
+        self.header_lines = HeaderLines(provider, self.header_lines.via)
 
     def timeouts(self, *, is_stream: bool) -> ExchangeTimeouts:
         """Return the provider's timeouts for a stream or a whole response."""
@@ -114,9 +122,11 @@ class ProviderClient:
 class HeaderLines:
     r"""The header lines of one provider's requests, each as ``Name: value\r\n``."""
 
-    def __init__(self, provider: Provider) -> None:
-        self.own = _own_lines(provider)
-        """The entry's credential and its configured headers."""
+    def __init__(self, provider: Provider, via: bytes = b"") -> None:
+        """Args: ``via`` is what is added to Via; empty where none is sent, nor passed on."""
+        self.via = via
+        self.own = _own_lines(provider) + ((via_line([via]),) if via else ())
+        """The entry's credential, its configured headers, and Via."""
         self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """Names whose lines, the app's or ours, are dropped: the config sets them."""
         conventions = provider.conventions
@@ -125,8 +135,7 @@ class HeaderLines:
         self._version_lines = {
             name: line.encode() for name, line in conventions.version_lines.items()
         }
-        self._passthrough_auth = provider.passthrough_auth
-        self._accept_encoding_passthrough = provider.accept_encoding_passthrough
+        self._more_groups = _more_groups(provider, via)
         self._propagate_trace = provider.propagate_trace
 
     def for_call(self, call: Call, number: int = 1) -> list[bytes]:
@@ -136,14 +145,10 @@ class HeaderLines:
         version = self._version_lines.get(call.endpoint.dialect)
         if version is not None and not _has_line_of_name(lines, version):
             lines.append(version)
-        if self._passthrough_auth:
-            lines += headers.get("credentials", ())
-            lines += headers.get(f"{family}_account", ())
-        if self._accept_encoding_passthrough:
-            lines += headers.get("accept_encoding", ())
-        else:
+        for group in self._more_groups:
+            lines += headers.get(group, ())
+        if _ACCEPT_ENCODING not in self._more_groups:
             lines.append(_IDENTITY)
-        lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace, number))
@@ -176,6 +181,25 @@ def _starts(provider: Provider) -> dict[str, bytes]:
         for name, path in provider.paths.by_dialect.items()
         if "{model}" not in path
     }
+
+
+def _may_be_sidecar(provider: Provider) -> bool:
+    """Return whether an entry may lead back to this sidecar, or to another one. Who serves hosted
+    models over TLS is not told which calls come from one pod.
+    """
+    return provider.server.scheme == "http" or is_loopback(provider.server.host)
+
+
+def _more_groups(provider: Provider, via: bytes) -> tuple[str, ...]:
+    """Return the groups of the app's header lines that an entry is sent beside the usual ones."""
+    groups = []
+    if provider.passthrough_auth:
+        groups += ["credentials", f"{provider.conventions.header_family.value}_account"]
+    if provider.accept_encoding_passthrough:
+        groups.append(_ACCEPT_ENCODING)
+    if via:
+        groups.append("via")
+    return (*groups, "baggage")
 
 
 def _own_lines(provider: Provider) -> tuple[bytes, ...]:

@@ -19,7 +19,7 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.failure_recorder import FailureRecorder
 from sidecar.upstream.latency import FirstByteAverages
-from sidecar.upstream.opening import OPENED, opened, serves_nowait
+from sidecar.upstream.opening import LOOP_STATUS, opened, refuse_loop, serves_nowait
 from sidecar.upstream.patience import apps_timeout, attempt_timeouts
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
@@ -156,13 +156,13 @@ class Dispatcher:
             reply = await client.pool.send(head, pieces, timeouts, method=call.method)
             if reply.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            if reply.status in OPENED and call.endpoint.operation is not Operation.PASSTHROUGH:
+            if reply.status < 400 and call.endpoint.operation is not Operation.PASSTHROUGH:
                 dialect = client.dialects[call.endpoint.dialect]
                 if reply.is_complete and serves_nowait(reply, dialect, is_stream=wants_stream):
                     return reply
                 return await opened(reply, dialect, is_stream=wants_stream)
-            if wants_stream and reply.status < 400:
-                await reply.begin()
+            if reply.status == LOOP_STATUS:
+                refuse_loop(reply)
         except (SidecarError, asyncio.CancelledError) as error:
             if not isinstance(error, UpstreamError):
                 self._recorder.report_given_up(call, candidate, error, now_s, number, tried)

@@ -167,13 +167,15 @@ class ProviderRegistry:
         pools: ConnectionPools,
         dialects: Mapping[DialectName, Dialect],
         strip: Strip | None = None,
+        via: bytes = b"",
     ) -> None:
         """Args: ``strip`` makes the call for one more attempt where no provider can read the
-        conversation's signed state; None leaves it at the refusal.
+        conversation's signed state; None leaves it at the refusal. ``via`` is what this process
+        adds to Via.
         Raises: ConfigError as `ConnectionPools.pool_for` does.
         """
         self.strip = strip
         self.clients = {
-            provider.name: ProviderClient(provider, pools.pool_for(provider), dialects)
+            provider.name: ProviderClient(provider, pools.pool_for(provider), dialects, via)
             for provider in providers
         }

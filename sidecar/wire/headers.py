@@ -68,6 +68,7 @@ _FACTS: Final = {
     "origin": "special",
     "content-encoding": "special",
     "transfer-encoding": "special",
+    "via": "vias",
     # Read by the client of a provider that wants one; named here so that Connection cannot drop it.
     "anthropic-version": "special",
 }

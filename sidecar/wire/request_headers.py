@@ -16,6 +16,7 @@ from sidecar.domain.call import InboundLines, RawHeaders
 from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
 from sidecar.domain.ids import is_request_id, mint_request_id
 from sidecar.wire.headers import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
+from sidecar.wire.via import members_of, via_line
 
 STANDS_ALONE: Final = ""
 """What `session_id_of` returns for a call that wants no session, however it could be named."""
@@ -53,6 +54,8 @@ class RequestHeaders:
     tenants: Final[Sequence[bytes]]
     client_timeouts: Final[Sequence[tuple[str, bytes]]]
     """(lower-case name, value) of the headers by which an app says how long it will wait."""
+    vias: Final[Sequence[bytes]]
+    """By which sidecars the request has come: members of Via, as `wire.via` makes them."""
     content_encoding: Final[bytes]
     """The request body's coding, lower case; empty for identity."""
     has_origin: Final[bool]
@@ -79,6 +82,7 @@ class RequestHeaders:
         self.agents = facts.get("agents", ())
         self.tenants = facts.get("tenants", ())
         self.client_timeouts = facts.get("client_timeouts", ())
+        self.vias = facts.get("vias", ())
         self.content_encoding = content_encoding
         self.has_origin = has_origin
         self.is_upgrade = is_upgrade
@@ -204,6 +208,10 @@ def _sorted(
                 facts[fact].append(read)
             else:
                 facts[fact] = [read]
+    if "vias" in facts:
+        members = members_of(facts.pop("vias"))
+        if members:
+            facts["vias"], lines["via"] = members, [via_line(members)]
     return lines, facts
 
 
