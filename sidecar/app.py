@@ -30,6 +30,7 @@ from sidecar.listener.server import (
     raise_file_limit,
     start_serving,
 )
+from sidecar.runtime.timers import Timeout
 from sidecar.selection.explain import Explanation, NamedSession, explain
 from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.telemetry.loop_lag import probe_loop_lag
@@ -257,7 +258,7 @@ class App:
     async def _until_store_is_up(self) -> None:
         """Wait for the store a moment. Calls never do; a person who asks once may."""
         try:
-            async with asyncio.timeout(_STORE_WAIT_S):
+            async with Timeout(_STORE_WAIT_S):
                 await self.foundation.store.wait_until_up()
         except TimeoutError:
             _log.warning("the affinity store cannot be reached: pins are not shown")

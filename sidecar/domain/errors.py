@@ -36,9 +36,7 @@ class SidecarError(Exception):
     def __init__(
         self, message: str, *, param: str | None = None, retry_after_s: int | None = None
     ) -> None:
-        """Args: ``param`` names the place in the request body that is wrong; ``retry_after_s`` is
-        sent as ``retry-after``.
-        """
+        """Args: ``param`` is the wrong place in the body; ``retry_after_s`` is sent as a header."""
         super().__init__(message)
         self.message = message
         self.param = param
@@ -57,9 +55,7 @@ class DownstreamError(SidecarError):
 
 
 class InvalidBody(DownstreamError):
-    """The body is not JSON, not an object, not UTF-8 or nested too deeply, or a field that the
-    sidecar reads has a wrong type or occurs twice.
-    """
+    """The body is no object of JSON in UTF-8, or a field that is read is wrong, or stands twice."""
 
     code = "invalid_body"
 
@@ -147,6 +143,13 @@ class UpgradeNotServed(DownstreamError):
 
     status = 426
     code = "upgrade_not_served"
+
+
+class HostRefused(DownstreamError):
+    """The request is for a host by which this listener is not called."""
+
+    status = 421
+    code = "host_refused"
 
 
 class OriginRefused(DownstreamError):
@@ -271,7 +274,7 @@ class UpstreamReset(UpstreamError):
 
 
 class Stale(UpstreamReset):
-    """A reused connection was closed before a response, and the request may be worked on."""
+    """A reused connection was closed before the response began; the work may have begun."""
 
 
 class Untaken(Stale):
@@ -294,6 +297,4 @@ class ConfigError(Exception):
 
 
 class LoggableError(Exception):
-    """Base of errors whose message may be logged: it holds no URL, no credential and nothing of a
-    document.
-    """
+    """Base of errors whose message may be logged: no URL, no credential, nothing of a document."""

@@ -21,8 +21,10 @@ from sidecar.domain.ids import Sampling
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.listener.body_reader import BodyReader
+from sidecar.listener.paths import check_target
 from sidecar.listener.request import Request
 from sidecar.listener.response_writer import ResponseWriter
+from sidecar.listener.web_pages import HostCheck, is_of_other_site
 from sidecar.runtime.lifecycle import Drain
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
@@ -39,6 +41,7 @@ from sidecar.wire.trace_context import trace_context_of
 from sidecar.wire.via import check_loop
 
 _FIRST_VERSION: Final = (1, 0)
+_CHUNKS_SINCE: Final = (1, 1)
 _NO_FACTS: Final = BodyFacts()
 _NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
@@ -58,6 +61,7 @@ class ListenerPolicy:
     """Reads sessions from bodies where no header names one; None where only headers do."""
     passthrough: Final[tuple[tuple[str, str], ...]]
     """(path prefix, provider), longest prefix first."""
+    hosts: Final[HostCheck]
     sampling: Final[Sampling | None]
     """Which traces are sampled; None while tracing is off."""
     via: Final[bytes]
@@ -73,6 +77,7 @@ class ListenerPolicy:
         body_sessions: BodySessions | None = None,
         sampling: Sampling | None = None,
         via: bytes = b"",
+        hosts: HostCheck | None = None,
     ) -> None:
         self.headers = headers
         self.body_reader = body_reader
@@ -82,6 +87,7 @@ class ListenerPolicy:
         self.body_sessions = body_sessions
         self.sampling = sampling
         self.via = via
+        self.hosts = HostCheck() if hosts is None else hosts
 
 
 @final
@@ -131,6 +137,9 @@ class Admission:
         self._observers = observers
         self._clock = clock
         self._policy = policy
+        self._hosts = policy.hosts
+        self._known_target = ""
+        """The last one whose characters were looked at: most callers ask for few."""
 
     @property
     def has_ended(self) -> bool:
@@ -140,16 +149,22 @@ class Admission:
     def read_head(self, request: Request, down: ResponseWriter) -> RequestHead:
         """Read the head of a request, and refuse one that may not come in.
 
-        Raises: InvalidHeader, HeadersTooLarge, OriginRefused, UpgradeNotServed, MalformedRequest,
-            LoopDetected.
+        Raises: InvalidHeader, HeadersTooLarge, HostRefused, OriginRefused, UpgradeNotServed,
+            MalformedRequest, LoopDetected.
         """
         admitted_s = self._clock.monotonic_s()
         headers = read_headers(request.raw_headers, self._policy.headers)
-        if headers.vias:
-            check_loop(headers.vias, self._policy.via)
-        if headers.has_origin or headers.is_upgrade or not request.keep_alive:
+        hosts, authority = headers.hosts, request.authority
+        if len(hosts) != 1 or hosts[0] != self._hosts.known or authority:
+            self._hosts.check(hosts, authority, request.version)
+        is_of_page = headers.has_origin or bool(headers.fetch_sites)
+        is_special = is_of_page or headers.is_upgrade or headers.is_chunked or bool(headers.vias)
+        if is_special or not request.keep_alive:
             self._check(request, headers, down)
         path, mark, query = request.target.partition("?")
+        if request.target != self._known_target:
+            check_target(path, query)
+            self._known_target = request.target
         request_id = request_id_of(headers.request_ids)
         return RequestHead(request, path, mark + query, headers, request_id, admitted_s)
 
@@ -226,12 +241,15 @@ class Admission:
         )
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:
-        """Refuse web pages of no allowed origin, WebSockets, and heads without a version.
+        """Refuse web pages of no allowed origin, WebSockets, heads without a version, chunks in one
+        that knows none, and what has come through this process before.
 
-        Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
+        Raises: OriginRefused, UpgradeNotServed, MalformedRequest, LoopDetected.
         """
         if request.version < _FIRST_VERSION:
             raise MalformedRequest("the request line names no version of HTTP")
+        if headers.is_chunked and request.version < _CHUNKS_SINCE:
+            raise MalformedRequest("HTTP/1.0 has no transfer codings: its body's end is not known")
         if headers.has_origin:
             origins = request.header_values("Origin")
             if not self._policy.allow_origins.issuperset(origins):
@@ -240,5 +258,8 @@ class Admission:
                     "allow an origin"
                 )
             down.allow_page(origins[0])
+        elif is_of_other_site(headers.fetch_sites):
+            raise OriginRefused("requests that the page of another site makes are refused")
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
+        check_loop(headers.vias, self._policy.via)

@@ -117,4 +117,4 @@ class DataHandler:
             check_method(method, path, "GET, HEAD")
             self._replies.send_probe(head, down)
         else:
-            raise PathNotFound(f"no such path: {path[:200]}")
+            raise PathNotFound(paths.why_not_found(path))

@@ -13,6 +13,7 @@ from typing import Final
 
 from sidecar.listener import cors
 from sidecar.listener.request import Request
+from sidecar.runtime.timers import Timer
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 """Never a provider's own words: no client reads them, and old ones show them as they are."""
@@ -117,7 +118,7 @@ class ResponseWriter:
             return
         transport.write(b"%x\r\n%b\r\n" % (len(event), event) if self._is_chunked else event)
         transport.close()
-        asyncio.get_running_loop().call_later(_FLUSH_AT_MOST_S, transport.abort)
+        Timer(_FLUSH_AT_MOST_S, transport.abort)
 
     def abort(self) -> None:
         """See `Downstream.abort`."""

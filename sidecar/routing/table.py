@@ -222,17 +222,16 @@ class ModelTable:
         return Resolved(model_name, Decision(source, candidates, requested=usable))
 
     def _not_found(self, requested_model: str | None) -> ModelNotFound:
-        if requested_model is None:
-            return ModelNotFound(
-                "the request names no model, and no provider is the default", param="model"
-            )
         names = [listed.name for listed in self.listed]
         shown = ", ".join(names[:_LISTED_AT_MOST]) + (
             ", ..." if len(names) > _LISTED_AT_MOST else ""
         )
-        return ModelNotFound(
-            f"model {shorten(requested_model)!r} is not configured; known: {shown}", param="model"
+        fault = (
+            "the request names no model, and no entry is the default"
+            if requested_model is None
+            else f"model {shorten(requested_model)!r} is not configured"
         )
+        return ModelNotFound(f"{fault}; known: {shown}", param="model")
 
 
 def _listed_models(providers: Iterable[Provider]) -> Iterator[Listed]:

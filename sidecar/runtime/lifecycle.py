@@ -16,6 +16,7 @@ from typing import Any, Final, final
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import Draining, Overloaded
 from sidecar.domain.log_fields import event_fields
+from sidecar.runtime.timers import more_s
 
 _log = logging.getLogger("sidecar.runtime.lifecycle")
 
@@ -227,6 +228,7 @@ class Drain:
 
         Args: ``times`` is asked at each look: who asks for a drain may change while it runs.
         """
+        loop = asyncio.get_running_loop()
         began_s = quiet_since_s = self._clock.monotonic_s()
         self._last_admitted_s = max(self._last_admitted_s, began_s)
         while True:
@@ -241,7 +243,11 @@ class Drain:
             self._refusing = left_s <= min(REFUSE_BEFORE_END_S, until.grace_s / 4)
             if not is_busy and now_s - quiet_since_s >= until.quiet_s:
                 break
-            await asyncio.sleep(min(_LOOK_S, until.quiet_s or _LOOK_S))
+            due_s = loop.time() + min(_LOOK_S, until.quiet_s or _LOOK_S)
+            await asyncio.sleep(due_s - loop.time())
+            # Calls may wait in sockets that were not looked at: no quiet. The grace goes by the
+            # clock of those who wait for the end, and is not stretched.
+            quiet_since_s += more_s(loop.time() - due_s)
         await self.end()
 
     async def end(self) -> None:

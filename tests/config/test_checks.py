@@ -32,7 +32,7 @@ def preference(**values: str) -> str:
 def test_a_config_of_defaults_contradicts_nothing():
     """One entry is enough."""
     report = Report("f")
-    check(Config(model_providers=(ModelProvider(model="openai/a"),)), report)
+    check(Config(model_providers=(ModelProvider(model="openai/a", is_default=True),)), report)
 
     assert ([], []) == (report.problems, report.warnings)
 
@@ -381,7 +381,7 @@ def test_passthrough_to_nobody():
     says so.
     """
     text = """model_providers:
-  - {model: openai/a, access_key: k}
+  - {model: openai/a, access_key: k, default: true}
   - {model: groq/a, access_key: $NOPE, optional: true}
   - {model: plano/R, base_url: "http://r"}
 passthrough:

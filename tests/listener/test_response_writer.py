@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
+from sidecar.listener import response_writer
 from sidecar.listener.plain_connection import _Written
 from sidecar.listener.response_writer import ResponseWriter
 from tests.listener.fakes import FakeRequest
@@ -158,9 +157,7 @@ async def test_writing_to_an_app_that_is_gone_fails(is_known):
 async def test_a_broken_end_at_a_boundary_is_the_event_and_then_no_last_chunk(monkeypatch):
     """What was written is let out; a reader who is too slow for that is cut off."""
     later: list[object] = []
-    monkeypatch.setattr(
-        asyncio.get_running_loop(), "call_later", lambda _, action: later.append(action)
-    )
+    monkeypatch.setattr(response_writer, "Timer", lambda _, action: later.append(action))
     request = FakeRequest()
     down = ResponseWriter(request)
     down.start(200, [], None)
@@ -174,7 +171,7 @@ async def test_a_broken_end_at_a_boundary_is_the_event_and_then_no_last_chunk(mo
 
 async def test_a_broken_end_of_an_unchunked_stream_is_the_event_as_it_is(monkeypatch):
     """HTTP/1.0."""
-    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *_: None)
+    monkeypatch.setattr(response_writer, "Timer", lambda *_: None)
     request = FakeRequest(version=(1, 0))
     down = ResponseWriter(request)
     down.start(200, [], None)

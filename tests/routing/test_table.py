@@ -90,7 +90,9 @@ def test_a_missing_model_is_the_defaults():
 
 def test_a_missing_model_without_a_default_is_not_found():
     """The error says what is missing on both sides."""
-    with pytest.raises(ModelNotFound, match="names no model, and no provider is the default"):
+    with pytest.raises(
+        ModelNotFound, match="names no model, and no entry is the default; known: openai"
+    ):
         ModelTable(PROVIDERS[1:], {}).resolve(None, CHAT)
 
 

@@ -40,7 +40,7 @@ def connection_maker(cache: SessionCache) -> MakeConnection:
         "port": address.port,
         "db": address.database,
         "socket_timeout": None,
-        "socket_connect_timeout": CONNECT_S,
+        "socket_connect_timeout": None,  # who connects has a timeout of its own
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
         "driver_info": None,  # spares a fenced user the permission for it
