@@ -4,18 +4,18 @@ connection pool.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
 from sidecar.config.providers import Provider
 from sidecar.dialects.base import Dialect
-from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.call import Call, DialectName, Operation, RawHeaders
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
 from sidecar.runtime.hosts import is_loopback
+from sidecar.upstream.passthrough import local_headers, local_reference, upstream_path
 from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 from sidecar.wire.via import via_line
@@ -25,10 +25,6 @@ _IDENTITY: Final = b"Accept-Encoding: identity\r\n"
 _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
 """Fields whose values add up, so that the config's line is sent beside the app's. Of every other
 field there can be only one line.
-"""
-_OTHER_VERSION: Final = re.compile(r"/v(?!1(?:/|$))\d")
-"""A passthrough path such as ``/v1beta/...`` or ``/v2/...``: it is not below the provider's
-``/v1``, so the base path does not apply to it.
 """
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
@@ -93,6 +89,25 @@ class ProviderClient:
         lines = b"".join(self.header_lines.for_call(call, number))
         return b"%b%bContent-Length: %d\r\n\r\n" % (start, lines, length), pieces
 
+    def local_headers(
+        self,
+        call: Call,
+        candidate: Candidate,
+        headers: RawHeaders,
+        is_served: Callable[[str], bool],
+    ) -> tuple[RawHeaders, str]:
+        """Return the headers of the response to a call that is passed through, with places at the
+        provider as the app reaches them here, and the names of those that were left out.
+
+        Args: ``is_served`` tells whether a path here is passed through to this provider.
+        """
+        target, provider = self._target(call, candidate), self.provider
+
+        def to_local(value: bytes) -> bytes | None:
+            return local_reference(value, target, provider.server, provider.paths.base, is_served)
+
+        return local_headers(headers, to_local)
+
     def _head(self, call: Call, candidate: Candidate, length: int | None, number: int) -> bytes:
         return request_head(
             call.method,
@@ -106,7 +121,7 @@ class ProviderClient:
         """Return path and query of an attempt."""
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
-            return _passthrough_path(call.endpoint.path, self.provider.paths.base) + call.query
+            return upstream_path(call.endpoint.path, self.provider.paths.base) + call.query
         if operation is Operation.COUNT_TOKENS:
             path = self.provider.paths.count_tokens or ""
         else:
@@ -208,12 +223,3 @@ def _own_lines(provider: Provider) -> tuple[bytes, ...]:
         lines.append(provider.conventions.credential.line(provider.access_key.reveal()))
     lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
     return tuple(line.encode() for line in lines)
-
-
-def _passthrough_path(path: str, base_path: str) -> str:
-    """Return where a passthrough path is at the provider: below ``base_path``, which takes the
-    place of ``/v1``. A path of another version is sent unchanged.
-    """
-    if _OTHER_VERSION.match(path) is not None:
-        return path
-    return base_path + path.removeprefix("/v1")

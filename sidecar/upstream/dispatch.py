@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sidecar.domain.call import Call, Operation
+from sidecar.domain.call import Call, Operation, RawHeaders
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.errors import SidecarError, UpstreamError
@@ -90,6 +90,19 @@ class Dispatcher:
     def is_cooling(self, candidate: Candidate) -> bool:
         """Return whether a candidate cools, or is ejected, now."""
         return self.cooling.due_s(candidate, self._monotonic_s()) is not None
+
+    def local_headers(self, call: Call, dispatched: Dispatched) -> tuple[RawHeaders, str]:
+        """Return the headers of the response to a call that is passed through, without places that
+        are elsewhere than at its provider; and their names, as ``x-plano-lost`` says them.
+        """
+        client = self._registry.clients[dispatched.candidate.provider]
+        passthrough_of, own = self._registry.passthrough_of, call.passthrough_provider
+        return client.local_headers(
+            call,
+            dispatched.candidate,
+            dispatched.reply.headers,
+            lambda path: passthrough_of(path) == own,
+        )
 
     def observe(
         self,

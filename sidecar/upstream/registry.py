@@ -168,13 +168,15 @@ class ProviderRegistry:
         dialects: Mapping[DialectName, Dialect],
         strip: Strip | None = None,
         via: bytes = b"",
+        passthrough_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         """Args: ``strip`` makes the call for one more attempt where no provider can read the
         conversation's signed state; None leaves it at the refusal. ``via`` is what this process
-        adds to Via.
+        adds to Via. ``passthrough_of`` names the provider to which a path is passed through.
         Raises: ConfigError as `ConnectionPools.pool_for` does.
         """
         self.strip = strip
+        self.passthrough_of = passthrough_of
         self.clients = {
             provider.name: ProviderClient(provider, pools.pool_for(provider), dialects, via)
             for provider in providers
