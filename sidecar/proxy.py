@@ -92,7 +92,6 @@ class Proxy:
             dispatched = await self._dispatcher.dispatch(call, plan, progress.tried)
             progress.dispatched = dispatched
             self._update_pin(call, decision, dispatched)
-
             reply, upstream_s = dispatched.reply, dispatched.head_s - dispatched.sent_s
             own_lines = served_lines(
                 call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s

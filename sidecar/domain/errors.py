@@ -1,5 +1,4 @@
-"""Every error that the sidecar raises, each with its side, its HTTP status, its code, and whether
-another candidate may serve the call instead.
+"""Every error that the sidecar raises: its side, its HTTP status, its code, and what may follow.
 
 Rooms translate foreign errors into these once, at their border, with ``raise ... from``;
 `listener.rescue` alone turns them into responses. Messages are for the app's developer: they name
@@ -200,6 +199,7 @@ class ConnectFailed(UpstreamError):
 
     status = 503
     code = "upstream_connect_failed"
+    is_own_shortage = False  # whether this process had no file descriptor left
 
 
 class ConnectStage(enum.StrEnum):

@@ -47,17 +47,18 @@ class _Provider(_Elsewhere):
 
 
 @contextlib.asynccontextmanager
-async def _served(handler: _Elsewhere) -> AsyncIterator[TestServer]:
+async def _served(handler: _Elsewhere) -> AsyncIterator[int]:
     app = web.Application()
     app.router.add_route("*", "/{any:.*}", handler.handle)
     async with TestServer(app) as server:
-        yield server
+        assert server.port is not None
+        yield server.port
 
 
 @contextlib.asynccontextmanager
 async def _behind(tmp_path, provider: _Provider, **more: Any) -> AsyncIterator[tuple[App, str]]:
-    async with _served(provider) as server:
-        origin = f"http://127.0.0.1:{server.port}"
+    async with _served(provider) as port:
+        origin = f"http://127.0.0.1:{port}"
         config = sidecar_config(f"{origin}/llm/v1", **more)
         async with running_app(config, tmp_path) as app:
             yield app, origin
@@ -71,8 +72,8 @@ async def test_no_prompt_follows_a_redirect_out_of_the_pod(tmp_path, status, pat
     what was left out.
     """
     provider, elsewhere = _Provider(), _Elsewhere()
-    async with _served(elsewhere) as other, _behind(tmp_path, provider) as (app, _):
-        provider.location, provider.status = f"http://127.0.0.1:{other.port}/take", status
+    async with _served(elsewhere) as port, _behind(tmp_path, provider) as (app, _):
+        provider.location, provider.status = f"http://127.0.0.1:{port}/take", status
         model = "claude-demo" if path == "/v1/messages" else "gpt-4o"
         async with aiohttp.ClientSession(headers=HEADERS) as client:
             body = {"model": model, "messages": [], "max_tokens": 9}

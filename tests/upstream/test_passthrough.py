@@ -24,19 +24,8 @@ def _is_served(path: str) -> bool:
     return path.startswith(("/v1/files", "/v2/files", "/extra"))
 
 
-def _local(
-    value: bytes, target: str = "/openai/v1/files/f1/content", **server: object
-) -> bytes | None:
-    where = Server(
-        **{
-            "scheme": "https",
-            "host": "api.example",
-            "port": 443,
-            "http_host": "api.example",
-            **server,
-        }
-    )  # type: ignore[arg-type] # values by name
-    return local_reference(value, target, where, BASE, _is_served)
+def _local(value: bytes, server: Server = SERVER) -> bytes | None:
+    return local_reference(value, "/openai/v1/files/f1/content", server, BASE, _is_served)
 
 
 @pytest.mark.parametrize(
@@ -115,11 +104,11 @@ def test_a_place_elsewhere_is_none(value):
 def test_a_provider_may_call_itself_by_the_name_that_it_is_called_by():
     """`http_host` of its entry, or an address with its port."""
     value = b"http://127.0.0.1:8000/openai/v1/files/f2"
+    at_port = Server("http", "127.0.0.1", 8000, "llm.corp")
+    named = Server("https", "10.0.0.1", 443, "llm.corp")
 
-    assert b"/v1/files/f2" == _local(
-        value, scheme="http", host="127.0.0.1", port=8000, http_host="llm.corp"
-    )
-    assert b"/v1/files/f2" == _local(b"https://llm.corp/openai/v1/files/f2", http_host="llm.corp")
+    assert b"/v1/files/f2" == _local(value, at_port)
+    assert b"/v1/files/f2" == _local(b"https://llm.corp/openai/v1/files/f2", named)
 
 
 @given(st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
