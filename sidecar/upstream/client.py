@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from sidecar.config.conventions import HeaderFamily
 from sidecar.config.providers import Provider
 from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName, Operation, RawHeaders
@@ -26,6 +27,8 @@ _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
 """Fields whose values add up, so that the config's line is sent beside the app's. Of every other
 field there can be only one line.
 """
+_SHARED_PARAMETERS: Final = {HeaderFamily.ANTHROPIC: ("beta=true",)}
+"""What SDKs of a header family put into a query, whoever the provider is."""
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
 
@@ -122,6 +125,7 @@ class ProviderClient:
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
             return upstream_path(call.endpoint.path, self.provider.paths.base) + call.query
+        query = call.query and self._query(call)
         if operation is Operation.COUNT_TOKENS:
             path = self.provider.paths.count_tokens or ""
         else:
@@ -129,9 +133,17 @@ class ProviderClient:
         if "{model}" in path:
             # The caller may invent the model behind a wildcard: quoted, it can reach no other path.
             path = path.replace("{model}", quote(candidate.upstream_model, safe=""))
-        if call.query and "?" in path:
-            return f"{path}&{call.query[1:]}"
-        return path + call.query
+        return f"{path}&{query[1:]}" if query and "?" in path else path + query
+
+    def _query(self, call: Call) -> str:
+        """Return what this provider may see of the app's query: all, where it was written for it;
+        else what every provider of its family understands.
+        """
+        if call.query_for is None or self.provider.name in call.query_for:
+            return call.query
+        known = _SHARED_PARAMETERS.get(self.provider.conventions.header_family, ())
+        kept = [each for each in call.query[1:].split("&") if each in known]
+        return f"?{'&'.join(kept)}" if kept else ""
 
 
 class HeaderLines:

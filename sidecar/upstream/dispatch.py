@@ -69,6 +69,8 @@ class Dispatcher:
             activity.others_s = activity.seen_s
         activity.tenant, activity.session_id = call.tenant, call.session_id
         activity.seen_s = sent_s
+        if call.query:
+            call = self._registry.with_bound_query(call, plan)
         if self.cooling.cooldowns:
             plan = self.cooling.order(in_own_name(plan, intended), sent_s)
         candidate = plan.candidates[0]

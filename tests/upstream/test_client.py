@@ -341,3 +341,36 @@ def test_via_goes_to_what_may_be_a_sidecar(scheme, host, is_sent):
     vias = [[line for line in each if line.startswith("Via:")] for each in (lines, again)]
 
     assert ([["Via: 1.1 own", "Via: 1.1 other"], ["Via: 1.1 own"]] if is_sent else [[], []]) == vias
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "owners", "sent"),
+    [
+        ("anthropic/c", "?beta=true&key=secret", None, "?beta=true&key=secret"),
+        ("anthropic/c", "?beta=true&key=secret", {"anthropic/c"}, "?beta=true&key=secret"),
+        ("anthropic/c", "?key=secret&beta=true&beta=x", {"other"}, "?beta=true"),
+        ("anthropic/c", "?key=secret", {"other"}, ""),
+        ("anthropic/c", "?beta=true;key=secret&beta=true%26key", {"other"}, ""),
+        ("anthropic/c", "?", {"other"}, ""),
+        ("openai/c", "?beta=true&key=secret", {"other"}, ""),
+        ("openai/c", "?beta=true", {"openai/c"}, "?beta=true"),
+    ],
+)
+def test_of_a_query_that_was_written_for_another_only_what_its_family_shares_is_sent(
+    model, query, owners, sent
+):
+    """It may hold a key, or what means something else elsewhere."""
+    path = "/v1/messages" if model.startswith("anthropic") else "/v1/chat/completions"
+    call = _call(path, query=query, query_for=None if owners is None else frozenset(owners))
+
+    assert f"POST {path}{sent} HTTP/1.1" == _sent(_client(model), call)[0]
+
+
+def test_a_query_of_the_entrys_own_path_is_kept():
+    """Azure's version of its API."""
+    client = _client("azure_openai/m", by_dialect={CHAT: AZURE_CHAT})
+    call = _call(query="?key=secret", query_for=frozenset({"other"}))
+
+    assert _sent(client, call, "m")[0].endswith(
+        "completions?api-version=2025-01-01-preview HTTP/1.1"
+    )
