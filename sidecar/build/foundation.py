@@ -45,6 +45,7 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
+from sidecar.wire.via import mint_member
 
 _log: Final = logging.getLogger("sidecar")
 
@@ -89,6 +90,8 @@ class Foundation(msgspec.Struct, frozen=True):
     serving: Callable[[], Generation | None]
     """Returns the generation that serves new calls; None before the first one."""
     reloads: Reloads
+    via: bytes = msgspec.field(default_factory=mint_member)
+    """What this process adds to Via, as `wire.via` has it."""
 
 
 def build_foundation(

@@ -47,8 +47,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         unknown_uses_default=config.routing.unknown_model == "default",
         homes=dialects.homes if loaded.is_zero_config else None,
     )
-    strip = dialects.without_signed_state if config.routing.signed_state == "strip" else None
-    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name, strip)
+    providers = build_providers(loaded, foundation)
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
     former = foundation.serving()
     sources = MetricsSources(
@@ -78,6 +77,20 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     return Generation(loaded, *made_of, *made)
 
 
+def build_providers(loaded: LoadedConfig, foundation: Foundation) -> ProviderRegistry:
+    """Make the providers' clients."""
+    dialects = foundation.dialects
+    is_stripped = loaded.config.routing.signed_state == "strip"
+    return ProviderRegistry(
+        loaded.providers,
+        foundation.pools,
+        dialects.by_name,
+        dialects.without_signed_state if is_stripped else None,
+        foundation.via,
+        Paths(dialects.endpoints, _prefixes(loaded)).passthrough_of,
+    )
+
+
 def build_handler(
     proxy: Proxy, models: ModelTable, loaded: LoadedConfig, foundation: Foundation
 ) -> DataHandler:
@@ -92,6 +105,12 @@ def build_handler(
         Paths(dialects.endpoints, policy.passthrough),
         foundation.write,
     )
+
+
+def _prefixes(loaded: LoadedConfig) -> tuple[tuple[str, str], ...]:
+    """Return the paths that are passed through, each with its provider, the longest first."""
+    prefixes = sorted(loaded.config.passthrough, key=lambda entry: len(entry.path), reverse=True)
+    return tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes)
 
 
 def build_routes(
@@ -173,7 +192,6 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
     tracing = None if foundation.telemetry.tracer is None else loaded.tracing
     routing, cache = config.routing, config.routing.session_cache
     propagate = frozenset(config.propagate)
-    prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
     return ListenerPolicy(
         HeaderPolicy(
             routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
@@ -183,8 +201,9 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
         ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
-        passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
+        passthrough=_prefixes(loaded),
         body_sessions=BodySessions(routing.session_body_keys),
         sampling=None if tracing is None else tracing.sampling,
+        via=foundation.via,
         hosts=HostCheck(config.listeners[0].hosts_at(foundation.data_addresses)),
     )

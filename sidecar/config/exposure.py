@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from sidecar.config.address import CREDENTIAL_HEADERS
-from sidecar.config.conventions import FAMILIES, family_of
+from sidecar.config.conventions import family_of
+from sidecar.config.families import FAMILIES
 from sidecar.config.report import Path, Report
 from sidecar.config.schema import Config
 from sidecar.config.schema_listeners import OF_THE_HOST

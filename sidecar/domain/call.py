@@ -20,7 +20,7 @@ spelling, by groups; a group without a line is absent.
 and what the config's ``propagate`` names. ``openai``, ``anthropic``: providers of that header
 family. ``openai_account``, ``anthropic_account``, ``credentials``: such providers with
 ``passthrough_auth``. ``accept_encoding``: providers with ``accept_encoding: passthrough``.
-``baggage``: any provider, where ``propagate`` allows it.
+``baggage``: any provider, where ``propagate`` allows it. ``via``: providers that may be sidecars.
 """
 
 
@@ -140,7 +140,7 @@ class Call:
     endpoint: Final[Endpoint]
     method: Final[str]
     query: Final[str]
-    """With its question mark, or empty; sent on as it came."""
+    """With its question mark, or empty; sent on as it came to the providers of ``query_for``."""
     headers: Final[InboundLines]
     body: Final[bytes]
     facts: Final[BodyFacts]
@@ -164,6 +164,8 @@ class Call:
     """
     passthrough_provider: Final[str | None]
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
+    query_for: Final[frozenset[str] | None]
+    """The entries at the server that the query was written for: it may hold a key. None: any."""
 
     def __init__(
         self,
@@ -182,6 +184,7 @@ class Call:
         client_timeout_s: float | None = None,
         plano_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
+        query_for: frozenset[str] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.method = method
@@ -198,3 +201,4 @@ class Call:
         self.client_timeout_s = client_timeout_s
         self.plano_timeout_s = plano_timeout_s
         self.passthrough_provider = passthrough_provider
+        self.query_for = query_for

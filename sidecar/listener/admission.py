@@ -38,6 +38,7 @@ from sidecar.wire.request_headers import (
     tenant_of,
 )
 from sidecar.wire.trace_context import trace_context_of
+from sidecar.wire.via import check_loop
 
 _FIRST_VERSION: Final = (1, 0)
 _LAST_VERSION: Final = (1, 1)
@@ -63,6 +64,8 @@ class ListenerPolicy:
     hosts: Final[HostCheck]
     sampling: Final[Sampling | None]
     """Which traces are sampled; None while tracing is off."""
+    via: Final[bytes]
+    """What this process adds to Via."""
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class ListenerPolicy:
         passthrough: tuple[tuple[str, str], ...] = (),
         body_sessions: BodySessions | None = None,
         sampling: Sampling | None = None,
+        via: bytes = b"",
         hosts: HostCheck | None = None,
     ) -> None:
         self.headers = headers
@@ -82,6 +86,7 @@ class ListenerPolicy:
         self.passthrough = passthrough
         self.body_sessions = body_sessions
         self.sampling = sampling
+        self.via = via
         self.hosts = HostCheck() if hosts is None else hosts
 
 
@@ -145,7 +150,7 @@ class Admission:
         """Read the head of a request, and refuse one that may not come in.
 
         Raises: InvalidHeader, HeadersTooLarge, HostRefused, OriginRefused, UpgradeNotServed,
-            MalformedRequest.
+            MalformedRequest, LoopDetected.
         """
         admitted_s = self._clock.monotonic_s()
         headers = read_headers(request.raw_headers, self._policy.headers)
@@ -153,7 +158,7 @@ class Admission:
         if len(hosts) != 1 or hosts[0] != self._hosts.known or authority:
             self._hosts.check(hosts, authority, request.version)
         is_of_page = headers.has_origin or bool(headers.fetch_sites)
-        is_special = is_of_page or headers.is_upgrade or headers.is_chunked
+        is_special = is_of_page or headers.is_upgrade or headers.is_chunked or bool(headers.vias)
         if is_special or not request.keep_alive or request.version != _LAST_VERSION:
             self._check(request, headers, down)
         path, mark, query = request.target.partition("?")
@@ -237,9 +242,9 @@ class Admission:
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:
         """Refuse web pages of no allowed origin, WebSockets, heads of no version that is served,
-        and chunks in one that knows none.
+        chunks in one that knows none, and what has come through this process before.
 
-        Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
+        Raises: OriginRefused, UpgradeNotServed, MalformedRequest, LoopDetected.
         """
         if not _FIRST_VERSION <= request.version <= _LAST_VERSION:
             raise MalformedRequest("the request line names no version of HTTP that is served")
@@ -257,3 +262,4 @@ class Admission:
             raise OriginRefused("requests that the page of another site makes are refused")
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
+        check_loop(headers.vias, self._policy.via)

@@ -12,6 +12,7 @@ from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import (
     ConnectFailed,
+    LoopDetected,
     UpstreamError,
     UpstreamMalformed,
     UpstreamReset,
@@ -31,6 +32,7 @@ _OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]]
     (UpstreamReset, AttemptOutcome.CONNECT_FAILED),
     (UpstreamTimeout, AttemptOutcome.TIMEOUT),
     (UpstreamMalformed, AttemptOutcome.MALFORMED),
+    (LoopDetected, AttemptOutcome.SERVER_ERROR),
     (asyncio.CancelledError, AttemptOutcome.CANCELLED),
 )
 

@@ -72,6 +72,8 @@ class RouterClient:
         client = self._client
         provider = client.provider
         lines = [*_FIXED, *own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
+        if client.header_lines.via:
+            lines += call.headers.get("via", ())
         if provider.propagate_trace:
             trace = call.trace
             if not trace.span_id:  # a second request of the call, also while tracing is off

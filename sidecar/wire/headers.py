@@ -73,6 +73,7 @@ _FACTS: Final = {
     "origin": "special",
     "content-encoding": "special",
     "transfer-encoding": "special",
+    "via": "vias",
     # Read by the client of a provider that wants one; named here so that Connection cannot drop it.
     "anthropic-version": "special",
 }
@@ -181,6 +182,12 @@ _PASSAGES: Final = {
     "content-length": Passage.DROP,
     "x-request-id": Passage.UPSTREAM_ID,
     "request-id": Passage.PASS_AND_UPSTREAM_ID,
+    # What a provider says of its own origin would be taken for true of this host and all its ports:
+    # other servers for it, TLS alone, stored data to delete, where to report its errors.
+    **dict.fromkeys(
+        ("alt-svc", "clear-site-data", "nel", "report-to", "strict-transport-security"),
+        Passage.DROP,
+    ),
 }
 
 

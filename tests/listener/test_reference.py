@@ -83,7 +83,7 @@ REQUEST_HEADERS = [
     for name in names(listed)
 ]
 ON_THIS_HOP = {"connection", "upgrade", "transfer-encoding"}
-MADE_HERE = {"x-request-id", "traceparent", "tracestate"}
+MADE_HERE = {"x-request-id", "traceparent", "tracestate", "via"}
 """Sent to providers in the sidecar's own words."""
 
 
