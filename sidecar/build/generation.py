@@ -5,6 +5,7 @@ from __future__ import annotations
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model
+from sidecar.dialects.registry import DialectRegistry
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_reader import BodyReader
@@ -20,9 +21,11 @@ from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
+from sidecar.runtime.steps import in_steps
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
+from sidecar.upstream.attempts import Strip
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.evidence import Suspicion
 from sidecar.upstream.latency import FirstByteAverages
@@ -30,6 +33,10 @@ from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import ReadAgain, RouterClient
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
+
+
+def _strip_of(dialects: DialectRegistry) -> Strip:
+    return lambda call, refusal: in_steps(dialects.without_signed_state(call, refusal))
 
 
 def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation:
@@ -45,7 +52,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         unknown_uses_default=config.routing.unknown_model == "default",
         homes=dialects.homes if loaded.is_zero_config else None,
     )
-    strip = dialects.without_signed_state if config.routing.signed_state == "strip" else None
+    strip = _strip_of(dialects) if config.routing.signed_state == "strip" else None
     providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name, strip)
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
     former = foundation.serving()

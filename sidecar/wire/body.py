@@ -2,8 +2,9 @@
 the bytes as they came.
 
 The conversation is never decoded. msgspec checks the whole body's syntax and says how long each
-top-level value is; adding up those lengths finds each member's place. Everything is linear in the
-body's length.
+top-level value is; adding up those lengths finds each member's place. Of a body that is longer than
+`AT_ONCE_BYTES` only the outline is checked, in steps, between which other calls go on. Everything
+is linear in the body's length.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import functools
 import re
 from codecs import utf_8_decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Final, final
 
 import msgspec
@@ -19,15 +20,20 @@ import msgspec
 from sidecar.domain.call import BodyFacts
 from sidecar.domain.errors import InvalidBody
 from sidecar.wire.members import top_level_values
+from sidecar.wire.outline import STEP_BYTES, Outline
 
+AT_ONCE_BYTES: Final = 1024 * 1024
+"""Bodies up to here are read at once: that takes a few milliseconds at most."""
 _JOIN_BYTES: Final = 16 * 1024
 """Patched bodies up to here leave as one piece: copying them is cheaper than the bookkeeping of
 three.
 """
-_UTF8_STEP_BYTES: Final = 1024 * 1024
-"""Text is checked in steps, since what proves it valid is a decoded copy of up to four times its
-size.
-"""
+_WORD_BYTES: Final = 64
+"""None of the values that are compared with words is longer."""
+_NAME_BYTES: Final = 1024
+"""No name that is read is longer, whatever its escapes."""
+_OWN_BYTES: Final = 256 * 1024 + 1
+"""As much of ``routing_preferences`` is cut out: longer ones are refused."""
 
 _MEMBER_HEAD: Final = (
     rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
@@ -51,10 +57,14 @@ value's start and end.
 class JsonBody:
     """Reads request bodies: one JSON object with ``model`` and ``stream`` at its top level."""
 
-    def __init__(self, provider_state: Iterable[bytes], checked: Iterable[bytes]) -> None:
+    def __init__(
+        self, provider_state: Iterable[bytes], checked: Iterable[bytes], conversation: bytes = b""
+    ) -> None:
         """Args: ``provider_state`` are members that only the provider which made their value can
-        serve; ``checked`` are members which must not stand in a body twice.
+        serve; ``checked`` are members which must not stand in a body twice; ``conversation`` is the
+        one of them that holds the conversation, where one does.
         """
+        self._conversation: Final = conversation
         self._provider_state: Final = frozenset(provider_state)
         self._steering: Final = self._provider_state | {b"stream", b"routing_preferences"}
         self._read: Final = self._steering | {b"model"} | frozenset(checked)
@@ -73,7 +83,8 @@ class JsonBody:
             (``param`` names it).
         """
         if not body.isascii():
-            _check_utf8(body)
+            for _ in _checked_utf8(body):
+                pass
         places: dict[bytes, _Place] = {}
         position = 0
         match_head = self._matches.get(session_members) or self._match_of(session_members)
@@ -84,17 +95,37 @@ class JsonBody:
             end = head.end() + len(raw)
             if head.lastindex is not None:
                 name = head[1] or _unescaped(head[0])
-                if name in places and name in self._read:
-                    raise InvalidBody(
-                        f"{name.decode()!r} stands more than once in the body", param=name.decode()
-                    )
                 if name in self._read or name in session_members:
-                    places[name] = (head.start(), head.end(), end)
+                    self._put(places, name, (head.start(), head.end(), end))
             position = end
-        spans: tuple[tuple[bytes, int, int], ...] = ()
-        if session_members and not session_members.isdisjoint(places):
-            spans = tuple([(name, *places[name][1:]) for name in session_members if name in places])
-        return self._facts(body, places, len(values), spans)
+        return self._facts(body, places, len(values), session_members)
+
+    def peek_in_steps(
+        self, body: bytes, session_members: frozenset[bytes] = _NO_MEMBERS
+    ) -> Generator[None, None, BodyFacts]:
+        """Do as `peek`, and let others go on wherever this yields. What stands inside an array or
+        object is not checked, but that it is closed.
+        """
+        yield from _checked_utf8(body)
+        outline = Outline(body)
+        while not outline.advance():
+            yield
+        places: dict[bytes, _Place] = {}
+        for behind, (start, end), value in outline.members:
+            name = body[start:end] if end - start <= _NAME_BYTES else b""
+            if name.find(b"\\") >= 0:
+                name = _unescaped(b'"%b"' % name)
+            if name in self._read or name in session_members:
+                self._put(places, name, (behind, *value))
+        return self._facts(body, places, len(outline.members), session_members)
+
+    def _put(self, places: dict[bytes, _Place], name: bytes, place: _Place) -> None:
+        """Note the place of a member that is read. Raises: InvalidBody."""
+        if name in places and name in self._read:
+            raise InvalidBody(
+                f"{name.decode()!r} stands more than once in the body", param=name.decode()
+            )
+        places[name] = place
 
     def _match_of(self, session_members: frozenset[bytes]) -> _Match:
         """Return what matches the head of a member, the names that are read as group 1."""
@@ -108,39 +139,52 @@ class JsonBody:
         body: bytes,
         places: dict[bytes, _Place],
         members: int,
-        session_spans: tuple[tuple[bytes, int, int], ...],
+        session_members: frozenset[bytes],
     ) -> BodyFacts:
         """Check the types of the members that were found, and cut out our own.
 
         Raises: InvalidBody.
         """
-        model = places.get(b"model")
+        session_spans: tuple[tuple[bytes, int, int], ...] = ()
+        if session_members and not session_members.isdisjoint(places):
+            session_spans = tuple(
+                [(name, *places[name][1:]) for name in session_members if name in places]
+            )
+        model, said = places.get(b"model"), places.get(self._conversation)
+        conversation = None if said is None else (said[1], said[2])
         insert_at = body.index(b"{") + 1
         if model is not None and self._steering.isdisjoint(places):
             # The usual case.
             _, start, end = model
             model_name = _model(body[start:end])
             return BodyFacts(
-                model_name, False, (start, end), (), insert_at, session_spans=session_spans
+                model_name,
+                False,
+                (start, end),
+                (),
+                insert_at,
+                session_spans=session_spans,
+                conversation=conversation,
             )
         stream, own = places.get(b"stream"), places.get(b"routing_preferences")
         return BodyFacts(
             requested_model=None if model is None else _model(body[model[1] : model[2]]),
-            wants_stream=False if stream is None else _stream(body[stream[1] : stream[2]]),
+            wants_stream=False if stream is None else _stream(_short(body, stream)),
             model_span=None if model is None else model[1:],
             cuts=() if own is None else (_cut(body, own),),
             insert_at=insert_at,
             is_empty_object=members == (0 if own is None else 1),
-            routing_preferences=None if own is None else body[own[1] : own[2]],
+            routing_preferences=None if own is None else _short(body, own, _OWN_BYTES),
             holds_provider_state=self._holds_provider_state(body, places),
             session_spans=session_spans,
+            conversation=conversation,
         )
 
     def _holds_provider_state(self, body: bytes, places: dict[bytes, _Place]) -> bool:
         """Whether a member that names a provider's own state is there and not null."""
         for name in self._provider_state:
             place = places.get(name)
-            if place is not None and body[place[1] : place[2]] != b"null":
+            if place is not None and _short(body, place) != b"null":
                 return True
         return False
 
@@ -199,20 +243,27 @@ def _encoded(upstream_model: str) -> bytes:
     return msgspec.json.encode(upstream_model)
 
 
-def _check_utf8(body: bytes) -> None:
-    """Refuse bytes that are not UTF-8, also in members that are not decoded.
+def _checked_utf8(body: bytes) -> Generator[None, None, None]:
+    """Refuse bytes that are not UTF-8, also in members that are not decoded. In steps, since what
+    proves a text valid is a decoded copy of up to four times its size.
 
     Raises: InvalidBody.
     """
     view = memoryview(body)
     position = 0
     while position < len(body):
-        end = position + _UTF8_STEP_BYTES
+        end = position + STEP_BYTES
         try:
             _, used = utf_8_decode(view[position:end], "strict", end >= len(body))
         except UnicodeDecodeError as error:
             raise InvalidBody(f"the body is not UTF-8 (byte {position + error.start})") from error
         position += used
+        yield
+
+
+def _short(body: bytes, place: _Place, most: int = _WORD_BYTES) -> bytes:
+    """Return the value at a place, of a longer one its beginning: no more counts."""
+    return body[place[1] : min(place[2], place[1] + most)]
 
 
 def _unescaped(head: bytes) -> bytes:
