@@ -21,6 +21,7 @@ from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.generation import Generation
+from sidecar.listener.acceptor import Acceptor
 from sidecar.listener.operators_socket import bind_operators
 from sidecar.listener.server import (
     assert_c_parser,
@@ -29,6 +30,7 @@ from sidecar.listener.server import (
     raise_file_limit,
     start_serving,
 )
+from sidecar.runtime.timers import Timeout
 from sidecar.selection.explain import Explanation, NamedSession, explain
 from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.telemetry.loop_lag import probe_loop_lag
@@ -256,7 +258,7 @@ class App:
     async def _until_store_is_up(self) -> None:
         """Wait for the store a moment. Calls never do; a person who asks once may."""
         try:
-            async with asyncio.timeout(_STORE_WAIT_S):
+            async with Timeout(_STORE_WAIT_S):
                 await self.foundation.store.wait_until_up()
         except TimeoutError:
             _log.warning("the affinity store cannot be reached: pins are not shown")
@@ -287,6 +289,6 @@ def _raise_file_limit(config: Config) -> None:
         _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
 
 
-def _close_all(servers: list[asyncio.Server]) -> None:
-    for server in servers:
-        server.close()
+def _close_all(acceptors: list[Acceptor]) -> None:
+    for acceptor in acceptors:
+        acceptor.close()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sidecar.commands import doctor, inspect, serve, wait
+from sidecar import __version__
+from sidecar.commands import author, doctor, inspect, serve, wait
 from sidecar.commands.shell import CONFIG, FAILED, USAGE
 from sidecar.domain.errors import ConfigError
 
@@ -73,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="plano-sidecar", description=_DESCRIPTION)
+    version = f"plano-sidecar {__version__}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_run,
@@ -86,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_drain,
         _add_inject,
         _add_wait,
+        _add_init_and_convert,
     ):
         add(commands)
     text = "print the versions of the sidecar and of what it stands on"
@@ -101,10 +106,25 @@ def _add(commands: Any, name: str, command: _Command, text: str, example: str) -
     return parser
 
 
+def _later(name: str) -> _Command:
+    """Return the command of `sidecar.commands` with this name, imported when it runs: it brings
+    aiohttp or YAML, which the others need not wait for.
+    """
+
+    def run(arguments: argparse.Namespace) -> int:
+        module = importlib.import_module(f"sidecar.commands.{name}")
+        command: _Command = getattr(module, name)
+        return command(arguments)
+
+    return run
+
+
 def _add_run(commands: Any) -> None:  # noqa: ANN401
     parser = _add(commands, "run", serve.run, "serve", "--config /etc/sidecar/config.yaml")
-    text = "without it, providers are made from the API keys set"
-    parser.add_argument("--config", type=Path, metavar="FILE", help=text)
+    text = "the config; without one, providers are made from the API keys set"
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--config", type=Path, metavar="FILE", help=text)
+    what.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same")
     text = (
         "how it stands in its pod: an init container that is restarted always, signalled once the "
         "app has ended (native), or a container beside the app, signalled together with it"
@@ -196,7 +216,7 @@ def _add_route(commands: Any) -> None:  # noqa: ANN401
 
 def _add_affinity(commands: Any) -> None:  # noqa: ANN401
     text = "look at pins, or drop a session's, through the running sidecar or in Redis itself"
-    parser = _add(commands, "affinity", _affinity, text, "get --tenant acme session-1")
+    parser = _add(commands, "affinity", _later("affinity"), text, "get --tenant acme session-1")
     actions = parser.add_subparsers(required=True, metavar="list|get|delete", dest="what")
     for what, text in _ACTIONS.items():
         session = "" if what == "list" else " session-1"
@@ -218,7 +238,7 @@ def _add_affinity(commands: Any) -> None:  # noqa: ANN401
 
 def _add_tail(commands: Any) -> None:  # noqa: ANN401
     text = "follow the calls of a running sidecar as they end, one line each"
-    parser = _add(commands, "tail", _tail, text, "--status 5xx --route code")
+    parser = _add(commands, "tail", _later("tail"), text, "--status 5xx --route code")
     parser.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)
     for name, metavar, text in (
         ("model", "PATTERN", "of this model, requested or served; `openai/*` is a pattern"),
@@ -230,27 +250,15 @@ def _add_tail(commands: Any) -> None:  # noqa: ANN401
     parser.add_argument("--json", action="store_true", help="whole records, one JSON object a line")
 
 
-def _tail(arguments: argparse.Namespace) -> int:
-    from sidecar.commands.tail import tail  # brings aiohttp too
-
-    return tail(arguments)
-
-
 def _add_drain(commands: Any) -> None:  # noqa: ANN401
     text = (
         "ask the running sidecar to drain: readiness off, calls in flight end; the process stays. "
         "SIGTERM does so by itself"
     )
-    parser = _add(commands, "drain", _drain, text, "--wait")
+    parser = _add(commands, "drain", _later("drain"), text, "--wait")
     parser.add_argument("--admin", metavar="ADDRESS", default=_OPERATORS, help=_OPERATORS_HELP)
     text = "return once the drain has ended"
     parser.add_argument("--wait", action="store_true", help=text)
-
-
-def _drain(arguments: argparse.Namespace) -> int:
-    from sidecar.commands.drain import drain  # brings aiohttp, which the others need not wait for
-
-    return drain(arguments)
 
 
 def _add_inject(commands: Any) -> None:  # noqa: ANN401
@@ -263,13 +271,7 @@ def _add_inject(commands: Any) -> None:  # noqa: ANN401
         'plano-sidecar/inject: "false" is left alone'
     )
     example = "-f deployment.yaml --config-map plano-sidecar | kubectl apply -f -"
-    add_arguments(_add(commands, "inject", _inject, text, example))
-
-
-def _inject(arguments: argparse.Namespace) -> int:
-    from sidecar.commands.inject import inject  # brings YAML
-
-    return inject(arguments)
+    add_arguments(_add(commands, "inject", _later("inject"), text, example))
 
 
 def _add_wait(commands: Any) -> None:  # noqa: ANN401
@@ -284,9 +286,12 @@ def _add_wait(commands: Any) -> None:  # noqa: ANN401
     parser.add_argument("--timeout", type=_seconds, metavar="S", default=_WAIT_S, help=text)
 
 
-def _affinity(arguments: argparse.Namespace) -> int:
-    from sidecar.commands.affinity import (
-        affinity,
-    )  # brings aiohttp, which the others need not wait for
-
-    return affinity(arguments)
+def _add_init_and_convert(commands: Any) -> None:  # noqa: ANN401
+    new_file = "a new file (default: stdout)"
+    text = "write a commented config for the providers whose API keys are in the environment"
+    parser = _add(commands, "init", author.init, text, "config.yaml")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help=new_file)
+    text = "write a config from LiteLLM's, or plano's flat one; tell what has no counterpart"
+    parser = _add(commands, "convert", author.convert, text, "litellm.yaml --out config.yaml")
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=new_file)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from sidecar.domain.vocabulary import PinOutcome
-
-_LAG_S: Final = 0.005
-"""A timer that goes off later than this was delayed by this process, not by the store."""
-_TURNS: Final = 3
-"""So many turns of the loop after a delay, a reply that arrived during it has been handled."""
+from sidecar.runtime.timers import more_s
 
 
 class BudgetSpent(Exception):
@@ -60,8 +56,7 @@ class CallBudget:
             if not reply.done():
                 await asyncio.wait((reply,), timeout=self.left_s)
             if not reply.done():
-                lag_s = self._monotonic_s() - began_s - self.left_s
-                await self._last_chance(reply, is_own_fault=lag_s > _LAG_S)
+                await self._last_chance(reply, self._monotonic_s() - began_s - self.left_s)
             return reply.result()
         except BaseException:
             self.is_spent = True
@@ -73,11 +68,13 @@ class CallBudget:
             # left for what follows.
             self.left_s = self.left_s - spent_s if spent_s < self.left_s else self.left_s / 2
 
-    async def _last_chance(self, reply: asyncio.Future[Any], *, is_own_fault: bool) -> None:
-        for _ in range(_TURNS if is_own_fault else 0):
-            await asyncio.sleep(0)
+    async def _last_chance(self, reply: asyncio.Future[Any], late_s: float) -> None:
+        """Wait on where this process stood still. Raises: BudgetSpent."""
+        more = more_s(late_s, self.left_s)
+        if more:
+            await asyncio.wait((reply,), timeout=more)
         if not reply.done():
-            raise BudgetSpent(is_own_fault=is_own_fault)
+            raise BudgetSpent(is_own_fault=bool(more))
 
 
 class PerOperationBudget(CallBudget):

@@ -23,7 +23,7 @@ from sidecar.domain.errors import ConfigError
 from sidecar.domain.ids import mint_request_id
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
-from sidecar.runtime.installation import can_export_spans
+from sidecar.runtime.installation import can_export_spans, needs_extra
 from sidecar.upstream.entry_probe import EntryProbe
 from sidecar.upstream.registry import ProviderRegistry
 
@@ -124,9 +124,7 @@ def _store_check(config: Config, clock: Clock) -> StoreCheck | Finding:
         from sidecar.affinity.redis.connect import connection_maker
         from sidecar.affinity.redis.examine import RedisExaminer
     except ImportError as error:
-        raise ConfigError(
-            ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
-        ) from error
+        raise ConfigError([f"session_cache.type redis {needs_extra('redis')}"]) from error
     key = session_key(cache.tenant, f"doctor-{mint_request_id()}", prefix=cache.key_prefix)
     examiner = RedisExaminer(
         connection_maker(cache), key, clock.monotonic_s, tracks=cache.near_cache

@@ -29,7 +29,7 @@ from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.server import listener_path
-from sidecar.runtime.installation import as_if_missing, can_export_spans
+from sidecar.runtime.installation import as_if_missing, can_export_spans, needs_extra
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
@@ -44,8 +44,6 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
-
-_NEEDS_OTEL: Final = "needs the extra: pip install 'plano-sidecar[otel]'"
 
 _log: Final = logging.getLogger("sidecar")
 
@@ -84,6 +82,8 @@ class Foundation(msgspec.Struct, frozen=True):
     body_memory: BodyMemory
     store_place: str
     """As `telemetry.start_line.store_place`."""
+    data_addresses: tuple[str, ...]
+    """The IP addresses of the data port, which another config does not change."""
     serving: Callable[[], Generation | None]
     """Returns the generation that serves new calls; None before the first one."""
     reloads: Reloads
@@ -104,8 +104,7 @@ def build_foundation(
     """
     config, clock = loaded.config, SystemClock()
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
-    write = WriteCoalescer(drain.holders).write
-    proxies = proxy_rules(environ)
+    write, proxies = WriteCoalescer(drain.holders).write, proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
     telemetry = Telemetry(
         clock,
@@ -132,6 +131,7 @@ def build_foundation(
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
         store_place=store_place(config),
+        data_addresses=config.listeners[0].addresses,
         serving=serving,
         reloads=Reloads(clock.unix_s()),
     )
@@ -206,8 +206,8 @@ def build_tracer(
         return None
     if not can_export_spans():
         if settings.is_asked_for:
-            raise ConfigError([f"tracing {_NEEDS_OTEL}"])
-        _log.warning("calls are not traced: tracing %s", _NEEDS_OTEL)
+            raise ConfigError([f"tracing {needs_extra('otel')}"])
+        _log.warning("calls are not traced: tracing %s", needs_extra("otel"))
         return None
     return CallTracer(settings, clock, server_of)
 
@@ -235,9 +235,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
             from sidecar.affinity.redis.queries import StorePolicy
             from sidecar.affinity.redis.store import RedisStore
     except ImportError as error:
-        raise ConfigError(
-            ["session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"]
-        ) from error
+        raise ConfigError([f"session_cache.type redis {needs_extra('redis')}"]) from error
     link = functools.partial(RedisLink, connection_maker(cache))
     policy = StorePolicy(
         **msgspec.structs.asdict(_store_settings(routing)),

@@ -5,7 +5,6 @@ or in Redis itself.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import sys
@@ -26,6 +25,7 @@ from sidecar.domain.decision import Binding
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.observers import Observers
 from sidecar.listener.pins_page import LIST_PATH, SESSION_PATH
+from sidecar.runtime.timers import Timeout
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _CONNECT_S: Final = 3.0
@@ -179,7 +179,7 @@ async def pin_browser(
             )
         store.start()
         try:
-            async with asyncio.timeout(_CONNECT_S):
+            async with Timeout(_CONNECT_S):
                 await store.wait_until_up()
         except TimeoutError as error:
             raise StoreUnreachable("redis does not answer") from error

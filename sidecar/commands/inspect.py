@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from sidecar import __version__
 from sidecar.commands.shell import DIFFERENT, FAILED, NEEDS_RESTART, OK, run_loop
-from sidecar.domain.errors import SidecarError
+from sidecar.domain.errors import ConfigError, SidecarError
 from sidecar.runtime.file_watch import FileReader
-from sidecar.runtime.installation import is_compiled
+from sidecar.runtime.installation import (
+    can_export_spans,
+    is_compiled,
+    is_installed,
+    needs_extra,
+)
 from sidecar.runtime.lifecycle import fast_loop_factory
 
 if TYPE_CHECKING:
@@ -74,7 +79,20 @@ def _checked(file: Path, *, is_lenient: bool) -> LoadedConfig:
     )
     for warning in (*loaded.warnings, *missing):
         print(f"warning: {warning}", file=sys.stderr)
+    lacking = _missing_extras(loaded)
+    if lacking:
+        raise ConfigError([f"{file}: {problem}" for problem in lacking])
     return loaded
+
+
+def _missing_extras(loaded: LoadedConfig) -> list[str]:
+    """Return what keeps `run` from serving a config with this installation, as `run` says it."""
+    problems = []
+    if loaded.config.routing.session_cache.type == "redis" and not is_installed("redis"):
+        problems.append(f"session_cache.type redis {needs_extra('redis')}")
+    if loaded.tracing is not None and loaded.tracing.is_asked_for and not can_export_spans():
+        problems.append(f"tracing {needs_extra('otel')}")
+    return problems
 
 
 def _print_changes(old: LoadedConfig, new: LoadedConfig) -> int:

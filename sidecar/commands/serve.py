@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     environ = dict(os.environ)  # a reload finds again what the start found
     pod = PodFacts(arguments.mode, arguments.termination_grace)
-    run_loop(serve(load_to_trace(arguments.config), environ, pod))
+    run_loop(serve(load_to_trace(arguments.config or arguments.file), environ, pod))
     return OK
 
 

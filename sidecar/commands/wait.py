@@ -13,6 +13,7 @@ import sys
 from typing import Final
 
 from sidecar.commands.shell import FAILED, OK
+from sidecar.runtime.timers import Timeout
 
 _LOOK_S: Final = 0.05
 """Time between two looks."""
@@ -30,7 +31,7 @@ def wait(arguments: argparse.Namespace) -> int:
 
 async def _wait(port: int, timeout_s: float) -> int:
     try:
-        async with asyncio.timeout(timeout_s):
+        async with Timeout(timeout_s):
             while not await _is_ready(port):  # noqa: ASYNC110 - another process is waited for
                 await asyncio.sleep(_LOOK_S)
     except TimeoutError:
@@ -43,7 +44,7 @@ async def _is_ready(port: int) -> bool:
     """Ask once, on the loopback of either family."""
     for address in _LOOPBACKS:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            async with asyncio.timeout(_REPLY_S):
+            async with Timeout(_REPLY_S):
                 reader, writer = await asyncio.open_connection(address, port)
                 try:
                     writer.write(_ASK)

@@ -29,6 +29,9 @@ header.
 """
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
+_ENDPOINT: Final = re.compile(r"/(chat/completions|completions|responses|messages|embeddings)$")
+"""What is appended to a base URL, in the ends that an operator could take for a part of it."""
+
 MANAGED_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization",
      "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -78,15 +81,24 @@ def read_base_url(url: str) -> Address | str:
     host = parts.netloc if parts.port is None else parts.netloc.rpartition(":")[0]
     if not _HOST.fullmatch(host.removesuffix(":")) or port == 0:
         return "is not a URL with a valid host and port"
-    if "#" in url or not _VISIBLE.fullmatch(parts.path + parts.query):
-        return "must not hold a fragment, blanks or characters beyond ASCII"
+    path = parts.path.rstrip("/")
+    fault = _fault_of_path(url, path, parts.query)
+    if fault is not None:
+        return fault
     return Address(
         scheme=parts.scheme,
         host=host.removesuffix(":").strip("[]").lower(),
         port=port or _DEFAULT_PORTS[parts.scheme],
-        path=parts.path.rstrip("/"),
+        path=path,
         query=parts.query,
     )
+
+
+def _fault_of_path(url: str, path: str, query: str) -> str | None:
+    if "#" in url or not _VISIBLE.fullmatch(path + query):
+        return "must not hold a fragment, blanks or characters beyond ASCII"
+    endpoint = _ENDPOINT.search(path)
+    return None if endpoint is None else f"must end before the endpoint: leave {endpoint[0]} out"
 
 
 def is_http_url(text: str) -> bool:

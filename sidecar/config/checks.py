@@ -12,12 +12,16 @@ from typing import Final
 from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
 from sidecar.config.checks_routing import check_routing, check_session_headers
 from sidecar.config.conventions import FAMILIES, family_of
+from sidecar.config.hints import unknown_router
 from sidecar.config.operator_address import PORT_AT_MOST, read_operator_address
 from sidecar.config.providers import names_of
 from sidecar.config.report import Path, Report, did_you_mean, spell
 from sidecar.config.schema import Config
+from sidecar.domain.ids import MAX_NAME_BYTES
+from sidecar.runtime.hosts import bracketed, host_of
 
 _PROVIDERS: Final = ("model_providers",)
+_ROUTER: Final = ("overrides", "llm_routing_model")
 _ROUTER_FAMILIES: Final = frozenset(name for name, row in FAMILIES.items() if row.is_router)
 _CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
 _STAY_HERE: Final = frozenset({"cookie", "x-model-affinity"})
@@ -25,6 +29,7 @@ _STAY_HERE: Final = frozenset({"cookie", "x-model-affinity"})
 _CODINGS: Final = frozenset({"accept-encoding", "content-encoding"})
 _NO_MODEL: Final = frozenset({"", "none"})
 """Values of ``model`` in a request that mean the default model."""
+_TOO_LONG: Final = f"cannot be asked for: it is longer than {MAX_NAME_BYTES} bytes"
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
 """As browsers write it: scheme and host in lower case, no path (RFC 6454, 6.2)."""
 
@@ -57,6 +62,8 @@ def _check_names(config: Config, report: Report) -> None:
             fault = "is another entry's model"
         elif name in _NO_MODEL:
             fault = "cannot be asked for: it means the default"
+        elif len(name.encode()) > MAX_NAME_BYTES:
+            fault = _TOO_LONG
         if fault is not None:
             report.problem(key, f"name {report.quoted(key)} {fault}")
         first.setdefault(name, at)
@@ -65,6 +72,9 @@ def _check_names(config: Config, report: Report) -> None:
             ("model_aliases", alias),
             "cannot be asked for: an empty model, or none, means the default",
         )
+    for alias in config.model_aliases:
+        if len(alias.encode()) > MAX_NAME_BYTES:
+            report.problem(("model_aliases", alias), _TOO_LONG)
 
 
 def _check_defaults(config: Config, report: Report) -> None:
@@ -79,6 +89,12 @@ def _check_defaults(config: Config, report: Report) -> None:
             report.problem(key, f"there are two defaults; the other is {spell(first)}")
         if entry.is_default and first is None:
             first = at
+    could_be = any(
+        not entry.model.endswith("/*") and family_of(entry.model) not in _ROUTER_FAMILIES
+        for entry in config.model_providers
+    )
+    if first is None and could_be and report.is_complete(_PROVIDERS):
+        report.warn(_PROVIDERS, "no entry is the default: calls that name no model are refused")
 
 
 def _check_references(config: Config, report: Report) -> None:
@@ -89,7 +105,8 @@ def _check_references(config: Config, report: Report) -> None:
     for path, name in _references(config, report):
         is_wild = name.startswith(wildcards) and not name.endswith(("/", "/*"))
         if name not in known and not is_wild:
-            guess = did_you_mean(name, known)
+            what_to_do = unknown_router(name) if path == _ROUTER else ""
+            guess = what_to_do or did_you_mean(name, known)
             report.problem(path, f"{report.quoted(path)} is not a configured model{guess}")
 
 
@@ -119,7 +136,7 @@ def _references(config: Config, report: Report) -> Iterable[tuple[Path, str]]:
     for at, entry in report.entries(_PROVIDERS, config.model_providers):
         yield from report.entries((*at, "fallbacks"), entry.fallbacks)
     if config.overrides.llm_routing_model is not None:
-        yield ("overrides", "llm_routing_model"), config.overrides.llm_routing_model
+        yield _ROUTER, config.overrides.llm_routing_model
 
 
 def _check_listeners(config: Config, report: Report) -> None:
@@ -134,6 +151,11 @@ def _check_listeners(config: Config, report: Report) -> None:
             if not _ORIGIN.fullmatch(origin):
                 report.problem(
                     path, f"{report.quoted(path)} is not an origin such as http://localhost:3000"
+                )
+        for path, host in report.entries((*at, "allow_hosts"), each.allow_hosts or ()):
+            if not _is_host(host):
+                report.problem(
+                    path, f"{report.quoted(path)} is not a name or an IP address without a port"
                 )
         if each.port == admin.port != 0 and _overlap(set(each.addresses), set(admin.addresses)):
             report.problem((*at, "port"), "is the admin port as well")
@@ -186,6 +208,11 @@ def _is_ip_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is a host alone, without a port, an IPv6 address without brackets."""
+    return "*" not in text and host_of(f"{bracketed(text)}:1") is not None
 
 
 def _overlap(ours: set[str], theirs: set[str]) -> bool:

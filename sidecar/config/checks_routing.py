@@ -42,6 +42,7 @@ def check_routing(config: Config, report: Report) -> None:
 def _check_preferences(config: Config, report: Report) -> None:
     here = ("routing_preferences",)
     names: set[str] = set()
+    known = {name for entry in config.model_providers for name in names_of(entry)}
     priced = _priced_names(config)
     has_cost_source = any(source.type == "cost" for source in config.model_metrics_sources)
     for at, preference in report.entries(here, config.routing_preferences):
@@ -50,8 +51,14 @@ def _check_preferences(config: Config, report: Report) -> None:
             report.problem(name, f"two preferences are named {report.quoted(name)}")
         names.add(preference.name)
         _check_name(preference, name, report)
+        is_known = known.issuperset(preference.models)
         wants_price = preference.selection_policy.prefer == "cheapest"
-        if wants_price and not has_cost_source and priced.isdisjoint(preference.models):
+        if (
+            wants_price
+            and is_known
+            and not has_cost_source
+            and priced.isdisjoint(preference.models)
+        ):
             report.problem(
                 (*at, "selection_policy", "prefer"),
                 "'cheapest' needs a price on one of its models, or a source of type cost "
@@ -115,7 +122,8 @@ def _needs_of(source: MetricsSource) -> str | None:
 def _check_session_cache(cache: SessionCache, report: Report) -> None:
     here = ("routing", "session_cache")
     if cache.type == "redis" and not cache.url:
-        report.problem(here, "type redis needs url")
+        if not report.is_faulty((*here, "url")):
+            report.problem(here, "type redis needs url")
     elif cache.url is not None and names_several_servers(cache.url.reveal()):
         report.warn(
             (*here, "url"),

@@ -8,6 +8,7 @@ it understands. A new family is a new row; another way to carry a key is a `Cred
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -29,6 +30,9 @@ _ENDS: Final = {
 """How the paths of OpenAI's dialects end, at OpenAI and at compatible providers."""
 
 _AZURE_DEPLOYMENT: Final = "/openai/deployments/{model}"
+_NO_SEGMENT: Final = re.compile(r"[/\\%]|\A\.{1,2}(?:;|\Z)")
+"""What some servers read as another path, however it is quoted: a slash, an escape, a dot segment.
+"""
 
 
 class DialectKey(enum.StrEnum):
@@ -207,3 +211,10 @@ UNKNOWN: Final = Conventions()
 def family_of(model: str) -> str:
     """Return the part of a model's name before its first slash."""
     return model.partition("/")[0]
+
+
+def fits_path(model_id: str) -> bool:
+    """Return whether a model's id may take the place of ``{model}`` in a path: every server reads
+    it as one segment.
+    """
+    return _NO_SEGMENT.search(model_id) is None

@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import inspect
 
 from sidecar.config.expand import Expanded, Expander
+from sidecar.config.hints import model_without_provider, unknown_key, wrong_shape
 from sidecar.config.migrate import why_refused
 from sidecar.config.report import Path, Place, Report, did_you_mean, quote
 from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
@@ -45,6 +46,8 @@ class Decoder:
     def __init__(self, expander: Expander, report: Report) -> None:
         self._expander = expander
         self._report = report
+        self._among = Mapping(0, ())
+        """The mapping whose key is being read, for messages that name its other keys."""
         self._readers: dict[type[inspect.Type], Callable[[Node, Any, Path], Any]] = {
             inspect.StructType: self._struct,
             inspect.DictType: self._dict,
@@ -69,7 +72,7 @@ class Decoder:
 
     def _struct(self, node: Node, kind: inspect.StructType, path: Path) -> Any:  # noqa: ANN401
         if not isinstance(node, Mapping):
-            return self._expected("a mapping", path)
+            return self._expected(wrong_shape(path, node, "a mapping"), path)
         values = self._fields(node, kind, path)
         given = {entry.key for entry in node.entries}
         required = [field for field in kind.fields if field.required]
@@ -91,8 +94,9 @@ class Decoder:
             self._note(here, entry.line, entry.value)
             field = fields.get(entry.key)
             if field is None:
-                self._unknown(here, entry.key, list(fields))
+                self._unknown(here, entry.key, list(fields), node)
             elif not (_is_null(entry.value) and _may_be_null(field)):
+                self._among = node
                 value = self.read(entry.value, field.type, here)
                 if value is not BAD:
                     values[field.name] = value
@@ -115,7 +119,7 @@ class Decoder:
 
     def _list(self, node: Node, kind: inspect.VarTupleType, path: Path) -> Any:  # noqa: ANN401
         if not isinstance(node, Sequence):
-            return self._expected("a list", path)
+            return self._expected(wrong_shape(path, node, "a list"), path)
         values: list[Any] = []
         kept: list[int] = []
         for index, item in enumerate(node.items):
@@ -150,7 +154,8 @@ class Decoder:
         if len(text) < (kind.min_length or 0):
             return self._bad(path, "must not be empty")
         if kind.pattern is not None and not re.fullmatch(kind.pattern, text):
-            return self._bad(path, _PATTERN_SAYS[kind.pattern])
+            more = model_without_provider(self._among) if kind.pattern == MODEL_PATTERN else ""
+            return self._bad(path, _PATTERN_SAYS[kind.pattern] + more)
         return ExpandedText(text) if expanded.is_from_outside else text
 
     def _secret(self, node: Node, _: inspect.CustomType, path: Path) -> Any:  # noqa: ANN401
@@ -255,9 +260,13 @@ class Decoder:
             return self._bad(path, f"must be at most {kind.le}")
         return value
 
-    def _unknown(self, path: Path, key: str, known: list[str]) -> None:
-        refusal = why_refused(path)
-        self._report.problem(path, refusal or f"unknown key {quote(key)}{did_you_mean(key, known)}")
+    def _unknown(self, path: Path, key: str, known: list[str], among: Mapping) -> None:
+        kind = among.get("type")
+        named = kind.value.text if kind is not None and isinstance(kind.value, Scalar) else ""
+        if why_refused((*path[:-1], "type"), named):
+            return  # all of the mapping is refused, in one line
+        message = why_refused(path) or unknown_key(path, key, among)
+        self._report.problem(path, message or f"unknown key {quote(key)}{did_you_mean(key, known)}")
 
     def _note(self, path: Path, line: int, node: Node) -> None:
         self._report.note_place(path, Place(line, node.text if isinstance(node, Scalar) else None))

@@ -24,6 +24,11 @@ _FINAL_NEWLINE: Final = re.compile(r"\r?\n\Z")
 _GRAMMAR: Final = (
     "${...} must be ${VAR}, ${VAR:-default} or ${file:/path}; write $$ for a dollar sign"
 )
+_LONE_DOLLAR: Final = (
+    "what follows a dollar sign names no environment variable; a dollar sign itself is written $$"
+)
+"""Without the name, which may be part of a password."""
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 class Expanded(msgspec.Struct, frozen=True):
@@ -75,8 +80,12 @@ class Expander:
                 is_from_outside = True
                 files.append(self._folder / braced["file"])
                 return self._read(files[-1], braced["file"], problems)
-            is_from_outside = is_from_outside or bool(self._environ.get(braced["name"]))
-            return self._look_up(braced["name"], braced["default"], problems)
+            name = braced["name"]
+            is_from_outside = is_from_outside or bool(self._environ.get(name))
+            if match["bare"] and name not in self._environ and not _looks_meant(match):
+                problems.append(_LONE_DOLLAR)
+                return ""
+            return self._look_up(name, braced["default"], problems)
 
         expanded, references = _REFERENCE.subn(replace, text)
         is_changed, what = references > 0, tuple(problems)
@@ -110,6 +119,12 @@ class Expander:
             problems.append(f"file {name!r} {error}")
             return ""
         return _FINAL_NEWLINE.sub("", text)
+
+
+def _looks_meant(match: re.Match[str]) -> bool:
+    """Return whether ``$NAME`` is likely a reference: in capitals, behind no letter or digit."""
+    before = match.string[: match.start()][-1:]
+    return _VARIABLE.fullmatch(match["bare"]) is not None and not before.isalnum()
 
 
 def text_of(content: bytes) -> str:

@@ -16,6 +16,7 @@ from sidecar.config.checks import check
 from sidecar.config.conventions import FAMILIES
 from sidecar.config.decode import BAD, Decoder
 from sidecar.config.expand import Expander, text_of
+from sidecar.config.hints import other_tools_file
 from sidecar.config.migrate import migrate, warn_of_unserved
 from sidecar.config.providers import Provider, resolve_providers
 from sidecar.config.report import Place, Report
@@ -204,6 +205,9 @@ def _read_root(path: Path, content: bytes, report: Report) -> yaml_nodes.Mapping
         raise ConfigError(
             [f"{path}:{root.line}: expected a mapping of keys such as model_providers"]
         )
+    foreign = other_tools_file(root)
+    if foreign is not None:
+        raise ConfigError([f"{path}:{root.line}: {foreign}"])
     report.note_place((), Place(root.line))
     for line, message in read.problems:
         report.problem((), message, line=line)

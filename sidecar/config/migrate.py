@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sidecar.config.report import Path, Place, Report, did_you_mean, quote
+from sidecar.config.report import Path, Place, Report, did_you_mean, pattern_of, quote
 from sidecar.config.yaml_nodes import Mapping, MappingEntry, Node, Scalar, Sequence, is_null
 
 _LIFTED_FROM: Final = frozenset({"v0.3.0", "v0.2.0", "0.2.0", "v0.1.0", "v0.1", "0.1-beta"})
@@ -173,7 +173,6 @@ REFUSED: Final = {
     "prompt_targets": _AGENTS,
     "prompt_guards": _AGENTS,
     "endpoints": _AGENTS,
-    "system_prompt": _AGENTS,
     "state_storage": "is not served: no conversation is stored here",
     "listeners.ingress_traffic": _AGENTS,
     "listeners[].type=agent": _AGENTS,
@@ -186,6 +185,8 @@ REFUSED: Final = {
 """Plano's keys that cannot be accepted, since an operator counts on what they do."""
 
 NOT_SERVED: Final = {
+    "system_prompt": "is accepted but not served: the app's own stands",
+    "routing_preferences[].system_prompt": "is accepted but not served: the app's own stands",
     "ratelimits": "is accepted but not served",
     "prompt_caching": "is accepted but not served",
     "routing.routing_budget": "is accepted but not served",
@@ -216,7 +217,7 @@ NOT_SERVED: Final = {
 
 def why_refused(path: Path, value: str | None = None) -> str | None:
     """Return why a key, or one value of it, is refused by name; None where it is not."""
-    pattern = _pattern(path)
+    pattern = pattern_of(path)
     return REFUSED.get(pattern if value is None else f"{pattern}={value}")
 
 
@@ -224,13 +225,8 @@ def warn_of_unserved(report: Report) -> None:
     """Warn of every key that does nothing, once for each kind of key, at its first place."""
     seen: set[str] = set()
     for path in report.given:
-        pattern = _pattern(path)
+        pattern = pattern_of(path)
         message = NOT_SERVED.get(pattern)
         if message is not None and pattern not in seen:
             seen.add(pattern)
             report.warn(path, message)
-
-
-def _pattern(path: Path) -> str:
-    parts = ["[]" if isinstance(key, int) else f".{key}" for key in path]
-    return "".join(parts).removeprefix(".")

@@ -67,6 +67,11 @@ class Provider(msgspec.Struct, frozen=True):
         """Whether it serves any model of its prefix."""
         return self.model_id == "*"
 
+    @property
+    def has_model_in_path(self) -> bool:
+        """Whether its calls name the model in their path, as deployments are named."""
+        return any("{model}" in path for path in self.paths.by_dialect.values())
+
 
 def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
     """Return every usable entry in config order. What is wrong with the others is in ``report``.

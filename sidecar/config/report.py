@@ -34,6 +34,7 @@ class Report:
         self._places: dict[Path, Place] = {}
         self._kept: dict[Path, tuple[int, ...]] = {}
         self._incomplete: set[Path] = set()
+        self._faulty: set[Path] = set()
         self._problems: list[tuple[int, str]] = []
         self._warnings: list[tuple[int, str]] = []
 
@@ -76,7 +77,12 @@ class Report:
 
     def problem(self, path: Path, message: str, *, line: int | None = None) -> None:
         """Report something that keeps the config from being used."""
+        self._faulty.add(path)
         self._problems.append(self._located(path, message, line))
+
+    def is_faulty(self, path: Path) -> bool:
+        """Whether a problem of this very value was reported."""
+        return path in self._faulty
 
     def warn(self, path: Path, message: str) -> None:
         """Report something that the operator should know."""
@@ -111,6 +117,12 @@ def spell(path: Path) -> str:
                 f"{'.' if parts else ''}{key if _PLAIN_KEY.fullmatch(key) else quote(key)}"
             )
     return "".join(parts)
+
+
+def pattern_of(path: Path) -> str:
+    """Return what all paths of one kind have in common: ``model_providers[].access_key``."""
+    parts = ["[]" if isinstance(key, int) else f".{key}" for key in path]
+    return "".join(parts).removeprefix(".")
 
 
 def quote(text: str) -> str:

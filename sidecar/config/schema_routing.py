@@ -47,6 +47,7 @@ class RoutingPreference(Section, frozen=True):
     selection_policy: Annotated[SelectionPolicy, Meta(description="how the models are ordered")] = (
         SelectionPolicy()
     )
+    system_prompt: Annotated[Any, Meta(description="plano's; not served")] = None
 
 
 class MetricsSource(Section, frozen=True):

@@ -17,6 +17,8 @@ _NODES_AT_MOST: Final = 50_000
 _DEPTH_AT_MOST: Final = 32
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "<<"
+_IN_QUOTES: Final = "while scanning a quoted scalar"
+_TAB_BEFORE_TEXT: Final = re.compile(r"\s*\t")
 _NO_ANCHOR: Final = "an alias has no anchor before it"
 _SECOND_DOCUMENT: Final = "a second document begins here; only one is read"
 
@@ -108,7 +110,7 @@ def read_document(text: str) -> Document:
         message = _NO_ANCHOR if error.context is None else _SECOND_DOCUMENT
         raise Unreadable(_line_of(error.problem_mark), message) from error
     except yaml.MarkedYAMLError as error:
-        raise Unreadable(_line_of(error.problem_mark), f"not YAML: {error.problem}") from error
+        raise _not_yaml(error, text) from error
     except yaml.YAMLError as error:
         raise Unreadable(1, "not YAML: it holds control characters") from error
     converter = _Converter()
@@ -186,6 +188,19 @@ class _Converter:
                 return
             for entry in source.entries:
                 merged.setdefault(entry.key, entry)
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
+    """Say what most mistakes come from in words of its own; the rest as PyYAML says it."""
+    line = _line_of(error.problem_mark)
+    if error.context == _IN_QUOTES and error.context_mark is not None:
+        return Unreadable(
+            _line_of(error.context_mark), "not YAML: the quote that opens here is not closed"
+        )
+    written = text.splitlines()[line - 1 : line]
+    if written and _TAB_BEFORE_TEXT.match(written[0]):
+        return Unreadable(line, "not YAML: a tab; YAML is indented with spaces")
+    return Unreadable(line, f"not YAML: {error.problem}")
 
 
 def _too_deep(line: int) -> Unreadable:

@@ -161,8 +161,8 @@ class Messages:
 
     name: Final = MESSAGES
     endpoints: Final = (
-        Endpoint("/v1/messages", MESSAGES, Operation.GENERATE),
-        Endpoint("/v1/messages/count_tokens", MESSAGES, Operation.COUNT_TOKENS),
+        Endpoint("/v1/messages", MESSAGES, Operation.GENERATE, base_path=""),
+        Endpoint("/v1/messages/count_tokens", MESSAGES, Operation.COUNT_TOKENS, base_path=""),
     )
     sdk_header: Final = "anthropic-version"
     home_prefix: Final = "anthropic"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +11,7 @@ from sidecar.doctor.model_list import read_model_list
 from sidecar.domain.errors import UpstreamError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.http1.certificate import TlsFacts
+from sidecar.runtime.timers import Timeout
 from sidecar.upstream.entry_probe import EntryProbe, ProbeReply
 
 _GUARDED: Final = (FailureClass.OUR_CREDENTIAL, FailureClass.REFUSED)
@@ -54,7 +54,7 @@ class AccountCheck:
         """Return what could be learnt within ``timeout_s``. Raises: nothing."""
         began_s = self._monotonic_s()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with Timeout(timeout_s):
                 await self._ask(began_s)
         except UpstreamError as error:
             self._learn(error=error)

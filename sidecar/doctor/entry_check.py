@@ -4,13 +4,13 @@ whether the key serves calls.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
 from sidecar.doctor.account_check import AccountFacts
 from sidecar.doctor.entry_facts import ExaminedEntry, is_settled, needs_look
 from sidecar.domain.errors import UpstreamError
+from sidecar.runtime.timers import Timeout
 from sidecar.upstream.entry_probe import NO_SUCH_MODEL, EntryProbe
 
 _ERROR: Final = 400
@@ -39,7 +39,7 @@ async def check_entry(
     )
     began_s = monotonic_s()
     try:
-        async with asyncio.timeout(max(0.0, timeout_s - account.spent_s)):
+        async with Timeout(max(0.0, timeout_s - account.spent_s)):
             if needs_look(facts):
                 shown = await probe.show_model(provider.model_id)
                 facts = facts.learn(is_shown=shown.status < _ERROR)

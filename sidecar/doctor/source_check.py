@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from sidecar.config.schema_routing import MetricsSource
 from sidecar.doctor.advice import SOURCE, advice_on
 from sidecar.doctor.findings import Finding, Kind, Reach, StepState, Verdict
 from sidecar.routing.sources import MetricsSources, source_url
+from sidecar.runtime.timers import Timeout
 
 _PORTS: Final = {"https": 443, "http": 80}
 _FALLEN_BACK: Final = {
@@ -35,7 +35,7 @@ async def check_source(
     """
     began_s = monotonic_s()
     try:
-        async with asyncio.timeout(timeout_s):
+        async with Timeout(timeout_s):
             cause = await sources.read_once(index)
     except TimeoutError:
         cause = f"no reply within {timeout_s:g} s (--timeout)"

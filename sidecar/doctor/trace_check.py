@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +11,7 @@ import msgspec
 from sidecar.doctor.advice import TRACING, advice_on
 from sidecar.doctor.findings import Credential, Finding, Kind, Reach, StepState, Verdict
 from sidecar.runtime.daemon_thread import run_in_daemon_thread
+from sidecar.runtime.timers import Timeout
 
 _STATUS: Final = re.compile(r"status (\d{3})$")
 """The cause where the collector has replied."""
@@ -39,7 +39,7 @@ class TraceCheck(msgspec.Struct, frozen=True):
         """Return whether the collector takes spans. Raises: nothing."""
         began_s = self.monotonic_s()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with Timeout(timeout_s):
                 cause = await run_in_daemon_thread(
                     lambda: self.export(timeout_s), name="export of no span"
                 )

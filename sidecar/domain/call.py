@@ -56,16 +56,20 @@ class Endpoint:
     path: Final[str]
     dialect: Final[DialectName]
     operation: Final[Operation]
+    base_path: Final[str]
+    """What of the path stands in the base URL of this API's SDKs; the rest they append."""
 
     def __init__(
         self,
         path: str,
         dialect: DialectName,
         operation: Operation,
+        base_path: str = "/v1",
     ) -> None:
         self.path = path
         self.dialect = dialect
         self.operation = operation
+        self.base_path = base_path
 
 
 @final

@@ -7,6 +7,11 @@ import random
 from dataclasses import dataclass
 from typing import Final, final
 
+MAX_NAME_BYTES: Final = 256
+"""Of a model or a route that a caller names, in UTF-8. Callers invent them, and caches keep them:
+OpenAI's own API takes no longer ones either. Sessions, tenants and agents may be longer, since only
+their hashes are kept.
+"""
 _REQUEST_ID_BYTES: Final = 128
 _REQUEST_ID_ALPHABET: Final = (
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:/+=@-"

@@ -39,7 +39,6 @@ class Reply(Protocol):
     """
 
     status: int
-    reason: bytes
     headers: RawHeaders
     content_length: int | None
     """As announced, in bytes; None where the body is chunked or ends with the connection."""
@@ -100,17 +99,16 @@ class Downstream(Protocol):
         """Whether the app is still there."""
         ...
 
-    def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
-        r"""Send head and complete body at once.
+    def send_whole(self, status: int, headers: list[bytes], body: bytes) -> None:
+        r"""Send head and complete body at once. The reason phrase is the status's own, here and in
+        `start`.
 
         Args: ``headers`` are lines (``Name: value\r\n``) without framing headers, here and in
             `start`.
         """
         ...
 
-    def start(
-        self, status: int, reason: bytes, headers: list[bytes], content_length: int | None
-    ) -> None:
+    def start(self, status: int, headers: list[bytes], content_length: int | None) -> None:
         """Send the head; the body follows by `write`. Without a length the body is chunked."""
         ...
 

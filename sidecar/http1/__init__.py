@@ -12,8 +12,9 @@ is idempotent.
 
 The flow of a request, in the order in which it meets the modules:
 
-    pool            takes the connection that was idle last, looks at it if that was a second or
-                    more, or opens one; sends again, once, where that is safe
+    pool            takes an idle connection or opens one; sends again, once, where that is safe
+      idle          the connection that was idle last serves next, after a look at it if that was a
+                    second or more; each is kept as long as its upstream keeps it
       dialer        name (resolver), proxy (proxy_rules) and its tunnel, TCP raced over all
                     addresses, TLS (origin)
       connection    one exchange at a time, and what its end means

@@ -14,6 +14,7 @@ from sidecar.domain.errors import (
     UpstreamTimeout,
 )
 from sidecar.http1.origin import ExchangeTimeouts
+from sidecar.runtime.timers import more_s
 
 Late = type[UpstreamTimeout]
 
@@ -31,15 +32,19 @@ class Deadline:
     Deadlines nearly always move into the future, so the timer is not touched then: it goes off
     early, finds the deadline ahead and is set again. An exchange so costs two stores and a
     comparison instead of a heap operation.
+
+    One that is found late moves once by as much: see `runtime.timers`.
     """
 
-    __slots__ = ("_loop", "_on_late", "_at_s", "_late", "_timer", "_timer_s")
+    __slots__ = ("_loop", "_on_late", "_at_s", "_late", "_moved_to_s", "_timer", "_timer_s")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_late: Callable[[Late], None]) -> None:
         self._loop = loop
         self._on_late = on_late
         self._at_s = inf
         self._late: Late = UpstreamTimeout
+        self._moved_to_s = inf
+        """Where the deadline stands that was moved since it was found late."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = inf
 
@@ -71,8 +76,14 @@ class Deadline:
     def _look(self) -> None:
         self._timer = None
         self._timer_s = inf
-        if self._loop.time() < self._at_s:
-            self.move_to(self._at_s, self._late)
+        now_s, at_s = self._loop.time(), self._at_s
+        if now_s < at_s:
+            self.move_to(at_s, self._late)
+            return
+        more = 0.0 if at_s == self._moved_to_s else more_s(now_s - at_s)
+        if more:
+            self._moved_to_s = now_s + more
+            self.move_to(self._moved_to_s, self._late)
         else:
             self._on_late(self._late)
 

@@ -27,6 +27,7 @@ from sidecar.http1.origin import Origin
 from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
 from sidecar.http1.resolver import Resolver
 from sidecar.runtime.bounded import BoundedMap
+from sidecar.runtime.timers import Timeout
 
 _ATTEMPT_DELAY_S: Final = 0.25
 """Head start of one address over the next: RFC 8305, section 8."""
@@ -79,7 +80,7 @@ class Dialer:
         """
         stages: list[ConnectStage] = []
         try:
-            async with asyncio.timeout(connect_s):
+            async with Timeout(connect_s):
                 try:
                     await self._connect(origin, tls, connection, stages)
                 except ssl.SSLCertVerificationError as error:
@@ -119,7 +120,7 @@ class Dialer:
     async def _look_at_validity(self, origin: Origin) -> Validity | None:
         """Make a handshake that trusts any certificate, and send nothing."""
         try:
-            async with asyncio.timeout(_LOOK_AT_MOST_S):
+            async with Timeout(_LOOK_AT_MOST_S):
                 transport = await self._connect(
                     origin, trusting_context(), asyncio.Protocol(), stages=[]
                 )

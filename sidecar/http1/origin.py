@@ -69,7 +69,7 @@ def make_ssl_context(
     ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None
 ) -> ssl.SSLContext:
     """Make a client context: TLS 1.2 or later, certificate and host name verified, HTTP/1.1 by
-    ALPN.
+    ALPN. A host name counts where it stands in subjectAltName (RFC 9525, 2), not as a common name.
 
     Args: ``ca_file`` is a PEM bundle that is trusted instead of the system's; without it OpenSSL's
     default places count, which ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` move. ``cert_file`` and
@@ -79,6 +79,7 @@ def make_ssl_context(
     """
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
     context.set_alpn_protocols(["http/1.1"])
     if cert_file is not None:
         # Without a password of our own OpenSSL would ask the terminal for one, and wait.

@@ -25,6 +25,8 @@ HEAD_BYTES: Final = 64 * 1024
 bytes.
 """
 HEADER_FIELDS: Final = 256
+LAST_STATUS: Final = 599
+"""RFC 9110, 15: what is above is invalid, and means something to no client."""
 _IDLE_HINT: Final = re.compile(rb"(?:^|[,;\s])timeout=([0-9]{1,6})(?:$|[,;\s])", re.IGNORECASE)
 """RFC 2068, 19.7.1.1; nginx, Apache and many others send it."""
 
@@ -114,12 +116,6 @@ class ResponseParser:
         if self.state is CLEAN:
             self.state = SPENT
 
-    def on_status(self, reason: bytes) -> None:
-        """A part of the reason phrase."""
-        response = self._response
-        if response is not None and not response.status:
-            response.reason += reason
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field, of the head or of the trailers."""
         self._fields.append((name, value))
@@ -131,10 +127,11 @@ class ResponseParser:
             return
         fields, self._fields = self._fields, []
         status: int = self._llhttp.get_status_code()
+        if not 102 <= status <= LAST_STATUS and status != 100:
+            # 101 too: no request asks for another protocol.
+            self.complaint = f"unexpected status {status}"
+            return
         if status < 200:
-            response.reason = b""
-            if status == 101 or status < 100:
-                self.complaint = f"unexpected status {status}"
             return
         version: str = self._llhttp.get_http_version()
         if version not in ("1.1", "1.0"):

@@ -12,6 +12,7 @@ from sidecar.domain.errors import ConnectFailed, Stale, Untaken, UpstreamError
 from sidecar.http1.certificate import TlsFacts, tls_facts
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.dialer import Dialer
+from sidecar.http1.idle import IdleConnections
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.reset_watch import ResetWatch, may_miss_resets
 from sidecar.http1.response import UpstreamResponse
@@ -25,87 +26,8 @@ followed.
 """
 REPLACED_IN_S: Final = 30.0
 """In such a time the connections of a former TLS context are replaced."""
-PEEK_AFTER_S: Final = 1.0
-"""A connection that was idle for so long is looked at before it is used: under load, when most are
-used again at once, that costs nothing.
-"""
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
 """RFC 9110, 9.2.2: sent twice they do what they do sent once."""
-_HINT_MARGIN_S: Final = 1.0
-
-
-class IdleConnections:
-    """Connections that wait for work, the longest idle first; each is closed when its time is
-    over.
-    """
-
-    def __init__(self, keepalive_s: float, max_idle: int) -> None:
-        self._keepalive_s = keepalive_s
-        self._max_idle = max_idle
-        self._idle: list[tuple[UpstreamConnection, float]] = []
-        """Each with the time, on the loop's clock, since which it is idle."""
-        self._sweeper: asyncio.TimerHandle | None = None
-
-    def __len__(self) -> int:
-        return len(self._idle)
-
-    def take(self, now_s: float) -> UpstreamConnection | None:
-        """Take the one that was idle last, so that the others' time can end."""
-        idle = self._idle
-        while idle:
-            connection, since_s = idle.pop()
-            idle_s = now_s - since_s
-            if (
-                connection.is_usable
-                and idle_s < self._keepalive_s
-                and (idle_s < PEEK_AFTER_S or connection.is_quiet())
-            ):
-                return connection
-            connection.abort()
-        return None
-
-    def keep(
-        self,
-        connection: UpstreamConnection,
-        keep_alive_s: int | None,
-        loop: asyncio.AbstractEventLoop,
-        now_s: float,
-    ) -> None:
-        """Keep a connection, if there is room. ``keep_alive_s`` is how long the upstream says that
-        it keeps an idle one.
-        """
-        idle = self._idle
-        if len(idle) >= self._max_idle:
-            connection.abort()
-            return
-        if keep_alive_s is not None:
-            # We close first: a request sent into the upstream's closing would be lost.
-            self._keepalive_s = min(self._keepalive_s, max(0.0, keep_alive_s - _HINT_MARGIN_S))
-        idle.append((connection, now_s))
-        if self._sweeper is None:
-            self._sweeper = loop.call_later(self._keepalive_s, self._sweep, loop)
-
-    def discard(self, connection: UpstreamConnection) -> None:
-        """Forget a connection, if it is here."""
-        for at, (idle, _) in enumerate(self._idle):
-            if idle is connection:
-                del self._idle[at]
-                return
-
-    def stop(self) -> None:
-        """Close no connection any more: their owner does."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
-
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close what has been idle for too long; look again when the next one is due."""
-        self._sweeper = None
-        expired_s = loop.time() - self._keepalive_s
-        while self._idle and self._idle[0][1] <= expired_s:
-            self._idle.pop(0)[0].abort()
-        if self._idle:
-            self._sweeper = loop.call_at(self._idle[0][1] + self._keepalive_s, self._sweep, loop)
 
 
 class Pool:

@@ -11,6 +11,7 @@ import msgspec
 
 from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.single_flight import SingleFlight
+from sidecar.runtime.timers import Timeout
 
 FRESH_S: Final = 5.0
 """Shorter than the TTL of any large service's name: an address that changes is followed at the next
@@ -60,7 +61,7 @@ class Resolver:
         if known is None or now_s - known.at_s > STALE_S:
             return await self._flights.run(key, lambda: self._fly(key))
         try:
-            async with asyncio.timeout(_REFRESH_TIMEOUT_S):
+            async with Timeout(_REFRESH_TIMEOUT_S):
                 return await self._flights.run(key, lambda: self._fly(key))
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             return known.addresses

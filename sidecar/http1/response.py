@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamReset
+from sidecar.runtime.timers import more_s
 
 BUFFERED_BYTES: Final = 64 * 1024
 """Body bytes that may wait for the reader before the upstream is paused: asyncio's own stream
@@ -40,7 +41,6 @@ class ResponseHead:
 
     status: int = 0
     """0 until the head is complete."""
-    reason: bytes = b""
     headers: Sequence[tuple[bytes, bytes]] = ()
     """As they came, in order."""
     content_length: int | None = None
@@ -122,18 +122,25 @@ class UpstreamResponse(ResponseHead):
         Returns: whether there is more, or the end. Raises: as `read`. A cancellation drops the
         connection.
         """
+        until_s, has_waited = by_s, False
         while self.buffered_bytes <= seen_bytes and not self.is_complete:
             if self.source is None:
                 self.raise_failure()
-            elif self._loop.time() >= by_s:
-                return False
-            else:
-                timer = self._loop.call_at(by_s, self.wake)
-                try:
-                    self.source.expect_body()
-                    await self.wait()
-                finally:
-                    timer.cancel()
+                continue
+            now_s = self._loop.time()
+            if now_s >= until_s:
+                is_first = has_waited and until_s == by_s
+                more = more_s(now_s - until_s) if is_first else 0.0
+                if not more:
+                    return False
+                until_s = now_s + more
+            timer = self._loop.call_at(until_s, self.wake)
+            try:
+                self.source.expect_body()
+                has_waited = True
+                await self.wait()
+            finally:
+                timer.cancel()
         return True
 
     def in_s(self, duration_s: float) -> float:

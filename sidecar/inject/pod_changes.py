@@ -24,8 +24,8 @@ _MESH: Final = frozenset({
 _SOURCES: Final = frozenset({"configMap", "secret", "projected"})
 """What the sidecar's volumes are taken from, in this version and in those before."""
 _RENAME: Final = "it is not the sidecar's, which would take its place; give it another name"
-_GRACE_S: Final = range(1, 3601)
-"""What the sidecar takes for a pod's grace."""
+_GRACE_S: Final = range(1, 86_401)
+"""What `run --termination-grace` takes."""
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 

@@ -6,12 +6,14 @@ into replies; private names of aiohttp stand in `connection` alone, which a test
 A request meets the modules in this order:
 
     server            binds the ports and makes a connection for each app that connects
+      acceptor          accepts, also where there is no file descriptor left
     connection        aiohttp parses, our own loop serves one request after the other
       plain_connection  the same on aiohttp's own loop, where aiohttp lacks what ours relies on
     request           a request as the handler sees it
     handlers          one reply for every request, whatever goes wrong
     paths             which call a path means, and which methods it takes
     admission         checks the head, holds the permit, makes the `Call`
+      web_pages         what pages in a browser may not do, by their Host and their site
       body_reader       reads the body within its limits of size and time
       body_memory       the memory that all bodies may take together
     sidecar.proxy     carries the call

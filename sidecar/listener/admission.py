@@ -21,8 +21,10 @@ from sidecar.domain.ids import Sampling
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.listener.body_reader import BodyReader
+from sidecar.listener.paths import check_target
 from sidecar.listener.request import Request
 from sidecar.listener.response_writer import ResponseWriter
+from sidecar.listener.web_pages import HostCheck, is_of_other_site
 from sidecar.runtime.lifecycle import Drain
 from sidecar.runtime.steps import in_steps
 from sidecar.wire.body import AT_ONCE_BYTES
@@ -40,6 +42,7 @@ from sidecar.wire.request_headers import (
 from sidecar.wire.trace_context import trace_context_of
 
 _FIRST_VERSION: Final = (1, 0)
+_CHUNKS_SINCE: Final = (1, 1)
 _NO_FACTS: Final = BodyFacts()
 _NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
@@ -59,6 +62,7 @@ class ListenerPolicy:
     """Reads sessions from bodies where no header names one; None where only headers do."""
     passthrough: Final[tuple[tuple[str, str], ...]]
     """(path prefix, provider), longest prefix first."""
+    hosts: Final[HostCheck]
     sampling: Final[Sampling | None]
     """Which traces are sampled; None while tracing is off."""
 
@@ -71,6 +75,7 @@ class ListenerPolicy:
         passthrough: tuple[tuple[str, str], ...] = (),
         body_sessions: BodySessions | None = None,
         sampling: Sampling | None = None,
+        hosts: HostCheck | None = None,
     ) -> None:
         self.headers = headers
         self.body_reader = body_reader
@@ -79,6 +84,7 @@ class ListenerPolicy:
         self.passthrough = passthrough
         self.body_sessions = body_sessions
         self.sampling = sampling
+        self.hosts = HostCheck() if hosts is None else hosts
 
 
 @final
@@ -128,6 +134,9 @@ class Admission:
         self._observers = observers
         self._clock = clock
         self._policy = policy
+        self._hosts = policy.hosts
+        self._known_target = ""
+        """The last one whose characters were looked at: most callers ask for few."""
 
     @property
     def has_ended(self) -> bool:
@@ -137,13 +146,22 @@ class Admission:
     def read_head(self, request: Request, down: ResponseWriter) -> RequestHead:
         """Read the head of a request, and refuse one that may not come in.
 
-        Raises: InvalidHeader, HeadersTooLarge, OriginRefused, UpgradeNotServed, MalformedRequest.
+        Raises: InvalidHeader, HeadersTooLarge, HostRefused, OriginRefused, UpgradeNotServed,
+            MalformedRequest.
         """
         admitted_s = self._clock.monotonic_s()
         headers = read_headers(request.raw_headers, self._policy.headers)
-        if headers.has_origin or headers.is_upgrade or not request.keep_alive:
+        hosts, authority = headers.hosts, request.authority
+        if len(hosts) != 1 or hosts[0] != self._hosts.known or authority:
+            self._hosts.check(hosts, authority, request.version)
+        is_of_page = headers.has_origin or bool(headers.fetch_sites)
+        is_special = is_of_page or headers.is_upgrade or headers.is_chunked
+        if is_special or not request.keep_alive:
             self._check(request, headers, down)
         path, mark, query = request.target.partition("?")
+        if request.target != self._known_target:
+            check_target(path, query)
+            self._known_target = request.target
         request_id = request_id_of(headers.request_ids)
         return RequestHead(request, path, mark + query, headers, request_id, admitted_s)
 
@@ -234,12 +252,15 @@ class Admission:
         )
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:
-        """Refuse web pages of no allowed origin, WebSockets, and heads without a version.
+        """Refuse web pages of no allowed origin, WebSockets, heads without a version, and chunks in
+        one that knows none.
 
         Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
         """
         if request.version < _FIRST_VERSION:
             raise MalformedRequest("the request line names no version of HTTP")
+        if headers.is_chunked and request.version < _CHUNKS_SINCE:
+            raise MalformedRequest("HTTP/1.0 has no transfer codings: its body's end is not known")
         if headers.has_origin:
             origins = request.header_values("Origin")
             if not self._policy.allow_origins.issuperset(origins):
@@ -248,5 +269,7 @@ class Admission:
                     "allow an origin"
                 )
             down.allow_page(origins[0])
+        elif is_of_other_site(headers.fetch_sites):
+            raise OriginRefused("requests that the page of another site makes are refused")
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Final
 
 from sidecar.domain.errors import Overloaded
+from sidecar.runtime.timers import Timeout
 
 WAIT_AT_MOST_S: Final = 5.0
 """How long a body waits for memory, while its socket is not read, before its call is refused."""
@@ -46,7 +47,7 @@ class BodyMemory:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, turn))
         try:
-            async with asyncio.timeout(WAIT_AT_MOST_S):
+            async with Timeout(WAIT_AT_MOST_S):
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():

@@ -18,6 +18,7 @@ from sidecar.domain.errors import (
 )
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.request import Request
+from sidecar.runtime.timers import Timeout
 
 _INTERIM_SINCE: Final = (1, 1)
 
@@ -65,6 +66,8 @@ class BodyReader:
         length = int(announced[0]) if announced else None
         if length is not None and length > self.body_bytes:
             raise self._too_large()
+        if length is None:
+            request.bound_framing(self.body_bytes)
         reservation = _Reservation(self.memory)
         try:
             # Where the length is known, all memory is taken at once, so that half-read bodies never
@@ -84,7 +87,7 @@ class BodyReader:
         try:
             while True:
                 began_s = loop.time()
-                async with asyncio.timeout(left_s):
+                async with Timeout(left_s):
                     piece = await request.content.readany()
                 left_s -= loop.time() - began_s
                 if not piece:

@@ -19,8 +19,10 @@ from typing import Any, Final
 from aiohttp import StreamReader, web, web_protocol
 from aiohttp.web_protocol import RequestHandler
 
-from sidecar.listener.plain_connection import TimedConnection
+from sidecar.domain.errors import BodyTooLarge
+from sidecar.listener.plain_connection import AHEAD_BYTES, TimedConnection
 from sidecar.listener.request import NO_HEAD, FastRequest, Finished
+from sidecar.runtime.timers import Timeout
 
 RELIED_ON: Final = frozenset({  # of RequestHandler
     "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close",
@@ -90,6 +92,10 @@ class Connection(TimedConnection):
         current = self._current_request
         is_between = current is None or current.content.is_eof()
         super().data_received(data)
+        if current is not None:
+            self._wire_bytes += len(data)
+            if self._wire_bytes - current.content.total_bytes > AHEAD_BYTES:
+                self.check_framing(current.content)
         if self._messages:
             if self._head_timer is not None:
                 self.stop_head_timer()
@@ -117,7 +123,7 @@ class Connection(TimedConnection):
                 if not self._messages or self._paused:
                     await self._next_message()
                 message, payload = self.pending.popleft()
-                self._message_taken()
+                self._message_taken(payload)
                 problem = None
                 if isinstance(message, _ERROR_INFO):
                     problem, message = message, NO_HEAD
@@ -163,8 +169,11 @@ class Connection(TimedConnection):
         finally:
             self._waiter = None
 
-    def _message_taken(self) -> None:
-        """Tell aiohttp's parser, which stops reading where many requests wait."""
+    def _message_taken(self, payload: StreamReader) -> None:
+        """Tell aiohttp's parser, which stops reading where many requests wait; bound the bytes
+        around this one's body.
+        """
+        self._wire_bytes, self.framing_at_most = payload.total_bytes, AHEAD_BYTES
         if self._parser is not None:
             self._parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
@@ -179,9 +188,9 @@ class Connection(TimedConnection):
 
     async def _discard(self, payload: StreamReader) -> None:
         # OSError: `write_eof` raises it where the app is gone already, and TimeoutError is one.
-        with contextlib.suppress(OSError, web.RequestPayloadError):
+        with contextlib.suppress(OSError, web.RequestPayloadError, BodyTooLarge):
             if self.transport is not None and self.transport.can_write_eof():
                 self.transport.write_eof()
-            async with asyncio.timeout(_DISCARD_AT_MOST_S):
+            async with Timeout(_DISCARD_AT_MOST_S):
                 while not payload.is_eof() and not self._force_close:
                     await payload.readany()

@@ -97,7 +97,7 @@ class DataHandler:
         path, method, paths = head.path, head.request.method, self._paths
         provider = paths.provider_of(path)
         if head.headers.has_origin and is_preflight(head.request):
-            down.send_whole(204, b"", [], b"")
+            down.send_whole(204, [], b"")
             return
         refuse_tunnels(method, path)
         if path in paths.calls:
@@ -117,4 +117,4 @@ class DataHandler:
             check_method(method, path, "GET, HEAD")
             self._replies.send_probe(head, down)
         else:
-            raise PathNotFound(f"no such path: {path[:200]}")
+            raise PathNotFound(paths.why_not_found(path))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import logging
 import os
 import socket
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,23 +15,23 @@ import msgspec
 
 from sidecar.config.operator_address import OperatorAddress
 from sidecar.domain.errors import ConfigError
+from sidecar.listener.acceptor import Acceptor, Factory
 from sidecar.listener.server import bind, port_of
 from sidecar.runtime.hosts import host_port
 
 _log: Final = logging.getLogger("sidecar")
 
-_WHAT: Final = "admin.operator_address: the listener of operators' pages"
+_NAME: Final = "the listener of operators' pages"
+_WHAT: Final = f"admin.operator_address: {_NAME}"
 _BACKLOG: Final = 64
 _OWNER_ONLY: Final = 0o177
 """A umask that leaves mode 0600."""
-
-Factory = Callable[[], asyncio.BaseProtocol]
 
 
 class OperatorsSocket(msgspec.Struct, frozen=True):
     """Where the operators' listener was bound."""
 
-    servers: tuple[asyncio.Server, ...] = ()
+    servers: tuple[Acceptor, ...] = ()
     """They accept connections once they are told to."""
     port: int = 0
     """0 where it is no TCP port."""
@@ -62,7 +60,7 @@ async def bind_operators(factory: Factory, address: OperatorAddress) -> Operator
     Raises: ConfigError where the config names the address.
     """
     if address.path:
-        return await _bind_unix(factory, address.path)
+        return _bind_unix(factory, address.path)
     if not address.hosts:
         return OperatorsSocket()
     try:
@@ -76,7 +74,7 @@ async def bind_operators(factory: Factory, address: OperatorAddress) -> Operator
     return OperatorsSocket(tuple(servers), port, f"http://{host_port(host, port)}")
 
 
-async def _bind_unix(factory: Factory, path: str) -> OperatorsSocket:
+def _bind_unix(factory: Factory, path: str) -> OperatorsSocket:
     try:
         _remove_stale(path)
         listening = _listening_at(path)
@@ -84,11 +82,8 @@ async def _bind_unix(factory: Factory, path: str) -> OperatorsSocket:
         why = error.strerror or str(error)
         raise ConfigError([f"{_WHAT} cannot listen on unix:{path}: {why}"]) from error
     identity = _identity_of(path)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_unix_server(
-        factory, sock=listening, backlog=_BACKLOG, start_serving=False
-    )
-    return OperatorsSocket((server,), 0, f"unix:{path}", path, identity)
+    acceptor = Acceptor(listening, factory, _BACKLOG, _NAME)
+    return OperatorsSocket((acceptor,), 0, f"unix:{path}", path, identity)
 
 
 def _identity_of(path: str) -> tuple[int, int, int]:
@@ -110,7 +105,6 @@ def _listening_at(path: str) -> socket.socket:
         raise
     finally:
         os.umask(before)
-    listening.setblocking(False)
     return listening
 
 

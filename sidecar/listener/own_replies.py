@@ -31,7 +31,7 @@ class OwnReplies:
 
     def send_probe(self, head: RequestHead, down: ResponseWriter) -> None:
         """Tell an agent that its gateway is there."""
-        down.send_whole(200, b"OK", probe_lines(head.request_id), b"")
+        down.send_whole(200, probe_lines(head.request_id), b"")
 
     def send_models(self, head: RequestHead, down: ResponseWriter) -> None:
         """Send the list of models and aliases, or the description of the one that the path names.
@@ -46,7 +46,7 @@ class OwnReplies:
             body = models_body(
                 [ModelInfo(listed.name, listed.owner) for listed in self._models.listed]
             )
-        down.send_whole(200, b"OK", models_lines(head.request_id), body)
+        down.send_whole(200, models_lines(head.request_id), body)
 
     async def send_decision(self, call: Call, down: ResponseWriter) -> None:
         """Send what would become of a call, as JSON; the call goes nowhere. The first model is the
@@ -69,4 +69,4 @@ class OwnReplies:
         }
         if call.session_id is not None:
             reply["session_id"] = call.session_id
-        down.send_whole(200, b"OK", decision_lines(call.request_id), msgspec.json.encode(reply))
+        down.send_whole(200, decision_lines(call.request_id), msgspec.json.encode(reply))

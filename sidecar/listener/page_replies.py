@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+
+from sidecar.runtime.timers import Timeout
 
 BODY_BYTES: Final = 4096
 """A body that changes something is one small JSON object."""
@@ -67,7 +68,7 @@ async def read_object(request: web.BaseRequest) -> dict[str, Any]:
     """
     body = bytearray()
     try:
-        async with asyncio.timeout(_BODY_S):
+        async with Timeout(_BODY_S):
             while piece := await request.content.readany():
                 body += piece
                 if len(body) > BODY_BYTES:

@@ -14,6 +14,8 @@ from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from sidecar.runtime.timers import Timer
+
 PageHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -132,7 +134,7 @@ class PageConnection(RequestHandler):
     def __init__(self, server: PageServer, *, loop: asyncio.AbstractEventLoop, **more: Any) -> None:  # noqa: ANN401 - aiohttp's
         super().__init__(server, loop=loop, **more)
         self._server = server
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_timer: Timer | None = None
         self._head_bytes = 0
         """How long the head is so far."""
         self._newest = b""
@@ -218,8 +220,7 @@ class PageConnection(RequestHandler):
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None:
-            loop = asyncio.get_running_loop()
-            self._head_timer = loop.call_later(self._server.limits.head_s, self._head_is_late)
+            self._head_timer = Timer(self._server.limits.head_s, self._head_is_late)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

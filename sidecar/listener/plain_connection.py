@@ -12,18 +12,30 @@ from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
+from sidecar.domain.errors import BodyTooLarge
 from sidecar.listener.request import NO_HEAD, FastRequest, Handler, ParseErrorHandler
+from sidecar.runtime.timers import Timer
 
 _READ_BYTES: Final = 64 * 1024
 """asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps
 and unmaps so much anew each time, which costs 10 us a request. Below 128 KiB it comes from the
 heap."""
+AHEAD_BYTES: Final = 1 << 20
+"""Of a body's framing before its own bound is known, and of requests that are sent ahead: aiohttp
+stops reading long before, unless nothing but framing comes."""
+_UNPARSED_BYTES: Final = 256 * 1024
+"""Received, and not parsed yet, while aiohttp's parser waits for the reader of a body: at most."""
 
 
 class TimedConnection(RequestHandler):
-    """A connection of aiohttp's that gives an app ``head_s`` seconds for the head of a request."""
+    """A connection of aiohttp's that gives an app ``head_s`` seconds for the head of a request, and
+    bounds the bytes around a body: chunk sizes, extensions and trailers, which no reader sees.
+    """
 
-    __slots__ = ("_head_timer", "handler", "head_s", "on_parse_error", "task")
+    __slots__ = (
+        *("_head_timer", "_wire_bytes", "framing_at_most"),
+        *("handler", "head_s", "on_parse_error", "task"),
+    )
 
     handler: Handler
     on_parse_error: ParseErrorHandler
@@ -34,7 +46,11 @@ class TimedConnection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make the transport read in pieces that malloc keeps at hand."""
         self.task = None
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_timer: Timer | None = None
+        self._wire_bytes = 0
+        """Received since the request in progress was taken, and its body's before that."""
+        self.framing_at_most = AHEAD_BYTES
+        """Bytes around the body of the request in progress, and of requests behind it."""
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         super().connection_made(transport)
@@ -47,15 +63,30 @@ class TimedConnection(RequestHandler):
     def start_head_timer(self) -> None:
         """The first bytes of a head are here, and not its end."""
         if self._head_timer is None:
-            self._head_timer = asyncio.get_running_loop().call_later(
-                self.head_s, self._head_is_late
-            )
+            self._head_timer = Timer(self.head_s, self._head_is_late)
 
     def stop_head_timer(self) -> None:
         """The head is complete, or is not waited for any more."""
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def check_framing(self, payload: StreamReader) -> None:
+        """Read nothing more where the bytes around the body of the request in progress are more
+        than they may be, and more than the body itself.
+
+        The reader of an open body gets BodyTooLarge.
+        """
+        framing_bytes = self._wire_bytes - payload.total_bytes - _UNPARSED_BYTES
+        if framing_bytes <= max(self.framing_at_most, payload.total_bytes):
+            return
+        if not payload.is_eof():
+            payload.set_exception(
+                BodyTooLarge("the body's chunk sizes, extensions and trailers are too long")
+            )
+        self.close()
+        if self.transport is not None:
+            self.transport.pause_reading()
 
     @property
     def has_request(self) -> bool:
@@ -76,7 +107,7 @@ class PlainConnection(TimedConnection):
     private name that `connection.Connection` relies on; costs more CPU for each call.
     """
 
-    __slots__ = ("_is_serving", "_writer")
+    __slots__ = ("_content", "_is_serving", "_writer")
 
     pending: Final = (None,)
     """What waits behind a request is not public: no response waits for the end of its turn."""
@@ -89,6 +120,7 @@ class PlainConnection(TimedConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `TimedConnection.connection_made`."""
         self._is_serving = False
+        self._content: StreamReader = EMPTY_PAYLOAD
         self._writer: AbstractStreamWriter | None = None
         super().connection_made(transport)
 
@@ -97,10 +129,15 @@ class PlainConnection(TimedConnection):
         super().data_received(data)
         if not self._is_serving:
             self.start_head_timer()
+        else:
+            self._wire_bytes += len(data)
+            self.check_framing(self._content)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Run the handler for a request whose head is here."""
         self._is_serving = True
+        self._content = request.content
+        self._wire_bytes, self.framing_at_most = request.content.total_bytes, AHEAD_BYTES
         self.stop_head_timer()
         self.task = asyncio.current_task()
         self._writer = request.writer
@@ -123,11 +160,9 @@ class PlainConnection(TimedConnection):
 
     def _plain(self, request: web.BaseRequest) -> FastRequest:
         """Make the fast path's kind of request out of aiohttp's public one."""
-        target = request.raw_path
         message = SimpleNamespace(
             method=request.method,
-            path=target if target.startswith("/") else request.rel_url.raw_path_qs,
-            url=request.rel_url,
+            path=request.raw_path,
             version=request.version,
             headers=request.headers,
             raw_headers=request.raw_headers,

@@ -82,7 +82,7 @@ class Rescue:
             return
         if refusal.closes or not down.request.content.is_eof():
             down.close_after()
-        down.send_whole(refusal.status, b"", refusal.lines, refusal.body)
+        down.send_whole(refusal.status, refusal.lines, refusal.body)
 
     def refuse(self, error: Exception, dialect: DialectName, request_id: str) -> Refusal:
         """Return the reply to a request that ended with ``error`` before its first byte. An error

@@ -13,8 +13,10 @@ from typing import Final
 
 from sidecar.listener import cors
 from sidecar.listener.request import Request
+from sidecar.runtime.timers import Timer
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+"""Never a provider's own words: no client reads them, and old ones show them as they are."""
 _CHUNKS_SINCE: Final = (1, 1)
 _FLUSH_AT_MOST_S: Final = 5.0
 """How long a last error event may take to reach an app that reads slowly, before its connection is
@@ -57,7 +59,7 @@ class ResponseWriter:
         """Close the connection once the response is complete."""
         self._keeps_alive = False
 
-    def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
+    def send_whole(self, status: int, headers: list[bytes], body: bytes) -> None:
         """See `Downstream.send_whole`. Status line, headers and body go out in one write."""
         self.is_started = True
         transport = self._transport
@@ -65,7 +67,7 @@ class ResponseWriter:
             return
         is_bodiless = status in (204, 304) or status < 200
         length = b"\r\n" if is_bodiless else b"Content-Length: %d\r\n\r\n" % len(body)
-        head = self._head(status, reason, headers)
+        head = self._head(status, headers)
         head.append(length)
         if not is_bodiless and self.request.method != "HEAD":
             head.append(body)
@@ -76,9 +78,7 @@ class ResponseWriter:
             # it must not overtake this one.
             transport.write(b"".join(head))
 
-    def start(
-        self, status: int, reason: bytes, headers: list[bytes], content_length: int | None
-    ) -> None:
+    def start(self, status: int, headers: list[bytes], content_length: int | None) -> None:
         """See `Downstream.start`."""
         self.is_started = True
         framing = b""
@@ -89,7 +89,7 @@ class ResponseWriter:
         elif self.request.method != "HEAD" and not (status in (204, 304) or status < 200):
             self._is_chunked = True
             framing = b"Transfer-Encoding: chunked\r\n"
-        head = [*self._head(status, reason, headers), framing, b"\r\n"]
+        head = [*self._head(status, headers), framing, b"\r\n"]
         if self._transport is not None:
             self._transport.write(b"".join(head))
 
@@ -118,7 +118,7 @@ class ResponseWriter:
             return
         transport.write(b"%x\r\n%b\r\n" % (len(event), event) if self._is_chunked else event)
         transport.close()
-        asyncio.get_running_loop().call_later(_FLUSH_AT_MOST_S, transport.abort)
+        Timer(_FLUSH_AT_MOST_S, transport.abort)
 
     def abort(self) -> None:
         """See `Downstream.abort`."""
@@ -126,8 +126,8 @@ class ResponseWriter:
         if self._transport is not None:
             self._transport.abort()
 
-    def _head(self, status: int, reason: bytes, headers: list[bytes]) -> list[bytes]:
-        head = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b"")), *headers]
+    def _head(self, status: int, headers: list[bytes]) -> list[bytes]:
+        head = [b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"")), *headers]
         if self._page_lines:
             head = cors.without_others(head) + self._page_lines
         if not self._keeps_alive:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -13,6 +14,7 @@ from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import ConfigError
+from sidecar.listener.acceptor import Acceptor, Factory
 from sidecar.listener.connection import Connection, missing_names
 from sidecar.listener.plain_connection import PlainConnection, TimedConnection
 from sidecar.listener.request import Handler, ParseErrorHandler
@@ -135,59 +137,71 @@ def log_listener_path() -> None:
         _log.info("listener path: fast")
 
 
-async def bind(
-    factory: Callable[[], asyncio.BaseProtocol], addresses: Sequence[str], port: int, what: str
-) -> list[asyncio.Server]:
+async def bind(factory: Factory, addresses: Sequence[str], port: int, what: str) -> list[Acceptor]:
     """Bind every address to the same port; 0 takes a free one. The sockets accept connections only
     after `start_serving`.
 
     An address family that the machine lacks is left out as long as one address remains.
     Raises: ConfigError naming the address and the reason.
     """
-    loop = asyncio.get_running_loop()
-    servers: list[asyncio.Server] = []
+    bound: list[Acceptor] = []
     problems: list[str] = []
     for address in addresses:
         try:
-            server = await loop.create_server(
-                factory, address, port, backlog=BACKLOG, start_serving=False, reuse_address=True
-            )
+            listening = _bound(address, port)
         except (OSError, OverflowError) as error:
             problems.append(f"{what} cannot listen on {address} port {port}: {_why(error)}")
             continue
-        servers.append(server)
-        port = port or port_of(server)
+        bound.append(Acceptor(listening, factory, BACKLOG, what))
+        port = port or port_of(bound[-1])
     in_use = [problem for problem in problems if "in use" in problem]
-    if in_use or not servers:
-        for server in servers:
-            server.close()
+    if in_use or not bound:
+        for acceptor in bound:
+            acceptor.close()
         raise ConfigError(in_use or problems)
-    return servers
+    return bound
 
 
-async def start_serving(server: asyncio.Server) -> None:
+def _bound(address: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an IP address and does not listen yet. Raises: OSError."""
+    numeric = socket.AI_NUMERICHOST | socket.AI_PASSIVE
+    (info, *_) = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=numeric)
+    family, kind, protocol, _, (host, _, *scope) = info
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # the same port of IPv4 is another socket's
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind((host, port, *scope))  # getaddrinfo takes 65536 for 0
+    except (OSError, OverflowError):
+        listening.close()
+        raise
+    return listening
+
+
+async def start_serving(acceptor: Acceptor) -> None:
     """Let a bound socket accept connections.
 
     Raises: ConfigError where another socket at the same port has come first, which the kernel may
         tell only now.
     """
-    place = server.sockets[0].getsockname()
+    place = acceptor.sockets[0].getsockname()
     try:
-        await server.start_serving()
+        await acceptor.start_serving()
     except OSError as error:
         where = place if isinstance(place, str) else f"{place[0]} port {place[1]}"
         raise ConfigError([f"cannot listen on {where}: {_why(error)}"]) from error
 
 
 def _why(error: Exception) -> str:
-    """Return the kernel's phrase; asyncio wraps it into one that names the address again."""
+    """Return the kernel's phrase."""
     number = getattr(error, "errno", None)
     return os.strerror(number) if number and number > 0 else str(error)
 
 
-def port_of(server: asyncio.Server) -> int:
-    """Return the port that a server got."""
-    address: Any = server.sockets[0].getsockname()
+def port_of(acceptor: Acceptor) -> int:
+    """Return the port that a socket got."""
+    address: Any = acceptor.sockets[0].getsockname()
     return int(address[1])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -10,6 +9,7 @@ from aiohttp import web
 
 from sidecar.listener.operators import OF_ALL_PAGES, OperatorPage
 from sidecar.listener.page_replies import refusal
+from sidecar.runtime.timers import Timeout
 
 TAIL_PATH: Final = "/tail"
 _LOOK_S: Final = 60.0
@@ -75,7 +75,7 @@ class TailPage(Generic[Lines]):
         try:
             while (piece := await lines.read(_LOOK_S)) is not None:
                 if piece:
-                    async with asyncio.timeout(self._stalled_s):
+                    async with Timeout(self._stalled_s):
                         await response.write(piece)
         except TimeoutError:
             if request.transport is not None:

@@ -14,8 +14,10 @@ from sidecar.config.schema_routing import RoutingPreference
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
+from sidecar.domain.ids import MAX_NAME_BYTES
 from sidecar.routing.answer import NO_ROUTE
 from sidecar.routing.rank import Ranked, RankInputs, rank
+from sidecar.routing.resolved import shorten
 
 FindEntries = Callable[[str], Sequence[Candidate]]
 """Returns all entries of a model, of any dialect, by its name (model, entry, alias or bare id);
@@ -25,8 +27,6 @@ none for an unknown name.
 _FIELD: Final = "routing_preferences"
 _MAX_BYTES: Final = 256 * 1024
 """Of an inline list: eight times a router prompt's default budget."""
-_MAX_NAME_CHARACTERS: Final = 128
-"""Of an inline route's name, which comes back in a response header."""
 _PREFERENCES: Final = ("cheapest", "fastest", "none")
 
 
@@ -219,8 +219,10 @@ def _known_candidates(
     if not models:
         raise _invalid(place, "must name a model")
     for index, model in enumerate(models):
+        if len(model.encode()) > MAX_NAME_BYTES:
+            raise _invalid(f"{place}[{index}]", f"is longer than {MAX_NAME_BYTES} bytes")
         if not find_entries(model):
-            raise _invalid(f"{place}[{index}]", f"{_shorten(model)!r} is not a configured model")
+            raise _invalid(f"{place}[{index}]", f"{shorten(model)!r} is not a configured model")
     return _candidates(models, find_entries)
 
 
@@ -230,11 +232,11 @@ def _check_texts(preference: _Preference, place: str) -> None:
         not name
         or name != name.strip()
         or not name.isprintable()
-        or len(name) > _MAX_NAME_CHARACTERS
+        or len(name.encode()) > MAX_NAME_BYTES
     ):
         raise _invalid(
             f"{place}.name",
-            f"must be 1 to {_MAX_NAME_CHARACTERS} printable characters without blanks around them",
+            f"must be printable, of 1 to {MAX_NAME_BYTES} bytes, without blanks around it",
         )
     if name == NO_ROUTE:
         raise _invalid(
@@ -263,7 +265,3 @@ def _misshapen(error: msgspec.ValidationError) -> InvalidRoutingPreferences:
 
 def _invalid(place: str, problem: str) -> InvalidRoutingPreferences:
     return InvalidRoutingPreferences(f"{place} {problem}", param=place)
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= _MAX_NAME_CHARACTERS else name[: _MAX_NAME_CHARACTERS - 3] + "..."

@@ -7,6 +7,9 @@ from typing import Final, final
 
 from sidecar.domain.decision import Decision
 
+_SHOWN_CHARACTERS: Final = 128
+"""Of a name that an error repeats."""
+
 
 @final
 @dataclass(init=False, unsafe_hash=True)
@@ -45,3 +48,8 @@ class Listed:
     ) -> None:
         self.name = name
         self.owner = owner
+
+
+def shorten(name: str) -> str:
+    """Return a caller's name as an error repeats it: at most 128 characters."""
+    return name if len(name) <= _SHOWN_CHARACTERS else name[: _SHOWN_CHARACTERS - 3] + "..."

@@ -33,6 +33,7 @@ from sidecar.routing.router_breaker import (
     blame_of_status,
 )
 from sidecar.runtime.single_flight import SingleFlight
+from sidecar.runtime.timers import Timeout
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
 """POSTs a chat completion body to the router model in the name of a call, whose ids go along;
@@ -152,7 +153,7 @@ class RouteClassifier:
         if left_s >= self._policy.deadline_s:
             return await asyncio.shield(flight)
         try:
-            async with asyncio.timeout(max(0.0, left_s)):
+            async with Timeout(max(0.0, left_s)):
                 return await asyncio.shield(flight)
         except TimeoutError:
             return _TIMEOUT
@@ -164,7 +165,7 @@ class RouteClassifier:
         verdict, blame = _HTTP_ERROR, Blame.PROMPT
         asked_s = self._monotonic_s()
         try:
-            async with asyncio.timeout(self._policy.deadline_s):
+            async with Timeout(self._policy.deadline_s):
                 body = router_request_body(self._policy.model, prompt)
                 status, response = await self._ask(body, call)
             blame = blame_of_status(status)

@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from sidecar.config.conventions import family_of
+from sidecar.config.conventions import family_of, fits_path
 from sidecar.config.providers import Provider
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import DialectNotServed, ModelNotFound
-from sidecar.routing.resolved import Listed, Resolved
+from sidecar.domain.ids import MAX_NAME_BYTES
+from sidecar.routing.resolved import Listed, Resolved, shorten
 
 _DATED: Final = re.compile(r"(.+?)-(?:\d{8}|\d{4}-\d{2}-\d{2})")
 """``claude-haiku-4-5-20251001`` and ``gpt-4o-2024-08-06``: how Anthropic and OpenAI date their
 ids.
 """
-
 _LISTED_AT_MOST: Final = 20
 """Known names that a 404 lists: enough to see a typo, short enough for a log line."""
 
@@ -67,22 +67,27 @@ class ModelNames:
         found = self._names.get(requested_model)
         if found is not None:
             return found
-        if requested_model in self._gone or not requested_model.isprintable():
-            return None  # the name of a wildcard's model is sent in header lines
+        if requested_model in self._gone:
+            return None
         dated = _DATED.fullmatch(requested_model)
         if dated is not None and dated[1] in self._names:
             return self._names[dated[1]]
         if self._by_wildcard(requested_model):
             return requested_model
-        return self._bare_by_wildcard(requested_model, dialect)
+        found = self._bare_by_wildcard(requested_model, dialect)
+        return found if found is not None and self._by_wildcard(found) else None
 
     def _by_wildcard(self, model_name: str) -> tuple[Candidate, ...]:
         prefix, slash, model_id = model_name.partition("/")
         if not slash or model_id in ("", "*"):
             return ()  # a wildcard itself is no model
-        return tuple(
-            _candidate(entry, model_id) for entry in self._wildcards if entry.prefix == prefix
-        )
+        entries = [entry for entry in self._wildcards if entry.prefix == prefix]
+        # Callers invent the name, which is kept and sent in header lines.
+        if not entries or not model_id.isprintable() or len(model_id.encode()) > MAX_NAME_BYTES:
+            return ()
+        if not fits_path(model_id):
+            entries = [entry for entry in entries if not entry.has_model_in_path]
+        return tuple(_candidate(entry, model_id) for entry in entries)
 
     def _bare_by_wildcard(self, model_id: str, dialect: DialectName) -> str | None:
         """Return the model of a bare id where wildcards of one prefix alone can serve it, or those
@@ -217,17 +222,16 @@ class ModelTable:
         return Resolved(model_name, Decision(source, candidates, requested=usable))
 
     def _not_found(self, requested_model: str | None) -> ModelNotFound:
-        if requested_model is None:
-            return ModelNotFound(
-                "the request names no model, and no provider is the default", param="model"
-            )
         names = [listed.name for listed in self.listed]
         shown = ", ".join(names[:_LISTED_AT_MOST]) + (
             ", ..." if len(names) > _LISTED_AT_MOST else ""
         )
-        return ModelNotFound(
-            f"model {_shorten(requested_model)!r} is not configured; known: {shown}", param="model"
+        fault = (
+            "the request names no model, and no entry is the default"
+            if requested_model is None
+            else f"model {shorten(requested_model)!r} is not configured"
         )
+        return ModelNotFound(f"{fault}; known: {shown}", param="model")
 
 
 def _listed_models(providers: Iterable[Provider]) -> Iterator[Listed]:
@@ -293,7 +297,3 @@ def _candidate(provider: Provider, model_id: str) -> Candidate:
         passthrough_auth=provider.passthrough_auth,
         price=provider.price,
     )
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= 128 else name[:125] + "..."

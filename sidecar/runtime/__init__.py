@@ -9,11 +9,13 @@ in the package; every room that needs one uses it with a policy of its own.
     single_flight     one piece of work per key, shared by all callers that ask meanwhile
     bounded           a dict that stays small, for caches whose keys come from outside
     breaker           when to leave something alone that keeps failing, and when to probe it
+    timers            timers that tell another side's silence from a loop that stood still
     write_coalescer   writes of one turn of the loop, sent together at its end
     daemon_thread     blocking work that the end of the process does not wait for
     file_watch        reading files that others replace, and noticing that they have
     tls_files         a TLS context that follows its files
     yaml_composer     PyYAML's composer with bounds, for text that comes from outside
+    descriptors       how file descriptors are divided among listeners
     hosts             hosts and ports as URLs and messages spell them
     installation      whether the package is compiled
 

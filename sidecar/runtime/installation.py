@@ -19,8 +19,18 @@ def is_compiled() -> bool:
 
 def can_export_spans() -> bool:
     """Return whether OpenTelemetry's SDK and its exporter are installed; imports neither."""
+    return is_installed(*_FOR_SPANS)
+
+
+def needs_extra(name: str) -> str:
+    """Return what to do where a part of the package that this extra brings is not installed."""
+    return f"needs the extra: pip install 'plano-sidecar[{name}]'"
+
+
+def is_installed(*modules: str) -> bool:
+    """Return whether all of these modules can be imported; imports none of them."""
     try:
-        return all(importlib.util.find_spec(name) is not None for name in _FOR_SPANS)
+        return all(importlib.util.find_spec(name) is not None for name in modules)
     except ModuleNotFoundError:  # not even what they are part of
         return False
 

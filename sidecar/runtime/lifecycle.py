@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
@@ -15,6 +16,7 @@ from typing import Any, Final, final
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import Draining, Overloaded
 from sidecar.domain.log_fields import event_fields
+from sidecar.runtime.timers import more_s
 
 _log = logging.getLogger("sidecar.runtime.lifecycle")
 
@@ -68,8 +70,19 @@ def fast_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     with contextlib.suppress(ImportError):
         import aiofastnet
 
-        return aiofastnet.loop_factory(base)
+        make, connect = aiofastnet.loop_factory(base), aiofastnet.connect_accepted_socket
+        return lambda: _accepting_by(connect, make())
     return base
+
+
+def _accepting_by(
+    connect: Callable[..., Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop
+) -> asyncio.AbstractEventLoop:
+    """Have a loop make the transports of accepted sockets by ``connect``: aiofastnet 1.2 replaces
+    all other functions of a loop that make transports, and leaves this one out.
+    """
+    loop.connect_accepted_socket = functools.partial(connect, loop)  # type: ignore[method-assign]
+    return loop
 
 
 class Latch:
@@ -215,6 +228,7 @@ class Drain:
 
         Args: ``times`` is asked at each look: who asks for a drain may change while it runs.
         """
+        loop = asyncio.get_running_loop()
         began_s = quiet_since_s = self._clock.monotonic_s()
         self._last_admitted_s = max(self._last_admitted_s, began_s)
         while True:
@@ -229,7 +243,11 @@ class Drain:
             self._refusing = left_s <= min(REFUSE_BEFORE_END_S, until.grace_s / 4)
             if not is_busy and now_s - quiet_since_s >= until.quiet_s:
                 break
-            await asyncio.sleep(min(_LOOK_S, until.quiet_s or _LOOK_S))
+            due_s = loop.time() + min(_LOOK_S, until.quiet_s or _LOOK_S)
+            await asyncio.sleep(due_s - loop.time())
+            # Calls may wait in sockets that were not looked at: no quiet. The grace goes by the
+            # clock of those who wait for the end, and is not stretched.
+            quiet_since_s += more_s(loop.time() - due_s)
         await self.end()
 
     async def end(self) -> None:

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from sidecar.runtime.timers import wait
+
 Key = TypeVar("Key")
 Result = TypeVar("Result")
 
@@ -96,5 +98,5 @@ class TimedFlight(SingleFlight[Key, Result]):
             flight = self.start(key, begin())
         left_s = self._began_s[key] + wait_s - now_s
         if left_s > 0:
-            await asyncio.wait((flight,), timeout=left_s)
+            await wait(flight, left_s)
         return is_own or not flight.done()

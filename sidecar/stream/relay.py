@@ -76,7 +76,7 @@ def relay_nowait(
     whole = reply.read_nowait()
     if whole is None:
         return None
-    down.send_whole(reply.status, reply.reason, lines, whole)
+    down.send_whole(reply.status, lines, whole)
     sent_s = clock.monotonic_s()
     served = None
     if dialect is not None and reply.status < 400:
@@ -110,7 +110,7 @@ class Relay:
             tap = events = EventTap(self._dialect)
         elif self._dialect is not None and reply.status < 400:
             tap = BodyTap(self._dialect)
-        down.start(reply.status, reply.reason, lines, _length_to_tell(reply, events))
+        down.start(reply.status, lines, _length_to_tell(reply, events))
         sent = _Sent(self._monotonic_s(), tap)
         try:
             await self._pump(reply, down, events, sent)

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from sidecar.domain.decision import Candidate
 from sidecar.domain.events import Listeners, ResponseBrokeOff
 from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.bounded import BoundedMap
@@ -29,9 +30,14 @@ _KEPT_AT_MOST: Final = 256
 
 
 class Breaks(msgspec.Struct):
-    """Responses of one entry that broke off. Times are on the monotonic clock."""
+    """Responses of one entry that broke off. Times are on the monotonic clock. Holds no call, hence
+    no body.
+    """
 
-    last: ResponseBrokeOff
+    candidate: Candidate
+    """Whose response broke off last."""
+    request_id: str
+    """Of that call."""
     began_s: float
     last_s: float
     count: int = 0
@@ -62,9 +68,10 @@ class BreakLog:
         now_s = self._monotonic_s()
         breaks = self._breaks.get(event.candidate.provider)
         if breaks is None:
-            breaks = Breaks(event, now_s, now_s)
+            breaks = Breaks(event.candidate, event.call.request_id, now_s, now_s)
             self._breaks.add(event.candidate.provider, breaks)
-        breaks.last, breaks.last_s = event, now_s
+        breaks.candidate, breaks.request_id = event.candidate, event.call.request_id
+        breaks.last_s = now_s
         breaks.count += 1
         self._looks.begin()
 
@@ -93,7 +100,7 @@ def _tell(breaks: Breaks) -> None:
     since_s = breaks.began_s if breaks.line_s is None else breaks.line_s
     seconds = round(breaks.last_s - since_s, 1)
     fields = _what(breaks) | {
-        "request_id": breaks.last.call.request_id,
+        "request_id": breaks.request_id,
         "calls": count,
         "seconds": seconds,
     }
@@ -101,7 +108,7 @@ def _tell(breaks: Breaks) -> None:
     name = "responses_break_off" if is_first else "responses_still_break_off"
     verb = "break off" if is_first else "still break off"
     text = f"responses of %s {verb} before their end: %d in %.0f s, which apps got a part of"
-    values = (breaks.last.candidate.provider, count, seconds)
+    values = (breaks.candidate.provider, count, seconds)
     _log.warning(text, *values, extra=event_fields(name, **fields))
 
 
@@ -109,10 +116,10 @@ def _tell_end(breaks: Breaks) -> None:
     seconds = round(breaks.last_s - breaks.began_s, 1)
     fields = _what(breaks) | {"calls": breaks.count, "seconds": seconds}
     text = "responses of %s are whole again: %d broke off in %.0f s"
-    values = (breaks.last.candidate.provider, breaks.count, seconds)
+    values = (breaks.candidate.provider, breaks.count, seconds)
     _log.info(text, *values, extra=event_fields("responses_are_whole_again", **fields))
 
 
 def _what(breaks: Breaks) -> dict[str, object]:
-    candidate = breaks.last.candidate
+    candidate = breaks.candidate
     return {"account": candidate.provider, "model": candidate.metric_model}

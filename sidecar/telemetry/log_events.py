@@ -189,6 +189,18 @@ LOG_EVENTS: Final = (
     ),
     LogEvent("exporter_works_again", "info", "spans are exported again", ("place",)),
     LogEvent(
+        "connections_wait",
+        "warning",
+        "connections of a listener cannot be accepted, and wait; at most one line a minute",
+        ("listener", "cause"),
+    ),
+    LogEvent(
+        "connections_served",
+        "info",
+        "connections of that listener are accepted again",
+        ("listener", "seconds"),
+    ),
+    LogEvent(
         "log_lines_dropped", "warning", "nothing had read stdout or stderr", ("lines", "stream")
     ),
 )
@@ -211,6 +223,7 @@ LOG_FIELDS: Final = {
     "generation": "1 for the first config of the process, one more for each that replaced it",
     "files": "their paths, a list",
     "lines": "lines that were dropped",
+    "listener": "`the data port`, `the admin port`, or that of operators' pages",
     "listener_path": "`fast` or `plain`",
     "loop": "module of the event loop",
     "method": "of the request for an operators' page",
@@ -226,7 +239,7 @@ LOG_FIELDS: Final = {
     "request_id": "`x-request-id` of the last failed call",
     "router": "name of the router model's entry",
     "routes": "names of all configured routes",
-    "seconds": "time over which those calls failed; in `drained` how long it took",
+    "seconds": "time over which those calls failed; how long the drain took, or connections waited",
     "served": "those of the calls that another entry served",
     "served_by": "the entry that served the newest of them",
     "source": "`provider` of an entry of `model_metrics_sources`",

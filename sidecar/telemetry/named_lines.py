@@ -39,10 +39,17 @@ class NamedLines:
         self._added = 0
 
     def add(self, record: CallRecord, event: CallEnded) -> None:
-        """Write a call's line once its pin has settled."""
+        """Write a call's line once its pin has settled. Holds no call till then, hence no body."""
+        decision, before, session = event.decision, None, None
+        if decision is not None and decision.session is not None:
+            session = decision.session
+            before = None if decision.is_claimed else decision.binding
+        attempts = tuple(attempt_record(each) for each in event.outcome.attempts)
 
         def write() -> None:
-            self._log.write(self._with_debug(record, event))
+            after = None if session is None or self.pin_of is None else self.pin_of(session)
+            debug = DebugRecord(attempts, pin_record(before), pin_record(after))
+            self._log.write(msgspec.structs.replace(record, debug=debug))
 
         if len(self._left) >= WAITING_AT_MOST:
             write()
@@ -61,12 +68,3 @@ class NamedLines:
         write = self._left.pop(number, None)
         if write is not None:
             write()
-
-    def _with_debug(self, record: CallRecord, event: CallEnded) -> CallRecord:
-        before, after, decision = None, None, event.decision
-        if decision is not None and decision.session is not None:
-            before = None if decision.is_claimed else decision.binding
-            after = None if self.pin_of is None else self.pin_of(decision.session)
-        attempts = tuple(attempt_record(each) for each in event.outcome.attempts)
-        debug = DebugRecord(attempts, pin_record(before), pin_record(after))
-        return msgspec.structs.replace(record, debug=debug)

@@ -54,7 +54,6 @@ class BufferedReply:
         "error",
         "headers",
         "is_whole",
-        "reason",
         "sends",
         "status",
     )
@@ -62,7 +61,6 @@ class BufferedReply:
     def __init__(self, reply: ArrivingReply) -> None:
         """Takes over ``reply``, and its body where all of it has arrived."""
         self.status: int = reply.status
-        self.reason: bytes = reply.reason
         self.headers: RawHeaders = reply.headers
         self.content_length: int | None = reply.content_length
         self.sends = reply.sends

@@ -75,7 +75,7 @@ class EntryProbe:
         """Whether the entry's calls name the model in their path, as deployments are named: then a
         list of models does not say which of them can be called.
         """
-        return any("{model}" in path for path in self.provider.paths.by_dialect.values())
+        return self.provider.has_model_in_path
 
     @property
     def speaks(self) -> bool:

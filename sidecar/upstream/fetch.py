@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from sidecar.domain.errors import LoggableError
+from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
+from sidecar.runtime.timers import Timeout
 
 _TIMEOUT_S: Final = 10.0
 _BODY_BYTES: Final = 32 * 1024 * 1024
@@ -33,8 +35,14 @@ class Fetcher:
         """
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S), cookie_jar=aiohttp.DummyCookieJar()
+                connector=aiohttp.TCPConnector(ssl=make_ssl_context()),
+                timeout=aiohttp.ClientTimeout(),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
+        async with Timeout(_TIMEOUT_S):
+            return await self._get(self._session, url)
+
+    async def _get(self, session: aiohttp.ClientSession, url: str) -> bytes:
         proxy = self._proxy_for(url)
         place = None if proxy is None else f"http://{proxy.place}"
         credential: dict[str, str] = {}
@@ -43,7 +51,7 @@ class Fetcher:
         # The proxy reads its credential in the CONNECT for https, and in the request itself for
         # http, where aiohttp leaves `proxy_headers` out.
         is_tunnel = url.startswith("https:")
-        async with self._session.get(
+        async with session.get(
             url,
             allow_redirects=False,
             proxy=place,

@@ -19,6 +19,7 @@ import msgspec
 
 from sidecar.domain.call import BodyFacts
 from sidecar.domain.errors import InvalidBody
+from sidecar.domain.ids import MAX_NAME_BYTES
 from sidecar.wire.members import top_level_values
 from sidecar.wire.outline import STEP_BYTES, Outline
 
@@ -285,6 +286,8 @@ def _model(value: bytes) -> str | None:
     """
     # `in` would first take the bytes for a number, which costs an error.
     if value.find(b"\\") < 0 and value[:1] == b'"':
+        if len(value) > MAX_NAME_BYTES + 2:
+            raise _too_long()
         model: str | None = value[1:-1].decode()
         return None if model in ("", "none") else model
     try:
@@ -293,7 +296,15 @@ def _model(value: bytes) -> str | None:
         raise InvalidBody("'model' must be a string", param="model") from error
     except msgspec.DecodeError as error:  # a lone surrogate
         raise InvalidBody("'model' is not valid text", param="model") from error
-    return None if model in (None, "", "none") else model
+    if model in (None, "", "none"):
+        return None
+    if len(model.encode()) > MAX_NAME_BYTES:
+        raise _too_long()
+    return model
+
+
+def _too_long() -> InvalidBody:
+    return InvalidBody(f"'model' is longer than {MAX_NAME_BYTES} bytes", param="model")
 
 
 def _stream(value: bytes) -> bool:

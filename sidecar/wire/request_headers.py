@@ -53,11 +53,16 @@ class RequestHeaders:
     tenants: Final[Sequence[bytes]]
     client_timeouts: Final[Sequence[tuple[str, bytes]]]
     """(lower-case name, value) of the headers by which an app says how long it will wait."""
+    hosts: Final[Sequence[bytes]]
+    fetch_sites: Final[Sequence[bytes]]
+    """What a browser says of the page that asks: ``Sec-Fetch-Site``."""
     content_encoding: Final[bytes]
     """The request body's coding, lower case; empty for identity."""
     has_origin: Final[bool]
     is_upgrade: Final[bool]
     """Whether the app wants a WebSocket."""
+    is_chunked: Final[bool]
+    """Whether the request's framing is a transfer coding."""
 
     def __init__(
         self,
@@ -67,6 +72,7 @@ class RequestHeaders:
         *,
         has_origin: bool = False,
         is_upgrade: bool = False,
+        is_chunked: bool = False,
     ) -> None:
         """Args: ``facts`` has the values of the other fields, by their names, where there are
         any.
@@ -79,9 +85,12 @@ class RequestHeaders:
         self.agents = facts.get("agents", ())
         self.tenants = facts.get("tenants", ())
         self.client_timeouts = facts.get("client_timeouts", ())
+        self.hosts = facts.get("hosts", ())
+        self.fetch_sites = facts.get("fetch_sites", ())
         self.content_encoding = content_encoding
         self.has_origin = has_origin
         self.is_upgrade = is_upgrade
+        self.is_chunked = is_chunked
 
 
 def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
@@ -113,6 +122,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
         _content_encoding(special),
         has_origin="origin" in names,
         is_upgrade=b"upgrade" in listed and _is_websocket(special),
+        is_chunked="transfer-encoding" in names,
     )
 
 

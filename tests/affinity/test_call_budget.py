@@ -5,6 +5,7 @@ itself.
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -69,3 +70,24 @@ async def test_what_comes_too_late_ends_it():
         await budget.wait(loop.create_future())
 
     assert budget.is_spent
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_a_reply_is_waited_for_a_little_longer_where_this_process_stood_still(comes):
+    """It may be in the socket; where it is not, the store is not to blame."""
+    loop = asyncio.get_running_loop()
+    budget = CallBudget(BUDGET_S, loop.time)
+    reply = loop.create_future()
+
+    def stand_still() -> None:
+        time.sleep(2 * BUDGET_S)  # sleep: this is what stands still
+        if comes:
+            loop.call_later(BUDGET_S / 10, reply.set_result, "pin")
+
+    loop.call_soon(stand_still)
+    if comes:
+        assert "pin" == await budget.wait(reply)
+    else:
+        with pytest.raises(BudgetSpent) as spent:
+            await budget.wait(reply)
+        assert spent.value.is_own_fault

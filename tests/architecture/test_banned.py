@@ -13,6 +13,13 @@ from tests.architecture.tree import ROOT, dotted, modules
 HOMES = {
     "asyncio.create_task": (),
     "asyncio.ensure_future": (),
+    "asyncio.timeout": (
+        *("sidecar/runtime/timers.py", "sidecar/demo/"),
+        "sidecar/telemetry/call_feed.py",  # nothing is cut: a look at whether the reader is there
+        "sidecar/telemetry/otlp.py",  # the end of the process waits for nobody
+    ),
+    "asyncio.timeout_at": (),
+    "asyncio.wait_for": (),
     "time.time": ("sidecar/domain/clock.py",),
     "time.monotonic": ("sidecar/domain/clock.py", "sidecar/demo/"),
     "time.sleep": (),
@@ -30,7 +37,8 @@ HOMES = {
     "sys.exit": ("sidecar/__main__.py", "sidecar/demo/__main__.py"),
 }
 """Name -> where it may stand, and why elsewhere not: tasks have owners (lifecycle.Tasks), time is
-an argument, only the command line reads the environment and talks to a person."""
+an argument, only the command line reads the environment and talks to a person, and a loop
+that stood still is no silence of another side's (runtime.timers)."""
 
 
 @cache

@@ -26,7 +26,11 @@ Manifest = dict[str, Any]
 Values = dict[str, Any]
 
 MINIMAL: Final[Values] = {
-    "config": {"model_providers": [{"model": "vllm/llama", "base_url": "http://vllm:8000"}]},
+    "config": {
+        "model_providers": [
+            {"model": "vllm/llama", "base_url": "http://vllm:8000", "default": True}
+        ]
+    },
     "secrets": [],
     "check": {"enabled": False},
 }

@@ -28,10 +28,10 @@ def test_run_serves_the_config(served, tmp_path):
     """With the warnings that the log begins with: of keys that are accepted and not served."""
     file = tmp_path / "c.yaml"
     file.write_text(
-        "model_providers:\n  - {model: openai/gpt-4o, access_key: sk-x}\n"
+        "model_providers:\n  - {model: openai/gpt-4o, access_key: sk-x, default: true}\n"
         "tracing: {span_attributes: {}}\n"
     )
-    arguments = Namespace(config=file, mode="native", termination_grace=None)
+    arguments = Namespace(config=file, file=None, mode="native", termination_grace=None)
     assert 0 == serve.run(arguments)
 
     ((loaded, pod),) = served

@@ -8,7 +8,7 @@ from pathlib import Path
 from sidecar.config.load import LoadedConfig, load_config
 from sidecar.domain.errors import ConfigError
 
-ONE_PROVIDER = "model_providers: [{model: openai/gpt-4o, access_key: sk-1}]\n"
+ONE_PROVIDER = "model_providers: [{model: openai/gpt-4o, access_key: sk-1, default: true}]\n"
 
 
 def load(text: str | bytes, **environ: str) -> LoadedConfig:

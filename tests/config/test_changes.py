@@ -158,7 +158,7 @@ def test_an_entry_whose_key_is_found_comes():
 
 def test_a_line_is_one_line():
     """Whatever name the file gives to an entry."""
-    named = {"model_providers": [ONE | {"name": "a\n- model b"}, OTHER | {"name": "n" * 500}]}
+    named = {"model_providers": [ONE | {"name": "a\n- model b"}, OTHER | {"name": "n" * 250}]}
     (first, second, third) = _lines({}, named)
 
     assert ("- model openai/gpt-4o", r"+ model 'a\n- model b'") == (first, second)

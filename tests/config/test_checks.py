@@ -32,7 +32,7 @@ def preference(**values: str) -> str:
 def test_a_config_of_defaults_contradicts_nothing():
     """One entry is enough."""
     report = Report("f")
-    check(Config(model_providers=(ModelProvider(model="openai/a"),)), report)
+    check(Config(model_providers=(ModelProvider(model="openai/a", is_default=True),)), report)
 
     assert ([], []) == (report.problems, report.warnings)
 
@@ -65,6 +65,9 @@ def test_contradictions_of_routing_are_all_reported():
          ["3: model_providers[1].name: name 'openai/c' is another entry's model"]),
         ("{model: openai/b, access_key: k, name: none}",
          ["3: model_providers[1].name: name 'none' cannot be asked for: it means the default"]),
+        (f"{{model: openai/b, access_key: k, name: {'n' * 256}}}", []),
+        (f"{{model: openai/b, access_key: k, name: {'n' * 257}}}",
+         [f"3: model_providers[1].name: name '{'n' * 77}...' cannot be asked for: it is longer than 256 bytes"]),
         ("{model: openai/b, access_key: k, default: true}", []),
         ("{model: openai/b, access_key: k, default: true}\n  - {model: openai/c, access_key: k, default: true}",
          ["4: model_providers[2].default: there are two defaults; the other is model_providers[1]"]),
@@ -262,6 +265,8 @@ def test_listeners(section, expected):
         ("model_aliases: {'': {target: a}, none: {target: a}, None: {target: a}}",
          ["4: model_aliases.'': cannot be asked for: an empty model, or none, means the default",
           "4: model_aliases.none: cannot be asked for: an empty model, or none, means the default"]),
+        (f"model_aliases: {{{'n' * 257}: {{target: a}}}}",
+         [f"4: model_aliases.{'n' * 257}: cannot be asked for: it is longer than 256 bytes"]),
         ("tracing: {otlp_endpoint: 'otel:4318'}",
          ["4: tracing.otlp_endpoint: must be a URL of http:// or https://, without blanks"]),
         ("propagate: [X-Api-Key]", ["4: propagate[0]: 'X-Api-Key' is a credential; use passthrough_auth of a provider"]),
@@ -376,7 +381,7 @@ def test_passthrough_to_nobody():
     says so.
     """
     text = """model_providers:
-  - {model: openai/a, access_key: k}
+  - {model: openai/a, access_key: k, default: true}
   - {model: groq/a, access_key: $NOPE, optional: true}
   - {model: plano/R, base_url: "http://r"}
 passthrough:

@@ -57,6 +57,8 @@ passthrough: [{path: /v1/files, provider: openai}]
 propagate: [x-app-version]
 """
 
+_EACH_ENTRY = "; write an entry for each model: - model: openai/gpt-4o"
+
 
 def test_the_long_example_loads():
     """An example with nearly every key is a valid config, and its values arrive under names with
@@ -134,7 +136,7 @@ model_aliases: {fast: {target: openai/y}}
         "1: version: expected 0.1-beta or 0.2.0 or v0.1 or v0.1.0 or v0.2.0 or v0.3.0 or v0.4.0; did you mean 'v0.1'?",
         "2: agents: is not served: this sidecar serves model listeners, not agents, prompts or filters",
         "3: listners: unknown key 'listners'; did you mean 'listeners'?",
-        "5: model_providers[0].model: must be provider/model, or provider/* for all of a provider's models",
+        "5: model_providers[0].model: must be provider/model, or provider/* for all of a provider's models; write openai/gpt-4o",
         "6: model_providers[0].acess_key: unknown key 'acess_key'; did you mean 'access_key'?",
         "7: model_providers[0].default: expected true or false",
         "9: model_providers[1].access_key: environment variable NOPE is not set",
@@ -159,10 +161,10 @@ model_aliases: {fast: {target: openai/y}}
         ("a: [", ["2: not YAML: did not find expected node content"]),
         (b"a: \xff\n", [" is not UTF-8"]),
         ("listeners: []\n", ["1: listeners: must not be empty", "1: needs model_providers"]),
-        ("model_providers: {}\n", ["1: model_providers: expected a list"]),
+        ("model_providers: {}\n", [f"1: model_providers: expected a list{_EACH_ENTRY}"]),
         ("model_providers: []\n", ["1: model_providers: must not be empty"]),
-        ("model_providers:\n", ["1: model_providers: expected a list"]),
-        ("llm_providers: x\n", ["1: model_providers: expected a list"]),
+        ("model_providers:\n", [f"1: model_providers: expected a list{_EACH_ENTRY}"]),
+        ("llm_providers: x\n", [f"1: model_providers: expected a list{_EACH_ENTRY}"]),
         ("model_providers: [x]\n", ["1: model_providers[0]: expected a mapping"]),
     ],
 )
@@ -281,7 +283,7 @@ def test_optional_entry_whose_key_is_missing():
     """
     text = """
 model_providers:
-  - {model: openai/a, access_key: $K}
+  - {model: openai/a, access_key: $K, default: true}
   - {model: openai/b, access_key: $NOPE, optional: true}
   - {model: openai/c, access_key: "${file:/no/such}", optional: $T}
   - {model: openai/d, access_key: "${NOPE:-}", optional: true}

@@ -81,7 +81,7 @@ def test_newest_version_ignores_them_loudly(version):
     """From v0.4.0 on they are ignored, as plano does, but not in silence."""
     text = (
         version
-        + "model_providers:\n  - {model: openai/a, access_key: k, routing_preferences: [{name: x}]}\n"
+        + "model_providers:\n  - {model: openai/a, access_key: k, default: true, routing_preferences: [{name: x}]}\n"
     )
     line = 3 if version else 2
     expected = (
@@ -103,7 +103,7 @@ def test_newest_version_ignores_them_loudly(version):
          ["3: model_providers[0].routing_preferences[0]: needs a name and a description"]),
         ("{model: openai/a, access_key: k, routing_preferences: [{name: x, description: d}, {name: x, description: e}]}",
          ["3: model_providers[0].routing_preferences[1]: two preferences are named 'x'"]),
-        ("{model: openai/a, access_key: k, routing_preferences: [{name: x}]}",
+        ("{model: openai/a, access_key: k, default: true, routing_preferences: [{name: x}]}",
          ["3: routing_preferences[0]: needs description"]),
         ("{access_key: k, routing_preferences: [{name: x}]}", ["3: model_providers[0]: needs model"]),
         ("{model: [], routing_preferences: [{name: x}]}", ["3: model_providers[0].model: expected text"]),

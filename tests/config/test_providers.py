@@ -346,7 +346,7 @@ def test_entry_problems(entry, expected):
 )  # fmt: skip
 def test_credentials(entry, expected):
     """An entry without a key, or with a key that is not used, is worth a warning."""
-    assert expected == warnings(f"model_providers: [{{{entry}}}]")
+    assert expected == warnings(f"model_providers: [{{default: true, {entry}}}]")
 
 
 def test_passthrough_auth_drops_the_key():

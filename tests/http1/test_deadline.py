@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -16,43 +15,9 @@ from sidecar.domain.errors import (
 )
 from sidecar.http1.deadline import Deadline, ExchangeDeadline
 from sidecar.http1.origin import ExchangeTimeouts
+from tests.support.hand_turned_loop import HandTurnedLoop
 
 INF = float("inf")
-
-
-class Handle:
-    def __init__(self, at_s: float, call: Callable[[], Any]) -> None:
-        self.at_s, self.call, self.is_cancelled = at_s, call, False
-
-    def cancel(self) -> None:
-        self.is_cancelled = True
-
-
-class HandTurnedLoop:
-    """Only what a timer needs."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.handles: list[Handle] = []
-        self.armed = 0
-
-    def time(self) -> float:
-        return self.now_s
-
-    def call_at(self, at_s: float, call: Callable[[], Any]) -> Handle:
-        self.armed += 1
-        self.handles.append(Handle(at_s, call))
-        return self.handles[-1]
-
-    def turn_to(self, now_s: float) -> None:
-        while due := [
-            handle for handle in self.handles if handle.at_s <= now_s and not handle.is_cancelled
-        ]:
-            handle = min(due, key=lambda each: each.at_s)
-            self.handles.remove(handle)
-            self.now_s = max(self.now_s, handle.at_s)
-            handle.call()
-        self.now_s = now_s
 
 
 @pytest.fixture
@@ -77,6 +42,27 @@ def test_calls_back_when_it_has_passed(loop, late, deadline):
     assert late == []
     loop.turn_to(100)
     assert [FirstByteTimeout] == late
+
+
+def test_a_deadline_found_late_moves_once_by_as_much(loop, late, deadline):
+    """The loop stood still: what came meanwhile is read before anything is cut."""
+    deadline.move_to(5, StreamIdleTimeout)
+    loop.stand_still_to(7)
+    loop.turn_to(8.9)
+    assert late == []
+    loop.stand_still_to(20)
+    assert [StreamIdleTimeout] == late
+
+
+def test_a_deadline_that_is_moved_on_after_a_stall_may_be_found_late_again(loop, late, deadline):
+    """A piece came: the next one has its whole time, and as much patience."""
+    deadline.move_to(5, StreamIdleTimeout)
+    loop.stand_still_to(7)
+    deadline.move_to(12, StreamIdleTimeout)
+    loop.stand_still_to(14)
+    assert late == []
+    loop.turn_to(16)
+    assert [StreamIdleTimeout] == late
 
 
 def test_moving_on_touches_no_timer(loop, late, deadline):

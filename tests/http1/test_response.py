@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -80,6 +81,25 @@ async def test_more_is_not_waited_for_for_ever():
     assert not await response.wait_for_more(1, response.in_s(0.02))
     assert (False, b"a") == (source.is_aborted, await response.read())
     assert not await response.wait_for_more(0, 0.0)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_more_is_waited_for_a_little_longer_where_the_loop_stood_still(comes):
+    """It may be in the socket. Late a second time, it does not come."""
+    response, _ = _response(b"a")
+    loop = asyncio.get_running_loop()
+
+    def feed() -> None:
+        response.feed(b"b")
+        response.wake()
+
+    def stand_still() -> None:
+        time.sleep(0.05)  # sleep: this is what stands still
+        if comes:
+            loop.call_later(0.005, feed)
+
+    loop.call_soon(stand_still)
+    assert comes == await response.wait_for_more(1, response.in_s(0.01))
 
 
 async def test_a_connection_that_fails_while_more_is_waited_for_is_told():

@@ -142,7 +142,8 @@ def test_scraping_of_an_earlier_sidecar_follows_its_port():
 
 
 @pytest.mark.parametrize(
-    ("grace_s", "passed_s"), [(60, 60), (0, 1), (7200, 3600), (None, 30), ("60", 30)]
+    ("grace_s", "passed_s"),
+    [(60, 60), (0, 1), (7200, 7200), (100_000, 86_400), (None, 30), ("60", 30)],
 )
 def test_an_ordinary_sidecar_is_told_the_pods_grace(grace_s, passed_s):
     """It must have ended before SIGKILL; the config is shared by pods of any grace."""

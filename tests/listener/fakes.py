@@ -39,6 +39,7 @@ class FakeRequest:
         self.transport: FakeTransport | None = FakeTransport()
         self.method = "POST"
         self.target = "/v1/chat/completions"
+        self.authority = ""
         self.headers: list[tuple[str, str]] = []
         self.version = (1, 1)
         self.keep_alive = True
@@ -72,6 +73,9 @@ class FakeRequest:
 
     def take_body(self) -> bytes | None:
         return self.body
+
+    def bound_framing(self, size: int) -> None:
+        self.framing_at_most = size
 
     async def drain(self) -> None:
         self.drained += 1

@@ -72,23 +72,23 @@ class Echo:
                 body = await reader.read(request)
         except (BodyTooLarge, MalformedRequest) as error:
             down.close_after()
-            down.send_whole(error.status, b"", [], b"refused")
+            down.send_whole(error.status, [], b"refused")
             return down
         except (ConnectionError, asyncio.CancelledError):
             self.left.set()
             raise
         self.seen.append((request.method, request.target, body))
         if request.target == "/stream":
-            down.start(200, b"OK", [b"x: y\r\n"], None)
+            down.start(200, [b"x: y\r\n"], None)
             await down.write(b"one")
             await down.write(b"two")
             down.finish()
         else:
-            down.send_whole(200, b"OK", [b"x: y\r\n"], request.target.encode() + b" " + body)
+            down.send_whole(200, [b"x: y\r\n"], request.target.encode() + b" " + body)
         return down
 
     async def _flood(self, request: Request, down: ResponseWriter) -> None:
-        down.start(200, b"OK", [], None)
+        down.start(200, [], None)
         try:
             assert request.transport is not None
             for _ in range(FLOOD_CHUNKS):
@@ -103,7 +103,7 @@ class Echo:
     def refuse(self, request: Request, error: BaseException | None) -> ResponseWriter:
         down = ResponseWriter(request)
         known = parse_error_of(error)
-        down.send_whole(known.status, b"", [], known.code.encode())
+        down.send_whole(known.status, [], known.code.encode())
         return down
 
 
@@ -301,11 +301,11 @@ async def test_answers_of_a_busy_turn_keep_their_order(path):
     async def handle(request: Request) -> ResponseWriter:
         down = ResponseWriter(request, coalescer.write)
         if request.target == "/stream":
-            down.start(200, b"OK", [], None)
+            down.start(200, [], None)
             await down.write(b"streamed")
             down.finish()
         else:
-            down.send_whole(200, b"OK", [], request.target.encode())
+            down.send_whole(200, [], request.target.encode())
         return down
 
     async with _served(handle, path=path) as (reader, writer):
@@ -330,7 +330,7 @@ async def test_an_answer_in_a_busy_turn_arrives_though_the_body_does_not(path):
 
     async def handle(request: Request) -> ResponseWriter:
         down = ResponseWriter(request, coalescer.write)
-        down.send_whole(404, b"", [], request.target.encode())
+        down.send_whole(404, [], request.target.encode())
         return down
 
     async with _served(handle, path=path) as (reader, writer):
@@ -350,7 +350,7 @@ async def test_an_app_that_leaves_before_its_refusal_is_no_error(path):
         tasks.append(request.task)
         app.close()
         down = ResponseWriter(request)
-        down.send_whole(404, b"", [], b"no such path")
+        down.send_whole(404, [], b"no such path")
         return down
 
     async with _served(handle, path=path) as (_, writer):
@@ -454,7 +454,7 @@ async def test_an_app_that_sends_on_without_reading_waits_for_its_answers(path):
     async def handle(request: Request) -> ResponseWriter:
         nonlocal answered, most_held
         down = ResponseWriter(request)
-        down.send_whole(200, b"OK", [], b"x" * FLOOD_BYTES)
+        down.send_whole(200, [], b"x" * FLOOD_BYTES)
         assert request.transport is not None
         answered, most_held = (
             answered + 1,

@@ -8,6 +8,7 @@ import asyncio
 import errno
 import logging
 import resource
+import socket
 
 import aiohttp
 import pytest
@@ -62,7 +63,8 @@ async def test_a_port_in_use_is_named_with_address_and_reason():
     with pytest.raises(ConfigError) as caught:
         await bind(_factory, ["::1", "127.0.0.1"], port, "the data port")
     again = await bind(_factory, ["::1"], port, "the data port")
-    for each in (taken, *again):
+    taken.close()
+    for each in again:
         each.close()
 
     (problem,) = caught.value.problems
@@ -70,23 +72,19 @@ async def test_a_port_in_use_is_named_with_address_and_reason():
     assert problem.endswith(": Address already in use")
 
 
-class _NoIpv6Loop:
-    """A machine without IPv6: asyncio reports EAFNOSUPPORT or EADDRNOTAVAIL."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
-        self._loop, self._number = loop, number
-
-    async def create_server(self, factory, address, port, **options):
-        if ":" in address:
-            raise OSError(self._number, errno.errorcode[self._number])
-        return await self._loop.create_server(factory, address, port, **options)
-
-
 @pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
 async def test_a_family_that_the_machine_lacks_is_left_out(monkeypatch, number):
-    """One of the two loopbacks is enough; none is an error that names each."""
-    loop = _NoIpv6Loop(asyncio.get_running_loop(), number)
-    monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
+    """One of the two loopbacks is enough; none is an error that names each. The kernel says it
+    where the socket is made, or where it is bound.
+    """
+    bind_to = socket.socket.bind
+
+    def no_ipv6(listening, place):
+        if ":" in place[0]:
+            raise OSError(number, errno.errorcode[number])
+        bind_to(listening, place)
+
+    monkeypatch.setattr(socket.socket, "bind", no_ipv6)
     (only,) = await bind(_factory, ["127.0.0.1", "::1"], 0, "the data port")
     only.close()
     with pytest.raises(ConfigError, match=r"cannot listen on ::1 port 1: "):

@@ -34,7 +34,6 @@ class FakeReply:
         self, *script: bytes | BaseException, whole: bytes | None = None, status: int = 200
     ) -> None:
         self.status = status
-        self.reason = b"OK"
         self.headers: RawHeaders = [
             (b"Content-Type", b"text/event-stream" if script else b"application/json")
         ]
@@ -65,12 +64,10 @@ class FakeDown:
         self.status = 0
         self.end = ""
 
-    def send_whole(self, status: int, reason: bytes, headers: list[bytes], body: bytes) -> None:
+    def send_whole(self, status: int, headers: list[bytes], body: bytes) -> None:
         self.status, self.lines, self.body, self.end = status, headers, body, "whole"
 
-    def start(
-        self, status: int, reason: bytes, headers: list[bytes], content_length: int | None
-    ) -> None:
+    def start(self, status: int, headers: list[bytes], content_length: int | None) -> None:
         self.status, self.lines = status, headers
 
     async def write(self, data: bytes) -> None:

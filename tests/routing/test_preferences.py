@@ -109,7 +109,7 @@ def test_an_empty_list_turns_routing_off_and_null_changes_nothing():
     assert ((), None) == (inline([]), inline(None))
 
 
-NAME_PROBLEM = "must be 1 to 128 printable characters without blanks around them"
+NAME_PROBLEM = "must be printable, of 1 to 256 bytes, without blanks around it"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,9 @@ NAME_PROBLEM = "must be 1 to 128 printable characters without blanks around them
         ([preference(name="")], "[0].name", NAME_PROBLEM),
         ([preference(name=" code")], "[0].name", NAME_PROBLEM),
         ([preference(name="code\r\nx-evil: 1")], "[0].name", NAME_PROBLEM),
-        ([preference(name="x" * 129)], "[0].name", NAME_PROBLEM),
+        ([preference(name="x" * 257)], "[0].name", NAME_PROBLEM),
+        ([preference(name="\u00e9" * 129)], "[0].name", NAME_PROBLEM),
+        ([preference(models=["small", "x" * 257])], "[0].models[1]", "is longer than 256 bytes"),
         ([preference(description=" ")], "[0].description", "must say which kind of work this is"),
     ],
 )  # fmt: skip

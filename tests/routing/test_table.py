@@ -19,6 +19,7 @@ PROVIDERS = (
     a_provider("groq/*"),
     a_provider("plano/router", is_router=True),
 )
+DEPLOYMENTS = a_provider("azure_openai/*", by_dialect={CHAT: "/openai/deployments/{model}/x"})
 ALIASES = {"fast": "openai/gpt-4o-mini", "smart": "gpt-us", "gpt-4o": "anthropic/claude-haiku-4-5"}
 
 
@@ -89,7 +90,9 @@ def test_a_missing_model_is_the_defaults():
 
 def test_a_missing_model_without_a_default_is_not_found():
     """The error says what is missing on both sides."""
-    with pytest.raises(ModelNotFound, match="names no model, and no provider is the default"):
+    with pytest.raises(
+        ModelNotFound, match="names no model, and no entry is the default; known: openai"
+    ):
         ModelTable(PROVIDERS[1:], {}).resolve(None, CHAT)
 
 
@@ -317,3 +320,40 @@ def test_a_name_that_could_not_stand_in_a_header_is_no_wildcards():
     """It comes from a body, and would be a response header's value."""
     with pytest.raises(ModelNotFound):
         ModelTable(PROVIDERS, ALIASES).resolve("groq/a\r\nb", CHAT)
+
+
+@pytest.mark.parametrize("model_id", ["m" * 257, "\u00e9" * 129, "a\rb"])
+@pytest.mark.parametrize("name", ["groq/{}", "{}"])
+def test_a_wildcard_serves_no_name_that_is_too_long_or_not_printable(model_id, name):
+    """Callers invent it, also in a list of their own: it is kept, and sent in header lines."""
+    table = ModelTable([a_provider("groq/*")], {})
+
+    with pytest.raises(ModelNotFound):
+        table.resolve(name.format(model_id), CHAT)
+    assert () == table.entries_of(f"groq/{model_id}")
+
+
+@pytest.mark.parametrize(
+    "model_id",
+    [".", "..", "..;a=b", "../x", "a/../b", "a/b", "a\\b", "%2e%2e", "%252e%252e", "a%2fb"],
+)
+def test_a_name_that_a_path_would_read_as_a_path_is_no_deployment(model_id):
+    """Azure's path holds the name: some servers decode it, twice even, and serve another path. In a
+    body it is a name like any other.
+    """
+    table = ModelTable([DEPLOYMENTS, a_provider("groq/*")], {})
+
+    assert () == table.entries_of(f"azure_openai/{model_id}")
+    assert 1 == len(table.entries_of(f"groq/{model_id}"))
+
+
+@pytest.mark.parametrize(
+    "model_id", ["gpt-4o", "gpt-3.5", ".x", "...", "a..b", "ft:gpt;x", "a?b#c"]
+)
+def test_other_names_are_deployments(model_id):
+    """What quoting makes one segment of every server's path."""
+    table = ModelTable([DEPLOYMENTS], {})
+
+    assert [model_id] == [
+        each.upstream_model for each in table.entries_of(f"azure_openai/{model_id}")
+    ]

@@ -1,5 +1,7 @@
 """A map that stays small."""
 
+import pytest
+
 from sidecar.runtime.bounded import BoundedMap
 
 
@@ -30,3 +32,21 @@ def test_it_reads_like_a_dict():
     del made["b"]
     made.add("d", 4)
     assert {"a": 0, "c": 2, "d": 4} == made
+
+
+@pytest.mark.parametrize(
+    ("key", "is_kept"),
+    [
+        ("k" * 2048, True),
+        ("k" * 2049, False),
+        (b"k" * 2049, False),
+        (("k" * 1024, None, "k" * 1024), True),
+        (("k" * 1024, 7, "k" * 1024, "k"), False),
+    ],
+)
+def test_a_key_that_is_too_long_is_not_kept(key, is_kept):
+    """A map of a thousand names of 1 MB each is no small one."""
+    made: BoundedMap[object, int] = BoundedMap(3)
+    made.add(key, 1)
+
+    assert is_kept == (key in made)

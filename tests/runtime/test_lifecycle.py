@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.errors import Draining, Overloaded
+from sidecar.runtime import lifecycle
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
 from tests.support.values import FakeClock
 
@@ -187,6 +189,23 @@ async def test_a_release_that_ends_a_watch_nobody_waits_for_is_one_like_any():
     drain.release(holder)
 
     assert 0 == drain.in_flight
+
+
+async def test_a_loop_that_stood_still_was_not_quiet(monkeypatch):
+    """Calls wait in the sockets: the quiet begins anew, as much of it as was missing."""
+    drain = Drain(SystemClock(), in_flight_limit=1)
+    monkeypatch.setattr(lifecycle, "_LOOK_S", 0.02)
+    looks: list[None] = []
+
+    def times() -> DrainTimes:
+        looks.append(None)
+        if len(looks) == 2:
+            asyncio.get_running_loop().call_soon(time.sleep, 0.2)
+        return DrainTimes(0.1, 10.0)
+
+    await drain.run(times)
+
+    assert len(looks) > 3
 
 
 async def test_what_holds_a_drain_is_waited_for():

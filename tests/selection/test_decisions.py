@@ -455,9 +455,9 @@ def test_a_call_that_is_not_routed_makes_a_pin_without_a_route(room, changes, is
 
 
 def test_a_pin_whose_names_cannot_be_written_is_not_made(room):
-    """A lane of a wildcard may be too long."""
-    situation = room.decisions.situation_of(
-        asked(path="/v1/responses", model="mistral/" + "x" * 999)
-    )
+    """A config's own name may be too long."""
+    situation = room.decisions.situation_of(asked(path="/v1/responses", model="mistral/m"))
+    resolved = dataclasses.replace(situation.resolved, model_name="mistral/" + "x" * 999)
+    situation = dataclasses.replace(situation, resolved=resolved)
 
     assert room.decisions.pin_of(room.decisions.requested(situation), situation, 1) is None

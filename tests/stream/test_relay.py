@@ -21,12 +21,7 @@ class FakeReply:
     sends = 1
 
     def __init__(self, *script, whole=None, status=200, headers=EVENT_STREAM, content_length=None):
-        self.status, self.reason, self.headers, self.content_length = (
-            status,
-            b"OK",
-            headers,
-            content_length,
-        )
+        self.status, self.headers, self.content_length = status, headers, content_length
         self._script, self._whole = list(script), whole
         self.log: list[str] = []
 
@@ -51,10 +46,10 @@ class FakeDown:
         self.log: list[Any] = []
         self._left = gone_after
 
-    def send_whole(self, status, reason, headers, body):
+    def send_whole(self, status, headers, body):
         self.log.append((status, body))
 
-    def start(self, status, reason, headers, content_length):
+    def start(self, status, headers, content_length):
         self.log.append((status, content_length))
 
     async def write(self, data):

@@ -21,14 +21,16 @@ class CertificateAuthority:
         self._openssl("req", "-x509", *_NEW_KEY, *out, *_CA_EXTENSIONS)
 
     def sign(self, name: str, alternatives: str, *, common_name: str, days: int = 2) -> Path:
-        """Make a key and a certificate for ``alternatives``; return the PEM file that has both.
+        """Make a key and a certificate for ``alternatives``, none where that is empty; return the
+        PEM file that has both.
 
         Args: ``name`` is that of the files; negative ``days`` make a certificate that has expired.
         """
         key, request, signed = f"{name}.key", f"{name}.csr", f"{name}.crt"
         subject = f"/CN={common_name}"
         self._openssl("req", *_NEW_KEY, "-subj", subject, "-keyout", key, "-out", request)
-        (self._folder / f"{name}.ext").write_text(f"subjectAltName={alternatives}\n{_EXTENSIONS}")
+        names = f"subjectAltName={alternatives}\n" if alternatives else ""
+        (self._folder / f"{name}.ext").write_text(names + _EXTENSIONS)
         issuer = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
         terms = ("-extfile", f"{name}.ext", "-days", str(days))
         self._openssl("x509", "-req", "-in", request, *issuer, *terms, "-out", signed)

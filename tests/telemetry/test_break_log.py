@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -116,3 +117,13 @@ async def test_without_another_timer_the_event_loop_looks_again(caplog):
         emit(ResponseBrokeOff(a_call(), A))
 
     assert [1.0] == [delay_s for delay_s, _ in calls]
+
+
+def test_no_call_is_held_by_what_is_known_of_broken_responses(night):
+    """Nor its body, which may be of 32 MiB, for as long as an incident lasts."""
+    call = a_call()
+    night.emit(ResponseBrokeOff(call, A))
+    held = weakref.ref(call)
+    del call
+
+    assert held() is None

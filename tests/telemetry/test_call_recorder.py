@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -180,3 +181,15 @@ async def test_the_loop_does_it_later():
 
     assert 1 == len(room.lines)
     assert isinstance(ended(), CallEnded)
+
+
+def test_a_line_that_waits_holds_no_call():
+    """Nor its body, which may be of 32 MiB."""
+    room = _Room()
+    room.recorder.named.name_request("req-1")
+    event = ended()
+    held = weakref.ref(event.call)
+    room.emit(event)
+    del event
+
+    assert (1, None) == (len(room.later), held())

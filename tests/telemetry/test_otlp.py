@@ -222,6 +222,20 @@ async def _speaking(what: bytes) -> AsyncIterator[str]:
         server.close()
 
 
+async def test_spans_follow_no_redirect(receiver, lines, monkeypatch):
+    """The library would send them, and headers that hold a key, wherever a reply points."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=secret")
+    async with otlp_receiver() as elsewhere:
+        location = {"Location": f"{elsewhere.url}/v1/traces"}
+        receiver.answer = lambda: web.Response(status=307, headers=location)
+        async with exporting(receiver.url) as room:
+            room.take(NEW, TREE)
+            await room.until_counted("not_exported", 2.0)
+
+        assert [] == elsewhere.headers
+    assert [("exporter_fails", "status 307")] == lines()
+
+
 @pytest.mark.parametrize(
     ("what", "cause"),
     [
@@ -339,6 +353,20 @@ async def test_a_cause_that_is_not_the_collectors_is_told_as_that(
 
     assert found is not None
     assert cause in found
+
+
+async def test_a_common_name_proves_no_collector(monkeypatch, tmp_path):
+    """A name stands in subjectAltName."""
+    authority = CertificateAuthority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.sign("collector", "", common_name="localhost"))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.ca))
+    async with otlp_receiver(tls=context) as receiver:
+        url = receiver.url.replace("127.0.0.1", "localhost")
+        found = await asyncio.to_thread(_cause, url)
+
+        assert [] == receiver.bodies
+    assert "certificate for another name" == found
 
 
 async def test_the_collectors_own_ca_goes_before_that_of_all_requests(monkeypatch, tmp_path):

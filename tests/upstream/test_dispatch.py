@@ -45,7 +45,7 @@ class _Reply:
 
     def __init__(self, status: int, body: bytes = b"{}", sends: int = 1) -> None:
         self.sends = sends
-        self.status, self.reason, self.headers, self.content_length = status, b"", (), len(body)
+        self.status, self.headers, self.content_length = status, (), len(body)
         self.body = body
         self.pieces = [body]
         self.is_complete = True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import ssl
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -11,11 +13,15 @@ from aiohttp.test_utils import TestServer
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.upstream import fetch
 from sidecar.upstream.fetch import Fetcher, FetchFailed
+from tests.support.certificates import CertificateAuthority
 
 
 async def _served(request: web.Request) -> web.Response:
     if request.path == "/gone":
         return web.Response(status=404)
+    if request.path == "/redirect":
+        status = int(request.query["status"])
+        return web.Response(status=status, headers={"Location": request.query["to"]})
     if request.path == "/moved":
         raise web.HTTPFound("/document")
     return web.Response(body=b"document")
@@ -45,6 +51,47 @@ async def test_any_other_status_is_no_document(server, path, status):
     async with Fetcher(ProxyRules.from_environment({})) as fetcher:
         with pytest.raises(FetchFailed, match=f"status {status}"):
             await fetcher.fetch(str(server.make_url(path)))
+
+
+async def test_a_redirect_is_followed_to_no_other_host(server):
+    """An address may hold a credential, and what a host redirects to may be inside the cluster."""
+    asked: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(body=b"document")
+
+    app = web.Application()
+    app.router.add_get("/{any:.*}", elsewhere)
+    async with TestServer(app) as other, Fetcher(ProxyRules.from_environment({})) as fetcher:
+        for status in (301, 302, 303, 307, 308):
+            query = {"to": str(other.make_url("/")), "status": str(status)}
+            with pytest.raises(FetchFailed, match=f"status {status}"):
+                await fetcher.fetch(str(server.make_url("/redirect").with_query(query)))
+
+    assert [] == asked
+
+
+async def test_a_common_name_proves_no_server(monkeypatch, tmp_path):
+    """A name stands in subjectAltName, as for providers."""
+    authority = CertificateAuthority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    app = web.Application()
+    app.router.add_get("/{any:.*}", _served)
+    server = TestServer(app)
+    tls.load_cert_chain(authority.sign("good", "DNS:localhost", common_name="other"))
+    await server.start_server(ssl=tls)
+    url = f"https://localhost:{server.port}/document"
+    async with Fetcher(ProxyRules.from_environment({})) as fetcher:
+        document = await fetcher.fetch(url)
+    tls.load_cert_chain(authority.sign("common", "", common_name="localhost"))
+    async with Fetcher(ProxyRules.from_environment({})) as fetcher:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await fetcher.fetch(url)
+    await server.close()
+
+    assert b"document" == document
 
 
 async def test_a_document_beyond_the_bound_is_given_up(server, monkeypatch):

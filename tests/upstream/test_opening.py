@@ -54,7 +54,7 @@ class _Arriving:
     raised, None lets the time pass, and the end is the end.
     """
 
-    status, reason, sends = 200, b"OK", 2
+    status, sends = 200, 2
 
     def __init__(self, *script: Any, headers: Any = EVENTS, content_length: int | None = None):
         self.headers, self.content_length = headers, content_length

@@ -311,3 +311,15 @@ def test_facts_agree_with_the_standard_library():
         facts.requested_model,
         facts.wants_stream,
     ) == ("m", "m", True)
+
+
+@pytest.mark.parametrize("escaped", [b"", b"\\u0061"], ids=["plain", "escaped"])
+@pytest.mark.parametrize("letter", [b"m", b"\xc3\xa9"], ids=["1 byte", "2 bytes"])
+def test_a_model_over_256_bytes_is_refused(escaped, letter):
+    """Caches keep what callers invent."""
+    longest = letter * ((256 - bool(escaped)) // len(letter)) + b"m" * (256 % len(letter))
+    fits = b'{"model":"%b%b"}' % (escaped, longest)
+
+    assert peek_body(fits).requested_model is not None
+    with pytest.raises(InvalidBody, match="'model' is longer than 256 bytes"):
+        peek_body(b'{"model":"%b%b%b"}' % (escaped, longest, letter))

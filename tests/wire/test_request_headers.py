@@ -44,7 +44,7 @@ FACTS = (
     "traceparents",
     "tracestates",
 )
-OTHERS = ("content_encoding", "has_origin", "is_upgrade")
+OTHERS = ("content_encoding", "has_origin", "is_chunked", "is_upgrade")
 
 
 def only(**fields: Any) -> RequestHeaders:
@@ -88,7 +88,6 @@ def test_a_line_goes_to_the_providers_that_may_see_it(line, expected):
 @pytest.mark.parametrize(
     "line",
     [
-        "Host: localhost",
         "Content-Length: 3",
         "Expect: 100-continue",
         "Keep-Alive: 5",
@@ -119,7 +118,13 @@ def test_nothing_else_leaves_the_pod(line):
     """The connection's own fields, framing, cookies, our headers, their underscore twins, and what
     nobody listed.
     """
-    assert only() == read(line)
+    assert only(is_chunked=line.startswith("Transfer-Encoding")) == read(line)
+
+
+def test_chunks_are_known_by_their_header():
+    """HTTP/1.0 must not send any."""
+    assert read("Transfer-Encoding: chunked").is_chunked
+    assert not read("Connection: close").is_chunked
 
 
 def test_facts_are_read_from_every_repetition_in_order():
@@ -236,6 +241,13 @@ def test_propagate_leaves_credentials_where_they_are(name):
     assert headers == only(credentials=(f"{name}: k\r\n".encode(),))
 
 
+def test_host_and_site_are_read_and_go_nowhere():
+    """Whoever lets the request in judges them."""
+    headers = read("Host: a", "host: b", "Sec-Fetch-Site: none")
+
+    assert ({}, [b"a", b"b"], [b"none"]) == (headers.lines, headers.hosts, headers.fetch_sites)
+
+
 def test_a_field_that_connection_names_stays_on_this_hop():
     """Wherever it stands; other fields pass."""
     headers = read(
@@ -265,6 +277,7 @@ def test_a_field_that_connection_names_stays_on_this_hop():
         "host",
         "cookie",
         "origin",
+        "sec-fetch-site",
         "anthropic-version",
         "x-stainless-timeout",
     ],

@@ -17,6 +17,7 @@ from sidecar.affinity.store import Pin, PinPage, StoreUnreachable, pins_of
 from sidecar.affinity.value import decode
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import Session
+from sidecar.runtime.timers import Timeout
 
 Submit = Callable[[Sequence[Command], Decode], asyncio.Future[Any]]
 _WAIT_S: Final = 5.0
@@ -134,7 +135,7 @@ class RedisPins:
 
     async def _ask_all(self, commands: Sequence[Command], decode_all: Decode = list) -> list[Any]:
         try:
-            async with asyncio.timeout(_WAIT_S):
+            async with Timeout(_WAIT_S):
                 replies: list[Any] = await self._submit(commands, decode_all)
         except (LinkDown, TimeoutError) as error:
             raise StoreUnreachable("redis does not answer") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ def connection_maker(cache: SessionCache) -> MakeConnection:
         "port": address.port,
         "db": address.database,
         "socket_timeout": None,
-        "socket_connect_timeout": CONNECT_S,
+        "socket_connect_timeout": None,  # who connects has a timeout of its own
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
         "driver_info": None,  # spares a fenced user the permission for it
@@ -69,7 +70,13 @@ def _tls_of(files: RedisTls) -> RenewableTls:
     make = functools.partial(RedisSSLContext, check_hostname=True, cert_reqs="required")
     options = {name.removeprefix("ssl_"): value for name, value in _tls_options(files).items()}
     named = files.ca_file, files.cert_file, files.key_file
-    return RenewableTls(lambda: make(**options).get(), watched_files(*named))
+
+    def load() -> ssl.SSLContext:
+        context: ssl.SSLContext = make(**options).get()
+        context.hostname_checks_common_name = False  # as for providers: `http1.origin`
+        return context
+
+    return RenewableTls(load, watched_files(*named))
 
 
 def _tls_options(files: RedisTls) -> dict[str, Any]:

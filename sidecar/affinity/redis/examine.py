@@ -28,6 +28,7 @@ from sidecar.affinity.redis.errors import (
 from sidecar.affinity.redis.pipeline import Command
 from sidecar.affinity.redis.scripts import COMPARE_AND_SET, REFRESH, SHAS
 from sidecar.http1.certificate import tls_facts
+from sidecar.runtime.timers import Timeout
 
 _RESP3, _RESP2 = 3, 2
 _PINGS: Final = 7
@@ -59,7 +60,7 @@ class RedisExaminer:
         connection = await self._make(_RESP3)
         found = self._before(connection)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with Timeout(timeout_s):
                 connection, found = await self._connected(connection, found)
                 return await self._examined(connection, found)
         except (RedisError, OSError, ValueError) as error:
@@ -156,7 +157,7 @@ class RedisExaminer:
             await other.connect()  # type: ignore[no-untyped-call]
             if isinstance(await _ask(other, "SET", self._key, "%", "PX", _LIVES_MS), ResponseError):
                 return ""
-            async with asyncio.timeout(_PUSH_S):
+            async with Timeout(_PUSH_S):
                 while not is_told.is_set():
                     await _ask(connection, "PING")
         except TimeoutError:

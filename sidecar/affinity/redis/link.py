@@ -27,6 +27,7 @@ from sidecar.affinity.redis.pipeline import Command, Decode, LinkDown, Pipeline
 from sidecar.affinity.redis.scripts import COMPARE_AND_SET, SHAS
 from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.lifecycle import Tasks
+from sidecar.runtime.timers import Timeout
 
 _RESP3, _RESP2 = 3, 2
 """RESP2 has no push messages: without them what was read is believed for a second only."""
@@ -142,7 +143,7 @@ class RedisLink:
             connection, up_s = await self._make(protocol), loop.time()
             place = f"{connection.host}:{connection.port}"
             try:
-                async with asyncio.timeout(CONNECT_S):
+                async with Timeout(CONNECT_S):
                     await connection.connect()  # type: ignore[no-untyped-call]
                     run_id = await self._prepare(connection)
                 self._connection = connection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 from typing import Final
@@ -16,6 +15,7 @@ from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.hosts import host_port
 from sidecar.runtime.single_flight import SingleFlight
+from sidecar.runtime.timers import wait
 
 WAIT_S: Final = 0.5
 """How long a connection waits for the files, which may be on a disk that is gone."""
@@ -50,7 +50,7 @@ class RedisLogin:
         before = self._secrets
         read = functools.partial(run_in_daemon_thread, before.renewed, name="read a password")
         flight = self._flights.get("") or self._flights.start("", read())
-        await asyncio.wait((flight,), timeout=WAIT_S)
+        await wait(flight, WAIT_S)
         if flight.done() and flight.exception() is None and self._secrets is before:
             self._secrets = flight.result()
             if self._secrets.words() != before.words():

@@ -7,9 +7,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import ssl
 from pathlib import Path
 
 import pytest
+import redis
 from redis.asyncio.connection import SSLConnection
 
 from sidecar.affinity.redis.connect import connection_maker
@@ -19,6 +21,7 @@ from sidecar.config.schema_routing import RedisTls, SessionCache
 from sidecar.config.secret import Secret
 from tests.contract.affinity.test_redis import until
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, Heard, a_pin, redis_store
+from tests.support.certificates import CertificateAuthority
 from tests.support.redis_server import KINDS, redis_server
 from tests.support.sidecar_process import REPOSITORY
 
@@ -153,6 +156,28 @@ async def test_certificates_are_loaded_again_where_they_have_changed(certificate
     assert first is second is touched
     assert first is not changed
     assert changed is gone
+
+
+async def test_a_common_name_proves_no_redis(tmp_path):
+    """A name stands in subjectAltName, as for providers."""
+    authority = CertificateAuthority(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(authority.sign("redis", "", common_name="localhost"))
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(100))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        files = RedisTls(ca_file=str(authority.ca))
+        url = Secret(f"rediss://localhost:{port}/0")
+        connection = await connection_maker(SessionCache(type="redis", url=url, tls=files))(3)
+        with pytest.raises(redis.ConnectionError, match=r"mismatch|not valid for"):
+            await connection.connect()
+
+    assert [] == heard
 
 
 async def test_a_redis_that_cannot_be_trusted_gets_no_password(certificates, caplog):

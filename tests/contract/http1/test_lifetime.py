@@ -388,10 +388,8 @@ async def test_closing_the_pool_ends_everything(peer: Peer):
     loop = asyncio.get_running_loop()
     first = await ask(pool)
     assert pool.idle == 1
-    pool._idle._idle[0] = (
-        pool._idle._idle[0][0],
-        -1e9,
-    )  # so that the next one is a new connection beside it
+    # So that the next one is a new connection beside it.
+    pool._idle._idle[0] = (pool._idle._idle[0][0], -1e9, -1e9)
     del first
     streaming = await ask(pool)
     await streaming.read()

@@ -14,8 +14,9 @@ import pytest
 import pytest_asyncio
 
 from sidecar.domain.errors import Stale, Untaken, UpstreamError
+from sidecar.http1.idle import PEEK_AFTER_S
 from sidecar.http1.origin import make_ssl_context
-from sidecar.http1.pool import IDEMPOTENT, PEEK_AFTER_S, Pool
+from sidecar.http1.pool import IDEMPOTENT, Pool
 from tests.contract.http1.bare_peer import BarePeer
 from tests.contract.http1.peer import HELLO, Certificates, ask, whole
 
@@ -57,8 +58,8 @@ def sent(
 
 def has_been_idle(pool: Pool) -> None:
     """As if the pool's connection had been idle for long enough to be looked at."""
-    ((connection, since_s),) = pool._idle._idle
-    pool._idle._idle[0] = connection, since_s - PEEK_AFTER_S
+    ((connection, since_s, until_s),) = pool._idle._idle
+    pool._idle._idle[0] = connection, since_s - PEEK_AFTER_S, until_s
 
 
 def shows_socket(pool: Pool, end: Callable[[BarePeer], None], size: int) -> bool:

@@ -117,6 +117,24 @@ async def test_wrong_name_is_refused(certificates: Certificates, server_name: st
         await refused(Pool(origin, ssl_context=make_ssl_context(certificates.ca)))
 
 
+@pytest.mark.parametrize("is_fast", [False, True], ids=["asyncio", "fast"])
+def test_a_common_name_proves_nothing(tmp_path, is_fast):
+    """RFC 9525, 2: a name stands in subjectAltName. A private CA may sign any common name for
+    anybody, since no browser has looked at one for years.
+    """
+    authority = CertificateAuthority(tmp_path)
+    pem = authority.sign("common", "", common_name="localhost")
+
+    async def refused_once() -> None:
+        async with Peer(server_tls(str(pem))) as peer:
+            peer.follows(answers(HELLO))
+            origin = Origin("https", "127.0.0.1", peer.port, "localhost")
+            await refused(Pool(origin, ssl_context=make_ssl_context(str(authority.ca))))
+
+    with asyncio.Runner(loop_factory=fast_loop_factory() if is_fast else None) as runner:
+        runner.run(refused_once())
+
+
 async def test_server_name_is_what_is_verified(certificates: Certificates):
     """An origin may be reached at an address and verified by name."""
     async with Peer(server_tls(certificates.other)) as peer:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from sidecar.http1.connection import UpstreamConnection
-from sidecar.http1.pool import IdleConnections
+from sidecar.http1.idle import IdleConnections
 
 
 class _Connection:
@@ -165,6 +165,39 @@ def test_the_upstreams_own_time_counts_where_it_is_shorter(hint_s, closed_s):
     house.loop.turn_to(closed_s)
 
     assert kept.is_aborted
+
+
+def test_one_hint_shortens_the_time_of_its_own_connection_alone():
+    """One response of a hostile hop, or of a server that is shutting down, is no rule for the
+    others: neither for those that wait nor for those that come.
+    """
+    house = House()
+    before, hinted, after = house.keep(0), house.keep(1, 3), house.keep(2)
+    seen = []
+    for at_s in (2.9, 3, 9.9, 10, 12):
+        house.loop.turn_to(at_s)
+        seen.append([each.is_aborted for each in (before, hinted, after)])
+    at_once = house.keep(20, 1)
+
+    assert [
+        [False, False, False],
+        [False, True, False],
+        [False, True, False],
+        [True, True, False],
+        [True, True, True],
+    ] == seen
+    assert at_once.is_aborted
+    assert house.keep(20) is house.take(29)
+
+
+def test_the_time_that_a_hint_leaves_is_over_also_where_the_timer_has_not_gone_off():
+    """The connection that was idle last serves next: one that was hinted is passed over by then."""
+    house = House()
+    first, hinted = house.keep(0), house.keep(1, 3)
+    house.loop.now_s = 3
+
+    assert first is house.take(3)
+    assert hinted.is_aborted
 
 
 def test_a_discarded_connection_is_forgotten():

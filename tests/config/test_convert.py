@@ -1,0 +1,169 @@
+"""Configs of LiteLLM, and plano's first ones, become ours, and what does not is told."""
+
+from __future__ import annotations
+
+import yaml
+
+from sidecar.config.convert import Converted, convert
+from sidecar.config.yaml_nodes import Mapping, read_document
+from tests.config.loading import load
+
+LITELLM = """
+model_list:
+  - model_name: gpt-4o
+    litellm_params: {model: openai/gpt-4o, api_key: os.environ/OPENAI_API_KEY, rpm: 6}
+  - model_name: gpt-4o
+    litellm_params:
+      model: azure/gpt-4o-eu
+      api_base: os.environ/AZURE_API_BASE
+      api_key: os.environ/AZURE_API_KEY
+      api_version: 2024-06-01
+  - model_name: gpt-4o
+    litellm_params: {model: openai/gpt-4o, api_key: sk-in-clear}
+  - {model_name: claude, litellm_params: {model: claude-sonnet-4-5, api_key: sk-ant-in-clear}}
+  - {model_name: claude-2, litellm_params: {model: claude-haiku-4-5, api_key: sk-ant-in-clear}}
+  - {model_name: claude-3, litellm_params: {model: claude-opus-4-5, api_key: sk-ant-other}}
+  - {model_name: "anthropic/*", litellm_params: {model: "anthropic/*", api_key: "{{ KEY }}"}}
+  - {model_name: local, litellm_params: {model: hosted_vllm/llama, base_url: "http://h:8000/v1", api_key: none}}
+  - {model_name: own, litellm_params: {model: acme/x, api_base: "http://acme", api_key: sk-acme}}
+  - {model_name: br, litellm_params: {model: bedrock/x}}
+  - {model_name: who, litellm_params: {model: nobody-knows}}
+  - {model_name: nothing}
+  - {model_name: null, litellm_params: {model: groq/llama, timeout: 3}}
+litellm_settings:
+  drop_params: true
+  fallbacks: [{"gpt-4o": [claude, missing]}, text, {claude: claude-2}, {unknown: [claude]}]
+router_settings:
+  routing_strategy: simple-shuffle
+  model_group_alias: {"gpt-4": gpt-4o, bad: [1], "gpt-5": missing}
+general_settings: {master_key: sk-1234}
+"""
+FLAT = """
+version: v0.1
+llm_providers:
+  - {name: fast, provider: openai, model: gpt-4o-mini, access_key: $OPENAI_API_KEY, default: true}
+  - {model: my-own, endpoint: "h:8000", protocol: https, stream: true}
+  - {model: own-2, endpoint: "h:8000", provider_interface: openai}
+  - {model: claude-haiku-4-5, access_key: sk-ant-in-clear}
+  - {model: acme/x, provider: acme, base_url: "http://acme", access_key: ""}
+  - {name: nothing}
+  - text
+prompt_targets: []
+"""
+
+
+def _converted(text: str) -> Converted | None:
+    root = read_document(text).root
+    assert isinstance(root, Mapping)
+    return convert(root)
+
+
+def _made(text: str) -> Converted:
+    made = _converted(text)
+    assert made is not None
+    return made
+
+
+def test_a_config_of_litellm_becomes_ours():
+    """Names become aliases, entries of one name follow each other, then its fallbacks."""
+    made = _made(LITELLM)
+    ours = {each.get("name", each["model"]): each for each in made.config["model_providers"]}
+
+    assert {
+        "model": "openai/gpt-4o", "access_key": "${OPENAI_API_KEY}", "default": True,
+        "fallbacks": ["azure_openai/gpt-4o-eu", "openai/gpt-4o#3", "anthropic/claude-sonnet-4-5"],
+    } == ours["openai/gpt-4o"]  # fmt: skip
+    assert {
+        "model": "azure_openai/gpt-4o-eu", "base_url": "${AZURE_API_BASE}?api-version=2024-06-01",
+        "access_key": "${AZURE_API_KEY}",
+    } == ours["azure_openai/gpt-4o-eu"]  # fmt: skip
+    assert "${KEY}" == ours["anthropic/*"]["access_key"]
+    assert {"model": "vllm/llama", "base_url": "http://h:8000/v1"} == ours["vllm/llama"]
+    assert {
+        "model": "acme/x", "base_url": "http://acme", "access_key": "$ACME_API_KEY",
+        "provider_interface": "openai",
+    } == ours["acme/x"]  # fmt: skip
+    assert {"model": "groq/llama"} == ours["groq/llama"]
+    aliases = {name: each["target"] for name, each in made.config["model_aliases"].items()}
+    assert {
+        "claude": "anthropic/claude-sonnet-4-5", "claude-2": "anthropic/claude-haiku-4-5",
+        "claude-3": "anthropic/claude-opus-4-5", "local": "vllm/llama", "own": "acme/x",
+        "llama": "groq/llama", "gpt-4": "openai/gpt-4o",
+    } == aliases  # fmt: skip
+
+
+def test_keys_in_clear_are_not_written_out():
+    """A converted file is shown to others, and committed; each key gets a variable of its own."""
+    made = _made(LITELLM)
+    written = yaml.safe_dump(made.config) + "\n".join(made.notes)
+
+    assert not [key for key in ("in-clear", "sk-ant-other", "sk-acme", "sk-1234") if key in written]
+    keys = [each.get("access_key") for each in made.config["model_providers"]]
+    assert ["$ANTHROPIC_API_KEY", "$ANTHROPIC_API_KEY", "$ANTHROPIC_API_KEY_2"] == keys[3:6]
+
+
+def test_what_has_no_counterpart_is_told_with_its_line():
+    """Nobody has to find out by a bill."""
+    notes = _made(LITELLM).notes
+
+    for expected in (
+        "line 4: litellm_params.rpm has no counterpart",
+        "line 12: a key in clear is not carried over: put it into $OPENAI_API_KEY",
+        "line 19: bedrock/x: this API is not served",
+        "line 20: nobody-knows: this API is not served",
+        "line 21: an entry of model_list without litellm_params.model",
+        "line 24: litellm_settings.drop_params has no counterpart",
+        "line 27: router_settings.routing_strategy has no counterpart",
+        "line 29: general_settings has no counterpart",
+    ):
+        assert expected in notes
+
+
+def test_what_was_converted_loads():
+    """With the variables that it names."""
+    text = yaml.safe_dump(_made(LITELLM).config)
+    named = dict.fromkeys(
+        ("OPENAI_API_KEY", "AZURE_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY_2", "KEY",
+         "ACME_API_KEY"), "k",
+    )  # fmt: skip
+    loaded = load(text, AZURE_API_BASE="https://x.openai.azure.com", **named)
+    assert 10 == len(loaded.providers)
+
+
+def test_planos_first_form_becomes_ours():
+    """Provider and model were keys of their own, and an address two."""
+    made = _made(FLAT)
+
+    assert [
+        {"model": "openai/gpt-4o-mini", "name": "fast", "access_key": "${OPENAI_API_KEY}", "default": True},
+        {"model": "openai/my-own", "base_url": "https://h:8000"},
+        {"model": "openai/own-2", "base_url": "http://h:8000"},
+        {"model": "anthropic/claude-haiku-4-5", "access_key": "$ANTHROPIC_API_KEY"},
+        {"model": "acme/x", "base_url": "http://acme", "provider_interface": "openai"},
+    ] == made.config["model_providers"]  # fmt: skip
+    assert (
+        "line 5: stream is not carried over",
+        "line 7: a key in clear is not carried over: put it into $ANTHROPIC_API_KEY",
+        "line 9: an entry without a model",
+        "line 10: an entry without a model",
+        "line 11: prompt_targets is not carried over",
+    ) == made.notes
+    assert 5 == len(
+        load(yaml.safe_dump(made.config), OPENAI_API_KEY="k", ANTHROPIC_API_KEY="k").providers
+    )
+
+
+def test_other_files_are_not_guessed_at():
+    """Neither kind, or its main key in another shape."""
+    assert [None] * 3 == [
+        _converted(text) for text in ("a: 1", "model_list: {}", "llm_providers: x")
+    ]
+
+
+def test_sections_and_models_that_are_missing():
+    """A list alone is a config too; one of wildcards has no default."""
+    made = _made("model_list: [{model_name: '*', litellm_params: {model: 'openai/*'}}]")
+    assert {"version": "v0.4.0", "model_providers": [{"model": "openai/*"}]} == made.config
+    assert {"version": "v0.4.0", "model_providers": []} == _made("model_list: []").config
+    made = _made("model_list: []\nrouter_settings: x\nlitellm_settings: {fallbacks: [{a: b}]}")
+    assert () == made.notes

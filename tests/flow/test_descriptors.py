@@ -1,0 +1,73 @@
+"""A process that may open no more files: what it does, what it writes, and that it recovers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import resource
+from collections.abc import Iterator
+
+from sidecar.runtime.lifecycle import Tasks
+from tests.support.net import exchange, json_request, raw_request, read_reply
+from tests.support.sidecar_process import SidecarProcess, sidecar_config
+
+CHAT = "/v1/chat/completions"
+BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+KEPT = raw_request("POST", CHAT, b'{"model":"gpt-4o","messages":[]}', close=False)
+
+
+def first_free_descriptor(pid: int) -> int:
+    """The number that the next file of a process would have."""
+    used = {int(each) for each in os.listdir(f"/proc/{pid}/fd")}
+    return next(number for number in itertools.count() if number not in used)
+
+
+@contextlib.contextmanager
+def no_descriptor_left(sidecar: SidecarProcess) -> Iterator[None]:
+    """The sidecar can open nothing meanwhile."""
+    pid = sidecar.process.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free_descriptor(pid), hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def _call(stream: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> int:
+    """The status of a call over a connection that stays open."""
+    stream[1].write(KEPT)
+    async with asyncio.timeout(20):
+        return (await read_reply(stream[0])).status
+
+
+async def test_a_shortage_of_descriptors_stops_no_call_and_fills_no_log(
+    start_sidecar, scripted_provider
+):
+    """Calls on open connections go on; new connections, to each port, wait and are served once
+    there are descriptors again. The log tells it once a listener.
+    """
+    sidecar = await start_sidecar(sidecar_config(scripted_provider.url))
+    kept = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
+    before = await _call(kept)
+    lines = len(sidecar.log().splitlines())
+    operators = int(sidecar.operator_address.rpartition(":")[2])
+    probe = raw_request("GET", "/livez")
+    with no_descriptor_left(sidecar):
+        waiting = [
+            *(exchange(sidecar.data_port, json_request(CHAT, BODY)) for _ in range(20)),
+            *(exchange(sidecar.admin_port, probe) for _ in range(20)),
+            exchange(operators, raw_request("GET", "/clusters")),
+        ]
+        tasks = [Tasks().spawn(each, name="a connection that waits") for each in waiting]
+        meanwhile = [await _call(kept) for _ in range(30)]
+        await asyncio.sleep(0.5)  # sleep: that nothing floods can only be seen over time
+        done = [each for each in tasks if each.done()]
+        written = sidecar.log().splitlines()[lines:]
+    served = [(await each).status for each in tasks]
+    kept[1].close()
+
+    assert (200, [200] * 30, [200] * 41, []) == (before, meanwhile, served, done)
+    assert 3 == len(written), "\n".join(written[:20])
