@@ -25,7 +25,7 @@ from sidecar.dialects.signed_state import (
 )
 from sidecar.dialects.usage import CompletionReader, UsageMembers
 from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
-from sidecar.wire.body import patch_body
+from sidecar.wire.patch import patch_body
 from sidecar.wire.places import Span, Text
 
 _RESULT_ROLES: Final = ("tool", "function")

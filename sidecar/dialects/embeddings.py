@@ -17,7 +17,7 @@ from sidecar.dialects.request import REQUEST_BODY
 from sidecar.dialects.usage import UsageMembers, text_of
 from sidecar.domain.call import EMBEDDINGS, BodyFacts, Endpoint, Operation
 from sidecar.domain.outcome import Served
-from sidecar.wire.body import patch_body
+from sidecar.wire.patch import patch_body
 
 _USAGE: Final = UsageMembers(
     "prompt_tokens", "completion_tokens", ("prompt_tokens_details", "cached_tokens")

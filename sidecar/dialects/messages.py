@@ -34,7 +34,7 @@ from sidecar.dialects.signed_state import (
 from sidecar.dialects.usage import NOTHING, UsageMembers, merged, text_of
 from sidecar.domain.call import MESSAGES, BodyFacts, Endpoint, Operation
 from sidecar.domain.outcome import Served
-from sidecar.wire.body import patch_body
+from sidecar.wire.patch import patch_body
 from sidecar.wire.places import Span, Text, cuts_of
 
 _USAGE: Final = UsageMembers(

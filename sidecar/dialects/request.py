@@ -32,7 +32,7 @@ MAX_TURNS: Final = 16
 """Turns that are read; what was said before them no longer tells what is wanted now. Plano's
 number.
 """
-WHOLE_BYTES: Final = 64 * 1024
+WHOLE_BYTES: Final = 256 * 1024
 """A message up to here is decoded as a whole; of a longer one only its role and its texts are."""
 
 _STEPS: Final = 512 * 1024

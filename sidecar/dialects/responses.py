@@ -28,8 +28,8 @@ from sidecar.dialects.signed_state import Said, is_newest_turn_signed
 from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
 from sidecar.domain.call import RESPONSES, BodyFacts, Endpoint, Operation
 from sidecar.domain.outcome import Served
-from sidecar.wire.body import patch_body
 from sidecar.wire.outline import QUOTE
+from sidecar.wire.patch import patch_body
 from sidecar.wire.places import Span, Text
 
 _USAGE: Final = UsageMembers(

@@ -1,5 +1,4 @@
-"""Request bodies in JSON: read the few members that steer a call, and patch the model's name into
-the bytes as they came.
+"""Request bodies in JSON: read the few members that steer a call.
 
 The conversation is never decoded. msgspec checks the whole body's syntax and says how long each
 top-level value is; adding up those lengths finds each member's place. Of a body that is longer than
@@ -9,7 +8,6 @@ is linear in the body's length.
 
 from __future__ import annotations
 
-import functools
 import re
 from codecs import utf_8_decode
 from collections.abc import Callable, Generator, Iterable
@@ -21,16 +19,14 @@ from sidecar.domain.call import BodyFacts
 from sidecar.domain.errors import InvalidBody
 from sidecar.domain.ids import MAX_NAME_BYTES
 from sidecar.wire.members import top_level_values
-from sidecar.wire.outline import STEP_BYTES, Outline
+from sidecar.wire.outline import QUOTE, STEP_BYTES, Outline
 
 AT_ONCE_BYTES: Final = 1024 * 1024
 """Bodies up to here are read at once: that takes a few milliseconds at most."""
-_JOIN_BYTES: Final = 16 * 1024
-"""Patched bodies up to here leave as one piece: copying them is cheaper than the bookkeeping of
-three.
-"""
 _WORD_BYTES: Final = 64
 """None of the values that are compared with words is longer."""
+_MODEL_BYTES: Final = 6 * MAX_NAME_BYTES + 2
+"""No name is longer, all its characters escaped."""
 _NAME_BYTES: Final = 1024
 """No name that is read is longer, whatever its escapes."""
 _OWN_BYTES: Final = 256 * 1024 + 1
@@ -157,7 +153,7 @@ class JsonBody:
         if model is not None and self._steering.isdisjoint(places):
             # The usual case.
             _, start, end = model
-            model_name = _model(body[start:end])
+            model_name = _model(body, start, end)
             return BodyFacts(
                 model_name,
                 False,
@@ -169,7 +165,7 @@ class JsonBody:
             )
         stream, own = places.get(b"stream"), places.get(b"routing_preferences")
         return BodyFacts(
-            requested_model=None if model is None else _model(body[model[1] : model[2]]),
+            requested_model=None if model is None else _model(body, model[1], model[2]),
             wants_stream=False if stream is None else _stream(_short(body, stream)),
             model_span=None if model is None else model[1:],
             cuts=() if own is None else (_cut(body, own),),
@@ -188,60 +184,6 @@ class JsonBody:
             if place is not None and _short(body, place) != b"null":
                 return True
         return False
-
-
-def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
-    """Return the pieces to send: the body with ``upstream_model`` as its ``model`` and without our
-    own members.
-
-    Every other byte is as it came, in its order. A missing ``model`` is inserted right behind the
-    opening brace. Large bodies are not copied: their unchanged parts are views.
-
-    Args: ``facts`` are what `JsonBody.peek` returned for this very body.
-    """
-    if facts.model_span is not None and not facts.cuts:
-        # The usual case: nothing but the name.
-        if facts.requested_model == upstream_model:
-            return [body]
-        start, end = facts.model_span
-        if len(body) <= _JOIN_BYTES:
-            return [b"%b%b%b" % (body[:start], _encoded(upstream_model), body[end:])]
-        view, model = memoryview(body), _encoded(upstream_model)
-        return (
-            [body[:start] + model, view[end:]]
-            if start <= _JOIN_BYTES
-            else [view[:start], model, view[end:]]
-        )
-    return _patch(body, facts, upstream_model)
-
-
-def _patch(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
-    """`patch_body` where more than the model's name changes."""
-    edits: list[tuple[int, int, bytes]] = [(start, end, b"") for start, end in facts.cuts]
-    if facts.model_span is None:
-        comma = b"" if facts.is_empty_object else b","
-        edits.append(
-            (facts.insert_at, facts.insert_at, b'"model":' + _encoded(upstream_model) + comma)
-        )
-    elif facts.requested_model != upstream_model:
-        edits.append((*facts.model_span, _encoded(upstream_model)))
-    if len(edits) > 1:
-        edits.sort()
-    view = memoryview(body)
-    pieces: list[bytes | memoryview] = []
-    position = 0
-    for start, end, text in edits:
-        pieces.append(view[position:start])
-        if text:
-            pieces.append(text)
-        position = end
-    pieces.append(view[position:])
-    return [b"".join(pieces)] if len(body) <= _JOIN_BYTES else pieces
-
-
-@functools.lru_cache(maxsize=512)
-def _encoded(upstream_model: str) -> bytes:
-    return msgspec.json.encode(upstream_model)
 
 
 def _checked_utf8(body: bytes) -> Generator[None, None, None]:
@@ -279,11 +221,14 @@ def _unescaped(head: bytes) -> bytes:
         return b""
 
 
-def _model(value: bytes) -> str | None:
+def _model(body: bytes, start: int, end: int) -> str | None:
     """The requested model; None where the app leaves the choice to us.
 
     Raises: InvalidBody.
     """
+    if end - start > _MODEL_BYTES:
+        raise _too_long() if body[start] == QUOTE else _no_string()
+    value = body[start:end]
     # `in` would first take the bytes for a number, which costs an error.
     if value.find(b"\\") < 0 and value[:1] == b'"':
         if len(value) > MAX_NAME_BYTES + 2:
@@ -293,7 +238,7 @@ def _model(value: bytes) -> str | None:
     try:
         model = _model_decoder.decode(value)
     except msgspec.ValidationError as error:
-        raise InvalidBody("'model' must be a string", param="model") from error
+        raise _no_string() from error
     except msgspec.DecodeError as error:  # a lone surrogate
         raise InvalidBody("'model' is not valid text", param="model") from error
     if model in (None, "", "none"):
@@ -301,6 +246,10 @@ def _model(value: bytes) -> str | None:
     if len(model.encode()) > MAX_NAME_BYTES:
         raise _too_long()
     return model
+
+
+def _no_string() -> InvalidBody:
+    return InvalidBody("'model' must be a string", param="model")
 
 
 def _too_long() -> InvalidBody:

@@ -50,7 +50,7 @@ _BEHIND_NAME: Final = 3
 _FIRST_VALUE: Final = 4
 _VALUE: Final = 5
 _BEHIND_VALUE: Final = 6
-_END: Final = 7
+_DONE: Final = 7
 _MAY_CLOSE: Final = (_FIRST_NAME, _FIRST_VALUE, _BEHIND_VALUE)
 
 
@@ -72,15 +72,10 @@ class Outline:
         """Args: ``array`` is the place of an array; None: the text is an object."""
         self.members: list[OutlinedMember] = []
         """Those found so far, in order; of repeated names each."""
-        self._text: Final = text
-        self._at, self._length = array or (0, len(text))
+        start, self._end = array or (0, len(text))
+        self._reader: Final = _ValueReader(text, start)
         self._is_array: Final = array is not None
-        self._opening = OPENING_BRACKET if self._is_array else OPENING_BRACE
-        self._closing = CLOSING_BRACKET if self._is_array else CLOSING_BRACE
         self._next = _OPEN
-        self._depth = 0
-        self._is_in_text = False
-        self._behind = 0
         self._start = 0
         """Where the name or value begins that is being read."""
         self._name = (0, 0)
@@ -90,109 +85,129 @@ class Outline:
 
         Raises: InvalidBody.
         """
-        length = self._length
-        end = min(self._at + STEP_BYTES, length)
-        while self._at < end:
-            if self._depth or self._is_in_text:
-                self._skip(end)
-                if not self._depth and not self._is_in_text:
-                    self._found()
-            else:
+        reader = self._reader
+        end = min(reader.at + STEP_BYTES, self._end)
+        while reader.at < end:
+            if not reader.is_inside():
                 self._read_between(end)
-        if self._at < length:
+            elif reader.skip(end):
+                self._found()
+        if reader.at < self._end:
             return False
-        if self._next != _END:
+        if self._next != _DONE:
             raise InvalidBody("the body is not JSON: it ends too early")
         return True
 
     def _read_between(self, end: int) -> None:
         """Read what stands between the values, or a plain value."""
-        text, at = self._text, self._at
-        byte = text[at]
+        reader, expected = self._reader, self._next
+        at = reader.at
+        byte = reader.text[at]
         if byte in b" \t\r\n":
-            blanks = _BLANKS.match(text, at, end)
+            blanks = _BLANKS.match(reader.text, at, end)
             assert blanks is not None  # it matches the empty text
-            self._at = blanks.end()
+            reader.at = blanks.end()
             return
-        expected = self._next
-        self._at = at + 1
-        if byte == self._closing and expected in _MAY_CLOSE:
-            self._next = _END
+        reader.at = at + 1
+        if (
+            byte == (CLOSING_BRACKET if self._is_array else CLOSING_BRACE)
+            and expected in _MAY_CLOSE
+        ):
+            self._next = _DONE
         elif expected in (_VALUE, _FIRST_VALUE):
-            self._begin_value(byte)
+            self._start = at
+            if not reader.begin(byte):
+                self._found()
         elif expected == _BEHIND_VALUE and byte == COMMA:
             self._next = _VALUE if self._is_array else _NAME
         elif expected == _BEHIND_NAME and byte == _COLON:
             self._next = _VALUE
         elif byte == QUOTE and expected in (_NAME, _FIRST_NAME):
-            self._start, self._is_in_text = at, True
-        elif expected == _OPEN and byte == self._opening:
+            self._start = at
+            reader.begin(byte)
+        elif expected != _OPEN:
+            raise _invalid(at)
+        elif byte == (OPENING_BRACKET if self._is_array else OPENING_BRACE):
             self._next = _FIRST_VALUE if self._is_array else _FIRST_NAME
-        elif expected == _OPEN:
+        else:
             raise InvalidBody("the body is not a JSON object")
-        else:
-            raise self._invalid(at)
-
-    def _begin_value(self, byte: int) -> None:
-        at = self._at - 1
-        self._start = at
-        if byte == QUOTE:
-            self._is_in_text = True
-        elif byte in (OPENING_BRACE, OPENING_BRACKET):
-            self._depth = 1
-        else:
-            scalar = _SCALAR.match(self._text, at, at + _SCALAR_BYTES)
-            assert scalar is not None  # it matches the empty text
-            if _IS_SCALAR.fullmatch(self._text, at, scalar.end()) is None:
-                raise self._invalid(at)
-            self._at = scalar.end()
-            self._found()
 
     def _found(self) -> None:
         """A name or a value ends here."""
+        end = self._reader.at
         if self._next in (_NAME, _FIRST_NAME):
-            self._name = self._start + 1, self._at - 1
+            self._name = self._start + 1, end - 1
             self._next = _BEHIND_NAME
             return
         most = ELEMENTS_AT_MOST if self._is_array else MEMBERS_AT_MOST
         if len(self.members) == most:
             raise InvalidBody(f"the body has more than {most} members")
-        self.members.append(OutlinedMember(self._behind, self._name, (self._start, self._at)))
-        self._behind, self._next = self._at, _BEHIND_VALUE
+        behind = self.members[-1].value[1] if self.members else 0
+        self.members.append(OutlinedMember(behind, self._name, (self._start, end)))
+        self._next = _BEHIND_VALUE
 
-    def _skip(self, end: int) -> None:
-        """Go on to the end of the text, array or object that has begun, at most to ``end``."""
-        text, at, depth = self._text, self._at, self._depth
+
+@final
+class _ValueReader:
+    """Goes from a value's beginning to its end, in steps."""
+
+    def __init__(self, text: bytes, at: int) -> None:
+        self.text: Final = text
+        self.at = at
+        self._depth = 0
+        self._is_in_text = False
+
+    def is_inside(self) -> bool:
+        """Return whether a text, array or object has begun and not ended."""
+        return self._is_in_text or self._depth > 0
+
+    def begin(self, byte: int) -> bool:
+        """Begin a value whose first byte stands right before `at`. Return whether it has to be
+        skipped; a plain value has been read.
+
+        Raises: InvalidBody.
+        """
+        if byte == QUOTE:
+            self._is_in_text = True
+        elif byte in (OPENING_BRACE, OPENING_BRACKET):
+            self._depth = 1
+        else:
+            at = self.at - 1
+            scalar = _SCALAR.match(self.text, at, at + _SCALAR_BYTES)
+            assert scalar is not None  # it matches the empty text
+            if _IS_SCALAR.fullmatch(self.text, at, scalar.end()) is None:
+                raise _invalid(at)
+            self.at = scalar.end()
+            return False
+        return True
+
+    def skip(self, end: int) -> bool:
+        """Go on to the end of what has begun, at most to ``end``; return whether it was reached.
+
+        Raises: InvalidBody.
+        """
+        text, at, depth = self.text, self.at, self._depth
         if self._is_in_text:
             at = self._text_end(at, end)
-            if self._is_open() or not depth:
-                self._at = at
-                return
-        while at < end:
+        while depth and at < end:
             byte = text[at]
             at += 1
             if byte == QUOTE:
                 at = self._text_end(self._near_end(at, end), end)
-                if self._is_open():
-                    break
             elif byte in (OPENING_BRACKET, OPENING_BRACE):
                 depth += 1
                 if depth > _DEPTH_AT_MOST:
                     raise InvalidBody("the body nests too deeply")
             elif byte in (CLOSING_BRACKET, CLOSING_BRACE):
                 depth -= 1
-                if not depth:
-                    break
-        self._at, self._depth = at, depth
-
-    def _is_open(self) -> bool:
-        return self._is_in_text
+        self.at, self._depth = at, depth
+        return not self.is_inside()
 
     def _near_end(self, at: int, end: int) -> int:
         """Look for the end of a text that begins at ``at``, in its first bytes. Return where to go
         on, which is never inside an escape.
         """
-        text = self._text
+        text = self.text
         self._is_in_text = True
         near = min(at + _NEAR_BYTES, end)
         while at < near:
@@ -207,7 +222,7 @@ class Outline:
 
     def _text_end(self, at: int, end: int) -> int:
         """Look for a text's end from ``at`` on, which is not inside an escape; as `_near_end`."""
-        text = self._text
+        text = self.text
         while self._is_in_text and at < end:
             quote = text.find(b'"', at, end)
             if quote < 0:
@@ -217,8 +232,10 @@ class Outline:
             at = quote + 1
         return at
 
-    def _invalid(self, at: int) -> InvalidBody:
-        return InvalidBody(f"the body is not JSON: an unexpected character (byte {at})")
+
+def _invalid(at: int) -> InvalidBody:
+    """Return the error of a character that no JSON has there."""
+    return InvalidBody(f"the body is not JSON: an unexpected character (byte {at})")
 
 
 def backslashes_before(text: bytes, end: int, start: int) -> int:

@@ -23,7 +23,8 @@ from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.dialects.usage import UsageMembers, text_of
 from sidecar.domain.call import BodyFacts, DialectName, Endpoint, Operation
 from sidecar.domain.outcome import Served
-from sidecar.wire.body import JsonBody, patch_body
+from sidecar.wire.body import JsonBody
+from sidecar.wire.patch import patch_body
 from tests.support.net import RawReply, exchange, json_request, raw_request
 from tests.support.routed import PREFERENCES, Routed, decision_of
 from tests.support.scripted_provider import ScriptedRouterModel

@@ -87,12 +87,12 @@ def test_members_elements_and_depth_are_bounded():
 
 
 CONVERSATIONS = {
-    "numbers": b"0," * 2_000_000 + b"0",
-    "half emoji": b'"%b"' % (b"\\ud83d" * 600_000),
-    "escaped quotes": b'"%b"' % (b'\\"' * 2_000_000),
-    "backslashes": b'"%b"' % (b"\\\\" * 2_000_000),
-    "UTF-8": b'"%b"' % ("\U0001f600".encode() * 1_000_000),
-    "nests": b"[" * 900 + b"]" * 900 + b',"%b"' % (b"x" * 4_000_000),
+    "numbers": b"0," * 600_000 + b"0",
+    "half emoji": b'"%b"' % (b"\\ud83d" * 200_000),
+    "escaped quotes": b'"%b"' % (b'\\"' * 600_000),
+    "backslashes": b'"%b"' % (b"\\\\" * 600_000),
+    "UTF-8": b'"%b"' % ("\U0001f600".encode() * 300_000),
+    "nests": b"[" * 900 + b"]" * 900 + b',"%b"' % (b"x" * 1_200_000),
 }
 
 
