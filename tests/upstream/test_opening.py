@@ -458,3 +458,21 @@ async def test_a_redirect_is_no_response():
         await _opened(reply)
 
     assert (True, 2) == (reply.is_aborted, raised.value.sends)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+def test_a_flood_of_comments_is_stepped_over_at_once(ends, monkeypatch):
+    """No event is read of it, however the stream is cut."""
+    read: list[bytes] = []
+    fields_of_event = opening.fields_of_event
+    monkeypatch.setattr(
+        opening, "fields_of_event", lambda event: read.append(event) or fields_of_event(event)
+    )
+    flood = (b": wait" + ends * 2) * 5000
+    stream = flood + TEXT
+    for cut in (len(flood) - 3, len(flood) - 1, len(flood)):
+        scan = EventScan(DIALECTS.by_name[CHAT])
+        read.clear()
+        assert scan.look(stream[:cut], is_all=False) is UNDECIDED
+        assert scan.look(stream, is_all=False) is SERVED
+        assert len(read) <= 2
