@@ -43,6 +43,7 @@ from sidecar.wire.trace_context import trace_context_of
 
 _FIRST_VERSION: Final = (1, 0)
 _LAST_VERSION: Final = (1, 1)
+_Seen = BodyFacts | None
 _NO_FACTS: Final = BodyFacts()
 _NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
@@ -191,7 +192,7 @@ class Admission:
             if body is None:
                 body = await reader.read(head.request)
             buffered_bytes = len(body)
-            facts = None
+            facts = None if provider is None else _NO_FACTS
             if len(body) > AT_ONCE_BYTES and provider is None:
                 dialect, bodies = self._dialects.by_name[endpoint.dialect], policy.body_sessions
                 members = _NO_MEMBERS if bodies is None else bodies.members
@@ -209,9 +210,9 @@ class Admission:
         endpoint: Endpoint,
         provider: str | None,
         body: bytes,
-        facts: BodyFacts | None,
+        facts: _Seen,
     ) -> Call:
-        """Args: ``facts`` are those of the body where it was read in steps."""
+        """Args: ``facts`` are None where the body is still to be read."""
         headers, policy = head.headers, self._policy
         tenant = policy.fixed_tenant
         if tenant is None and headers.tenants:
@@ -220,15 +221,12 @@ class Admission:
         client_timeout_s = plano_timeout_s = None
         if headers.client_timeouts:
             client_timeout_s, plano_timeout_s = client_timeouts_of(headers)
-        if provider is not None:
-            facts = _NO_FACTS
-        else:
-            bodies = policy.body_sessions if session_id is None else None
-            if facts is None:
-                members = _NO_MEMBERS if bodies is None else bodies.members
-                facts = self._dialects.by_name[endpoint.dialect].peek(body, members)
-            if bodies is not None and facts.session_spans:
-                session_id = bodies.session_id_of(body, facts)
+        bodies = policy.body_sessions if session_id is None else None
+        if facts is None:
+            members = _NO_MEMBERS if bodies is None else bodies.members
+            facts = self._dialects.by_name[endpoint.dialect].peek(body, members)
+        if bodies is not None and facts.session_spans:
+            session_id = bodies.session_id_of(body, facts)
         if session_id and tenant is None and policy.headers.tenant_name is not None:
             # Without its tenant's name a session would share the keys of all such sessions.
             self._observers.emit(_NO_TENANT)

@@ -152,12 +152,10 @@ class JsonBody:
         insert_at = body.index(b"{") + 1
         if model is not None and self._steering.isdisjoint(places):
             # The usual case.
-            _, start, end = model
-            model_name = _model(body, start, end)
             return BodyFacts(
-                model_name,
+                _model(body, model[1], model[2]),
                 False,
-                (start, end),
+                (model[1], model[2]),
                 (),
                 insert_at,
                 session_spans=session_spans,

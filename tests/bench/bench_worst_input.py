@@ -77,7 +77,7 @@ class Fake(socketserver.ThreadingTCPServer):
 
     def __init__(self) -> None:
         self.reply = b""
-        super().__init__(("127.0.0.1", 0), _Exchange)
+        super().__init__(("127.0.0.1", 0), _Conversation)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -85,7 +85,7 @@ class Fake(socketserver.ThreadingTCPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class _Exchange(socketserver.BaseRequestHandler):
+class _Conversation(socketserver.BaseRequestHandler):
     server: Fake
 
     def handle(self) -> None:
