@@ -205,12 +205,7 @@ class Admission:
             self._drain.release(holder)
 
     def _call_of(
-        self,
-        head: RequestHead,
-        endpoint: Endpoint,
-        provider: str | None,
-        body: bytes,
-        facts: _Seen,
+        self, head: RequestHead, endpoint: Endpoint, provider: str | None, body: bytes, facts: _Seen
     ) -> Call:
         """Args: ``facts`` are None where the body is still to be read."""
         headers, policy = head.headers, self._policy
