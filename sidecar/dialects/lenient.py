@@ -63,13 +63,14 @@ def text_at(body: bytes, place: Span, room_bytes: int) -> str:
         return ""
     most = _CHARACTER_BYTES * (room_bytes + 1)
     if end - start <= 2 * most:
-        return _decoded(body[start:end])
+        return _LONE.sub("\ufffd", _decoded(body[start:end]))
     head = _decoded(body[start : _escape_start(body, start, start + most)])
     tail_at = end - most
     escape_at = _escape_start(body, start, tail_at)
     if escape_at < tail_at:
         tail_at = escape_at + (_ESCAPE_BYTES if body[escape_at + 1] == ord("u") else 2)
-    return head[: room_bytes + 1] + _decoded(body[tail_at:end])[-room_bytes - 1 :]
+    tail = _decoded(body[tail_at:end])
+    return _LONE.sub("\ufffd", head[: room_bytes + 1] + tail[-room_bytes - 1 :])
 
 
 def _escape_start(body: bytes, start: int, at: int) -> int:
@@ -89,4 +90,4 @@ def _decoded(inside: bytes) -> str:
         text: str = json.loads(f'"{inside.decode("utf-8", "ignore")}"', strict=False)
     except ValueError:
         return ""
-    return _LONE.sub("\ufffd", text)
+    return text

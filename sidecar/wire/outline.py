@@ -204,8 +204,8 @@ class _ValueReader:
         return not self.is_inside()
 
     def _near_end(self, at: int, end: int) -> int:
-        """Look for the end of a text that begins at ``at``, in its first bytes. Return where to go
-        on, which is never inside an escape.
+        """Look for a text's end in the bytes from ``at`` on, which is not inside an escape. Return
+        where to go on, which is not inside one either.
         """
         text = self.text
         self._is_in_text = True
@@ -221,7 +221,7 @@ class _ValueReader:
         return at
 
     def _text_end(self, at: int, end: int) -> int:
-        """Look for a text's end from ``at`` on, which is not inside an escape; as `_near_end`."""
+        """Look for a text's end from ``at`` on, as `_near_end`, but as far as it takes."""
         text = self.text
         while self._is_in_text and at < end:
             quote = text.find(b'"', at, end)
@@ -229,7 +229,8 @@ class _ValueReader:
                 return end + backslashes_before(text, end, at) % 2
             if backslashes_before(text, quote, at) % 2 == 0:
                 self._is_in_text = False
-            at = quote + 1
+                return quote + 1
+            at = self._near_end(quote + 1, end)  # where one is escaped the next is near
         return at
 
 
