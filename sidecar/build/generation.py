@@ -5,6 +5,7 @@ from __future__ import annotations
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model
+from sidecar.dialects.registry import DialectRegistry
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_reader import BodyReader
@@ -22,9 +23,11 @@ from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
+from sidecar.runtime.steps import in_steps
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
+from sidecar.upstream.attempts import Strip
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.evidence import Suspicion
 from sidecar.upstream.latency import FirstByteAverages
@@ -32,6 +35,10 @@ from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import ReadAgain, RouterClient
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
+
+
+def _strip_of(dialects: DialectRegistry) -> Strip:
+    return lambda call, refusal: in_steps(dialects.without_signed_state(call, refusal))
 
 
 def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation:
@@ -85,7 +92,7 @@ def build_providers(loaded: LoadedConfig, foundation: Foundation) -> ProviderReg
         loaded.providers,
         foundation.pools,
         dialects.by_name,
-        dialects.without_signed_state if is_stripped else None,
+        _strip_of(dialects) if is_stripped else None,
         foundation.via,
         Paths(dialects.endpoints, _prefixes(loaded)).passthrough_of,
     )

@@ -105,6 +105,8 @@ class BodyFacts:
     """Name, start and end of the value of each member that was asked for since it may name the
     session.
     """
+    conversation: Final[tuple[int, int] | None]
+    """Start and end of the value that holds the conversation; None where there is none."""
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class BodyFacts:
         routing_preferences: bytes | None = None,
         holds_provider_state: bool = False,
         session_spans: tuple[tuple[bytes, int, int], ...] = (),
+        conversation: tuple[int, int] | None = None,
     ) -> None:
         self.requested_model = requested_model
         self.wants_stream = wants_stream
@@ -127,6 +130,7 @@ class BodyFacts:
         self.routing_preferences = routing_preferences
         self.holds_provider_state = holds_provider_state
         self.session_spans = session_spans
+        self.conversation = conversation
 
 
 @final

@@ -26,6 +26,8 @@ from sidecar.listener.request import Request
 from sidecar.listener.response_writer import ResponseWriter
 from sidecar.listener.web_pages import HostCheck, is_of_other_site
 from sidecar.runtime.lifecycle import Drain
+from sidecar.runtime.steps import in_steps
+from sidecar.wire.body import AT_ONCE_BYTES
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
@@ -42,6 +44,7 @@ from sidecar.wire.via import check_loop
 
 _FIRST_VERSION: Final = (1, 0)
 _LAST_VERSION: Final = (1, 1)
+_Seen = BodyFacts | None
 _NO_FACTS: Final = BodyFacts()
 _NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
@@ -187,13 +190,19 @@ class Admission:
         holder = head.request.task
         self._drain.admit(holder)
         buffered_bytes = 0
-        reader = self._policy.body_reader
+        policy = self._policy
+        reader = policy.body_reader
         try:
             body = reader.read_nowait(head.request, head.headers.content_encoding)
             if body is None:
                 body = await reader.read(head.request)
             buffered_bytes = len(body)
-            call = self._call_of(head, endpoint, provider, body)
+            facts = None if provider is None else _NO_FACTS
+            if len(body) > AT_ONCE_BYTES and provider is None:
+                dialect, bodies = self._dialects.by_name[endpoint.dialect], policy.body_sessions
+                members = _NO_MEMBERS if bodies is None else bodies.members
+                facts = await in_steps(dialect.peek_in_steps(body, members))
+            call = self._call_of(head, endpoint, provider, body, facts)
             down.is_call = True
             await serve(call, down)
         finally:
@@ -201,8 +210,9 @@ class Admission:
             self._drain.release(holder)
 
     def _call_of(
-        self, head: RequestHead, endpoint: Endpoint, provider: str | None, body: bytes
+        self, head: RequestHead, endpoint: Endpoint, provider: str | None, body: bytes, facts: _Seen
     ) -> Call:
+        """Args: ``facts`` are None where the body is still to be read."""
         headers, policy = head.headers, self._policy
         tenant = policy.fixed_tenant
         if tenant is None and headers.tenants:
@@ -211,13 +221,12 @@ class Admission:
         client_timeout_s = plano_timeout_s = None
         if headers.client_timeouts:
             client_timeout_s, plano_timeout_s = client_timeouts_of(headers)
-        facts = _NO_FACTS
-        if provider is None:
-            bodies = policy.body_sessions if session_id is None else None
+        bodies = policy.body_sessions if session_id is None else None
+        if facts is None:
             members = _NO_MEMBERS if bodies is None else bodies.members
             facts = self._dialects.by_name[endpoint.dialect].peek(body, members)
-            if bodies is not None and facts.session_spans:
-                session_id = bodies.session_id_of(body, facts)
+        if bodies is not None and facts.session_spans:
+            session_id = bodies.session_id_of(body, facts)
         if session_id and tenant is None and policy.headers.tenant_name is not None:
             # Without its tenant's name a session would share the keys of all such sessions.
             self._observers.emit(_NO_TENANT)

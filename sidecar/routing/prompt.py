@@ -114,6 +114,11 @@ def fits_budget(
     return form.room_bytes >= len(b"[]") + _LEAST_USER_BYTES
 
 
+def room_of_turn(form: PromptForm) -> int:
+    """Return how many bytes a prompt can show of one turn at most."""
+    return max(form.room_bytes, _LEAST_USER_BYTES)
+
+
 def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
     """Return the prompt for a conversation: at most the budget long, if the routes leave 256 bytes.
 

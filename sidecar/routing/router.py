@@ -19,7 +19,13 @@ from sidecar.domain.errors import UpstreamError, UpstreamTimeout
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.http1.cause import cause_of
 from sidecar.routing.answer import RouterVerdict, read_completion, read_decision
-from sidecar.routing.prompt import PromptForm, build_prompt, conversation_text, prompt_form
+from sidecar.routing.prompt import (
+    PromptForm,
+    build_prompt,
+    conversation_text,
+    prompt_form,
+    room_of_turn,
+)
 from sidecar.routing.prompt_format import PromptFormat
 from sidecar.routing.question import (
     DECISION,
@@ -146,7 +152,7 @@ class RouteClassifier:
     def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
         """Return what the router model is shown of a call; for a decision the whole question."""
         form = self._form if routes is self._configured else self._form_of(routes)
-        turns = self._turns_of(call)
+        turns = self._turns_of(call, room_of_turn(form))
         if not self._policy.is_decision:
             return build_prompt(form, turns)
         conversation = conversation_text(form, turns).decode()

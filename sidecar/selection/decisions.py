@@ -241,4 +241,4 @@ class Decisions:
             return False
         if self._may_ask is None or not self._may_ask(call.admitted_s):
             return False  # the router model's opinion would be missed once more
-        return all(turn.role != "assistant" for turn in self._dialects.turns_of(call))
+        return all(turn.role != "assistant" for turn in self._dialects.turns_of(call, None))

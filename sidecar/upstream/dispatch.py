@@ -197,7 +197,7 @@ class Dispatcher:
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
             while (
-                found := record.next_try(call, walk.next(failed), self._registry.strip)
+                found := await record.next_try(call, walk.next(failed), self._registry.strip)
             ) is not None:
                 call, candidate = found
                 before, number, sent_s = failed[-1], len(failed) + 1, self._monotonic_s()

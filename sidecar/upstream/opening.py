@@ -44,6 +44,8 @@ _NOT_MODIFIED: Final = 304
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|[\r\n])")
 """The end of a line and an empty line behind it."""
+_COMMENTS: Final = re.compile(rb"(?:(?::[^\r\n]*+)?(?:\r\n|[\r\n]))++")
+"""Lines before an event that say nothing; a stream may begin with thousands."""
 _ERROR_FIRST: Final = re.compile(rb'\s*(?:\[\s*)?\{\s*"error"\s*:\s*\{')
 """A body whose first member is an error object is one, also if the rest does not come in time."""
 _JSON_FIRST: Final = (b"{", b"[")
@@ -90,6 +92,10 @@ class EventScan:
             servers forget the empty line behind an error.
         """
         while True:
+            comments = _COMMENTS.match(data, self._event_at)
+            if comments is not None:
+                self._event_at = comments.end()
+                self._searched_to = max(self._searched_to, self._event_at)
             end = _EVENT_END.search(data, self._searched_to)
             if end is None:
                 break

@@ -20,6 +20,7 @@ from sidecar.routing.answer import read_completion
 from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form
 from sidecar.routing.question import chat_question
 from sidecar.routing.rank import RankInputs, rank
+from tests.support.steps import turns_in
 
 PAIRS = 20_000
 ROUTES = tuple(
@@ -92,7 +93,9 @@ def completion(seed: random.Random, route: str) -> bytes:
 
 def prepare(form: PromptForm, body: bytes) -> bytes:
     """All that happens between a call's body and the router's request."""
-    return chat_question("router", build_prompt(form, DIALECTS.by_name[CHAT].turns(body)))
+    return chat_question(
+        "router", build_prompt(form, turns_in(DIALECTS.by_name[CHAT], body, form.room_bytes))
+    )
 
 
 def pairs(form: PromptForm) -> tuple[list[float], int]:

@@ -56,10 +56,13 @@ def asked(
     **facts: Any,
 ) -> Call:
     """A call of a session, with a conversation."""
+    endpoint = DIALECTS.endpoints[path]
+    body = json.dumps({"model": model, "messages": messages}).encode()
+    conversation = DIALECTS.by_name[endpoint.dialect].peek(body).conversation
     return a_call(
-        endpoint=DIALECTS.endpoints[path],
-        body=json.dumps({"model": model, "messages": messages}).encode(),
-        facts=BodyFacts(requested_model=model, **facts),
+        endpoint=endpoint,
+        body=body,
+        facts=BodyFacts(requested_model=model, conversation=conversation, **facts),
         session_id=session_id,
     )
 

@@ -10,7 +10,7 @@ from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.errors import StreamIdleTimeout, UpstreamCut
 from sidecar.domain.ports import DownstreamIdle
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.stream.relay import Relay, relay_nowait
+from sidecar.stream.relay import EVENTS_BYTES, Relay, relay_nowait
 from tests.support.values import FakeClock
 
 EVENT_STREAM = ((b"Content-Type", b"text/event-stream; charset=utf-8"),)
@@ -311,3 +311,25 @@ async def test_it_tells_when_the_body_began():
     assert (100.0, 102.0, None, 106.0) == (
         relayed.first_byte_s, relayed.first_piece_s, empty.first_piece_s, whole.first_piece_s,
     )  # fmt: skip
+
+
+async def test_many_events_at_once_are_sent_and_read_in_pieces():
+    """Others go on between them: to read what thousands of events tell takes milliseconds."""
+    event = b'data: {"choices":[{"index":1,"delta":{"content":"x"}}]}\n\n'
+    events = event * (4 * EVENTS_BYTES // len(event)) + b"data: [DONE]\n\n"
+    turns: list[int] = []
+
+    class Counting(FakeDown):
+        async def write(self, data):
+            asyncio.get_running_loop().call_soon(turns.append, len(data))
+            await super().write(data)
+            others.append(len(turns))
+
+    others: list[int] = []
+    down = Counting()
+    relayed = await _relay(FakeReply(events), down)
+
+    assert (CallOutcome.OK, len(events)) == (relayed.result, relayed.bytes_out)
+    assert events == b"".join(piece for piece in down.log if isinstance(piece, bytes))
+    assert max(turns) == EVENTS_BYTES
+    assert others == [*range(len(others))]

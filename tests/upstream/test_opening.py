@@ -496,3 +496,24 @@ def test_a_reply_that_tells_of_a_loop_is_no_providers():
         refuse_loop(cast("ArrivingReply", looped))
 
     assert (2, False, True) == (raised.value.sends, own.is_aborted, looped.is_aborted)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+def test_a_flood_of_comments_is_stepped_over_at_once(ends, monkeypatch):
+    """No event is read of it, however the stream is cut."""
+    read: list[bytes] = []
+    fields_of_event = opening.fields_of_event
+
+    def counted(event: bytes) -> tuple[bytes, bytes]:
+        read.append(event)
+        return fields_of_event(event)
+
+    monkeypatch.setattr(opening, "fields_of_event", counted)
+    flood = (b": wait" + ends * 2) * 5000
+    stream = flood + TEXT
+    for cut in (len(flood) - 3, len(flood) - 1, len(flood)):
+        scan = EventScan(DIALECTS.by_name[CHAT])
+        read.clear()
+        assert scan.look(stream[:cut], is_all=False) is UNDECIDED
+        assert scan.look(stream, is_all=False) is SERVED
+        assert len(read) <= 2
