@@ -9,6 +9,7 @@
 #   make cluster             the chart before Helm 3, Helm 4 and a real API server of Kubernetes, all built here (needs Go)
 #   make lint                only the checks: ruff, mypy, import-linter, hadolint
 #   make observe             two sidecars on a bad day, a real Prometheus, and the dashboard drawn into one PNG
+#   make fuzz [ARGS=10]      the corpus as counts by outcome, then that many minutes of fuzzing, with examples and findings
 #   make bench               figures, asserted by nobody
 #   make image               the Dockerfile's steps without a container engine, and the image's figures (root, mmdebstrap)
 #   make wheels              compiled wheels for each CPython from 3.11 at hand, tried where no compiler is
@@ -37,11 +38,11 @@ FILES := -n 3 --dist loadfile --no-loadscope-reorder
 # What `compiled` runs: all flows but those that are about the command line, operators' pages and the log's sink, none of
 # which is compiled. And the part of it that `newer` runs.
 SAME := $(patsubst %,tests/flow/test_%.py,affinity_command doctor latency_source log_output operators route_command tail_command tracing_process)
-FLOWS := tests/flow tests/contract/affinity
+FLOWS := tests/flow tests/contract/affinity tests/corpus
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe bench image wheels wheel sbom lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe fuzz bench image wheels wheel sbom lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -133,6 +134,11 @@ cluster: $(CHART)/.stamp
 # ARGS=--night is a night in two minutes and a half, with its alerts; ARGS='--out DIR' says where picture and logs go.
 observe: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.observe $(ARGS)
+
+# Bounded and the same each time, they are part of `make test`. A finding is printed with the example that shows it.
+fuzz: $(TEST)/.stamp
+	$(TEST)/bin/python -m tests.corpus
+	$(TEST)/bin/python -m tests.fuzz $(ARGS)
 
 bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_body
