@@ -42,7 +42,7 @@ from sidecar.routing.router_breaker import (
     blame_of_status,
 )
 from sidecar.runtime.single_flight import SingleFlight
-from sidecar.runtime.timers import Timeout
+from sidecar.runtime.timers import Timeout, TimeoutAt
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
 """POSTs a chat completion body to the router model in the name of a call, whose ids go along;
@@ -186,7 +186,8 @@ class RouteClassifier:
         verdict, blame = _HTTP_ERROR, Blame.PROMPT
         asked_s = self._monotonic_s()
         try:
-            async with Timeout(self._policy.deadline_s):
+            deadline_s = asyncio.get_running_loop().time() + self._policy.deadline_s
+            async with TimeoutAt(deadline_s):
                 status, response = await self._asked(prompt, call)
             blame = blame_of_status(status)
             verdict = self._verdict_of(status, response, known)

@@ -68,10 +68,10 @@ async def test_silent_connections_are_so_many_at_most(scripted_provider, start_s
     """The longest idle ones go for new ones."""
     limits = {"idle_connections": 20}
     sidecar = await start_sidecar(sidecar_config(scripted_provider.url, limits=limits))
-    async with contextlib.AsyncExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         for _ in range(50):
-            _, writer = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
-            stack.callback(writer.transport.abort)
+            place = ("127.0.0.1", sidecar.data_port)
+            stack.enter_context(contextlib.closing(socket.create_connection(place)))
         await until_metric(
             sidecar,
             'plano_sidecar_downstream_closed_total{reason="crowded"} 30.0',
