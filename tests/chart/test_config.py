@@ -60,9 +60,9 @@ def test_the_sidecar_takes_the_config(tmp_path, name):
     """
     loaded = _load(config_of(render(SETS[name])), tmp_path)
 
-    told = [each.partition("routing.session_cache.")[2] for each in loaded.warnings]
+    warned = [each.partition("routing.session_cache.")[2] for each in loaded.warnings]
     in_clear = "url: the password goes over the network in the clear: use rediss://"
-    assert ([in_clear] if name == "maximal" else []) == told
+    assert ([in_clear] if name == "maximal" else []) == warned
 
 
 def test_the_default_config_needs_one_key():
