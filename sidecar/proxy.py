@@ -93,17 +93,17 @@ class Proxy:
             progress.dispatched = dispatched
             call.release_body()
             self._update_pin(call, decision, dispatched)
-
             reply, upstream_s = dispatched.reply, dispatched.head_s - dispatched.sent_s
             own_lines = served_lines(
                 call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s
             )
-            if dispatched.lost:
-                own_lines += lost_line(dispatched.lost)
-            headers = reply.headers
+            headers, lost, dialect = reply.headers, dispatched.lost, self._dialect_of(call)
+            if dialect is None:
+                headers, lost = self._dispatcher.local_headers(call, dispatched)
+            own_lines += lost_line(lost) if lost else b""
             if reply.status >= 400 and len(dispatched.failed) > 1:
                 headers = walked_headers(headers)
-            lines, dialect = response_lines(headers, (own_lines,)), self._dialect_of(call)
+            lines = response_lines(headers, (own_lines,))
             relayed = None
             # A reply to HEAD announces a length that never comes; a stream's end is looked at.
             if call.method != "HEAD" and not (call.facts.wants_stream and reply.status < 400):

@@ -28,13 +28,14 @@ from sidecar.generation import Generation
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
+from sidecar.listener.kept_connections import ConnectionLimits, KeptConnections
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import as_if_missing, can_export_spans, needs_extra
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
 from sidecar.runtime.memory_budget import MemoryShare
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
-from sidecar.telemetry.metrics import ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.span_facts import CalledServer
 from sidecar.telemetry.spans import ROUTER
 from sidecar.telemetry.start_line import store_place
@@ -45,6 +46,7 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
+from sidecar.wire.via import mint_member
 
 _log: Final = logging.getLogger("sidecar")
 
@@ -81,6 +83,7 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     memory: Memory
+    kept_connections: KeptConnections
     store_place: str
     """As `telemetry.start_line.store_place`."""
     data_addresses: tuple[str, ...]
@@ -88,6 +91,8 @@ class Foundation(msgspec.Struct, frozen=True):
     serving: Callable[[], Generation | None]
     """Returns the generation that serves new calls; None before the first one."""
     reloads: Reloads
+    via: bytes = msgspec.field(default_factory=mint_member)
+    """What this process adds to Via, as `wire.via` has it."""
 
 
 def build_foundation(
@@ -107,14 +112,8 @@ def build_foundation(
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write, proxies = WriteCoalescer(drain.holders).write, proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
-    telemetry = Telemetry(
-        clock,
-        lambda: scrape_snapshot(foundation),
-        listener_path(),
-        dialects.cache_apart,
-        build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving())),
-    )
-    telemetry.metrics.begin(dialects.by_name)
+    tracer = build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving()))
+    telemetry = _build_telemetry(clock, dialects, tracer, lambda: scrape_snapshot(foundation))
     latch, tasks, times = Latch(), Tasks(), DrainTimes(config.drain.quiet_s, config.drain.grace_s)
     foundation = Foundation(
         clock=clock,
@@ -131,6 +130,7 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         memory=memory,
+        kept_connections=KeptConnections(connection_limits(config), telemetry.observers),
         store_place=store_place(config),
         data_addresses=config.listeners[0].addresses,
         serving=serving,
@@ -145,8 +145,30 @@ def use_settings(foundation: Foundation, config: Config) -> None:
     """
     foundation.drain.limit = config.limits.in_flight
     use_memory(foundation.memory, config.limits)
+    foundation.kept_connections.configure(connection_limits(config))
     foundation.shutdown.configure(config.drain.quiet_s, config.drain.grace_s)
     foundation.store.use(_store_settings(config.routing))
+
+
+def connection_limits(config: Config) -> ConnectionLimits:
+    """Return what a config says of the connections to the data port."""
+    return ConnectionLimits(
+        config.timeouts.request_header_s,
+        config.timeouts.downstream_idle_s,
+        config.timeouts.idle_connection_s,
+        config.limits.idle_connections,
+    )
+
+
+def _build_telemetry(
+    clock: Clock,
+    dialects: DialectRegistry,
+    tracer: CallTracer | None,
+    snapshot: Callable[[], ScrapeSnapshot],
+) -> Telemetry:
+    telemetry = Telemetry(clock, snapshot, listener_path(), dialects.cache_apart, tracer)
+    telemetry.metrics.begin(dialects.by_name)
+    return telemetry
 
 
 def _begin_drain(latch: Latch) -> None:
@@ -173,6 +195,7 @@ def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
         dropped_lines=foundation.telemetry.dropped_lines(),
         config_hash=generation.loaded.hash if generation else "",
         generations=max(1, len(reloads.generations)),
+        downstream=foundation.kept_connections.counts(),
         is_reload_successful=reloads.status.is_successful,
         reload_success_unix_s=reloads.status.success_unix_s,
     )

@@ -18,8 +18,9 @@ from sidecar.domain.ports import CandidateSnapshot
 from sidecar.telemetry.build_facts import build_facts
 from sidecar.telemetry.call_record import CallRecord
 from sidecar.telemetry.families import HistogramFamily
+from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.last_failures import LastFailure
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.status import (
     Buckets,
     BucketsBySource,

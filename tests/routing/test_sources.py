@@ -330,3 +330,23 @@ async def test_a_document_takes_room_while_it_is_decoded(tmp_path):
 
     assert "limits.memory_bytes has no room for it" == await sources.read_once(1)
     assert 900 == share.used_bytes
+
+
+@pytest.mark.parametrize("answers", [[GOOD_PRICES], [OSError("x"), GOOD_PRICES]])
+async def test_a_person_who_asks_may_wait_until_each_source_was_read_once(answers):
+    """Or could not be: nobody waits longer than for one try."""
+    sources = book(Wire(*answers), MetricsSource(type="cost", provider="models.dev"))
+    waiting = asyncio.get_running_loop().create_task(
+        sources.wait_for_first_reads(60.0), name="a person"
+    )
+    await asyncio.sleep(0)  # sleep: it has begun, and nothing was read
+    assert not waiting.done()
+
+    await sources.keep_fresh(0)
+    await waiting
+
+
+async def test_a_person_who_asks_does_not_wait_for_ever():
+    """A source that hangs is named by `doctor`."""
+    sources = book(Wire(), MetricsSource(type="cost", provider="models.dev"))
+    await sources.wait_for_first_reads(0.01)

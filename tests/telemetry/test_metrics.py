@@ -16,7 +16,8 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
 from sidecar.domain.vocabulary import CallOutcome, CandidateCondition, FailureClass
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from tests.support.values import a_call
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
