@@ -17,7 +17,7 @@ from sidecar.domain.decision import Route
 
 _TOKEN_BYTES: Final = 4
 """Plano's estimate; counted in bytes of the prompt, escapes included."""
-_LEAST_USER_BYTES: Final = 256
+LEAST_USER_BYTES: Final = 256
 """What the newest user message keeps where the routes alone spend the budget."""
 _HEAD_SHARE: Final = 0.6
 _ELLIPSIS: Final = "\u2026".encode()
@@ -99,12 +99,7 @@ def prompt_form(
 def fits_budget(routes: Iterable[Route], budget_tokens: int, template: str | None = None) -> bool:
     """Return whether routes leave room for the least that a prompt shows of a conversation."""
     form = prompt_form(routes, budget_tokens, template)
-    return form.room_bytes >= len(b"[]") + _LEAST_USER_BYTES
-
-
-def room_of_turn(form: PromptForm) -> int:
-    """Return how many bytes a prompt can show of one turn at most."""
-    return max(form.room_bytes, _LEAST_USER_BYTES)
+    return form.room_bytes >= len(b"[]") + LEAST_USER_BYTES
 
 
 def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
@@ -142,7 +137,7 @@ def _selected(turns: Sequence[Turn], room_bytes: int) -> list[bytes]:
     left = room_bytes - len(b"[]")
     kept: dict[int, bytes] = {}
     if newest is not None:
-        kept[newest] = _fitted(turns[newest], max(left, _LEAST_USER_BYTES))
+        kept[newest] = _fitted(turns[newest], max(left, LEAST_USER_BYTES))
         left -= len(kept[newest]) + len(b",")
     for at in range(len(turns) - 1, -1, -1):
         if at == newest:

@@ -20,10 +20,10 @@ from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.http1.cause import cause_of
 from sidecar.routing.answer import RouterVerdict, read_completion
 from sidecar.routing.prompt import (
+    LEAST_USER_BYTES,
     PromptForm,
     build_prompt,
     prompt_form,
-    room_of_turn,
     router_request_body,
 )
 from sidecar.routing.router_breaker import (
@@ -135,7 +135,7 @@ class RouteClassifier:
     def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
         """Return what the router model is shown of a call."""
         form = self._form if routes is self._configured else self._form_of(routes)
-        return build_prompt(form, self._turns_of(call, room_of_turn(form)))
+        return build_prompt(form, self._turns_of(call, max(form.room_bytes, LEAST_USER_BYTES)))
 
     async def aclose(self) -> None:
         """Give up the questions that are under way."""
