@@ -13,6 +13,7 @@
 #   make bench               figures, asserted by nobody
 #   make image               the Dockerfile's steps without a container engine, and the image's figures (root, mmdebstrap)
 #   make wheels              compiled wheels for each CPython from 3.11 at hand, tried where no compiler is
+#   make sbom                dist/sbom.json: all packages of an installation, as CycloneDX
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
 #   make clean               remove the environments
 
@@ -28,6 +29,7 @@ COMPILED := .venv-compiled
 CHART := .venv-chart
 OTHER := .venv-newer
 WHEEL := .venv-wheel
+SBOM := .venv-sbom
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
 PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 inject proxy routing runtime selection stream telemetry upstream wire)
 # Most of these tests wait for timers of their own, so that two cores have room for several files at a time. Those that
@@ -40,7 +42,7 @@ FLOWS := tests/flow tests/contract/affinity tests/corpus
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe fuzz bench image wheels wheel lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe fuzz bench image wheels wheel sbom lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -150,6 +152,12 @@ bench: $(TEST)/.stamp
 image: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.image $(ARGS)
 
+# dist/sbom.json: what an installation with all extras holds, with the hashes that pip insists on, as CycloneDX.
+sbom: $(SBOM)/.stamp
+	mkdir -p dist
+	$(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON --sv 1.6 \
+	  --output-reproducible -o dist/sbom.json $(LOCKS)/runtime.txt
+
 # Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
 # for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up. Bytecode is
 # made when a module is first imported: most never are.
@@ -179,6 +187,10 @@ $(COMPILED)/.stamp: $(RUN)/.stamp $(TEST)/.stamp
 	$(TEST)/bin/python $(PIP) --python $(COMPILED)/bin/python install --no-deps $(RUN)/wheel/*.whl
 	touch $@
 
+$(SBOM)/.stamp: $(LOCKS)/sbom.txt
+	$(call environment,$(SBOM),sbom)
+	touch $@
+
 $(CHART)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/chart.txt
 	$(call environment,$(CHART),build chart)
 	$(CHART)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
@@ -192,6 +204,7 @@ lock:
 	$(COMPILE) --extra redis --extra otel --extra fast --group test --group lint -o $(LOCKS)/test.txt
 	printf 'mypy[mypyc]>=1.19,<3\n' | uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal -c $(LOCKS)/test.txt - -o $(LOCKS)/compile.txt
 	$(COMPILE) --group chart --group chart-test -o $(LOCKS)/chart.txt
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal --group pyproject.toml:sbom -o $(LOCKS)/sbom.txt
 
 clean:
-	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) $(WHEEL) .image dist
+	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) $(WHEEL) $(SBOM) .image dist

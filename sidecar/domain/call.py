@@ -20,7 +20,7 @@ spelling, by groups; a group without a line is absent.
 and what the config's ``propagate`` names. ``openai``, ``anthropic``: providers of that header
 family. ``openai_account``, ``anthropic_account``, ``credentials``: such providers with
 ``passthrough_auth``. ``accept_encoding``: providers with ``accept_encoding: passthrough``.
-``baggage``: any provider, where ``propagate`` allows it.
+``baggage``: any provider, where ``propagate`` allows it. ``via``: providers that may be sidecars.
 """
 
 
@@ -105,6 +105,8 @@ class BodyFacts:
     """Name, start and end of the value of each member that was asked for since it may name the
     session.
     """
+    conversation: Final[tuple[int, int] | None]
+    """Start and end of the value that holds the conversation; None where there is none."""
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class BodyFacts:
         routing_preferences: bytes | None = None,
         holds_provider_state: bool = False,
         session_spans: tuple[tuple[bytes, int, int], ...] = (),
+        conversation: tuple[int, int] | None = None,
     ) -> None:
         self.requested_model = requested_model
         self.wants_stream = wants_stream
@@ -127,6 +130,7 @@ class BodyFacts:
         self.routing_preferences = routing_preferences
         self.holds_provider_state = holds_provider_state
         self.session_spans = session_spans
+        self.conversation = conversation
 
 
 @final
@@ -140,7 +144,7 @@ class Call:
     endpoint: Final[Endpoint]
     method: Final[str]
     query: Final[str]
-    """With its question mark, or empty; sent on as it came."""
+    """With its question mark, or empty; sent on as it came to the providers of ``query_for``."""
     headers: Final[InboundLines]
     body: Final[bytes]
     facts: Final[BodyFacts]
@@ -164,6 +168,8 @@ class Call:
     """
     passthrough_provider: Final[str | None]
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
+    query_for: Final[frozenset[str] | None]
+    """The entries at the server that the query was written for: it may hold a key. None: any."""
 
     def __init__(
         self,
@@ -182,6 +188,7 @@ class Call:
         client_timeout_s: float | None = None,
         plano_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
+        query_for: frozenset[str] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.method = method
@@ -198,3 +205,4 @@ class Call:
         self.client_timeout_s = client_timeout_s
         self.plano_timeout_s = plano_timeout_s
         self.passthrough_provider = passthrough_provider
+        self.query_for = query_for

@@ -18,7 +18,7 @@ from sidecar.domain.errors import (
 )
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.request import Request
-from sidecar.runtime.timers import Timeout
+from sidecar.runtime.timers import Timeout, rest_s
 
 _INTERIM_SINCE: Final = (1, 1)
 
@@ -89,7 +89,7 @@ class BodyReader:
                 began_s = loop.time()
                 async with Timeout(left_s):
                     piece = await request.content.readany()
-                left_s -= loop.time() - began_s
+                left_s = rest_s(left_s, loop.time() - began_s)
                 if not piece:
                     return b"".join(pieces)
                 size += len(piece)

@@ -11,6 +11,7 @@ from sidecar.dialects.usage import read_event, read_response, read_tail
 from sidecar.domain.errors import InvalidBody
 from sidecar.wire.body_sessions import BodySessions
 from tests.fuzz.properties import damaged, holds_for
+from tests.support.steps import without_signed_state
 
 SAMPLES = [
     b'{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}',
@@ -57,9 +58,9 @@ def test_nothing_that_reads_a_body_raises(dialect, body):
         return
     session_id = SESSIONS.session_id_of(body, facts) if facts.session_spans else None
     assert session_id is None or isinstance(session_id, str)
-    assert all(isinstance(turn.text, str) for turn in dialect.turns(body))
-    assert dialect.is_newest_turn_signed(body) in (True, False)
-    stripped = dialect.without_signed_state(body, b'{"error":{"message":"signature"}}')
+    assert all(isinstance(turn.text, str) for turn in dialect.turns(body, facts, 3000))
+    assert dialect.is_newest_turn_signed(body, facts) in (True, False)
+    stripped = without_signed_state(dialect, body, b'{"error":{"message":"signature"}}')
     assert stripped is None or isinstance(json.loads(stripped), dict)
 
 
