@@ -14,6 +14,7 @@ A request meets the modules in this order:
     paths             which call a path means, and which methods it takes
     admission         checks the head, holds the permit, makes the `Call`
       body_reader       reads the body within its limits of size and time
+      upload            a long body of a passthrough path, sent on while it arrives
       body_memory       the memory that all bodies may take together
     sidecar.proxy     carries the call
     own_replies       probes, the list of models, decisions: requests that are no calls

@@ -23,6 +23,7 @@ from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.request import Request
 from sidecar.listener.response_writer import ResponseWriter
+from sidecar.listener.upload import WINDOW_BYTES, StreamedUpload
 from sidecar.runtime.lifecycle import Drain
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
@@ -163,16 +164,22 @@ class Admission:
         Raises: Draining, Overloaded, what `BodyReader` and the dialect's ``peek`` raise,
             InvalidHeader, and what ``serve`` raises.
         """
-        holder = head.request.task
+        holder, request, encoding = head.request.task, head.request, head.headers.content_encoding
         self._drain.admit(holder)
         buffered_bytes = 0
         reader = self._policy.body_reader
+        upload: StreamedUpload | None = None
         try:
-            body = reader.read_nowait(head.request, head.headers.content_encoding)
-            if body is None:
-                body = await reader.read(head.request)
-            buffered_bytes = len(body)
-            call = self._call_of(head, endpoint, provider, body)
+            if provider is None:
+                body = reader.read_nowait(request, encoding)
+                if body is None:
+                    body = await reader.read(request)
+                buffered_bytes = len(body)
+            else:
+                body, upload = await reader.read_or_stream(request, encoding)
+                buffered_bytes = len(body) if upload is None else WINDOW_BYTES
+                down.upload = upload
+            call = self._call_of(head, endpoint, provider, body, upload)
             down.is_call = True
             await serve(call, down)
         finally:
@@ -180,7 +187,12 @@ class Admission:
             self._drain.release(holder)
 
     def _call_of(
-        self, head: RequestHead, endpoint: Endpoint, provider: str | None, body: bytes
+        self,
+        head: RequestHead,
+        endpoint: Endpoint,
+        provider: str | None,
+        body: bytes,
+        upload: StreamedUpload | None,
     ) -> Call:
         headers, policy = head.headers, self._policy
         tenant = policy.fixed_tenant
@@ -217,6 +229,7 @@ class Admission:
             client_timeout_s=client_timeout_s,
             plano_timeout_s=plano_timeout_s,
             passthrough_provider=provider,
+            upload=upload,
         )
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:

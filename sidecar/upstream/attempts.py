@@ -12,6 +12,7 @@ from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import (
     ConnectFailed,
+    DownstreamError,
     UpstreamError,
     UpstreamMalformed,
     UpstreamReset,
@@ -32,6 +33,7 @@ _OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]]
     (UpstreamTimeout, AttemptOutcome.TIMEOUT),
     (UpstreamMalformed, AttemptOutcome.MALFORMED),
     (asyncio.CancelledError, AttemptOutcome.CANCELLED),
+    (DownstreamError, AttemptOutcome.CANCELLED),
 )
 
 OUTCOME_OF_RESULT: Final = {
