@@ -82,6 +82,8 @@ class Foundation(msgspec.Struct, frozen=True):
     body_memory: BodyMemory
     store_place: str
     """As `telemetry.start_line.store_place`."""
+    data_addresses: tuple[str, ...]
+    """The IP addresses of the data port, which another config does not change."""
     serving: Callable[[], Generation | None]
     """Returns the generation that serves new calls; None before the first one."""
     reloads: Reloads
@@ -102,8 +104,7 @@ def build_foundation(
     """
     config, clock = loaded.config, SystemClock()
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
-    write = WriteCoalescer(drain.holders).write
-    proxies = proxy_rules(environ)
+    write, proxies = WriteCoalescer(drain.holders).write, proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
     telemetry = Telemetry(
         clock,
@@ -130,6 +131,7 @@ def build_foundation(
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
         store_place=store_place(config),
+        data_addresses=config.listeners[0].addresses,
         serving=serving,
         reloads=Reloads(clock.unix_s()),
     )

@@ -12,6 +12,7 @@ from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
 from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
+from sidecar.listener.web_pages import HostCheck
 from sidecar.proxy import Proxy, ProxyPolicy
 from sidecar.routing.preferences import RankSources, Routes, configured_routes
 from sidecar.routing.prompt import fits_budget
@@ -174,4 +175,5 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
         passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
         body_sessions=BodySessions(routing.session_body_keys),
         sampling=None if tracing is None else tracing.sampling,
+        hosts=HostCheck(config.listeners[0].hosts_at(foundation.data_addresses)),
     )

@@ -18,6 +18,7 @@ from sidecar.config.providers import names_of
 from sidecar.config.report import Path, Report, did_you_mean, spell
 from sidecar.config.schema import Config
 from sidecar.domain.ids import MAX_NAME_BYTES
+from sidecar.runtime.hosts import bracketed, host_of
 
 _PROVIDERS: Final = ("model_providers",)
 _ROUTER: Final = ("overrides", "llm_routing_model")
@@ -151,6 +152,11 @@ def _check_listeners(config: Config, report: Report) -> None:
                 report.problem(
                     path, f"{report.quoted(path)} is not an origin such as http://localhost:3000"
                 )
+        for path, host in report.entries((*at, "allow_hosts"), each.allow_hosts or ()):
+            if not _is_host(host):
+                report.problem(
+                    path, f"{report.quoted(path)} is not a name or an IP address without a port"
+                )
         if each.port == admin.port != 0 and _overlap(set(each.addresses), set(admin.addresses)):
             report.problem((*at, "port"), "is the admin port as well")
     _check_operator_address(config, report)
@@ -202,6 +208,11 @@ def _is_ip_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is a host alone, without a port, an IPv6 address without brackets."""
+    return "*" not in text and host_of(f"{bracketed(text)}:1") is not None
 
 
 def _overlap(ours: set[str], theirs: set[str]) -> bool:

@@ -11,12 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from sidecar.config.operator_address import (
-    LOOPBACK,
-    OperatorAddress,
-    default_operator_address,
-    read_operator_address,
-)
+from sidecar.config.schema_listeners import AdminSettings, Listener
 from sidecar.config.schema_providers import PATH_PATTERN, ModelProvider, Seconds, Section, Text
 from sidecar.config.schema_routing import (
     Count,
@@ -26,75 +21,7 @@ from sidecar.config.schema_routing import (
     RoutingPreference,
 )
 
-Port = Annotated[int, Meta(ge=0, le=65535)]
 Duration = Annotated[float, Meta(ge=0)]
-
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - kubelet and Prometheus call the pod's IP
-
-
-class Listener(Section, frozen=True):
-    """A port that apps call."""
-
-    type: Annotated[Literal["model"], Meta(description="plano's other types are not served")] = (
-        "model"
-    )
-    name: Annotated[Text | None, Meta(description="for people")] = None
-    address: Annotated[Text | None, Meta(description="IP address; unset: 127.0.0.1 and ::1")] = None
-    port: Annotated[Port, Meta(description="TCP port; 0 picks a free one")] = 12000
-    allow_origins: Annotated[
-        tuple[Text, ...],
-        Meta(
-            description="web origins whose pages may call and read the answers (CORS); any other "
-            "Origin is refused"
-        ),
-    ] = ()
-    timeout: Annotated[Any, Meta(description="plano's; not served (see `timeouts`)")] = None
-    max_retries: Annotated[Any, Meta(description="plano's; not served (see `limits.attempts`)")] = (
-        None
-    )
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The IP addresses to bind."""
-        return LOOPBACK if self.address in {None, "localhost"} else (str(self.address),)
-
-
-class AdminSettings(Section, frozen=True):
-    """The port of probes and metrics, and the listener of operators' pages."""
-
-    address: Annotated[
-        Text | None, Meta(description="IP address; unset: all addresses of both families")
-    ] = None
-    port: Annotated[Port, Meta(description="TCP port; 0 picks a free one")] = 9901
-    operator_address: Annotated[
-        Text | None,
-        Meta(
-            description="where operators' pages are: a loopback address with a port, `unix:/path`, "
-            "or `off`; unset: the port after `port`, on 127.0.0.1 and ::1"
-        ),
-    ] = None
-    mutations: Annotated[
-        bool,
-        Meta(
-            description="let operators' pages change something over TCP; over a Unix socket they "
-            "always may"
-        ),
-    ] = False
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The IP addresses to bind."""
-        if self.address is None:
-            return _EVERYWHERE
-        return LOOPBACK if self.address == "localhost" else (self.address,)
-
-    @property
-    def operators(self) -> OperatorAddress:
-        """Where operators' pages are, of a config that was checked."""
-        if self.operator_address is None:
-            return default_operator_address(self.port)
-        place = read_operator_address(self.operator_address)
-        return place if isinstance(place, OperatorAddress) else OperatorAddress()
 
 
 class Overrides(Section, frozen=True):

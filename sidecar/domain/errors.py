@@ -36,9 +36,7 @@ class SidecarError(Exception):
     def __init__(
         self, message: str, *, param: str | None = None, retry_after_s: int | None = None
     ) -> None:
-        """Args: ``param`` names the place in the request body that is wrong; ``retry_after_s`` is
-        sent as ``retry-after``.
-        """
+        """Args: ``param`` is the wrong place in the body; ``retry_after_s`` is sent as a header."""
         super().__init__(message)
         self.message = message
         self.param = param
@@ -151,6 +149,13 @@ class UpgradeNotServed(DownstreamError):
     code = "upgrade_not_served"
 
 
+class HostRefused(DownstreamError):
+    """The request is for a host by which this listener is not called."""
+
+    status = 421
+    code = "host_refused"
+
+
 class OriginRefused(DownstreamError):
     """A web page of an origin that is not allowed called the data port."""
 
@@ -251,9 +256,7 @@ class StreamIdleTimeout(UpstreamTimeout):
 
 
 class UpstreamMalformed(UpstreamError):
-    """The response is not HTTP/1.1 as RFC 9112 defines it, exceeds a limit, or is a page for a
-    browser.
-    """
+    """The response is not HTTP/1.1 (RFC 9112), exceeds a limit, or is a page for a browser."""
 
     code = "upstream_malformed"
 
@@ -270,9 +273,7 @@ class UpstreamReset(UpstreamError):
 
 
 class Stale(UpstreamReset):
-    """A reused connection was closed before the first byte of the response. The provider may have
-    begun to work on the request all the same.
-    """
+    """A reused connection was closed before the response began; the work may have begun."""
 
 
 class Untaken(Stale):
@@ -295,6 +296,4 @@ class ConfigError(Exception):
 
 
 class LoggableError(Exception):
-    """Base of errors whose message may be logged: it holds no URL, no credential and nothing of a
-    document.
-    """
+    """Base of errors whose message may be logged: no URL, no credential, nothing of a document."""

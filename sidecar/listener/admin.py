@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from sidecar.listener.page_replies import text_reply
+from sidecar.listener.web_pages import is_of_browser
 from sidecar.runtime.lifecycle import Latch
 
 PATHS: Final = ("/livez", "/readyz", "/metrics")
@@ -27,6 +28,8 @@ class Admin:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request."""
+        if is_of_browser(request.headers.items()):
+            return text_reply(403, f"no browser is served here; {self._not_here()}")
         path = request.path
         if path not in PATHS:
             return text_reply(404, self._not_here())

@@ -21,9 +21,11 @@ from sidecar.domain.ids import Sampling
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.listener.body_reader import BodyReader
+from sidecar.listener.paths import check_target
 from sidecar.listener.request import Request
 from sidecar.listener.response_writer import ResponseWriter
 from sidecar.listener.upload import WINDOW_BYTES, StreamedUpload
+from sidecar.listener.web_pages import HostCheck, is_of_other_site
 from sidecar.runtime.lifecycle import Drain
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
@@ -59,6 +61,7 @@ class ListenerPolicy:
     """Reads sessions from bodies where no header names one; None where only headers do."""
     passthrough: Final[tuple[tuple[str, str], ...]]
     """(path prefix, provider), longest prefix first."""
+    hosts: Final[HostCheck]
     sampling: Final[Sampling | None]
     """Which traces are sampled; None while tracing is off."""
 
@@ -71,6 +74,7 @@ class ListenerPolicy:
         passthrough: tuple[tuple[str, str], ...] = (),
         body_sessions: BodySessions | None = None,
         sampling: Sampling | None = None,
+        hosts: HostCheck | None = None,
     ) -> None:
         self.headers = headers
         self.body_reader = body_reader
@@ -79,6 +83,7 @@ class ListenerPolicy:
         self.passthrough = passthrough
         self.body_sessions = body_sessions
         self.sampling = sampling
+        self.hosts = HostCheck() if hosts is None else hosts
 
 
 @final
@@ -128,6 +133,9 @@ class Admission:
         self._observers = observers
         self._clock = clock
         self._policy = policy
+        self._hosts = policy.hosts
+        self._known_target = ""
+        """The last one whose characters were looked at: most callers ask for few."""
 
     @property
     def has_ended(self) -> bool:
@@ -137,14 +145,22 @@ class Admission:
     def read_head(self, request: Request, down: ResponseWriter) -> RequestHead:
         """Read the head of a request, and refuse one that may not come in.
 
-        Raises: InvalidHeader, HeadersTooLarge, OriginRefused, UpgradeNotServed, MalformedRequest.
+        Raises: InvalidHeader, HeadersTooLarge, HostRefused, OriginRefused, UpgradeNotServed,
+            MalformedRequest.
         """
         admitted_s = self._clock.monotonic_s()
         headers = read_headers(request.raw_headers, self._policy.headers)
-        is_special = headers.has_origin or headers.is_upgrade or headers.is_chunked
+        hosts, authority = headers.hosts, request.authority
+        if len(hosts) != 1 or hosts[0] != self._hosts.known or authority:
+            self._hosts.check(hosts, authority, request.version)
+        is_of_page = headers.has_origin or bool(headers.fetch_sites)
+        is_special = is_of_page or headers.is_upgrade or headers.is_chunked
         if is_special or not request.keep_alive:
             self._check(request, headers, down)
         path, mark, query = request.target.partition("?")
+        if request.target != self._known_target:
+            check_target(path, query)
+            self._known_target = request.target
         request_id = request_id_of(headers.request_ids)
         return RequestHead(request, path, mark + query, headers, request_id, admitted_s)
 
@@ -250,5 +266,7 @@ class Admission:
                     "allow an origin"
                 )
             down.allow_page(origins[0])
+        elif is_of_other_site(headers.fetch_sites):
+            raise OriginRefused("requests that the page of another site makes are refused")
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")

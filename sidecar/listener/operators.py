@@ -6,7 +6,6 @@ peer's address would prove there is not asked: behind a mesh every peer comes fr
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
@@ -16,14 +15,14 @@ from aiohttp import web
 
 from sidecar.domain.log_fields import event_fields
 from sidecar.listener.page_replies import refusal, text_reply
+from sidecar.listener.web_pages import OTHER_SITES
+from sidecar.runtime.hosts import host_of, is_loopback
 
 _log: Final = logging.getLogger("sidecar.operators")
 
 _READS: Final = frozenset({"GET", "HEAD"})
 _MESH_PEER: Final = "127.0.0.6"
 """From there Istio's proxy connects for peers of the pod, in its older releases to loopback too."""
-_OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
-"""What ``Sec-Fetch-Site`` says of requests that another site's page makes."""
 OF_ALL_PAGES: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -125,7 +124,8 @@ def _why_foreign(request: web.BaseRequest) -> str | None:
     A web page that rebinds its name to 127.0.0.1 is a loopback peer too, but it cannot choose its
     Host.
     """
-    if "Origin" in request.headers or not is_local_name(request.headers.get("Host", "")):
+    host = host_of(request.headers.get("Host", ""))
+    if "Origin" in request.headers or host is None or not is_loopback(host):
         return "this listener wants a Host of localhost or a loopback address, and no Origin"
     if _is_of_other_site(request):
         return "this listener serves no page of another site"
@@ -140,22 +140,7 @@ def _is_of_other_site(request: web.BaseRequest) -> bool:
     Origin. A link that a person follows is none.
     """
     headers = request.headers
-    if headers.get("Sec-Fetch-Site") not in _OTHER_SITES:
+    if headers.get("Sec-Fetch-Site") not in OTHER_SITES:
         return False
     is_link = headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")
     return request.method not in _READS or is_link != ("navigate", "document")
-
-
-def is_local_name(host: str) -> bool:
-    """Return whether a Host header names this machine: ``localhost`` or a loopback address."""
-    name = (
-        host.rpartition("]")[0].removeprefix("[")
-        if host.startswith("[")
-        else host.partition(":")[0]
-    )
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

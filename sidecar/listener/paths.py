@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from sidecar.domain.call import Endpoint, Operation
-from sidecar.domain.errors import MethodNotAllowed
+from sidecar.domain.errors import MalformedRequest, MethodNotAllowed
 
 PROBES: Final = frozenset({"/", "/api/hello"})
 """Agents ask whether their gateway is there before they use it."""
@@ -17,6 +17,14 @@ DECISION_PREFIX: Final = "/routing"
 """Before the path of a call that is routed: katanemo's own way to ask which model it would be."""
 _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 """Served on no path: a tunnel would go around everything, an echo would tell credentials."""
+_NOT_IN_PATH: Final = re.compile(r"[^A-Za-z0-9._~!$&'()*+,;=:@/%-]|%(?![0-9A-Fa-f]{2})")
+"""RFC 3986, 3.3."""
+_NOT_IN_QUERY: Final = re.compile(
+    r"[^A-Za-z0-9._~!$&'()*+,;=:@/?%\[\]{}|\\^`-]|%(?![0-9A-Fa-f]{2})"
+)
+"""RFC 3986, 3.4, but for what the URL standard of browsers and of Node leaves as it is in a query:
+``include[]=`` stands so in OpenAI's reference.
+"""
 _CLIMB: Final = re.compile(r"[/\\]\.{1,2}(?:[/\\;]|$)")
 """A dot segment, also as servers read it that take a backslash for a slash, or parameters off a
 segment.
@@ -73,6 +81,19 @@ class Paths:
             if path == prefix or path.startswith(prefix + "/"):
                 return provider
         return None
+
+
+def check_target(path: str, query: str) -> None:
+    """Refuse a target that different servers may read differently.
+
+    Args: ``query`` is without its question mark.
+    Raises: MalformedRequest for a character that must be percent-encoded, and for a percent sign
+        that encodes none.
+    """
+    if _NOT_IN_PATH.search(path) is not None or _NOT_IN_QUERY.search(query) is not None:
+        raise MalformedRequest(
+            "the request's target holds a character that must be percent-encoded"
+        )
 
 
 def is_models(path: str) -> bool:

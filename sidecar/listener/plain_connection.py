@@ -160,11 +160,9 @@ class PlainConnection(TimedConnection):
 
     def _plain(self, request: web.BaseRequest) -> FastRequest:
         """Make the fast path's kind of request out of aiohttp's public one."""
-        target = request.raw_path
         message = SimpleNamespace(
             method=request.method,
-            path=target if target.startswith("/") else request.rel_url.raw_path_qs,
-            url=request.rel_url,
+            path=request.raw_path,
             version=request.version,
             headers=request.headers,
             raw_headers=request.raw_headers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, Final, Protocol
@@ -28,6 +29,11 @@ class Request(Protocol):
     @property
     def target(self) -> str:
         """Path and query as sent; the authority of an absolute target is left out."""
+        ...
+
+    @property
+    def authority(self) -> str:
+        """The authority of an absolute target; empty where the target has none."""
         ...
 
     @property
@@ -104,6 +110,8 @@ Handler = Callable[[Request], Awaitable[Finished]]
 ParseErrorHandler = Callable[[Request, BaseException | None], Finished]
 
 
+_ABSOLUTE: Final = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+"""RFC 9112, 3.2.2."""
 NO_HEAD: Final = SimpleNamespace(
     method="UNKNOWN",
     path="/",
@@ -130,8 +138,10 @@ class FastRequest:
         self.keep_alive: bool = not message.should_close
         self.method: str = message.method
         self.raw_headers: Any = message.raw_headers
-        target: str = message.path
-        self.target: str = target if target[:1] == "/" else _origin_form(message)
+        self.target: str = message.path
+        self.authority: str = ""
+        if self.target[:1] != "/":
+            self.authority, self.target = _split(self.target)
         self.task: Any = connection.task
         """Kept by the connection: in Python 3.11 asking asyncio costs a system call."""
         self.transport: Any = connection.transport
@@ -171,8 +181,11 @@ class FastRequest:
         self.content.set_exception(exc)
 
 
-def _origin_form(message: Any) -> str:
-    """Path and query of a target that has an authority before them, or of one that is none."""
-    url = message.url
-    form: str = url.raw_path_qs if url.absolute else message.path
-    return form
+def _split(target: str) -> tuple[str, str]:
+    """Return authority and origin form of an absolute target; of any other none, and itself."""
+    found = _ABSOLUTE.fullmatch(target)
+    if found is None:
+        return "", target
+    rest = found[2]
+    # An authority that is empty must not pass for none.
+    return found[1] or "@", rest if rest[:1] == "/" else f"/{rest}"

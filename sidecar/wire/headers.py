@@ -65,6 +65,8 @@ _FACTS: Final = {
     "x-stainless-read-timeout": "client_timeouts",
     "connection": "special",
     "upgrade": "special",
+    "host": "hosts",
+    "sec-fetch-site": "fetch_sites",
     "origin": "special",
     "content-encoding": "special",
     "transfer-encoding": "special",

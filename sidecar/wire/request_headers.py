@@ -53,6 +53,9 @@ class RequestHeaders:
     tenants: Final[Sequence[bytes]]
     client_timeouts: Final[Sequence[tuple[str, bytes]]]
     """(lower-case name, value) of the headers by which an app says how long it will wait."""
+    hosts: Final[Sequence[bytes]]
+    fetch_sites: Final[Sequence[bytes]]
+    """What a browser says of the page that asks: ``Sec-Fetch-Site``."""
     content_encoding: Final[bytes]
     """The request body's coding, lower case; empty for identity."""
     has_origin: Final[bool]
@@ -82,6 +85,8 @@ class RequestHeaders:
         self.agents = facts.get("agents", ())
         self.tenants = facts.get("tenants", ())
         self.client_timeouts = facts.get("client_timeouts", ())
+        self.hosts = facts.get("hosts", ())
+        self.fetch_sites = facts.get("fetch_sites", ())
         self.content_encoding = content_encoding
         self.has_origin = has_origin
         self.is_upgrade = is_upgrade

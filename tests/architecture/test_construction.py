@@ -12,6 +12,7 @@ CONSTRUCTED_ELSEWHERE = {
     "Observers": "one without observers hears nothing: for commands, and by default",
     "SystemClock": "commands have no foundation",
     "Dialer": "the default of pools that stand alone",
+    "HostCheck": "the default lets every host call",
 }
 """Class -> why others may construct it."""
 

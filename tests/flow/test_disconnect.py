@@ -211,7 +211,7 @@ async def test_a_thousand_apps_that_leave_while_they_send_cost_no_call(tmp_path,
             async with gate:
                 _, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
                 writer.write(
-                    b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n%b"
+                    b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n%b\r\n\r\n%b"
                     % (framing, piece)
                 )
                 await writer.drain()

@@ -130,6 +130,27 @@ MALFORMED = {
     "a version nobody speaks": a_request(start=b"POST /v1/chat/completions HTTP/3.7"),
     "a target with a blank": a_request(start=b"POST /v1/chat completions HTTP/1.1"),
     "no target": a_request(start=b"POST  HTTP/1.1"),
+    "no Host": a_request(host=b""),
+    "an empty Host": a_request(host=b"Host: \r\n"),
+    "a Host with a blank": a_request(host=b"Host: local host\r\n"),
+    "a Host with a path": a_request(host=b"Host: localhost/v1\r\n"),
+    "a Host with a user": a_request(host=b"Host: user@localhost\r\n"),
+    "two Hosts of HTTP/1.0": a_request(
+        b"Host: localhost", start=b"POST /v1/chat/completions HTTP/1.0"
+    ),
+    "an absolute form with a user": a_request(
+        start=b"POST http://user@localhost/v1/chat/completions HTTP/1.1"
+    ),
+    "an absolute form without a host": a_request(
+        start=b"POST http:///v1/chat/completions HTTP/1.1"
+    ),
+    "a target with a fragment": a_request(start=b"POST /v1/chat/completions#a HTTP/1.1"),
+    "a target with a backslash": a_request(start=b"POST /v1\\chat/completions HTTP/1.1"),
+    "a target with a quote": a_request(start=b'POST /v1/files/"a" HTTP/1.1'),
+    "a target beyond ASCII": a_request(start=b"POST /v1/files/\xc3\xbc HTTP/1.1"),
+    "a target with half an escape": a_request(start=b"POST /v1/files/%4 HTTP/1.1"),
+    "a query with half an escape": a_request(start=b"POST /v1/chat/completions?a=%zz HTTP/1.1"),
+    "a query with a fragment": a_request(start=b"POST /v1/chat/completions?a#b HTTP/1.1"),
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(64)) + SECRET,
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SECRET,
 }
@@ -212,6 +233,18 @@ OTHERS = {
         "path_not_found",
         a_request(start=b"POST /v1/chat%2Fcompletions HTTP/1.1"),
     ),
+    "another Host": (421, "host_refused", a_request(host=b"Host: evil.example\r\n")),
+    "another Host of HTTP/1.0": (
+        421,
+        "host_refused",
+        a_request(start=b"POST /v1/chat/completions HTTP/1.0", host=b"Host: evil.example\r\n"),
+    ),
+    "an absolute form of another host": (
+        421,
+        "host_refused",
+        a_request(start=b"POST http://evil.example/v1/chat/completions HTTP/1.1"),
+    ),
+    "a page of another site": (403, "origin_refused", a_request(b"Sec-Fetch-Site: cross-site")),
     "WebSocket": (
         426,
         "upgrade_not_served",
@@ -320,7 +353,11 @@ async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
 SERVED = {
     "HTTP/1.0": a_request(start=b"POST /v1/chat/completions HTTP/1.0"),
     "HTTP/1.0 without a Host": a_request(start=b"POST /v1/chat/completions HTTP/1.0", host=b""),
-    "an absolute form": a_request(start=b"POST http://evil.example/v1/chat/completions HTTP/1.1"),
+    "an absolute form": a_request(start=b"POST http://localhost/v1/chat/completions HTTP/1.1"),
+    "an absolute form beside another Host": a_request(
+        start=b"POST http://127.0.0.1:1/v1/chat/completions HTTP/1.1",
+        host=b"Host: evil.example\r\n",
+    ),
     "h2c": a_request(
         b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"
     ),

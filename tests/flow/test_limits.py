@@ -68,7 +68,9 @@ async def test_buffered_bytes_hold(tmp_path, monkeypatch):
 
 async def _while_full(port: int) -> RawReply:
     """What holds no body is served all the same."""
-    return await exchange(port, b"GET /v1/models HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    return await exchange(
+        port, b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
 
 
 @pytest.mark.parametrize(("files", "is_told"), [(300, True), (1 << 20, False), (-1, False)])

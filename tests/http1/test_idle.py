@@ -79,8 +79,8 @@ class House:
         self.idle.keep(cast("UpstreamConnection", made), hint_s, loop, at_s)
         return made
 
-    def take(self, at_s: float) -> object:
-        return self.idle.take(at_s)
+    def take(self, at_s: float, *, looks: bool = False) -> object:
+        return self.idle.take(at_s, looks=looks)
 
 
 def test_the_connection_that_was_idle_last_serves_next():
@@ -127,7 +127,7 @@ def test_each_connection_is_looked_at_for_what_cannot_be_sent_again():
     quiet, ended = house.keep(0), house.keep(0)
     ended.has_arrived = True
 
-    assert quiet is house.idle.take(0.1, looks=True)
+    assert quiet is house.take(0.1, looks=True)
     assert (1, 1, True) == (quiet.looks, ended.looks, ended.is_aborted)
 
 

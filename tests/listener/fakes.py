@@ -39,6 +39,7 @@ class FakeRequest:
         self.transport: FakeTransport | None = FakeTransport()
         self.method = "POST"
         self.target = "/v1/chat/completions"
+        self.authority = ""
         self.headers: list[tuple[str, str]] = []
         self.version = (1, 1)
         self.keep_alive = True

@@ -56,6 +56,30 @@ async def test_probes_answer_any_host(ask, path):
     assert 403 != (await ask(path, Host="10.1.2.3:9901"))[0]
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+    ],
+)
+async def test_no_browser_is_answered(ask, path, headers):
+    """A page on a laptop in the cluster's network could read what any peer is told."""
+    status, text = await ask(path, **headers)
+
+    assert 403 == status
+    assert text.startswith("no browser is served here; ")
+
+
+async def test_nodes_fetch_is_no_browser(ask):
+    """An app in Node may wait for its sidecar by it."""
+    headers = {"Sec-Fetch-Mode": "cors", "Accept-Language": "*", "User-Agent": "node"}
+
+    assert (200, "alive\n") == await ask("/livez", **headers)
+
+
 @pytest.mark.parametrize("path", ["/", "/config_dump", "/affinity/", "/quitquitquit", "/nothing"])
 async def test_other_pages_are_elsewhere(ask, path):
     """Behind a mesh every peer comes from one loopback address: none is believed here."""

@@ -30,6 +30,7 @@ from sidecar.listener.handlers import DataHandler
 from sidecar.listener.own_replies import OwnReplies
 from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
+from sidecar.listener.web_pages import HostCheck
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain, DrainTimes
 from sidecar.wire.body_sessions import BodySessions
@@ -103,7 +104,8 @@ class _House:
     async def ask(
         self, method: str, target: str, body: bytes | None = b"", **headers: str
     ) -> FakeRequest:
-        pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        named = {"host": "localhost", **headers}
+        pairs = [(name.replace("_", "-"), value) for name, value in named.items()]
         request = FakeRequest(method=method, target=target, body=body, headers=pairs)
         await self.handler.handle(request)
         return request
@@ -351,6 +353,11 @@ REFUSALS = [
         "unsupported_encoding",
     ),
     ("POST", "/v1/chat/completions", BODY, {"origin": "http://x"}, 403, "origin_refused"),
+    ("GET", "/v1/files/f1", b"", {"sec_fetch_site": "cross-site"}, 403, "origin_refused"),
+    ("GET", "/v1/models", b"", {"sec_fetch_site": "same-site"}, 403, "origin_refused"),
+    ("POST", "/v1/chat/completions", BODY, {"host": "a b"}, 400, "invalid_request"),
+    ("POST", "/v1/chat/completions?a=%4", BODY, {}, 400, "invalid_request"),
+    ("GET", "/v1/files/a|b", b"", {}, 400, "invalid_request"),
     (
         "GET",
         "/v1/responses",
@@ -388,6 +395,71 @@ async def test_an_unusable_request_id_of_a_refused_request_is_replaced():
     )
 
     assert 4 == uuid.UUID(lines["x-request-id"]).version
+
+
+async def test_a_host_that_is_not_the_listeners_is_refused_also_after_one_that_is():
+    """What passed is known the next time; what did not never is."""
+    house = _House(hosts=HostCheck(frozenset()))
+    asked = ["localhost:1", "localhost:1", "evil.example", "evil.example", "[::1]:1", "localhost:1"]
+    replies = [
+        _parts(await house.ask("POST", "/v1/chat/completions", BODY, host=host)) for host in asked
+    ]
+
+    assert [200, 200, 421, 421, 200, 200] == [status for status, *_ in replies]
+    assert {"host_refused", None} == {lines.get("x-plano-error") for _, lines, _ in replies}
+    assert 4 == len(house.calls)
+
+
+async def test_the_authority_of_an_absolute_target_is_the_host():
+    """Also where a Host that is known stands beside it."""
+    house = _House(hosts=HostCheck(frozenset()))
+    statuses = []
+    for authority in ("", "localhost", "evil.example"):
+        request = FakeRequest(authority=authority, body=BODY, headers=[("Host", "localhost")])
+        await house.handler.handle(request)
+        statuses.append(_parts(request)[0])
+
+    assert [200, 200, 421] == statuses
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+async def test_what_no_other_sites_page_asks_is_served(site):
+    """An address that a person types has a site too."""
+    assert 200 == _parts(await _House().ask("GET", "/v1/models", sec_fetch_site=site))[0]
+
+
+TARGETS = {
+    "/v1/files/a-b.c_d~e!f$g&h'i(j)k*l+m,n;o=p:q@r%2fs": True,
+    "/v1/files?a=/?:@!$&'()*+,;=%20": True,
+    "/v1/files?include[]=a|b&c={d}^`\\": True,
+    "/v1/files/a%": False,
+    "/v1/files/a%2": False,
+    "/v1/files/a%zz": False,
+    "/v1/files?100%": False,
+    "/v1/files?a#b": False,
+    **{f"/v1/files/a{each}b": False for each in '"<>\\^`{|}[]# \t\x7f\xe9'},
+    **{f"/v1/files?a{each}b": False for each in '"<># \t\x7f\xe9'},
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_a_target_has_the_characters_of_rfc_3986(target):
+    """Of others servers make different things; in a query stands what Node leaves there."""
+    house = _House(passthrough=PREFIXES)
+    status, lines, _ = _parts(await house.ask("GET", target))
+
+    assert (200 if TARGETS[target] else 400) == status
+    assert (None if TARGETS[target] else "invalid_request") == lines.get("x-plano-error")
+    assert TARGETS[target] == bool(house.calls)
+
+
+async def test_an_allowed_origin_may_call_from_another_site():
+    """A browser says both of it."""
+    house = _House(allow_origins=frozenset({"http://ui"}))
+    headers = {"origin": "http://ui", "sec_fetch_site": "cross-site"}
+    status, *_ = _parts(await house.ask("POST", "/v1/chat/completions", BODY, **headers))
+
+    assert (200, 1) == (status, len(house.calls))
 
 
 async def test_an_allowed_origin_may_call():

@@ -104,7 +104,7 @@ class AppConnection:
         reader, writer = self._streams
         body = json.dumps({"model": MODELS[0], "messages": [{"role": "user", "content": text}]})
         head = (
-            f"POST /routing/v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-Org-Id: acme\r\nX-Model-Affinity: {session}\r\n"
+            f"POST /routing/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-Org-Id: acme\r\nX-Model-Affinity: {session}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         writer.write((head + body).encode())

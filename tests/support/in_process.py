@@ -22,7 +22,7 @@ async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
         admin["operator_address"] = "127.0.0.1:0"
     free = {
         "listeners": [
-            {**config.get("listeners", [{}])[0], "type": "model", "address": "127.0.0.1", "port": 0}
+            {"address": "127.0.0.1", **config.get("listeners", [{}])[0], "type": "model", "port": 0}
         ],
         "admin": {**admin, "address": "127.0.0.1", "port": 0},
     }

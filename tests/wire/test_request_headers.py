@@ -88,7 +88,6 @@ def test_a_line_goes_to_the_providers_that_may_see_it(line, expected):
 @pytest.mark.parametrize(
     "line",
     [
-        "Host: localhost",
         "Content-Length: 3",
         "Expect: 100-continue",
         "Keep-Alive: 5",
@@ -242,6 +241,13 @@ def test_propagate_leaves_credentials_where_they_are(name):
     assert headers == only(credentials=(f"{name}: k\r\n".encode(),))
 
 
+def test_host_and_site_are_read_and_go_nowhere():
+    """Whoever lets the request in judges them."""
+    headers = read("Host: a", "host: b", "Sec-Fetch-Site: none")
+
+    assert ({}, [b"a", b"b"], [b"none"]) == (headers.lines, headers.hosts, headers.fetch_sites)
+
+
 def test_a_field_that_connection_names_stays_on_this_hop():
     """Wherever it stands; other fields pass."""
     headers = read(
@@ -271,6 +277,7 @@ def test_a_field_that_connection_names_stays_on_this_hop():
         "host",
         "cookie",
         "origin",
+        "sec-fetch-site",
         "anthropic-version",
         "x-stainless-timeout",
     ],
