@@ -98,7 +98,6 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         head: bytes,
         body: Sequence[Piece],
         timeouts: ExchangeTimeouts,
-        *,
         method: str,
         sent_s: float,
         rest: RestOfBody | None = None,

@@ -85,7 +85,6 @@ class Pool:
         head: bytes,
         body: Sequence[bytes | memoryview],
         timeouts: ExchangeTimeouts,
-        *,
         method: str = "POST",
         rest: RestOfBody | None = None,
     ) -> UpstreamResponse:
@@ -110,13 +109,9 @@ class Pool:
         if connection is None:
             connection = await self._open(loop, timeouts.connect_s)
             sent_s = loop.time()
-            return await connection.exchange(
-                head, body, timeouts, method=method, sent_s=sent_s, rest=rest
-            )
+            return await connection.exchange(head, body, timeouts, method, sent_s, rest)
         try:
-            return await connection.exchange(
-                head, body, timeouts, method=method, sent_s=now_s, rest=rest
-            )
+            return await connection.exchange(head, body, timeouts, method, now_s, rest)
         except Stale as error:
             if method not in IDEMPOTENT and not isinstance(error, Untaken):
                 raise
@@ -126,9 +121,7 @@ class Pool:
         try:
             connection = await self._open(loop, timeouts.connect_s)
             # It may have died late: what the first try took is gone from the same timeouts.
-            reply = await connection.exchange(
-                head, body, timeouts, method=method, sent_s=now_s, rest=rest
-            )
+            reply = await connection.exchange(head, body, timeouts, method, now_s, rest)
         except UpstreamError as error:
             error.sends = 2
             raise

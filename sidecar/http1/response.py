@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamReset
-from sidecar.runtime.timers import more_s
+from sidecar.runtime.timers import Interrupt, more_s
 
 BUFFERED_BYTES: Final = 64 * 1024
 """Body bytes that may wait for the reader before the upstream is paused: asyncio's own stream
@@ -80,8 +80,6 @@ class UpstreamResponse(ResponseHead):
         self.pieces: list[bytes] = []
         """What has arrived of the body and was not read yet. To be looked at; `read` takes it."""
         self._waiter: asyncio.Future[None] | None = None
-        self._interrupted: asyncio.Timeout | None = None
-        """Ends a wait for something else at the next `wake`."""
 
     def read_nowait(self) -> bytes | None:
         """Return the whole body if all of it has arrived, else None."""
@@ -217,26 +215,24 @@ class UpstreamResponse(ResponseHead):
 
     async def unless_woken(self, work: Callable[[], Awaitable[bytes]]) -> bytes | None:
         """Return what ``work`` returns; None where `wake` comes first, which cancels it."""
-        interrupt = asyncio.timeout(None)
+        waiter = self._waiter = self._loop.create_future()
+        interrupt = Interrupt(waiter)
         try:
             async with interrupt:
-                self._interrupted = interrupt
                 return await work()
         except TimeoutError:
             if not interrupt.expired():
                 raise
             return None
         finally:
-            self._interrupted = None
+            interrupt.end()
+            self._waiter = None
 
     def wake(self) -> None:
         """Let the waiting reader look again."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-        if self._interrupted is not None:
-            self._interrupted.reschedule(0.0)
-            self._interrupted = None
 
     def _error(self, kind: type[UpstreamError], message: str) -> UpstreamError:
         error = kind(message)

@@ -43,6 +43,9 @@ from sidecar.wire.trace_context import trace_context_of
 _FIRST_VERSION: Final = (1, 0)
 _CHUNKS_SINCE: Final = (1, 1)
 _NO_FACTS: Final = BodyFacts()
+_NO_TIMEOUTS: Final[tuple[float | None, float | None]] = (None, None)
+_Sent = tuple[bytes, StreamedUpload | None]
+"""A whole body; or none, and an upload."""
 _NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
 
@@ -195,7 +198,7 @@ class Admission:
                 body, upload = await reader.read_or_stream(request, encoding)
                 buffered_bytes = len(body) if upload is None else WINDOW_BYTES
                 down.upload = upload
-            call = self._call_of(head, endpoint, provider, body, upload)
+            call = self._call_of(head, endpoint, provider, (body, upload))
             down.is_call = True
             await serve(call, down)
         finally:
@@ -203,21 +206,15 @@ class Admission:
             self._drain.release(holder)
 
     def _call_of(
-        self,
-        head: RequestHead,
-        endpoint: Endpoint,
-        provider: str | None,
-        body: bytes,
-        upload: StreamedUpload | None,
+        self, head: RequestHead, endpoint: Endpoint, provider: str | None, sent: _Sent
     ) -> Call:
+        body, upload = sent
         headers, policy = head.headers, self._policy
         tenant = policy.fixed_tenant
         if tenant is None and headers.tenants:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
-        client_timeout_s = plano_timeout_s = None
-        if headers.client_timeouts:
-            client_timeout_s, plano_timeout_s = client_timeouts_of(headers)
+        timeouts = client_timeouts_of(headers) if headers.client_timeouts else _NO_TIMEOUTS
         facts = _NO_FACTS
         if provider is None:
             bodies = policy.body_sessions if session_id is None else None
@@ -242,8 +239,8 @@ class Admission:
             session_id=session_id or None,
             tenant=tenant,
             agent=agent_of(headers, policy.headers) if headers.agents and session_id else None,
-            client_timeout_s=client_timeout_s,
-            plano_timeout_s=plano_timeout_s,
+            client_timeout_s=timeouts[0],
+            plano_timeout_s=timeouts[1],
             passthrough_provider=provider,
             upload=upload,
         )

@@ -153,9 +153,7 @@ class Dispatcher:
             may_go_on = wants_stream or client.provider.failover_on_response_timeout
             timeouts = attempt_timeouts(own, call, now_s, may_go_on=may_go_on and not is_last)
         try:
-            reply = await client.pool.send(
-                head, pieces, timeouts, method=call.method, rest=call.upload
-            )
+            reply = await client.pool.send(head, pieces, timeouts, call.method, call.upload)
             if reply.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
             if reply.status in OPENED and call.endpoint.operation is not Operation.PASSTHROUGH:

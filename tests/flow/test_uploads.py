@@ -197,7 +197,7 @@ async def test_a_provider_that_reads_slowly_slows_the_app_down(room):
     sent = -1
     while sent != room.sent_bytes:
         sent = room.sent_bytes
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # sleep: that nothing moves any more is seen over time
     assert sent < PIECES * len(PIECE) * 3 // 4
     assert (1, WINDOW_BYTES) == room.held()
     room.sink.reads_on.set()
