@@ -30,6 +30,7 @@ from sidecar.listener.server import (
     raise_file_limit,
     start_serving,
 )
+from sidecar.runtime.descriptors import DescriptorShares, descriptor_shares
 from sidecar.runtime.timers import Timeout
 from sidecar.selection.explain import Explanation, NamedSession, explain
 from sidecar.telemetry.log_writer import log_level, set_log_level
@@ -160,7 +161,7 @@ class App:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         assert_c_parser()
-        _raise_file_limit(self._loaded.config)
+        shares = _raise_file_limit(self._loaded.config)
         foundation = self.foundation
         for close in (
             foundation.telemetry.aclose,
@@ -176,7 +177,7 @@ class App:
         if not self._listens:
             return
         foundation.telemetry.start()
-        await self._listen(stack)
+        await self._listen(stack, shares)
         metrics = foundation.telemetry.metrics
         foundation.tasks.spawn(foundation.pools.keep_tls_fresh(), name="look at tls files")
         foundation.tasks.spawn(
@@ -188,9 +189,9 @@ class App:
         gc.set_threshold(20_000, 10, 10)
         foundation.latch.release()
 
-    async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _listen(self, stack: contextlib.AsyncExitStack, shares: DescriptorShares) -> None:
         config = self._loaded.config
-        servers = build_servers(self.generation, self.foundation)
+        servers = build_servers(self.generation, self.foundation, shares.pages)
         for server in (servers.operators, servers.admin, servers.data):
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
             stack.callback(server.pre_shutdown)  # idle connections would be waited for
@@ -198,9 +199,11 @@ class App:
         stack.push_async_callback(self._answer_last_calls)
         data_sockets = await bind(servers.data, listener.addresses, listener.port, "the data port")
         stack.callback(_close_all, data_sockets)
-        admin_sockets = await bind(servers.admin, admin.addresses, admin.port, "the admin port")
+        admin_sockets = await bind(
+            servers.admin, admin.addresses, admin.port, "the admin port", servers.admin.room
+        )
         stack.callback(_close_all, admin_sockets)
-        operators = await bind_operators(servers.operators, admin.operators)
+        operators = await bind_operators(servers.operators, admin.operators, servers.operators.room)
         stack.callback(operators.close)
         servers.admin_handler.operators_place = operators.place
         for listening in (*data_sockets, *admin_sockets, *operators.servers):
@@ -282,11 +285,13 @@ def _is_another(loaded: LoadedConfig, before: LoadedConfig) -> bool:
     return (loaded.config, loaded.providers) != (before.config, before.providers)
 
 
-def _raise_file_limit(config: Config) -> None:
+def _raise_file_limit(config: Config) -> DescriptorShares:
+    """Let the process open as many files as its calls need; return who may have how many."""
     wanted = 2 * config.limits.in_flight + _FILES_BESIDE_CALLS
     files = raise_file_limit(wanted)
     if 0 <= files < wanted:  # -1 is no limit
         _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
+    return descriptor_shares(files)
 
 
 def _close_all(acceptors: list[Acceptor]) -> None:

@@ -9,6 +9,7 @@ from sidecar.build.operator_pages import build_operator_pages
 from sidecar.generation import Generation
 from sidecar.listener.admin import Admin
 from sidecar.listener.operators import OperatorAccess, Operators
+from sidecar.listener.page_room import PageLimits
 from sidecar.listener.page_server import PageServer
 from sidecar.listener.server import DataServer
 
@@ -23,10 +24,13 @@ class Servers(msgspec.Struct, frozen=True):
     operators: PageServer
 
 
-def build_servers(generation: Generation, foundation: Foundation) -> Servers:
-    """Make the servers of the data port, of the admin port and of the operators' listener."""
+def build_servers(generation: Generation, foundation: Foundation, page_connections: int) -> Servers:
+    """Make the servers of the data port, of the admin port and of the operators' listener.
+
+    Args: ``page_connections`` is how many connections each of the latter two may have.
+    """
     config, handler = generation.loaded.config, generation.handler
-    admin = Admin(foundation.latch, foundation.telemetry.metrics.render)
+    admin = Admin(foundation.latch, foundation.telemetry.metrics.pages.page)
     access = OperatorAccess(
         is_unix_socket=bool(config.admin.operators.path), mutations=config.admin.mutations
     )
@@ -34,8 +38,9 @@ def build_servers(generation: Generation, foundation: Foundation) -> Servers:
     data_server = DataServer(
         handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
     )
-    pages = PageServer(operators.handle)
-    return Servers(data_server, admin, PageServer(admin.handle), operators, pages)
+    limits = PageLimits(connections=page_connections)
+    pages, probes = PageServer(operators.handle, limits), PageServer(admin.handle, limits)
+    return Servers(data_server, admin, probes, operators, pages)
 
 
 def swap_handlers(servers: Servers, generation: Generation) -> None:

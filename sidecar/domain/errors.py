@@ -204,6 +204,7 @@ class ConnectFailed(UpstreamError):
 
     status = 503
     code = "upstream_connect_failed"
+    is_own_shortage = False  # whether this process had no file descriptor left
 
 
 class ConnectStage(enum.StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import ssl
@@ -38,6 +39,7 @@ _LOOK_AT_MOST_S: Final = 1.0
 _LOOKED_AT_S: Final = 60.0
 """For so long the dates that were found are not looked for again."""
 _LOOKED_AT_MOST: Final = 256
+_NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
 
 
 class ProxyRefused(OSError):
@@ -94,8 +96,10 @@ class Dialer:
             late.stage = stages[-1] if stages else None
             raise late from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a host that is no IDNA name
+            failed = ConnectFailed(f"{origin.place}: could not connect: {_reason(error)}")
+            failed.is_own_shortage = _is_without_descriptors(error)
             connection.abort()
-            raise ConnectFailed(f"{origin.place}: could not connect: {_reason(error)}") from error
+            raise failed from error
         except BaseException:
             connection.abort()
             raise
@@ -244,6 +248,21 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_without_descriptors(error: Exception) -> bool:
+    """Return whether this process could open no socket. A failed look-up of a name says so in no
+    way; errors of several addresses hide their numbers.
+    """
+    if isinstance(error, ssl.SSLError | ProxyRefused):
+        return False
+    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
+        return True
+    try:
+        socket.socket().close()
+    except OSError as now:
+        return now.errno in _NO_DESCRIPTORS
+    return False
 
 
 def _reason(error: Exception) -> str:

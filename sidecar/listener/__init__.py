@@ -25,8 +25,8 @@ A request meets the modules in this order:
 
 The other two listeners are `page_server`s, aiohttp's own server with bounds on what a peer may
 hold: `admin` serves probes and metrics to any peer, `operators` a table of pages to callers inside
-the pod (`operators_socket` binds it, `page_replies` are what pages say, `pins_page` is two of
-them).
+the pod (`operators_socket` binds it, `page_replies` are what pages say, `page_room` is which of
+the peers may stay, `pins_page` is two of them).
 
 `live_page` serves the page that shows all of it (pages/index.html), and the numbers that it polls.
 

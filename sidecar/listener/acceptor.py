@@ -9,18 +9,19 @@ takes a whole core.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from sidecar.domain.log_fields import event_fields
 from sidecar.runtime.lifecycle import Tasks
 
 AT_ONCE: Final = 64
 """Connections accepted in one turn of the loop: between two turns calls go on."""
+ROOM_S: Final = 0.005
+"""Between two looks whether its server has room for another connection."""
 RETRY_S: Final = 0.1
 """Between two looks whether a descriptor has been given back."""
 LINE_S: Final = 60.0
@@ -31,6 +32,18 @@ _log: Final = logging.getLogger("sidecar.listener")
 Factory = Callable[[], asyncio.BaseProtocol]
 
 
+class Room(Protocol):
+    """What a server says of the connections that it may have."""
+
+    def is_full(self, coming: int) -> bool:
+        """Return whether it takes none, beside those that are accepted and not there yet."""
+        ...
+
+    def make_room(self) -> bool:
+        """Close a connection for the sake of a new one that waits. Return whether it could."""
+        ...
+
+
 class Acceptor:
     """Accepts the connections of one listening socket.
 
@@ -38,14 +51,23 @@ class Acceptor:
     one has given its descriptor back. No error of the kernel's ends the listening.
 
     Args: ``listening`` is bound, and belongs to its acceptor from now on; ``backlog`` is as for
-        `socket.listen`; ``name`` is the listener's, for the log.
+        `socket.listen`; ``name`` is the listener's, for the log; where there is no ``room``, new
+        connections wait in the backlog too. Without one all are accepted.
     """
 
-    def __init__(self, listening: socket.socket, factory: Factory, backlog: int, name: str) -> None:
+    def __init__(
+        self,
+        listening: socket.socket,
+        factory: Factory,
+        backlog: int,
+        name: str,
+        room: Room | None = None,
+    ) -> None:
         listening.setblocking(False)
         self._listening = listening
         self._factory = factory
         self._backlog = backlog
+        self._room = room
         self._tasks = Tasks()
         self._retry: asyncio.TimerHandle | None = None
         self._shortage = _Shortage(name)
@@ -80,7 +102,13 @@ class Acceptor:
         self._retry = loop.call_later(delay_s, self._resume)
 
     def _accept(self) -> None:
-        for _ in range(AT_ONCE):
+        for number in range(AT_ONCE):
+            if self._room is not None and self._room.is_full(len(self._tasks)):
+                if number:
+                    return  # whether another one waits is not known: the loop tells
+                if not self._room.make_room():
+                    self._pause(ROOM_S)
+                    return
             try:
                 accepted, _ = self._listening.accept()
             except (BlockingIOError, InterruptedError):
@@ -98,12 +126,13 @@ class Acceptor:
         """Make a transport and a protocol for a connection, unless its peer has left already."""
         accepted.setblocking(False)
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):
+        try:
             transport, _ = await loop.connect_accepted_socket(self._factory, accepted)
-            if not self.sockets:
-                transport.abort()
+        except OSError:
+            accepted.close()
             return
-        accepted.close()
+        if not self.sockets:
+            transport.abort()
 
 
 class _Shortage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -12,9 +12,25 @@ from sidecar.listener.web_pages import is_of_browser
 from sidecar.runtime.lifecycle import Latch
 
 PATHS: Final = ("/livez", "/readyz", "/metrics")
+_VARY: Final = "Accept, Accept-Encoding"
 
-Render = Callable[[str], Awaitable[tuple[bytes, str]]]
-"""From an Accept header to (body, content type)."""
+
+class MetricsPage(Protocol):
+    """A page of metrics, ready to be sent."""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes, compressed where the headers say so."""
+        ...
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Content-Type, and Content-Encoding where it is compressed."""
+        ...
+
+
+Render = Callable[[str, str], Awaitable[MetricsPage]]
+"""From the headers Accept and Accept-Encoding to the page that they ask for."""
 
 
 class Admin:
@@ -40,8 +56,11 @@ class Admin:
         if path == "/readyz":
             ready = self._latch.is_ready
             return text_reply(200, "ready\n") if ready else text_reply(503, "not ready\n")
-        body, content_type = await self._render_metrics(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        headers = request.headers
+        page = await self._render_metrics(
+            ",".join(headers.getall("Accept", ())), ",".join(headers.getall("Accept-Encoding", ()))
+        )
+        return web.Response(body=page.body, headers={**page.headers, "Vary": _VARY})
 
     def _not_here(self) -> str:
         place = self.operators_place or "nowhere: admin.operator_address says why not"

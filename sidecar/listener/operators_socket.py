@@ -15,7 +15,7 @@ import msgspec
 
 from sidecar.config.operator_address import OperatorAddress
 from sidecar.domain.errors import ConfigError
-from sidecar.listener.acceptor import Acceptor, Factory
+from sidecar.listener.acceptor import Acceptor, Factory, Room
 from sidecar.listener.server import bind, port_of
 from sidecar.runtime.hosts import host_port
 
@@ -53,18 +53,20 @@ class OperatorsSocket(msgspec.Struct, frozen=True):
                     Path(self.path).unlink()
 
 
-async def bind_operators(factory: Factory, address: OperatorAddress) -> OperatorsSocket:
+async def bind_operators(
+    factory: Factory, address: OperatorAddress, room: Room | None = None
+) -> OperatorsSocket:
     """Bind the operators' listener. Where the config does not name its address, and that cannot be
     had, there is none, and the log says why.
 
     Raises: ConfigError where the config names the address.
     """
     if address.path:
-        return _bind_unix(factory, address.path)
+        return _bind_unix(factory, address.path, room)
     if not address.hosts:
         return OperatorsSocket()
     try:
-        servers = await bind(factory, address.hosts, address.port, _WHAT)
+        servers = await bind(factory, address.hosts, address.port, _WHAT, room)
     except ConfigError as error:
         if address.is_configured:
             raise
@@ -74,7 +76,7 @@ async def bind_operators(factory: Factory, address: OperatorAddress) -> Operator
     return OperatorsSocket(tuple(servers), port, f"http://{host_port(host, port)}")
 
 
-def _bind_unix(factory: Factory, path: str) -> OperatorsSocket:
+def _bind_unix(factory: Factory, path: str, room: Room | None) -> OperatorsSocket:
     try:
         _remove_stale(path)
         listening = _listening_at(path)
@@ -82,7 +84,7 @@ def _bind_unix(factory: Factory, path: str) -> OperatorsSocket:
         why = error.strerror or str(error)
         raise ConfigError([f"{_WHAT} cannot listen on unix:{path}: {why}"]) from error
     identity = _identity_of(path)
-    acceptor = Acceptor(listening, factory, _BACKLOG, _NAME)
+    acceptor = Acceptor(listening, factory, _BACKLOG, _NAME, room)
     return OperatorsSocket((acceptor,), 0, f"unix:{path}", path, identity)
 
 

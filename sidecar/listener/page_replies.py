@@ -12,6 +12,7 @@ from sidecar.runtime.timers import Timeout
 BODY_BYTES: Final = 4096
 """A body that changes something is one small JSON object."""
 _BODY_S: Final = 5.0
+_PIECE_BYTES: Final = 32_768
 
 
 class BadBody(Exception):
@@ -39,6 +40,35 @@ def refusal(status: int, why: str, allow: str = "") -> web.Response:
     if allow:
         response.headers["Allow"] = allow
     return response
+
+
+def is_long(response: web.Response) -> bool:
+    """Return whether a reply is longer than what is held for a peer that does not read."""
+    return isinstance(response.body, bytes) and len(response.body) > _PIECE_BYTES
+
+
+async def send_in_pieces(
+    request: web.BaseRequest, response: web.Response, within_s: float
+) -> web.StreamResponse:
+    """Send a reply of which `is_long` is true as fast as its peer reads. All replies share one
+    body's bytes: of each no more than a piece is held. A peer that has not read it all within
+    ``within_s`` seconds is cut off.
+    """
+    assert isinstance(response.body, bytes)
+    sent = web.StreamResponse(status=response.status, headers=response.headers)
+    sent.content_length = len(response.body)
+    body = memoryview(response.body)
+    try:
+        async with Timeout(within_s):
+            await sent.prepare(request)
+            for at in range(0, len(body), _PIECE_BYTES):
+                await sent.write(body[at : at + _PIECE_BYTES])
+                await request.writer.drain()
+            await sent.write_eof()
+    except (TimeoutError, ConnectionError):
+        if request.transport is not None:
+            request.transport.abort()
+    return sent
 
 
 def wants_text(request: web.BaseRequest) -> bool:

@@ -5,37 +5,32 @@ on what a peer may hold.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import msgspec
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from sidecar.listener.page_replies import is_long, send_in_pieces
+from sidecar.listener.page_room import PageLimits, PageRoom
 from sidecar.runtime.timers import Timer
 
 PageHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _HEAD_END: Final = b"\r\n\r\n"
 _READ_BYTES: Final = 16_384
+_SENT_AHEAD_BYTES: Final = 32_768
+"""Of a response, what the kernel holds for a peer that has not read it (Linux doubles it), and what
+waits behind that. Else the kernel would hold megabytes for each.
+"""
 _BEHIND_HEAD_BYTES: Final = 524_288
 """Two reads of a socket at most; a request begins to be served within two turns of the loop."""
 _TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 _TOO_LATE: Final = b"408 Request Timeout"
-
-
-class PageLimits(msgspec.Struct, frozen=True):
-    """What the peers of a `PageServer` may hold."""
-
-    connections: int = 64
-    """Of more, the one that has waited longest for a request is closed."""
-    head_s: float = 5.0
-    """For the head of a request; of the first one from the connection's beginning on."""
-    head_bytes: int = 8192
-    keepalive_s: float = 75.0
-    """nginx's default, longer than usual intervals of scrapes."""
 
 
 class _NoBytes(logging.Filter):
@@ -56,17 +51,16 @@ class PageServer(web.Server):
     """Serves pages to peers of whom any may be hostile.
 
     A peer gets so much time and so many bytes for a head, and there are so many connections. A
-    connection that has no request is closed for the sake of a new one, so that peers who hold many
-    cannot keep a probe out. A peer that leaves ends the handler of its request.
+    connection that has no request, or whose peer does not read, is closed for the sake of a new
+    one, so that peers who hold many cannot keep a probe out. A peer that leaves ends the handler of
+    its request.
     """
 
     def __init__(self, handler: PageHandler, limits: PageLimits | None = None) -> None:
         super().__init__(self._serve, handler_cancellation=True)
         self.limits = limits or PageLimits()
+        self.room = PageRoom(self.limits)
         self._handler = handler
-        self._waiting: dict[PageConnection, None] = {}
-        """Those without a request, the one that has waited longest first."""
-        self._busy: set[PageConnection] = set()
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""
@@ -81,34 +75,24 @@ class PageServer(web.Server):
             auto_decompress=False,
         )
 
-    def admit(self, connection: PageConnection) -> bool:
-        """Return whether a new connection may stay; make room for it where there is none."""
-        if len(self._waiting) + len(self._busy) >= self.limits.connections:
-            longest = next(iter(self._waiting), None)
-            if longest is None:
-                return False
-            longest.abort()
-        self._waiting[connection] = None
-        return True
-
-    def forget(self, connection: PageConnection) -> None:
-        """A connection has ended."""
-        self._waiting.pop(connection, None)
-        self._busy.discard(connection)
-
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         assert isinstance(connection, PageConnection)
-        self._waiting.pop(connection, None)
-        self._busy.add(connection)
+        self.room.begin_request(connection)
         connection.begin_request(request.content)
         try:
             response = await self._handler(request)
+            if (
+                request.method != "HEAD"
+                and isinstance(response, web.Response)
+                and is_long(response)
+            ):
+                response = await send_in_pieces(request, response, self.limits.response_s)
+                if connection.is_last:
+                    connection.force_close()
         finally:
             is_last = connection.end_request()
-            if connection in self._busy:  # else it has ended meanwhile
-                self._busy.discard(connection)
-                self._waiting[connection] = None
+            self.room.end_request(connection)
         if is_last and not response.prepared:
             response.force_close()
         return response
@@ -124,11 +108,11 @@ class PageConnection(RequestHandler):
     __slots__ = (
         "_behind_head",
         "_body",
-        "_is_last",
         "_head_bytes",
         "_head_timer",
         "_newest",
         "_server",
+        "is_last",
     )
 
     def __init__(self, server: PageServer, *, loop: asyncio.AbstractEventLoop, **more: Any) -> None:  # noqa: ANN401 - aiohttp's
@@ -143,13 +127,17 @@ class PageConnection(RequestHandler):
         """What came behind a head whose request is not being served yet; None before its end."""
         self._body: StreamReader | None = None
         """The body of the request that is being served."""
-        self._is_last = False
+        self.is_last = False
         """Whether the connection ends with that request's response: something came behind it."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - a loop's own kind
         """Admit the peer, or close the connection."""
         super().connection_made(transport)
-        if self._server.admit(self):
+        transport.set_write_buffer_limits(high=_SENT_AHEAD_BYTES)
+        with contextlib.suppress(OSError):
+            peer = transport.get_extra_info("socket")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_AHEAD_BYTES)
+        if self._server.room.admit(self):
             self._start_head_timer()
         else:
             self.abort()
@@ -157,8 +145,18 @@ class PageConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has ended."""
         self._stop_head_timer()
-        self._server.forget(self)
+        self._server.room.forget(self)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The peer reads more slowly than its response is sent."""
+        super().pause_writing()
+        self._server.room.note_reading(self, is_reading=False)
+
+    def resume_writing(self) -> None:
+        """The peer has read on."""
+        super().resume_writing()
+        self._server.room.note_reading(self, is_reading=True)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as a peer may send it."""
@@ -177,7 +175,7 @@ class PageConnection(RequestHandler):
         """A head is here, and its request is being served."""
         self._stop_head_timer()
         self._body = body
-        self._is_last = not body.is_eof()  # what comes with a body may go on behind its end
+        self.is_last = not body.is_eof()  # what comes with a body may go on behind its end
         if self._behind_head:
             self._more_of(body, self._behind_head)
         self._behind_head = None
@@ -186,7 +184,7 @@ class PageConnection(RequestHandler):
         """The response is made. Return whether the connection ends with it."""
         self._body = None
         self._head_bytes, self._newest = 0, b""
-        return self._is_last
+        return self.is_last
 
     def abort(self) -> None:
         """Close the connection at once, whatever was not sent yet."""
@@ -197,7 +195,7 @@ class PageConnection(RequestHandler):
 
     def _more_of(self, body: StreamReader, data: bytes) -> None:
         if body.is_eof():
-            self._is_last = True
+            self.is_last = True
         else:
             super().data_received(data)
 

@@ -14,7 +14,7 @@ from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import ConfigError
-from sidecar.listener.acceptor import Acceptor, Factory
+from sidecar.listener.acceptor import Acceptor, Factory, Room
 from sidecar.listener.connection import Connection, missing_names
 from sidecar.listener.plain_connection import PlainConnection, TimedConnection
 from sidecar.listener.request import Handler, ParseErrorHandler
@@ -29,7 +29,10 @@ first.
 """
 MAX_FIELD_BYTES: Final = 65_536
 READ_BUFFER_BYTES: Final = 65_536
-BACKLOG: Final = 1024
+BACKLOG: Final = 4096
+"""Linux's own limit, net.core.somaxconn, since 5.4. A connection that finds no place there comes
+again after a second.
+"""
 
 _log: Final = logging.getLogger("sidecar")
 _silent: Final = logging.getLogger("sidecar.listener.aiohttp")
@@ -137,9 +140,15 @@ def log_listener_path() -> None:
         _log.info("listener path: fast")
 
 
-async def bind(factory: Factory, addresses: Sequence[str], port: int, what: str) -> list[Acceptor]:
+async def bind(
+    factory: Factory,
+    addresses: Sequence[str],
+    port: int,
+    what: str,
+    room: Room | None = None,
+) -> list[Acceptor]:
     """Bind every address to the same port; 0 takes a free one. The sockets accept connections only
-    after `start_serving`.
+    after `start_serving`, and only as ``room`` has it.
 
     An address family that the machine lacks is left out as long as one address remains.
     Raises: ConfigError naming the address and the reason.
@@ -152,7 +161,7 @@ async def bind(factory: Factory, addresses: Sequence[str], port: int, what: str)
         except (OSError, OverflowError) as error:
             problems.append(f"{what} cannot listen on {address} port {port}: {_why(error)}")
             continue
-        bound.append(Acceptor(listening, factory, BACKLOG, what))
+        bound.append(Acceptor(listening, factory, BACKLOG, what, room))
         port = port or port_of(bound[-1])
     in_use = [problem for problem in problems if "in use" in problem]
     if in_use or not bound:

@@ -32,6 +32,11 @@ that truncates it, writes it in pieces, or moves it away first, is done by then.
 _SETTLE_LOOKS: Final = 8
 """What changes all the time is not waited for any longer."""
 _NO_FILE: Final = "is no regular file"
+_CANNOT: Final = "cannot be read: "
+_SHORTAGES: Final = frozenset(
+    (_CANNOT + os.strerror(number)).encode() for number in (errno.EMFILE, errno.ENFILE)
+)
+"""Digests of files that this process could not open for want of a descriptor."""
 
 
 class FileReader:
@@ -110,7 +115,12 @@ class FileWatch:
     async def _look(self) -> dict[Path, bytes]:
         reader, paths = FileReader(), tuple(self._known)
         await run_in_daemon_thread(lambda: reader.look(paths), name="look at files")
-        return reader.digests
+        seen, known = reader.digests, self._known
+        # A shortage of descriptors says nothing about the files.
+        return {
+            path: known.get(path, digest) if digest in _SHORTAGES else digest
+            for path, digest in seen.items()
+        }
 
 
 class _Unreadable(ValueError):
@@ -127,11 +137,11 @@ def _content(path: Path, *, accepts_pipe: bool) -> tuple[bytes, bool]:
             _is_regular(os.fstat(file.fileno()), accepts_other=accepts_pipe)
             content = file.read(FILE_BYTES_AT_MOST + 1)
     except OSError as error:
-        raise _Unreadable(f"cannot be read: {os.strerror(error.errno or 0)}") from error
+        raise _Unreadable(_CANNOT + os.strerror(error.errno or 0)) from error
     except _Unreadable:
         raise
     except ValueError as error:
-        raise _Unreadable("cannot be read: no file can have this name") from error
+        raise _Unreadable(f"{_CANNOT}no file can have this name") from error
     if len(content) > FILE_BYTES_AT_MOST:
         raise _Unreadable(f"is larger than {FILE_BYTES_AT_MOST} bytes")
     return content, is_regular

@@ -121,6 +121,10 @@ class Tasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def __len__(self) -> int:
+        """How many have not ended."""
+        return len(self._tasks)
+
     def spawn(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """Run ``work`` in the background; a failure is logged with the task's name."""
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -21,7 +21,7 @@ from sidecar.telemetry.affinity_metrics import AffinityMetrics
 from sidecar.telemetry.build_facts import build_facts
 from sidecar.telemetry.cost_metrics import CostMetrics, Pricing
 from sidecar.telemetry.event_metrics import CallMetrics, RoutingMetrics, UpstreamMetrics
-from sidecar.telemetry.exposition import written
+from sidecar.telemetry.exposition import SharedPages, written
 from sidecar.telemetry.families import CounterFamily, HistogramFamily
 
 _PREFIX: Final = "plano_sidecar_"
@@ -199,6 +199,7 @@ class Metrics:
         registry.register(_GaugeCollector(snapshot, listener_path))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+        self.pages: Final = SharedPages(registry.parts)
 
     def begin(self, dialects: Iterable[DialectName]) -> None:
         """Show what counts requests of these dialects from zero on: to Prometheus a series that

@@ -68,5 +68,6 @@ class Telemetry:
 
     async def aclose(self) -> None:
         """Send what waits, for a second at most."""
+        await self.metrics.pages.aclose()
         if self.tracer is not None:
             await self.tracer.aclose()

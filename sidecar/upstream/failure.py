@@ -101,6 +101,8 @@ _REFUSED: Final = Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.UN
 _FILTERED: Final = Failure(FailureClass.REFUSED, True, Penalty.NONE, PinEffect.MOVES)
 """The session's next calls would be filtered likewise."""
 _BUSY: Final = Failure(FailureClass.BUSY, True, Penalty.COOL, PinEffect.AWAY)
+_NO_DESCRIPTOR_LEFT: Final = Failure(FailureClass.BUSY, True, Penalty.NONE, PinEffect.UNTOUCHED)
+"""This process has none: another candidate may have a connection open."""
 _FAILING: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.AWAY)
 _TIMED_OUT: Final = Failure(FailureClass.FAILING, True, Penalty.COOL_ON_EVIDENCE, PinEffect.MOVES)
 """The session does not come back: each return might make its app wait as long again."""
@@ -183,7 +185,7 @@ def classify_error(error: UpstreamError, *, failover_on_response_timeout: bool =
     if isinstance(error, AppTimeout):
         return CALLERS_PATIENCE
     if isinstance(error, ConnectFailed):
-        return _BUSY
+        return _NO_DESCRIPTOR_LEFT if error.is_own_shortage else _BUSY
     if isinstance(error, ResponseTimeout) and failover_on_response_timeout:
         return _TIMED_OUT
     if not error.retryable:

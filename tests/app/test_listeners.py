@@ -25,7 +25,7 @@ async def test_servers_are_made_without_a_connection(tmp_path):
     foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
-    servers = build_servers(generation, foundation)
+    servers = build_servers(generation, foundation, 64)
 
     assert [[], [], []] == [
         list(each.connections) for each in (servers.data, servers.admin, servers.operators)

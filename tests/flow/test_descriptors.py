@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import resource
+import signal
 from collections.abc import Iterator
 
 from sidecar.runtime.lifecycle import Tasks
@@ -53,13 +54,12 @@ async def test_a_shortage_of_descriptors_stops_no_call_and_fills_no_log(
     kept = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
     before = await _call(kept)
     lines = len(sidecar.log().splitlines())
-    operators = int(sidecar.operator_address.rpartition(":")[2])
     probe = raw_request("GET", "/livez")
     with no_descriptor_left(sidecar):
         waiting = [
             *(exchange(sidecar.data_port, json_request(CHAT, BODY)) for _ in range(20)),
             *(exchange(sidecar.admin_port, probe) for _ in range(20)),
-            exchange(operators, raw_request("GET", "/clusters")),
+            exchange(_operators(sidecar), raw_request("GET", "/clusters")),
         ]
         tasks = [Tasks().spawn(each, name="a connection that waits") for each in waiting]
         meanwhile = [await _call(kept) for _ in range(30)]
@@ -71,3 +71,55 @@ async def test_a_shortage_of_descriptors_stops_no_call_and_fills_no_log(
 
     assert (200, [200] * 30, [200] * 41, []) == (before, meanwhile, served, done)
     assert 3 == len(written), "\n".join(written[:20])
+
+
+async def test_a_shortage_is_held_against_no_provider(start_sidecar, scripted_provider):
+    """A call for which no connection can be opened is refused in plain words; the next one goes to
+    the same provider as if nothing had been.
+    """
+    sidecar = await start_sidecar(sidecar_config(scripted_provider.url))
+    kept = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
+    kept[1].write(raw_request("GET", "/v1/models", close=False))
+    assert 200 == (await read_reply(kept[0])).status
+    with no_descriptor_left(sidecar):
+        kept[1].write(KEPT)
+        async with asyncio.timeout(20):
+            refused = await read_reply(kept[0])
+    clusters = await exchange(_operators(sidecar), raw_request("GET", "/clusters"))
+    served = await _call(kept)
+    kept[1].close()
+
+    assert (503, "upstream_connect_failed", "true") == (
+        refused.status,
+        refused.header("x-plano-error"),
+        refused.header("x-should-retry"),
+    )
+    assert "Too many open files" in refused.json()["error"]["message"]
+    assert (200, False) == (served, b"cooling" in clusters.body)
+
+
+async def test_a_reload_without_descriptors_keeps_the_last_good_config(
+    start_sidecar, scripted_provider
+):
+    """The log says why it is not read; it is read once there are descriptors again."""
+    sidecar = await start_sidecar(sidecar_config(scripted_provider.url))
+    kept = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
+    assert 200 == await _call(kept)
+    with no_descriptor_left(sidecar):
+        sidecar.process.send_signal(signal.SIGHUP)
+        await _until_logged(sidecar, "config_refused")
+        meanwhile = await _call(kept)
+    await _until_logged(sidecar, "config_reloaded")
+    kept[1].close()
+
+    assert (200, True) == (meanwhile, "cannot be read: Too many open files" in sidecar.log())
+
+
+async def _until_logged(sidecar: SidecarProcess, event: str) -> None:
+    async with asyncio.timeout(60):
+        while f'"event":"{event}"' not in sidecar.log():
+            await asyncio.sleep(0.02)  # sleep: a process writes in its own time
+
+
+def _operators(sidecar: SidecarProcess) -> int:
+    return int(sidecar.operator_address.rpartition(":")[2])

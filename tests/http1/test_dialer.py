@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import ssl
 
 import pytest
@@ -62,6 +63,50 @@ async def test_the_reason_is_named_in_plain_words(error, expected):
 
     assert f"a.example:80: could not connect: {expected}" == caught.value.message
     assert (error, True) == (caught.value.__cause__, connection.is_aborted)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), True),
+        (OSError(errno.ENFILE, "Too many open files in system"), True),
+        (OSError(errno.ECONNREFUSED, "Connection refused"), False),
+        (_untrusted(), False),
+        (ProxyRefused("no"), False),
+    ],
+)
+async def test_a_shortage_of_descriptors_is_no_failure_of_the_upstreams(error, expected):
+    """It is told apart: nothing of it may be held against the provider."""
+
+    async def fail(host: str, port: int) -> list[AddressInfo]:
+        raise error
+
+    dialer = Dialer(Resolver(fail))
+    with pytest.raises(ConnectFailed) as caught:
+        await dialer.dial(Origin("http", "a.example", 80), None, _Connection(), connect_s=5)  # type: ignore[arg-type]
+    await dialer.aclose()
+
+    assert expected == caught.value.is_own_shortage
+
+
+@pytest.mark.parametrize(("number", "expected"), [(errno.EMFILE, True), (errno.EPERM, False)])
+async def test_a_failed_look_up_is_asked_whether_sockets_can_be_had(monkeypatch, number, expected):
+    """The resolver's own error says nothing of descriptors."""
+
+    async def fail(host: str, port: int) -> list[AddressInfo]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def no_socket(*_: object) -> None:
+        raise OSError(number, "x")
+
+    dialer = Dialer(Resolver(fail))
+    monkeypatch.setattr("sidecar.http1.dialer.socket.socket", no_socket)
+    with pytest.raises(ConnectFailed) as caught:
+        await dialer.dial(Origin("http", "a.example", 80), None, _Connection(), connect_s=5)  # type: ignore[arg-type]
+    monkeypatch.undo()
+    await dialer.aclose()
+
+    assert expected == caught.value.is_own_shortage
 
 
 async def test_a_timeout_knows_what_was_not_done_in_time():

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from sidecar.listener.page_server import PageHandler, PageLimits, PageServer
+from sidecar.listener.page_room import PageLimits
+from sidecar.listener.page_server import PageHandler, PageServer
 from sidecar.listener.server import bind, port_of
 
 
@@ -40,7 +41,7 @@ async def running_pages(
 ) -> AsyncIterator[RunningPages]:
     """Start a page server on 127.0.0.1."""
     server = PageServer(handler, limits)
-    (listening,) = await bind(server, ["127.0.0.1"], 0, "the pages")
+    (listening,) = await bind(server, ["127.0.0.1"], 0, "the pages", server.room)
     await listening.start_serving()
     try:
         yield RunningPages(server, port_of(listening))

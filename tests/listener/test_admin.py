@@ -6,14 +6,15 @@ import pytest
 
 from sidecar.listener.admin import Admin
 from sidecar.runtime.lifecycle import Latch
+from sidecar.telemetry.exposition import Page
 
 
-async def _named_after(accept: str) -> tuple[bytes, str]:
-    return f"for {accept}".encode(), "text/x"
+async def _named_after(accept: str, accept_encoding: str) -> Page:
+    return Page(f"for {accept} in {accept_encoding}".encode(), {"Content-Type": "text/x"})
 
 
 def an_admin(latch: Latch | None = None) -> Admin:
-    """An admin port's handler; its metrics say for which Accept header they are."""
+    """An admin port's handler; its metrics say for which headers they are."""
     return Admin(latch or Latch(), _named_after)
 
 
@@ -45,8 +46,10 @@ async def test_readiness_follows_the_latch(ask):
 
 async def test_metrics_are_rendered_for_the_accept_header(ask):
     """Prometheus negotiates its format; the renderer sees what it asked for."""
-    assert (200, "for application/openmetrics-text") == await ask(
-        "/metrics", Accept="application/openmetrics-text"
+    accepted = {"Accept": "application/openmetrics-text", "Accept-Encoding": "gzip;q=0.5, br"}
+
+    assert (200, "for application/openmetrics-text in gzip;q=0.5, br") == await ask(
+        "/metrics", **accepted
     )
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 
 import pytest
 from aiohttp import web
 
-from sidecar.listener.page_server import PageConnection, PageLimits
+from sidecar.listener.page_room import PageLimits
+from sidecar.listener.page_server import PageConnection, PageServer
+from sidecar.listener.server import bind, port_of
 from sidecar.runtime.lifecycle import Tasks
-from tests.listener.pages import running_pages
+from tests.listener.pages import RunningPages, running_pages
 from tests.support.net import exchange, raw_request
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -114,8 +117,8 @@ async def test_many_who_hold_connections_keep_no_probe_out():
     assert (200, [b"", b""], True) == (reply.status, ended, count <= 3)
 
 
-async def test_where_all_connections_are_at_work_a_new_one_is_closed():
-    """And served again once one of them has ended."""
+async def test_where_all_connections_are_at_work_a_new_one_waits():
+    """And is served once one of them has ended: nothing that a probe sends is refused."""
     going, started = asyncio.Event(), asyncio.Semaphore(0)
 
     async def slow(request: web.BaseRequest) -> web.StreamResponse:
@@ -129,13 +132,102 @@ async def test_where_all_connections_are_at_work_a_new_one_is_closed():
         calls = [tasks.spawn(pages.send(slow_one), name="call") for _ in "ab"]
         for _ in calls:
             await started.acquire()
-        refused = await pages.send(b"")
+        late = tasks.spawn(pages.send(LAST), name="late")
+        await asyncio.sleep(0.05)  # sleep: that it is not served can only be seen over time
+        waits = not late.done()
         going.set()
-        served = [_status(await call) for call in calls]
-        again = await pages.send(LAST)
+        served = [_status(await call) for call in (*calls, late)]
 
-    assert (b"", ["HTTP/1.1 200 OK"] * 2) == (refused, served)
-    assert "HTTP/1.1 200 OK" == _status(again)
+    assert (True, ["HTTP/1.1 200 OK"] * 3) == (waits, served)
+
+
+LONG = b"0123456789abcdef" * 262_144
+"""4 MiB, more than the kernel takes for a peer that does not read."""
+
+
+async def _long_page(request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(body=LONG if request.path == "/long" else b"short")
+
+
+async def _stuck(port: int, count: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Peers that ask for the long page and have read its first bytes only."""
+    peers = [await asyncio.open_connection("127.0.0.1", port, limit=1024) for _ in range(count)]
+    for reader, writer in peers:
+        writer.write(GET.replace(b"/ ", b"/long ", 1))
+        await reader.readuntil(b"0123")
+    return peers
+
+
+async def test_a_long_page_comes_whole_in_whatever_way_it_is_asked_for():
+    """The connection stays open behind it, but where it ends behind a short one too."""
+    ask = b"%b /long HTTP/1.1\r\nHost: a\r\n%b\r\n"
+    close = b"Connection: close\r\n"
+    async with running_pages(_long_page) as pages:
+        whole = await pages.send(ask % (b"GET", close))
+        head = await pages.send(ask % (b"HEAD", close))
+        behind = await pages.send(ask % (b"GET", b""), GET)
+        reader, writer = await asyncio.open_connection("127.0.0.1", pages.port)
+        for _ in "ab":
+            writer.write(ask % (b"GET", b""))
+            await reader.readuntil(b"\r\n\r\n")
+            assert LONG == await reader.readexactly(len(LONG))
+        writer.close()
+
+    assert LONG == whole.partition(b"\r\n\r\n")[2] == behind.partition(b"\r\n\r\n")[2]
+    assert (True, b"") == (b"Content-Length: 4194304" in head, head.partition(b"\r\n\r\n")[2])
+
+
+async def test_peers_that_do_not_read_hold_little_each():
+    """Of a long page the kernel and the transport have a piece, not all of it."""
+    async with running_pages(_long_page) as pages:
+        peers = await _stuck(pages.port, 4)
+        transports = [each.transport for each in pages.server.connections if each.transport]
+        held = [each.get_write_buffer_size() for each in transports]
+        sockets = [each.get_extra_info("socket") for each in transports]
+        kernels = {each.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) for each in sockets}
+        for _, writer in peers:
+            writer.close()
+
+    assert (4, True, {65_536}) == (len(held), max(held) <= 131_072, kernels)
+
+
+async def test_peers_that_do_not_read_keep_no_probe_out():
+    """The one that has not read for longest makes room; the others keep their place."""
+    limits = PageLimits(connections=3, unread_s=0.01)
+    async with running_pages(_long_page, limits) as pages:
+        peers = await _stuck(pages.port, 3)
+        reply = await exchange(pages.port, raw_request("GET", "/livez"))
+        left = len(pages.server.connections)
+        for _, writer in peers:
+            writer.close()
+
+    assert (200, 2) == (reply.status, left)
+
+
+async def test_a_peer_that_reads_too_slowly_is_cut_off():
+    """However little of it is read now and then: the whole page has its time."""
+    async with running_pages(_long_page, PageLimits(response_s=0.2)) as pages:
+        ((reader, writer),) = await _stuck(pages.port, 1)
+        received = 0
+        async with asyncio.timeout(20):
+            while pages.server.connections:
+                with contextlib.suppress(ConnectionResetError):
+                    received += len(await reader.read(64))
+                await asyncio.sleep(0.01)  # sleep: a slow reader
+        writer.close()
+
+    assert received < len(LONG)
+
+
+async def test_a_peer_that_reads_on_is_not_in_the_way_of_others():
+    """It had stopped for a moment, as any network does."""
+    async with running_pages(_long_page, PageLimits(connections=1, unread_s=60)) as pages:
+        ((reader, writer),) = await _stuck(pages.port, 1)
+        rest = await reader.readexactly(len(LONG) - 4)
+        reply = await exchange(pages.port, raw_request("GET", "/livez"))
+        writer.close()
+
+    assert (LONG[4:], 200) == (rest, reply.status)
 
 
 async def test_requests_in_one_piece_are_not_served_behind_each_other():
@@ -235,9 +327,12 @@ async def test_a_page_that_fails_is_told(caplog):
 
 
 async def test_a_connection_that_never_was_ends_quietly():
-    """It is refused before it has sent anything."""
-    async with running_pages(_page, PageLimits(connections=0)) as pages:
-        received = await pages.send(GET)
+    """Whatever accepts it: where there is no room it is closed before it has sent anything."""
+    server = PageServer(_page, PageLimits(connections=0))
+    (listening,) = await bind(server, ["127.0.0.1"], 0, "the pages")
+    await listening.start_serving()
+    received = await RunningPages(server, port_of(listening)).send(GET)
+    listening.close()
 
     assert b"" == received
 

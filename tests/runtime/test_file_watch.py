@@ -5,9 +5,11 @@ however it is made.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -224,3 +226,23 @@ async def test_a_watch_can_be_told_what_was_read(tmp_path):
     other.write_text("c")
 
     assert {other} == await _changes(watch)
+
+
+async def test_a_shortage_of_descriptors_is_no_change_of_a_file(tmp_path, monkeypatch):
+    """The file is what it was; what it has become meanwhile is told once it can be read."""
+    file, looks = tmp_path / "f", 0
+    file.write_text("a")
+    watch, open_file = _watch(file), os.open
+
+    def no_descriptor(*args: Any) -> int:
+        nonlocal looks
+        looks += 1
+        if looks < 5:
+            raise OSError(errno.EMFILE, "x")
+        file.write_text("b")
+        return open_file(*args)
+
+    monkeypatch.setattr(os, "open", no_descriptor)
+
+    assert {file} == await _changes(watch)
+    assert looks >= 5

@@ -15,7 +15,7 @@ from sidecar.config.load import load_config
 @contextlib.asynccontextmanager
 async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
     """Start a sidecar from a config as the file would have it, on free ports; `app.ports` says
-    which.
+    which. Its page of metrics is written anew for each scrape.
     """
     admin = {"operator_address": "127.0.0.1:0", **config.get("admin", {})}
     if admin["operator_address"].startswith("127."):
@@ -29,4 +29,5 @@ async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
     file = work / "sidecar.yaml"
     file.write_text(json.dumps({**config, **free}))
     async with App(load_config(file, {})) as app:
+        app.foundation.telemetry.metrics.pages.kept_s = 0
         yield app

@@ -305,6 +305,15 @@ def test_no_response_is_a_matter_of_the_provider(row, error):
     assert ROWS[row] == classify_error(error)
 
 
+def test_a_shortage_of_our_own_descriptors_is_held_against_no_provider():
+    """Another candidate may have a connection open; neither cooling nor a pin remembers it."""
+    error = ConnectFailed("none left")
+    error.is_own_shortage = True
+    expected = Failure(FailureClass.BUSY, True, Penalty.NONE, PinEffect.UNTOUCHED)
+
+    assert expected == classify_error(error)
+
+
 def test_a_response_timeout_goes_on_where_the_provider_allows_it():
     """The operator accepts that it may be billed twice."""
     assert ROWS["failing, by a timeout"] == classify_error(
