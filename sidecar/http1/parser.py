@@ -180,19 +180,19 @@ class ResponseParser:
     def _read_fields(self, response: UpstreamResponse, fields: list[tuple[bytes, bytes]]) -> None:
         if len(fields) > HEADER_FIELDS:
             self.complaint = f"more than {HEADER_FIELDS} header fields"
+        is_chunked = False
         for name, value in fields:
             length = len(name)
             if length == 10 and name.lower() == b"keep-alive":
                 response.keep_alive_s = _keep_alive_s(value)
             elif length == 14 and name.lower() == b"content-length":
                 response.content_length = int(value)
-            elif (
-                length == 17
-                and name.lower() == b"transfer-encoding"
-                and value.strip().lower() != b"chunked"
-            ):
-                # A coding that we cannot undo, on a hop that ends here.
-                self.complaint = "a transfer coding other than chunked"
+            elif length == 17 and name.lower() == b"transfer-encoding":
+                if is_chunked or value.strip().lower() != b"chunked":
+                    # A coding that we cannot undo, on a hop that ends here. llhttp refuses chunks
+                    # within chunks in one field, and not in two.
+                    self.complaint = "a transfer coding other than chunked"
+                is_chunked = True
 
 
 def _keep_alive_s(value: bytes) -> int | None:

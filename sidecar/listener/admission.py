@@ -41,7 +41,7 @@ from sidecar.wire.request_headers import (
 from sidecar.wire.trace_context import trace_context_of
 
 _FIRST_VERSION: Final = (1, 0)
-_CHUNKS_SINCE: Final = (1, 1)
+_LAST_VERSION: Final = (1, 1)
 _NO_FACTS: Final = BodyFacts()
 _NO_TIMEOUTS: Final[tuple[float | None, float | None]] = (None, None)
 _Sent = tuple[bytes, StreamedUpload | None]
@@ -158,7 +158,7 @@ class Admission:
             self._hosts.check(hosts, authority, request.version)
         is_of_page = headers.has_origin or bool(headers.fetch_sites)
         is_special = is_of_page or headers.is_upgrade or headers.is_chunked
-        if is_special or not request.keep_alive:
+        if is_special or not request.keep_alive or request.version != _LAST_VERSION:
             self._check(request, headers, down)
         path, mark, query = request.target.partition("?")
         if request.target != self._known_target:
@@ -246,14 +246,14 @@ class Admission:
         )
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:
-        """Refuse web pages of no allowed origin, WebSockets, heads without a version, and chunks in
-        one that knows none.
+        """Refuse web pages of no allowed origin, WebSockets, heads of no version that is served,
+        and chunks in one that knows none.
 
         Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
         """
-        if request.version < _FIRST_VERSION:
-            raise MalformedRequest("the request line names no version of HTTP")
-        if headers.is_chunked and request.version < _CHUNKS_SINCE:
+        if not _FIRST_VERSION <= request.version <= _LAST_VERSION:
+            raise MalformedRequest("the request line names no version of HTTP that is served")
+        if headers.is_chunked and request.version < _LAST_VERSION:
             raise MalformedRequest("HTTP/1.0 has no transfer codings: its body's end is not known")
         if headers.has_origin:
             origins = request.header_values("Origin")

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, Final, final
 
 from sidecar.domain.call import InboundLines, RawHeaders
-from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
+from sidecar.domain.errors import HeadersTooLarge, InvalidHeader, MalformedRequest
 from sidecar.domain.ids import is_request_id, mint_request_id
 from sidecar.wire.headers import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
 
@@ -34,6 +34,7 @@ _SECONDS_PER_UNIT: Final = {
 }
 _PLAIN_CODINGS: Final = frozenset((b"", b"identity", b"chunked"))
 """What leaves a body as it is once aiohttp's parser has taken the framing off."""
+_CHUNKED: Final = [b"chunked"]
 
 
 @final
@@ -99,7 +100,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
 
     Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in
     a value, a name that is no token, or a Connection header that names a field which is not the
-    connection's.
+    connection's; MalformedRequest for a Transfer-Encoding that is not chunked.
     """
     lines, facts = _sorted(raw, policy)
     values = b"".join(map(_VALUE, raw))
@@ -234,11 +235,18 @@ def _listed_by_connection(special: Sequence[tuple[str, bytes]], policy: HeaderPo
 
 
 def _content_encoding(special: Sequence[tuple[str, bytes]]) -> bytes:
-    """All codings of the body but those that leave it as it is."""
+    """All codings of the body but those that leave it as it is.
+
+    Raises: MalformedRequest where Transfer-Encoding names no coding to undo and is not ``chunked``
+        either: the parser takes an empty one, and what servers make of such a field differs.
+    """
     codings: list[bytes] = []
     for name, value in special:
         if name in ("content-encoding", "transfer-encoding"):
-            codings += [coding.strip(_BLANKS) for coding in value.lower().split(b",")]
+            named = [coding.strip(_BLANKS) for coding in value.lower().split(b",")]
+            if name == "transfer-encoding" and named != _CHUNKED and set(named) <= _PLAIN_CODINGS:
+                raise MalformedRequest("Transfer-Encoding is not chunked")
+            codings += named
     return b", ".join([coding for coding in codings if coding not in _PLAIN_CODINGS])
 
 

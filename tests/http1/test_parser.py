@@ -114,6 +114,10 @@ def test_a_head_request_has_no_body(loop, said, state):
         (INTERIM * 2000, "bytes of head or framing"),
         (b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "not HTTP"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "other than chunked"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n",
+            "other than chunked",
+        ),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 257 + b"\r\n", "more than 256 header fields"),
         (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 65536, "bytes of head or framing"),
         (b"HTTP/1.1 200 OK\r\nA: %b\r\n\r\n" % (b"b" * 65536), "bytes of head or framing"),

@@ -150,7 +150,7 @@ async def read_reply(reader: asyncio.StreamReader, *, has_body: bool = True) -> 
     if not has_body or status_line.split(" ")[1] in {"204", "304"}:
         return RawReply(status_line, headers, b"", is_complete=True)
     if fields.get("transfer-encoding") == "chunked":
-        body, is_complete = await _read_chunks(reader)
+        body, is_complete = await read_chunks(reader)
     elif "content-length" in fields:
         wanted = int(fields["content-length"])
         body = await _read_up_to(reader, wanted)
@@ -170,7 +170,7 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str,
     return status_line, [(name.lower(), value.strip()) for name, _, value in pairs]
 
 
-async def _read_chunks(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
+async def read_chunks(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
     pieces: list[bytes] = []
     try:
         while size := int(await reader.readuntil(b"\r\n"), 16):

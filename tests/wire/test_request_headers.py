@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.domain.errors import HeadersTooLarge, InvalidHeader
+from sidecar.domain.errors import HeadersTooLarge, InvalidHeader, MalformedRequest
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     STANDS_ALONE,
@@ -177,6 +177,23 @@ def test_a_header_can_be_read_and_forwarded():
 def test_the_bodys_coding_is_told_and_never_forwarded(lines, expected):
     """Identity is none."""
     assert only(content_encoding=expected) == read(*lines)
+
+
+@pytest.mark.parametrize(
+    "value", ["", ",", ", chunked", "chunked,", "identity", "identity, chunked"]
+)
+def test_a_transfer_coding_is_chunked_or_refused(value):
+    """Also what the parser takes for none, or for chunked: servers differ in what they make of
+    it.
+    """
+    with pytest.raises(MalformedRequest):
+        read(f"transfer-encoding: {value}")
+
+
+@pytest.mark.parametrize("value", ["chunked", "Chunked", " chunked\t"])
+def test_chunks_are_no_coding_of_the_body(value):
+    """Aiohttp has taken them off."""
+    assert only(is_chunked=True) == read(f"transfer-encoding: {value}")
 
 
 @pytest.mark.parametrize(
