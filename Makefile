@@ -9,9 +9,11 @@
 #   make cluster             the chart before Helm 3, Helm 4 and a real API server of Kubernetes, all built here (needs Go)
 #   make lint                only the checks: ruff, mypy, import-linter, hadolint
 #   make observe             two sidecars on a bad day, a real Prometheus, and the dashboard drawn into one PNG
+#   make fuzz [ARGS=10]      the corpus as counts by outcome, then that many minutes of fuzzing, with examples and findings
 #   make bench               figures, asserted by nobody
 #   make image               the Dockerfile's steps without a container engine, and the image's figures (root, mmdebstrap)
 #   make wheels              compiled wheels for each CPython from 3.11 at hand, tried where no compiler is
+#   make sbom                dist/sbom.json: all packages of an installation, as CycloneDX
 #   make lock                resolve deploy/requirements/*.txt anew from pyproject.toml (needs uv)
 #   make clean               remove the environments
 
@@ -27,6 +29,7 @@ COMPILED := .venv-compiled
 CHART := .venv-chart
 OTHER := .venv-newer
 WHEEL := .venv-wheel
+SBOM := .venv-sbom
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
 PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 inject proxy routing runtime selection stream telemetry upstream wire)
 # Most of these tests wait for timers of their own, so that two cores have room for several files at a time. Those that
@@ -35,11 +38,11 @@ FILES := -n 3 --dist loadfile --no-loadscope-reorder
 # What `compiled` runs: all flows but those that are about the command line, operators' pages and the log's sink, none of
 # which is compiled. And the part of it that `newer` runs.
 SAME := $(patsubst %,tests/flow/test_%.py,affinity_command doctor latency_source log_output operators route_command tail_command tracing_process)
-FLOWS := tests/flow tests/contract/affinity
+FLOWS := tests/flow tests/contract/affinity tests/corpus
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe bench image wheels wheel lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe fuzz bench image wheels wheel sbom lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -132,6 +135,11 @@ cluster: $(CHART)/.stamp
 observe: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.observe $(ARGS)
 
+# Bounded and the same each time, they are part of `make test`. A finding is printed with the example that shows it.
+fuzz: $(TEST)/.stamp
+	$(TEST)/bin/python -m tests.corpus
+	$(TEST)/bin/python -m tests.fuzz $(ARGS)
+
 bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_body
 	$(TEST)/bin/python -m tests.bench.bench_upstream
@@ -143,6 +151,12 @@ bench: $(TEST)/.stamp
 # ARGS=--plain leaves the hot path uncompiled; ARGS='--runs 5' starts each config so often.
 image: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.image $(ARGS)
+
+# dist/sbom.json: what an installation with all extras holds, with the hashes that pip insists on, as CycloneDX.
+sbom: $(SBOM)/.stamp
+	mkdir -p dist
+	$(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON --sv 1.6 \
+	  --output-reproducible -o dist/sbom.json $(LOCKS)/runtime.txt
 
 # Every version is locked with its hashes, and the locks are complete: --no-deps keeps pip's resolver out of it. Asked
 # for an extra (coverage[toml]), it would take the newest release there is, find no hash for it and give up. Bytecode is
@@ -173,6 +187,10 @@ $(COMPILED)/.stamp: $(RUN)/.stamp $(TEST)/.stamp
 	$(TEST)/bin/python $(PIP) --python $(COMPILED)/bin/python install --no-deps $(RUN)/wheel/*.whl
 	touch $@
 
+$(SBOM)/.stamp: $(LOCKS)/sbom.txt
+	$(call environment,$(SBOM),sbom)
+	touch $@
+
 $(CHART)/.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/chart.txt
 	$(call environment,$(CHART),build chart)
 	$(CHART)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
@@ -186,6 +204,7 @@ lock:
 	$(COMPILE) --extra redis --extra otel --extra fast --group test --group lint -o $(LOCKS)/test.txt
 	printf 'mypy[mypyc]>=1.19,<3\n' | uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal -c $(LOCKS)/test.txt - -o $(LOCKS)/compile.txt
 	$(COMPILE) --group chart --group chart-test -o $(LOCKS)/chart.txt
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal --group pyproject.toml:sbom -o $(LOCKS)/sbom.txt
 
 clean:
-	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) $(WHEEL) .image dist
+	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) $(WHEEL) $(SBOM) .image dist

@@ -23,13 +23,7 @@ from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.generation import Generation
 from sidecar.listener.acceptor import Acceptor
 from sidecar.listener.operators_socket import bind_operators
-from sidecar.listener.server import (
-    assert_c_parser,
-    bind,
-    port_of,
-    raise_file_limit,
-    start_serving,
-)
+from sidecar.listener.server import assert_c_parser, bind, port_of, raise_file_limit, start_serving
 from sidecar.runtime.descriptors import DescriptorShares, descriptor_shares
 from sidecar.runtime.timers import Timeout
 from sidecar.selection.explain import Explanation, NamedSession, explain
@@ -148,9 +142,10 @@ class App:
 
         Raises: SidecarError.
         """
+        generation, foundation = self.generation, self.foundation
         if session.session_id is not None:
             await self._until_store_is_up()
-        generation, foundation = self.generation, self.foundation
+        await generation.sources.wait_for_first_reads()
         return await explain(
             text,
             selector=generation.selector,
@@ -190,14 +185,15 @@ class App:
         foundation.latch.release()
 
     async def _listen(self, stack: contextlib.AsyncExitStack, shares: DescriptorShares) -> None:
-        config = self._loaded.config
-        servers = build_servers(self.generation, self.foundation, shares.pages)
+        servers = build_servers(self.generation, self.foundation, shares)
         for server in (servers.operators, servers.admin, servers.data):
             stack.push_async_callback(server.shutdown, _SHUTDOWN_S)
             stack.callback(server.pre_shutdown)  # idle connections would be waited for
-        listener, admin = config.listeners[0], config.admin
+        listener, admin = self._loaded.config.listeners[0], self._loaded.config.admin
         stack.push_async_callback(self._answer_last_calls)
-        data_sockets = await bind(servers.data, listener.addresses, listener.port, "the data port")
+        data_sockets = await bind(
+            servers.data, listener.addresses, listener.port, "the data port", servers.data.room
+        )
         stack.callback(_close_all, data_sockets)
         admin_sockets = await bind(
             servers.admin, admin.addresses, admin.port, "the admin port", servers.admin.room
@@ -286,9 +282,9 @@ def _is_another(loaded: LoadedConfig, before: LoadedConfig) -> bool:
 
 
 def _raise_file_limit(config: Config) -> DescriptorShares:
-    """Let the process open as many files as its calls need; return who may have how many."""
+    """Let the process open as many files as its connections need; return who may have how many."""
     wanted = 2 * config.limits.in_flight + _FILES_BESIDE_CALLS
-    files = raise_file_limit(wanted)
+    files = raise_file_limit(wanted + config.limits.idle_connections)
     if 0 <= files < wanted:  # -1 is no limit
         _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
     return descriptor_shares(files)

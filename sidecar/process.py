@@ -67,7 +67,7 @@ async def serve(
     settings = loaded.config.logging
     with logging_to(_STDERR, settings.format, settings.level) as stderr:
         for warning in loaded.warnings:
-            _log.warning("%s", warning)
+            _log.warning("%s", warning, extra=event_fields("config_warning", warning=warning))
         stdout = LineWriter(_STDOUT, "stdout")
         try:
             await _serve(loaded, environ, pod, (stderr, stdout))

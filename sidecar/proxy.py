@@ -92,18 +92,18 @@ class Proxy:
             dispatched = await self._dispatcher.dispatch(call, plan, progress.tried)
             progress.dispatched = dispatched
             self._update_pin(call, decision, dispatched)
-
             reply, upstream_s = dispatched.reply, dispatched.head_s - dispatched.sent_s
             own_lines = served_lines(
                 call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s
             )
-            if dispatched.lost:
-                own_lines += lost_line(dispatched.lost)
-            headers = reply.headers
+            headers, lost, dialect = reply.headers, dispatched.lost, self._dialect_of(call)
+            if dialect is None:
+                headers, lost = self._dispatcher.local_headers(call, dispatched)
+            if lost:
+                own_lines += lost_line(lost)
             if reply.status >= 400 and len(dispatched.failed) > 1:
                 headers = walked_headers(headers)
             lines = response_lines(headers, (own_lines,))
-            dialect = self._dialect_of(call)
             relayed = None
             # A reply to HEAD announces a length that never comes; a stream's end is looked at.
             if call.method != "HEAD" and not (call.facts.wants_stream and reply.status < 400):

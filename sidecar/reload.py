@@ -189,7 +189,8 @@ class Reloader:
         )
         for warning in dict.fromkeys(loaded.warnings):
             if warning not in before.warnings:
-                _log.warning("%s", warning)
+                extra = event_fields("config_warning", warning=warning)
+                _log.warning("%s", warning, extra=extra)
 
 
 class _Read(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sidecar.domain.vocabulary import PinOutcome
-from sidecar.runtime.timers import more_s
+from sidecar.runtime.timers import more_s, rest_s
 
 
 class BudgetSpent(Exception):
@@ -64,9 +64,7 @@ class CallBudget:
         finally:
             spent_s = self._monotonic_s() - began_s
             self.waited_s += spent_s
-            # A reply that came after its time was held up by this process: half of the budget is
-            # left for what follows.
-            self.left_s = self.left_s - spent_s if spent_s < self.left_s else self.left_s / 2
+            self.left_s = rest_s(self.left_s, spent_s)
 
     async def _last_chance(self, reply: asyncio.Future[Any], late_s: float) -> None:
         """Wait on where this process stood still. Raises: BudgetSpent."""

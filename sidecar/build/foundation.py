@@ -28,6 +28,7 @@ from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
 from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.kept_connections import ConnectionLimits, KeptConnections
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import as_if_missing, can_export_spans, needs_extra
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
@@ -44,6 +45,7 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.fetch import Fetcher
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.registry import ConnectionPools
+from sidecar.wire.via import mint_member
 
 _log: Final = logging.getLogger("sidecar")
 
@@ -80,6 +82,7 @@ class Foundation(msgspec.Struct, frozen=True):
     cooling: Cooling
     averages: FirstByteAverages
     body_memory: BodyMemory
+    kept_connections: KeptConnections
     store_place: str
     """As `telemetry.start_line.store_place`."""
     data_addresses: tuple[str, ...]
@@ -87,6 +90,8 @@ class Foundation(msgspec.Struct, frozen=True):
     serving: Callable[[], Generation | None]
     """Returns the generation that serves new calls; None before the first one."""
     reloads: Reloads
+    via: bytes = msgspec.field(default_factory=mint_member)
+    """What this process adds to Via, as `wire.via` has it."""
 
 
 def build_foundation(
@@ -106,14 +111,8 @@ def build_foundation(
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write, proxies = WriteCoalescer(drain.holders).write, proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
-    telemetry = Telemetry(
-        clock,
-        lambda: scrape_snapshot(foundation),
-        listener_path(),
-        dialects.cache_apart,
-        build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving())),
-    )
-    telemetry.metrics.begin(dialects.by_name)
+    tracer = build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving()))
+    telemetry = _build_telemetry(clock, dialects, tracer, lambda: scrape_snapshot(foundation))
     latch, tasks, times = Latch(), Tasks(), DrainTimes(config.drain.quiet_s, config.drain.grace_s)
     foundation = Foundation(
         clock=clock,
@@ -130,6 +129,7 @@ def build_foundation(
         cooling=Cooling(),
         averages=FirstByteAverages(),
         body_memory=BodyMemory(config.limits.buffered_bytes),
+        kept_connections=KeptConnections(connection_limits(config), telemetry.observers),
         store_place=store_place(config),
         data_addresses=config.listeners[0].addresses,
         serving=serving,
@@ -144,8 +144,30 @@ def use_settings(foundation: Foundation, config: Config) -> None:
     """
     foundation.drain.limit = config.limits.in_flight
     foundation.body_memory.limit_bytes = config.limits.buffered_bytes
+    foundation.kept_connections.configure(connection_limits(config))
     foundation.shutdown.configure(config.drain.quiet_s, config.drain.grace_s)
     foundation.store.use(_store_settings(config.routing))
+
+
+def connection_limits(config: Config) -> ConnectionLimits:
+    """Return what a config says of the connections to the data port."""
+    return ConnectionLimits(
+        config.timeouts.request_header_s,
+        config.timeouts.downstream_idle_s,
+        config.timeouts.idle_connection_s,
+        config.limits.idle_connections,
+    )
+
+
+def _build_telemetry(
+    clock: Clock,
+    dialects: DialectRegistry,
+    tracer: CallTracer | None,
+    snapshot: Callable[[], ScrapeSnapshot],
+) -> Telemetry:
+    telemetry = Telemetry(clock, snapshot, listener_path(), dialects.cache_apart, tracer)
+    telemetry.metrics.begin(dialects.by_name)
+    return telemetry
 
 
 def _begin_drain(latch: Latch) -> None:
@@ -170,6 +192,7 @@ def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
         dropped_lines=foundation.telemetry.dropped_lines(),
         config_hash=generation.loaded.hash if generation else "",
         generations=max(1, len(reloads.generations)),
+        downstream=foundation.kept_connections.counts(),
         is_reload_successful=reloads.status.is_successful,
         reload_success_unix_s=reloads.status.success_unix_s,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model
+from sidecar.dialects.registry import DialectRegistry
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_reader import BodyReader
@@ -14,16 +15,19 @@ from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.web_pages import HostCheck
 from sidecar.proxy import Proxy, ProxyPolicy
-from sidecar.routing.preferences import RankSources, Routes, configured_routes
+from sidecar.routing.preferences import RankSources, Routes, RouteScope, configured_routes
 from sidecar.routing.prompt import fits_budget
+from sidecar.routing.prompt_format import PromptFormat
 from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
+from sidecar.runtime.steps import in_steps
 from sidecar.selection.decisions import Decisions
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
+from sidecar.upstream.attempts import Strip
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.evidence import Suspicion
 from sidecar.upstream.latency import FirstByteAverages
@@ -31,6 +35,10 @@ from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.router_client import ReadAgain, RouterClient
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
+
+
+def _strip_of(dialects: DialectRegistry) -> Strip:
+    return lambda call, refusal: in_steps(dialects.without_signed_state(call, refusal))
 
 
 def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation:
@@ -46,8 +54,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         unknown_uses_default=config.routing.unknown_model == "default",
         homes=dialects.homes if loaded.is_zero_config else None,
     )
-    strip = dialects.without_signed_state if config.routing.signed_state == "strip" else None
-    providers = ProviderRegistry(loaded.providers, foundation.pools, dialects.by_name, strip)
+    providers = build_providers(loaded, foundation)
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
     former = foundation.serving()
     sources = MetricsSources(
@@ -77,6 +84,20 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     return Generation(loaded, *made_of, *made)
 
 
+def build_providers(loaded: LoadedConfig, foundation: Foundation) -> ProviderRegistry:
+    """Make the providers' clients."""
+    dialects = foundation.dialects
+    is_stripped = loaded.config.routing.signed_state == "strip"
+    return ProviderRegistry(
+        loaded.providers,
+        foundation.pools,
+        dialects.by_name,
+        _strip_of(dialects) if is_stripped else None,
+        foundation.via,
+        Paths(dialects.endpoints, _prefixes(loaded)).passthrough_of,
+    )
+
+
 def build_handler(
     proxy: Proxy, models: ModelTable, loaded: LoadedConfig, foundation: Foundation
 ) -> DataHandler:
@@ -93,6 +114,12 @@ def build_handler(
     )
 
 
+def _prefixes(loaded: LoadedConfig) -> tuple[tuple[str, str], ...]:
+    """Return the paths that are passed through, each with its provider, the longest first."""
+    prefixes = sorted(loaded.config.passthrough, key=lambda entry: len(entry.path), reverse=True)
+    return tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes)
+
+
 def build_routes(
     loaded: LoadedConfig, models: ModelTable, sources: MetricsSources, averages: FirstByteAverages
 ) -> Routes:
@@ -102,9 +129,15 @@ def build_routes(
         configured_routes(config.routing_preferences, models.entries_of),
         models.entries_of,
         RankSources(sources, averages.expected),
-        is_routed=find_router(config, loaded.providers) is not None,
-        fits=lambda routes: fits_budget(
-            routes, routing.router_context_tokens, routing.prompt_template
+        RouteScope(
+            find_router(config, loaded.providers) is not None,
+            frozenset(routing.route_only),
+            lambda routes: fits_budget(
+                routes,
+                routing.router_context_tokens,
+                routing.prompt_template,
+                PromptFormat(routing.prompt_format),
+            ),
         ),
     )
 
@@ -129,8 +162,12 @@ def build_classifier(
         deadline_s=config.routing.router_timeout_ms / 1e3,
         context_tokens=config.routing.router_context_tokens,
         template=config.routing.prompt_template,
+        written=PromptFormat(config.routing.prompt_format),
+        is_decision=config.routing.llm_routing_interface == "decisions",
+        min_confidence=config.routing.min_confidence,
     )
-    ask = RouterClient(providers.clients[provider.name], policy.model, read_again).ask
+    client = providers.clients[provider.name]
+    ask = RouterClient(client, policy.model, read_again, asks_decisions=policy.is_decision).ask
     return RouteClassifier(
         ask,
         routes.configured,
@@ -162,7 +199,6 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
     tracing = None if foundation.telemetry.tracer is None else loaded.tracing
     routing, cache = config.routing, config.routing.session_cache
     propagate = frozenset(config.propagate)
-    prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
     return ListenerPolicy(
         HeaderPolicy(
             routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
@@ -172,8 +208,9 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
         ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
-        passthrough=tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
+        passthrough=_prefixes(loaded),
         body_sessions=BodySessions(routing.session_body_keys),
         sampling=None if tracing is None else tracing.sampling,
+        via=foundation.via,
         hosts=HostCheck(config.listeners[0].hosts_at(foundation.data_addresses)),
     )

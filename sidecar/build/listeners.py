@@ -12,6 +12,7 @@ from sidecar.listener.operators import OperatorAccess, Operators
 from sidecar.listener.page_room import PageLimits
 from sidecar.listener.page_server import PageServer
 from sidecar.listener.server import DataServer
+from sidecar.runtime.descriptors import DescriptorShares
 
 
 class Servers(msgspec.Struct, frozen=True):
@@ -24,10 +25,11 @@ class Servers(msgspec.Struct, frozen=True):
     operators: PageServer
 
 
-def build_servers(generation: Generation, foundation: Foundation, page_connections: int) -> Servers:
-    """Make the servers of the data port, of the admin port and of the operators' listener.
-
-    Args: ``page_connections`` is how many connections each of the latter two may have.
+def build_servers(
+    generation: Generation, foundation: Foundation, shares: DescriptorShares
+) -> Servers:
+    """Make the servers of the data port, of the admin port and of the operators' listener, each
+    with its share of connections.
     """
     config, handler = generation.loaded.config, generation.handler
     admin = Admin(foundation.latch, foundation.telemetry.metrics.pages.page)
@@ -35,10 +37,10 @@ def build_servers(generation: Generation, foundation: Foundation, page_connectio
         is_unix_socket=bool(config.admin.operators.path), mutations=config.admin.mutations
     )
     operators = Operators(build_operator_pages(foundation), access)
-    data_server = DataServer(
-        handler.handle, handler.handle_parse_error, head_s=config.timeouts.request_header_s
-    )
-    limits = PageLimits(connections=page_connections)
+    kept = foundation.kept_connections
+    kept.at_most = shares.calls
+    data_server = DataServer(handler.handle, handler.handle_parse_error, kept)
+    limits = PageLimits(connections=shares.pages)
     pages, probes = PageServer(operators.handle, limits), PageServer(admin.handle, limits)
     return Servers(data_server, admin, probes, operators, pages)
 
@@ -46,6 +48,6 @@ def build_servers(generation: Generation, foundation: Foundation, page_connectio
 def swap_handlers(servers: Servers, generation: Generation) -> None:
     """Let a generation serve the requests that come from now on, on open connections too."""
     config, handler = generation.loaded.config, generation.handler
-    servers.data.swap(handler.handle, handler.handle_parse_error, config.timeouts.request_header_s)
+    servers.data.swap(handler.handle, handler.handle_parse_error)
     operators = servers.operators_handler
     operators.access = msgspec.structs.replace(operators.access, mutations=config.admin.mutations)

@@ -7,12 +7,14 @@ The way of a file, in order:
 
 - `yaml_nodes` reads the text into nodes that know their lines, and types plain values.
 - `migrate` rewrites plano's older spellings, and names keys that are refused or do nothing.
-- `decode` turns nodes into the structs of `schema`, `schema_providers` and `schema_routing`;
+- `decode` turns nodes into the structs of `schema`, and of `schema_listeners`, `schema_providers`
+  and `schema_routing`;
   `expand` replaces references such as ``$VAR`` and ``${file:...}``; `secret` keeps values that
   must not be shown.
 - `providers` completes each provider entry by its family's row in `conventions`, with `address`
   for where it is and how it is trusted.
-- `checks` and `checks_routing` report what no single key can show.
+- `checks` and `checks_routing` report what no single key can show; `exposure` warns of what a
+  config gives away.
 - `load` does all of this, or makes a config from the provider keys in the environment.
 
 `report` collects problems and warnings with their places. `json_schema` is for editors.

@@ -37,6 +37,17 @@ MANAGED_HEADERS: Final = frozenset(
      "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )  # fmt: skip
 """Headers that the HTTP client writes, or that belong to one connection (RFC 9110, 7.6.1)."""
+HEADER_VALUE_BYTES_AT_MOST: Final = 16_384
+"""Twice what nginx reads of one line."""
+CREDENTIAL_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key",
+     "x-goog-api-key", "x-auth-token", "x-access-token", "x-amz-security-token",
+     "x-forwarded-access-token", "x-auth-request-access-token", "x-amzn-oidc-accesstoken",
+     "x-amzn-oidc-data", "cf-access-jwt-assertion", "x-goog-iap-jwt-assertion"}
+)  # fmt: skip
+"""Headers that carry a secret, in lower case: of HTTP itself, of providers, and of what signs users
+in before an app (oauth2-proxy, the load balancers of AWS, Cloudflare and Google).
+"""
 HOSTED_IDLE_S: Final = 20.0
 """Hosted providers keep idle connections for a minute and more."""
 OWN_IDLE_S: Final = 4.0
@@ -121,6 +132,17 @@ def is_host_header(text: str) -> bool:
 def is_header_name(text: str) -> bool:
     """Return whether a text may name a header."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def fault_of_header_value(text: str) -> str | None:
+    """Return what keeps a text from being a header's value, as a sentence without it; None where
+    nothing does.
+    """
+    if not is_header_value(text):
+        return "holds a line break, a control character or blanks around it"
+    if len(text.encode()) > HEADER_VALUE_BYTES_AT_MOST:
+        return f"is longer than {HEADER_VALUE_BYTES_AT_MOST} bytes, which no provider takes"
+    return None
 
 
 def is_header_value(text: str) -> bool:

@@ -9,9 +9,16 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sidecar.config.address import MANAGED_HEADERS, is_header_name, is_http_url
+from sidecar.config.address import (
+    CREDENTIAL_HEADERS,
+    MANAGED_HEADERS,
+    is_header_name,
+    is_http_url,
+)
 from sidecar.config.checks_routing import check_routing, check_session_headers
-from sidecar.config.conventions import FAMILIES, family_of
+from sidecar.config.conventions import family_of
+from sidecar.config.exposure import warn_of_exposure
+from sidecar.config.families import FAMILIES
 from sidecar.config.hints import unknown_router
 from sidecar.config.operator_address import PORT_AT_MOST, read_operator_address
 from sidecar.config.providers import names_of
@@ -23,7 +30,8 @@ from sidecar.runtime.hosts import bracketed, host_of
 _PROVIDERS: Final = ("model_providers",)
 _ROUTER: Final = ("overrides", "llm_routing_model")
 _ROUTER_FAMILIES: Final = frozenset(name for name, row in FAMILIES.items() if row.is_router)
-_CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
+_FORWARDED: Final = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+"""Credentials that an app may bring to a provider with ``passthrough_auth``."""
 _STAY_HERE: Final = frozenset({"cookie", "x-model-affinity"})
 """With ``x-plano-*`` and the tenant's header: what never leaves the pod."""
 _CODINGS: Final = frozenset({"accept-encoding", "content-encoding"})
@@ -45,6 +53,7 @@ def check(config: Config, report: Report) -> None:
     _check_listeners(config, report)
     _check_headers(config, report)
     _check_the_rest(config, report)
+    warn_of_exposure(config, report)
 
 
 def _check_names(config: Config, report: Report) -> None:
@@ -135,6 +144,9 @@ def _references(config: Config, report: Report) -> Iterable[tuple[Path, str]]:
         yield from report.entries((*at, "models"), preference.models)
     for at, entry in report.entries(_PROVIDERS, config.model_providers):
         yield from report.entries((*at, "fallbacks"), entry.fallbacks)
+    for at, name in report.entries(("routing", "route_only"), config.routing.route_only):
+        if name not in config.model_aliases:
+            yield at, name
     if config.overrides.llm_routing_model is not None:
         yield _ROUTER, config.overrides.llm_routing_model
 
@@ -236,10 +248,12 @@ def _why_not_sent(name: str, tenant_header: str) -> str | None:
     """Return why a header, named in lower case, cannot go to providers; None where it can."""
     if name in MANAGED_HEADERS or name.startswith("proxy-"):
         return "belongs to the connection and cannot be sent on"
-    if name in _CREDENTIALS:
+    if name in _FORWARDED:
         return "is a credential; use passthrough_auth of a provider"
     if name in _STAY_HERE or name.startswith("x-plano-") or name == tenant_header:
         return "never leaves the pod"
+    if name in CREDENTIAL_HEADERS:
+        return "is a credential, and would go to every provider"
     if name in _CODINGS:
         return "cannot be sent on; see accept_encoding of a provider"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sidecar.config.address import (
+    CREDENTIAL_HEADERS,
     RedisAddress,
     is_http_url,
     names_several_servers,
@@ -24,10 +25,6 @@ from sidecar.config.schema_routing import (
 
 _NO_ROUTE: Final = "other"
 """What the router model says where nothing fits."""
-_CREDENTIALS: Final = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"}
-)
-"""Headers that carry a secret: as a name it would stand in keys and on pages."""
 _PLACEHOLDERS: Final = ("{routes}", "{conversation}")
 
 
@@ -170,7 +167,7 @@ def check_session_headers(routing: Routing, report: Report) -> list[tuple[Path, 
     first: dict[str, Path] = {}
     for path, header in named:
         name = header.lower()
-        if name in _CREDENTIALS:
+        if name in CREDENTIAL_HEADERS:  # as a name it would stand in keys and on pages
             report.problem(path, f"{report.quoted(path)} carries a credential and cannot be a name")
         elif path[1] != first.setdefault(name, path)[1]:
             report.problem(

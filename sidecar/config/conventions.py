@@ -1,4 +1,4 @@
-"""All that is known about provider families: a row each. Pure.
+"""What a provider family's row says; the rows are in `families`. Pure.
 
 A family is named before the slash of a model, such as ``openai``. Its row says where the provider
 is, under which paths it serves which dialects, how it wants a key, and which of the app's headers
@@ -19,6 +19,9 @@ from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectNa
 AZURE_API_VERSION: Final = "api-version=2025-01-01-preview"
 """What plano sends where the query of the base URL names no other version."""
 
+ANTHROPIC_VERSION: Final = "anthropic-version: 2023-06-01\r\n"
+"""The only version that Anthropic has published."""
+
 ROUTER_DIALECT: Final = CHAT
 """In what the router model is asked, whichever provider serves it."""
 
@@ -29,6 +32,7 @@ _ENDS: Final = {
 }
 """How the paths of OpenAI's dialects end, at OpenAI and at compatible providers."""
 
+_AZURE_MESSAGES: Final = "/anthropic/v1/messages"
 _AZURE_DEPLOYMENT: Final = "/openai/deployments/{model}"
 _NO_SEGMENT: Final = re.compile(r"[/\\%]|\A\.{1,2}(?:;|\Z)")
 """What some servers read as another path, however it is quoted: a slash, an escape, a dot segment.
@@ -65,6 +69,7 @@ class CredentialStyle(msgspec.Struct, frozen=True):
 BEARER: Final = CredentialStyle("Authorization", "Bearer ")
 X_API_KEY: Final = CredentialStyle("x-api-key")
 API_KEY: Final = CredentialStyle("api-key")
+X_GOOG_API_KEY: Final = CredentialStyle("x-goog-api-key")
 
 
 class ProviderPaths(msgspec.Struct, frozen=True):
@@ -92,6 +97,23 @@ def openai_paths(base_path: str, _query: str = "") -> ProviderPaths:
     return ProviderPaths(base_path, paths)
 
 
+def openai_paths_with(messages: str, built_in: str = "/v1") -> Callable[[str, str], ProviderPaths]:
+    """Return what makes the paths of a provider that serves ``messages`` beside its other paths,
+    not below them.
+
+    Args: ``messages`` is the full path where no base URL is configured; ``built_in`` is the base
+        path then. A configured base path that ends with ``built_in`` or ``/v1`` has messages where
+        that would be without this end.
+    """
+
+    def paths(base_path: str, query: str = "") -> ProviderPaths:
+        made = openai_paths(base_path, query)
+        above = base_path.removesuffix(built_in).removesuffix("/v1")
+        return ProviderPaths(base_path, {**made.by_dialect, MESSAGES: above + messages})
+
+    return paths
+
+
 def anthropic_paths(base_path: str, _query: str = "") -> ProviderPaths:
     """As `openai_paths`, but a base URL ends before the ``/v1`` that every path begins with."""
     return openai_paths(f"{base_path.removesuffix('/v1')}/v1")
@@ -104,12 +126,14 @@ def azure_paths(base_path: str, query: str = "") -> ProviderPaths:
     Source: https://learn.microsoft.com/azure/ai-services/openai/reference
     """
     if base_path.endswith("/v1"):
-        return openai_paths(base_path)
+        newer = openai_paths(base_path)
+        newer.by_dialect[MESSAGES] = _AZURE_MESSAGES
+        return newer
     version = f"?{query or AZURE_API_VERSION}"
     by_deployment = base_path if base_path not in {"", "/openai"} else _AZURE_DEPLOYMENT
     paths = {dialect: f"{by_deployment}{end}{version}" for dialect, end in _ENDS.items()}
     paths[RESPONSES] = f"/openai/responses{version}"
-    paths[MESSAGES] = "/anthropic/v1/messages"
+    paths[MESSAGES] = _AZURE_MESSAGES
     return ProviderPaths("/openai/v1", paths)
 
 
@@ -128,9 +152,21 @@ class Conventions(msgspec.Struct, frozen=True):
     """What an entry speaks that does not say it."""
     paths: Callable[[str, str], ProviderPaths] = openai_paths
     """Makes the paths from a base path and the query of a base URL."""
+    claude_dialects: tuple[DialectName, ...] | None = None
+    """What models with ``claude`` in their id speak; None where they speak what all others do."""
     credential: CredentialStyle = BEARER
+    messages_credential: CredentialStyle | None = None
+    """What carries the key to messages; None: ``credential`` does."""
+    native_credential: CredentialStyle | None = None
+    """What carries the key to passthrough paths beside ``base_path``, where the provider has an API
+    of its own; None: ``credential`` does.
+    """
     header_family: HeaderFamily = HeaderFamily.OPENAI
-    version_lines: dict[DialectName, str] = {}
+    decisions_path: str | None = None
+    """Where a decision model is asked; None: at ``/systemone`` below the base path."""
+    version_lines: dict[DialectName, str] = msgspec.field(
+        default_factory=lambda: {MESSAGES: ANTHROPIC_VERSION}
+    )
     r"""A header line, ``\r\n`` included, for calls of a dialect in which the app named no version
     of the API.
     """
@@ -140,6 +176,28 @@ class Conventions(msgspec.Struct, frozen=True):
     """Whether it serves other families' interfaces in its own way: by its own paths, base URLs with
     a query, and its own credential style, unless the interface is Anthropic's.
     """
+
+    def spoken_by(self, model_id: str) -> tuple[DialectName, ...]:
+        """Return what a model speaks whose entry does not say it. A wildcard's ``*`` stands for
+        models of every kind.
+        """
+        if self.claude_dialects is None:
+            return self.dialects
+        if model_id == "*":
+            return (*self.dialects, *self.claude_dialects)
+        return self.claude_dialects if "claude" in model_id.lower() else self.dialects
+
+    def credential_for(self, dialect: DialectName) -> CredentialStyle:
+        """Return what carries the key of a call in this dialect."""
+        if dialect == MESSAGES and self.messages_credential is not None:
+            return self.messages_credential
+        return self.credential
+
+    def header_family_for(self, dialect: DialectName) -> HeaderFamily:
+        """Return whose headers a call in this dialect may bring: who serves Anthropic's API
+        understands its headers.
+        """
+        return HeaderFamily.ANTHROPIC if dialect == MESSAGES else self.header_family
 
     def speaking(self, interface: Conventions) -> Conventions:
         """Return the row of an entry of this family that names an interface: what is spoken is the
@@ -155,57 +213,6 @@ class Conventions(msgspec.Struct, frozen=True):
             paths=self.paths,
             credential=self.credential if is_own else interface.credential,
         )
-
-
-def _compatible(origin: str, base_path: str, key_variable: str) -> Conventions:
-    """Return the row of a provider that speaks OpenAI's API in OpenAI's way."""
-    return Conventions(origin, base_path, key_variable)
-
-
-FAMILIES: Final = {
-    "openai": Conventions(
-        "https://api.openai.com",
-        key_variable="OPENAI_API_KEY",
-        dialects=(CHAT, RESPONSES, EMBEDDINGS),
-    ),
-    "anthropic": Conventions(
-        "https://api.anthropic.com",
-        key_variable="ANTHROPIC_API_KEY",
-        dialects=(MESSAGES, CHAT),
-        paths=anthropic_paths,
-        credential=X_API_KEY,
-        header_family=HeaderFamily.ANTHROPIC,
-        # The only version that Anthropic has published. Its OpenAI-compatible path knows none.
-        version_lines={MESSAGES: "anthropic-version: 2023-06-01\r\n"},
-    ),
-    "gemini": _compatible(
-        "https://generativelanguage.googleapis.com", "/v1beta/openai", "GEMINI_API_KEY"
-    ),
-    "groq": _compatible("https://api.groq.com", "/openai/v1", "GROQ_API_KEY"),
-    "mistral": _compatible("https://api.mistral.ai", "/v1", "MISTRAL_API_KEY"),
-    "deepseek": _compatible("https://api.deepseek.com", "/v1", "DEEPSEEK_API_KEY"),
-    "xai": _compatible("https://api.x.ai", "/v1", "XAI_API_KEY"),
-    "together_ai": _compatible("https://api.together.xyz", "/v1", "TOGETHER_API_KEY"),
-    "openrouter": _compatible("https://openrouter.ai", "/api/v1", "OPENROUTER_API_KEY"),
-    "perplexity": _compatible("https://api.perplexity.ai", "", "PERPLEXITY_API_KEY"),
-    "moonshotai": _compatible("https://api.moonshot.ai", "/v1", "MOONSHOT_API_KEY"),
-    "zhipu": _compatible("https://open.bigmodel.cn", "/api/paas/v4", "ZHIPU_API_KEY"),
-    "qwen": _compatible(
-        "https://dashscope-intl.aliyuncs.com", "/compatible-mode/v1", "DASHSCOPE_API_KEY"
-    ),
-    "fireworks": _compatible("https://api.fireworks.ai", "/inference/v1", "FIREWORKS_API_KEY"),
-    "cerebras": _compatible("https://api.cerebras.ai", "/v1", "CEREBRAS_API_KEY"),
-    "digitalocean": _compatible("https://inference.do-ai.run", "/v1", "DIGITALOCEAN_API_KEY"),
-    "vercel": _compatible("https://ai-gateway.vercel.sh", "/v1", "AI_GATEWAY_API_KEY"),
-    "ollama": Conventions(),
-    "vllm": Conventions(),
-    "azure_openai": Conventions(base_path="", paths=azure_paths, credential=API_KEY, is_host=True),
-    "plano": Conventions(is_router=True),
-}
-"""By the prefix of a model. Source: the providers' API references."""
-
-UNKNOWN: Final = Conventions()
-"""Row of an interface that has none: OpenAI's API, at an address that only the operator knows."""
 
 
 def family_of(model: str) -> str:

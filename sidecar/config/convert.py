@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 from sidecar.config.hints import family_of_id
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence, is_null, to_bool
 

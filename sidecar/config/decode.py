@@ -245,6 +245,7 @@ class Decoder:
 
     def _expand(self, node: Scalar, path: Path) -> Expanded | None:
         expanded = self._expander.expand(node.text)
+        self._report.note_expanded(path, is_from_outside=expanded.is_from_outside)
         for problem in expanded.problems:
             self._report.problem(path, problem)
         return None if expanded.problems else expanded

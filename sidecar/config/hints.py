@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 from sidecar.config.report import Path, pattern_of, quote
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence
 

@@ -13,9 +13,9 @@ import msgspec
 from sidecar.config import yaml_nodes
 from sidecar.config.address import is_header_value
 from sidecar.config.checks import check
-from sidecar.config.conventions import FAMILIES
 from sidecar.config.decode import BAD, Decoder
 from sidecar.config.expand import Expander, text_of
+from sidecar.config.families import FAMILIES
 from sidecar.config.hints import other_tools_file
 from sidecar.config.migrate import migrate, warn_of_unserved
 from sidecar.config.providers import Provider, resolve_providers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import astuple
 
 from sidecar.config.address import (
     HOSTED_IDLE_S,
@@ -10,13 +11,14 @@ from sidecar.config.address import (
     OWN_IDLE_S,
     Address,
     Server,
+    fault_of_header_value,
     is_header_name,
-    is_header_value,
     is_host_header,
     read_base_url,
     tls_files_of,
 )
-from sidecar.config.conventions import FAMILIES, UNKNOWN, Conventions, ProviderPaths, family_of
+from sidecar.config.conventions import Conventions, ProviderPaths, family_of
+from sidecar.config.families import FAMILIES, UNKNOWN
 from sidecar.config.report import Path, Report, did_you_mean
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
@@ -61,11 +63,20 @@ class Provider(msgspec.Struct, frozen=True):
     is_default: bool
     is_router: bool
     """Whether it is the router model, which is no model for apps."""
+    names_dialects: bool = False
+    """By the config: then they hold for all of its models."""
 
     @property
     def is_wildcard(self) -> bool:
         """Whether it serves any model of its prefix."""
         return self.model_id == "*"
+
+    def spoken_by(self, model_id: str) -> frozenset[DialectName]:
+        """Return the dialects of one of the entry's models."""
+        spoken, row = frozenset(self.paths.by_dialect), self.conventions
+        if row.claude_dialects is None or self.names_dialects or not self.is_wildcard:
+            return spoken
+        return spoken.intersection(row.spoken_by(model_id))
 
     @property
     def has_model_in_path(self) -> bool:
@@ -94,9 +105,7 @@ def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
 
 
 def names_of(entry: ModelProvider) -> set[str]:
-    """Return every name by which other keys may mean the entry's model: name, model, bare id. A
-    wildcard has none, since it is no one model.
-    """
+    """Return every name by which other keys may mean the entry's model; none for a wildcard."""
     if entry.model.endswith("/*"):
         return set()
     return {entry.name or entry.model, entry.model, entry.model.partition("/")[2]}
@@ -109,20 +118,17 @@ def router_model(config: Config, router: Provider) -> str:
 
 
 def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | None:
-    """Return the entry that serves ``overrides.llm_routing_model``, a wildcard last.
-
-    Returns: None if no router model is named, or its entry is left out.
+    """Return the entry that serves ``overrides.llm_routing_model``, a wildcard last; None where no
+    router model is named, or its entry is left out.
     """
     wanted = config.overrides.llm_routing_model or ""
-    named = (
-        each
-        for each in providers
-        if wanted in {each.name, each.model, each.model_id} and not each.is_wildcard
-    )
-    covering = (
-        each for each in providers if each.is_wildcard and wanted.startswith(f"{each.prefix}/")
-    )
-    return next(named, None) or next(covering, None)
+    for each in providers:
+        if wanted in {each.name, each.model, each.model_id} and not each.is_wildcard:
+            return each
+    for each in providers:
+        if each.is_wildcard and wanted.startswith(f"{each.prefix}/"):
+            return each
+    return None
 
 
 def _family(entry: ModelProvider) -> Conventions:
@@ -192,11 +198,12 @@ def _resolve(
         propagate_trace=entry.propagate_trace,
         accept_encoding_passthrough=entry.accept_encoding == "passthrough",
         timeouts=_timeouts(entry, timeouts),
-        price=_price(entry),
+        price=None if entry.price is None else Price(*astuple(entry.price)),
         fallbacks=entry.fallbacks,
         failover_on_response_timeout=entry.failover_on_response_timeout,
         is_default=entry.is_default,
         is_router=is_router,
+        names_dialects=entry.dialects is not None,
     )
 
 
@@ -242,10 +249,9 @@ def _check_headers(
     taken: set[str] = set()
     if entry.access_key and not entry.passthrough_auth:
         taken.add((conventions or UNKNOWN).credential.header.lower())
-    if entry.access_key is not None and not is_header_value(entry.access_key.reveal()):
-        report.problem(
-            (*at, "access_key"), "holds a line break, a control character or blanks around it"
-        )
+    key = "" if entry.access_key is None else entry.access_key.reveal()
+    if (fault := fault_of_header_value(key)) is not None:
+        report.problem((*at, "access_key"), fault)
     if entry.http_host is not None and not is_host_header(entry.http_host):
         report.problem((*at, "http_host"), "must be host or host:port")
     _check_own_headers(entry, taken, (*at, "headers"), report)
@@ -263,8 +269,8 @@ def _check_own_headers(entry: ModelProvider, taken: set[str], at: Path, report: 
         elif name.lower() in taken:
             report.problem(here, "stands there already: by access_key, or in another case")
         taken.add(name.lower())
-        if not is_header_value(value.reveal()):
-            report.problem(here, "holds a line break, a control character or blanks around it")
+        if (fault := fault_of_header_value(value.reveal())) is not None:
+            report.problem(here, fault)
 
 
 def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> ProviderPaths:
@@ -276,7 +282,8 @@ def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> 
             name: usual.by_dialect[name] for name in (DialectName(key.value) for key in dialects)
         }
     else:
-        paths = {dialect: usual.by_dialect[dialect] for dialect in conventions.dialects}
+        spoken = conventions.spoken_by(entry.model.partition("/")[2])
+        paths = {dialect: usual.by_dialect[dialect] for dialect in spoken}
         for key, own in (dialects or {}).items():
             name = DialectName(key.value)
             paths[name] = own.path or usual.by_dialect[name]
@@ -284,17 +291,8 @@ def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> 
 
 
 def _timeouts(entry: ModelProvider, defaults: TimeoutSettings) -> Timeouts:
-    own = entry.timeouts
-    return Timeouts(
-        connect_s=own.connect_s or defaults.connect_s,
-        first_byte_s=own.first_byte_s or defaults.first_byte_of(entry),
-        response_s=own.response_s or defaults.response_s,
-        stream_idle_s=own.stream_idle_s or defaults.stream_idle_s,
-    )
-
-
-def _price(entry: ModelProvider) -> Price | None:
-    own = entry.price
-    if own is None:
-        return None
-    return Price(own.usd_per_mtok_in, own.usd_per_mtok_out, own.usd_per_mtok_cached_in)
+    own, connect_s = entry.timeouts, entry.timeouts.connect_s or defaults.connect_s
+    first_byte_s = own.first_byte_s or defaults.first_byte_of(entry)
+    response_s = own.response_s or defaults.response_s
+    idle_s = own.stream_idle_s or defaults.stream_idle_s
+    return Timeouts(connect_s, first_byte_s, response_s, idle_s)

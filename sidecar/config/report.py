@@ -22,6 +22,8 @@ class Place(msgspec.Struct, frozen=True):
 
     line: int
     written: str | None = None
+    is_from_outside: bool = False
+    """Whether some of the text after expansion came out of a file or a variable."""
 
 
 class Report:
@@ -64,6 +66,17 @@ class Report:
         self._kept[path] = tuple(indices)
         if len(indices) < of:
             self._incomplete.add(path)
+
+    def note_expanded(self, path: Path, *, is_from_outside: bool) -> None:
+        """Remember whether some of the text of ``path`` came out of a file or a variable."""
+        if is_from_outside:
+            place = self._places.get(path, Place(self.line_of(path)))
+            self._places[path] = msgspec.structs.replace(place, is_from_outside=True)
+
+    def is_from_outside(self, path: Path) -> bool:
+        """Whether some of the text of ``path`` came out of a file or a variable."""
+        place = self._places.get(path)
+        return place is not None and place.is_from_outside
 
     def is_complete(self, path: Path) -> bool:
         """Whether no item of this list was dropped as unusable."""

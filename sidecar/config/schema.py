@@ -67,6 +67,12 @@ class TimeoutSettings(Section, frozen=True):
         600.0
     )
     stream_idle_s: Annotated[Seconds, Meta(description="between two pieces of a stream")] = 300.0
+    downstream_idle_s: Annotated[
+        Duration, Meta(description="an app that stops reading is let go after this; 0: never")
+    ] = 300.0
+    idle_connection_s: Annotated[
+        Seconds, Meta(description="an app's connection without a request is closed after this")
+    ] = 600.0
 
     def first_byte_of(self, entry: ModelProvider) -> float:
         """Return ``first_byte_s`` for an entry that has none of its own.
@@ -91,6 +97,9 @@ class Limits(Section, frozen=True):
     in_flight: Annotated[Count, Meta(description="calls at a time; more are refused with 503")] = (
         1024
     )
+    idle_connections: Annotated[
+        Count, Meta(description="apps' connections without a request; a new one ends the oldest")
+    ] = 1024
     body_bytes: Annotated[
         Count,
         Meta(

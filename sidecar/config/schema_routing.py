@@ -47,6 +47,10 @@ class RoutingPreference(Section, frozen=True):
     selection_policy: Annotated[SelectionPolicy, Meta(description="how the models are ordered")] = (
         SelectionPolicy()
     )
+    examples: Annotated[
+        tuple[Text, ...],
+        Meta(description="texts of users that belong to it, shown to the router model"),
+    ] = ()
     system_prompt: Annotated[Any, Meta(description="plano's; not served")] = None
 
 
@@ -177,6 +181,32 @@ class Routing(Section, frozen=True):
             "wording"
         ),
     ] = None
+    prompt_format: Annotated[
+        Literal["json_lines", "arch_router", "plano_orchestrator"],
+        Meta(
+            description="how `{routes}` and `{conversation}` are written: as the built-in wording "
+            "has them, or as Arch-Router or Plano-Orchestrator were trained on them, for a "
+            "`prompt_template` from the model's card"
+        ),
+    ] = "json_lines"
+    llm_routing_interface: Annotated[
+        Literal["chat", "decisions"],
+        Meta(
+            description="what the router model speaks: chat completions, or the decisions of "
+            "models that answer a choice with probabilities"
+        ),
+    ] = "chat"
+    min_confidence: Annotated[
+        float,
+        Meta(ge=0, le=1, description="a decision that is less probable matches no route"),
+    ] = 0.5
+    route_only: Annotated[
+        tuple[Text, ...],
+        Meta(
+            description="models or aliases: calls that ask for another one are served by it and "
+            "not routed; none: all calls are routed"
+        ),
+    ] = ()
     routing_budget: Annotated[Any, Meta(description="plano's; not served")] = None
     route_on_user_only: Annotated[Any, Meta(description="plano's; not served")] = None
     llm_provider: Annotated[Any, Meta(description="plano's; not served")] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 
 _HEAD: Final = """\
 # A config of plano-sidecar: `plano-sidecar check FILE` says whether it is right,

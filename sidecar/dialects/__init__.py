@@ -14,6 +14,7 @@ Flow, in the order in which a call meets it:
     registry    which dialect a path belongs to; where it belongs to none, what the headers say;
                 the list of models, in one shape that the SDKs of all dialects can read
     request     steering members and turns, which all request bodies have in common
+    lenient     decodes what apps and providers got nearly right
     chat, responses, messages, embeddings
                 each implements `base.Dialect`: endpoints, bodies, responses, streams, errors
     signed_state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Final, Protocol
 
 import msgspec
@@ -33,8 +33,10 @@ class Turn(msgspec.Struct, frozen=True):
     text: str
 
 
-TurnsOf = Callable[[Call], tuple[Turn, ...]]
-"""Reads the newest turns of a call's conversation, oldest first."""
+TurnsOf = Callable[[Call, int | None], tuple[Turn, ...]]
+"""Reads the newest turns of a call's conversation, oldest first, as `Dialect.turns` does for so
+many bytes of room.
+"""
 
 
 class EventKind(enum.Enum):
@@ -164,6 +166,14 @@ class Dialect(Protocol):
         """
         ...
 
+    def peek_in_steps(
+        self, body: bytes, session_members: frozenset[bytes] = frozenset()
+    ) -> Generator[None, None, BodyFacts]:
+        """Do as `peek`, for a body that is longer than `wire.body.AT_ONCE_BYTES`: others go on
+        wherever this yields.
+        """
+        ...
+
     def patch(self, body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
         """Return the pieces to send: the body with another model's name and without our own fields.
 
@@ -171,29 +181,36 @@ class Dialect(Protocol):
         """
         ...
 
-    def turns(self, body: bytes) -> tuple[Turn, ...]:
+    def turns(self, body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
         """Read the newest turns of the conversation in a request body, oldest first.
 
+        Args: ``facts`` are what `peek` returned for this very body. Once the turns are longer than
+            ``room_bytes`` no older ones are read; of a text that is much longer alone only
+            beginning and end are. None: only who spoke is asked for.
         Raises: nothing; a body without a readable conversation has no turns.
         """
         ...
 
-    def is_newest_turn_signed(self, body: bytes) -> bool:
+    def is_newest_turn_signed(self, body: bytes, facts: BodyFacts) -> bool:
         """Return whether the newest assistant turn in a request body carries state that only its
         maker can read: a thinking block's signature, encrypted reasoning.
 
+        Args: ``facts`` are what `peek` returned for this very body.
         Raises: nothing; a body without a readable conversation has no such turn.
         """
         ...
 
-    def without_signed_state(self, body: bytes, refusal: bytes) -> bytes | None:
+    def without_signed_state(
+        self, body: bytes, facts: BodyFacts, refusal: bytes
+    ) -> Generator[None, None, bytes | None]:
         """Return a request body without the state that only its maker can read, every other byte as
-        it came; None where none can be left out.
+        it came; None where none can be left out. Others go on wherever this yields.
 
         The open tool loop keeps its state: the turn whose tool results are being sent.
 
-        Args: ``refusal`` is the error body, or its beginning, of the provider that cannot read the
-            state. Where it names the first place that it cannot read, what stands before it stays.
+        Args: ``facts`` are what `peek` returned for this very body. ``refusal`` is the error body,
+            or its beginning, of the provider that cannot read the state. Where it names the first
+            place that it cannot read, what stands before it stays.
         Raises: nothing.
         """
         ...

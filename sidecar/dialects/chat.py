@@ -6,19 +6,16 @@ Source: https://platform.openai.com/docs/api-reference/chat.
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 from typing import Any, Final
 
 import msgspec
 
 from sidecar.dialects.base import ERROR_EVENT_SIGNS, ERROR_NULLS, Choices, EventKind, StreamRules
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
+from sidecar.dialects.lenient import decode_leniently
 from sidecar.dialects.openai import openai_error_body, openai_error_event
-from sidecar.dialects.request import (
-    REQUEST_BODY,
-    decode_leniently,
-    messages_of,
-    turns_of_messages,
-)
+from sidecar.dialects.request import REQUEST_BODY, turns_of
 from sidecar.dialects.signed_cuts import EACH, Cut, Path, body_without, members_cut
 from sidecar.dialects.signed_state import (
     Said,
@@ -27,8 +24,8 @@ from sidecar.dialects.signed_state import (
     is_newest_turn_signed,
 )
 from sidecar.dialects.usage import CompletionReader, UsageMembers
-from sidecar.domain.call import CHAT, Endpoint, Operation
-from sidecar.wire.body import patch_body
+from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
+from sidecar.wire.patch import patch_body
 from sidecar.wire.places import Span, Text
 
 _RESULT_ROLES: Final = ("tool", "function")
@@ -164,8 +161,9 @@ class Chat:
     )
     least_request = staticmethod(_least_request)
     peek = staticmethod(REQUEST_BODY.peek)
+    peek_in_steps = staticmethod(REQUEST_BODY.peek_in_steps)
     patch = staticmethod(patch_body)
-    turns = staticmethod(turns_of_messages)
+    turns = staticmethod(turns_of)
     served_of_response = staticmethod(_served)
     served_of_event = staticmethod(_served)
     error_signs: Final = ERROR_SIGNS
@@ -175,20 +173,23 @@ class Chat:
     error_event = staticmethod(openai_error_event)
 
     @staticmethod
-    def is_newest_turn_signed(body: bytes) -> bool:
+    def is_newest_turn_signed(body: bytes, facts: BodyFacts) -> bool:
         """Return whether it holds a thought signature, or reasoning that is signed or encrypted:
         what gateways and compatible providers add to this API.
         """
-        return is_newest_turn_signed(messages_of(body), _read)
+        return is_newest_turn_signed(body, facts.conversation, _read)
 
     @staticmethod
-    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:  # noqa: ARG004
+    def without_signed_state(
+        body: bytes,
+        facts: BodyFacts,
+        refusal: bytes,  # noqa: ARG004
+    ) -> Generator[None, None, bytes | None]:
         """Cut out thought signatures, and reasoning that is signed or encrypted."""
         text = Text(body)
-        place = text.value_of(b"messages")
-        messages = [] if place is None else text.elements(place)
 
         def find(_: int, message: Span) -> Cut:
             return Cut(members_cut(text, message, _SIGNED))
 
-        return body_without(text, messages, _read, find)
+        messages = yield from text.elements_in_steps(facts.conversation)
+        return (yield from body_without(text, messages, _read, find))

@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/embeddings.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +15,9 @@ from sidecar.dialects.errors import ERROR_SIGNS, is_error_response
 from sidecar.dialects.openai import openai_error_body, openai_error_event
 from sidecar.dialects.request import REQUEST_BODY
 from sidecar.dialects.usage import UsageMembers, text_of
-from sidecar.domain.call import EMBEDDINGS, Endpoint, Operation
+from sidecar.domain.call import EMBEDDINGS, BodyFacts, Endpoint, Operation
 from sidecar.domain.outcome import Served
-from sidecar.wire.body import patch_body
+from sidecar.wire.patch import patch_body
 
 _USAGE: Final = UsageMembers(
     "prompt_tokens", "completion_tokens", ("prompt_tokens_details", "cached_tokens")
@@ -53,6 +54,7 @@ class Embeddings:
     stream: Final = StreamRules(telling=(b'"usage"',))
     least_request = staticmethod(_least_request)
     peek = staticmethod(REQUEST_BODY.peek)
+    peek_in_steps = staticmethod(REQUEST_BODY.peek_in_steps)
     patch = staticmethod(patch_body)
     served_of_response = staticmethod(_served)
     served_of_event = staticmethod(_served)
@@ -63,16 +65,25 @@ class Embeddings:
     error_event = staticmethod(openai_error_event)
 
     @staticmethod
-    def turns(body: bytes) -> tuple[Turn, ...]:  # noqa: ARG004 - the protocol's
+    def turns(
+        body: bytes,  # noqa: ARG004 - the protocol's
+        facts: BodyFacts,  # noqa: ARG004
+        room_bytes: int | None,  # noqa: ARG004
+    ) -> tuple[Turn, ...]:
         """Return none: a text to be embedded is no conversation."""
         return ()
 
     @staticmethod
-    def is_newest_turn_signed(body: bytes) -> bool:  # noqa: ARG004 - the protocol's
+    def is_newest_turn_signed(body: bytes, facts: BodyFacts) -> bool:  # noqa: ARG004
         """Return false: there is no turn."""
         return False
 
     @staticmethod
-    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:  # noqa: ARG004
+    def without_signed_state(
+        body: bytes,  # noqa: ARG004
+        facts: BodyFacts,  # noqa: ARG004
+        refusal: bytes,  # noqa: ARG004
+    ) -> Generator[None, None, bytes | None]:
         """Return none: there is no such state."""
+        yield from ()
         return None

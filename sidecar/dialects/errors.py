@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.request import decode_leniently
+from sidecar.dialects.lenient import decode_leniently
 
 ERROR_SIGNS: Final = (b'"error"', b'"failed"')
 """A body that is an error contains one of these. A model's own quotes are escaped."""

@@ -6,6 +6,7 @@ Source: https://docs.anthropic.com/en/api/messages, /messages-streaming, /errors
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 from typing import Any, Final
 
 import msgspec
@@ -20,12 +21,8 @@ from sidecar.dialects.base import (
     named_last_event,
 )
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
-from sidecar.dialects.request import (
-    REQUEST_BODY,
-    decode_leniently,
-    messages_of,
-    turns_of_messages,
-)
+from sidecar.dialects.lenient import decode_leniently
+from sidecar.dialects.request import REQUEST_BODY, turns_of
 from sidecar.dialects.signed_cuts import Cut, body_without
 from sidecar.dialects.signed_state import (
     Block,
@@ -35,9 +32,9 @@ from sidecar.dialects.signed_state import (
     is_signed_block,
 )
 from sidecar.dialects.usage import NOTHING, UsageMembers, merged, text_of
-from sidecar.domain.call import MESSAGES, Endpoint, Operation
+from sidecar.domain.call import MESSAGES, BodyFacts, Endpoint, Operation
 from sidecar.domain.outcome import Served
-from sidecar.wire.body import patch_body
+from sidecar.wire.patch import patch_body
 from sidecar.wire.places import Span, Text, cuts_of
 
 _USAGE: Final = UsageMembers(
@@ -180,25 +177,27 @@ class Messages:
     )
     least_request = staticmethod(_least_request)
     peek = staticmethod(REQUEST_BODY.peek)
+    peek_in_steps = staticmethod(REQUEST_BODY.peek_in_steps)
     patch = staticmethod(patch_body)
-    turns = staticmethod(turns_of_messages)
+    turns = staticmethod(turns_of)
     error_signs: Final = ERROR_SIGNS
     is_error_response = staticmethod(is_error_response)
     usage_of = staticmethod(_USAGE.read)
 
     @staticmethod
-    def is_newest_turn_signed(body: bytes) -> bool:
+    def is_newest_turn_signed(body: bytes, facts: BodyFacts) -> bool:
         """Return whether it holds a ``thinking`` block with a signature, or a redacted one."""
-        return is_newest_turn_signed(messages_of(body), _read)
+        return is_newest_turn_signed(body, facts.conversation, _read)
 
     @staticmethod
-    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:
+    def without_signed_state(
+        body: bytes, facts: BodyFacts, refusal: bytes
+    ) -> Generator[None, None, bytes | None]:
         """Cut out thinking blocks; a message of nothing else goes as a whole, since one without
         content would be refused.
         """
         text = Text(body)
-        place = text.value_of(b"messages")
-        messages = [] if place is None else text.elements(place)
+        messages = yield from text.elements_in_steps(facts.conversation)
         first, part = _first_place(text, messages, refusal)
 
         def find(at: int, message: Span) -> Cut:
@@ -208,7 +207,7 @@ class Messages:
             is_whole = bool(is_cut) and all(is_cut)
             return Cut(cuts_of(places, is_cut), is_whole)
 
-        return body_without(text, messages, _read, find, first)
+        return (yield from body_without(text, messages, _read, find, first))
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:

@@ -6,7 +6,7 @@ A dialect is one module of this room and one row of `DIALECTS`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -39,25 +39,28 @@ class DialectRegistry:
         self._default = given[0]
         self._by_sdk_header = [(each.sdk_header, each) for each in given if each.sdk_header]
 
-    def turns_of(self, call: Call) -> tuple[Turn, ...]:
-        """Read the newest turns of a call's conversation."""
-        return self.by_name[call.endpoint.dialect].turns(call.body)
+    def turns_of(self, call: Call, room_bytes: int | None) -> tuple[Turn, ...]:
+        """Read the newest turns of a call's conversation. Args: as of `Dialect.turns`."""
+        return self.by_name[call.endpoint.dialect].turns(call.body, call.facts, room_bytes)
 
     def is_newest_turn_signed(self, call: Call) -> bool:
         """Return whether the newest assistant turn of a call's conversation carries state that only
         its maker can read.
         """
-        return self.by_name[call.endpoint.dialect].is_newest_turn_signed(call.body)
+        return self.by_name[call.endpoint.dialect].is_newest_turn_signed(call.body, call.facts)
 
-    def without_signed_state(self, call: Call, refusal: bytes) -> Call | None:
+    def without_signed_state(
+        self, call: Call, refusal: bytes
+    ) -> Generator[None, None, Call | None]:
         """Return a call without the state that only its maker can read; None where none can be left
         out. Args: as of `Dialect.without_signed_state`.
         """
         dialect = self.by_name[call.endpoint.dialect]
-        body = dialect.without_signed_state(call.body, refusal)
+        body = yield from dialect.without_signed_state(call.body, call.facts, refusal)
         if body is None:
             return None
-        return dataclasses.replace(call, body=body, facts=dialect.peek(body))
+        facts = yield from dialect.peek_in_steps(body)
+        return dataclasses.replace(call, body=body, facts=facts)
 
     def of_headers(self, header_values: Callable[[str], Sequence[str]]) -> Dialect:
         """Tell from its headers which dialect the caller of an unknown path reads.

@@ -1,32 +1,49 @@
 """Reads request bodies: the members that steer a call, and the turns of a conversation.
 
-Turns are read only where routing needs them. Lists are cut into undecoded messages first and walked
-from their end, so that a conversation of any length costs little more than finding its commas.
+Turns are read only where routing needs them, from the conversation's end and no further than is
+needed, so that one of any length costs little.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Collection, Iterator
+from typing import Final, TypeVar, final
 
 import msgspec
 
 from sidecar.dialects.base import Turn
+from sidecar.dialects.lenient import decode_leniently, text_at
+from sidecar.domain.call import BodyFacts
 from sidecar.wire.body import JsonBody
+from sidecar.wire.from_end import Effort, FromEnd, Span, name_and_value
+from sidecar.wire.outline import OPENING_BRACE, OPENING_BRACKET
 
-REQUEST_BODY: Final = JsonBody(
-    provider_state=(b"previous_response_id", b"conversation"),
-    checked=(b"messages", b"input", b"tools"),
-)
-"""One reading for all dialects: which members an API does not have is for its provider to say.
-
-Conversations and tools must stand in a body once: the router model must see what the provider will.
+_PROVIDER_STATE: Final = (b"previous_response_id", b"conversation")
+_CHECKED: Final = (b"messages", b"input", b"tools")
+"""Conversations and tools must stand in a body once: the router model must see what the provider
+will.
+"""
+REQUEST_BODY: Final = JsonBody(_PROVIDER_STATE, _CHECKED, conversation=b"messages")
+INPUT_BODY: Final = JsonBody(_PROVIDER_STATE, _CHECKED, conversation=b"input")
+"""One reading for all dialects, but for where the conversation is: which members an API does not
+have is for its provider to say.
 """
 MAX_TURNS: Final = 16
 """Turns that are read; what was said before them no longer tells what is wanted now. Plano's
 number.
 """
+WHOLE_BYTES: Final = 256 * 1024
+"""A message up to here is decoded as a whole; of a longer one only its role and its texts are."""
+
+_STEPS: Final = 512 * 1024
+_DECODED_BYTES: Final = 1536 * 1024
+_OBJECTS: Final = 4096
+"""What one reading of a conversation may take, a few milliseconds: a body of 32 MiB can hold
+millions of messages that say nothing.
+"""
+_PLACES_AN_OBJECT: Final = 16
+"""To find so many parts of a message takes as long as to decode one."""
+_WORD_BYTES: Final = 64
 
 _USER: Final = frozenset(("user",))
 _ROLES: Final = _USER | {"assistant"}
@@ -35,10 +52,6 @@ _TEXT_PARTS: Final = frozenset(("text", "input_text", "output_text"))
 _NULL: Final = msgspec.Raw(b"null")
 
 _T = TypeVar("_T")
-
-
-class _Body(msgspec.Struct):
-    messages: list[msgspec.Raw] | None = None
 
 
 class _Message(msgspec.Struct):
@@ -52,102 +65,174 @@ class _Part(msgspec.Struct):
     text: str | None = None
 
 
-_decode_body: Final = msgspec.json.Decoder(_Body).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_message: Final = msgspec.json.Decoder(_Message).decode
 _decode_content: Final = msgspec.json.Decoder(str | list[_Part] | None).decode
 _decode_part: Final = msgspec.json.Decoder(_Part).decode
-
-_SURROGATE: Final = re.compile(
-    rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2}))"
-)
-"""Half a character that stands alone (group 1), which JavaScript sends where it cuts an emoji.
-Whole ones and escaped backslashes are matched too, so that neither is taken for one."""
+_decode_text: Final = msgspec.json.Decoder(str).decode
 
 
-_MESSAGES_READ: Final = 4096
-"""A body of 32 MiB can hold millions of messages that say nothing; all calls would wait."""
-_PARTS_READ: Final = 4096
-"""Likewise of the parts of one message."""
+def effort_of_reading() -> Effort:
+    """Return what one reading of a conversation may take."""
+    return Effort(_STEPS, _DECODED_BYTES, _OBJECTS)
 
 
-def turns_of_messages(body: bytes) -> tuple[Turn, ...]:
-    """Read the newest turns of the ``messages`` of a request body.
+def turns_of(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
+    """Read the newest turns of a conversation. Args: as of `Dialect.turns`.
 
     Raises: nothing; a body without a readable conversation has no turns.
     """
-    return newest_turns(messages_of(body))
+    place = facts.conversation
+    return () if place is None else newest_turns(body, place, room_bytes)
 
 
-def messages_of(body: bytes) -> list[msgspec.Raw]:
-    """Cut the ``messages`` of a request body into undecoded ones; none where it has none that can
-    be read.
+def newest_messages(body: bytes, place: Span | None, effort: Effort) -> Iterator[msgspec.Raw]:
+    """Yield the messages of a conversation, the newest first, until the effort is spent or one is
+    longer than `WHOLE_BYTES`.
     """
-    members = decode_leniently(_decode_body, body)
-    return (members and members.messages) or []
+    messages = None if place is None else _elements(body, place, effort)
+    while messages is not None and (place := messages.next()) is not None:
+        size = place[1] - place[0]
+        if size > WHOLE_BYTES or not effort.decode(size):
+            return
+        yield msgspec.Raw(body[place[0] : place[1]])
 
 
-def newest_turns(messages: Sequence[msgspec.Raw]) -> tuple[Turn, ...]:
+def newest_turns(body: bytes, conversation: Span, room_bytes: int | None) -> tuple[Turn, ...]:
     """Read the newest turns that carry text, oldest first, of the roles user and assistant.
 
-    At most `MAX_TURNS`. Where none of them is a user's, the newest user turn takes the place of the
-    oldest of them: it says what is wanted. A message that does not look like its API says is
-    skipped. No more than the newest `_MESSAGES_READ` messages are looked at.
+    At most `MAX_TURNS`, and once they are longer than ``room_bytes`` no older ones. Where none of
+    them is a user's, the newest user turn comes before them, and takes the place of the oldest
+    where there are `MAX_TURNS`: it says what is wanted. A message that does not look like its API
+    says is skipped.
     """
+    reading = _Reading(body, room_bytes)
+    messages = _elements(body, conversation, reading.effort)
     turns: list[Turn] = []
-    has_user = False
-    for raw in messages[: -_MESSAGES_READ - 1 : -1]:
-        is_full = len(turns) == MAX_TURNS
+    has_user, characters, most = False, 0, len(body) if room_bytes is None else room_bytes
+    while messages is not None and (place := messages.next()) is not None:
+        is_full = len(turns) == MAX_TURNS or characters > most
         if is_full and has_user:
             break
-        turn = _turn(raw, _USER if is_full else _ROLES)
+        turn = reading.turn(place, _USER if is_full else _ROLES)
         if turn is None:
             continue
-        if is_full:
+        if len(turns) == MAX_TURNS:
             turns.pop()
         turns.append(turn)
+        characters += len(turn.text)
         has_user = has_user or turn.role == "user"
     turns.reverse()
     return tuple(turns)
 
 
-def _turn(raw: msgspec.Raw, roles: frozenset[str]) -> Turn | None:
-    """Read a message as a turn; None where its role is another or it carries no text."""
-    message = decode_leniently(_decode_message, raw)
-    if message is None or message.role not in roles or message.type != "message":
-        return None
-    text = _text_of(message.content)
-    return Turn(message.role, text) if text and not text.isspace() else None
+def newest_text(body: bytes, place: Span, room_bytes: int | None) -> tuple[Turn, ...]:
+    """Read a conversation that is one text of the user's."""
+    start, end = place
+    if end - start <= WHOLE_BYTES:
+        text = decode_leniently(_decode_text, body[start:end]) or ""
+    else:
+        text = text_at(body, place, room_bytes or 0)
+    return (Turn("user", text),) if text and not text.isspace() else ()
 
 
-def _text_of(content: msgspec.Raw) -> str:
-    """Read a message's content: a text, or parts, whose texts are joined with line ends."""
-    try:
-        known = _decode_content(content)
-    except (ValueError, RecursionError):
-        raws = decode_leniently(_decode_list, content) or []
-        parts = (decode_leniently(_decode_part, raw) for raw in raws[:_PARTS_READ])
-        known = [part for part in parts if part is not None]
-    if known is None or isinstance(known, str):
-        return known or ""
-    return "\n".join(part.text for part in known if part.type in _TEXT_PARTS and part.text)
+def _elements(body: bytes, place: Span, effort: Effort) -> FromEnd | None:
+    """Return a reader of the elements at a place; None where no array stands there."""
+    return FromEnd(body, place, effort) if body[place[0]] == OPENING_BRACKET else None
 
 
-def decode_leniently(decode: Callable[[bytes], _T], data: bytes | msgspec.Raw) -> _T | None:
-    """Decode ``data``, replacing lone halves of characters where they are in the way; None where it
-    cannot be decoded.
-    """
-    try:
-        return decode(data)
-    except msgspec.ValidationError:
-        return None
-    except (ValueError, RecursionError):
-        repaired = _SURROGATE.sub(_whole_character, data)
-    try:
-        return decode(repaired)
-    except (ValueError, RecursionError):
-        return None
+@final
+class _Reading:
+    """Reads messages of one body as turns, within bounds."""
 
+    def __init__(self, body: bytes, room_bytes: int | None) -> None:
+        self.effort: Final = effort_of_reading()
+        self._body = body
+        self._room_bytes = room_bytes or 0
 
-def _whole_character(match: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if match[1] else match[0]
+    def turn(self, place: Span, roles: frozenset[str]) -> Turn | None:
+        """Read a message as a turn; None where its role is another or it carries no text."""
+        if place[1] - place[0] > WHOLE_BYTES:
+            role, text = self._long_message(place, roles)
+        else:
+            message = self._decoded(_decode_message, place)
+            if message is None or message.role not in roles or message.type != "message":
+                return None
+            role, text = message.role, self._text_of(message.content)
+        return Turn(role, text) if text and not text.isspace() else None
+
+    def _decoded(self, decode: Callable[[bytes], _T], place: Span) -> _T | None:
+        return decode_leniently(decode, self._body[place[0] : place[1]], self.effort)
+
+    def _text_of(self, content: msgspec.Raw) -> str:
+        """Read a message's content: a text, or parts, whose texts are joined with line ends."""
+        if not self.effort.decode(len(content)):
+            return ""
+        try:
+            known = _decode_content(content)
+        except (ValueError, RecursionError):
+            known = self._parts_of(content)
+        if known is None or isinstance(known, str):
+            return known or ""
+        return "\n".join(part.text for part in known if part.type in _TEXT_PARTS and part.text)
+
+    def _parts_of(self, content: msgspec.Raw) -> list[_Part]:
+        """Read those parts of a content that look as they should."""
+        parts = []
+        raws = decode_leniently(_decode_list, content, self.effort) or []
+        self.effort.objects -= len(raws) // _PLACES_AN_OBJECT
+        for raw in raws:
+            part = decode_leniently(_decode_part, raw, self.effort)
+            if part is not None:
+                parts.append(part)
+            elif self.effort.is_spent:
+                break
+        return parts
+
+    def _long_message(self, place: Span, roles: frozenset[str]) -> tuple[str, str]:
+        """Return role and text of a message that is too long to be decoded. Of parts that are
+        longer than the room the last ones are read.
+        """
+        members = self._members(place, (b"role", b"type", b"content"))
+        role, content = self._word(members.get(b"role")), members.get(b"content")
+        is_turn = role in roles and self._word(members.get(b"type")) in ("", "message")
+        if not is_turn or content is None:
+            return role, ""
+        parts = _elements(self._body, content, self.effort)
+        if parts is None:
+            return role, text_at(self._body, content, self._room_bytes)
+        texts: list[str] = []
+        characters = 0
+        while characters <= self._room_bytes and (part := parts.next()) is not None:
+            texts.append(self._part(part))
+            characters += len(texts[-1])
+        return role, "\n".join(filter(None, reversed(texts)))
+
+    def _part(self, place: Span) -> str:
+        """Return the text of a part of a long message; empty where it is no text."""
+        if place[1] - place[0] <= WHOLE_BYTES:
+            part = self._decoded(_decode_part, place)
+            return (part.text or "") if part is not None and part.type in _TEXT_PARTS else ""
+        members = self._members(place, (b"type", b"text"))
+        text, is_text = members.get(b"text"), self._word(members.get(b"type")) in _TEXT_PARTS
+        return text_at(self._body, text, self._room_bytes) if is_text and text is not None else ""
+
+    def _members(self, place: Span, names: Collection[bytes]) -> dict[bytes, Span]:
+        """Return the places of the values of some members of an object. Of several of one name the
+        last counts.
+        """
+        found: dict[bytes, Span] = {}
+        if self._body[place[0]] != OPENING_BRACE:
+            return found
+        members = FromEnd(self._body, place, self.effort)
+        while len(found) < len(names) and (member := members.next()) is not None:
+            name, value = name_and_value(self._body, member)
+            if name in names:
+                found.setdefault(name, value)
+        return found
+
+    def _word(self, place: Span | None) -> str:
+        """Return a word at a place; empty where there is none."""
+        if place is None or place[1] - place[0] > _WORD_BYTES:
+            return ""
+        return self._body[place[0] + 1 : place[1] - 1].decode("utf-8", "replace")

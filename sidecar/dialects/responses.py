@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/responses.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any, Final
 
 import msgspec
@@ -19,14 +20,16 @@ from sidecar.dialects.base import (
     named_last_event,
 )
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
+from sidecar.dialects.lenient import decode_leniently
 from sidecar.dialects.openai import OpenAIError, openai_error, openai_error_body
-from sidecar.dialects.request import REQUEST_BODY, decode_leniently, newest_turns
+from sidecar.dialects.request import INPUT_BODY, newest_text, newest_turns
 from sidecar.dialects.signed_cuts import Cut, body_without
 from sidecar.dialects.signed_state import Said, is_newest_turn_signed
 from sidecar.dialects.usage import NOTHING, UsageMembers, text_of
-from sidecar.domain.call import RESPONSES, Endpoint, Operation
+from sidecar.domain.call import RESPONSES, BodyFacts, Endpoint, Operation
 from sidecar.domain.outcome import Served
-from sidecar.wire.body import patch_body
+from sidecar.wire.outline import QUOTE
+from sidecar.wire.patch import patch_body
 from sidecar.wire.places import Span, Text
 
 _USAGE: Final = UsageMembers(
@@ -43,10 +46,6 @@ _PREAMBLE: Final = (
     "keepalive",
     "ping",
 )
-
-
-class _Request(msgspec.Struct):
-    input: str | list[msgspec.Raw] | None = None
 
 
 class _Item(msgspec.Struct):
@@ -81,7 +80,6 @@ class _ErrorEvent(msgspec.Struct, frozen=True):
     type: str = "error"
 
 
-_decode_request: Final = msgspec.json.Decoder(_Request).decode
 _decode_item: Final = msgspec.json.Decoder(_Item).decode
 _decode_response: Final = msgspec.json.Decoder(_Response).decode
 _decode_event: Final = msgspec.json.Decoder(_Event).decode
@@ -100,11 +98,6 @@ def _kind_of_event(name: bytes, data: bytes) -> EventKind:
     if name == b"error" or (event is not None and is_error_event(event)):
         return EventKind.ERROR
     return EventKind.PREAMBLE if kind in _PREAMBLE else EventKind.CONTENT
-
-
-def _input_of(body: bytes) -> str | list[msgspec.Raw] | None:
-    request = decode_leniently(_decode_request, body)
-    return None if request is None else request.input
 
 
 def _read(raw: msgspec.Raw) -> Said:
@@ -141,7 +134,8 @@ class Responses:
         failing=(b'"response.failed"', *ERROR_EVENT_SIGNS),
     )
     least_request = staticmethod(_least_request)
-    peek = staticmethod(REQUEST_BODY.peek)
+    peek = staticmethod(INPUT_BODY.peek)
+    peek_in_steps = staticmethod(INPUT_BODY.peek_in_steps)
     patch = staticmethod(patch_body)
     error_signs: Final = ERROR_SIGNS
     is_error_response = staticmethod(is_error_response)
@@ -149,36 +143,39 @@ class Responses:
     error_body = staticmethod(openai_error_body)
 
     @staticmethod
-    def turns(body: bytes) -> tuple[Turn, ...]:
+    def turns(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
         """Read ``input``: items, or a text, which is one turn of the user's. Raises: nothing."""
-        said = _input_of(body)
-        if isinstance(said, str):
-            return (Turn("user", said),) if said and not said.isspace() else ()
-        return newest_turns(said or [])
+        place = facts.conversation
+        if place is None:
+            return ()
+        read = newest_text if body[place[0]] == QUOTE else newest_turns
+        return read(body, place, room_bytes)
 
     @staticmethod
-    def is_newest_turn_signed(body: bytes) -> bool:
+    def is_newest_turn_signed(body: bytes, facts: BodyFacts) -> bool:
         """Return whether it holds an item with ``encrypted_content``, or a reference to one that
         is stored at its maker.
         """
-        said = _input_of(body)
-        return isinstance(said, list) and is_newest_turn_signed(said, _read)
+        return is_newest_turn_signed(body, facts.conversation, _read)
 
     @staticmethod
-    def without_signed_state(body: bytes, refusal: bytes) -> bytes | None:  # noqa: ARG004
+    def without_signed_state(
+        body: bytes,
+        facts: BodyFacts,
+        refusal: bytes,  # noqa: ARG004
+    ) -> Generator[None, None, bytes | None]:
         """Cut out reasoning with ``encrypted_content``, each item as a whole: without it an item is
         looked up among those that the provider has stored.
         """
         text = Text(body)
-        place = text.value_of(b"input")
-        items = [] if place is None else text.elements(place)
 
         def find(_: int, place: Span) -> Cut:
             item = decode_leniently(_decode_item, text.raw(place))
             is_hidden = item is not None and isinstance(item.encrypted_content, str)
             return Cut(is_whole=is_hidden and item is not None and item.type == "reasoning")
 
-        return body_without(text, items, _read, find)
+        items = yield from text.elements_in_steps(facts.conversation)
+        return (yield from body_without(text, items, _read, find))
 
     @staticmethod
     def served_of_response(body: bytes) -> Served:

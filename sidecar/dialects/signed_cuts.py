@@ -6,7 +6,7 @@ sent, providers want that turn with its thinking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,6 +14,8 @@ import msgspec
 from sidecar.dialects.signed_state import Said
 from sidecar.wire.places import Span, Text, cuts_of
 
+_AT_ONCE: Final = 16
+"""Messages that are read before others go on."""
 EACH: Final = b"*"
 """In a path: every element of an array."""
 
@@ -35,18 +37,20 @@ def body_without(
     read: Callable[[msgspec.Raw], Said],
     find: Callable[[int, Span], Cut],
     first: int = 0,
-) -> bytes | None:
+) -> Generator[None, None, bytes | None]:
     """Return the body without what ``find`` finds in the assistant's messages from ``first`` on, up
     to the open tool loop; None where there is nothing to cut, or more than can be looked through.
+    Others go on wherever this yields.
 
     Args: ``read`` says what a message is; ``find`` is given a message's number and place.
     """
-    raws = [text.raw(place) for place in messages]
-    end = _loop_start(raws, read)
+    end = yield from _loop_start(text, messages, read)
     are_whole = [False] * len(messages)
     pieces: list[Span] = []
     for at in range(first, end):
-        if read(raws[at]) in (Said.ASKED, Said.RESULT):
+        if not at % _AT_ONCE:
+            yield
+        if read(text.raw(messages[at])) in (Said.ASKED, Said.RESULT):
             continue
         cut = find(at, messages[at])
         are_whole[at] = cut.is_whole
@@ -71,13 +75,17 @@ def members_cut(text: Text, holder: Span, paths: Sequence[Path]) -> list[Span]:
     return pieces
 
 
-def _loop_start(messages: Sequence[msgspec.Raw], read: Callable[[msgspec.Raw], Said]) -> int:
+def _loop_start(
+    text: Text, messages: Sequence[Span], read: Callable[[msgspec.Raw], Said]
+) -> Generator[None, None, int]:
     """Return the number of the first message of the open tool loop; how many messages there are
     where no tool's results are being sent.
     """
     at = len(messages)
-    if not messages or read(messages[-1]) is not Said.RESULT:
+    if not messages or read(text.raw(messages[-1])) is not Said.RESULT:
         return at
-    while at and read(messages[at - 1]) is not Said.ASKED:
+    while at and read(text.raw(messages[at - 1])) is not Said.ASKED:
         at -= 1
+        if not at % _AT_ONCE:
+            yield
     return at

@@ -8,16 +8,20 @@ words that name it may stand in any text or tool input.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
-from sidecar.dialects.request import decode_leniently
+from sidecar.dialects.lenient import decode_leniently
+from sidecar.dialects.request import effort_of_reading, newest_messages
+from sidecar.wire.from_end import Span
 
 _MAX_MESSAGES: Final = 64
-"""Messages that are read from the end; a turn that holds more tool calls than that counts as
-unsigned, and a refusal then tells.
+_MAX_BYTES: Final = 256 * 1024
+"""Messages that are read from the end, and their bytes; a turn that holds more counts as unsigned,
+and a refusal then tells.
 """
 
 
@@ -42,22 +46,25 @@ class Block(msgspec.Struct):
     data: Any = None
 
 
-_MAX_BLOCKS: Final = 4096
-"""Of one message; a body can hold millions."""
+_MAX_BLOCKS: Final = 128
+"""Of a message with blocks that do not look as they should, and are read one by one."""
 
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_blocks: Final = msgspec.json.Decoder(list[Block]).decode
 _decode_block: Final = msgspec.json.Decoder(Block).decode
 
 
 def is_newest_turn_signed(
-    messages: Sequence[msgspec.Raw], read: Callable[[msgspec.Raw], Said]
+    body: bytes, conversation: Span | None, read: Callable[[msgspec.Raw], Said]
 ) -> bool:
-    """Return whether a message of the newest assistant turn is signed.
+    """Return whether a message of the newest assistant turn in a conversation is signed.
 
     The turn begins behind the last thing that was asked before it; tool results belong to it.
     """
     has_begun = False
-    for raw in messages[: -_MAX_MESSAGES - 1 : -1]:
+    effort = effort_of_reading()
+    effort.decoded_bytes = _MAX_BYTES
+    for raw in islice(newest_messages(body, conversation, effort), _MAX_MESSAGES):
         said = read(raw)
         if said is Said.SIGNED:
             return True
@@ -69,7 +76,10 @@ def is_newest_turn_signed(
 
 def blocks_of(content: msgspec.Raw) -> list[Block]:
     """Read the blocks of a message's content; none where it is a text or cannot be read."""
-    raws = decode_leniently(_decode_list, content) or []
+    try:
+        return _decode_blocks(content)
+    except (ValueError, RecursionError):
+        raws = decode_leniently(_decode_list, content) or []
     blocks = (decode_leniently(_decode_block, raw) for raw in raws[:_MAX_BLOCKS])
     return [block for block in blocks if block is not None]
 

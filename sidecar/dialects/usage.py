@@ -20,6 +20,8 @@ WHOLE_BYTES: Final = 256 * 1024
 50 ms of the loop.
 """
 TAIL_BYTES: Final = 4096
+_OBJECTS_AT_MOST: Final = 32
+"""A ``usage`` object holds no more objects than this."""
 _MAX_TOKENS: Final = 1 << 48
 _MAX_NAME_CHARS: Final = 256
 
@@ -127,7 +129,9 @@ def read_tail(dialect: Dialect, tail: bytes) -> Served:
     """Read the last ``usage`` object in the last bytes of a response."""
     at = tail.rfind(b'"usage"')
     end = tail.find(b"}", at)
-    while at >= 0 and end >= 0:
+    for _ in range(_OBJECTS_AT_MOST):
+        if at < 0 or end < 0:
+            break
         try:
             usage = _any.decode(b"{" + tail[at : end + 1] + b"}")["usage"]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -93,6 +93,7 @@ _ADVICE: Final = (
         "Look whether it speaks TLS; else begin {address} with redis://.",
     ),
     ("a reply that is not", "Something else answers at {place}: check {address}."),
+    ("came back", "Write the provider's own address into {address}: it leads to this sidecar."),
     ("a redirect", "Write where it redirects to into {address}; often that is https."),
     ("a response that is no HTTP", "Something else answers at {place}: check {address}."),
     ("no byte", "Look whether the server at {place} is overloaded."),

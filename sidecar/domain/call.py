@@ -20,7 +20,7 @@ spelling, by groups; a group without a line is absent.
 and what the config's ``propagate`` names. ``openai``, ``anthropic``: providers of that header
 family. ``openai_account``, ``anthropic_account``, ``credentials``: such providers with
 ``passthrough_auth``. ``accept_encoding``: providers with ``accept_encoding: passthrough``.
-``baggage``: any provider, where ``propagate`` allows it.
+``baggage``: any provider, where ``propagate`` allows it. ``via``: providers that may be sidecars.
 """
 
 
@@ -105,6 +105,8 @@ class BodyFacts:
     """Name, start and end of the value of each member that was asked for since it may name the
     session.
     """
+    conversation: Final[tuple[int, int] | None]
+    """Start and end of the value that holds the conversation; None where there is none."""
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class BodyFacts:
         routing_preferences: bytes | None = None,
         holds_provider_state: bool = False,
         session_spans: tuple[tuple[bytes, int, int], ...] = (),
+        conversation: tuple[int, int] | None = None,
     ) -> None:
         self.requested_model = requested_model
         self.wants_stream = wants_stream
@@ -127,6 +130,7 @@ class BodyFacts:
         self.routing_preferences = routing_preferences
         self.holds_provider_state = holds_provider_state
         self.session_spans = session_spans
+        self.conversation = conversation
 
 
 class Upload(Protocol):
@@ -162,7 +166,7 @@ class Call:
     endpoint: Final[Endpoint]
     method: Final[str]
     query: Final[str]
-    """With its question mark, or empty; sent on as it came."""
+    """With its question mark, or empty; sent on as it came to the providers of ``query_for``."""
     headers: Final[InboundLines]
     body: Final[bytes]
     facts: Final[BodyFacts]
@@ -188,6 +192,8 @@ class Call:
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
     upload: Final[Upload | None]
     """For `Operation.PASSTHROUGH`: a long body, in the place of ``body``."""
+    query_for: Final[frozenset[str] | None]
+    """The entries at the server that the query was written for: it may hold a key. None: any."""
 
     def __init__(
         self,
@@ -207,6 +213,7 @@ class Call:
         plano_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
         upload: Upload | None = None,
+        query_for: frozenset[str] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.method = method
@@ -224,6 +231,7 @@ class Call:
         self.plano_timeout_s = plano_timeout_s
         self.passthrough_provider = passthrough_provider
         self.upload = upload
+        self.query_for = query_for
 
     @property
     def bytes_in(self) -> int:

@@ -102,6 +102,8 @@ class Route:
     description: Final[str]
     candidates: Final[tuple[Candidate, ...]]
     prefer: Final[str]
+    examples: Final[tuple[str, ...]]
+    """Of what belongs to it, for the router model."""
 
     def __init__(
         self,
@@ -109,11 +111,13 @@ class Route:
         description: str,
         candidates: tuple[Candidate, ...],
         prefer: str = "none",
+        examples: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.description = description
         self.candidates = candidates
         self.prefer = prefer
+        self.examples = examples
 
 
 @final

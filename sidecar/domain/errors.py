@@ -1,5 +1,4 @@
-"""Every error that the sidecar raises, each with its side, its HTTP status, its code, and whether
-another candidate may serve the call instead.
+"""Every error that the sidecar raises: its side, its HTTP status, its code, and what may follow.
 
 Rooms translate foreign errors into these once, at their border, with ``raise ... from``;
 `listener.rescue` alone turns them into responses. Messages are for the app's developer: they name
@@ -44,9 +43,7 @@ class SidecarError(Exception):
         self.attempts = 1
         """How often the call was sent to candidates; set by `upstream.dispatch`, as the next."""
         self.candidates = 1
-        """How many attempts at candidates that were. A request that is sent again on a new
-        connection belongs to the attempt that it was sent for.
-        """
+        """How many attempts at candidates that were; one that was sent again counts once."""
 
 
 class DownstreamError(SidecarError):
@@ -57,9 +54,7 @@ class DownstreamError(SidecarError):
 
 
 class InvalidBody(DownstreamError):
-    """The body is not JSON, not an object, not UTF-8 or nested too deeply, or a field that the
-    sidecar reads has a wrong type or occurs twice.
-    """
+    """The body is no object of JSON in UTF-8, or a field that is read is wrong, or stands twice."""
 
     code = "invalid_body"
 
@@ -225,10 +220,7 @@ class ConnectTimeout(ConnectFailed):
 
 
 class UpstreamTimeout(UpstreamError):
-    """The provider accepted the request and then let a timeout pass.
-
-    A second attempt may be billed a second time: `upstream.failure` decides by subclass and config.
-    """
+    """The provider took the request and let a timeout pass. A second attempt may be billed too."""
 
     status = 504
     code = "upstream_timeout"
@@ -264,6 +256,14 @@ class UpstreamMalformed(UpstreamError):
 
 class UpstreamRedirects(UpstreamMalformed):
     """The provider redirects: no SDK follows that with a body."""
+
+
+class LoopDetected(UpstreamError):
+    """The request has come through this very sidecar before: it is a provider of its own."""
+
+    status = 508
+    code = "loop_detected"
+    app_may_retry = False
 
 
 class UpstreamReset(UpstreamError):

@@ -23,6 +23,7 @@ from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.outcome import Attempt, Outcome
 from sidecar.domain.vocabulary import (
     CallOutcome,
+    ConnectionEnd,
     FailureClass,
     PinOperation,
     PinOutcome,
@@ -159,6 +160,12 @@ class RequestRefused(Event, frozen=True, gc=False):
         """How it counts among calls: as the app's own fault, or as the sidecar's."""
         is_apps = 400 <= self.status < 500
         return CallOutcome.CLIENT_ERROR if is_apps else CallOutcome.SIDECAR_ERROR
+
+
+class DownstreamClosed(Event, frozen=True, gc=False):
+    """The sidecar has closed a connection of an app's, of its own accord."""
+
+    reason: ConnectionEnd
 
 
 Listeners = Mapping[type[Event], Callable[[Any], None]]

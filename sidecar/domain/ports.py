@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -91,6 +91,14 @@ class ArrivingReply(Reply, Protocol):
         ...
 
 
+class DownstreamIdle(ConnectionError):
+    """The app has read nothing of its response for ``timeouts.downstream_idle_s``, and its
+    connection is broken.
+    """
+
+    code: Final = "downstream_idle"
+
+
 class Downstream(Protocol):
     """Writes the response to the app."""
 
@@ -115,7 +123,7 @@ class Downstream(Protocol):
     async def write(self, data: bytes) -> None:
         """Send body bytes, waiting while the app reads more slowly than the provider sends.
 
-        Raises: ConnectionError if the app is gone.
+        Raises: ConnectionError if the app is gone, DownstreamIdle if it has stopped reading.
         """
         ...
 

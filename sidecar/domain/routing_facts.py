@@ -30,3 +30,5 @@ class RoutingFacts(msgspec.Struct, frozen=True):
     """
     is_exploring: bool = False
     """Whether the first one goes first only to be measured."""
+    confidence: float | None = None
+    """How probable the router model holds its choice, from 0 to 1; None where it does not say."""

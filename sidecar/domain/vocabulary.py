@@ -34,7 +34,7 @@ class AttemptOutcome(enum.StrEnum):
     CUT = "cut"
     """The provider ended the response before it was complete."""
     CANCELLED = "cancelled"
-    """The app left, or the sidecar stopped."""
+    """The app left or stopped reading, or the sidecar stopped."""
 
     __hash__ = str.__hash__
     """A key of dicts on every call; Enum's own hash is a Python function."""
@@ -57,6 +57,8 @@ class CallOutcome(enum.StrEnum):
     """The sidecar is overloaded or draining, or failed."""
     CANCELLED = "cancelled"
     """The app left before its response was complete."""
+    DOWNSTREAM_IDLE = "downstream_idle"
+    """The app stopped reading its response: it was let go after ``timeouts.downstream_idle_s``."""
     INCOMPLETE = "incomplete"
     """The response broke off after its beginning had been sent: by the provider, or as the sidecar
     stopped.
@@ -205,8 +207,19 @@ class CandidateCondition(enum.StrEnum):
     """It goes last for minutes, since a person has to mend something."""
 
 
+class ConnectionEnd(enum.StrEnum):
+    """Why the sidecar closed a connection of an app's."""
+
+    IDLE = "idle"
+    """No request came for ``timeouts.idle_connection_s``."""
+    CROWDED = "crowded"
+    """It was idle the longest of ``limits.idle_connections`` when another one came."""
+    UNREAD = "unread"
+    """The app has read nothing for ``timeouts.downstream_idle_s``."""
+
+
 class ConnectionState(enum.StrEnum):
-    """What a connection to a provider does."""
+    """What a connection does, to a provider or of an app's."""
 
     ACTIVE = "active"
     """It carries a call."""

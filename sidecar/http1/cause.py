@@ -11,6 +11,7 @@ from typing import Final
 from sidecar.domain.errors import (
     ConnectTimeout,
     FirstByteTimeout,
+    LoopDetected,
     ResponseTimeout,
     StreamIdleTimeout,
     UpstreamCut,
@@ -64,6 +65,7 @@ _OF_ERROR: Final[tuple[tuple[type[UpstreamError], str], ...]] = (
     (ResponseTimeout, "no whole response in time (timeouts.response_s)"),
     (StreamIdleTimeout, "a stream fell silent (timeouts.stream_idle_s)"),
     (UpstreamReset, "connection closed before a response"),
+    (LoopDetected, "the request came back to this sidecar"),
     (UpstreamRedirects, "a redirect in the place of a response"),
     (UpstreamMalformed, "a response that is no HTTP/1.1, or a page for a browser"),
     (UpstreamCut, "connection closed inside a response"),

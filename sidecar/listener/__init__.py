@@ -9,6 +9,7 @@ A request meets the modules in this order:
       acceptor          accepts, also where there is no file descriptor left
     connection        aiohttp parses, our own loop serves one request after the other
       plain_connection  the same on aiohttp's own loop, where aiohttp lacks what ours relies on
+      kept_connections  how long, and how many, connections wait for a request
     request           a request as the handler sees it
     handlers          one reply for every request, whatever goes wrong
     paths             which call a path means, and which methods it takes

@@ -27,6 +27,8 @@ from sidecar.listener.response_writer import ResponseWriter
 from sidecar.listener.upload import WINDOW_BYTES, StreamedUpload
 from sidecar.listener.web_pages import HostCheck, is_of_other_site
 from sidecar.runtime.lifecycle import Drain
+from sidecar.runtime.steps import in_steps
+from sidecar.wire.body import AT_ONCE_BYTES
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
@@ -39,9 +41,11 @@ from sidecar.wire.request_headers import (
     tenant_of,
 )
 from sidecar.wire.trace_context import trace_context_of
+from sidecar.wire.via import check_loop
 
 _FIRST_VERSION: Final = (1, 0)
 _LAST_VERSION: Final = (1, 1)
+_Seen = BodyFacts | None
 _NO_FACTS: Final = BodyFacts()
 _NO_TIMEOUTS: Final[tuple[float | None, float | None]] = (None, None)
 _Sent = tuple[bytes, StreamedUpload | None]
@@ -67,6 +71,8 @@ class ListenerPolicy:
     hosts: Final[HostCheck]
     sampling: Final[Sampling | None]
     """Which traces are sampled; None while tracing is off."""
+    via: Final[bytes]
+    """What this process adds to Via."""
 
     def __init__(
         self,
@@ -77,6 +83,7 @@ class ListenerPolicy:
         passthrough: tuple[tuple[str, str], ...] = (),
         body_sessions: BodySessions | None = None,
         sampling: Sampling | None = None,
+        via: bytes = b"",
         hosts: HostCheck | None = None,
     ) -> None:
         self.headers = headers
@@ -86,6 +93,7 @@ class ListenerPolicy:
         self.passthrough = passthrough
         self.body_sessions = body_sessions
         self.sampling = sampling
+        self.via = via
         self.hosts = HostCheck() if hosts is None else hosts
 
 
@@ -149,7 +157,7 @@ class Admission:
         """Read the head of a request, and refuse one that may not come in.
 
         Raises: InvalidHeader, HeadersTooLarge, HostRefused, OriginRefused, UpgradeNotServed,
-            MalformedRequest.
+            MalformedRequest, LoopDetected.
         """
         admitted_s = self._clock.monotonic_s()
         headers = read_headers(request.raw_headers, self._policy.headers)
@@ -157,7 +165,7 @@ class Admission:
         if len(hosts) != 1 or hosts[0] != self._hosts.known or authority:
             self._hosts.check(hosts, authority, request.version)
         is_of_page = headers.has_origin or bool(headers.fetch_sites)
-        is_special = is_of_page or headers.is_upgrade or headers.is_chunked
+        is_special = is_of_page or headers.is_upgrade or headers.is_chunked or bool(headers.vias)
         if is_special or not request.keep_alive or request.version != _LAST_VERSION:
             self._check(request, headers, down)
         path, mark, query = request.target.partition("?")
@@ -186,19 +194,25 @@ class Admission:
         holder, request, encoding = head.request.task, head.request, head.headers.content_encoding
         self._drain.admit(holder)
         buffered_bytes = 0
-        reader = self._policy.body_reader
+        policy = self._policy
+        reader = policy.body_reader
         upload: StreamedUpload | None = None
+        facts: _Seen = None
         try:
             if provider is None:
                 body = reader.read_nowait(request, encoding)
                 if body is None:
                     body = await reader.read(request)
                 buffered_bytes = len(body)
+                if len(body) > AT_ONCE_BYTES:
+                    dialect, bodies = self._dialects.by_name[endpoint.dialect], policy.body_sessions
+                    members = _NO_MEMBERS if bodies is None else bodies.members
+                    facts = await in_steps(dialect.peek_in_steps(body, members))
             else:
                 body, upload = await reader.read_or_stream(request, encoding)
                 buffered_bytes = len(body) if upload is None else WINDOW_BYTES
-                down.upload = upload
-            call = self._call_of(head, endpoint, provider, (body, upload))
+                down.upload, facts = upload, _NO_FACTS
+            call = self._call_of(head, endpoint, provider, (body, upload), facts)
             down.is_call = True
             await serve(call, down)
         finally:
@@ -206,8 +220,9 @@ class Admission:
             self._drain.release(holder)
 
     def _call_of(
-        self, head: RequestHead, endpoint: Endpoint, provider: str | None, sent: _Sent
+        self, head: RequestHead, endpoint: Endpoint, provider: str | None, sent: _Sent, facts: _Seen
     ) -> Call:
+        """Args: ``facts`` are None where the body is still to be read."""
         body, upload = sent
         headers, policy = head.headers, self._policy
         tenant = policy.fixed_tenant
@@ -215,13 +230,12 @@ class Admission:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
         timeouts = client_timeouts_of(headers) if headers.client_timeouts else _NO_TIMEOUTS
-        facts = _NO_FACTS
-        if provider is None:
-            bodies = policy.body_sessions if session_id is None else None
+        bodies = policy.body_sessions if session_id is None else None
+        if facts is None:
             members = _NO_MEMBERS if bodies is None else bodies.members
             facts = self._dialects.by_name[endpoint.dialect].peek(body, members)
-            if bodies is not None and facts.session_spans:
-                session_id = bodies.session_id_of(body, facts)
+        if bodies is not None and facts.session_spans:
+            session_id = bodies.session_id_of(body, facts)
         if session_id and tenant is None and policy.headers.tenant_name is not None:
             # Without its tenant's name a session would share the keys of all such sessions.
             self._observers.emit(_NO_TENANT)
@@ -247,9 +261,9 @@ class Admission:
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:
         """Refuse web pages of no allowed origin, WebSockets, heads of no version that is served,
-        and chunks in one that knows none.
+        chunks in one that knows none, and what has come through this process before.
 
-        Raises: OriginRefused, UpgradeNotServed, MalformedRequest.
+        Raises: OriginRefused, UpgradeNotServed, MalformedRequest, LoopDetected.
         """
         if not _FIRST_VERSION <= request.version <= _LAST_VERSION:
             raise MalformedRequest("the request line names no version of HTTP that is served")
@@ -267,3 +281,4 @@ class Admission:
             raise OriginRefused("requests that the page of another site makes are refused")
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
+        check_loop(headers.vias, self._policy.via)

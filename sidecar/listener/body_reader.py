@@ -25,7 +25,7 @@ from sidecar.listener.upload import (
     next_piece,
     say_continue,
 )
-from sidecar.runtime.timers import Timeout
+from sidecar.runtime.timers import Timeout, rest_s
 
 
 class BodyReader:
@@ -128,7 +128,7 @@ class BodyReader:
                 began_s = loop.time()
                 async with Timeout(left_s):
                     piece = await request.content.readany()
-                left_s -= loop.time() - began_s
+                left_s = rest_s(left_s, loop.time() - began_s)
                 if not piece:
                     return b"".join(pieces)
                 size += len(piece)

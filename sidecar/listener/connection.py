@@ -20,16 +20,16 @@ from aiohttp import StreamReader, web, web_protocol
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import BodyTooLarge
+from sidecar.domain.ports import DownstreamIdle
 from sidecar.listener.plain_connection import AHEAD_BYTES, TimedConnection
 from sidecar.listener.request import NO_HEAD, FastRequest, Finished
 from sidecar.runtime.timers import Timeout
 
 RELIED_ON: Final = frozenset({  # of RequestHandler
     "_buffer_paused", "_close", "_current_request", "_drain_helper", "_force_close",
-    "_handler_waiter", "_keepalive", "_keepalive_handle", "_keepalive_timeout", "_loop",
-    "_manager", "_messages", "_msg_queue_resume_size", "_next_keepalive_close_time", "_parser",
-    "_paused", "_process_keepalive", "_request_in_progress", "_resume_reading_if_drained",
-    "_task_handler", "_upgraded", "_waiter",
+    "_handler_waiter", "_keepalive", "_loop", "_manager", "_messages", "_msg_queue_resume_size",
+    "_parser", "_paused", "_request_in_progress", "_resume_reading_if_drained", "_task_handler",
+    "_upgraded", "_waiter",
 })  # fmt: skip
 _DISCARD_AT_MOST_S: Final = 5.0
 """How long the rest of a refused body is read, so that a reset does not overtake the refusal."""
@@ -64,10 +64,6 @@ class Connection(TimedConnection):
     def has_request(self) -> bool:
         """See `TimedConnection.has_request`."""
         return self._current_request is not None
-
-    async def drain(self) -> None:
-        """See `Request.drain`."""
-        await self._drain_helper()
 
     def take_buffered(self, payload: StreamReader) -> bytes:
         """Take the whole body of a payload that is complete.
@@ -147,20 +143,20 @@ class Connection(TimedConnection):
                 if not self._keepalive or self._upgraded or self._close or self._force_close:
                     break
                 self._current_request = None
-                self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-                if self._keepalive_handle is None:
-                    self._keepalive_handle = self._loop.call_at(
-                        self._next_keepalive_close_time, self._process_keepalive
-                    )
+                self.kept.since_s[self] = self._loop.time()
+        except DownstreamIdle:
+            pass  # between two requests; the connection is broken
         finally:
             self._current_request = self._task_handler = self.task = None  # all lead back here
-            if self.transport is not None:
-                self.transport.close()
+            self.close_once_read()
+
+    async def _until_read(self) -> None:
+        await self._drain_helper()
 
     async def _next_message(self) -> None:
         if self._paused:
             # An app that sends on without reading would have its responses pile up here.
-            await self._drain_helper()
+            await self.drain()
         if self._messages:
             return
         self._waiter = self._loop.create_future()
@@ -173,6 +169,7 @@ class Connection(TimedConnection):
         """Tell aiohttp's parser, which stops reading where many requests wait; bound the bytes
         around this one's body.
         """
+        self.kept.since_s.pop(self, None)
         self._wire_bytes, self.framing_at_most = payload.total_bytes, AHEAD_BYTES
         if self._parser is not None:
             self._parser.message_consumed()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+_LOOKS: Final = 16
+"""So many connections are looked at, at most, to make room for a new one."""
 
 
 class PageLimits(msgspec.Struct, frozen=True):
@@ -15,7 +18,7 @@ class PageLimits(msgspec.Struct, frozen=True):
     """Where more would come, the one that has waited longest for a request is closed."""
     silent_s: float = 0.02
     """A connection that has waited for less stays, and the new one waits: a request that came with
-    a connection has been read by then.
+    a connection has been read by then, or is seen to be there.
     """
     unread_s: float = 0.25
     """A peer that has read nothing of its response for so long makes room likewise."""
@@ -30,6 +33,11 @@ class PageLimits(msgspec.Struct, frozen=True):
 
 class Peer(Protocol):
     """A connection to a peer that may be hostile."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has arrived that is not read yet."""
+        ...
 
     def abort(self) -> None:
         """Close it at once."""
@@ -59,14 +67,19 @@ class PageRoom:
         """Close the connection that has been useless for longest, if for long enough. Return
         whether one was.
         """
-        now_s, limits = asyncio.get_running_loop().time(), self._limits
-        for held, time_s in ((self._waiting, limits.silent_s), (self._unread, limits.unread_s)):
-            longest, since_s = next(iter(held.items()), (None, now_s))
-            if longest is not None and now_s - since_s >= time_s:
-                longest.abort()
-                self.forget(longest)
-                return True
-        return False
+        now_s = asyncio.get_running_loop().time()
+        for _ in range(min(_LOOKS, len(self._waiting))):
+            longest, since_s = next(iter(self._waiting.items()))
+            if now_s - since_s < self._limits.silent_s:
+                break
+            if longest.is_silent:
+                return self._end(longest)
+            del self._waiting[longest]  # its request is here: this process is late
+            self._waiting[longest] = now_s
+        unread = next(iter(self._unread), None)
+        if unread is None or now_s - self._unread[unread] < self._limits.unread_s:
+            return False
+        return self._end(unread)
 
     def admit(self, connection: Peer) -> bool:
         """Return whether a new connection may stay."""
@@ -86,6 +99,11 @@ class PageRoom:
         self._unread.pop(connection, None)
         if not is_reading and connection in self._busy:
             self._unread[connection] = asyncio.get_running_loop().time()
+
+    def _end(self, connection: Peer) -> bool:
+        connection.abort()
+        self.forget(connection)
+        return True
 
     def begin_request(self, connection: Peer) -> None:
         """A connection's request is served from now on."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import select
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -129,6 +130,16 @@ class PageConnection(RequestHandler):
         """The body of the request that is being served."""
         self.is_last = False
         """Whether the connection ends with that request's response: something came behind it."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has arrived that is not read yet."""
+        peer = None if self.transport is None else self.transport.get_extra_info("socket")
+        if peer is None or peer.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(peer.fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - a loop's own kind
         """Admit the peer, or close the connection."""

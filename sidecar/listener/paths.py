@@ -70,6 +70,13 @@ class Paths:
                 )
         return f"{fault}; `passthrough` in the config names paths that go to a provider as they are"
 
+    def passthrough_of(self, path: str) -> str | None:
+        """Return the provider to which requests to a path go untouched; None where they do not:
+        what this sidecar serves by itself goes before a prefix.
+        """
+        is_own = path in self.calls or path in self.decisions or is_models(path) or path in PROBES
+        return None if is_own else self.provider_of(path)
+
     def provider_of(self, path: str) -> str | None:
         """Return the provider to which the config passes a path through.
 

@@ -13,8 +13,11 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.errors import BodyTooLarge
+from sidecar.domain.ports import DownstreamIdle
+from sidecar.domain.vocabulary import ConnectionEnd
+from sidecar.listener.kept_connections import KeptConnections, UnreadBytes
 from sidecar.listener.request import NO_HEAD, FastRequest, Handler, ParseErrorHandler
-from sidecar.runtime.timers import Timer
+from sidecar.runtime.timers import Timeout, Timer
 
 _READ_BYTES: Final = 64 * 1024
 """asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps
@@ -28,18 +31,20 @@ _UNPARSED_BYTES: Final = 256 * 1024
 
 
 class TimedConnection(RequestHandler):
-    """A connection of aiohttp's that gives an app ``head_s`` seconds for the head of a request, and
-    bounds the bytes around a body: chunk sizes, extensions and trailers, which no reader sees.
+    """A connection of aiohttp's that gives an app so much time for the head of a request, for
+    reading its response, and between two requests; and bounds the bytes around a body: chunk sizes,
+    extensions and trailers, which no reader sees.
     """
 
     __slots__ = (
         *("_head_timer", "_wire_bytes", "framing_at_most"),
-        *("handler", "head_s", "on_parse_error", "task"),
+        *("handler", "kept", "on_parse_error", "task"),
     )
 
     handler: Handler
     on_parse_error: ParseErrorHandler
-    head_s: float
+    kept: KeptConnections
+    """Where it is while it waits for a request."""
     task: asyncio.Task[Any] | None
     """Which task serves requests one after the other; None where each has its own."""
 
@@ -53,17 +58,42 @@ class TimedConnection(RequestHandler):
         """Bytes around the body of the request in progress, and of requests behind it."""
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
+        self.kept.admit(self)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The app has closed the connection."""
         self.stop_head_timer()
+        self.kept.forget(self)
         super().connection_lost(exc)
+
+    async def drain(self) -> None:
+        """See `Request.drain`."""
+        idle_s, transport = self.kept.limits.downstream_idle_s, self.transport
+        if not idle_s or transport is None:
+            await self._until_read()
+            return
+        try:
+            async with Timeout(idle_s, UnreadBytes(transport).are_read):
+                await self._until_read()
+        except TimeoutError as error:
+            transport.abort()
+            self.kept.report(ConnectionEnd.UNREAD)
+            raise DownstreamIdle(f"the app has read nothing for {idle_s:g} s") from error
+
+    def close_once_read(self) -> None:
+        """Close the connection when the app has read all, or has stopped reading."""
+        idle_s, transport = self.kept.limits.downstream_idle_s, self.transport
+        if transport is None:
+            return
+        transport.close()
+        if idle_s and transport.get_write_buffer_size():
+            self._watch_unread(transport, UnreadBytes(transport), idle_s)
 
     def start_head_timer(self) -> None:
         """The first bytes of a head are here, and not its end."""
         if self._head_timer is None:
-            self._head_timer = Timer(self.head_s, self._head_is_late)
+            self._head_timer = Timer(self.kept.limits.head_s, self._head_is_late)
 
     def stop_head_timer(self) -> None:
         """The head is complete, or is not waited for any more."""
@@ -92,6 +122,29 @@ class TimedConnection(RequestHandler):
     def has_request(self) -> bool:
         """Whether a request is being served."""
         raise AssertionError("a subclass says so")
+
+    @property
+    def is_idle(self) -> bool:
+        """See `KeptConnection.is_idle`."""
+        return not self.has_request and self._head_timer is None
+
+    async def _until_read(self) -> None:
+        """Wait until the transport may be written to again."""
+        raise AssertionError("a subclass does")
+
+    def _watch_unread(
+        self, transport: asyncio.Transport, unread: UnreadBytes, idle_s: float
+    ) -> None:
+        """Break a connection that is closing where the app reads nothing more."""
+
+        def look() -> None:
+            if unread.are_read():
+                self._watch_unread(transport, unread, idle_s)
+            elif transport.get_write_buffer_size():
+                transport.abort()
+                self.kept.report(ConnectionEnd.UNREAD)
+
+        Timer(idle_s, look)
 
     def _head_is_late(self) -> None:
         self._head_timer = None
@@ -135,6 +188,7 @@ class PlainConnection(TimedConnection):
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Run the handler for a request whose head is here."""
+        self.kept.since_s.pop(self, None)
         self._is_serving = True
         self._content = request.content
         self._wire_bytes, self.framing_at_most = request.content.total_bytes, AHEAD_BYTES
@@ -147,10 +201,13 @@ class PlainConnection(TimedConnection):
         response = await self.handler(self._plain(request))
         # On a connection that ends, what still comes is the rest of a body that is not wanted.
         self._is_serving = not response.keep_alive
+        if response.keep_alive:
+            self.kept.since_s[self] = asyncio.get_running_loop().time()
+        else:
+            self.close_once_read()
         return _Written(keeps_alive=response.keep_alive)
 
-    async def drain(self) -> None:
-        """See `Request.drain`."""
+    async def _until_read(self) -> None:
         if self._writer is not None:
             await self._writer.drain()
 

@@ -92,7 +92,7 @@ class Request(Protocol):
     async def drain(self) -> None:
         """Wait until the app has read enough of what was written.
 
-        Raises: ConnectionError if the app is gone.
+        Raises: ConnectionError if the app is gone, DownstreamIdle if it has stopped reading.
         """
         ...
 

@@ -16,6 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 from sidecar.domain.errors import ConfigError
 from sidecar.listener.acceptor import Acceptor, Factory, Room
 from sidecar.listener.connection import Connection, missing_names
+from sidecar.listener.kept_connections import KeptConnections
 from sidecar.listener.plain_connection import PlainConnection, TimedConnection
 from sidecar.listener.request import Handler, ParseErrorHandler
 
@@ -23,10 +24,8 @@ FAST: Final = "fast"
 """`connection.Connection`: requests are served in the connection's own task."""
 PLAIN: Final = "plain"
 """`plain_connection.PlainConnection`: aiohttp's own loop, with a task for each call."""
-KEEPALIVE_S: Final = 600.0
-"""Longer than an app's HTTP client keeps idle connections (5 to 300 s), so that the app closes
-first.
-"""
+_NEVER_S: Final = 1e8
+"""For aiohttp's own timer of idle connections: `kept_connections` closes them."""
 MAX_FIELD_BYTES: Final = 65_536
 READ_BUFFER_BYTES: Final = 65_536
 BACKLOG: Final = 4096
@@ -70,22 +69,23 @@ def listener_path() -> str:
 class DataServer(web.Server):
     """aiohttp's low-level server with connections of our own in it.
 
-    Args: ``head_s`` is how long an app may take for the head of a request; ``path`` is `FAST` or
-        `PLAIN`.
+    Args: ``kept`` closes the connections that wait for too long, or are too many; ``path`` is
+        `FAST` or `PLAIN`.
     """
 
     def __init__(
         self,
         handler: Handler,
         on_parse_error: ParseErrorHandler,
+        kept: KeptConnections,
         *,
-        head_s: float = 10.0,
         path: str = "",
     ) -> None:
         super().__init__(self._handle_plain, handler_cancellation=True)
         self._handler = handler
         self._on_parse_error = on_parse_error
-        self._head_s = head_s
+        self.room = kept
+        """Takes new connections as long as there are descriptors for them."""
         log_listener_path()
         self._kind = PlainConnection if (path or listener_path()) == PLAIN else Connection
 
@@ -94,26 +94,21 @@ class DataServer(web.Server):
         assert isinstance(connection, PlainConnection)
         return await connection.serve(request)
 
-    def swap(self, handler: Handler, on_parse_error: ParseErrorHandler, head_s: float) -> None:
-        """Let another handler serve all requests that come from now on, on open connections too.
-
-        Args: ``head_s`` is as the server's own.
-        """
+    def swap(self, handler: Handler, on_parse_error: ParseErrorHandler) -> None:
+        """Let another handler serve all requests that come from now on, on open connections too."""
         self._handler = handler
         self._on_parse_error = on_parse_error
-        self._head_s = head_s
         for connection in self.connections:
             if isinstance(connection, TimedConnection):
                 connection.on_parse_error = on_parse_error
                 connection.handler = handler
-                connection.head_s = head_s
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""
         connection: TimedConnection = self._kind(
             self,
             loop=asyncio.get_running_loop(),
-            keepalive_timeout=KEEPALIVE_S,
+            keepalive_timeout=_NEVER_S if self._kind is PlainConnection else 0,
             access_log=None,  # type: ignore[arg-type] # its documentation allows it
             logger=_silent,
             max_line_size=MAX_FIELD_BYTES,
@@ -121,7 +116,7 @@ class DataServer(web.Server):
             read_bufsize=READ_BUFFER_BYTES,
             auto_decompress=False,
         )
-        connection.head_s = self._head_s
+        connection.kept = self.room
         connection.on_parse_error = self._on_parse_error
         connection.handler = self._handler
         return connection

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -47,6 +47,10 @@ class RouterVerdict(msgspec.Struct, frozen=True):
     """Seconds that the call waited for the model."""
     cause: str = ""
     """Why the model could not be asked, as a phrase for operators."""
+    refusal: str = ""
+    """What the model's server said when it refused the question. It may repeat the prompt."""
+    confidence: float | None = None
+    """How probable the model holds its choice, from 0 to 1; None where it does not say."""
 
     @property
     def is_fallback(self) -> bool:
@@ -66,6 +70,22 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice]
 
 
+class _Choosing(msgspec.Struct):
+    """One answer of a decision model."""
+
+    choice: str
+    name: str | None = None
+    confidence: float | None = None
+    probabilities: Any = None
+    """By label."""
+
+
+class _Decision(msgspec.Struct):
+    answers: dict[str, _Choosing] | list[_Choosing]
+
+
+_decision_decoder: Final = msgspec.json.Decoder(_Decision)
+
 _Chosen = tuple[RouterOutcome, str | None]
 """The outcome, and the route's name where it is MATCHED."""
 _OPINIONS: Final = (RouterOutcome.MATCHED, RouterOutcome.OTHER, RouterOutcome.UNKNOWN_ROUTE)
@@ -82,6 +102,36 @@ def read_completion(body: bytes, known: Collection[str]) -> RouterVerdict:
         choices = []
     text = choices[0].message.content if choices else None
     return RouterVerdict(RouterOutcome.UNREADABLE) if text is None else read_answer(text, known)
+
+
+def read_decision(
+    body: bytes, question: str, known: Collection[str], min_confidence: float
+) -> RouterVerdict:
+    """Read what a decision model chose. A choice that it holds less probable than
+    ``min_confidence`` matches no route; one without any figure counts as it is.
+
+    Args: ``question`` is the name under which it was asked.
+    """
+    try:
+        answers = _decision_decoder.decode(body).answers
+    except (ValueError, RecursionError):
+        return RouterVerdict(RouterOutcome.UNREADABLE)
+    if isinstance(answers, list):
+        answers = {each.name or question: each for each in answers}
+    answer = answers.get(question)
+    if answer is None:
+        return RouterVerdict(RouterOutcome.UNREADABLE)
+    outcome, route_name = _chosen(answer.choice, known)
+    confidence = _confidence_of(answer)
+    if route_name is not None and confidence is not None and confidence < min_confidence:
+        outcome, route_name = RouterOutcome.OTHER, None
+    return RouterVerdict(outcome, route_name, answer.choice, confidence=confidence)
+
+
+def _confidence_of(answer: _Choosing) -> float | None:
+    given = answer.probabilities if isinstance(answer.probabilities, dict) else {}
+    figure = given.get(answer.choice, answer.confidence)
+    return float(figure) if isinstance(figure, int | float) and 0 <= figure <= 1 else None
 
 
 def read_answer(text: str, known: Collection[str]) -> RouterVerdict:

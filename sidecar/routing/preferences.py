@@ -54,12 +54,21 @@ class RankSources(msgspec.Struct, frozen=True):
     """
 
 
+class RouteScope(msgspec.Struct, frozen=True):
+    """Which calls the router model is asked about."""
+
+    has_router: bool = True
+    """Whether there is a router model to choose among routes."""
+    route_only: frozenset[str] = frozenset()
+    """The models and aliases whose calls alone are routed; empty: all calls are."""
+    fits: Callable[[tuple[Route, ...]], bool] = lambda _routes: True
+    """Tells whether the router model can be shown a call's own list."""
+
+
 class Routes:
     """The routes of a config, as calls use them.
 
-    Args: ``is_routed`` is whether there is a router model to choose among them; ``fits`` tells
-        whether that can be shown a call's own list; ``roll`` is uniform in [0, 1) and decides when
-        an unmeasured model is explored.
+    Args: ``roll`` is uniform in [0, 1) and decides when an unmeasured model is explored.
     """
 
     def __init__(
@@ -67,16 +76,15 @@ class Routes:
         configured: tuple[Route, ...],
         find_entries: FindEntries,
         sources: RankSources,
-        *,
-        is_routed: bool,
-        fits: Callable[[tuple[Route, ...]], bool] = lambda _routes: True,
+        scope: RouteScope,
         roll: Callable[[], float] = random.random,
     ) -> None:
         self.configured = configured
-        self.in_effect = configured if is_routed else ()
+        self.in_effect = configured if scope.has_router else ()
         """The configured routes; none without a router model."""
+        self.route_only = scope.route_only
         self._find_entries, self._sources = find_entries, sources
-        self._is_routed, self._fits = is_routed, fits
+        self._scope = scope
         self._roll = roll
 
     def of_call(self, call: Call) -> tuple[Route, ...]:
@@ -89,13 +97,20 @@ class Routes:
         if raw is None:
             return self.in_effect
         inline = inline_routes(raw, self._find_entries)
-        if inline is None or not self._is_routed:
+        if inline is None or not self._scope.has_router:
             return self.in_effect
-        if not self._fits(inline):
+        if not self._scope.fits(inline):
             raise InvalidRoutingPreferences(
                 f"{_FIELD!r} does not fit into the router model's prompt", param=_FIELD
             )
         return inline
+
+    def are_for(self, requested_model: str | None, model_name: str) -> bool:
+        """Return whether calls that ask for a model are routed by the configured routes.
+
+        Args: ``requested_model`` is the name as asked for; ``model_name`` the model that it means.
+        """
+        return (requested_model or "") in self.route_only or model_name in self.route_only
 
     def ranked(self, route: Route, dialect: DialectName, now_s: float) -> Ranked:
         """Return a route's candidates that speak the dialect, in the order in which they are tried.
@@ -152,6 +167,7 @@ def configured_routes(
             description=preference.description,
             candidates=_candidates(preference.models, find_entries),
             prefer=preference.selection_policy.prefer,
+            examples=preference.examples,
         )
         for preference in preferences
     )

@@ -14,6 +14,13 @@ import msgspec
 from sidecar.dialects.base import Turn
 from sidecar.dialects.request import MAX_TURNS
 from sidecar.domain.decision import Route
+from sidecar.routing.prompt_format import (
+    STYLES,
+    PromptFormat,
+    TurnStyle,
+    routes_text,
+    without_wrappers,
+)
 
 _TOKEN_BYTES: Final = 4
 """Plano's estimate; counted in bytes of the prompt, escapes included."""
@@ -66,10 +73,14 @@ class PromptForm(msgspec.Struct, frozen=True):
     """What the conversation may take at each of those places; below zero where the routes alone
     are over the budget.
     """
+    style: TurnStyle = STYLES[PromptFormat.JSON_LINES]
 
 
 def prompt_form(
-    routes: Iterable[Route], budget_tokens: int, template: str | None = None
+    routes: Iterable[Route],
+    budget_tokens: int,
+    template: str | None = None,
+    written: PromptFormat = PromptFormat.JSON_LINES,
 ) -> PromptForm:
     """Write the routes into the template, or into the built-in wording, in the order in which they
     are given.
@@ -78,12 +89,9 @@ def prompt_form(
     text.
 
     Args: ``template`` holds ``{routes}`` and ``{conversation}``; one token of the budget is 4 bytes
-        of prompt.
+        of prompt; ``written`` is how routes and turns are written.
     """
-    lines = b"\n".join(
-        b'{"name":%b,"description":%b}' % (_quoted(route.name), _quoted(route.description))
-        for route in routes
-    )
+    lines = routes_text(routes, written)
     pieces = [b""]
     for part in _PLACEHOLDER.split(_BUILT_IN if template is None else template):
         if part == "{conversation}":
@@ -91,15 +99,24 @@ def prompt_form(
         else:
             pieces[-1] += lines if part == "{routes}" else part.encode("utf-8", "replace")
     places = max(1, len(pieces) - 1)
-    return PromptForm(
-        tuple(pieces), (budget_tokens * _TOKEN_BYTES - sum(map(len, pieces))) // places
-    )
+    room_bytes = (budget_tokens * _TOKEN_BYTES - sum(map(len, pieces))) // places
+    return PromptForm(tuple(pieces), room_bytes, STYLES[written])
 
 
-def fits_budget(routes: Iterable[Route], budget_tokens: int, template: str | None = None) -> bool:
+def fits_budget(
+    routes: Iterable[Route],
+    budget_tokens: int,
+    template: str | None = None,
+    written: PromptFormat = PromptFormat.JSON_LINES,
+) -> bool:
     """Return whether routes leave room for the least that a prompt shows of a conversation."""
-    form = prompt_form(routes, budget_tokens, template)
+    form = prompt_form(routes, budget_tokens, template, written)
     return form.room_bytes >= len(b"[]") + _LEAST_USER_BYTES
+
+
+def room_of_turn(form: PromptForm) -> int:
+    """Return how many bytes a prompt can show of one turn at most."""
+    return max(form.room_bytes, _LEAST_USER_BYTES)
 
 
 def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
@@ -108,57 +125,46 @@ def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
     The last 16 turns, newest kept first; the newest user turn comes before all others and is never
     dropped. A user turn that overflows keeps its first 60 % and last 40 % of what is left, joined
     by an ellipsis, and ends the selection; any other turn that overflows ends it without being
-    kept.
+    kept. What agents wrap around the words of their user is left out.
 
     Args: ``turns`` oldest first.
     """
-    return (b"[" + b",".join(_selected(turns, form.room_bytes)) + b"]").join(form.pieces).decode()
+    return conversation_text(form, turns).join(form.pieces).decode()
 
 
-def router_request_body(router_model: str, prompt: str) -> bytes:
-    """Return the chat completion request for the router model: one user message, not streamed.
-
-    Args: ``router_model`` is the bare id that its provider knows.
-    """
-    return msgspec.json.encode(
-        {
-            "model": router_model,
-            "messages": [{"role": "user", "content": prompt}],
-            "temperature": 0.01,
-            "max_tokens": 64,
-            "stream": False,
-        }
-    )
+def conversation_text(form: PromptForm, turns: Sequence[Turn]) -> bytes:
+    """Return what `build_prompt` shows of a conversation, in JSON."""
+    return form.style.joined(_selected(without_wrappers(turns), form.room_bytes, form.style))
 
 
-def _selected(turns: Sequence[Turn], room_bytes: int) -> list[bytes]:
+def _selected(turns: Sequence[Turn], room_bytes: int, style: TurnStyle) -> list[bytes]:
     """Return the turns that are kept, as JSON objects, oldest first."""
     newest = next((at for at in range(len(turns) - 1, -1, -1) if turns[at].role == "user"), None)
-    left = room_bytes - len(b"[]")
+    left = room_bytes - len(style.before) - len(style.after)
     kept: dict[int, bytes] = {}
     if newest is not None:
-        kept[newest] = _fitted(turns[newest], max(left, _LEAST_USER_BYTES))
-        left -= len(kept[newest]) + len(b",")
+        kept[newest] = _fitted(turns[newest], max(left, _LEAST_USER_BYTES), style)
+        left -= len(kept[newest]) + len(style.joiner)
     for at in range(len(turns) - 1, -1, -1):
         if at == newest:
             continue
-        entry = _fitted(turns[at], left)
+        entry = _fitted(turns[at], left, style)
         if not entry or len(kept) == MAX_TURNS:
             break
         kept[at] = entry
-        left -= len(entry) + len(b",")
+        left -= len(entry) + len(style.joiner)
     return [kept[at] for at in sorted(kept)]
 
 
-def _fitted(turn: Turn, room_bytes: int) -> bytes:
+def _fitted(turn: Turn, room_bytes: int, style: TurnStyle) -> bytes:
     """Return the turn as a JSON object of at most ``room_bytes``; empty where it is not a user's
     and does not fit, or where too little is left for any of it.
     """
-    start, end = b'{"role":%b,"content":"' % _quoted(turn.role), b'"}'
+    start, end = style.start(turn), style.end
     room_bytes -= len(start) + len(end)
     # A character is a byte at least: what is too long unescaped need not be escaped to know it.
     if len(turn.text) <= room_bytes:
-        content = _quoted(turn.text)[1:-1]
+        content = style.quoted(turn.text)[1:-1]
         if len(content) <= room_bytes:
             return start + content + end
     room_bytes -= len(_ELLIPSIS)
@@ -167,24 +173,24 @@ def _fitted(turn: Turn, room_bytes: int) -> bytes:
     head_bytes = int(room_bytes * _HEAD_SHARE)
     return (
         start
-        + _head(turn.text, head_bytes)
+        + _head(turn.text, head_bytes, style)
         + _ELLIPSIS
-        + _tail(turn.text, room_bytes - head_bytes)
+        + _tail(turn.text, room_bytes - head_bytes, style)
         + end
     )
 
 
-def _head(text: str, room_bytes: int) -> bytes:
+def _head(text: str, room_bytes: int, style: TurnStyle) -> bytes:
     """Return the first whole characters of ``text`` that take at most ``room_bytes`` in JSON."""
-    content = _quoted(text[:room_bytes])[1:-1]
+    content = style.quoted(text[:room_bytes])[1:-1]
     return content[: _whole(content, room_bytes)]
 
 
-def _tail(text: str, room_bytes: int) -> bytes:
+def _tail(text: str, room_bytes: int, style: TurnStyle) -> bytes:
     """Return the last whole characters of ``text`` that take at most ``room_bytes`` in JSON; at
     least one byte.
     """
-    content = _quoted(text[-room_bytes:])[1:-1]
+    content = style.quoted(text[-room_bytes:])[1:-1]
     surplus = max(0, len(content) - room_bytes)
     start = _whole(content, surplus)
     if start < surplus:  # a character that spans the cut is left out
@@ -199,14 +205,3 @@ def _whole(content: bytes, end: int) -> int:
     characters = _CHARACTERS.match(content, 0, end)
     assert characters is not None  # none at all match as well
     return characters.end()
-
-
-def _quoted(text: str) -> bytes:
-    """Return a JSON string without any ``<``, so that it can close no tag. Lone surrogates become
-    question marks.
-    """
-    try:
-        encoded = msgspec.json.encode(text)
-    except UnicodeEncodeError:
-        encoded = msgspec.json.encode(text.encode("utf-8", "replace").decode())
-    return encoded.replace(b"<", rb"\u003c")

@@ -18,8 +18,23 @@ from sidecar.domain.decision import Route
 from sidecar.domain.errors import UpstreamError, UpstreamTimeout
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.http1.cause import cause_of
-from sidecar.routing.answer import RouterVerdict, read_completion
-from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
+from sidecar.routing.answer import RouterVerdict, read_completion, read_decision
+from sidecar.routing.prompt import (
+    PromptForm,
+    build_prompt,
+    conversation_text,
+    prompt_form,
+    room_of_turn,
+)
+from sidecar.routing.prompt_format import PromptFormat
+from sidecar.routing.question import (
+    DECISION,
+    FORMS,
+    chat_question,
+    decision_question,
+    next_form,
+    refusal_text,
+)
 from sidecar.routing.router_breaker import (
     Blame,
     RouterBreaker,
@@ -27,7 +42,7 @@ from sidecar.routing.router_breaker import (
     blame_of_status,
 )
 from sidecar.runtime.single_flight import SingleFlight
-from sidecar.runtime.timers import Timeout
+from sidecar.runtime.timers import Timeout, TimeoutAt
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
 """POSTs a chat completion body to the router model in the name of a call, whose ids go along;
@@ -58,6 +73,12 @@ class RouterPolicy(msgspec.Struct, frozen=True):
     """Budget of a prompt; one token is 4 bytes."""
     template: str | None = None
     """Wording of the prompt; None: the built-in one."""
+    written: PromptFormat = PromptFormat.JSON_LINES
+    """How routes and turns stand in the prompt."""
+    is_decision: bool = False
+    """Whether the model is asked for a decision, and not for a chat completion."""
+    min_confidence: float = 0.5
+    """A decision that is less probable matches no route."""
 
 
 class RouteClassifier:
@@ -80,6 +101,8 @@ class RouteClassifier:
         self._configured = configured
         self._form = self._form_of(configured)
         """Made once for the configured routes, which nearly all calls use."""
+        self._chat_form = 0
+        """The form of the question that the model's server took last."""
         self.breaker: Final = breaker
         self._flights: SingleFlight[tuple[str, ...], RouterVerdict] = SingleFlight(
             "ask router model"
@@ -127,9 +150,13 @@ class RouteClassifier:
         return msgspec.structs.replace(verdict, waited_s=waited_s)
 
     def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
-        """Return what the router model is shown of a call."""
+        """Return what the router model is shown of a call; for a decision the whole question."""
         form = self._form if routes is self._configured else self._form_of(routes)
-        return build_prompt(form, self._turns_of(call))
+        turns = self._turns_of(call, room_of_turn(form))
+        if not self._policy.is_decision:
+            return build_prompt(form, turns)
+        conversation = conversation_text(form, turns).decode()
+        return decision_question(self._policy.model, conversation, routes).decode()
 
     async def aclose(self) -> None:
         """Give up the questions that are under way."""
@@ -159,14 +186,11 @@ class RouteClassifier:
         verdict, blame = _HTTP_ERROR, Blame.PROMPT
         asked_s = self._monotonic_s()
         try:
-            async with Timeout(self._policy.deadline_s):
-                body = router_request_body(self._policy.model, prompt)
-                status, response = await self._ask(body, call)
+            deadline_s = asyncio.get_running_loop().time() + self._policy.deadline_s
+            async with TimeoutAt(deadline_s):
+                status, response = await self._asked(prompt, call)
             blame = blame_of_status(status)
-            if 200 <= status < 300:
-                verdict = read_completion(response, known)
-            else:
-                verdict = RouterVerdict(RouterOutcome.HTTP_ERROR, cause=f"status {status}")
+            verdict = self._verdict_of(status, response, known)
         except (TimeoutError, UpstreamTimeout):
             cause = f"no answer within {self._policy.deadline_s:g} s (routing.router_timeout_ms)"
             verdict = RouterVerdict(RouterOutcome.TIMEOUT, cause=cause)
@@ -178,5 +202,31 @@ class RouteClassifier:
         self.breaker.ended(call, asked_s, self._monotonic_s(), blame)
         return verdict
 
+    async def _asked(self, prompt: str, call: Call) -> tuple[int, bytes]:
+        """Ask in the form that worked last; where the server refuses one of its parameters, in the
+        next one without that. Return status and body of the last reply. Raises: UpstreamError.
+        """
+        if self._policy.is_decision:
+            return await self._ask(prompt.encode(), call)
+        form, model = self._chat_form, self._policy.model
+        for _ in range(FORMS):
+            status, response = await self._ask(chat_question(model, prompt, form), call)
+            later = next_form(form, status, response)
+            if later is None:
+                break
+            form = later
+        if 200 <= status < 300:
+            self._chat_form = form
+        return status, response
+
+    def _verdict_of(self, status: int, response: bytes, known: tuple[str, ...]) -> RouterVerdict:
+        if not 200 <= status < 300:
+            cause, refusal = f"status {status}", refusal_text(response)
+            return RouterVerdict(RouterOutcome.HTTP_ERROR, cause=cause, refusal=refusal)
+        if self._policy.is_decision:
+            return read_decision(response, DECISION, known, self._policy.min_confidence)
+        return read_completion(response, known)
+
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:
-        return prompt_form(routes, self._policy.context_tokens, self._policy.template)
+        policy = self._policy
+        return prompt_form(routes, policy.context_tokens, policy.template, policy.written)

@@ -6,6 +6,7 @@ How bytes are fetched is passed in.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from sidecar.routing.catalogs import (
     read_price_file,
     read_prometheus,
 )
+from sidecar.runtime.timers import Timeout
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """GET a URL and return the body of its 2xx answer, within a timeout and a size of its own; raises
@@ -106,6 +108,8 @@ class MetricsSources:
                 if known.source == state.source:
                     state.take_over(known)
         self._put_together()
+        self._first_reads = [asyncio.Event() for _ in self.states]
+        """Set once a source was read, or could not be."""
 
     def __len__(self) -> int:
         return len(self.states)
@@ -161,6 +165,15 @@ class MetricsSources:
         self._put_together()
         return None
 
+    async def wait_for_first_reads(self, at_most_s: float = 10.0) -> None:
+        """Wait until each source was read once, or could not be: while `keep_fresh` runs. Calls do
+        not wait; a person who asks once may.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with Timeout(at_most_s):
+                for first in self._first_reads:
+                    await first.wait()
+
     async def keep_fresh(self, index: int) -> None:
         """Read one source now and then every ``refresh_interval``; without an interval, until it
         was read once. What a former one had read is read again when that would have; a file without
@@ -171,11 +184,14 @@ class MetricsSources:
         state = self.states[index]
         interval_s = state.source.refresh_interval_s
         if state.is_loaded and interval_s is not None:
+            self._first_reads[index].set()
             await self._sleep(max(0.0, state.read_s + interval_s - self._monotonic_s()))
         elif state.is_loaded and state.source.provider != "file":
+            self._first_reads[index].set()
             return
         while True:
             is_read = await self.refresh(index)
+            self._first_reads[index].set()
             if is_read and interval_s is None:
                 return
             wait_s = float(interval_s or RETRY_S)

@@ -293,7 +293,7 @@ def _candidate(provider: Provider, model_id: str) -> Candidate:
         model_name=f"{provider.prefix}/{model_id}",
         upstream_model=model_id,
         metric_model=provider.model,
-        dialects=frozenset(provider.paths.by_dialect),
+        dialects=provider.spoken_by(model_id),
         passthrough_auth=provider.passthrough_auth,
         price=provider.price,
     )

@@ -27,6 +27,13 @@ def more_s(late_s: float, at_most_s: float = MORE_AT_MOST_S) -> float:
     return min(late_s, at_most_s, MORE_AT_MOST_S) if late_s > LATE_S else 0.0
 
 
+def rest_s(left_s: float, spent_s: float) -> float:
+    """Return what is left of a budget of seconds: where a wait within it took all of that and more,
+    this process stood still, and half of it is left for what follows.
+    """
+    return left_s - spent_s if spent_s < left_s else left_s / 2
+
+
 class Timer:
     """Calls back once, after a delay in which the loop ran."""
 
@@ -56,18 +63,14 @@ class Timer:
             self._callback()
 
 
-class Timeout(asyncio.Timeout):  # type: ignore[misc] # final to mypy alone
-    """As `asyncio.timeout`: ``async with Timeout(2.0):`` raises TimeoutError where the body takes
-    longer, not counting how long the loop stood still at its end.
-
-    Args: ``goes_on`` is asked when the time is over; where it returns true, the time begins anew.
+class TimeoutAt(asyncio.Timeout):  # type: ignore[misc] # final to mypy alone
+    """As `asyncio.timeout_at`: ``async with TimeoutAt(loop.time() + 2.0):`` raises TimeoutError
+    where the body takes longer, not counting how long the loop stood still at its end.
     """
 
-    def __init__(self, delay_s: float, goes_on: Callable[[], bool] | None = None) -> None:
-        super().__init__(asyncio.get_running_loop().time() + delay_s)
-        self._delay_s = delay_s
-        self._goes_on = goes_on
-        self._is_set_again = False
+    _delay_s: float = MORE_AT_MOST_S
+    _goes_on: Callable[[], bool] | None = None
+    _is_set_again = False
 
     def _on_timeout(self) -> None:
         """Called by asyncio when the time is over: what is relied on of its private names."""
@@ -83,6 +86,18 @@ class Timeout(asyncio.Timeout):  # type: ignore[misc] # final to mypy alone
             self.reschedule(now_s + self._delay_s)
         else:
             super()._on_timeout()  # type: ignore[misc] # private to typeshed
+
+
+class Timeout(TimeoutAt):  # type: ignore[misc] # as above
+    """The same for a duration.
+
+    Args: ``goes_on`` is asked when the time is over; where it returns true, the time begins anew.
+    """
+
+    def __init__(self, delay_s: float, goes_on: Callable[[], bool] | None = None) -> None:
+        super().__init__(asyncio.get_running_loop().time() + delay_s)
+        self._delay_s = delay_s
+        self._goes_on = goes_on
 
 
 class Interrupt(asyncio.Timeout):  # type: ignore[misc] # final to mypy alone

@@ -56,7 +56,9 @@ class Decisions:
         """
         resolved = self._models.resolve(call.facts.requested_model, call.endpoint.dialect)
         is_generate = call.endpoint.operation is Operation.GENERATE
-        routes = self._routes.in_effect
+        routes, requested = self._routes.in_effect, call.facts.requested_model
+        if self._routes.route_only and not self._routes.are_for(requested, resolved.model_name):
+            routes = ()
         if is_generate and call.facts.routing_preferences is not None:
             routes = self._routes.of_call(call)
         has_choice = bool(routes) or len(resolved.decision.requested) > 1
@@ -168,9 +170,10 @@ class Decisions:
                     ranked.candidates,
                     ranked.numbers,
                     ranked.is_exploring,
+                    verdict.confidence,
                 ),
             )
-        facts = RoutingFacts(verdict.outcome)
+        facts = RoutingFacts(verdict.outcome, confidence=verdict.confidence)
         if verdict.is_fallback:
             candidates = self._fallbacks_of(situation)
             return Decision(
@@ -238,4 +241,4 @@ class Decisions:
             return False
         if self._may_ask is None or not self._may_ask(call.admitted_s):
             return False  # the router model's opinion would be missed once more
-        return all(turn.role != "assistant" for turn in self._dialects.turns_of(call))
+        return all(turn.role != "assistant" for turn in self._dialects.turns_of(call, None))

@@ -82,6 +82,10 @@ def _routing_lines(look: Look) -> list[str]:
     lines = ["prompt:", *(f"  {line}" for line in look.prompt.splitlines()), ""]
     lines.append("answer:   none" if verdict.text is None else f"answer:   {verdict.text!r}")
     lines.append(f"outcome:  {verdict.outcome}")
+    if verdict.cause:
+        lines.append(f"cause:    {': '.join(filter(None, (verdict.cause, verdict.refusal)))}")
+    if verdict.confidence is not None:
+        lines.append(f"probable: {verdict.confidence:.2f}")
     lines.append(f"route:    {verdict.route_name or '-'}")
     if ranked is not None:
         prefer = next(each.prefer for each in look.routes if each.name == verdict.route_name)

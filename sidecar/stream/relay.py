@@ -12,12 +12,14 @@ from sidecar.dialects.usage import read_response
 from sidecar.domain.clock import Clock
 from sidecar.domain.errors import SidecarError, UpstreamCut
 from sidecar.domain.outcome import Served
-from sidecar.domain.ports import Downstream, Reply
+from sidecar.domain.ports import Downstream, DownstreamIdle, Reply
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.tap import BodyTap, EventTap
 from sidecar.wire.headers import coding_of
 
 _EVENT_STREAM: Final = b"text/event-stream"
+EVENTS_BYTES: Final = 32 * 1024
+"""Of an event stream as many bytes are sent on and looked at in one turn of the loop."""
 
 
 @final
@@ -114,9 +116,11 @@ class Relay:
         sent = _Sent(self._monotonic_s(), tap)
         try:
             await self._pump(reply, down, events, sent)
-        except ConnectionError:
+        except ConnectionError as error:
             reply.abort()
             down.abort()
+            if isinstance(error, DownstreamIdle):
+                return sent.ended(CallOutcome.DOWNSTREAM_IDLE, DownstreamIdle.code)
             return sent.ended(CallOutcome.CANCELLED)
         except SidecarError as error:
             reply.abort()
@@ -154,14 +158,22 @@ class Relay:
                 break
             if not sent.size:
                 sent.first_piece_s = came_s
-            sent.size += len(data)
-            try:
-                await down.write(data)
-            finally:
-                # After the write, so that looking at the bytes delays none of them; also where the
-                # write is cancelled: the bytes are on their way, and an event may have to follow.
-                if sent.tap is not None:
-                    sent.tap.feed(data)
+            while data:
+                # To read what many events tell takes milliseconds, between which others go on.
+                is_all = events is None or len(data) <= EVENTS_BYTES
+                piece = data if is_all else data[:EVENTS_BYTES]
+                sent.size += len(piece)
+                try:
+                    await down.write(piece)
+                finally:
+                    # After the write, so that looking at the bytes delays none of them; also where
+                    # the write is cancelled: they are on their way, and an event may follow.
+                    if sent.tap is not None:
+                        sent.tap.feed(piece)
+                if is_all:
+                    break
+                data = data[EVENTS_BYTES:]
+                await asyncio.sleep(0)
         if events is not None and not events.may_end:
             raise UpstreamCut("the provider ended the stream without its last event")
 

@@ -20,6 +20,7 @@ FLAGS: Final = {
     "RX": "the router model failed, could not be read, or named no route that exists",
     "RD": "the router model was not asked: its breaker is open, or too many questions were asked",
     "DC": "the app left before its response was complete",
+    "SI": "the app stopped reading its response, and was let go",
     "DPE": "what the app sent cannot be served as HTTP, or as a request of its API",
     "NR": "no model or path of that name, or no candidate that speaks the API",
     "OM": "refused: too many calls or bytes in flight, or draining",
@@ -88,6 +89,8 @@ def flags_of(event: CallEnded) -> list[str]:
     failed = [each for each in outcome.attempts if each.reason is not None]
     if outcome.result is CallOutcome.CANCELLED:
         found.add("DC")
+    elif outcome.result is CallOutcome.DOWNSTREAM_IDLE:
+        found.add("SI")
     elif len(failed) > 1 and len(failed) == len(outcome.attempts):
         found.add("URX")
     if outcome.result is CallOutcome.INCOMPLETE or _held_error(outcome):

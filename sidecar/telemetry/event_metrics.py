@@ -15,6 +15,7 @@ from sidecar.domain.events import (
     AttemptEnded,
     CallDecided,
     CallEnded,
+    DownstreamClosed,
     FailedOver,
     Listeners,
     RequestRefused,
@@ -22,7 +23,7 @@ from sidecar.domain.events import (
 )
 from sidecar.domain.ids import FLAG_SAMPLED
 from sidecar.domain.outcome import Outcome
-from sidecar.domain.vocabulary import CallOutcome, RouterOutcome, TokenKind
+from sidecar.domain.vocabulary import CallOutcome, ConnectionEnd, RouterOutcome, TokenKind
 from sidecar.telemetry.families import (
     CounterFamily,
     CounterSeries,
@@ -137,6 +138,27 @@ class CallMetrics:
 
     def _request_refused(self, event: RequestRefused) -> None:
         self._requests.with_labels(event.dialect, event.result).value += 1
+
+
+class DownstreamMetrics:
+    """Counts the connections of apps that the sidecar closed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._closed = CounterFamily(
+            registry,
+            "plano_sidecar_downstream_closed",
+            "Connections of apps that the sidecar closed of its own accord, by why.",
+            ("reason",),
+        )
+        for each in ConnectionEnd:
+            self._closed.with_labels(each)
+
+    def listeners(self) -> Listeners:
+        """Hear of each."""
+        return {DownstreamClosed: self._downstream_closed}
+
+    def _downstream_closed(self, event: DownstreamClosed) -> None:
+        self._closed.with_labels(event.reason).value += 1
 
 
 class RoutingMetrics:

@@ -75,6 +75,12 @@ LOG_EVENTS: Final = (
         ("config_hash", "generation", "changes", "awaits_restart"),
     ),
     LogEvent(
+        "config_warning",
+        "warning",
+        "what `check` warns of, at the start; at a reload what is new",
+        ("warning",),
+    ),
+    LogEvent(
         "config_refused",
         "error",
         "the config's files have changed, and cannot be used: the config before serves on",
@@ -251,5 +257,6 @@ LOG_FIELDS: Final = {
     "untold": "times it went since the last such line: more than three a minute are counted",
     "up_seconds": "how long it had served",
     "version": "of the sidecar",
+    "warning": "file, line, path of the key, and what about it; no value that came from elsewhere",
 }  # fmt: skip
 """Field -> its meaning."""

@@ -20,7 +20,12 @@ from sidecar.domain.vocabulary import CallOutcome, CandidateCondition, Connectio
 from sidecar.telemetry.affinity_metrics import AffinityMetrics
 from sidecar.telemetry.build_facts import build_facts
 from sidecar.telemetry.cost_metrics import CostMetrics, Pricing
-from sidecar.telemetry.event_metrics import CallMetrics, RoutingMetrics, UpstreamMetrics
+from sidecar.telemetry.event_metrics import (
+    CallMetrics,
+    DownstreamMetrics,
+    RoutingMetrics,
+    UpstreamMetrics,
+)
 from sidecar.telemetry.exposition import SharedPages, written
 from sidecar.telemetry.families import CounterFamily, HistogramFamily
 
@@ -51,6 +56,8 @@ class ScrapeSnapshot(msgspec.Struct, frozen=True):
     """(route, candidates that have their usual place in plans), for each route in effect."""
     dropped_lines: Sequence[tuple[str, int]] = ()
     """(stream, lines of it that were dropped since nothing read them)."""
+    downstream: tuple[int, int] = (0, 0)
+    """Connections of apps with a request, and without."""
 
 
 class _Gauge(msgspec.Struct, frozen=True):
@@ -70,6 +77,9 @@ def _connections(
         counts[provider, ConnectionState.ACTIVE] += active
         counts[provider, ConnectionState.IDLE] += idle
     return list(counts.items())
+
+
+_CONNECTION_STATES: Final = ((ConnectionState.ACTIVE,), (ConnectionState.IDLE,))
 
 
 def _candidate_states(
@@ -103,6 +113,12 @@ _GAUGES: Final = (
         "Connections to providers; what two families share counts under the first one of them.",
         ("provider", "state"),
         lambda now: _connections(now.connections),
+    ),
+    _Gauge(
+        "plano_sidecar_downstream_connections",
+        "Connections of apps to the data port: with a request, or idle.",
+        ("state",),
+        lambda now: list(zip(_CONNECTION_STATES, now.downstream, strict=True)),
     ),
     _Gauge(
         "plano_sidecar_candidate_state",
@@ -184,6 +200,7 @@ class Metrics:
         self.registry = registry = _Registry()
         self.observers: tuple[Observer, ...] = (
             CallMetrics(registry),
+            DownstreamMetrics(registry),
             RoutingMetrics(registry),
             UpstreamMetrics(registry),
             AffinityMetrics(registry),

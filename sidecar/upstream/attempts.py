@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -13,6 +13,7 @@ from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import (
     ConnectFailed,
     DownstreamError,
+    LoopDetected,
     UpstreamError,
     UpstreamMalformed,
     UpstreamReset,
@@ -22,7 +23,7 @@ from sidecar.domain.ports import Reply
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, FailureClass
 from sidecar.upstream.failure import Failure, for_swapped, is_curable
 
-Strip = Callable[[Call, bytes], Call | None]
+Strip = Callable[[Call, bytes], Awaitable[Call | None]]
 """Makes a call without the signed state that a provider could not read, as its refusal says; None
 where none can be left out.
 """
@@ -32,6 +33,7 @@ _OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]]
     (UpstreamReset, AttemptOutcome.CONNECT_FAILED),
     (UpstreamTimeout, AttemptOutcome.TIMEOUT),
     (UpstreamMalformed, AttemptOutcome.MALFORMED),
+    (LoopDetected, AttemptOutcome.SERVER_ERROR),
     (asyncio.CancelledError, AttemptOutcome.CANCELLED),
     (DownstreamError, AttemptOutcome.CANCELLED),
 )
@@ -40,6 +42,7 @@ OUTCOME_OF_RESULT: Final = {
     CallOutcome.OK: AttemptOutcome.OK,
     CallOutcome.INCOMPLETE: AttemptOutcome.CUT,
     CallOutcome.CANCELLED: AttemptOutcome.CANCELLED,
+    CallOutcome.DOWNSTREAM_IDLE: AttemptOutcome.CANCELLED,
 }
 """The outcome of an attempt whose reply, no error, was relayed: by how the relay ended."""
 
@@ -177,7 +180,7 @@ class FailureRecord:
                 return False
         return True
 
-    def next_try(
+    async def next_try(
         self, call: Call, candidate: Candidate | None, strip: Strip | None
     ) -> tuple[Call, Candidate] | None:
         """Return what is sent next, and to whom: the call to ``candidate``. Where no candidate is
@@ -190,7 +193,7 @@ class FailureRecord:
         if strip is None or self._unreadable is None or is_over:
             return None
         candidate, refusal = self._unreadable
-        stripped = strip(call, refusal)
+        stripped = await strip(call, refusal)
         if stripped is None:
             return None
         self.lost = "thinking"

@@ -4,29 +4,32 @@ connection pool.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, final
 from urllib.parse import quote
 
+from sidecar.config.conventions import CredentialStyle, HeaderFamily
 from sidecar.config.providers import Provider
 from sidecar.dialects.base import Dialect
-from sidecar.domain.call import Call, DialectName, Operation
+from sidecar.domain.call import Call, DialectName, Operation, RawHeaders
 from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
+from sidecar.runtime.hosts import is_loopback
+from sidecar.upstream.passthrough import local_headers, local_reference, upstream_path
 from sidecar.wire.headers import CHUNKED, request_head
 from sidecar.wire.trace_context import trace_lines
+from sidecar.wire.via import via_line
 
+_ACCEPT_ENCODING: Final = "accept_encoding"
 _IDENTITY: Final = b"Accept-Encoding: identity\r\n"
 _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
 """Fields whose values add up, so that the config's line is sent beside the app's. Of every other
 field there can be only one line.
 """
-_OTHER_VERSION: Final = re.compile(r"/v(?!1(?:/|$))\d")
-"""A passthrough path such as ``/v1beta/...`` or ``/v2/...``: it is not below the provider's
-``/v1``, so the base path does not apply to it.
-"""
+_SHARED_PARAMETERS: Final = {HeaderFamily.ANTHROPIC: ("beta=true",)}
+"""What SDKs of a header family put into a query, whoever the provider is."""
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
 
@@ -34,12 +37,17 @@ class ProviderClient:
     """One provider entry, ready to be called."""
 
     def __init__(
-        self, provider: Provider, pool: Pool, dialects: Mapping[DialectName, Dialect]
+        self,
+        provider: Provider,
+        pool: Pool,
+        dialects: Mapping[DialectName, Dialect],
+        via: bytes = b"",
     ) -> None:
+        """Args: ``via`` is what this process adds to Via; empty: nothing."""
         self.provider = provider
         self.pool = pool
         self.dialects = dialects
-        self.header_lines = HeaderLines(provider)
+        self.header_lines = HeaderLines(provider, via if _may_be_sidecar(provider) else b"")
         self._starts = _starts(provider)
         self._stream_timeouts = ExchangeTimeouts(
             connect_s=provider.timeouts.connect_s,
@@ -57,7 +65,7 @@ class ProviderClient:
     def use(self, provider: Provider) -> None:
         """Send the secrets of ``provider`` from now on: the same entry, read again."""
         self.provider = provider
-        self.header_lines = HeaderLines(provider)
+        self.header_lines = HeaderLines(provider, self.header_lines.via)
 
     def timeouts(self, *, is_stream: bool) -> ExchangeTimeouts:
         """Return the provider's timeouts for a stream or a whole response."""
@@ -88,20 +96,37 @@ class ProviderClient:
         lines = b"".join(self.header_lines.for_call(call, number))
         return b"%b%bContent-Length: %d\r\n\r\n" % (start, lines, length), pieces
 
+    def local_headers(
+        self,
+        call: Call,
+        candidate: Candidate,
+        headers: RawHeaders,
+        is_served: Callable[[str], bool],
+    ) -> tuple[RawHeaders, str]:
+        """Return the headers of the response to a call that is passed through, with places at the
+        provider as the app reaches them here, and the names of those that were left out.
+
+        Args: ``is_served`` tells whether a path here is passed through to this provider.
+        """
+        target, provider = self._target(call, candidate), self.provider
+
+        def to_local(value: bytes) -> bytes | None:
+            return local_reference(value, target, provider.server, provider.paths.base, is_served)
+
+        return local_headers(headers, to_local)
+
     def _head(self, call: Call, candidate: Candidate, length: int | None, number: int) -> bytes:
-        return request_head(
-            call.method,
-            self._target(call, candidate),
-            self.provider.server.http_host,
-            self.header_lines.for_call(call, number),
-            length,
-        )
+        target = self._target(call, candidate)
+        is_native = not target.startswith(self.provider.paths.base)
+        lines = self.header_lines.for_call(call, number, is_native=is_native)
+        return request_head(call.method, target, self.provider.server.http_host, lines, length)
 
     def _target(self, call: Call, candidate: Candidate) -> str:
         """Return path and query of an attempt."""
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
-            return _passthrough_path(call.endpoint.path, self.provider.paths.base) + call.query
+            return upstream_path(call.endpoint.path, self.provider.paths.base) + call.query
+        query = call.query and self._query(call)
         if operation is Operation.COUNT_TOKENS:
             path = self.provider.paths.count_tokens or ""
         else:
@@ -109,54 +134,94 @@ class ProviderClient:
         if "{model}" in path:
             # The caller may invent the model behind a wildcard: quoted, it can reach no other path.
             path = path.replace("{model}", quote(candidate.upstream_model, safe=""))
-        if call.query and "?" in path:
-            return f"{path}&{call.query[1:]}"
-        return path + call.query
+        return f"{path}&{query[1:]}" if query and "?" in path else path + query
+
+    def _query(self, call: Call) -> str:
+        """Return what this provider may see of the app's query: all, where it was written for it;
+        else what every provider of its family understands.
+        """
+        if call.query_for is None or self.provider.name in call.query_for:
+            return call.query
+        known = _SHARED_PARAMETERS.get(self.provider.conventions.header_family, ())
+        kept = [each for each in call.query[1:].split("&") if each in known]
+        return f"?{'&'.join(kept)}" if kept else ""
+
+
+@final
+@dataclass(init=False, unsafe_hash=True)
+class DialectLines:
+    """What of the header lines depends on the API that is called."""
+
+    own: Final[tuple[bytes, ...]]
+    """The entry's credential and its configured headers."""
+    groups: Final[tuple[str, ...]]
+    """The groups of the app's header lines that may be seen there, the header family's first."""
+    version: Final[bytes]
+    """Sent where the app names no version of the API; empty for none."""
+
+    def __init__(
+        self, own: tuple[bytes, ...], groups: tuple[str, ...], version: bytes = b""
+    ) -> None:
+        self.own = own
+        self.groups = groups
+        self.version = version
 
 
 class HeaderLines:
     r"""The header lines of one provider's requests, each as ``Name: value\r\n``."""
 
-    def __init__(self, provider: Provider) -> None:
-        self.own = _own_lines(provider)
-        """The entry's credential and its configured headers."""
+    def __init__(self, provider: Provider, via: bytes = b"") -> None:
+        """Args: ``via`` is what is added to Via; empty where none is sent, nor passed on."""
+        row = provider.conventions
+        self.via = via
+        self.own = _own_lines(provider, row.credential, via)
+        """The entry's credential, its configured headers, and Via, as most calls have them."""
+        first, family = next(iter(provider.paths.by_dialect), None), row.header_family
+        version = b"" if first is None else row.version_lines.get(first, "").encode()
+        groups = _groups_for(provider, family, via)
+        self._passthrough = DialectLines(self.own, groups, version)
+        """The rest of an API wants the version that its calls want."""
+        native = _own_lines(provider, row.native_credential or row.credential, via)
+        self._native = DialectLines(native, groups, version)
+        self._by_dialect = {
+            name: DialectLines(
+                _own_lines(provider, row.credential_for(name), via),
+                _groups_for(provider, row.header_family_for(name), via),
+                row.version_lines.get(name, "").encode(),
+            )
+            for name in provider.paths.by_dialect
+        }
         self._replaced = frozenset(name.lower().encode() for name, _ in provider.headers) - _LISTS
         """Names whose lines, the app's or ours, are dropped: the config sets them."""
-        conventions = provider.conventions
-        self._family = conventions.header_family.value
-        """The group of the app's header lines that providers of this family may see."""
-        self._version_lines = {
-            name: line.encode() for name, line in conventions.version_lines.items()
-        }
-        self._passthrough_auth = provider.passthrough_auth
-        self._accept_encoding_passthrough = provider.accept_encoding_passthrough
         self._propagate_trace = provider.propagate_trace
 
-    def for_call(self, call: Call, number: int = 1) -> list[bytes]:
-        """Return all lines of the attempt of that number but Host and Content-Length."""
-        headers, family = call.headers, self._family
-        lines = [*self.own, *headers.get("common", ()), *headers.get(family, ())]
-        version = self._version_lines.get(call.endpoint.dialect)
-        if version is not None and not _has_line_of_name(lines, version):
-            lines.append(version)
-        if self._passthrough_auth:
-            lines += headers.get("credentials", ())
-            lines += headers.get(f"{family}_account", ())
-        if self._accept_encoding_passthrough:
-            lines += headers.get("accept_encoding", ())
+    def for_call(self, call: Call, number: int = 1, *, is_native: bool = False) -> list[bytes]:
+        """Return all lines of the attempt of that number but Host and Content-Length.
+
+        Args: ``is_native`` is true of a passthrough path beside the provider's base path.
+        """
+        headers = call.headers
+        if call.endpoint.operation is Operation.PASSTHROUGH:
+            said = self._native if is_native else self._passthrough
         else:
+            said = self._by_dialect[call.endpoint.dialect]
+        lines = [*said.own, *headers.get("common", ()), *headers.get(said.groups[0], ())]
+        if said.version and not _has_line_of_name(lines, said.version):
+            lines.append(said.version)
+        for group in said.groups[1:]:
+            lines += headers.get(group, ())
+        if _ACCEPT_ENCODING not in said.groups:
             lines.append(_IDENTITY)
-        lines += headers.get("baggage", ())
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())
         if self._propagate_trace:
             lines.append(trace_lines(call.trace, number))
-        return lines if not self._replaced else self._without_replaced(lines)
+        return lines if not self._replaced else self._without_replaced(lines, len(said.own))
 
-    def _without_replaced(self, lines: list[bytes]) -> list[bytes]:
-        """Return the lines, which begin with the entry's own, without the others of those names."""
-        others = lines[len(self.own) :]
-        kept = [line for line in others if line[: line.index(b":")].lower() not in self._replaced]
-        return [*self.own, *kept]
+    def _without_replaced(self, lines: list[bytes], count: int) -> list[bytes]:
+        """Return the lines without those of replaced names, but for the first ones, the entry's."""
+        replaced = self._replaced
+        kept = [line for line in lines[count:] if line.partition(b":")[0].lower() not in replaced]
+        return [*lines[:count], *kept]
 
 
 def _has_line_of_name(lines: list[bytes], line: bytes) -> bool:
@@ -181,18 +246,31 @@ def _starts(provider: Provider) -> dict[str, bytes]:
     }
 
 
-def _own_lines(provider: Provider) -> tuple[bytes, ...]:
+def _may_be_sidecar(provider: Provider) -> bool:
+    """Return whether an entry may lead back to this sidecar, or to another one. Who serves hosted
+    models over TLS is not told which calls come from one pod.
+    """
+    return provider.server.scheme == "http" or is_loopback(provider.server.host)
+
+
+def _groups_for(provider: Provider, family: HeaderFamily, via: bytes) -> tuple[str, ...]:
+    """Return the groups of the app's header lines that an entry is sent: that of the header family
+    first, then those that its config allows.
+    """
+    groups = [family.value]
+    if provider.passthrough_auth:
+        groups += ["credentials", f"{family.value}_account"]
+    if provider.accept_encoding_passthrough:
+        groups.append(_ACCEPT_ENCODING)
+    if via:
+        groups.append("via")
+    return (*groups, "baggage")
+
+
+def _own_lines(provider: Provider, style: CredentialStyle, via: bytes) -> tuple[bytes, ...]:
     lines = []
     if provider.access_key is not None and not provider.passthrough_auth:
-        lines.append(provider.conventions.credential.line(provider.access_key.reveal()))
+        lines.append(style.line(provider.access_key.reveal()))
     lines += [f"{name}: {value.reveal()}\r\n" for name, value in provider.headers]
-    return tuple(line.encode() for line in lines)
-
-
-def _passthrough_path(path: str, base_path: str) -> str:
-    """Return where a passthrough path is at the provider: below ``base_path``, which takes the
-    place of ``/v1``. A path of another version is sent unchanged.
-    """
-    if _OTHER_VERSION.match(path) is not None:
-        return path
-    return base_path + path.removeprefix("/v1")
+    own = tuple(line.encode() for line in lines)
+    return (*own, via_line([via])) if via else own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sidecar.domain.call import Call, Operation
+from sidecar.domain.call import Call, Operation, RawHeaders
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.errors import SidecarError, UpstreamError
@@ -19,7 +19,7 @@ from sidecar.upstream.cooling import Cooling
 from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.failure_recorder import FailureRecorder
 from sidecar.upstream.latency import FirstByteAverages
-from sidecar.upstream.opening import OPENED, opened, serves_nowait
+from sidecar.upstream.opening import LOOP_STATUS, opened, refuse_loop, serves_nowait
 from sidecar.upstream.patience import apps_timeout, attempt_timeouts
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
@@ -69,6 +69,8 @@ class Dispatcher:
             activity.others_s = activity.seen_s
         activity.tenant, activity.session_id = call.tenant, call.session_id
         activity.seen_s = sent_s
+        if call.query:
+            call = self._registry.with_bound_query(call, plan)
         if self.cooling.cooldowns:
             plan = self.cooling.order(in_own_name(plan, intended), sent_s)
         candidate = plan.candidates[0]
@@ -90,6 +92,19 @@ class Dispatcher:
     def is_cooling(self, candidate: Candidate) -> bool:
         """Return whether a candidate cools, or is ejected, now."""
         return self.cooling.due_s(candidate, self._monotonic_s()) is not None
+
+    def local_headers(self, call: Call, dispatched: Dispatched) -> tuple[RawHeaders, str]:
+        """Return the headers of the response to a call that is passed through, without places that
+        are elsewhere than at its provider; and their names, as ``x-plano-lost`` says them.
+        """
+        client = self._registry.clients[dispatched.candidate.provider]
+        passthrough_of, own = self._registry.passthrough_of, call.passthrough_provider
+        return client.local_headers(
+            call,
+            dispatched.candidate,
+            dispatched.reply.headers,
+            lambda path: passthrough_of(path) == own,
+        )
 
     def observe(
         self,
@@ -156,13 +171,13 @@ class Dispatcher:
             reply = await client.pool.send(head, pieces, timeouts, call.method, call.upload)
             if reply.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            if reply.status in OPENED and call.endpoint.operation is not Operation.PASSTHROUGH:
+            if reply.status < 400 and call.endpoint.operation is not Operation.PASSTHROUGH:
                 dialect = client.dialects[call.endpoint.dialect]
                 if reply.is_complete and serves_nowait(reply, dialect, is_stream=wants_stream):
                     return reply
                 return await opened(reply, dialect, is_stream=wants_stream)
-            if wants_stream and reply.status < 400:
-                await reply.begin()
+            if reply.status == LOOP_STATUS:
+                refuse_loop(reply)
         except (SidecarError, asyncio.CancelledError) as error:
             if not isinstance(error, UpstreamError):
                 self._recorder.report_given_up(call, candidate, error, now_s, number, tried)
@@ -184,7 +199,7 @@ class Dispatcher:
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
             while (
-                found := record.next_try(call, walk.next(failed), self._registry.strip)
+                found := await record.next_try(call, walk.next(failed), self._registry.strip)
             ) is not None:
                 call, candidate = found
                 before, number, sent_s = failed[-1], len(failed) + 1, self._monotonic_s()

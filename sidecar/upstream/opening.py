@@ -18,6 +18,7 @@ from typing import Final, final
 from sidecar.dialects.base import Dialect, EventKind
 from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import (
+    LoopDetected,
     UpstreamCut,
     UpstreamError,
     UpstreamMalformed,
@@ -35,13 +36,16 @@ HELD_BYTES: Final = 64 * 1024
 HELD_S: Final = 0.5
 """From the first byte on, a beginning is held for so long at most."""
 
-OPENED: Final = frozenset((200, 301, 302, 303, 307, 308))
-"""Statuses below 400 by which a provider may fail all the same."""
+LOOP_STATUS: Final = LoopDetected.status
+_LOOP_CODE: Final = LoopDetected.code.encode()
 _OK: Final = 200
+_NOT_MODIFIED: Final = 304
 
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|[\r\n])")
 """The end of a line and an empty line behind it."""
+_COMMENTS: Final = re.compile(rb"(?:(?::[^\r\n]*+)?(?:\r\n|[\r\n]))++")
+"""Lines before an event that say nothing; a stream may begin with thousands."""
 _ERROR_FIRST: Final = re.compile(rb'\s*(?:\[\s*)?\{\s*"error"\s*:\s*\{')
 """A body whose first member is an error object is one, also if the rest does not come in time."""
 _JSON_FIRST: Final = (b"{", b"[")
@@ -88,6 +92,10 @@ class EventScan:
             servers forget the empty line behind an error.
         """
         while True:
+            comments = _COMMENTS.match(data, self._event_at)
+            if comments is not None:
+                self._event_at = comments.end()
+                self._searched_to = max(self._searched_to, self._event_at)
             end = _EVENT_END.search(data, self._searched_to)
             if end is None:
                 break
@@ -142,21 +150,39 @@ def serves_nowait(reply: ArrivingReply, dialect: Dialect, *, is_stream: bool) ->
 async def opened(
     reply: ArrivingReply, dialect: Dialect, *, is_stream: bool
 ) -> ArrivingReply | BufferedReply:
-    """Wait until a response of one of the statuses `OPENED` shows what it is; at most `HELD_S` from
-    its first byte on, and for `HELD_BYTES`.
+    """Wait until a response of a status below 400 shows what it is; at most `HELD_S` from its first
+    byte on, and for `HELD_BYTES`. Of another success than 200 the first byte alone is waited for,
+    where it is a stream.
 
     Returns: the reply, of which nothing is read; as a `BufferedReply` with its ``error`` where the
         provider says that it failed.
-    Raises: UpstreamRedirects, since no SDK follows a redirect with a body; UpstreamMalformed for a
-        page in the place of a response; UpstreamReset where the response ended before it showed
-        anything; FirstByteTimeout, ResponseTimeout, StreamIdleTimeout.
+    Raises: UpstreamRedirects, since an SDK would follow with the app's prompt to where nobody has
+        sent it; UpstreamMalformed for a page in the place of a response, and a 304; UpstreamReset
+        where the response ended before it showed anything; FirstByteTimeout, ResponseTimeout,
+        StreamIdleTimeout.
     """
-    if reply.status != _OK:
+    status = reply.status
+    if status == _NOT_MODIFIED:
         reply.abort()
-        raise _failure(reply, UpstreamRedirects, f"the provider redirects ({reply.status})")
-    if not reply.is_complete:
+        raise _failure(reply, UpstreamMalformed, f"no response to what was asked ({status})")
+    if status >= 300:
+        reply.abort()
+        raise _failure(reply, UpstreamRedirects, f"the provider redirects ({status})")
+    if not reply.is_complete and (is_stream or status == _OK):
         await reply.begin()
+    if status != _OK:
+        return reply
     return await _held(reply, dialect, EventScan(dialect) if is_stream else None)
+
+
+def refuse_loop(reply: ArrivingReply) -> None:
+    """Raises: LoopDetected for a reply by which a sidecar says that the request has come through it
+    before.
+    """
+    for name, value in reply.headers:
+        if value == _LOOP_CODE and name.lower() == b"x-plano-error":
+            reply.abort()
+            raise _failure(reply, LoopDetected, "the request came back to this sidecar")
 
 
 async def _held(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +14,8 @@ import msgspec
 from sidecar.config.address import TlsFiles
 from sidecar.config.providers import Provider
 from sidecar.dialects.base import Dialect
-from sidecar.domain.call import DialectName
+from sidecar.domain.call import Call, DialectName
+from sidecar.domain.decision import Plan
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import Origin
@@ -167,13 +169,27 @@ class ProviderRegistry:
         pools: ConnectionPools,
         dialects: Mapping[DialectName, Dialect],
         strip: Strip | None = None,
+        via: bytes = b"",
+        passthrough_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         """Args: ``strip`` makes the call for one more attempt where no provider can read the
-        conversation's signed state; None leaves it at the refusal.
+        conversation's signed state; None leaves it at the refusal. ``via`` is what this process
+        adds to Via. ``passthrough_of`` names the provider to which a path is passed through.
         Raises: ConfigError as `ConnectionPools.pool_for` does.
         """
         self.strip = strip
+        self.passthrough_of = passthrough_of
         self.clients = {
-            provider.name: ProviderClient(provider, pools.pool_for(provider), dialects)
+            provider.name: ProviderClient(provider, pools.pool_for(provider), dialects, via)
             for provider in providers
         }
+
+    def with_bound_query(self, call: Call, plan: Plan) -> Call:
+        """Return the call with its query bound to the server of the model that it was written for:
+        the one that the app asked for, else the one that the call was decided for.
+        """
+        intended, requested = plan.candidates[0], plan.requested
+        owner = intended if intended in requested or not requested else requested[0]
+        origin = self.clients[owner.provider].pool.origin
+        names = (name for name, each in self.clients.items() if each.pool.origin == origin)
+        return dataclasses.replace(call, query_for=frozenset(names))

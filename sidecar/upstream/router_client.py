@@ -31,14 +31,23 @@ class RouterClient:
     """Asks one provider in `ROUTER_DIALECT`."""
 
     def __init__(
-        self, client: ProviderClient, model: str, read_again: ReadAgain | None = None
+        self,
+        client: ProviderClient,
+        model: str,
+        read_again: ReadAgain | None = None,
+        *,
+        asks_decisions: bool = False,
     ) -> None:
         """Args: ``model`` is the bare id, for providers that have it in the path; without
-        ``read_again`` a key that is refused stays in use.
+        ``read_again`` a key that is refused stays in use; ``asks_decisions`` is whether the model
+        is a decision model.
         """
         self._client = client
         self._read_again = read_again
-        path = client.provider.paths.by_dialect[ROUTER_DIALECT]
+        paths = client.provider.paths
+        path = paths.by_dialect.get(ROUTER_DIALECT, "")
+        if asks_decisions:
+            path = client.provider.conventions.decisions_path or f"{paths.base}/systemone"
         self._path = path.replace("{model}", quote(model, safe=""))
 
     async def ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
@@ -63,6 +72,8 @@ class RouterClient:
         client = self._client
         provider = client.provider
         lines = [*_FIXED, *own_lines, f"x-request-id: {call.request_id}\r\n".encode()]
+        if client.header_lines.via:
+            lines += call.headers.get("via", ())
         if provider.propagate_trace:
             trace = call.trace
             if not trace.span_id:  # a second request of the call, also while tracing is off

@@ -11,8 +11,11 @@ those.
     provider_ids      how a provider names a request of its own
     trace_context     W3C traceparent and tracestate, read and written
     members           the members of a JSON object that are of interest, with their places
+    outline           the same for texts of any length, in steps between which others go on
+    from_end          elements and members from the last one on, no further than is needed
     places            where array elements and object members stand; a text without some
-    body              peek at a request's body, and patch its ``model`` without another decode
+    body              peek at a request's body
+    patch             another ``model`` in it, without another decode
 
 Words: a *line* is one header field as it is sent, line end included; a *fact* is what is read from
 a header; a *group* of lines goes to the same providers.

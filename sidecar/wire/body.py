@@ -1,17 +1,16 @@
-"""Request bodies in JSON: read the few members that steer a call, and patch the model's name into
-the bytes as they came.
+"""Request bodies in JSON: read the few members that steer a call.
 
 The conversation is never decoded. msgspec checks the whole body's syntax and says how long each
-top-level value is; adding up those lengths finds each member's place. Everything is linear in the
-body's length.
+top-level value is; adding up those lengths finds each member's place. Of a body that is longer than
+`AT_ONCE_BYTES` only the outline is checked, in steps, between which other calls go on. Everything
+is linear in the body's length.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from codecs import utf_8_decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Final, final
 
 import msgspec
@@ -20,15 +19,18 @@ from sidecar.domain.call import BodyFacts
 from sidecar.domain.errors import InvalidBody
 from sidecar.domain.ids import MAX_NAME_BYTES
 from sidecar.wire.members import top_level_values
+from sidecar.wire.outline import QUOTE, STEP_BYTES, Outline
 
-_JOIN_BYTES: Final = 16 * 1024
-"""Patched bodies up to here leave as one piece: copying them is cheaper than the bookkeeping of
-three.
-"""
-_UTF8_STEP_BYTES: Final = 1024 * 1024
-"""Text is checked in steps, since what proves it valid is a decoded copy of up to four times its
-size.
-"""
+AT_ONCE_BYTES: Final = 1024 * 1024
+"""Bodies up to here are read at once: that takes a few milliseconds at most."""
+_WORD_BYTES: Final = 64
+"""None of the values that are compared with words is longer."""
+_MODEL_BYTES: Final = 6 * MAX_NAME_BYTES + 2
+"""No name is longer, all its characters escaped."""
+_NAME_BYTES: Final = 1024
+"""No name that is read is longer, whatever its escapes."""
+_OWN_BYTES: Final = 256 * 1024 + 1
+"""As much of ``routing_preferences`` is cut out: longer ones are refused."""
 
 _MEMBER_HEAD: Final = (
     rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:(%b)|[^"\\]*+(?:(\\.)[^"\\]*+)*+)"[ \t\r\n]*+:[ \t\r\n]*+'
@@ -52,10 +54,14 @@ value's start and end.
 class JsonBody:
     """Reads request bodies: one JSON object with ``model`` and ``stream`` at its top level."""
 
-    def __init__(self, provider_state: Iterable[bytes], checked: Iterable[bytes]) -> None:
+    def __init__(
+        self, provider_state: Iterable[bytes], checked: Iterable[bytes], conversation: bytes = b""
+    ) -> None:
         """Args: ``provider_state`` are members that only the provider which made their value can
-        serve; ``checked`` are members which must not stand in a body twice.
+        serve; ``checked`` are members which must not stand in a body twice; ``conversation`` is the
+        one of them that holds the conversation, where one does.
         """
+        self._conversation: Final = conversation
         self._provider_state: Final = frozenset(provider_state)
         self._steering: Final = self._provider_state | {b"stream", b"routing_preferences"}
         self._read: Final = self._steering | {b"model"} | frozenset(checked)
@@ -74,7 +80,8 @@ class JsonBody:
             (``param`` names it).
         """
         if not body.isascii():
-            _check_utf8(body)
+            for _ in _checked_utf8(body):
+                pass
         places: dict[bytes, _Place] = {}
         position = 0
         match_head = self._matches.get(session_members) or self._match_of(session_members)
@@ -85,17 +92,37 @@ class JsonBody:
             end = head.end() + len(raw)
             if head.lastindex is not None:
                 name = head[1] or _unescaped(head[0])
-                if name in places and name in self._read:
-                    raise InvalidBody(
-                        f"{name.decode()!r} stands more than once in the body", param=name.decode()
-                    )
                 if name in self._read or name in session_members:
-                    places[name] = (head.start(), head.end(), end)
+                    self._put(places, name, (head.start(), head.end(), end))
             position = end
-        spans: tuple[tuple[bytes, int, int], ...] = ()
-        if session_members and not session_members.isdisjoint(places):
-            spans = tuple([(name, *places[name][1:]) for name in session_members if name in places])
-        return self._facts(body, places, len(values), spans)
+        return self._facts(body, places, len(values), session_members)
+
+    def peek_in_steps(
+        self, body: bytes, session_members: frozenset[bytes] = _NO_MEMBERS
+    ) -> Generator[None, None, BodyFacts]:
+        """Do as `peek`, and let others go on wherever this yields. What stands inside an array or
+        object is not checked, but that it is closed.
+        """
+        yield from _checked_utf8(body)
+        outline = Outline(body)
+        while not outline.advance():
+            yield
+        places: dict[bytes, _Place] = {}
+        for behind, (start, end), value in outline.members:
+            name = body[start:end] if end - start <= _NAME_BYTES else b""
+            if name.find(b"\\") >= 0:
+                name = _unescaped(b'"%b"' % name)
+            if name in self._read or name in session_members:
+                self._put(places, name, (behind, *value))
+        return self._facts(body, places, len(outline.members), session_members)
+
+    def _put(self, places: dict[bytes, _Place], name: bytes, place: _Place) -> None:
+        """Note the place of a member that is read. Raises: InvalidBody."""
+        if name in places and name in self._read:
+            raise InvalidBody(
+                f"{name.decode()!r} stands more than once in the body", param=name.decode()
+            )
+        places[name] = place
 
     def _match_of(self, session_members: frozenset[bytes]) -> _Match:
         """Return what matches the head of a member, the names that are read as group 1."""
@@ -109,111 +136,75 @@ class JsonBody:
         body: bytes,
         places: dict[bytes, _Place],
         members: int,
-        session_spans: tuple[tuple[bytes, int, int], ...],
+        session_members: frozenset[bytes],
     ) -> BodyFacts:
         """Check the types of the members that were found, and cut out our own.
 
         Raises: InvalidBody.
         """
-        model = places.get(b"model")
+        session_spans: tuple[tuple[bytes, int, int], ...] = ()
+        if session_members and not session_members.isdisjoint(places):
+            session_spans = tuple(
+                [(name, *places[name][1:]) for name in session_members if name in places]
+            )
+        model, said = places.get(b"model"), places.get(self._conversation)
+        conversation = None if said is None else (said[1], said[2])
         insert_at = body.index(b"{") + 1
         if model is not None and self._steering.isdisjoint(places):
             # The usual case.
-            _, start, end = model
-            model_name = _model(body[start:end])
             return BodyFacts(
-                model_name, False, (start, end), (), insert_at, session_spans=session_spans
+                _model(body, model[1], model[2]),
+                False,
+                (model[1], model[2]),
+                (),
+                insert_at,
+                session_spans=session_spans,
+                conversation=conversation,
             )
         stream, own = places.get(b"stream"), places.get(b"routing_preferences")
         return BodyFacts(
-            requested_model=None if model is None else _model(body[model[1] : model[2]]),
-            wants_stream=False if stream is None else _stream(body[stream[1] : stream[2]]),
+            requested_model=None if model is None else _model(body, model[1], model[2]),
+            wants_stream=False if stream is None else _stream(_short(body, stream)),
             model_span=None if model is None else model[1:],
             cuts=() if own is None else (_cut(body, own),),
             insert_at=insert_at,
             is_empty_object=members == (0 if own is None else 1),
-            routing_preferences=None if own is None else body[own[1] : own[2]],
+            routing_preferences=None if own is None else _short(body, own, _OWN_BYTES),
             holds_provider_state=self._holds_provider_state(body, places),
             session_spans=session_spans,
+            conversation=conversation,
         )
 
     def _holds_provider_state(self, body: bytes, places: dict[bytes, _Place]) -> bool:
         """Whether a member that names a provider's own state is there and not null."""
         for name in self._provider_state:
             place = places.get(name)
-            if place is not None and body[place[1] : place[2]] != b"null":
+            if place is not None and _short(body, place) != b"null":
                 return True
         return False
 
 
-def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
-    """Return the pieces to send: the body with ``upstream_model`` as its ``model`` and without our
-    own members.
-
-    Every other byte is as it came, in its order. A missing ``model`` is inserted right behind the
-    opening brace. Large bodies are not copied: their unchanged parts are views.
-
-    Args: ``facts`` are what `JsonBody.peek` returned for this very body.
-    """
-    if facts.model_span is not None and not facts.cuts:
-        # The usual case: nothing but the name.
-        if facts.requested_model == upstream_model:
-            return [body]
-        start, end = facts.model_span
-        if len(body) <= _JOIN_BYTES:
-            return [b"%b%b%b" % (body[:start], _encoded(upstream_model), body[end:])]
-        view, model = memoryview(body), _encoded(upstream_model)
-        return (
-            [body[:start] + model, view[end:]]
-            if start <= _JOIN_BYTES
-            else [view[:start], model, view[end:]]
-        )
-    return _patch(body, facts, upstream_model)
-
-
-def _patch(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
-    """`patch_body` where more than the model's name changes."""
-    edits: list[tuple[int, int, bytes]] = [(start, end, b"") for start, end in facts.cuts]
-    if facts.model_span is None:
-        comma = b"" if facts.is_empty_object else b","
-        edits.append(
-            (facts.insert_at, facts.insert_at, b'"model":' + _encoded(upstream_model) + comma)
-        )
-    elif facts.requested_model != upstream_model:
-        edits.append((*facts.model_span, _encoded(upstream_model)))
-    if len(edits) > 1:
-        edits.sort()
-    view = memoryview(body)
-    pieces: list[bytes | memoryview] = []
-    position = 0
-    for start, end, text in edits:
-        pieces.append(view[position:start])
-        if text:
-            pieces.append(text)
-        position = end
-    pieces.append(view[position:])
-    return [b"".join(pieces)] if len(body) <= _JOIN_BYTES else pieces
-
-
-@functools.lru_cache(maxsize=512)
-def _encoded(upstream_model: str) -> bytes:
-    return msgspec.json.encode(upstream_model)
-
-
-def _check_utf8(body: bytes) -> None:
-    """Refuse bytes that are not UTF-8, also in members that are not decoded.
+def _checked_utf8(body: bytes) -> Generator[None, None, None]:
+    """Refuse bytes that are not UTF-8, also in members that are not decoded. In steps, since what
+    proves a text valid is a decoded copy of up to four times its size.
 
     Raises: InvalidBody.
     """
     view = memoryview(body)
     position = 0
     while position < len(body):
-        end = position + _UTF8_STEP_BYTES
+        end = position + STEP_BYTES
         try:
             _, used = utf_8_decode(view[position:end], "strict", end >= len(body))
         except UnicodeDecodeError as error:
             raise InvalidBody(f"the body is not UTF-8 (byte {position + error.start})") from error
         position += used
+        yield
+
+
+def _short(body: bytes, place: _Place, most: int = _WORD_BYTES) -> bytes:
+    """Return the value at a place, of a longer one its beginning: no more counts."""
+    return body[place[1] : min(place[2], place[1] + most)]
 
 
 def _unescaped(head: bytes) -> bytes:
@@ -228,11 +219,14 @@ def _unescaped(head: bytes) -> bytes:
         return b""
 
 
-def _model(value: bytes) -> str | None:
+def _model(body: bytes, start: int, end: int) -> str | None:
     """The requested model; None where the app leaves the choice to us.
 
     Raises: InvalidBody.
     """
+    if end - start > _MODEL_BYTES:
+        raise _too_long() if body[start] == QUOTE else _no_string()
+    value = body[start:end]
     # `in` would first take the bytes for a number, which costs an error.
     if value.find(b"\\") < 0 and value[:1] == b'"':
         if len(value) > MAX_NAME_BYTES + 2:
@@ -242,7 +236,7 @@ def _model(value: bytes) -> str | None:
     try:
         model = _model_decoder.decode(value)
     except msgspec.ValidationError as error:
-        raise InvalidBody("'model' must be a string", param="model") from error
+        raise _no_string() from error
     except msgspec.DecodeError as error:  # a lone surrogate
         raise InvalidBody("'model' is not valid text", param="model") from error
     if model in (None, "", "none"):
@@ -250,6 +244,10 @@ def _model(value: bytes) -> str | None:
     if len(model.encode()) > MAX_NAME_BYTES:
         raise _too_long()
     return model
+
+
+def _no_string() -> InvalidBody:
+    return InvalidBody("'model' must be a string", param="model")
 
 
 def _too_long() -> InvalidBody:

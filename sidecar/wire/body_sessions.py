@@ -68,7 +68,10 @@ class BodySessions:
         Args: ``facts`` are what `Dialect.peek` found of `members` in this very body.
         Raises: InvalidBody where a member that the config names itself is too long for a name.
         """
-        values = {name.decode(): body[start:end] for name, start, end in facts.session_spans}
+        values = {
+            name.decode(): body[start : min(end, start + _MAX_VALUE_BYTES + 1)]
+            for name, start, end in facts.session_spans
+        }
         for key in self._keys:
             found = _known_client(values) if key == KNOWN_CLIENTS else _own_choice(key, values)
             if found is not None:

@@ -42,6 +42,8 @@ _GROUPS: Final = {
     "x-title": "openai",
     "authorization": "credentials",
     "x-api-key": "credentials",
+    "api-key": "credentials",
+    "x-goog-api-key": "credentials",
     # Framing is the upstream client's, and digests are of a body that may be patched.
     "content-length": "",
     "content-encoding": "",
@@ -55,6 +57,7 @@ _GROUPS_BY_PREFIX: Final = {
     "anthropic-": "anthropic",
     "openai-": "openai",
     "x-codex-": "openai",
+    "x-openrouter-": "openai",
 }
 _FACTS: Final = {
     "x-request-id": "request_ids",
@@ -70,6 +73,7 @@ _FACTS: Final = {
     "origin": "special",
     "content-encoding": "special",
     "transfer-encoding": "special",
+    "via": "vias",
     # Read by the client of a provider that wants one; named here so that Connection cannot drop it.
     "anthropic-version": "special",
 }
@@ -80,7 +84,7 @@ _NAMED_FACTS: Final = frozenset(("agents", "client_timeouts", "sessions", "speci
 """Facts that are kept as (name, value), since several names feed them."""
 _NEVER_PROPAGATED: Final = _HOP_BY_HOP | {
     *("accept-encoding", "content-encoding", "content-length", "expect", "host"),
-    *("authorization", "cookie", "x-api-key", AFFINITY_HEADER),
+    *("authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", AFFINITY_HEADER),
     *("traceparent", "tracestate", "x-request-id"),
 }
 _NOT_FOR_CONNECTION: Final = frozenset(("content-length", "content-type", "cookie", "host"))
@@ -178,6 +182,12 @@ _PASSAGES: Final = {
     "content-length": Passage.DROP,
     "x-request-id": Passage.UPSTREAM_ID,
     "request-id": Passage.PASS_AND_UPSTREAM_ID,
+    # What a provider says of its own origin would be taken for true of this host and all its ports:
+    # other servers for it, TLS alone, stored data to delete, where to report its errors.
+    **dict.fromkeys(
+        ("alt-svc", "clear-site-data", "nel", "report-to", "strict-transport-security"),
+        Passage.DROP,
+    ),
 }
 
 

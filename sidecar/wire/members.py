@@ -5,21 +5,18 @@ each value is.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import ValuesView
 from typing import Final
 
 import msgspec
 
 from sidecar.domain.errors import InvalidBody
+from sidecar.wire.outline import MEMBERS_AT_MOST
 
-_MAX_MEMBERS: Final = 1000
-"""Top-level members of one body. The largest documented API has about 40."""
 _SMALL_BYTES: Final = 64 * 1024
 """Up to here members are counted after decoding, beyond it while decoding: 5 bytes of body can cost
 150 of memory.
 """
-_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 class _TooManyMembers(Exception):
@@ -35,7 +32,7 @@ The class itself and no subclass: mypyc cannot derive from it on Python 3.12 and
 
 
 class _Counted:
-    """Decodes one body after another, each only up to `_MAX_MEMBERS`."""
+    """Decodes one body after another, each only up to `MEMBERS_AT_MOST`."""
 
     def __init__(self) -> None:
         self._left = 0
@@ -43,7 +40,7 @@ class _Counted:
 
     def decode(self, body: bytes) -> _Members:
         """Raises: msgspec.DecodeError, RecursionError, _TooManyMembers."""
-        self._left = _MAX_MEMBERS
+        self._left = MEMBERS_AT_MOST
         return self._decoder.decode(body)
 
     def _make(self, kind: type, name: object) -> functools.partial[object]:
@@ -75,24 +72,24 @@ def top_level_values(body: bytes) -> ValuesView[msgspec.Raw]:
     except RecursionError as error:
         raise InvalidBody("the body nests too deeply") from error
     except _TooManyMembers as error:
-        raise InvalidBody(f"the body has more than {_MAX_MEMBERS} members") from error
+        raise InvalidBody(f"the body has more than {MEMBERS_AT_MOST} members") from error
     return members.values()
 
 
 def same_lengths(text: bytes) -> bytes:
-    """Return a JSON text with spaces for halves of characters, every place in it unchanged.
+    """Return a JSON text with other characters for halves of some, every place in it unchanged.
 
     JavaScript cuts emoji in half and sends a lone surrogate, which msgspec refuses. Another escape
     of the same length in its place leaves every length as it is.
     """
-    return _SURROGATE_ESCAPE.sub(rb"\\u0020", text)
+    return text.replace(b"\\ud", b"\\u0").replace(b"\\uD", b"\\u0")
 
 
 def _decode(body: bytes) -> _Members:
     """Raises: msgspec.DecodeError, RecursionError, _TooManyMembers."""
     if len(body) <= _SMALL_BYTES:
         members = _members_decoder.decode(body)
-        if len(members) > _MAX_MEMBERS:
+        if len(members) > MEMBERS_AT_MOST:
             raise _TooManyMembers
         return members
     return _counted.decode(body)

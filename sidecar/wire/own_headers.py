@@ -46,7 +46,7 @@ def served_lines(
     start of the attempt that served to its head.
     """
     # A literal: mypyc joins its pieces at once, where it would ask Python to format a constant.
-    return (
+    lines = (
         b"%bx-request-id: %b\r\nx-plano-attempts: %d\r\n"
         b"server-timing: affinity;dur=%b, routing;dur=%b, upstream;dur=%b\r\n"
     ) % (
@@ -59,6 +59,9 @@ def served_lines(
         _milliseconds(routing_s),
         _milliseconds(upstream_s),
     )
+    if decision.routing is None or decision.routing.confidence is None:
+        return lines
+    return lines + b"x-plano-confidence: %.2f\r\n" % decision.routing.confidence
 
 
 def lost_line(lost: str) -> bytes:

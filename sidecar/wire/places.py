@@ -2,19 +2,21 @@
 text without some of them.
 
 As in `wire.body`, msgspec checks the syntax and says how long each value is, and adding up those
-lengths finds each place. For texts that have been read before; linear in their length.
+lengths finds each place; a long array is outlined in steps. For texts that have been read before;
+linear in their length.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from sidecar.domain.errors import InvalidBody
 from sidecar.wire.members import same_lengths, top_level_values
+from sidecar.wire.outline import Outline
 
 Span = tuple[int, int]
 """Start and end of a piece of a text, in bytes."""
@@ -27,9 +29,9 @@ _NAME: Final = re.compile(
 
 
 PLACES_AT_MOST: Final = 20_000
-"""A tenth of a second's work. A conversation of a thousand turns has as many; a body of 32 MiB can
-hold millions, and all calls would wait.
-"""
+"""A conversation of a thousand turns has as many; a body of 32 MiB can hold millions."""
+PIECE_BYTES: Final = 256 * 1024
+"""Inside a longer array or object no place is found: its values are listed at once."""
 
 
 class Member(NamedTuple):
@@ -47,19 +49,34 @@ class Text:
     def __init__(self, text: bytes) -> None:
         """Args: ``text`` may hold lone halves of characters, as JavaScript sends them."""
         self._places_left = PLACES_AT_MOST
-        self._original = text
-        self._text = same_lengths(text)
+        self._text = text
 
     @property
     def is_exhausted(self) -> bool:
         """Whether places were asked for that were not told, since there were too many."""
         return self._places_left < 0
 
+    def elements_in_steps(self, array: Span | None) -> Generator[None, None, list[Span]]:
+        """Return the places of a long array's elements; others go on wherever this yields. None
+        where there is no readable array.
+        """
+        if array is None:
+            return []
+        outline = Outline(self._text, array)
+        try:
+            while not outline.advance():
+                yield
+        except InvalidBody:
+            self._places_left = -1
+            return []
+        found = [element.value for element in outline.members]
+        return found if self._may_find(len(found)) else []
+
     def elements(self, array: Span) -> list[Span]:
         """Return the places of an array's elements; none where there is no readable array."""
-        start, end = array
+        start = array[0]
         try:
-            values = _decode_elements(self._text[start:end])
+            values = _decode_elements(self._piece(array))
         except (ValueError, RecursionError):
             return []
         if not self._may_find(len(values)):
@@ -79,7 +96,7 @@ class Text:
         """
         start, end = of_object or (0, len(self._text))
         try:
-            values = top_level_values(self._text[start:end])
+            values = top_level_values(self._piece((start, end)))
         except InvalidBody:
             return []
         if not self._may_find(len(values)):
@@ -105,7 +122,15 @@ class Text:
 
     def raw(self, place: Span) -> msgspec.Raw:
         """Return the text at a place, to be decoded."""
-        return msgspec.Raw(self._text[place[0] : place[1]])
+        return msgspec.Raw(self._piece(place))
+
+    def _piece(self, place: Span) -> bytes:
+        """Return a piece that can be decoded; one that is too long exhausts this text."""
+        start, end = place
+        if end - start > PIECE_BYTES:
+            self._places_left = -1
+            return b"null"
+        return same_lengths(self._text[start:end])
 
     def _may_find(self, places: int) -> bool:
         self._places_left -= places
@@ -113,7 +138,7 @@ class Text:
 
     def without(self, cuts: Sequence[Span]) -> bytes:
         """Return the text without some pieces, which are in order and apart from each other."""
-        view = memoryview(self._original)
+        view = memoryview(self._text)
         kept, position = [], 0
         for start, end in cuts:
             kept.append(view[position:start])

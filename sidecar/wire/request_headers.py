@@ -16,6 +16,7 @@ from sidecar.domain.call import InboundLines, RawHeaders
 from sidecar.domain.errors import HeadersTooLarge, InvalidHeader, MalformedRequest
 from sidecar.domain.ids import is_request_id, mint_request_id
 from sidecar.wire.headers import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
+from sidecar.wire.via import members_of, via_line
 
 STANDS_ALONE: Final = ""
 """What `session_id_of` returns for a call that wants no session, however it could be named."""
@@ -54,6 +55,8 @@ class RequestHeaders:
     tenants: Final[Sequence[bytes]]
     client_timeouts: Final[Sequence[tuple[str, bytes]]]
     """(lower-case name, value) of the headers by which an app says how long it will wait."""
+    vias: Final[Sequence[bytes]]
+    """By which sidecars the request has come: members of Via, as `wire.via` makes them."""
     hosts: Final[Sequence[bytes]]
     fetch_sites: Final[Sequence[bytes]]
     """What a browser says of the page that asks: ``Sec-Fetch-Site``."""
@@ -86,6 +89,7 @@ class RequestHeaders:
         self.agents = facts.get("agents", ())
         self.tenants = facts.get("tenants", ())
         self.client_timeouts = facts.get("client_timeouts", ())
+        self.vias = facts.get("vias", ())
         self.hosts = facts.get("hosts", ())
         self.fetch_sites = facts.get("fetch_sites", ())
         self.content_encoding = content_encoding
@@ -215,6 +219,10 @@ def _sorted(
                 facts[fact].append(read)
             else:
                 facts[fact] = [read]
+    if "vias" in facts:
+        members = members_of(facts.pop("vias"))
+        if members:
+            facts["vias"], lines["via"] = members, [via_line(members)]
     return lines, facts
 
 

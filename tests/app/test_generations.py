@@ -21,6 +21,7 @@ from sidecar.domain.decision import Price
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.generation import Generation
+from sidecar.listener.kept_connections import ConnectionLimits
 from sidecar.listener.operators import OperatorAccess
 from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.runtime.lifecycle import DrainTimes, Tasks
@@ -158,10 +159,10 @@ async def test_limits_times_and_the_log_level_take_effect_at_once(load):
     before = log.level
     entry = ONE, "http://127.0.0.1:1"
     more = {
-        "limits": {"in_flight": 7, "buffered_bytes": 9},
+        "limits": {"in_flight": 7, "buffered_bytes": 9, "idle_connections": 11},
         "drain": {"quiet_s": 1, "grace_s": 3},
         "admin": {"address": "127.0.0.1", "port": 0, "mutations": True},
-        "timeouts": {"request_header_s": 2},
+        "timeouts": {"request_header_s": 2, "downstream_idle_s": 4, "idle_connection_s": 5},
         "logging": {"level": "error"},
     }
     try:
@@ -180,7 +181,7 @@ async def test_limits_times_and_the_log_level_take_effect_at_once(load):
                 foundation.shutdown.times,
             )
             assert OperatorAccess(mutations=True) == servers.operators_handler.access
-            assert 2 == servers.data._head_s
+            assert ConnectionLimits(2, 4, 5, 11) == foundation.kept_connections.limits
             assert ["debug", "error"] == levels
     finally:
         log.setLevel(before)

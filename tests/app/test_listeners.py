@@ -9,6 +9,7 @@ from sidecar.build.live_page import build_live_page
 from sidecar.build.operator_pages import build_operator_pages
 from sidecar.config.load import load_config
 from sidecar.dialects.registry import DIALECTS
+from sidecar.runtime.descriptors import descriptor_shares
 
 
 def _loaded(tmp_path):
@@ -25,7 +26,7 @@ async def test_servers_are_made_without_a_connection(tmp_path):
     foundation = build_foundation(loaded, {}, DIALECTS, lambda: None)
     generation = build_generation(loaded, foundation)
 
-    servers = build_servers(generation, foundation, 64)
+    servers = build_servers(generation, foundation, descriptor_shares(4096))
 
     assert [[], [], []] == [
         list(each.connections) for each in (servers.data, servers.admin, servers.operators)

@@ -60,8 +60,8 @@ def _packages(modules: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("more", "absent", "at_most"),
     [
-        ({}, {"csv", "google", "hiredis", "opentelemetry", "redis", "requests", "zipfile"}, 620),
-        (REDIS, {"google", "opentelemetry", "requests"}, 710),
+        ({}, {"csv", "google", "hiredis", "opentelemetry", "redis", "requests", "zipfile"}, 632),
+        (REDIS, {"google", "opentelemetry", "requests"}, 728),
         (REDIS | TRACING, set(), 980),
     ],
     ids=["memory", "redis", "redis and tracing"],

@@ -194,6 +194,31 @@ async def test_a_pipe_in_the_files_place_holds_nothing_up(tmp_path):
         assert [f"{it.file}: is no regular file"] == it.status.problems
 
 
+async def test_a_pipe_in_the_place_of_a_key_is_told_with_its_line(tmp_path, caplog):
+    """It is not waited for, and the key before serves on; of what a config gives away the log tells
+    as it tells of other warnings.
+    """
+    key = tmp_path / "key"
+    key.write_text("sk-marked")
+    text = config_text(alias="openai/${NAME:-gpt-4o}").replace('"sk-marked"', '"${file:key}"')
+    async with running(tmp_path, text) as it:
+        key.unlink()
+        os.mkfifo(key)
+        await it.until(lambda: not it.status.is_successful)
+        problems = it.status.problems
+        key.unlink()
+        key.write_text("sk-another")
+        it.file.write_text(text.replace("http://127.0.0.1:1", "http://llm.example:1"))
+        await it.until(lambda: it.status.is_successful)
+
+    place = "model_providers[0].access_key: file 'key' is no regular file"
+    assert problems[0].endswith(place)
+    assert problems[0].removesuffix(place).split(":")[1].isdigit()
+    warned = [each["warning"] for each in _events(caplog, "config_warning")]
+    assert 2 == len(warned)
+    assert all("in the clear" in each and "sk-" not in each for each in warned)
+
+
 async def test_a_reload_that_is_asked_for_comes_at_once(tmp_path):
     """The file is not looked at by itself here. Of two wishes in a row the second one is heard
     too.

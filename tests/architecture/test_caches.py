@@ -21,7 +21,7 @@ BOUNDED_MAPS = {
 }
 FUNCTION_CACHES = {
     "sidecar/affinity/session.py": "names of models, 256 bytes",
-    "sidecar/wire/body.py": "names of models, 256 bytes",
+    "sidecar/wire/patch.py": "names of models, 256 bytes",
     "sidecar/wire/own_headers.py": "names of models and routes, 256 bytes, or 512 from Redis",
 }
 

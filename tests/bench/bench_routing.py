@@ -17,8 +17,10 @@ from sidecar.domain.call import CHAT
 from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import read_completion
-from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form, router_request_body
+from sidecar.routing.prompt import PromptForm, build_prompt, prompt_form
+from sidecar.routing.question import chat_question
 from sidecar.routing.rank import RankInputs, rank
+from tests.support.steps import turns_in
 
 PAIRS = 20_000
 ROUTES = tuple(
@@ -91,7 +93,9 @@ def completion(seed: random.Random, route: str) -> bytes:
 
 def prepare(form: PromptForm, body: bytes) -> bytes:
     """All that happens between a call's body and the router's request."""
-    return router_request_body("router", build_prompt(form, DIALECTS.by_name[CHAT].turns(body)))
+    return chat_question(
+        "router", build_prompt(form, turns_in(DIALECTS.by_name[CHAT], body, form.room_bytes))
+    )
 
 
 def pairs(form: PromptForm) -> tuple[list[float], int]:

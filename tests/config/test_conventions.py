@@ -7,7 +7,6 @@ import pytest
 from sidecar.config.conventions import (
     API_KEY,
     BEARER,
-    FAMILIES,
     X_API_KEY,
     Conventions,
     CredentialStyle,
@@ -15,6 +14,7 @@ from sidecar.config.conventions import (
     ProviderPaths,
     family_of,
 )
+from sidecar.config.families import FAMILIES
 from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.request import REQUEST_BODY
 from sidecar.domain.call import CHAT, MESSAGES

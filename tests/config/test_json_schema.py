@@ -136,7 +136,14 @@ def test_the_charts_schema_is_current():
     "row",
     [
         "| `anthropic` | `https://api.anthropic.com/v1` | messages, chat | `x-api-key` | `ANTHROPIC_API_KEY` |",
-        "| `azure_openai` | `base_url` is needed | chat, embeddings | `api-key` |  |",
+        (
+            "| `azure_openai` | `base_url` is needed | chat, responses, embeddings; Claude models messages "
+            "| `api-key` |  |"
+        ),
+        (
+            "| `gemini` | `https://generativelanguage.googleapis.com/v1beta/openai` | chat, embeddings "
+            "| `Authorization`, for its own API `x-goog-api-key` | `GEMINI_API_KEY` |"
+        ),
     ],
 )
 def test_families(row):

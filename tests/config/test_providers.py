@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from sidecar.config.address import Server, read_base_url
-from sidecar.config.conventions import FAMILIES, ProviderPaths
+from sidecar.config.conventions import ProviderPaths
+from sidecar.config.families import FAMILIES
 from sidecar.config.providers import Provider, Timeouts, find_router
 from sidecar.config.secret import Secret
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
@@ -75,11 +76,11 @@ def test_built_in_prefixes(prefix, url, chat, base_path):
 
 
 def test_no_prefix_is_untested():
-    """The table above is the whole of the built-in one, but for those that need a base URL."""
-    assert {"ollama", "vllm", "azure_openai", "plano"} == {
-        name for name, known in FAMILIES.items() if known.origin is None
-    }
-    assert sum(known.origin is not None for known in FAMILIES.values()) == 17
+    """These alone need a base URL; test_provider_table has every family."""
+    assert {
+        "amazon_bedrock", "azure_openai", "llama_cpp", "lm_studio", "ollama", "plano", "vllm"
+    } == {name for name, known in FAMILIES.items() if known.origin is None}  # fmt: skip
+    assert sum(known.origin is not None for known in FAMILIES.values()) == 21
 
 
 @pytest.mark.parametrize(
@@ -87,13 +88,14 @@ def test_no_prefix_is_untested():
     [
         ("openai", (CHAT, RESPONSES, EMBEDDINGS)),
         ("anthropic", (MESSAGES, CHAT)),
-        ("groq", (CHAT, EMBEDDINGS)),
-        ("vllm", (CHAT, EMBEDDINGS)),
+        ("mistral", (CHAT, EMBEDDINGS)),
+        ("groq", (CHAT, EMBEDDINGS, RESPONSES)),
+        ("vllm", (CHAT, EMBEDDINGS, RESPONSES, MESSAGES)),
     ],
 )
 def test_usual_dialects(prefix, expected):
     """OpenAI speaks chat, responses, embeddings; Anthropic messages, chat; the compatible ones
-    chat, embeddings.
+    chat, embeddings, and what their rows add.
     """
     assert expected == tuple(
         provider(f"model: {prefix}/m, access_key: k, base_url: 'http://h'").paths.by_dialect
@@ -119,7 +121,7 @@ def test_usual_dialects(prefix, expected):
         ("model: new/m, base_url: 'http://h', provider_interface: groq",
          ("/openai/v1/chat/completions", "/openai/v1/messages", "/openai/v1")),
         ("model: new/m, base_url: 'http://h', provider_interface: xiaomi",
-         ("/v1/chat/completions", "/v1/messages", "/v1")),
+         ("/v1/chat/completions", "/anthropic/v1/messages", "/v1")),
         ("model: azure_openai/m, base_url: 'https://r.openai.azure.com'",
          ("/openai/deployments/{model}/chat/completions?api-version=2025-01-01-preview", "/anthropic/v1/messages",
           "/openai/v1")),
@@ -129,7 +131,7 @@ def test_usual_dialects(prefix, expected):
          ("/openai/deployments/d/chat/completions?api-version=2025-01-01-preview", "/anthropic/v1/messages",
           "/openai/v1")),
         ("model: azure_openai/m, base_url: 'https://r.openai.azure.com/openai/v1'",
-         ("/openai/v1/chat/completions", "/openai/v1/messages", "/openai/v1")),
+         ("/openai/v1/chat/completions", "/anthropic/v1/messages", "/openai/v1")),
     ],
 )  # fmt: skip
 def test_base_url(entry, expected):
@@ -154,8 +156,8 @@ def test_azure_responses():
     ("dialects", "expected"),
     [
         ("[messages]", {"messages": "/v1/messages"}),
-        ("{messages: {path: /anthropic/v1/messages}}",
-         {"chat": "/v1/chat/completions", "embeddings": "/v1/embeddings", "messages": "/anthropic/v1/messages"}),
+        ("{messages: {path: /a/v1/messages}}",
+         {"chat": "/v1/chat/completions", "embeddings": "/v1/embeddings", "messages": "/a/v1/messages"}),
         ("{messages: {}, chat: {path: /c}}",
          {"chat": "/c", "embeddings": "/v1/embeddings", "messages": "/v1/messages"}),
         ("~", {"chat": "/v1/chat/completions", "embeddings": "/v1/embeddings"}),
@@ -163,7 +165,7 @@ def test_azure_responses():
 )  # fmt: skip
 def test_dialects(dialects, expected):
     """A list replaces the usual dialects, a map adds to them and may say where."""
-    assert expected == paths(f"model: deepseek/m, access_key: k, dialects: {dialects}")
+    assert expected == paths(f"model: mistral/m, access_key: k, dialects: {dialects}")
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,15 @@ def test_did_you_mean():
         "; did you mean 'port'?",
         "",
     )
+
+
+def test_a_text_from_outside_is_known_by_its_place():
+    """Of what was never noted nothing is known."""
+    report = Report("f")
+    report.note_place(("a",), Place(7, "$X"))
+    report.note_expanded(("a",), is_from_outside=True)
+    report.note_expanded(("b", 0), is_from_outside=True)
+    report.note_expanded(("c",), is_from_outside=False)
+
+    assert [True, True, False] == [report.is_from_outside(at) for at in (("a",), ("b", 0), ("c",))]
+    assert (7, "'$X'") == (report.line_of(("a",)), report.quoted(("a",)))

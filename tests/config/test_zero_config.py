@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 from sidecar.config.load import load_config
 from sidecar.config.secret import Secret
 from sidecar.domain.errors import ConfigError

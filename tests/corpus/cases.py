@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +75,12 @@ def written(notation: Notation) -> bytes:
         return notation.encode("latin-1")
     parts = (part if isinstance(part, str) else part[0] * part[1] for part in notation)
     return "".join(parts).encode("latin-1")
+
+
+def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+    """The data in pieces, some of them empty; places are anywhere."""
+    edges = sorted(place % (len(data) + 1) for place in places)
+    return [data[start:end] for start, end in itertools.pairwise([0, *edges, len(data)])]
 
 
 def read_requests() -> list[CraftedRequest]:

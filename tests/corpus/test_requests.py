@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from tests.corpus.cases import by_id, read_pending, read_requests
+from tests.corpus.cases import by_id, cut, read_pending, read_requests, written
 from tests.corpus.exchanges import differences, send_request
 from tests.corpus.recording import PATHS, Stage, staged
 
@@ -30,3 +31,16 @@ async def test_a_crafted_request_becomes_what_the_corpus_says(stage, case):
     if case.path not in ("", stage.path):
         pytest.skip(case.why)
     assert differences(case, await send_request(stage, case)) == []
+
+
+SERVED = [case for case in CASES if case.outcome == "passed" and len(written(case.send)) < 2000]
+
+
+@pytest.mark.parametrize("case", SERVED, ids=by_id(SERVED))
+async def test_a_request_that_is_served_is_served_in_pieces_too(stage, case):
+    """Wherever its segments end: at places that the case's name chooses, the same each time."""
+    if not case.cut:
+        pytest.skip(case.why)
+    raw, drawn = written(case.send), random.Random(case.id)
+    places = [drawn.randrange(len(raw) + 1) for _ in range(3)]
+    assert differences(case, await send_request(stage, case, cut(raw, places))) == []

@@ -7,6 +7,7 @@ import pytest
 from sidecar.config.conventions import DialectKey
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
+from tests.support.steps import ROOM_BYTES
 from tests.support.values import a_call
 
 
@@ -40,6 +41,12 @@ def test_a_conversation_is_read_in_the_calls_own_dialect():
     paths = {endpoint.dialect: endpoint for endpoint in DIALECTS.endpoints.values()}
 
     assert {CHAT: [], RESPONSES: ["hello"]} == {
-        name: [turn.text for turn in DIALECTS.turns_of(a_call(endpoint=paths[name], body=body))]
+        name: [
+            turn.text
+            for turn in DIALECTS.turns_of(
+                a_call(endpoint=paths[name], body=body, facts=DIALECTS.by_name[name].peek(body)),
+                ROOM_BYTES,
+            )
+        ]
         for name in (CHAT, RESPONSES)
     }

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.dialects import lenient, request
 from sidecar.dialects.base import Turn
 from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.request import MAX_TURNS
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
+from sidecar.domain.errors import InvalidBody
+from sidecar.wire.from_end import Effort
+from tests.support.steps import turns_in
 
 
 def turns_of(dialect: DialectName, **body: object) -> list[tuple[str, str]]:
     """The turns of a body with these members."""
-    turns = DIALECTS.by_name[dialect].turns(json.dumps(body).encode())
+    turns = turns_in(DIALECTS.by_name[dialect], json.dumps(body).encode())
     return [(turn.role, turn.text) for turn in turns]
 
 
@@ -174,22 +180,23 @@ def test_half_characters_are_replaced(content, text):
     """
     body = b'{"messages":[{"role":"user","content":' + content + b"}]}"
 
-    assert (Turn("user", text),) == DIALECTS.by_name[CHAT].turns(body)
+    assert (Turn("user", text),) == turns_in(DIALECTS.by_name[CHAT], body)
 
 
-DEEP = b'{"messages":[{"role":"user","content":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"[", b"[]", b"3", b"\xff", b'{"messages":[', b'{"a":"\xff"}', DEEP]
-)
-def test_what_is_no_body_has_no_conversation(body):
+@pytest.mark.parametrize("value", [b"null", b"3", b"{}", b'{"a":[1]}', b'"hello"', b"[[],[[]]]"])
+def test_what_is_no_conversation_has_no_turns(value):
     """Never an error: reading prompts is optional."""
-    assert {()} == {dialect.turns(body) for dialect in DIALECTS.by_name.values()}
+    body = b'{"messages":%b}' % value
+    assert () == turns_in(DIALECTS.by_name[CHAT], body)
+    assert () == turns_in(DIALECTS.by_name[MESSAGES], body)
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: (
         st.lists(inner)
         | st.dictionaries(
@@ -206,7 +213,7 @@ MESSAGE = st.fixed_dictionaries(
 def test_any_json_is_read_without_an_error(dialect, messages, tools):
     """Turns are few, of the two roles, and carry text, whatever the body holds."""
     body = json.dumps({"messages": messages, "input": messages, "tools": tools}).encode()
-    turns = DIALECTS.by_name[dialect].turns(body)
+    turns = turns_in(DIALECTS.by_name[dialect], body)
 
     assert len(turns) <= MAX_TURNS
     assert [turn for turn in turns if turn.role in ("user", "assistant") and turn.text.strip()] == [
@@ -219,17 +226,127 @@ def test_any_bytes_are_read_without_an_error(data):
     """As above, below the level of JSON."""
     body = b'{"messages":[{"role":"user","content":"' + data + b'"}]}'
 
-    assert isinstance(DIALECTS.by_name[CHAT].turns(body), tuple)
+    chat = DIALECTS.by_name[CHAT]
+    with contextlib.suppress(InvalidBody):
+        assert isinstance(turns_in(chat, body), tuple)
 
 
 def test_a_body_of_many_empty_messages_or_parts_is_not_read_to_its_end():
-    """All other calls would wait for that; the newest 4096 messages, and as many parts, are read."""
+    """All other calls would wait for that: 4096 decodings are what one reading may take."""
     old, nothing = says("user", "old"), says("tool", "x")
-    near, far = [old, *[nothing] * 4095], [old, *[nothing] * 4096]
+    near, far = [old, *[nothing] * 3000], [old, *[nothing] * 4096]
     assert [("user", "old")] == turns_of(CHAT, messages=near)
     assert [] == turns_of(CHAT, messages=far)
 
     part: dict[str, object] = {"type": "text", "text": "x"}
-    parts = says("user", [{"type": 7}, *[part] * 5000])
-    ((_, text),) = turns_of(CHAT, messages=[parts])
-    assert 4095 == text.count("x")
+    assert [("user", "x")] == turns_of(CHAT, messages=[says("user", [part, *[7] * 20_000])])
+    assert [] == turns_of(CHAT, messages=[says("user", [*[7] * 20_000, part])])
+
+
+def test_messages_of_many_parts_share_one_bound():
+    """Of each message a few thousand parts would be millions of a whole body."""
+    decoded: list[int] = []
+
+    def decode(data: bytes | msgspec.Raw) -> object:
+        decoded.append(len(data))
+        raise msgspec.ValidationError
+
+    effort = request.effort_of_reading()
+    for _ in range(100):
+        for _ in range(4096):
+            lenient.decode_leniently(decode, b"0", effort)
+
+    assert len(decoded) <= 4096
+
+
+def test_turns_that_fill_the_room_end_the_reading():
+    """What was said before them would not be shown; only a user's turn is looked for further."""
+    said = [says("user", "first"), says("assistant", "a" * 60), says("assistant", "b" * 60)]
+    chat = DIALECTS.by_name[CHAT]
+
+    def texts(messages: list[dict[str, object]], room_bytes: int | None) -> list[str]:
+        body = json.dumps({"messages": messages}).encode()
+        return [turn.text[0] for turn in turns_in(chat, body, room_bytes)]
+
+    assert ["f", "b"] == texts(said, 50)
+    assert ["f", "a", "b"] == texts(said, 100)
+    assert ["f", "a", "b"] == texts(said, None)
+    assert ["m", "b"] == texts([says("user", "old"), says("user", "m"), *said[1:]], 50)
+
+
+LONG = 300_000
+"""More than a message that is decoded as a whole."""
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"role": "user", "content": "x" * LONG}, "x" * LONG),
+        ({"content": "x" * LONG, "role": "user"}, "x" * LONG),
+        ({"role": "user", "type": "message", "content": "x" * LONG}, "x" * LONG),
+        ({"role": "user", "content": [{"type": "image", "data": "x" * LONG}, {"type": "text", "text": "a"}]}, "a"),
+        ({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image", "data": "x" * LONG}, {"type": "text", "text": "b"}]}, "a\nb"),
+        ({"role": "user", "content": [{"type": "text", "text": "y" * LONG}]}, "y" * LONG),
+        ({"role": "user", "content": [{"type": "text"}, 7, {"type": "image", "data": "x" * LONG}]}, None),
+        ({"role": "user", "content": [{"type": "text", "data": "x" * LONG}]}, None),
+        ({"role": "user", "content": {"x": "x" * LONG}}, None),
+        ({"role": "user", "x": "x" * LONG}, None),
+        ({"role": "user", "content": [["x" * LONG], "x" * LONG]}, None),
+        ({"role": "tool", "content": "x" * LONG}, None),
+        ({"role": "user", "type": "reasoning", "content": "x" * LONG}, None),
+        ({"role": "x" * LONG, "content": "x"}, None),
+        (["x" * LONG], None),
+        ("x" * LONG, None),
+    ],
+)  # fmt: skip
+def test_a_long_message_is_read_by_its_members(message, expected):
+    """An image of megabytes is stepped over, and the text beside it counts."""
+    found = turns_of(CHAT, messages=[message])
+    assert found == ([] if expected is None else [("user", expected)])
+
+
+def test_of_a_text_that_is_too_long_beginning_and_end_are_read():
+    """Each of them long enough to fill the room: more than that no prompt shows."""
+    text = "a" * 200_000 + "m" * 300_000 + "z" * 200_000
+    for body in ({"messages": [says("user", text)]}, {"input": text}):
+        dialect = DIALECTS.by_name[CHAT if "messages" in body else RESPONSES]
+        (turn,) = turns_in(dialect, json.dumps(body).encode(), 1000)
+        assert turn.text == "a" * 1001 + "z" * 1001
+
+
+def test_a_long_conversation_is_read_from_its_end():
+    """Sixteen turns of ten thousand: how much is decoded does not grow with what was said before."""
+    said = [says("user", f"turn {number} " + "x" * 3000) for number in range(10_000)]
+    turns = turns_of(CHAT, messages=said)
+    assert [f"turn {number}" for number in range(9_990, 10_000)] == [
+        text[: len("turn 9990")] for _, text in turns
+    ][-10:]
+
+
+@pytest.mark.parametrize(
+    "unit", [rb"\ud83d", rb"\ud83d\ude00", rb"\\", rb"\"", rb"\n", "\u00e9".encode()]
+)
+@pytest.mark.parametrize("shift", range(13))
+def test_a_cut_never_breaks_a_character(unit, shift):
+    """Wherever the escapes of a long text are cut, what is left of them can be read."""
+    inside = b"x" * shift + unit * 3000
+    place = 0, len(inside) + 2
+    text = lenient.text_at(b'"%b"' % inside, place, 100)
+
+    whole = lenient.text_at(b'"%b"' % inside, place, 10_000_000)
+    assert text[:101] == whole[:101]
+    assert text[-100:] == whole[-100:]
+
+
+def test_what_is_no_text_has_none():
+    """A number, or an escape that is none."""
+    assert lenient.text_at(b"123", (0, 3), 10) == ""
+    assert lenient.text_at(rb'"\q"', (0, 4), 10) == ""
+
+
+def test_half_characters_cost_no_more_than_they_may():
+    """To replace them takes several times as long as to decode a text."""
+    half = rb'"\ud83d"'
+    decode = msgspec.json.Decoder(str).decode
+    assert lenient.decode_leniently(decode, half, Effort(0, 1000, 10)) == "\ufffd"
+    assert lenient.decode_leniently(decode, half, Effort(0, 20, 10)) is None

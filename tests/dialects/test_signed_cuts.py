@@ -11,6 +11,7 @@ from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.signed_cuts import EACH, members_cut
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 from sidecar.wire.places import Text
+from tests.support.steps import finished, without_signed_state
 from tests.support.values import a_call
 
 ASKED = {"role": "user", "content": "hello"}
@@ -29,7 +30,7 @@ def said(*blocks: Any) -> dict[str, Any]:
 def stripped(dialect: DialectName, member: str, conversation: Any, refusal: bytes = b"") -> Any:
     """Return the conversation that is left; None where nothing is cut."""
     body = json.dumps({member: conversation, "model": "m"}, indent=1).encode()
-    left = DIALECTS.by_name[dialect].without_signed_state(body, refusal)
+    left = without_signed_state(DIALECTS.by_name[dialect], body, refusal)
     if left is None:
         return None
     read = json.loads(left)
@@ -152,21 +153,22 @@ def test_encrypted_reasoning_goes(before, after):
 def test_a_body_without_signed_state_is_left_alone(dialect):
     """Whatever it holds."""
     for body in (b"{}", b'{"messages":{},"input":{}}', b'{"messages":[{"role":"assistant"}]}'):
-        assert DIALECTS.by_name[dialect].without_signed_state(body, b"") is None
+        assert without_signed_state(DIALECTS.by_name[dialect], body) is None
 
 
 def test_a_call_without_its_signed_state_is_read_anew():
     """Where the model's name stands behind the conversation, its place is another."""
     body = json.dumps({"messages": [said(THOUGHT, TEXT), ASKED], "model": "claude"}).encode()
-    call = a_call(endpoint=DIALECTS.endpoints["/v1/messages"], body=body)
+    facts = DIALECTS.by_name[MESSAGES].peek(body)
+    call = a_call(endpoint=DIALECTS.endpoints["/v1/messages"], body=body, facts=facts)
 
-    left = DIALECTS.without_signed_state(call, b"")
+    left = finished(DIALECTS.without_signed_state(call, b""))
 
     assert left is not None
     assert left.facts.model_span is not None
     assert left.body[slice(*left.facts.model_span)] == b'"claude"'
-    assert DIALECTS.without_signed_state(left, b"") is None
-    assert DIALECTS.by_name[EMBEDDINGS].without_signed_state(body, b"") is None
+    assert finished(DIALECTS.without_signed_state(left, b"")) is None
+    assert without_signed_state(DIALECTS.by_name[EMBEDDINGS], body) is None
 
 
 def test_every_other_byte_stays_as_it_came():
@@ -176,7 +178,7 @@ def test_every_other_byte_stays_as_it_came():
         rb' {"type":"text","text":"\ud83d", "n":1.0e0}]}, {"role":"user","content":"x"}]}'
     )
 
-    left = DIALECTS.by_name[MESSAGES].without_signed_state(body, b"")
+    left = without_signed_state(DIALECTS.by_name[MESSAGES], body)
 
     assert left == (
         rb'{"messages":[{"role":"assistant","content":[{"type":"text","text":"\ud83d", "n":1.0e0}]},'

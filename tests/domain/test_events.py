@@ -18,6 +18,7 @@ from sidecar.domain.events import (
     CallEnded,
     CandidateFailed,
     CandidateServed,
+    DownstreamClosed,
     Event,
     FailedOver,
     Listeners,
@@ -32,6 +33,7 @@ from sidecar.domain.outcome import Attempt, Outcome, Timing
 from sidecar.domain.vocabulary import (
     AttemptOutcome,
     CallOutcome,
+    ConnectionEnd,
     FailureClass,
     PinOperation,
     PinOutcome,
@@ -54,6 +56,7 @@ ONE_OF_EACH: list[Event] = [
     PinRead(CALL, 1000.0, 0.1, True),
     AffinityOperation(PinOperation.GET, PinOutcome.HIT, 0.1),
     RequestRefused(CHAT, 400, "invalid_body"),
+    DownstreamClosed(ConnectionEnd.IDLE),
 ]
 
 

@@ -10,6 +10,7 @@ from sidecar.domain.decision import Source
 from sidecar.domain.vocabulary import (
     AttemptOutcome,
     CallOutcome,
+    ConnectionEnd,
     ConnectionState,
     FailureClass,
     PinOperation,
@@ -20,7 +21,8 @@ from sidecar.domain.vocabulary import (
 
 VALUES: dict[type[enum.StrEnum], str] = {
     Source: "pinned routed requested default fallback",
-    CallOutcome: "ok client_error upstream_error sidecar_error cancelled incomplete",
+    CallOutcome: "ok client_error upstream_error sidecar_error cancelled downstream_idle incomplete",
+    ConnectionEnd: "idle crowded unread",
     AttemptOutcome: "ok rate_limited server_error credential_refused client_error connect_failed timeout"
     " malformed error_body cut cancelled",
     FailureClass: "callers_fault swapped callers_patience signed_state refused too_long"

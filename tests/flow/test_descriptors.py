@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
-import os
-import resource
 import signal
-from collections.abc import Iterator
 
 from sidecar.runtime.lifecycle import Tasks
 from tests.support.net import exchange, json_request, raw_request, read_reply
-from tests.support.sidecar_process import SidecarProcess, sidecar_config
+from tests.support.sidecar_process import SidecarProcess, no_descriptor_left, sidecar_config
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
 KEPT = raw_request("POST", CHAT, b'{"model":"gpt-4o","messages":[]}', close=False)
-
-
-def first_free_descriptor(pid: int) -> int:
-    """The number that the next file of a process would have."""
-    used = {int(each) for each in os.listdir(f"/proc/{pid}/fd")}
-    return next(number for number in itertools.count() if number not in used)
-
-
-@contextlib.contextmanager
-def no_descriptor_left(sidecar: SidecarProcess) -> Iterator[None]:
-    """The sidecar can open nothing meanwhile."""
-    pid = sidecar.process.pid
-    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free_descriptor(pid), hard))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def _call(stream: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> int:

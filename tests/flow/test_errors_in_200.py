@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import msgspec
 import openai
 import pytest
 
@@ -41,6 +42,12 @@ REDIRECT = Fault(
 )
 FAULTS = {
     "a redirect": (REDIRECT, "failing", "malformed"),
+    "a redirect that nobody follows": (
+        msgspec.structs.replace(REDIRECT, status=300),
+        "failing",
+        "malformed",
+    ),
+    "not modified": (msgspec.structs.replace(REDIRECT, status=304), "failing", "malformed"),
     "a page": (Fault(act=Act.HTML), "failing", "malformed"),
     "an error object": (
         Fault(body=b'{"error":{"code":429,"message":"Provider returned error"}}'),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +23,8 @@ from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.dialects.usage import UsageMembers, text_of
 from sidecar.domain.call import BodyFacts, DialectName, Endpoint, Operation
 from sidecar.domain.outcome import Served
-from sidecar.wire.body import JsonBody, patch_body
+from sidecar.wire.body import JsonBody
+from sidecar.wire.patch import patch_body
 from tests.support.net import RawReply, exchange, json_request, raw_request
 from tests.support.routed import PREFERENCES, Routed, decision_of
 from tests.support.scripted_provider import ScriptedRouterModel
@@ -47,6 +48,7 @@ class Toy:
         telling=(b'"words"',),
     )
     peek = staticmethod(BODY.peek)
+    peek_in_steps = staticmethod(BODY.peek_in_steps)
     usage_of = staticmethod(USAGE.read)
     error_signs: Final = (b'"oh_no"',)
 
@@ -56,18 +58,21 @@ class Toy:
     def least_request(self) -> bytes:
         return b'{"lines":[["me","ping"]]}'
 
-    def turns(self, body: bytes) -> tuple[Turn, ...]:
+    def turns(self, body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
         lines: list[list[str]] = msgspec.json.decode(body)["lines"]
         return tuple(Turn("user" if who == "me" else "assistant", text) for who, text in lines)
 
-    def without_signed_state(self, body: bytes, refusal: bytes) -> bytes | None:
+    def without_signed_state(
+        self, body: bytes, facts: BodyFacts, refusal: bytes
+    ) -> Generator[None, None, bytes | None]:
+        yield from ()
         return None
 
     def served_of_response(self, body: bytes) -> Served:
         said: dict[str, Any] = msgspec.json.decode(body)
         return Served(self.usage_of(said.get("words")), text_of(said.get("voice")), "over")
 
-    def is_newest_turn_signed(self, body: bytes) -> bool:
+    def is_newest_turn_signed(self, body: bytes, facts: BodyFacts) -> bool:
         return b"sealed" in body
 
     def served_of_event(self, data: bytes) -> Served:

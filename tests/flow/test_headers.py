@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from tests.support.faults import Fault
 from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, json_request, raw_request
 from tests.support.scripted_provider import ScriptedProvider
@@ -383,6 +384,25 @@ async def test_a_query_is_carried_on(tmp_path):
         (request,) = provider.requests
 
     assert ("/v1/messages", "?beta=true&x=%20") == (request.path, request.query)
+
+
+async def test_a_query_goes_to_no_second_provider(tmp_path):
+    """It may hold a key. What every provider of the family understands stays."""
+    async with ScriptedProvider() as first, ScriptedProvider() as second:
+        first.script.always(Fault(status=503, body=b"{}"))
+        providers = [
+            {"model": "anthropic/claude-demo", "access_key": "k", "base_url": first.url},
+            {"model": "anthropic/claude-other", "access_key": "k", "base_url": second.url},
+        ]
+        providers[0]["fallbacks"] = ["anthropic/claude-other"]  # type: ignore[assignment] # a list
+        config = sidecar_config(first.url, model_providers=providers, passthrough=[])
+        config.pop("model_aliases")
+        async with running_app(config, tmp_path) as app:
+            request = json_request("/v1/messages?beta=true&key=secret", MESSAGES)
+            reply = await exchange(app.ports.data, request)
+        seen = [each.requests[0].query for each in (first, second)]
+
+    assert (200, ["?beta=true&key=secret", "?beta=true"]) == (reply.status, seen)
 
 
 @pytest.mark.parametrize(

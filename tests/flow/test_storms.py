@@ -17,10 +17,10 @@ CALL = json_request(
     "/v1/chat/completions", {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
 )
 PROBES = [raw_request("GET", path) for path in ("/livez", "/readyz", "/metrics")]
-ROUNDS = 10
+ROUNDS = 5
 
 AT_THE_ADMIN_PORT = [(SILENT, 5000), (SLOW_HEAD, 1000), (SCRAPE, 200), (STUCK_SCRAPE, 200)]
-AT_THE_DATA_PORT = [(SILENT, 1000), (SLOW_HEAD, 500), (STUCK_STREAM, 50)]
+AT_THE_DATA_PORT = [(SILENT, 500), (SLOW_HEAD, 500), (STUCK_STREAM, 50)]
 
 
 async def statuses(sidecar: SidecarProcess) -> dict[int, int]:

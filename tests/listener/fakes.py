@@ -8,6 +8,29 @@ from typing import Any
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 
+from sidecar.domain.events import DownstreamClosed, Listeners
+from sidecar.domain.observers import Observers
+from sidecar.domain.vocabulary import ConnectionEnd
+from sidecar.listener.kept_connections import ConnectionLimits, KeptConnections
+
+
+def kept(
+    limits: ConnectionLimits | None = None, ends: list[ConnectionEnd] | None = None
+) -> KeptConnections:
+    """Those of one server, within the default limits unless a test gives others; ``ends`` notes why
+    some were closed.
+    """
+    observers = Observers([] if ends is None else [_NotesEnds(ends)])
+    return KeptConnections(limits or ConnectionLimits(), observers)
+
+
+class _NotesEnds:
+    def __init__(self, ends: list[ConnectionEnd]) -> None:
+        self._ends = ends
+
+    def listeners(self) -> Listeners:
+        return {DownstreamClosed: lambda event: self._ends.append(event.reason)}
+
 
 class FakeTransport(asyncio.Transport):
     """Notes writes and how it ended; a closed one notes nothing more."""

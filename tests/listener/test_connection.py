@@ -28,6 +28,7 @@ from sidecar.listener.server import (
     raise_file_limit,
 )
 from sidecar.runtime.write_coalescer import WriteCoalescer
+from tests.listener.fakes import kept
 from tests.support.net import read_reply
 
 LIMIT_BYTES = 1000
@@ -121,7 +122,7 @@ async def _served(
     handler: Handler, *, path: str, echo: Echo | None = None
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     echo = echo or Echo()
-    server = echo.server = DataServer(handler, echo.refuse, path=path)
+    server = echo.server = DataServer(handler, echo.refuse, kept(), path=path)
     (listening,) = await bind(server, ["127.0.0.1"], 0, "the data port")
     await listening.start_serving()
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listening))
@@ -531,7 +532,7 @@ async def test_one_port_serves_both_families():
     """Port 0 takes a free one, and the second address gets the same."""
     echo = Echo()
     servers = await bind(
-        DataServer(echo.handle, echo.refuse), ["127.0.0.1", "::1"], 0, "the data port"
+        DataServer(echo.handle, echo.refuse, kept()), ["127.0.0.1", "::1"], 0, "the data port"
     )
 
     assert 1 == len({port_of(server) for server in servers})
@@ -545,14 +546,16 @@ async def test_an_address_that_cannot_be_had_is_named():
     with pytest.raises(
         ConfigError, match=r"the data port cannot listen on 192\.0\.2\.1 port 4711: "
     ):
-        await bind(DataServer(echo.handle, echo.refuse), ["192.0.2.1"], 4711, "the data port")
+        await bind(
+            DataServer(echo.handle, echo.refuse, kept()), ["192.0.2.1"], 4711, "the data port"
+        )
 
 
 async def test_an_address_family_that_is_missing_is_left_out():
     """One loopback is enough."""
     echo = Echo()
     servers = await bind(
-        DataServer(echo.handle, echo.refuse), ["127.0.0.1", "192.0.2.1"], 0, "the data port"
+        DataServer(echo.handle, echo.refuse, kept()), ["127.0.0.1", "192.0.2.1"], 0, "the data port"
     )
 
     assert 1 == len(servers)

@@ -388,6 +388,33 @@ async def test_a_refusal_has_the_apps_request_id_its_code_and_an_observer(
     assert [("r1", method, target.partition("?")[0])] == house.ear.requests
 
 
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/messages?beta=true"),
+        ("POST", "/routing/v1/responses"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/files/f1"),
+        ("GET", "/nowhere"),
+    ],
+)
+async def test_a_request_that_has_come_through_this_process_goes_no_further(method, target):
+    """Before its body is read, on every path; one that came through another sidecar does."""
+    own, other = (b"1.1 plano-sidecar-" + digit * 32 for digit in (b"a", b"b"))
+    house = _House(passthrough=PREFIXES, via=own)
+    request = await house.ask(method, target, BODY, via=f"{other.decode()}, {own.decode()}")
+    status, lines, _ = _parts(request)
+    served, _, _ = _parts(await house.ask("POST", "/v1/chat/completions", BODY, via=other.decode()))
+
+    assert (508, "loop_detected", "false") == (
+        status,
+        lines["x-plano-error"],
+        lines["x-should-retry"],
+    )
+    assert (200, 1) == (served, len(house.calls))
+
+
 async def test_an_unusable_request_id_of_a_refused_request_is_replaced():
     """Also where its headers could not all be read."""
     _, lines, _ = _parts(

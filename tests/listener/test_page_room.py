@@ -10,8 +10,9 @@ from sidecar.listener.page_room import PageLimits, PageRoom
 class Peer:
     """A connection that notes whether it was closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_silent: bool = True) -> None:
         self.is_open = True
+        self.is_silent = is_silent
 
     def abort(self) -> None:
         self.is_open = False
@@ -74,3 +75,13 @@ async def test_one_that_has_ended_is_forgotten():
     room.note_reading(peer, is_reading=False)
 
     assert (False, False) == (room.is_full(), room.make_room())
+
+
+async def test_one_whose_request_has_arrived_makes_no_room():
+    """The process may have been late: what the kernel holds is looked at before it is closed."""
+    room, peers = a_room(3), [Peer(is_silent=False), Peer(is_silent=False), Peer()]
+    for each in peers:
+        room.admit(each)
+    made = [room.make_room(), room.make_room()]
+
+    assert ([True, True, False], [True, False]) == ([each.is_open for each in peers], made)

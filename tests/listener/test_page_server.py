@@ -117,6 +117,23 @@ async def test_many_who_hold_connections_keep_no_probe_out():
     assert (200, [b"", b""], True) == (reply.status, ended, count <= 3)
 
 
+async def test_a_request_that_a_late_process_has_not_read_keeps_its_place():
+    """However long ago its connection was made: a probe is not closed for what it did not do."""
+    async with running_pages(_page, PageLimits(connections=1, silent_s=0)) as pages:
+        client = socket.create_connection(("127.0.0.1", pages.port))
+        while not pages.server.connections:
+            await asyncio.sleep(0)
+        client.send(LAST)  # and nothing is read before the next line, in this very turn
+        (connection,) = pages.server.connections
+        assert isinstance(connection, PageConnection)
+        seen = connection.is_silent, pages.server.room.make_room()
+        received = await asyncio.to_thread(client.recv, 100)
+        client.close()
+
+    assert ((False, False), "HTTP/1.1 200 OK") == (seen, _status(received))
+    assert connection.is_silent, "it has ended"
+
+
 async def test_where_all_connections_are_at_work_a_new_one_waits():
     """And is served once one of them has ended: nothing that a probe sends is refused."""
     going, started = asyncio.Event(), asyncio.Semaphore(0)

@@ -13,6 +13,8 @@ from sidecar.config.load import load_config
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.decision import Decision, Source
+from sidecar.domain.routing_facts import RoutingFacts
+from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.listener import paths
 from sidecar.listener.paths import Paths
 from sidecar.wire import headers, own_headers
@@ -81,7 +83,7 @@ REQUEST_HEADERS = [
     for name in names(listed)
 ]
 ON_THIS_HOP = {"connection", "upgrade", "transfer-encoding"}
-MADE_HERE = {"x-request-id", "traceparent", "tracestate"}
+MADE_HERE = {"x-request-id", "traceparent", "tracestate", "via"}
 """Sent to providers in the sidecar's own words."""
 
 
@@ -112,7 +114,8 @@ def test_a_request_header_is_forwarded_and_read_as_the_table_says(name, is_sent,
 def test_the_response_headers_are_those_that_are_written():
     """By any of the functions of `wire.own_headers`, or in a provider's stead."""
     candidate = a_candidate("openai/gpt-4o")
-    decision = Decision(Source.ROUTED, (candidate,), "code")
+    facts = RoutingFacts(RouterOutcome.MATCHED, confidence=0.9)
+    decision = Decision(Source.ROUTED, (candidate,), "code", routing=facts)
     failures = [
         errors.MethodNotAllowed("x", allow="POST"),
         errors.UpgradeNotServed("x"),

@@ -28,6 +28,7 @@ from sidecar.listener.server import (
     raise_file_limit,
     start_serving,
 )
+from tests.listener.fakes import kept
 from tests.support.net import free_port
 
 
@@ -124,7 +125,7 @@ async def test_an_aiohttp_that_lacks_a_name_serves_the_plain_way(monkeypatch):
         raise AssertionError("not called")
 
     def kind() -> type:
-        return type(DataServer(handle, handle)())  # type: ignore[arg-type] # neither is called
+        return type(DataServer(handle, handle, kept())())  # type: ignore[arg-type] # neither is called
 
     known = kind()
     monkeypatch.setattr(connection, "RELIED_ON", FUTURE)

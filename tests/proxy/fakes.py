@@ -153,6 +153,9 @@ class FakeRooms:
         assert self._dispatched is not None
         return self._dispatched
 
+    def local_headers(self, call: Call, dispatched: Dispatched) -> tuple[RawHeaders, str]:
+        return [(b"x-local", b"1")], "location"
+
     def is_cooling(self, candidate: Candidate) -> bool:
         return False
 

@@ -294,13 +294,17 @@ async def test_a_reply_to_head_is_not_waited_for():
 
 
 async def test_a_passthrough_response_is_not_read():
-    """Its bytes are not ours to understand: no usage, no error event."""
+    """Its bytes are not ours to understand: no usage, no error event. Of its headers, places are
+    made the sidecar's own.
+    """
     endpoint = Endpoint("/v1/files", CHAT, Operation.PASSTHROUGH)
     rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=USAGE)))
 
     outcome, down = await handle(rooms, endpoint=endpoint)
 
     assert (None, USAGE) == (outcome.served, down.body)
+    assert b"x-local: 1\r\n" == down.lines[0]
+    assert b"\r\nx-plano-lost: location\r\n" in b"".join(down.lines)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sidecar.routing.answer import (
     RouterVerdict,
     read_answer,
     read_completion,
+    read_decision,
 )
 
 KNOWN = ("code", "small talk", "author's note")
@@ -187,3 +188,37 @@ def test_without_an_opinion_of_the_model_the_call_falls_back(outcome):
     opinions = (RouterOutcome.MATCHED, RouterOutcome.OTHER, RouterOutcome.UNKNOWN_ROUTE)
 
     assert (outcome not in opinions) == RouterVerdict(outcome).is_fallback
+
+
+def _decided(answers: object, least: float = 0.5) -> RouterVerdict:
+    body = answers if isinstance(answers, bytes) else json.dumps({"answers": answers}).encode()
+    return read_decision(body, "route", KNOWN, least)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"route": {"type": "choice", "choice": "code", "probabilities": {"code": 0.7, "other": 0.3}}},
+         (RouterOutcome.MATCHED, "code", 0.7)),
+        ({"route": {"choice": "code", "confidence": 0.9}}, (RouterOutcome.MATCHED, "code", 0.9)),
+        ({"route": {"choice": "code", "probabilities": {"x": 1}, "confidence": 0.6}},
+         (RouterOutcome.MATCHED, "code", 0.6)),
+        ({"route": {"choice": "code"}}, (RouterOutcome.MATCHED, "code", None)),
+        ({"route": {"choice": "code", "confidence": 7}}, (RouterOutcome.MATCHED, "code", None)),
+        ({"route": {"choice": "code", "probabilities": {"code": "high"}}}, (RouterOutcome.MATCHED, "code", None)),
+        ({"route": {"choice": "code", "probabilities": {"code": 0.4}}}, (OTHER, None, 0.4)),
+        ({"route": {"choice": "other", "probabilities": {"other": 0.9}}}, (OTHER, None, 0.9)),
+        ({"route": {"choice": "unheard of", "confidence": 0.9}}, (UNKNOWN, None, 0.9)),
+        ([{"type": "choice", "name": "route", "choice": "code", "probabilities": [], "confidence": 0.8}],
+         (RouterOutcome.MATCHED, "code", 0.8)),
+        ([{"name": None, "choice": "code"}], (RouterOutcome.MATCHED, "code", None)),
+        ({"another": {"choice": "code"}}, (UNREADABLE, None, None)),
+        ({"route": {"noul": 0.3}}, (UNREADABLE, None, None)),
+        (b"[", (UNREADABLE, None, None)),
+        (b"[" * 100_000, (UNREADABLE, None, None)),
+    ],
+)  # fmt: skip
+def test_a_decision_is_a_route_where_it_is_probable_enough(answers, expected):
+    """Below the wanted confidence it is none; without a figure it counts."""
+    verdict = _decided(answers)
+    assert expected == (verdict.outcome, verdict.route_name, verdict.confidence)

@@ -18,6 +18,7 @@ from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
 from sidecar.routing.preferences import (
     RankSources,
     Routes,
+    RouteScope,
     configured_routes,
     inline_routes,
     usable_candidates,
@@ -239,7 +240,7 @@ def test_a_call_without_a_list_of_its_own_has_the_configured_routes(is_routed):
     """None of them without a router model: nobody could choose among them."""
     configured = (Route("code", "about code", (BIG_EAST,)),)
     sources = RankSources(SimpleNamespace(prices={}, latencies_s={}), lambda *_: (0.0, 0))
-    routes = Routes(configured, find, sources, is_routed=is_routed)
+    routes = Routes(configured, find, sources, RouteScope(is_routed))
 
     assert (configured if is_routed else ()) == routes.of_call(a_call())
 
@@ -248,9 +249,8 @@ def test_a_call_without_a_list_of_its_own_has_the_configured_routes(is_routed):
 def test_a_list_that_the_router_model_cannot_be_shown_is_refused(is_routed):
     """The app is told; without a router model nobody has to be shown anything."""
     sources = RankSources(SimpleNamespace(prices={}, latencies_s={}), lambda *_: (0.0, 0))
-    routes = Routes(
-        (), find, sources, is_routed=is_routed, fits=lambda routes: len(routes[0].description) < 9
-    )
+    scope = RouteScope(is_routed, fits=lambda routes: len(routes[0].description) < 9)
+    routes = Routes((), find, sources, scope)
 
     def of(description: str) -> tuple[Route, ...]:
         raw = json.dumps([preference(description=description)]).encode()
@@ -282,7 +282,7 @@ def test_the_fastest_goes_first_by_this_sidecars_own_averages():
     slow, fast = BIG_EAST, entry("north", "quick", CHAT)
     route = Route("code", "about code", (slow, fast), "fastest")
     sources = RankSources(SimpleNamespace(prices={}, latencies_s={}), expected)
-    ranked = Routes((route,), find, sources, is_routed=True, roll=lambda: 0.99)
+    ranked = Routes((route,), find, sources, RouteScope(), roll=lambda: 0.99)
 
     assert (fast, slow) == ranked.ranked(route, CHAT, 7.0).candidates
     assert {7.0} == set(seen_s)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sidecar.dialects.base import Turn
 from sidecar.domain.decision import Route
-from sidecar.routing.prompt import build_prompt, fits_budget, prompt_form, router_request_body
+from sidecar.routing.prompt import build_prompt, fits_budget, prompt_form
+from sidecar.routing.question import chat_question
 
 ROUTES = (Route("code", "writing code", ()), Route("chat", "small talk", ()))
 BARE = "{conversation}"
@@ -249,7 +250,7 @@ def test_the_request_asks_for_a_short_plain_answer():
         "max_tokens": 64,
         "stream": False,
     }
-    assert expected == json.loads(router_request_body("m", 'say "x"'))
+    assert expected == json.loads(chat_question("m", 'say "x"'))
 
 
 TEXT = st.text(st.characters()) | st.text(
@@ -299,10 +300,11 @@ SCRIPT = """
 import hashlib
 from sidecar.dialects.base import Turn
 from sidecar.domain.decision import Route
-from sidecar.routing.prompt import build_prompt, prompt_form, router_request_body
+from sidecar.routing.prompt import build_prompt, prompt_form
+from sidecar.routing.question import chat_question
 routes = [Route(f"route {i}", f"work of kind {i}", ()) for i in range(20)]
 turns = [Turn("user" if i % 2 else "assistant", f"turn {i} <b> " * 9) for i in range(30)]
-print(hashlib.sha256(router_request_body("m", build_prompt(prompt_form(routes, 900), turns))).hexdigest())
+print(hashlib.sha256(chat_question("m", build_prompt(prompt_form(routes, 900), turns))).hexdigest())
 """
 
 

@@ -351,3 +351,71 @@ async def test_closing_gives_questions_up():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert 1 == model.cancelled
+
+
+class Refusing(Model):
+    """A server that refuses parameters, as it is told to."""
+
+    def __init__(self, refused: tuple[str, ...]) -> None:
+        super().__init__()
+        self.may_answer.set()
+        self.refused = refused
+
+    async def ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
+        status, response = await super().ask(body, call)
+        for name in self.refused:
+            if name in self.asked[-1][0]:
+                return 400, json.dumps({"error": {"message": f"no {name} here"}}).encode()
+        return status, response
+
+
+@pytest.mark.parametrize(
+    ("refused", "asked"),
+    [
+        (("max_tokens",), [2, 1]),
+        (("max_tokens", "reasoning_effort"), [3, 1]),
+        (("temperature", "max_completion_tokens"), [3, 1]),
+        (("temperature", "max_completion_tokens", "max_tokens"), [4, 1]),
+    ],
+)
+async def test_the_question_adapts_to_what_the_server_refuses(refused, asked):
+    """The form that worked is remembered: the next question is asked once."""
+    model = Refusing(refused)
+    classifier, counts = router(model), []
+
+    for text in ("first", "second"):
+        before = len(model.asked)
+        assert (
+            RouterOutcome.MATCHED is (await classifier.classify(a_question(text), ROUTES)).outcome
+        )
+        counts.append(len(model.asked) - before)
+    assert asked == counts
+
+
+async def test_a_refusal_of_the_question_is_told_with_its_words():
+    """To operators who ask; the log has its status."""
+    model = ready((400, b'{"error": {"message": "no such model"}}'))
+    verdict = await router(model).classify(a_question("x"), ROUTES)
+
+    assert ("status 400", "no such model") == (verdict.cause, verdict.refusal)
+
+
+async def test_a_decision_model_is_asked_for_a_choice():
+    """Its answer brings how probable it holds the choice."""
+    answers = {"route": {"choice": "code", "probabilities": {"code": 0.75}}}
+    model = ready((200, json.dumps({"answers": answers}).encode()))
+    policy = RouterPolicy("jev", LONG_S, 8192, is_decision=True, min_confidence=0.8)
+    classifier = RouteClassifier(
+        model.ask,
+        ROUTES,
+        policy,
+        lambda: 1.0,
+        DIALECTS.turns_of,
+        RouterBreaker(Suspicion(Activity())),
+    )
+
+    verdict = await classifier.classify(a_question("which?"), ROUTES)
+    assert (RouterOutcome.OTHER, 0.75) == (verdict.outcome, verdict.confidence)
+    ((body, _),) = model.asked
+    assert ["code", "talk", "other"] == list(body["questions"]["route"]["criteria"])  # type: ignore[index]
+    assert '[{"role":"user","content":"which?"}]' == body["state"]

@@ -310,3 +310,23 @@ async def test_a_price_file_without_an_interval_is_read_by_a_reload(tmp_path):
     await later.keep_fresh(0)
 
     assert [1.0, 2.0] == [each.prices["a"].usd_per_mtok_in for each in (former, later)]
+
+
+@pytest.mark.parametrize("answers", [[GOOD_PRICES], [OSError("x"), GOOD_PRICES]])
+async def test_a_person_who_asks_may_wait_until_each_source_was_read_once(answers):
+    """Or could not be: nobody waits longer than for one try."""
+    sources = book(Wire(*answers), MetricsSource(type="cost", provider="models.dev"))
+    waiting = asyncio.get_running_loop().create_task(
+        sources.wait_for_first_reads(60.0), name="a person"
+    )
+    await asyncio.sleep(0)  # sleep: it has begun, and nothing was read
+    assert not waiting.done()
+
+    await sources.keep_fresh(0)
+    await waiting
+
+
+async def test_a_person_who_asks_does_not_wait_for_ever():
+    """A source that hangs is named by `doctor`."""
+    sources = book(Wire(), MetricsSource(type="cost", provider="models.dev"))
+    await sources.wait_for_first_reads(0.01)

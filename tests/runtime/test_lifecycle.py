@@ -208,6 +208,21 @@ async def test_a_loop_that_stood_still_was_not_quiet(monkeypatch):
     assert len(looks) > 3
 
 
+async def test_a_stall_does_not_stretch_the_grace():
+    """A kubelet's clock went on: what is in flight is ended at once."""
+    drain = Drain(SystemClock(), in_flight_limit=1)
+    looks: list[None] = []
+
+    def times() -> DrainTimes:
+        looks.append(None)
+        asyncio.get_running_loop().call_soon(time.sleep, 0.2)
+        return DrainTimes(0.0, 0.15, lambda: True)
+
+    await drain.run(times)
+
+    assert (2, True) == (len(looks), drain.has_ended)
+
+
 async def test_what_holds_a_drain_is_waited_for():
     """No call is in flight, and still the app is there."""
     drain, tasks, held = Drain(SystemClock(), in_flight_limit=1), Tasks(), [True, True, True]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sidecar.runtime.timers import MORE_AT_MOST_S, Interrupt, Timeout, Timer, more_s, wait
+from sidecar.runtime.timers import MORE_AT_MOST_S, Interrupt, Timeout, Timer, more_s, rest_s, wait
 from tests.support.hand_turned_loop import HandTurnedLoop
 
 DELAY_S = 0.01
@@ -36,6 +36,14 @@ def loop(monkeypatch) -> HandTurnedLoop:
 def test_a_wait_goes_on_for_as_long_as_its_timer_was_late(late_s, at_most_s, expected):
     """Within bounds: a wait of 20 ms does not become one of seconds."""
     assert expected == more_s(late_s, at_most_s)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "spent_s", "expected"), [(10.0, 4.0, 6.0), (10.0, 10.0, 5.0), (10.0, 3600.0, 5.0)]
+)
+def test_a_stall_does_not_use_up_a_budget(left_s, spent_s, expected):
+    """What was waited for has come all the same: something is left for what follows."""
+    assert expected == rest_s(left_s, spent_s)
 
 
 def test_a_punctual_timer_calls_back_once(loop):

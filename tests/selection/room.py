@@ -14,7 +14,7 @@ from sidecar.domain.decision import Binding, Candidate, Route
 from sidecar.domain.events import AffinityOperation, Event, Listeners, PinRead, RouterAsked
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
-from sidecar.routing.preferences import RankSources, Routes
+from sidecar.routing.preferences import RankSources, Routes, RouteScope
 from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.table import ModelTable
@@ -56,10 +56,13 @@ def asked(
     **facts: Any,
 ) -> Call:
     """A call of a session, with a conversation."""
+    endpoint = DIALECTS.endpoints[path]
+    body = json.dumps({"model": model, "messages": messages}).encode()
+    conversation = DIALECTS.by_name[endpoint.dialect].peek(body).conversation
     return a_call(
-        endpoint=DIALECTS.endpoints[path],
-        body=json.dumps({"model": model, "messages": messages}).encode(),
-        facts=BodyFacts(requested_model=model, **facts),
+        endpoint=endpoint,
+        body=body,
+        facts=BodyFacts(requested_model=model, conversation=conversation, **facts),
         session_id=session_id,
     )
 
@@ -101,7 +104,7 @@ class Room:
         sources = RankSources(
             SimpleNamespace(prices={}, latencies_s={}), lambda _candidate, _now_s: (0.0, 0)
         )
-        self.routes = Routes(routes, table.entries_of, sources, is_routed=is_routed)
+        self.routes = Routes(routes, table.entries_of, sources, RouteScope(is_routed))
         self.decisions = Decisions(
             table,
             self.routes,

@@ -461,3 +461,23 @@ def test_a_pin_whose_names_cannot_be_written_is_not_made(room):
     situation = dataclasses.replace(situation, resolved=resolved)
 
     assert room.decisions.pin_of(room.decisions.requested(situation), situation, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "route_only", "is_routed"),
+    [
+        (GPT, (), True),
+        (GPT, (GPT,), True),
+        (GPT.partition("/")[2], (GPT,), True),
+        (GPT, (MINI,), False),
+        (None, (MINI,), False),
+    ],
+)
+def test_only_calls_that_ask_for_named_models_are_routed(model, route_only, is_routed):
+    """By the name that they ask with, or the model that it means; without names all are."""
+    room = Room()
+    room.routes.route_only = frozenset(route_only)
+    call = asked(model=GPT) if model is None else asked(model=model)
+
+    situation = room.decisions.situation_of(call)
+    assert ((CODE, TALK) if is_routed else ()) == situation.routes

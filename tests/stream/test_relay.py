@@ -8,8 +8,9 @@ import pytest
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.errors import StreamIdleTimeout, UpstreamCut
+from sidecar.domain.ports import DownstreamIdle
 from sidecar.domain.vocabulary import CallOutcome
-from sidecar.stream.relay import Relay, relay_nowait
+from sidecar.stream.relay import EVENTS_BYTES, Relay, relay_nowait
 from tests.support.values import FakeClock
 
 EVENT_STREAM = ((b"Content-Type", b"text/event-stream; charset=utf-8"),)
@@ -45,6 +46,7 @@ class FakeDown:
         self.is_open = is_open
         self.log: list[Any] = []
         self._left = gone_after
+        self.why_gone: ConnectionError = ConnectionResetError()
 
     def send_whole(self, status, headers, body):
         self.log.append((status, body))
@@ -54,7 +56,7 @@ class FakeDown:
 
     async def write(self, data):
         if self._left == 0:
-            raise ConnectionResetError
+            raise self.why_gone
         self._left = None if self._left is None else self._left - 1
         self.log.append(data)
 
@@ -222,6 +224,20 @@ async def test_an_app_that_left_ends_the_provider_too():
     assert (CallOutcome.CANCELLED, 2) == (relayed.result, relayed.bytes_out)
 
 
+async def test_an_app_that_stopped_reading_ends_the_provider_too():
+    """It is counted apart from one that left."""
+    reply, down = FakeReply(b"a", b"b", b"c"), FakeDown(gone_after=1)
+    down.why_gone = DownstreamIdle()
+    relayed = await _relay(reply, down)
+
+    assert (["abort"], "abort") == (reply.log, down.log[-1])
+    assert (CallOutcome.DOWNSTREAM_IDLE, "downstream_idle", 2) == (
+        relayed.result,
+        relayed.error_code,
+        relayed.bytes_out,
+    )
+
+
 async def test_cancellation_tells_the_app_and_propagates():
     """A drain that ran out of time cancels the task: the app reads an error event, the reply is
     closed.
@@ -295,3 +311,25 @@ async def test_it_tells_when_the_body_began():
     assert (100.0, 102.0, None, 106.0) == (
         relayed.first_byte_s, relayed.first_piece_s, empty.first_piece_s, whole.first_piece_s,
     )  # fmt: skip
+
+
+async def test_many_events_at_once_are_sent_and_read_in_pieces():
+    """Others go on between them: to read what thousands of events tell takes milliseconds."""
+    event = b'data: {"choices":[{"index":1,"delta":{"content":"x"}}]}\n\n'
+    events = event * (4 * EVENTS_BYTES // len(event)) + b"data: [DONE]\n\n"
+    turns: list[int] = []
+
+    class Counting(FakeDown):
+        async def write(self, data):
+            asyncio.get_running_loop().call_soon(turns.append, len(data))
+            await super().write(data)
+            others.append(len(turns))
+
+    others: list[int] = []
+    down = Counting()
+    relayed = await _relay(FakeReply(events), down)
+
+    assert (CallOutcome.OK, len(events)) == (relayed.result, relayed.bytes_out)
+    assert events == b"".join(piece for piece in down.log if isinstance(piece, bytes))
+    assert max(turns) == EVENTS_BYTES
+    assert others == [*range(len(others))]

@@ -14,9 +14,11 @@ from typing import Final
 import msgspec
 from msgspec import inspect
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.conventions import Conventions
 from sidecar.config.decode import bare
+from sidecar.config.families import FAMILIES
 from sidecar.config.schema import Config
+from sidecar.domain.call import MESSAGES
 
 README: Final = Path(__file__).parents[2] / "sidecar" / "config" / "README.md"
 _UNITS: Final = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_tokens": "tokens", "_percent": "%"}
@@ -41,13 +43,30 @@ def family_table() -> str:
             (
                 f"`{prefix}`",
                 f"`{row.origin}{row.base_path}`" if row.origin else "`base_url` is needed",
-                ", ".join(row.dialects),
-                f"`{row.credential.header}`",
+                _dialects_of(row),
+                _key_headers_of(row),
                 f"`{row.key_variable}`" if row.key_variable else "",
             )
             for prefix, row in FAMILIES.items()
         ),
     )
+
+
+def _dialects_of(row: Conventions) -> str:
+    spoken = ", ".join(row.dialects)
+    if row.claude_dialects is None:
+        return spoken
+    return f"{spoken}; Claude models {', '.join(row.claude_dialects)}"
+
+
+def _key_headers_of(row: Conventions) -> str:
+    headers = f"`{row.credential.header}`"
+    messages = row.credential_for(MESSAGES).header
+    if MESSAGES in row.dialects and messages != row.credential.header:
+        headers += f", for messages `{messages}`"
+    if row.native_credential is not None:
+        headers += f", for its own API `{row.native_credential.header}`"
+    return headers
 
 
 def config_table() -> str:

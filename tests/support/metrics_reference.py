@@ -25,6 +25,7 @@ from sidecar.domain.events import (
     AttemptEnded,
     CallDecided,
     CallEnded,
+    DownstreamClosed,
     Event,
     FailedOver,
     RequestRefused,
@@ -37,6 +38,7 @@ from sidecar.domain.vocabulary import (
     AttemptOutcome,
     CallOutcome,
     CandidateCondition,
+    ConnectionEnd,
     ConnectionState,
     FailureClass,
     PinOperation,
@@ -92,6 +94,8 @@ BY_ENUM: Final[dict[str, type[enum.StrEnum]]] = {
     "failovers reason": FailureClass,
     "kind": TokenKind,
     "upstream_connections state": ConnectionState,
+    "downstream_connections state": ConnectionState,
+    "downstream_closed reason": ConnectionEnd,
     "candidate_state state": CandidateCondition,
     "spans_dropped reason": SpanDrop,
 }
@@ -116,6 +120,7 @@ def every_event() -> Iterator[Event]:
         yield CallDecided(call, Decision(source, (candidate,), "code"), 0.001)
     for how in AttemptOutcome:
         yield AttemptEnded(call, Attempt(candidate, how, 200, 0.1, 0.2))
+    yield DownstreamClosed(ConnectionEnd.IDLE)
     for reason in FailureClass:
         yield FailedOver(call, candidate, candidate, reason)
     for answer in RouterOutcome:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sidecar.config.address import Server
-from sidecar.config.conventions import FAMILIES, UNKNOWN, ProviderPaths
+from sidecar.config.conventions import ProviderPaths
+from sidecar.config.families import FAMILIES, UNKNOWN
 from sidecar.config.providers import Provider, Timeouts
 from sidecar.config.secret import Secret
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,24 @@ class CountedSidecarProcess(SidecarProcess):
 
     def _environment(self) -> dict[str, str]:
         return dict(os.environ)
+
+
+def _first_free_descriptor(pid: int) -> int:
+    """The number that the next file of a process would have."""
+    used = {int(each) for each in os.listdir(f"/proc/{pid}/fd")}
+    return next(number for number in itertools.count() if number not in used)
+
+
+@contextlib.contextmanager
+def no_descriptor_left(sidecar: SidecarProcess) -> Iterator[None]:
+    """The sidecar can open nothing meanwhile."""
+    pid = sidecar.process.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (_first_free_descriptor(pid), hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _is_group_alive(group: int) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from typing import Any
 
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import BodyFacts, Call
+from sidecar.domain.errors import InvalidBody
 from sidecar.domain.ids import TraceContext
 
 TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 0)
@@ -40,4 +43,11 @@ def a_call(**changes: Any) -> Call:
         "trace": TRACE,
         "admitted_s": 1000.0,
     }
-    return Call(**{**fields, **changes})
+    call = Call(**{**fields, **changes})
+    if "facts" in changes:
+        return call
+    with contextlib.suppress(InvalidBody):
+        conversation = DIALECTS.by_name[call.endpoint.dialect].peek(call.body).conversation
+        facts = dataclasses.replace(call.facts, conversation=conversation)
+        return dataclasses.replace(call, facts=facts)
+    return call

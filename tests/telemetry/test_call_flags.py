@@ -53,6 +53,7 @@ CASES: dict[str, tuple[CallEnded, list[str]]] = {
     "router not asked": (_router(RouterOutcome.BREAKER_OPEN), ["RD"]),
     "routed": (ended(decision=ROUTED), []),
     "left": (ended(CallOutcome.CANCELLED, 0, None), ["DC"]),
+    "stopped reading": (ended(CallOutcome.DOWNSTREAM_IDLE), ["AH", "SI"]),
     "failed over": (ended(attempts=(failed_at(SECOND), served_by(FIRST))), ["AH", "UF"]),
     "none served": (
         refused("upstream_connect_failed", 503, UPSTREAM, attempts=(failed_at(FIRST),) * 2),

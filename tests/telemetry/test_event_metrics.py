@@ -13,6 +13,7 @@ from sidecar.domain.events import (
     AttemptEnded,
     CallDecided,
     CallEnded,
+    DownstreamClosed,
     Event,
     FailedOver,
     RequestRefused,
@@ -23,6 +24,7 @@ from sidecar.domain.outcome import Attempt, Outcome, Served, Timing, Usage
 from sidecar.domain.vocabulary import (
     AttemptOutcome,
     CallOutcome,
+    ConnectionEnd,
     FailureClass,
     PinOperation,
     PinOutcome,
@@ -100,6 +102,12 @@ CASES = [
         "ended, a count of tokens, which itself takes none",
         _ended(endpoint=COUNTED, served=Served()),
         _counts("ok", "messages"),
+    ),
+    *(
+        Case(
+            f"closed {each}", DownstreamClosed(each), {f"downstream_closed_total reason {each}": 1}
+        )
+        for each in ConnectionEnd
     ),
     Case(
         "refused, the app's fault",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.events import CallEnded
@@ -72,6 +72,7 @@ def test_a_calls_span_says_what_was_asked_for_and_why_a_model_was_chosen():
         (CallOutcome.SIDECAR_ERROR, "internal", "internal", True),
         (CallOutcome.INCOMPLETE, None, "incomplete", True),
         (CallOutcome.CANCELLED, None, "cancelled", False),
+        (CallOutcome.DOWNSTREAM_IDLE, "downstream_idle", "downstream_idle", False),
     ],
 )
 def test_a_call_is_an_error_where_that_is_not_the_apps_doing(result, code, error_type, is_error):

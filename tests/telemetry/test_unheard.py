@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import sys
 import types
@@ -11,6 +12,7 @@ import pytest
 import sidecar.app  # noqa: F401 - brings every room that emits
 from sidecar.domain.events import Event, Listeners, Observer
 from sidecar.domain.observers import Observers
+from sidecar.listener.kept_connections import ConnectionLimits
 from tests.support.routed import PREFERENCES, routed
 
 KINDS = Event.__subclasses__()
@@ -68,7 +70,7 @@ def _listen(monkeypatch: pytest.MonkeyPatch, observer: Observer) -> None:
 
 
 async def _serve_and_refuse() -> None:
-    """A routed, a pinned, a failed-over, a broken and a refused call."""
+    """A routed, a pinned, a failed-over, a broken and a refused call, and an idle connection."""
     async with routed(routing_preferences=PREFERENCES) as house:
         for _ in range(2):
             await house.ask(headers={"x-model-affinity": "s"})
@@ -78,6 +80,13 @@ async def _serve_and_refuse() -> None:
         await house.ask(stream=True)
         await house.ask(model="unknown/none")
         await house.ask(path="/no/such/path")
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.app.ports.data)
+        kept = house.app.foundation.kept_connections
+        while kept.counts() != (0, 1):
+            await asyncio.sleep(0)
+        kept.configure(ConnectionLimits(idle_s=1e-6))
+        await reader.read()
+        writer.close()
 
 
 async def test_an_unheard_fact_is_never_constructed(made, monkeypatch):

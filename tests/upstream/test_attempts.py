@@ -193,30 +193,38 @@ def _unreadable(*candidates: Candidate) -> FailureRecord:
     return record
 
 
-def test_while_a_candidate_is_left_it_gets_the_call_as_it_is():
+async def _itself(call: Call, _refusal: bytes) -> Call:
+    return call
+
+
+async def _nothing(_call: Call, _refusal: bytes) -> None:
+    return None
+
+
+async def test_while_a_candidate_is_left_it_gets_the_call_as_it_is():
     """Nothing is left out for it."""
     record, call = _unreadable(A), a_call()
 
-    assert (call, B) == record.next_try(call, B, lambda _call, _refusal: a_call())
+    assert (call, B) == await record.next_try(call, B, _itself)
     assert record.lost == ""
 
 
-def test_where_none_is_left_the_first_that_could_not_read_it_gets_the_call_without_signed_state():
+async def test_where_none_is_left_the_first_that_could_not_read_it_gets_the_call_without_signed_state():
     """As its own refusal says, and once."""
     record, call, less = _unreadable(A, B), a_call(), a_call(body=b"{}")
     seen: list[tuple[Call, bytes]] = []
 
-    def strip(call: Call, refusal: bytes) -> Call:
+    async def strip(call: Call, refusal: bytes) -> Call:
         seen.append((call, refusal))
         return less
 
-    assert (less, A) == record.next_try(call, None, strip)
+    assert (less, A) == await record.next_try(call, None, strip)
     assert record.lost == "thinking"
-    assert record.next_try(less, None, strip) is None
+    assert await record.next_try(less, None, strip) is None
     assert [(call, A.provider.encode())] == seen
 
 
-def test_nothing_more_is_tried_where_it_would_not_help():
+async def test_nothing_more_is_tried_where_it_would_not_help():
     """Nobody asked for it, nothing can be left out, or the last refusal was of another kind."""
     call = a_call()
     other, policy = FailureRecord(), _unreadable(A)
@@ -226,10 +234,10 @@ def test_nothing_more_is_tried_where_it_would_not_help():
         Failure(FailureClass.CONTENT_POLICY, False, Penalty.NONE, PinEffect.UNTOUCHED),
     )
 
-    assert _unreadable(A).next_try(call, None, None) is None
-    assert _unreadable(A).next_try(call, None, lambda _call, _refusal: None) is None
-    assert other.next_try(call, None, lambda call, _refusal: call) is None
-    assert policy.next_try(call, None, lambda call, _refusal: call) is None
+    assert await _unreadable(A).next_try(call, None, None) is None
+    assert await _unreadable(A).next_try(call, None, _nothing) is None
+    assert await other.next_try(call, None, _itself) is None
+    assert await policy.next_try(call, None, _itself) is None
 
 
 def test_an_entry_is_repeated_once_for_another_key():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 from sidecar.config.providers import Timeouts
 from sidecar.config.secret import Secret
 from sidecar.dialects.registry import DIALECTS
@@ -33,9 +33,10 @@ BODY = b'{"model":"asked","messages":[]}'
 AZURE_CHAT = "/openai/deployments/{model}/chat/completions?api-version=2025-01-01-preview"
 
 
-def _client(model: str = "openai/gpt-4o", **changes: Any) -> ProviderClient:
+def _client(model: str = "openai/gpt-4o", *, via: bytes = b"", **changes: Any) -> ProviderClient:
     provider = a_provider(model, **changes)
-    return ProviderClient(provider, Pool(Origin("http", "127.0.0.1", 1)), DIALECTS.by_name)
+    pool = Pool(Origin("http", "127.0.0.1", 1))
+    return ProviderClient(provider, pool, DIALECTS.by_name, via)
 
 
 def _candidate(upstream_model: str = "gpt-4o") -> Candidate:
@@ -316,3 +317,60 @@ def test_a_stream_and_a_whole_response_have_timeouts_of_their_own():
 
     assert ExchangeTimeouts(2, 10, None, 30) == client.timeouts(is_stream=True)
     assert ExchangeTimeouts(2, None, 60, None) == client.timeouts(is_stream=False)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "is_sent"),
+    [
+        ("http", "127.0.0.1", True),
+        ("http", "llm.svc", True),
+        ("https", "localhost", True),
+        ("https", "::1", True),
+        ("https", "api.openai.com", False),
+        ("https", "10.0.0.1", False),
+    ],
+)
+def test_via_goes_to_what_may_be_a_sidecar(scheme, host, is_sent):
+    """By its own name and those that have come: a loop is found so. A hosted provider could tell by
+    it which calls come from one pod.
+    """
+    client = _client(scheme=scheme, host=host, via=b"1.1 own")
+    _, lines, _ = _sent(client, _call(headers={"via": [b"Via: 1.1 other\r\n"]}))
+    client.use(client.provider)
+    _, again, _ = _sent(client, _call())
+    vias = [[line for line in each if line.startswith("Via:")] for each in (lines, again)]
+
+    assert ([["Via: 1.1 own", "Via: 1.1 other"], ["Via: 1.1 own"]] if is_sent else [[], []]) == vias
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "owners", "sent"),
+    [
+        ("anthropic/c", "?beta=true&key=secret", None, "?beta=true&key=secret"),
+        ("anthropic/c", "?beta=true&key=secret", {"anthropic/c"}, "?beta=true&key=secret"),
+        ("anthropic/c", "?key=secret&beta=true&beta=x", {"other"}, "?beta=true"),
+        ("anthropic/c", "?key=secret", {"other"}, ""),
+        ("anthropic/c", "?beta=true;key=secret&beta=true%26key", {"other"}, ""),
+        ("anthropic/c", "?", {"other"}, ""),
+        ("openai/c", "?beta=true&key=secret", {"other"}, ""),
+        ("openai/c", "?beta=true", {"openai/c"}, "?beta=true"),
+    ],
+)
+def test_of_a_query_that_was_written_for_another_only_what_its_family_shares_is_sent(
+    model, query, owners, sent
+):
+    """It may hold a key, or what means something else elsewhere."""
+    path = "/v1/messages" if model.startswith("anthropic") else "/v1/chat/completions"
+    call = _call(path, query=query, query_for=None if owners is None else frozenset(owners))
+
+    assert f"POST {path}{sent} HTTP/1.1" == _sent(_client(model), call)[0]
+
+
+def test_a_query_of_the_entrys_own_path_is_kept():
+    """Azure's version of its API."""
+    client = _client("azure_openai/m", by_dialect={CHAT: AZURE_CHAT})
+    call = _call(query="?key=secret", query_for=frozenset({"other"}))
+
+    assert _sent(client, call, "m")[0].endswith(
+        "completions?api-version=2025-01-01-preview HTTP/1.1"
+    )

@@ -195,7 +195,7 @@ async def test_a_failed_attempt_is_reported_and_raised(error, outcome):
     ("status", "result", "outcome"),
     [
         (200, CallOutcome.OK, AttemptOutcome.OK),
-        (304, CallOutcome.OK, AttemptOutcome.OK),
+        (203, CallOutcome.OK, AttemptOutcome.OK),
         (400, CallOutcome.OK, AttemptOutcome.CLIENT_ERROR),
         (429, CallOutcome.OK, AttemptOutcome.RATE_LIMITED),
         (503, CallOutcome.OK, AttemptOutcome.SERVER_ERROR),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sidecar.config.conventions import FAMILIES
+from sidecar.config.families import FAMILIES
 from sidecar.config.secret import Secret
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES

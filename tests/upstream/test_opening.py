@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from sidecar.domain.errors import (
+    LoopDetected,
     ResponseTimeout,
     StreamIdleTimeout,
     UpstreamCut,
     UpstreamMalformed,
+    UpstreamRedirects,
     UpstreamReset,
 )
+from sidecar.domain.ports import ArrivingReply
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.upstream import opening
 from sidecar.upstream.buffered_reply import BufferedReply
@@ -31,6 +34,7 @@ from sidecar.upstream.opening import (
     UNDECIDED,
     EventScan,
     opened,
+    refuse_loop,
     serves_nowait,
 )
 from tests.support.openings import (
@@ -450,11 +454,66 @@ def test_the_verdicts_of_a_scan_are_those_of_its_first_event():
     assert scan.look(b'data: {"error":{"a":1}}\n\n' + TEXT, is_all=False) is ERROR
 
 
-async def test_a_redirect_is_no_response():
-    """An SDK would follow it with the app's prompt."""
-    reply = _Arriving.whole(b"")
-    reply.status = 307
-    with pytest.raises(UpstreamMalformed, match=r"redirects \(307\)") as raised:
-        await _opened(reply)
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 306, 307, 308, 399])
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_a_redirect_is_no_response(status, is_stream):
+    """An SDK would follow it with the app's prompt; those that it would not follow serve as little."""
+    reply = _Arriving.whole(b"{}")
+    reply.status = status
+    with pytest.raises(UpstreamRedirects, match=rf"redirects \({status}\)") as raised:
+        await _opened(reply, is_stream=is_stream)
 
     assert (True, 2) == (reply.is_aborted, raised.value.sends)
+
+
+async def test_not_modified_is_no_response_either():
+    """Nothing that this sidecar sends to a model is conditional."""
+    reply = _Arriving.whole(b"")
+    reply.status = 304
+    with pytest.raises(UpstreamMalformed, match=r"\(304\)") as raised:
+        await _opened(reply)
+
+    assert not isinstance(raised.value, UpstreamRedirects)
+    assert reply.is_aborted
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_another_status_of_success_serves_as_it_came(is_stream):
+    """Whatever its body is; a stream has begun with its first byte."""
+    reply = _Arriving.whole(b"<created>")
+    reply.status = 201
+
+    assert reply is await _opened(reply, is_stream=is_stream)
+
+
+def test_a_reply_that_tells_of_a_loop_is_no_providers():
+    """Another sidecar's, or this one's. A provider's own 508 goes to the app as it came."""
+    own, looped = _Arriving.whole(b"{}"), _Arriving.whole(b"{}")
+    own.headers = ((b"X-Plano-Error", b"overloaded"), (b"x", b"loop_detected"))
+    looped.headers = ((b"a", b"b"), (b"X-Plano-Error", b"loop_detected"))
+    refuse_loop(cast("ArrivingReply", own))
+    with pytest.raises(LoopDetected) as raised:
+        refuse_loop(cast("ArrivingReply", looped))
+
+    assert (2, False, True) == (raised.value.sends, own.is_aborted, looped.is_aborted)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+def test_a_flood_of_comments_is_stepped_over_at_once(ends, monkeypatch):
+    """No event is read of it, however the stream is cut."""
+    read: list[bytes] = []
+    fields_of_event = opening.fields_of_event
+
+    def counted(event: bytes) -> tuple[bytes, bytes]:
+        read.append(event)
+        return fields_of_event(event)
+
+    monkeypatch.setattr(opening, "fields_of_event", counted)
+    flood = (b": wait" + ends * 2) * 5000
+    stream = flood + TEXT
+    for cut in (len(flood) - 3, len(flood) - 1, len(flood)):
+        scan = EventScan(DIALECTS.by_name[CHAT])
+        read.clear()
+        assert scan.look(stream[:cut], is_all=False) is UNDECIDED
+        assert scan.look(stream, is_all=False) is SERVED
+        assert len(read) <= 2

@@ -9,10 +9,13 @@ import pytest
 from sidecar.config.address import TlsFiles
 from sidecar.config.providers import Provider
 from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import CHAT
+from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.errors import ConfigError
 from sidecar.http1.pool import Pool
 from sidecar.upstream.registry import ConnectionPools, Connections, ProviderRegistry
 from tests.support.providers import a_provider
+from tests.support.values import a_call
 
 
 class _Maker:
@@ -141,3 +144,33 @@ def test_connections_to_an_entrys_server_are_counted():
     pools.pool_for(provider)
 
     assert [(0, 0), (0, 0)] == [before, pools.connections_to(provider)]
+
+
+@pytest.mark.parametrize(
+    ("first", "requested", "owners"),
+    [
+        ("a", (), {"a", "a2"}),
+        ("b", (), {"b"}),
+        ("b", ("a", "b"), {"b"}),
+        ("b", ("a",), {"a", "a2"}),
+        ("b", ("a2", "a"), {"a", "a2"}),
+    ],
+)
+def test_a_query_belongs_to_the_server_of_the_model_that_was_asked_for(first, requested, owners):
+    """Entries at one server see the same query; a model that the sidecar chose does not."""
+    pools = ConnectionPools(_Maker())
+    entries = [
+        a_provider("openai/m", name="a", host="a.example"),
+        a_provider("openai/m", name="a2", host="a.example"),
+        a_provider("openai/m", name="b", host="b.example"),
+    ]
+    registry = ProviderRegistry(entries, pools, DIALECTS.by_name)
+    by_name = {
+        name: Candidate(name, "openai/m", "m", "openai/m", frozenset({CHAT}))
+        for name in ("a", "a2", "b")
+    }
+    plan = Plan((by_name[first],), 2, tuple(by_name[name] for name in requested))
+
+    call = registry.with_bound_query(a_call(query="?x"), plan)
+
+    assert (owners, "?x") == (call.query_for, call.query)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -76,6 +76,17 @@ async def test_the_question_is_sent_with_our_key_and_a_span_of_its_own():
     assert TRACE.trace_id in traceparent
     assert TRACE.parent_id not in traceparent
     assert ExchangeTimeouts(2, None, 10, None) == timeouts
+
+
+@pytest.mark.parametrize("via", [b"", b"1.1 own"])
+async def test_the_question_tells_by_which_sidecars_it_came(via):
+    """A router model that is the sidecar itself would ask itself without end."""
+    pool = _Pool()
+    client = ProviderClient(a_provider("plano/R"), cast("Any", pool), DIALECTS.by_name, via)
+    await RouterClient(client, "R").ask(b"{}", a_call(headers={"via": [b"Via: 1.1 other\r\n"]}))
+    lines = [line for line in pool.sent[0][0].split("\r\n") if line.startswith("Via")]
+
+    assert (["Via: 1.1 own", "Via: 1.1 other"] if via else []) == lines
 
 
 async def test_while_tracing_is_on_the_question_is_a_span_of_the_call():

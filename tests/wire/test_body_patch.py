@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.wire.body import JsonBody, patch_body
+from sidecar.wire.body import JsonBody
+from sidecar.wire.patch import patch_body
 
 peek_body = JsonBody(
     (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")

@@ -69,7 +69,6 @@ def test_a_head_cannot_be_split(method, target, host):
         "anthropic-ratelimit-tokens-limit: 1",
         "x-should-retry: true",
         "Set-Cookie: a=b",
-        "alt-svc: h3",
         "Content-Encoding: gzip",
         "server-timing: x",
         "date: Mon, 01 Jan 2026 00:00:00 GMT",
@@ -79,6 +78,23 @@ def test_a_head_cannot_be_split(method, target, host):
 def test_what_is_not_hop_by_hop_passes_as_it_came(line):
     """Spelling and bytes kept."""
     assert [line] == lines(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Alt-Svc: h2="elsewhere:443"',
+        "strict-transport-security: max-age=9",
+        'Clear-Site-Data: "*"',
+        "NEL: {}",
+        "report-to: {}",
+    ],
+)
+def test_what_is_true_of_the_providers_origin_alone_does_not_pass(line):
+    """Here it would be taken for true of this host: a client that heeds `alt-svc` sends its next
+    request to the server that it names.
+    """
+    assert [] == lines(line)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from sidecar.domain import errors
 from sidecar.domain.decision import Candidate, Decision, Source
+from sidecar.domain.routing_facts import RoutingFacts
+from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.wire.own_headers import (
     decision_lines,
     header_text,
@@ -159,3 +161,12 @@ def test_any_name_comes_back(name):
 def test_a_response_says_what_its_request_was_sent_without():
     """So that the app can tell why a model has forgotten its thoughts."""
     assert lost_line("thinking") == b"x-plano-lost: thinking\r\n"
+
+
+def test_a_response_says_how_probable_its_route_is():
+    """With two digits: models are no better calibrated."""
+    facts = RoutingFacts(RouterOutcome.MATCHED, confidence=0.876)
+    decision = Decision(Source.ROUTED, (CANDIDATE,), "code", routing=facts)
+
+    lines = served_lines(a_call(), decision, CANDIDATE, 1, 0.0, 0.0)
+    assert lines.endswith(b"\r\nx-plano-confidence: 0.88\r\n")

@@ -559,3 +559,12 @@ def test_values_of_more_than_64_kib_are_too_many():
     """All together: the parser bounds each field alone."""
     with pytest.raises(HeadersTooLarge):
         read_headers([(b"x-%d" % number, b"a" * 9000) for number in range(8)], POLICY)
+
+
+def test_of_via_only_what_sidecars_add_is_kept():
+    """In one line, for providers that may be sidecars."""
+    own = f"1.1 plano-sidecar-{'0' * 32}"
+    headers = read(f"Via: 1.1 squid, {own}", f"via: {own}")
+
+    assert [own.encode()] * 2 == headers.vias
+    assert {"via": [f"Via: {own}, {own}\r\n".encode()]} == headers.lines

@@ -9,13 +9,16 @@ from deploy.grafana.panel import Panel, Query, Row, quantile, quantiles, rate, r
 _ALL: Final = rate("requests_total")
 _FAILED: Final = 'outcome=~"upstream_error|sidecar_error|incomplete"'
 _VALID: Final = rate("requests_total", 'outcome=~"ok|upstream_error|sidecar_error|incomplete"')
-"""All that could have been served: neither cancelled by the app nor its own mistake."""
+"""All that could have been served: neither cancelled nor left unread by the app, nor its own
+mistake.
+"""
 _DURATION: Final = "routing_duration_seconds"
 _ROUTED: Final = 'source=~"routed|fallback"'
 _GETS: Final = rate("affinity_operations_total", 'operation="get"')
 _OUTCOME_COLORS: Final = (
     ("ok", "green"), ("client_error", "blue"), ("upstream_error", "orange"),
-    ("sidecar_error", "red"), ("cancelled", "text"), ("incomplete", "purple"),
+    ("sidecar_error", "red"), ("cancelled", "text"), ("downstream_idle", "semi-dark-blue"),
+    ("incomplete", "purple"),
 )  # fmt: skip
 _GOOD_SHARE: Final = ((None, "red"), (0.95, "orange"), (0.99, "green"))
 
@@ -127,7 +130,10 @@ GOLDEN: Final = Row(
                     "provider",
                 ),
                 Query(
-                    share(rate("requests_total", 'outcome=~"client_error|cancelled"'), _ALL),
+                    share(
+                        rate("requests_total", 'outcome=~"client_error|cancelled|downstream_idle"'),
+                        _ALL,
+                    ),
                     "app",
                 ),
             ),

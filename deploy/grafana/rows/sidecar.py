@@ -121,6 +121,22 @@ SIDECAR: Final = Row(
             value="pods",
         ),
         Panel(
+            "Apps' connections",
+            "To the data port. Closed by the sidecar: idle and crowded cost nobody a call, and many"
+            " of them say that an app opens connections without using them; unread is an app that"
+            " has stopped reading responses.",
+            "short",
+            (
+                Query(f"sum by (state) ({series('downstream_connections')})", "{{state}}"),
+                Query(
+                    rate("downstream_closed_total", by="reason"),
+                    "{{reason}}, closed per second",
+                ),
+            ),
+            width=24,
+            height=6,
+        ),
+        Panel(
             "Dropped log lines and spans",
             "Zero is right; calls go on. Log lines: nothing reads stderr (the log) or stdout (the"
             " access log), look at the container's log driver. Spans: the collector is down, slow"

@@ -24,6 +24,7 @@ from sidecar.domain.outcome import Served
 from sidecar.stream.tap import EventTap
 from tests.contract.dialects.samples import SAMPLES
 from tests.support.sdks import client_of
+from tests.support.steps import turns_in
 
 pytestmark = pytest.mark.parametrize("name", DIALECTS.by_name)
 PROBLEM = Problem(400, "invalid_body", 'no "model"', "model", "req-1")
@@ -93,15 +94,17 @@ def test_a_body_that_cannot_be_read_is_refused(dialect, body):
 
 def test_the_conversation_is_read_as_turns(dialect, sample):
     """Oldest first; an API without a conversation has none."""
-    turns = dialect.turns(json.dumps(sample.request).encode())
+    turns = turns_in(dialect, json.dumps(sample.request).encode())
 
     assert sample.turns == [(turn.role, turn.text) for turn in turns]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"{}", b'{"messages":3,"input":3}'])
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"messages":3,"input":3}', b'{"messages":{},"input":{}}']
+)
 def test_a_body_without_a_conversation_has_no_turns(dialect, body):
     """Never an error: reading prompts is optional."""
-    assert () == dialect.turns(body)
+    assert () == turns_in(dialect, body)
 
 
 def test_a_whole_response_says_what_served(dialect, sample):

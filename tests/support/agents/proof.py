@@ -19,6 +19,7 @@ from tests.support.agents.histories import HISTORIES
 from tests.support.agents.world import Kind, could_serve
 from tests.support.simulator.faults import Fault, Throttle
 from tests.support.simulator.server import Simulator
+from tests.support.steps import is_signed_in
 
 RATES = {
     Fault.SERVER_ERROR: 0.01,
@@ -150,7 +151,7 @@ class Proof:
             if not track.could_return:
                 path = HISTORIES[kind.history].path
                 dialect = DIALECTS.by_name[DIALECTS.endpoints[path].dialect]
-                is_signed = dialect.is_newest_turn_signed(served.raw)
+                is_signed = is_signed_in(dialect, served.raw)
                 track.could_return = not is_signed and self._simulated.would_serve(
                     path, served.raw, *track.home
                 )
