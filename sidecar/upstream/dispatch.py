@@ -168,7 +168,7 @@ class Dispatcher:
             may_go_on = wants_stream or client.provider.failover_on_response_timeout
             timeouts = attempt_timeouts(own, call, now_s, may_go_on=may_go_on and not is_last)
         try:
-            reply = await client.pool.send(head, pieces, timeouts, method=call.method)
+            reply = await client.pool.send(head, pieces, timeouts, call.method, call.upload)
             if reply.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
             if reply.status < 400 and call.endpoint.operation is not Operation.PASSTHROUGH:
@@ -194,6 +194,8 @@ class Dispatcher:
         self, call: Call, walk: Walk, record: FailureRecord, tried: list[Attempt]
     ) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
+        if call.upload is not None and call.upload.is_begun:
+            return record.result()  # what has gone out cannot be sent again
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
             while True:
