@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NewType, final
+from typing import Final, NewType, Protocol, final
 
 from sidecar.domain.ids import TraceContext
 
@@ -138,6 +138,28 @@ class BodyFacts:
         self.conversation = conversation
 
 
+class Upload(Protocol):
+    """A request body that is sent on to the provider while the app still sends it."""
+
+    length: int | None
+    """As announced, in bytes; None where the body is chunked."""
+    received_bytes: int
+    """What has come of it so far."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any of it was read, so that it cannot be sent again."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the next bytes, in chunks where it has no length; ``b""`` at its end. May be
+        cancelled while it waits, and loses nothing then.
+
+        Raises: RequestTimeout, MalformedRequest, BodyTooLarge.
+        """
+        ...
+
+
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Call:
@@ -177,6 +199,8 @@ class Call:
     give_back: Final[Callable[[int], None] | None]
     """Gives back the memory that the body has taken, so many bytes; None where it has taken none.
     """
+    upload: Final[Upload | None]
+    """For `Operation.PASSTHROUGH`: a long body, in the place of ``body``."""
     query_for: Final[frozenset[str] | None]
     """The entries at the server that the query was written for: it may hold a key. None: any."""
 
@@ -198,6 +222,7 @@ class Call:
         plano_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
         give_back: Callable[[int], None] | None = None,
+        upload: Upload | None = None,
         query_for: frozenset[str] | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -215,10 +240,15 @@ class Call:
         self.client_timeout_s = client_timeout_s
         self.plano_timeout_s = plano_timeout_s
         self.passthrough_provider = passthrough_provider
+        self.upload = upload
         self.query_for = query_for
         self.give_back = give_back
-        self.body_bytes: Final[int] = len(body)
-        self._body_mark = 0
+        self.body_bytes, self._body_mark = len(body), 0
+
+    @property
+    def bytes_in(self) -> int:
+        """How long the body is; of an upload, how much of it has come."""
+        return self.body_bytes if self.upload is None else self.upload.received_bytes
 
     def release_body(self) -> None:
         """Let go of the body: it has been sent, and no later attempt needs it. Idempotent."""

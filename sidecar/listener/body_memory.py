@@ -81,6 +81,21 @@ class BodyMemory:
         self.buffered_bytes = buffered
         return True
 
+    async def take(self, size: int) -> None:
+        """Take room for ``size`` bytes, waiting for it. The caller gives it back by `give_back`.
+
+        Raises: as `grow`.
+        """
+        if self.take_nowait(size):
+            return
+        body = self.begin(size, size)
+        try:
+            await self.grow(body, size)
+        except BaseException:
+            self.drop(body)
+            raise
+        self.end(body)
+
     def give_back(self, size: int) -> None:
         """Give the room of a whole body back, and let those go on that fit now."""
         share = self._short
