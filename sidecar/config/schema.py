@@ -52,7 +52,10 @@ class TimeoutSettings(Section, frozen=True):
     request_header_s: Annotated[Seconds, Meta(description="for the head of the app's request")] = (
         10.0
     )
-    request_body_s: Annotated[Seconds, Meta(description="for its body")] = 30.0
+    request_body_s: Annotated[
+        Seconds,
+        Meta(description="for its body; of a long one on a `passthrough` path for its next bytes"),
+    ] = 30.0
     connect_s: Annotated[Seconds, Meta(description="for TCP and TLS to a provider")] = 2.0
     first_byte_s: Annotated[
         Seconds | None,
@@ -97,9 +100,13 @@ class Limits(Section, frozen=True):
     idle_connections: Annotated[
         Count, Meta(description="apps' connections without a request; a new one ends the oldest")
     ] = 1024
-    body_bytes: Annotated[Count, Meta(description="a longer request body is refused with 413")] = (
-        33_554_432
-    )
+    body_bytes: Annotated[
+        Count,
+        Meta(
+            description="a longer request body is refused with 413; on `passthrough` paths it is "
+            "sent on as it comes"
+        ),
+    ] = 33_554_432
     buffered_bytes: Annotated[
         Count, Meta(description="request bodies held at a time, all calls together")
     ] = 67_108_864

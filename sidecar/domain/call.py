@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NewType, final
+from typing import Final, NewType, Protocol, final
 
 from sidecar.domain.ids import TraceContext
 
@@ -133,6 +133,28 @@ class BodyFacts:
         self.conversation = conversation
 
 
+class Upload(Protocol):
+    """A request body that is sent on to the provider while the app still sends it."""
+
+    length: int | None
+    """As announced, in bytes; None where the body is chunked."""
+    received_bytes: int
+    """What has come of it so far."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any of it was read, so that it cannot be sent again."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the next bytes, in chunks where it has no length; ``b""`` at its end. May be
+        cancelled while it waits, and loses nothing then.
+
+        Raises: RequestTimeout, MalformedRequest, BodyTooLarge.
+        """
+        ...
+
+
 @final
 @dataclass(init=False, unsafe_hash=True)
 class Call:
@@ -168,6 +190,8 @@ class Call:
     """
     passthrough_provider: Final[str | None]
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
+    upload: Final[Upload | None]
+    """For `Operation.PASSTHROUGH`: a long body, in the place of ``body``."""
     query_for: Final[frozenset[str] | None]
     """The entries at the server that the query was written for: it may hold a key. None: any."""
 
@@ -188,6 +212,7 @@ class Call:
         client_timeout_s: float | None = None,
         plano_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
+        upload: Upload | None = None,
         query_for: frozenset[str] | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -205,4 +230,10 @@ class Call:
         self.client_timeout_s = client_timeout_s
         self.plano_timeout_s = plano_timeout_s
         self.passthrough_provider = passthrough_provider
+        self.upload = upload
         self.query_for = query_for
+
+    @property
+    def bytes_in(self) -> int:
+        """How long the body is; of an upload, how much of it has come."""
+        return len(self.body) if self.upload is None else self.upload.received_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from sidecar.http1.delivery import Delivery
 from sidecar.http1.response import UpstreamResponse
@@ -16,6 +16,23 @@ WRITE_BYTES: Final = 128 * 1024
 """A longer one is written in batches of this size, each one only when the transport has room."""
 
 Piece = bytes | memoryview
+
+
+class RestOfBody(Protocol):
+    """The part of a request's body that is not here yet, and is sent on as it comes."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any of it was read: it cannot be sent a second time then."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the next bytes, with their framing; ``b""`` at the end. May be cancelled while it
+        waits, and loses nothing then.
+
+        Raises: what befalls the side that it comes from.
+        """
+        ...
 
 
 class Channel:
@@ -67,6 +84,25 @@ class Channel:
             else:
                 write_at_once(transport, batch)
         self._is_written = True
+
+    def begin_rest(self) -> None:
+        """More of the body follows by `send_more`."""
+        self._is_written = False
+
+    def end_rest(self) -> None:
+        """All of the body was sent."""
+        self._is_written = True
+
+    async def send_more(self, piece: bytes, response: UpstreamResponse) -> None:
+        """Send more of the body, and wait until the transport has room again, or the upstream
+        responds.
+        """
+        transport = self.transport
+        assert transport is not None
+        self.delivery.add(len(piece))
+        transport.write(piece)
+        while self.is_write_paused and response.source is not None and not response.status:
+            await response.wait()
 
     def is_ready_again(self) -> bool:
         """Make ready for another request; False where some of the last one is still here."""

@@ -16,7 +16,7 @@ from sidecar.domain.errors import (
     UpstreamMalformed,
     UpstreamReset,
 )
-from sidecar.http1.channel import Channel, Piece
+from sidecar.http1.channel import Channel, Piece, RestOfBody
 from sidecar.http1.deadline import LATE_MESSAGES, ExchangeDeadline, Late
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.parser import CLEAN, ResponseParser
@@ -98,24 +98,51 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         head: bytes,
         body: Sequence[Piece],
         timeouts: ExchangeTimeouts,
-        *,
         method: str,
         sent_s: float,
+        rest: RestOfBody | None = None,
     ) -> UpstreamResponse:
-        """Send a request and wait for the head of its response. Timeouts count from ``sent_s``.
+        """Send a request and wait for the head of its response. Timeouts count from ``sent_s``, or
+        from the last of ``rest``, which follows ``body``.
 
-        Raises: Stale, Untaken, UpstreamReset, UpstreamMalformed, FirstByteTimeout, ResponseTimeout.
+        Raises: Stale, Untaken, UpstreamReset, UpstreamMalformed, FirstByteTimeout, ResponseTimeout;
+            what ``rest`` raises.
         """
         response = self._response = UpstreamResponse(self, self._loop)
         self._parser.begin(response, is_head_request=method == "HEAD")
         self._deadline.begin(timeouts, sent_s)
         if not self._channel.send_nowait(head, body):
             await self._channel.send(head, body, response)
+        if rest is not None:
+            await self._send_rest(rest, timeouts, response)
         while not response.status:
             if response.source is None:
                 response.raise_failure()
             await response.wait()
         return response
+
+    async def _send_rest(
+        self, rest: RestOfBody, timeouts: ExchangeTimeouts, response: UpstreamResponse
+    ) -> None:
+        """Send the rest of a body as it comes, at the pace of the slower side, and only until the
+        upstream responds. The upstream's time does not run while there is nothing to send.
+        """
+        channel, deadline = self._channel, self._deadline
+        channel.begin_rest()
+        try:
+            while response.source is not None and not response.status:
+                deadline.clear()
+                piece = await response.unless_woken(rest.read)
+                if piece is None:
+                    continue
+                deadline.begin(timeouts, self._loop.time())
+                if not piece:
+                    channel.end_rest()
+                    return
+                await channel.send_more(piece, response)
+        except BaseException:
+            self.abort()
+            raise
 
     def look_again(self) -> None:
         """Read once more if an exchange is under way and the kernel tells of a reset."""

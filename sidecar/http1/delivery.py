@@ -57,6 +57,10 @@ class Delivery:
             counts = self._counts()
             self._acked_before_bytes = 0 if counts is None else counts[0]
 
+    def add(self, size: int) -> None:
+        """More of the request that was begun is about to be written."""
+        self._written_bytes += size
+
     def is_untaken(self, cause: Exception | None, *, has_peer_ended: bool) -> bool:
         """Return whether it is proven that the peer took no byte of the last request.
 

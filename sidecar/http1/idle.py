@@ -34,15 +34,18 @@ class IdleConnections:
     def __len__(self) -> int:
         return len(self._idle)
 
-    def take(self, now_s: float) -> UpstreamConnection | None:
-        """Take the one that was idle last, so that the others' time can end."""
+    def take(self, now_s: float, *, looks: bool = False) -> UpstreamConnection | None:
+        """Take the one that was idle last, so that the others' time can end.
+
+        Args: ``looks`` has each looked at, however short it was idle.
+        """
         idle = self._idle
         while idle:
             connection, since_s, until_s = idle.pop()
             if (
                 connection.is_usable
                 and now_s < until_s
-                and (now_s - since_s < PEEK_AFTER_S or connection.is_quiet())
+                and ((now_s - since_s < PEEK_AFTER_S and not looks) or connection.is_quiet())
             ):
                 return connection
             connection.abort()

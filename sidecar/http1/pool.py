@@ -10,6 +10,7 @@ from typing import Final
 
 from sidecar.domain.errors import ConnectFailed, Stale, Untaken, UpstreamError
 from sidecar.http1.certificate import TlsFacts, tls_facts
+from sidecar.http1.channel import RestOfBody
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.idle import IdleConnections
@@ -84,8 +85,8 @@ class Pool:
         head: bytes,
         body: Sequence[bytes | memoryview],
         timeouts: ExchangeTimeouts,
-        *,
         method: str = "POST",
+        rest: RestOfBody | None = None,
     ) -> UpstreamResponse:
         """Send a request and return once the head of its response is here. Read the response to its
         end, or abort it.
@@ -94,28 +95,33 @@ class Pool:
         They are sent twice only where a kept connection dies before any byte of a response, and
         either the upstream provably took no byte of them or ``method`` is idempotent: then once
         more, on a new connection, within the same timeouts.
+        ``rest`` are those of them that are not here yet, sent on as they come; once it is begun
+        nothing is sent twice. A response that comes before its end leaves the end unsent.
         Raises: ConnectFailed, ConnectTimeout, UpstreamReset, UpstreamMalformed, FirstByteTimeout,
-            ResponseTimeout; each knows how often the request was sent, as the response does.
+            ResponseTimeout; each knows how often the request was sent, as the response does. And
+            what ``rest`` raises.
         """
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         now_s = loop.time()
-        connection = self._idle.take(now_s)
+        connection = self._idle.take(now_s, looks=rest is not None)
         if connection is None:
             connection = await self._open(loop, timeouts.connect_s)
             sent_s = loop.time()
-            return await connection.exchange(head, body, timeouts, method=method, sent_s=sent_s)
+            return await connection.exchange(head, body, timeouts, method, sent_s, rest)
         try:
-            return await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
+            return await connection.exchange(head, body, timeouts, method, now_s, rest)
         except Stale as error:
             if method not in IDEMPOTENT and not isinstance(error, Untaken):
+                raise
+            if rest is not None and rest.is_begun:
                 raise
         self.retried_total += 1
         try:
             connection = await self._open(loop, timeouts.connect_s)
             # It may have died late: what the first try took is gone from the same timeouts.
-            reply = await connection.exchange(head, body, timeouts, method=method, sent_s=now_s)
+            reply = await connection.exchange(head, body, timeouts, method, now_s, rest)
         except UpstreamError as error:
             error.sends = 2
             raise

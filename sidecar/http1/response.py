@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamReset
-from sidecar.runtime.timers import more_s
+from sidecar.runtime.timers import Interrupt, more_s
 
 BUFFERED_BYTES: Final = 64 * 1024
 """Body bytes that may wait for the reader before the upstream is paused: asyncio's own stream
@@ -211,6 +211,21 @@ class UpstreamResponse(ResponseHead):
             self.abort()
             raise
         finally:
+            self._waiter = None
+
+    async def unless_woken(self, work: Callable[[], Awaitable[bytes]]) -> bytes | None:
+        """Return what ``work`` returns; None where `wake` comes first, which cancels it."""
+        waiter = self._waiter = self._loop.create_future()
+        interrupt = Interrupt(waiter)
+        try:
+            async with interrupt:
+                return await work()
+        except TimeoutError:
+            if not interrupt.expired():
+                raise
+            return None
+        finally:
+            interrupt.end()
             self._waiter = None
 
     def wake(self) -> None:

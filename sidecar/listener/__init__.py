@@ -16,6 +16,7 @@ A request meets the modules in this order:
     admission         checks the head, holds the permit, makes the `Call`
       web_pages         what pages in a browser may not do, by their Host and their site
       body_reader       reads the body within its limits of size and time
+      upload            a long body of a passthrough path, sent on while it arrives
       body_memory       the memory that all bodies may take together
     sidecar.proxy     carries the call
     own_replies       probes, the list of models, decisions: requests that are no calls

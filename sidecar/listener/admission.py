@@ -24,6 +24,7 @@ from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.paths import check_target
 from sidecar.listener.request import Request
 from sidecar.listener.response_writer import ResponseWriter
+from sidecar.listener.upload import WINDOW_BYTES, StreamedUpload
 from sidecar.listener.web_pages import HostCheck, is_of_other_site
 from sidecar.runtime.lifecycle import Drain
 from sidecar.runtime.steps import in_steps
@@ -46,6 +47,9 @@ _FIRST_VERSION: Final = (1, 0)
 _LAST_VERSION: Final = (1, 1)
 _Seen = BodyFacts | None
 _NO_FACTS: Final = BodyFacts()
+_NO_TIMEOUTS: Final[tuple[float | None, float | None]] = (None, None)
+_Sent = tuple[bytes, StreamedUpload | None]
+"""A whole body; or none, and an upload."""
 _NO_MEMBERS: Final[frozenset[bytes]] = frozenset()
 _NO_TENANT: Final = AffinityOperation(PinOperation.BYPASS, PinOutcome.NO_TENANT)
 
@@ -187,22 +191,28 @@ class Admission:
         Raises: Draining, Overloaded, what `BodyReader` and the dialect's ``peek`` raise,
             InvalidHeader, and what ``serve`` raises.
         """
-        holder = head.request.task
+        holder, request, encoding = head.request.task, head.request, head.headers.content_encoding
         self._drain.admit(holder)
         buffered_bytes = 0
         policy = self._policy
         reader = policy.body_reader
+        upload: StreamedUpload | None = None
+        facts: _Seen = None
         try:
-            body = reader.read_nowait(head.request, head.headers.content_encoding)
-            if body is None:
-                body = await reader.read(head.request)
-            buffered_bytes = len(body)
-            facts = None if provider is None else _NO_FACTS
-            if len(body) > AT_ONCE_BYTES and provider is None:
-                dialect, bodies = self._dialects.by_name[endpoint.dialect], policy.body_sessions
-                members = _NO_MEMBERS if bodies is None else bodies.members
-                facts = await in_steps(dialect.peek_in_steps(body, members))
-            call = self._call_of(head, endpoint, provider, body, facts)
+            if provider is None:
+                body = reader.read_nowait(request, encoding)
+                if body is None:
+                    body = await reader.read(request)
+                buffered_bytes = len(body)
+                if len(body) > AT_ONCE_BYTES:
+                    dialect, bodies = self._dialects.by_name[endpoint.dialect], policy.body_sessions
+                    members = _NO_MEMBERS if bodies is None else bodies.members
+                    facts = await in_steps(dialect.peek_in_steps(body, members))
+            else:
+                body, upload = await reader.read_or_stream(request, encoding)
+                buffered_bytes = len(body) if upload is None else WINDOW_BYTES
+                down.upload, facts = upload, _NO_FACTS
+            call = self._call_of(head, endpoint, provider, (body, upload), facts)
             down.is_call = True
             await serve(call, down)
         finally:
@@ -210,17 +220,16 @@ class Admission:
             self._drain.release(holder)
 
     def _call_of(
-        self, head: RequestHead, endpoint: Endpoint, provider: str | None, body: bytes, facts: _Seen
+        self, head: RequestHead, endpoint: Endpoint, provider: str | None, sent: _Sent, facts: _Seen
     ) -> Call:
         """Args: ``facts`` are None where the body is still to be read."""
+        body, upload = sent
         headers, policy = head.headers, self._policy
         tenant = policy.fixed_tenant
         if tenant is None and headers.tenants:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
-        client_timeout_s = plano_timeout_s = None
-        if headers.client_timeouts:
-            client_timeout_s, plano_timeout_s = client_timeouts_of(headers)
+        timeouts = client_timeouts_of(headers) if headers.client_timeouts else _NO_TIMEOUTS
         bodies = policy.body_sessions if session_id is None else None
         if facts is None:
             members = _NO_MEMBERS if bodies is None else bodies.members
@@ -244,9 +253,10 @@ class Admission:
             session_id=session_id or None,
             tenant=tenant,
             agent=agent_of(headers, policy.headers) if headers.agents and session_id else None,
-            client_timeout_s=client_timeout_s,
-            plano_timeout_s=plano_timeout_s,
+            client_timeout_s=timeouts[0],
+            plano_timeout_s=timeouts[1],
             passthrough_provider=provider,
+            upload=upload,
         )
 
     def _check(self, request: Request, headers: RequestHeaders, down: ResponseWriter) -> None:

@@ -18,9 +18,14 @@ from sidecar.domain.errors import (
 )
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.request import Request
+from sidecar.listener.upload import (
+    HELD_BYTES,
+    WINDOW_BYTES,
+    StreamedUpload,
+    next_piece,
+    say_continue,
+)
 from sidecar.runtime.timers import Timeout, rest_s
-
-_INTERIM_SINCE: Final = (1, 1)
 
 
 class BodyReader:
@@ -33,6 +38,7 @@ class BodyReader:
         self.memory = memory
         self.body_bytes = body_bytes
         self.body_s = body_s
+        self._held_bytes: Final = min(HELD_BYTES, body_bytes)
 
     def read_nowait(self, request: Request, content_encoding: bytes) -> bytes | None:
         """Return the body if all of it came with the head, as most do; None where it must be waited
@@ -42,9 +48,7 @@ class BodyReader:
         Raises: UnsupportedEncoding, BodyTooLarge.
         """
         if content_encoding:
-            raise UnsupportedEncoding(
-                "the request body must not be compressed: send it with content-encoding identity"
-            )
+            raise _encoded()
         size = request.content.total_bytes
         if size > self.body_bytes:
             raise self._too_large()
@@ -73,11 +77,46 @@ class BodyReader:
             # Where the length is known, all memory is taken at once, so that half-read bodies never
             # wait for each other.
             await reservation.grow_to(length or 0)
-            _continue(request)
+            say_continue(request)
             return await self._gather(request, reservation)
         except BaseException:
             reservation.give_back()
             raise
+
+    async def read_or_stream(
+        self, request: Request, content_encoding: bytes
+    ) -> tuple[bytes, StreamedUpload | None]:
+        """Return a short body whole, as `read` does. A longer one is returned while it arrives, as
+        an upload, once there is memory for what is on its way: the caller gives `WINDOW_BYTES`
+        back.
+
+        Raises: UnsupportedEncoding, MalformedRequest, RequestTimeout, Overloaded; BodyTooLarge
+            where its framing is too long; ConnectionError if the app left.
+        """
+        if content_encoding:
+            raise _encoded()
+        if request.content.is_eof() and request.content.total_bytes <= self.body_bytes:
+            body = self.read_nowait(request, content_encoding)
+            if body is not None:
+                return body, None
+        announced, held_bytes = request.header_values("Content-Length"), self._held_bytes
+        length = int(announced[0]) if announced else None
+        first: list[bytes] = []
+        if length is None:
+            request.bound_framing(self.body_bytes)
+            say_continue(request)
+            size = 0
+            while size <= held_bytes:
+                piece = await next_piece(request, self.body_s)
+                if not piece:
+                    await self.memory.take(size)
+                    return b"".join(first), None
+                first.append(piece)
+                size += len(piece)
+        elif length <= held_bytes:
+            return await self.read(request), None
+        await self.memory.take(WINDOW_BYTES)
+        return b"", StreamedUpload(request, length, self.body_s, first)
 
     async def _gather(self, request: Request, reservation: _Reservation) -> bytes:
         pieces: list[bytes] = []
@@ -127,6 +166,12 @@ class _Reservation:
         self.size = 0
 
 
+def _encoded() -> UnsupportedEncoding:
+    return UnsupportedEncoding(
+        "the request body must not be compressed: send it with content-encoding identity"
+    )
+
+
 def parse_error_of(error: BaseException | None) -> DownstreamError:
     """Return the error for what aiohttp's parser refused. Its own words are not used: they repeat
     the bytes, credentials included.
@@ -136,13 +181,3 @@ def parse_error_of(error: BaseException | None) -> DownstreamError:
     if isinstance(error, LineTooLong) or "Too many headers" in str(error):
         return HeadersTooLarge("the request's headers are over 64 KiB, or more than 128")
     return MalformedRequest("the request is not well-formed HTTP/1.1")
-
-
-def _continue(request: Request) -> None:
-    """Tell an app that waits for it to send its body. HTTP/1.0 knows no interim response (RFC 9110,
-    10.1.1).
-    """
-    if request.version < _INTERIM_SINCE or request.transport is None:
-        return
-    if any("100-continue" in value.lower() for value in request.header_values("Expect")):
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -13,6 +13,7 @@ from typing import Final
 
 from sidecar.listener import cors
 from sidecar.listener.request import Request
+from sidecar.listener.upload import StreamedUpload
 from sidecar.runtime.timers import Timer
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -40,6 +41,8 @@ class ResponseWriter:
         """Whether a head was sent: from then on only a broken connection can tell an error."""
         self.is_call = False
         """Whether the request became a call, whose end the proxy reports."""
+        self.upload: StreamedUpload | None = None
+        """The request's body, where that may still be arriving when the response begins."""
 
     @property
     def is_open(self) -> bool:
@@ -128,6 +131,8 @@ class ResponseWriter:
 
     def _head(self, status: int, headers: list[bytes]) -> list[bytes]:
         head = [b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"")), *headers]
+        if self.upload is not None and not self.upload.is_complete:
+            self._keeps_alive = False  # what comes of it now is not wanted
         if self._page_lines:
             head = cors.without_others(head) + self._page_lines
         if not self._keeps_alive:

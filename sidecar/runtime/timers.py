@@ -100,6 +100,27 @@ class Timeout(TimeoutAt):  # type: ignore[misc] # as above
         self._goes_on = goes_on
 
 
+class Interrupt(asyncio.Timeout):  # type: ignore[misc] # final to mypy alone
+    """``async with Interrupt(future):`` cancels the body, and raises TimeoutError, once the future
+    is done; `expired` says then that it was this.
+    """
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        super().__init__(None)
+        self._future = future
+        self._is_over = False
+        future.add_done_callback(self._interrupt)
+
+    def end(self) -> None:
+        """Interrupt nothing any more."""
+        self._is_over = True
+        self._future.remove_done_callback(self._interrupt)
+
+    def _interrupt(self, future: asyncio.Future[Any]) -> None:  # noqa: ARG002 - a callback's signature
+        if not self._is_over:
+            self.reschedule(0.0)
+
+
 async def wait(future: asyncio.Future[Any], timeout_s: float) -> bool:
     """Wait until a future is done, at most ``timeout_s``, not counting how long the loop stood
     still at its end. Return whether it is done. Cancelling this leaves the future alone.

@@ -134,7 +134,7 @@ def _request_fields(call: Call) -> dict[str, object]:
         "session": None if session_id is None else shown_hash(session_id),
         "agent": None if agent is None else shown_hash(agent),
         "tenant": None if tenant is None else shown_hash(tenant),
-        "bytes_in": len(call.body),
+        "bytes_in": call.bytes_in,
     }
 
 

@@ -12,6 +12,7 @@ from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import (
     ConnectFailed,
+    DownstreamError,
     LoopDetected,
     UpstreamError,
     UpstreamMalformed,
@@ -34,6 +35,7 @@ _OUTCOME_OF_ERROR: Final[tuple[tuple[type[BaseException], AttemptOutcome], ...]]
     (UpstreamMalformed, AttemptOutcome.MALFORMED),
     (LoopDetected, AttemptOutcome.SERVER_ERROR),
     (asyncio.CancelledError, AttemptOutcome.CANCELLED),
+    (DownstreamError, AttemptOutcome.CANCELLED),
 )
 
 OUTCOME_OF_RESULT: Final = {

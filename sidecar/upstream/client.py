@@ -18,7 +18,7 @@ from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
 from sidecar.runtime.hosts import is_loopback
 from sidecar.upstream.passthrough import local_headers, local_reference, upstream_path
-from sidecar.wire.headers import request_head
+from sidecar.wire.headers import CHUNKED, request_head
 from sidecar.wire.trace_context import trace_lines
 from sidecar.wire.via import via_line
 
@@ -79,8 +79,11 @@ class ProviderClient:
         """
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
-            length = None if not call.body and call.method in _BODILESS else len(call.body)
-            head = self._head(call, candidate, length, number)
+            if call.upload is not None:
+                length = CHUNKED if call.upload.length is None else call.upload.length
+                return self._head(call, candidate, length, number), ()
+            sized = None if not call.body and call.method in _BODILESS else len(call.body)
+            head = self._head(call, candidate, sized, number)
             return head, (call.body,) if call.body else ()
         dialect = self.dialects[call.endpoint.dialect]
         pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)

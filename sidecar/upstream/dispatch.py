@@ -87,6 +87,8 @@ class Dispatcher:
                 return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
             record = FailureRecord(plan.requested)
             await self._recorder.record_reply(call, record, candidate, reply, sent_s, tried)
+        if call.upload is not None and call.upload.is_begun:
+            return record.result()  # what has gone out cannot be sent again
         return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record, tried)
 
     def is_cooling(self, candidate: Candidate) -> bool:
@@ -168,7 +170,7 @@ class Dispatcher:
             may_go_on = wants_stream or client.provider.failover_on_response_timeout
             timeouts = attempt_timeouts(own, call, now_s, may_go_on=may_go_on and not is_last)
         try:
-            reply = await client.pool.send(head, pieces, timeouts, method=call.method)
+            reply = await client.pool.send(head, pieces, timeouts, call.method, call.upload)
             if reply.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
             if reply.status < 400 and call.endpoint.operation is not Operation.PASSTHROUGH:
@@ -196,10 +198,13 @@ class Dispatcher:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
-            while (
-                found := await record.next_try(call, walk.next(failed), self._registry.strip)
-            ) is not None:
-                call, candidate = found
+            while True:
+                candidate = walk.next(failed)
+                if candidate is None:
+                    found = await record.next_try(call, None, self._registry.strip)
+                    if found is None:
+                        break
+                    call, candidate = found
                 before, number, sent_s = failed[-1], len(failed) + 1, self._monotonic_s()
                 if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
                     break

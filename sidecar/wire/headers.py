@@ -235,6 +235,8 @@ _PLAIN_CODINGS: Final = (b"identity", b"none", b"")
 """Codings that leave the bytes as they are. ``none`` is no registered coding: apps set it so that
 their framework does not compress an event stream.
 """
+CHUNKED: Final = -1
+"""In the place of a body's length: it is sent in chunks."""
 _TARGET: Final = re.compile(r"[!-~]+")
 _PASS: Final = Passage.PASS
 _DROP: Final = Passage.DROP
@@ -248,7 +250,8 @@ def request_head(
     """Write the head of an HTTP/1.1 request, blank line included.
 
     Args: ``target`` is path and query; ``host`` has its port where that is not the scheme's;
-        ``lines`` end in CRLF; with ``content_length`` None there is no such header.
+        ``lines`` end in CRLF; with ``content_length`` None there is no such header, with `CHUNKED`
+        the body's end is told by its last chunk.
     Raises: MalformedRequest where method, target or host holds a blank, a control character or is
         not ASCII.
     """
@@ -256,7 +259,11 @@ def request_head(
         if _TARGET.fullmatch(part) is None:
             raise MalformedRequest("the request's target holds characters that no target may hold")
     start = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n".encode()
-    framing = b"\r\n" if content_length is None else b"Content-Length: %d\r\n\r\n" % content_length
+    framing = b"\r\n"
+    if content_length == CHUNKED:
+        framing = b"Transfer-Encoding: chunked\r\n\r\n"
+    elif content_length is not None:
+        framing = b"Content-Length: %d\r\n\r\n" % content_length
     return b"".join((start, *lines, framing))
 
 

@@ -124,3 +124,17 @@ def test_the_systems_clocks_are_the_machines():
 
     assert time.monotonic() - 60 < clock.monotonic_s() <= time.monotonic()
     assert time.time() - 60 < clock.unix_s() <= time.time()
+
+
+def test_what_has_come_of_an_upload_counts_as_its_body():
+    """Nothing of it is held."""
+
+    class _Upload:
+        length = None
+        received_bytes = 7
+        is_begun = True
+
+        async def read(self) -> bytes:
+            return b""
+
+    assert (32, 7) == (a_call(body=b"x" * 32).bytes_in, a_call(body=b"", upload=_Upload()).bytes_in)

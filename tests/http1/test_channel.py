@@ -137,6 +137,37 @@ async def test_a_long_request_ends_where_the_upstream_responds_or_is_gone(has_re
     channel.resume_writing(None)
 
 
+async def test_the_rest_of_a_body_is_written_at_once_and_waited_for_afterwards():
+    """Its reader asks for more when there is room; until its end the connection is busy."""
+    transport, tasks = _Transport(), Tasks()
+    channel = _channel(transport)
+    response = UpstreamResponse(_Source(), asyncio.get_running_loop())
+    channel.send_nowait(b"h", ())
+    channel.begin_rest()
+    await channel.send_more(b"a", response)
+    channel.is_write_paused = True
+    sending = tasks.spawn(channel.send_more(b"b", response), name="send")
+    await asyncio.sleep(0)
+
+    assert ([b"h", b"a", b"b"], False) == (transport.log, sending.done())
+    assert not channel.is_ready_again()
+    channel.resume_writing(response)
+    await sending
+    channel.end_rest()
+    assert channel.is_ready_again()
+
+
+@pytest.mark.parametrize("has_response", [True, False])
+async def test_the_rest_of_a_body_waits_for_no_room_once_the_upstream_responds(has_response):
+    """Or is gone."""
+    channel = _channel(_Transport())
+    response = UpstreamResponse(_Source(), asyncio.get_running_loop())
+    response.status, response.source = (413, response.source) if has_response else (0, None)
+    channel.is_write_paused = True
+
+    await channel.send_more(b"a", response)
+
+
 def test_what_is_left_of_a_request_keeps_the_channel_busy():
     """It would stand before the next one."""
     assert not _channel(_Transport(unsent_bytes=1)).is_ready_again()

@@ -90,6 +90,15 @@ def test_what_the_counts_prove(shown, cause, has_peer_ended, is_untaken):
     assert is_untaken == made.is_untaken(cause, has_peer_ended=has_peer_ended)
 
 
+def test_more_of_a_request_counts_before_the_next_one():
+    """What is sent as it comes is acknowledged like the rest."""
+    made = delivery(_Socket(151, 200), 100)
+    made.add(50)
+    made.begin(50)
+
+    assert made.is_untaken(None, has_peer_ended=True)
+
+
 def test_over_tls_the_kernel_is_asked_before_the_second_request_and_each_after():
     """Before the first nothing is kept, and nothing needs to be known."""
     shown = _Socket(700, 800)

@@ -79,8 +79,8 @@ class House:
         self.idle.keep(cast("UpstreamConnection", made), hint_s, loop, at_s)
         return made
 
-    def take(self, at_s: float) -> object:
-        return self.idle.take(at_s)
+    def take(self, at_s: float, *, looks: bool = False) -> object:
+        return self.idle.take(at_s, looks=looks)
 
 
 def test_the_connection_that_was_idle_last_serves_next():
@@ -119,6 +119,16 @@ def test_a_connection_that_was_idle_for_a_second_is_looked_at(at_s, is_served):
 
     assert (kept if is_served else None) is house.take(at_s)
     assert (not is_served, 0 if is_served else 1) == (kept.is_aborted, kept.looks)
+
+
+def test_each_connection_is_looked_at_for_what_cannot_be_sent_again():
+    """However short it was idle."""
+    house = House()
+    quiet, ended = house.keep(0), house.keep(0)
+    ended.has_arrived = True
+
+    assert quiet is house.take(0.1, looks=True)
+    assert (1, 1, True) == (quiet.looks, ended.looks, ended.is_aborted)
 
 
 def test_a_quiet_connection_serves_after_the_look():

@@ -118,3 +118,33 @@ async def test_a_cancelled_wait_drops_the_connection():
         await asyncio.wait_for(response.wait_for_more(1, response.in_s(60.0)), 0.01)
 
     assert source.is_aborted
+
+
+async def test_other_work_is_waited_for_until_the_response_wakes():
+    """The work is cancelled then, and can be done again; a wake afterwards interrupts nothing."""
+    response, _ = _response()
+    loop = asyncio.get_running_loop()
+    gate: asyncio.Future[bytes] = loop.create_future()
+
+    async def work() -> bytes:
+        return await asyncio.shield(gate)
+
+    loop.call_soon(response.wake)
+    loop.call_soon(response.wake)
+    assert await response.unless_woken(work) is None
+    loop.call_soon(gate.set_result, b"a")
+    assert b"a" == await response.unless_woken(work)
+    response.wake()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("kind", [TimeoutError, ValueError])
+async def test_what_other_work_raises_is_raised(kind):
+    """A timeout of its own is no wake."""
+    response, _ = _response()
+
+    async def work() -> bytes:
+        raise kind
+
+    with pytest.raises(kind):
+        await response.unless_woken(work)

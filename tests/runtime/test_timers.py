@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sidecar.runtime.timers import MORE_AT_MOST_S, Timeout, Timer, more_s, rest_s, wait
+from sidecar.runtime.timers import MORE_AT_MOST_S, Interrupt, Timeout, Timer, more_s, rest_s, wait
 from tests.support.hand_turned_loop import HandTurnedLoop
 
 DELAY_S = 0.01
@@ -162,3 +162,28 @@ async def test_a_wait_goes_on_where_the_loop_stood_still():
 
     loop.call_soon(stand_still)
     assert await wait(came, STALL_S / 2)
+
+
+async def test_a_wait_is_interrupted_once_the_future_is_done():
+    """As by a timeout."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    interrupt = Interrupt(future)
+    loop.call_soon(future.set_result, None)
+    with pytest.raises(TimeoutError):
+        async with interrupt:
+            await loop.create_future()
+
+    assert interrupt.expired()
+
+
+async def test_an_interrupt_that_has_ended_interrupts_nothing():
+    """The future may be done in the very turn in which the wait ends."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    interrupt = Interrupt(future)
+    async with interrupt:
+        future.set_result(None)
+    interrupt.end()
+    await asyncio.sleep(0)
+
+    assert not interrupt.expired()

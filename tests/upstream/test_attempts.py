@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from sidecar.domain.call import Call
 from sidecar.domain.decision import Candidate
-from sidecar.domain.errors import ConnectFailed, UpstreamReset
+from sidecar.domain.errors import ConnectFailed, RequestTimeout, UpstreamCut, UpstreamReset
 from sidecar.domain.vocabulary import AttemptOutcome, FailureClass
 from sidecar.upstream.attempts import (
     Dispatched,
     FailedAttempt,
     FailureRecord,
+    outcome_of_error,
     outcome_of_reply,
 )
 from sidecar.upstream.failure import Failure, Penalty, PinEffect, with_another_key
@@ -265,3 +267,17 @@ def test_an_entry_is_repeated_once_for_another_key():
 def test_an_error_reply_has_an_outcome(status, failure_class, outcome):
     """A refused key of ours is the operator's to mend: it is no error of the app's."""
     assert outcome is outcome_of_reply(status, failure_class)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (RequestTimeout("late"), AttemptOutcome.CANCELLED),
+        (asyncio.CancelledError(), AttemptOutcome.CANCELLED),
+        (UpstreamReset("reset"), AttemptOutcome.CONNECT_FAILED),
+        (UpstreamCut("cut"), AttemptOutcome.CUT),
+    ],
+)
+def test_an_attempt_without_a_reply_has_an_outcome(error, outcome):
+    """An app that does not finish its upload is one that has left."""
+    assert outcome is outcome_of_error(error)

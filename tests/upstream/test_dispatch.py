@@ -81,8 +81,8 @@ class _Pool:
         head: bytes,
         body: Sequence[bytes | memoryview],
         timeouts: ExchangeTimeouts,
-        *,
         method: str,
+        rest: object,
     ) -> Any:
         self.sent.append((head, b"".join(body), timeouts, method))
         self._clock.advance(0.5)

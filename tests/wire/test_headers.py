@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.domain.errors import MalformedRequest
 from sidecar.wire import headers as headers_module
-from sidecar.wire.headers import coding_of, request_head, response_lines
+from sidecar.wire.headers import CHUNKED, coding_of, request_head, response_lines
 
 
 def lines(*raw: str) -> list[str]:
@@ -32,6 +32,9 @@ def test_a_head_is_one_piece_of_bytes():
 def test_a_head_without_a_body_says_nothing_of_its_length():
     """None leaves Content-Length out, zero does not."""
     assert request_head("GET", "/", "h", (), None) == b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert request_head("POST", "/", "h", (), CHUNKED) == (
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     assert (
         request_head("POST", "/", "h", (), 0)
         == b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"

@@ -1,0 +1,136 @@
+"""A long body, read while it arrives. No provider."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from sidecar.domain.errors import MalformedRequest, RequestTimeout, UnsupportedEncoding
+from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.body_reader import BodyReader
+from sidecar.listener.upload import HELD_BYTES, WINDOW_BYTES, StreamedUpload
+from tests.listener.fakes import FakeRequest
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+EXPECTS = [("Expect", "100-continue")]
+
+
+def a_reader(body_bytes: int = 1 << 20) -> BodyReader:
+    return BodyReader(BodyMemory(1 << 20), body_bytes, 5)
+
+
+def arriving(*pieces: bytes, ends: bool = False, **changes) -> FakeRequest:
+    """A request of which so much has come."""
+    request = FakeRequest(body=None, **changes)
+    for piece in pieces:
+        request.content.feed_data(piece)
+    if ends:
+        request.content.feed_eof()
+    return request
+
+
+async def _read_all(upload: StreamedUpload) -> list[bytes]:
+    pieces = []
+    while piece := await upload.read():
+        pieces.append(piece)
+    return pieces
+
+
+async def test_a_body_with_a_length_is_read_as_it_comes():
+    """The app is told to go on when the first bytes are wanted, and once."""
+    request = arriving(headers=EXPECTS)
+    upload = StreamedUpload(request, 4, 5)
+    assert (False, b"") == (upload.is_begun, request.written)
+
+    request.content.feed_data(b"ab")
+    assert b"ab" == await upload.read()
+    assert (True, False, CONTINUE) == (upload.is_begun, upload.is_complete, request.written)
+    request.content.feed_data(b"cd")
+    request.content.feed_eof()
+    assert [b"cd"] == await _read_all(upload)
+    assert (b"", True, 4, CONTINUE) == (
+        await upload.read(),
+        upload.is_complete,
+        upload.received_bytes,
+        request.written,
+    )
+
+
+async def test_a_body_in_chunks_is_framed_anew():
+    """What was read of it before comes first, and its last chunk at the end."""
+    upload = StreamedUpload(arriving(b"cd", ends=True), None, 5, [b"a", b"b"])
+
+    assert [b"2\r\nab\r\n", b"2\r\ncd\r\n", b"0\r\n\r\n"] == await _read_all(upload)
+    assert (True, 4) == (upload.is_complete, upload.received_bytes)
+
+
+async def test_silence_ends_an_upload():
+    """The app may send as slowly as it likes, but not nothing."""
+    with pytest.raises(RequestTimeout, match=r"nothing came of the request body for 0\.01 s"):
+        await StreamedUpload(arriving(), 4, 0.01).read()
+
+
+async def test_broken_framing_ends_an_upload():
+    """Without its bytes in the error."""
+    request = arriving()
+    request.content.set_exception(web.RequestPayloadError("secret bytes"))
+    with pytest.raises(MalformedRequest) as caught:
+        await StreamedUpload(request, None, 5).read()
+
+    assert "secret" not in caught.value.message
+
+
+async def test_a_read_that_was_cancelled_loses_nothing():
+    """It is, where the provider answers; another one may follow."""
+    request = arriving()
+    upload = StreamedUpload(request, 2, 5)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await upload.read()
+    request.content.feed_data(b"ab")
+
+    assert b"ab" == await upload.read()
+
+
+@pytest.mark.parametrize("length", [None, HELD_BYTES])
+async def test_a_short_body_is_returned_whole(length):
+    """Also where it has no length, and came in pieces; its memory is its length."""
+    headers = [] if length is None else [("Content-Length", str(length))]
+    half = b"x" * (HELD_BYTES // 2)
+    reader, request = a_reader(), arriving(half, half, ends=True, headers=headers)
+
+    assert (half * 2, None) == await reader.read_or_stream(request, b"")
+    assert HELD_BYTES == reader.memory.buffered_bytes
+
+
+@pytest.mark.parametrize("length", [None, HELD_BYTES + 1])
+async def test_a_longer_body_is_an_upload(length):
+    """Its memory is what is under way of it."""
+    headers = [] if length is None else [("Content-Length", str(length))]
+    reader, request = a_reader(), arriving(b"x" * (HELD_BYTES + 1), headers=headers)
+    body, upload = await reader.read_or_stream(request, b"")
+
+    assert upload is not None
+    assert (b"", length, WINDOW_BYTES) == (body, upload.length, reader.memory.buffered_bytes)
+    assert (await upload.read()).count(b"x") == HELD_BYTES + 1
+
+
+@pytest.mark.parametrize(("size", "is_upload"), [(8, False), (9, True)])
+async def test_no_more_is_held_than_a_body_may_have(size, is_upload):
+    """What is longer than `limits.body_bytes` is no error here: it is sent on."""
+    headers = [("Content-Length", str(size))]
+    whole = FakeRequest(body=b"x" * size, headers=headers)
+    _, upload = await a_reader(8).read_or_stream(whole, b"")
+    _, of_coming = await a_reader(8).read_or_stream(
+        arriving(b"x" * size, ends=True, headers=headers), b""
+    )
+
+    assert [is_upload] * 2 == [upload is not None, of_coming is not None]
+
+
+async def test_a_compressed_body_is_refused_unread():
+    """As every other one."""
+    with pytest.raises(UnsupportedEncoding):
+        await a_reader().read_or_stream(arriving(headers=EXPECTS), b"gzip")
