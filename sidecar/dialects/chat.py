@@ -15,7 +15,7 @@ from sidecar.dialects.base import ERROR_EVENT_SIGNS, ERROR_NULLS, Choices, Event
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
 from sidecar.dialects.lenient import decode_leniently
 from sidecar.dialects.openai import openai_error_body, openai_error_event
-from sidecar.dialects.request import REQUEST_BODY, turns_of
+from sidecar.dialects.request import REQUEST_BODY, newest_turns
 from sidecar.dialects.signed_cuts import EACH, Cut, Path, body_without, members_cut
 from sidecar.dialects.signed_state import (
     Said,
@@ -163,7 +163,7 @@ class Chat:
     peek = staticmethod(REQUEST_BODY.peek)
     peek_in_steps = staticmethod(REQUEST_BODY.peek_in_steps)
     patch = staticmethod(patch_body)
-    turns = staticmethod(turns_of)
+    turns = staticmethod(newest_turns)
     served_of_response = staticmethod(_served)
     served_of_event = staticmethod(_served)
     error_signs: Final = ERROR_SIGNS

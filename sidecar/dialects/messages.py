@@ -22,7 +22,7 @@ from sidecar.dialects.base import (
 )
 from sidecar.dialects.errors import ERROR_SIGNS, is_error_event, is_error_response, read_maybe_error
 from sidecar.dialects.lenient import decode_leniently
-from sidecar.dialects.request import REQUEST_BODY, turns_of
+from sidecar.dialects.request import REQUEST_BODY, newest_turns
 from sidecar.dialects.signed_cuts import Cut, body_without
 from sidecar.dialects.signed_state import (
     Block,
@@ -179,7 +179,7 @@ class Messages:
     peek = staticmethod(REQUEST_BODY.peek)
     peek_in_steps = staticmethod(REQUEST_BODY.peek_in_steps)
     patch = staticmethod(patch_body)
-    turns = staticmethod(turns_of)
+    turns = staticmethod(newest_turns)
     error_signs: Final = ERROR_SIGNS
     is_error_response = staticmethod(is_error_response)
     usage_of = staticmethod(_USAGE.read)

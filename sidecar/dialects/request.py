@@ -6,8 +6,8 @@ needed, so that one of any length costs little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Final, TypeVar, final
+from collections.abc import Collection, Iterator
+from typing import Final, final
 
 import msgspec
 
@@ -51,8 +51,6 @@ _TEXT_PARTS: Final = frozenset(("text", "input_text", "output_text"))
 """Chat and messages say ``text``, responses says which way it went."""
 _NULL: Final = msgspec.Raw(b"null")
 
-_T = TypeVar("_T")
-
 
 class _Message(msgspec.Struct):
     role: str = ""
@@ -77,15 +75,6 @@ def effort_of_reading() -> Effort:
     return Effort(_STEPS, _DECODED_BYTES, _OBJECTS)
 
 
-def turns_of(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
-    """Read the newest turns of a conversation. Args: as of `Dialect.turns`.
-
-    Raises: nothing; a body without a readable conversation has no turns.
-    """
-    place = facts.conversation
-    return () if place is None else newest_turns(body, place, room_bytes)
-
-
 def newest_messages(body: bytes, place: Span | None, effort: Effort) -> Iterator[msgspec.Raw]:
     """Yield the messages of a conversation, the newest first, until the effort is spent or one is
     longer than `WHOLE_BYTES`.
@@ -98,19 +87,23 @@ def newest_messages(body: bytes, place: Span | None, effort: Effort) -> Iterator
         yield msgspec.Raw(body[place[0] : place[1]])
 
 
-def newest_turns(body: bytes, conversation: Span, room_bytes: int | None) -> tuple[Turn, ...]:
-    """Read the newest turns that carry text, oldest first, of the roles user and assistant.
+def newest_turns(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
+    """Read the newest turns that carry text, oldest first, of the roles user and assistant. Args:
+    as of `Dialect.turns`.
 
     At most `MAX_TURNS`, and once they are longer than ``room_bytes`` no older ones. Where none of
     them is a user's, the newest user turn comes before them, and takes the place of the oldest
     where there are `MAX_TURNS`: it says what is wanted. A message that does not look like its API
-    says is skipped.
+    says is skipped. Raises: nothing; a body without a readable conversation has no turns.
     """
+    place = facts.conversation
+    if place is None or body[place[0]] != OPENING_BRACKET:
+        return ()
     reading = _Reading(body, room_bytes)
-    messages = _elements(body, conversation, reading.effort)
+    messages = FromEnd(body, place, reading.effort)
     turns: list[Turn] = []
     has_user, characters, most = False, 0, len(body) if room_bytes is None else room_bytes
-    while messages is not None and (place := messages.next()) is not None:
+    while (place := messages.next()) is not None:
         is_full = len(turns) == MAX_TURNS or characters > most
         if is_full and has_user:
             break
@@ -146,7 +139,7 @@ class _Reading:
     """Reads messages of one body as turns, within bounds."""
 
     def __init__(self, body: bytes, room_bytes: int | None) -> None:
-        self.effort: Final = effort_of_reading()
+        self.effort: Final = Effort(_STEPS, _DECODED_BYTES, _OBJECTS)
         self._body = body
         self._room_bytes = room_bytes or 0
 
@@ -155,18 +148,17 @@ class _Reading:
         if place[1] - place[0] > WHOLE_BYTES:
             role, text = self._long_message(place, roles)
         else:
-            message = self._decoded(_decode_message, place)
+            data = self._body[place[0] : place[1]]
+            message = decode_leniently(_decode_message, data, self.effort)
             if message is None or message.role not in roles or message.type != "message":
                 return None
             role, text = message.role, self._text_of(message.content)
         return Turn(role, text) if text and not text.isspace() else None
 
-    def _decoded(self, decode: Callable[[bytes], _T], place: Span) -> _T | None:
-        return decode_leniently(decode, self._body[place[0] : place[1]], self.effort)
-
     def _text_of(self, content: msgspec.Raw) -> str:
         """Read a message's content: a text, or parts, whose texts are joined with line ends."""
-        if not self.effort.decode(len(content)):
+        self.effort.decoded_bytes -= len(content)
+        if self.effort.decoded_bytes < 0:
             return ""
         try:
             known = _decode_content(content)
@@ -211,7 +203,8 @@ class _Reading:
     def _part(self, place: Span) -> str:
         """Return the text of a part of a long message; empty where it is no text."""
         if place[1] - place[0] <= WHOLE_BYTES:
-            part = self._decoded(_decode_part, place)
+            data = self._body[place[0] : place[1]]
+            part = decode_leniently(_decode_part, data, self.effort)
             return (part.text or "") if part is not None and part.type in _TEXT_PARTS else ""
         members = self._members(place, (b"type", b"text"))
         text, is_text = members.get(b"text"), self._word(members.get(b"type")) in _TEXT_PARTS

@@ -148,8 +148,9 @@ class Responses:
         place = facts.conversation
         if place is None:
             return ()
-        read = newest_text if body[place[0]] == QUOTE else newest_turns
-        return read(body, place, room_bytes)
+        if body[place[0]] == QUOTE:
+            return newest_text(body, place, room_bytes)
+        return newest_turns(body, facts, room_bytes)
 
     @staticmethod
     def is_newest_turn_signed(body: bytes, facts: BodyFacts) -> bool:

@@ -24,7 +24,7 @@ from sidecar.routing.prompt_format import (
 
 _TOKEN_BYTES: Final = 4
 """Plano's estimate; counted in bytes of the prompt, escapes included."""
-_LEAST_USER_BYTES: Final = 256
+LEAST_USER_BYTES: Final = 256
 """What the newest user message keeps where the routes alone spend the budget."""
 _HEAD_SHARE: Final = 0.6
 _ELLIPSIS: Final = "\u2026".encode()
@@ -111,12 +111,7 @@ def fits_budget(
 ) -> bool:
     """Return whether routes leave room for the least that a prompt shows of a conversation."""
     form = prompt_form(routes, budget_tokens, template, written)
-    return form.room_bytes >= len(b"[]") + _LEAST_USER_BYTES
-
-
-def room_of_turn(form: PromptForm) -> int:
-    """Return how many bytes a prompt can show of one turn at most."""
-    return max(form.room_bytes, _LEAST_USER_BYTES)
+    return form.room_bytes >= len(b"[]") + LEAST_USER_BYTES
 
 
 def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
@@ -134,7 +129,9 @@ def build_prompt(form: PromptForm, turns: Sequence[Turn]) -> str:
 
 def conversation_text(form: PromptForm, turns: Sequence[Turn]) -> bytes:
     """Return what `build_prompt` shows of a conversation, in JSON."""
-    return form.style.joined(_selected(without_wrappers(turns), form.room_bytes, form.style))
+    style = form.style
+    kept = _selected(without_wrappers(turns), form.room_bytes, style)
+    return style.before + style.joiner.join(kept) + style.after if kept else b"[]"
 
 
 def _selected(turns: Sequence[Turn], room_bytes: int, style: TurnStyle) -> list[bytes]:
@@ -143,7 +140,7 @@ def _selected(turns: Sequence[Turn], room_bytes: int, style: TurnStyle) -> list[
     left = room_bytes - len(style.before) - len(style.after)
     kept: dict[int, bytes] = {}
     if newest is not None:
-        kept[newest] = _fitted(turns[newest], max(left, _LEAST_USER_BYTES), style)
+        kept[newest] = _fitted(turns[newest], max(left, LEAST_USER_BYTES), style)
         left -= len(kept[newest]) + len(style.joiner)
     for at in range(len(turns) - 1, -1, -1):
         if at == newest:
@@ -160,7 +157,7 @@ def _fitted(turn: Turn, room_bytes: int, style: TurnStyle) -> bytes:
     """Return the turn as a JSON object of at most ``room_bytes``; empty where it is not a user's
     and does not fit, or where too little is left for any of it.
     """
-    start, end = style.start(turn), style.end
+    start, end = style.starts.get(turn.role) or style.start_of(turn.role), style.end
     room_bytes -= len(start) + len(end)
     # A character is a byte at least: what is too long unescaped need not be escaped to know it.
     if len(turn.text) <= room_bytes:

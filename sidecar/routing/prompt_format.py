@@ -38,25 +38,18 @@ class TurnStyle(msgspec.Struct, frozen=True):
     """The bytes around the turns of a conversation and their members."""
 
     before: bytes
-    role: bytes
-    """Before a turn's role, which is a JSON string."""
-    content: bytes
-    """Between role and content, the opening quote of the content included."""
+    starts: dict[str, bytes]
+    """What stands before a turn's content, the opening quote included, by the usual roles."""
     end: bytes
     joiner: bytes
     after: bytes
     escapes: tuple[bytes, bytes]
     """What is replaced in JSON text, so that no text can close a tag around it, and by what."""
 
-    def start(self, turn: Turn) -> bytes:
-        """Return what stands before a turn's content."""
-        return self.role + self.quoted(turn.role) + self.content
-
-    def joined(self, turns: list[bytes]) -> bytes:
-        """Return a conversation of turns that are written already."""
-        if not turns:
-            return b"[]"
-        return self.before + self.joiner.join(turns) + self.after
+    def start_of(self, role: str) -> bytes:
+        """Return what stands before the content of a turn of any role."""
+        before, after = self.starts["user"].split(b'"user"')
+        return before + self.quoted(role) + after
 
     def quoted(self, text: str) -> bytes:
         """Return a JSON string that can close no tag. Lone surrogates become question marks."""
@@ -70,14 +63,24 @@ class TurnStyle(msgspec.Struct, frozen=True):
 _ANY_TAG: Final = (b"<", rb"\u003c")
 _CLOSING_TAG: Final = (b"</", rb"<\/")
 """JSON's own other way to write it: the rest of a text stays as models were trained on it."""
-_COMPACT: Final = TurnStyle(b"[", b'{"role":', b',"content":"', b'"}', b",", b"]", _ANY_TAG)
+_ROLES: Final = ("user", "assistant")
+_COMPACT: Final = TurnStyle(
+    b"[",
+    {role: b'{"role":"%b","content":"' % role.encode() for role in _ROLES},
+    b'"}',
+    b",",
+    b"]",
+    _ANY_TAG,
+)
 STYLES: Final = {
     PromptFormat.JSON_LINES: _COMPACT,
     PromptFormat.ARCH_ROUTER: msgspec.structs.replace(_COMPACT, escapes=_CLOSING_TAG),
     PromptFormat.PLANO_ORCHESTRATOR: TurnStyle(
         b"[\n",
-        b'    {\n        "role": ',
-        b',\n        "content": "',
+        {
+            role: b'    {\n        "role": "%b",\n        "content": "' % role.encode()
+            for role in _ROLES
+        },
         b'"\n    }',
         b",\n",
         b"\n]",

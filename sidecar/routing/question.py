@@ -32,7 +32,8 @@ _FORMS: Final[tuple[dict[str, object], ...]] = (
     {},
 )
 FORMS: Final = len(_FORMS)
-_REFUSED: Final = frozenset({400, 422})
+REFUSES_PARAMETERS: Final = frozenset({400, 422})
+"""Statuses with which servers refuse parameters."""
 _READ_BYTES: Final = 16 * 1024
 _PARAMETERS: Final = re.compile(
     rb"\b(?:max_completion_tokens|max_tokens|temperature|reasoning_effort)\b"
@@ -70,12 +71,10 @@ def decision_question(router_model: str, conversation: str, routes: Iterable[Rou
     )
 
 
-def next_form(form: int, status: int, body: bytes) -> int | None:
+def next_form(form: int, body: bytes) -> int | None:
     """Return the next form to try after a refusal that names a parameter of this one; None where it
     names none, or no form is left.
     """
-    if status not in _REFUSED:
-        return None
     named = {found.decode() for found in _PARAMETERS.findall(body[:_READ_BYTES])}
     refused = named.intersection(_FORMS[form])
     if not refused:

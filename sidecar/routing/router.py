@@ -20,16 +20,16 @@ from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.http1.cause import cause_of
 from sidecar.routing.answer import RouterVerdict, read_completion, read_decision
 from sidecar.routing.prompt import (
+    LEAST_USER_BYTES,
     PromptForm,
     build_prompt,
     conversation_text,
     prompt_form,
-    room_of_turn,
 )
 from sidecar.routing.prompt_format import PromptFormat
 from sidecar.routing.question import (
     DECISION,
-    FORMS,
+    REFUSES_PARAMETERS,
     chat_question,
     decision_question,
     next_form,
@@ -152,7 +152,7 @@ class RouteClassifier:
     def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
         """Return what the router model is shown of a call; for a decision the whole question."""
         form = self._form if routes is self._configured else self._form_of(routes)
-        turns = self._turns_of(call, room_of_turn(form))
+        turns = self._turns_of(call, max(form.room_bytes, LEAST_USER_BYTES))
         if not self._policy.is_decision:
             return build_prompt(form, turns)
         conversation = conversation_text(form, turns).decode()
@@ -183,14 +183,25 @@ class RouteClassifier:
         """Ask, read the response and tell the breaker. Never raises: several calls may be
         waiting.
         """
-        verdict, blame = _HTTP_ERROR, Blame.PROMPT
+        verdict, blame, policy = _HTTP_ERROR, Blame.PROMPT, self._policy
         asked_s = self._monotonic_s()
         try:
             deadline_s = asyncio.get_running_loop().time() + self._policy.deadline_s
             async with TimeoutAt(deadline_s):
-                status, response = await self._asked(prompt, call)
+                body = prompt.encode()
+                if not policy.is_decision:
+                    body = chat_question(policy.model, prompt, self._chat_form)
+                status, response = await self._ask(body, call)
+                if status in REFUSES_PARAMETERS and not policy.is_decision:
+                    status, response = await self._asked_again(prompt, call, status, response)
             blame = blame_of_status(status)
-            verdict = self._verdict_of(status, response, known)
+            if not 200 <= status < 300:
+                cause, refusal = f"status {status}", refusal_text(response)
+                verdict = RouterVerdict(RouterOutcome.HTTP_ERROR, cause=cause, refusal=refusal)
+            elif policy.is_decision:
+                verdict = read_decision(response, DECISION, known, policy.min_confidence)
+            else:
+                verdict = read_completion(response, known)
         except (TimeoutError, UpstreamTimeout):
             cause = f"no answer within {self._policy.deadline_s:g} s (routing.router_timeout_ms)"
             verdict = RouterVerdict(RouterOutcome.TIMEOUT, cause=cause)
@@ -202,30 +213,22 @@ class RouteClassifier:
         self.breaker.ended(call, asked_s, self._monotonic_s(), blame)
         return verdict
 
-    async def _asked(self, prompt: str, call: Call) -> tuple[int, bytes]:
-        """Ask in the form that worked last; where the server refuses one of its parameters, in the
-        next one without that. Return status and body of the last reply. Raises: UpstreamError.
+    async def _asked_again(
+        self, prompt: str, call: Call, status: int, refusal: bytes
+    ) -> tuple[int, bytes]:
+        """Ask in the next forms, each without the parameter that the last one was refused for, as
+        long as one is named. Return status and body of the last reply. Raises: UpstreamError.
         """
-        if self._policy.is_decision:
-            return await self._ask(prompt.encode(), call)
         form, model = self._chat_form, self._policy.model
-        for _ in range(FORMS):
-            status, response = await self._ask(chat_question(model, prompt, form), call)
-            later = next_form(form, status, response)
+        while status in REFUSES_PARAMETERS:
+            later = next_form(form, refusal)
             if later is None:
                 break
             form = later
+            status, refusal = await self._ask(chat_question(model, prompt, form), call)
         if 200 <= status < 300:
             self._chat_form = form
-        return status, response
-
-    def _verdict_of(self, status: int, response: bytes, known: tuple[str, ...]) -> RouterVerdict:
-        if not 200 <= status < 300:
-            cause, refusal = f"status {status}", refusal_text(response)
-            return RouterVerdict(RouterOutcome.HTTP_ERROR, cause=cause, refusal=refusal)
-        if self._policy.is_decision:
-            return read_decision(response, DECISION, known, self._policy.min_confidence)
-        return read_completion(response, known)
+        return status, refusal
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:
         policy = self._policy

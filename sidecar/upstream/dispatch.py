@@ -198,10 +198,13 @@ class Dispatcher:
             return record.result()  # what has gone out cannot be sent again
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
-            while (
-                found := await record.next_try(call, walk.next(failed), self._registry.strip)
-            ) is not None:
-                call, candidate = found
+            while True:
+                candidate = walk.next(failed)
+                if candidate is None:
+                    found = await record.next_try(call, None, self._registry.strip)
+                    if found is None:
+                        break
+                    call, candidate = found
                 before, number, sent_s = failed[-1], len(failed) + 1, self._monotonic_s()
                 if timeout_s is not None and sent_s >= call.admitted_s + timeout_s:
                     break

@@ -93,7 +93,9 @@ class JsonBody:
             if head.lastindex is not None:
                 name = head[1] or _unescaped(head[0])
                 if name in self._read or name in session_members:
-                    self._put(places, name, (head.start(), head.end(), end))
+                    if name in places and name in self._read:
+                        raise _twice(name)
+                    places[name] = (head.start(), head.end(), end)
             position = end
         return self._facts(body, places, len(values), session_members)
 
@@ -113,16 +115,10 @@ class JsonBody:
             if name.find(b"\\") >= 0:
                 name = _unescaped(b'"%b"' % name)
             if name in self._read or name in session_members:
-                self._put(places, name, (behind, *value))
+                if name in places and name in self._read:
+                    raise _twice(name)
+                places[name] = (behind, *value)
         return self._facts(body, places, len(outline.members), session_members)
-
-    def _put(self, places: dict[bytes, _Place], name: bytes, place: _Place) -> None:
-        """Note the place of a member that is read. Raises: InvalidBody."""
-        if name in places and name in self._read:
-            raise InvalidBody(
-                f"{name.decode()!r} stands more than once in the body", param=name.decode()
-            )
-        places[name] = place
 
     def _match_of(self, session_members: frozenset[bytes]) -> _Match:
         """Return what matches the head of a member, the names that are read as group 1."""
@@ -164,7 +160,7 @@ class JsonBody:
         stream, own = places.get(b"stream"), places.get(b"routing_preferences")
         return BodyFacts(
             requested_model=None if model is None else _model(body, model[1], model[2]),
-            wants_stream=False if stream is None else _stream(_short(body, stream)),
+            wants_stream=False if stream is None else _stream(body, stream[1], stream[2]),
             model_span=None if model is None else model[1:],
             cuts=() if own is None else (_cut(body, own),),
             insert_at=insert_at,
@@ -246,6 +242,10 @@ def _model(body: bytes, start: int, end: int) -> str | None:
     return model
 
 
+def _twice(name: bytes) -> InvalidBody:
+    return InvalidBody(f"{name.decode()!r} stands more than once in the body", param=name.decode())
+
+
 def _no_string() -> InvalidBody:
     return InvalidBody("'model' must be a string", param="model")
 
@@ -254,11 +254,12 @@ def _too_long() -> InvalidBody:
     return InvalidBody(f"'model' is longer than {MAX_NAME_BYTES} bytes", param="model")
 
 
-def _stream(value: bytes) -> bool:
+def _stream(body: bytes, start: int, end: int) -> bool:
     """Whether the app wants a stream; null means no.
 
     Raises: InvalidBody.
     """
+    value = body[start:end] if end - start <= _WORD_BYTES else b""
     if value == b"true":
         return True
     if value in (b"false", b"null"):

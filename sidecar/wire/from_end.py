@@ -10,6 +10,7 @@ import re
 from typing import Final, final
 
 from sidecar.wire.outline import (
+    BACKSLASH,
     CLOSING_BRACE,
     CLOSING_BRACKET,
     COMMA,
@@ -50,7 +51,7 @@ class Effort:
         """Count a decoding of so many bytes; return whether it may be done."""
         self.objects -= 1
         self.decoded_bytes -= size
-        return not self.is_spent
+        return self.steps >= 0 and self.decoded_bytes >= 0 and self.objects >= 0
 
 
 @final
@@ -65,17 +66,24 @@ class FromEnd:
         """The end of what has not been looked at."""
         self._effort: Final = effort
 
-    def next(self) -> Span | None:
+    def next(self) -> Span | None:  # noqa: C901 - one loop over bytes; calls in it cost the most
         """Return the place of the element, or of the member with its name, before those that were
         returned; None where there is none, or the effort is spent.
         """
         text, first = self._text, self._first
-        end = self._without_blanks(self._at)
+        end = self._at
+        if end > first and text[end - 1] in _BLANKS:
+            end = self._without_blanks(end)
         at, depth, looked_at = end, 0, 0
         limit = self._effort.steps
         while at > first and looked_at <= limit:
             byte = text[at - 1]
             if byte == QUOTE:
+                opening = text.rfind(b'"', first, at - 1)
+                if opening > 0 and text[opening - 1] != BACKSLASH:
+                    at = opening
+                    looked_at += _SEARCH_STEPS
+                    continue
                 self._effort.steps = limit - looked_at
                 at = self._text_start(at - 1)
                 limit, looked_at = self._effort.steps, 0
@@ -91,7 +99,7 @@ class FromEnd:
             looked_at += 1
         self._effort.steps = limit - looked_at
         self._at = max(at - 1, first)
-        if at == end or self._effort.is_spent:
+        if at == end or self._effort.steps < 0:
             return None
         while text[at] in _BLANKS:
             at += 1
@@ -108,7 +116,7 @@ class FromEnd:
         """Return where the text begins whose closing quote stands at ``closing``."""
         text, first, effort = self._text, self._first, self._effort
         at = closing
-        while not effort.is_spent:
+        while effort.steps >= 0:
             at = text.rfind(b'"', first, at)
             count = backslashes_before(text, at, max(first, at - effort.steps)) if at > first else 0
             effort.steps -= _SEARCH_STEPS + count

@@ -6,8 +6,8 @@ Source: RFC 9110, 7.6.3 (Via).
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,7 +20,7 @@ _MEMBER: Final = re.compile(rb"(?:^|,)[ \t]*(1\.1 plano-sidecar-[0-9a-f]{32})(?=
 
 def mint_member() -> bytes:
     """Return what a sidecar adds to Via: a pseudonym that no other process has."""
-    return b"1.1 plano-sidecar-" + secrets.token_hex(16).encode()
+    return b"1.1 plano-sidecar-" + os.urandom(16).hex().encode()
 
 
 def via_line(members: Sequence[bytes]) -> bytes:

@@ -11,7 +11,7 @@ from sidecar.domain import call
 from tests.bench.trace_calls import Entered, trace_calls
 from tests.support.redis_server import redis_server
 
-BOUNDS = {"pinned": 150, "routed": 365, "failed over": 537}
+BOUNDS = {"pinned": 148, "routed": 333, "failed over": 504}
 KEY = Entered("affinity/session.py", "session_key")
 
 pytestmark = pytest.mark.skipif(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 PROFILE: Final = os.environ.get("SIDECAR_FUZZ_PROFILE", "bounded")
 """``bounded``: the same few examples each time; ``long``: new ones."""
 settings.register_profile(
-    "bounded", max_examples=50, derandomize=True, database=None, deadline=None,
+    "bounded", max_examples=40, derandomize=True, database=None, deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 settings.register_profile(

@@ -20,7 +20,7 @@ from tests.fuzz.properties import PLACES, damaged, holds_for
 REQUESTS = [
     raw
     for case in read_requests()
-    if len(raw := written(case.send)) < 1000 and b"Expect" not in raw and not case.eof
+    if len(raw := written(case.send)) < 1000 and b"Expect" not in raw and case.outcome == "passed"
 ]
 PIECES = [
     *(b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n"),
@@ -83,10 +83,10 @@ async def exchange(stage: Stage, pieces: list[bytes]) -> tuple[bytes, list[Messa
             writer.write(piece)
             await asyncio.sleep(0)
         with contextlib.suppress(OSError, TimeoutError):
-            # An example that waits for more of a body, or of a head, is of no interest.
-            async with asyncio.timeout(2):
-                writer.write_eof()
-                said = await reader.read()
+            # An example that waits for more of a body, or of a head, has no end of its own.
+            async with asyncio.timeout(0.3):
+                while data := await reader.read(65536):
+                    said += data
     finally:
         writer.transport.abort()
     await stage.upstream.hang_up()
@@ -106,12 +106,14 @@ def by_h11(raw: bytes) -> list[Message | None]:
     reader = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
     found: list[Message | None] = []
     method = target = body = b""
+    is_old = False
     try:
         reader.receive_data(raw)
         while True:
             event = reader.next_event()
             if isinstance(event, h11.Request):
                 method, target, body = event.method, event.target, b""
+                is_old = event.http_version == b"1.0"
             elif isinstance(event, h11.Data):
                 body += bytes(event.data)
             elif isinstance(event, h11.EndOfMessage):
@@ -119,7 +121,8 @@ def by_h11(raw: bytes) -> list[Message | None]:
                 reader.send(h11.Response(status_code=204, headers=[]))
                 reader.send(h11.EndOfMessage())
                 if reader.our_state is not h11.DONE or reader.their_state is not h11.DONE:
-                    return found
+                    # It keeps no connection of HTTP/1.0, whatever that asks for.
+                    return [*found, None] if is_old else found
                 reader.start_next_cycle()
             else:
                 return found
@@ -129,14 +132,16 @@ def by_h11(raw: bytes) -> list[Message | None]:
 
 def _check(path: str, raw: bytes, places: list[int]) -> None:
     running_there = running(path)
+    raw += END
     said, heard = running_there.run(exchange(running_there.stage, cut(raw, places)))
-    read = [message for message in by_h11(raw) if message is not None]
+    read = by_h11(raw)
     assert b"500 Internal Server Error" not in said
     # Each that was sent on is one that h11 reads too, in the same order: none was made of a body,
-    # none of two, none has another body.
+    # none of two, none has another body. What h11 refuses it knows nothing of, and all behind it.
     rest = iter(read)
     for message in heard:
-        assert any(_is_same(message, each) for each in rest), (message, read)
+        is_read = any(each is not None and _is_same(message, each) for each in rest)
+        assert is_read or None in read, (message, read)
 
 
 def _is_same(heard: Message, read: Message) -> bool:
@@ -150,13 +155,13 @@ def _is_same(heard: Message, read: Message) -> bool:
     return (heard.method, heard.target, is_body_same) == (read.method, target, True)
 
 
-@holds_for(damaged(REQUESTS, PIECES), PLACES)
+@holds_for(damaged(REQUESTS, PIECES, at_most=2), PLACES)
 def test_what_is_sent_on_is_what_another_reader_reads(raw, places):
     """No request is smuggled, split or joined, wherever the app's segments end."""
     _check("fast", raw, places)
 
 
-@holds_for(damaged(REQUESTS, PIECES), PLACES, share=0.5)
+@holds_for(damaged(REQUESTS, PIECES, at_most=2), PLACES, share=0.5)
 def test_what_is_sent_on_is_what_another_reader_reads_on_the_plain_path(raw, places):
     """On aiohttp's own loop too."""
     _check("plain", raw, places)
