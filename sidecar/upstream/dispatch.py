@@ -87,6 +87,8 @@ class Dispatcher:
                 return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
             record = FailureRecord(plan.requested)
             await self._recorder.record_reply(call, record, candidate, reply, sent_s, tried)
+        if call.upload is not None and call.upload.is_begun:
+            return record.result()  # what has gone out cannot be sent again
         return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record, tried)
 
     def is_cooling(self, candidate: Candidate) -> bool:
@@ -194,8 +196,6 @@ class Dispatcher:
         self, call: Call, walk: Walk, record: FailureRecord, tried: list[Attempt]
     ) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
-        if call.upload is not None and call.upload.is_begun:
-            return record.result()  # what has gone out cannot be sent again
         failed, timeout_s = record.failed, call.client_timeout_s
         try:
             while True:
