@@ -101,8 +101,3 @@ def _lines(kind: str) -> list[str]:
 def by_id(cases: list[Any]) -> list[str]:
     """The names of cases, for pytest."""
     return [case.id for case in cases]
-
-
-def read_pending() -> frozenset[str]:
-    """Names of the cases whose mend has not landed. The list is to be empty."""
-    return frozenset((FOLDER / "pending.txt").read_text().split())

@@ -16,10 +16,11 @@ from tests.support.net import RawReply, json_request, raw_request, read_reply
 LIMIT_S: Final = 20.0
 """More than any case takes; none waits for a timer of the sidecar's."""
 _UUID: Final = rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_VIA: Final = rb"Via: 1\.1 plano-sidecar-[0-9a-f]{32}\r\n"
 _TRACE: Final = rb"00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]"
 _FIELDS: Final = {
-    b"<openai>": rb"Host: 127\.0\.0\.1:\d+\r\nAuthorization: Bearer sk-demo\r\n",
-    b"<anthropic>": rb"Host: 127\.0\.0\.1:\d+\r\nx-api-key: sk-ant-demo\r\n",
+    b"<openai>": rb"Host: 127\.0\.0\.1:\d+\r\nAuthorization: Bearer sk-demo\r\n" + _VIA,
+    b"<anthropic>": rb"Host: 127\.0\.0\.1:\d+\r\nx-api-key: sk-ant-demo\r\n" + _VIA,
     b"<own>": rb"Accept-Encoding: identity\r\nx-request-id: " + _UUID
     + rb"\r\ntraceparent: " + _TRACE + rb"\r\n",
     b"<uuid>": _UUID,

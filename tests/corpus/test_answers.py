@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.corpus.cases import by_id, read_answers, read_pending
+from tests.corpus.cases import by_id, read_answers
 from tests.corpus.exchanges import answer_differences, send_answer
 from tests.corpus.recording import Stage, staged
 
-CASES = [case for case in read_answers() if case.id not in read_pending()]
+CASES = read_answers()
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.corpus.cases import by_id, read_answers, read_pending, read_requests, written
+from tests.corpus.cases import by_id, read_answers, read_requests, written
 
 REQUESTS, ANSWERS = read_requests(), read_answers()
 _SECTION = r"(?:own|sse|(?:9110|9112|9113|3986|6585|8259|W3C) \d+(?:\.\d+)*)"
@@ -32,8 +32,3 @@ def test_bytes_are_written_a_character_each():
     """Also those that are no text, and those that would fill pages."""
     assert b"\x00\xff\r\n" == written("\u0000\u00ff\r\n")
     assert b"GET /aaa HTTP/1.1" == written(["GET /", ("a", 3), " HTTP/1.1"])
-
-
-def test_pending_cases_are_cases():
-    """The list gets shorter, not stale."""
-    assert read_pending() <= {case.id for case in [*REQUESTS, *ANSWERS]}

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.corpus.cases import by_id, cut, read_pending, read_requests, written
+from tests.corpus.cases import by_id, cut, read_requests, written
 from tests.corpus.exchanges import differences, send_request
 from tests.corpus.recording import PATHS, Stage, staged
 
-CASES = [case for case in read_requests() if case.id not in read_pending()]
+CASES = read_requests()
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
