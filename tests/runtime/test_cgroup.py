@@ -97,6 +97,15 @@ def test_a_machine_of_version_1_shows_all_groups(machine):
     assert 80 * MIB == machine.read()
 
 
+def test_a_version_that_the_process_is_in_no_group_of_limits_nothing(machine):
+    """It is mounted beside the one that counts."""
+    machine.is_in("0::/")
+    machine.has_mount("cgroup", "rw,memory")
+    machine.limit("", f"{MIB}\n", "memory.limit_in_bytes")
+
+    assert machine.read() is None
+
+
 @pytest.mark.parametrize("group", ["/../../other", "/elsewhere/x"])
 def test_a_group_outside_of_what_is_mounted_has_the_mounts_limit(machine, group):
     """A process that was moved is told a path above its root."""
