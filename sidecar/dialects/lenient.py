@@ -43,11 +43,12 @@ def decode_leniently(
     except msgspec.ValidationError:
         return None
     except (ValueError, RecursionError):
-        if effort is not None and not effort.decode(_REPAIR_COST * len(data)):
+        text = bytes(data)
+        may_be_cut = b"\\ud" in text or b"\\uD" in text
+        if not may_be_cut or (effort and not effort.decode(_REPAIR_COST * len(data))):
             return None
         # Escaped backslashes go first, so that none is taken for the beginning of an escape.
-        text = bytes(data).replace(rb"\\", rb"\u005c")
-        repaired = _LONE_ESCAPES.sub(rb"\\ufffd", text)
+        repaired = _LONE_ESCAPES.sub(rb"\\ufffd", text.replace(rb"\\", rb"\u005c"))
     try:
         return decode(repaired)
     except (ValueError, RecursionError):

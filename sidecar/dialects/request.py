@@ -35,6 +35,8 @@ number.
 WHOLE_BYTES: Final = 256 * 1024
 """A message up to here is decoded as a whole; of a longer one only its role and its texts are."""
 
+LISTED_BYTES: Final = 64 * 1024
+"""The messages of a conversation up to here are cut out at once."""
 _STEPS: Final = 512 * 1024
 _DECODED_BYTES: Final = 1536 * 1024
 _OBJECTS: Final = 4096
@@ -100,14 +102,13 @@ def newest_turns(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple
     if place is None or body[place[0]] != OPENING_BRACKET:
         return ()
     reading = _Reading(body, room_bytes)
-    messages = FromEnd(body, place, reading.effort)
     turns: list[Turn] = []
     has_user, characters, most = False, 0, len(body) if room_bytes is None else room_bytes
-    while (place := messages.next()) is not None:
+    for message in reading.messages(place):
         is_full = len(turns) == MAX_TURNS or characters > most
         if is_full and has_user:
             break
-        turn = reading.turn(place, _USER if is_full else _ROLES)
+        turn = reading.turn(message, _USER if is_full else _ROLES)
         if turn is None:
             continue
         if len(turns) == MAX_TURNS:
@@ -143,12 +144,27 @@ class _Reading:
         self._body = body
         self._room_bytes = room_bytes or 0
 
-    def turn(self, place: Span, roles: frozenset[str]) -> Turn | None:
+    def messages(self, array: Span) -> Iterator[Span | msgspec.Raw]:
+        """Yield the messages of a conversation, the newest first, until the effort is spent: of a
+        short one all are cut out at once, which is faster, of a longer one each is looked for.
+        """
+        start, end = array
+        if end - start > LISTED_BYTES:
+            found = FromEnd(self._body, array, self.effort)
+            while (place := found.next()) is not None:
+                yield place
+            return
+        for raw in reversed(decode_leniently(_decode_list, self._body[start:end]) or []):
+            if self.effort.objects < 0:
+                return
+            yield raw
+
+    def turn(self, found: Span | msgspec.Raw, roles: frozenset[str]) -> Turn | None:
         """Read a message as a turn; None where its role is another or it carries no text."""
-        if place[1] - place[0] > WHOLE_BYTES:
-            role, text = self._long_message(place, roles)
+        if isinstance(found, tuple) and found[1] - found[0] > WHOLE_BYTES:
+            role, text = self._long_message(found, roles)
         else:
-            data = self._body[place[0] : place[1]]
+            data = self._body[found[0] : found[1]] if isinstance(found, tuple) else found
             message = decode_leniently(_decode_message, data, self.effort)
             if message is None or message.role not in roles or message.type != "message":
                 return None

@@ -99,7 +99,8 @@ class FromEnd:
             looked_at += 1
         self._effort.steps = limit - looked_at
         self._at = max(at - 1, first)
-        if at == end or self._effort.steps < 0:
+        effort = self._effort
+        if at == end or effort.steps < 0 or effort.decoded_bytes < 0 or effort.objects < 0:
             return None
         while text[at] in _BLANKS:
             at += 1

@@ -65,6 +65,17 @@ def test_no_more_is_looked_at_than_may_be():
         assert spent.steps > -200
 
 
+def test_nothing_more_is_found_once_enough_was_decoded():
+    """A conversation of millions of numbers is as many messages."""
+    text = b"[%b]" % b",".join([b"0"] * 100)
+    for spent in (Effort(1_000_000, 1_000_000, 10), Effort(1_000_000, 10, 1_000_000)):
+        reader, found = FromEnd(text, (0, len(text)), spent), 0
+        while reader.next() is not None:
+            found += 1
+            spent.decode(1)
+        assert found == 11
+
+
 def test_a_text_costs_a_search_and_not_its_length():
     """An image of megabytes is stepped over."""
     spent = effort(1_000)
