@@ -18,7 +18,7 @@ from sidecar.stream.tap import BodyTap, EventTap
 from sidecar.wire.headers import coding_of
 
 _EVENT_STREAM: Final = b"text/event-stream"
-EVENTS_BYTES: Final = 16 * 1024
+EVENTS_BYTES: Final = 8 * 1024
 """Of an event stream as many bytes are sent on and looked at in one turn of the loop."""
 
 
