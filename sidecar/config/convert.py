@@ -28,9 +28,9 @@ _LITELLM_FAMILIES: Final = {
 _NO_FAMILY: Final = frozenset({"bedrock", "vertex_ai", "sagemaker", "huggingface", "cohere"})
 """LiteLLM's prefixes whose APIs are not served."""
 _VARIABLE: Final = re.compile(
-    r"os\.environ/(\w+)|env\.(\w+)|\{\{\s*(?:env\.)?(\w+)\s*\}\}|\$\{?(\w+)\}?"
+    r"os\.environ/(\w+)|^env\.(\w+)$|\{\{\s*(?:env\.)?(\w+)\s*\}\}|\$\{?(\w+)\}?"
 )
-_PARAMS: Final = frozenset({"model", "api_key", "api_base", "base_url", "api_version", "timeout"})
+_PARAMS: Final = frozenset({"model", "api_key", "api_base", "base_url", "api_version"})
 _USED_AT_TOP: Final = {
     "model_list": None,
     "litellm_settings": ("fallbacks",),
@@ -76,9 +76,8 @@ class _Keys:
 
     def reference(self, written: str, family: str, line: int) -> str:
         """Return a reference to an environment variable, with a note where there was none."""
-        reference = _reference(written)
-        if reference != written:
-            return reference
+        if _VARIABLE.fullmatch(written):
+            return _reference(written)
         if written not in self._variables:
             row = FAMILIES.get(family)
             name = (row.key_variable if row else None) or f"{family.upper()}_API_KEY"
