@@ -12,19 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from sidecar.config.families import FAMILIES
-from sidecar.config.hints import family_of_id
+from sidecar.config.hints import LITELLM_FAMILIES, family_of_id
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence, is_null, to_bool
 
-_LITELLM_FAMILIES: Final = {
-    "azure": "azure_openai",
-    "dashscope": "qwen",
-    "fireworks_ai": "fireworks",
-    "hosted_vllm": "vllm",
-    "moonshot": "moonshotai",
-    "ollama_chat": "ollama",
-    "zai": "zhipu",
-}
-"""LiteLLM's prefixes that have another name here."""
 _NO_FAMILY: Final = frozenset({"bedrock", "vertex_ai", "sagemaker", "huggingface", "cohere"})
 """LiteLLM's prefixes whose APIs are not served."""
 _VARIABLE: Final = re.compile(
@@ -191,7 +181,7 @@ def _litellm_model(model: str) -> tuple[str, str]:
     prefix, mark, bare = model.partition("/")
     if not mark:
         return family_of_id(model), model
-    return _LITELLM_FAMILIES.get(prefix, prefix), bare
+    return LITELLM_FAMILIES.get(prefix, prefix), bare
 
 
 def _fallback_lists(section: Mapping | None) -> Iterator[tuple[str, list[str]]]:
