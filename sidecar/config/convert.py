@@ -15,6 +15,8 @@ from sidecar.config.families import FAMILIES
 from sidecar.config.hints import LITELLM_FAMILIES, family_of_id
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence, is_null, to_bool
 
+_ADDRESS: Final = {"azure_openai": "os.environ/AZURE_API_BASE"}
+"""Where LiteLLM finds an address that a file does not give, by our family."""
 _NO_FAMILY: Final = frozenset({"bedrock", "vertex_ai", "sagemaker", "huggingface", "cohere"})
 """LiteLLM's prefixes whose APIs are not served."""
 _VARIABLE: Final = re.compile(
@@ -113,10 +115,14 @@ class _FromLiteLlm:
             return
         prefix, bare = _litellm_model(model)
         if prefix in _NO_FAMILY or not prefix:
-            self._notes.append((item.line, f"{model}: this API is not served"))
+            all_providers = "write an entry such as openai/* for each provider"
+            why = all_providers if model == "*" else "this API is not served"
+            self._notes.append((item.line, f"{model}: {why}"))
             return
         entry: dict[str, Any] = {"model": f"{prefix}/{bare}"}
-        base_url = _text(params, "api_base") or _text(params, "base_url")
+        base_url = (
+            _text(params, "api_base") or _text(params, "base_url") or _ADDRESS.get(prefix, "")
+        )
         if base_url:
             entry["base_url"] = _reference(base_url)
         version = _text(params, "api_version")

@@ -121,6 +121,21 @@ def test_a_host_named_env_is_no_variable():
     assert ("http://env.prod.svc:8000/v1", "${KEY}") == (entry["base_url"], entry["access_key"])
 
 
+def test_an_address_that_litellm_takes_from_the_environment_is_named():
+    """Azure has none that is built in: without it the converted file would not load."""
+    made = _made(
+        "model_list: [{model_name: a, litellm_params: {model: azure/a, api_version: 2024-10-21}}]"
+    )
+    (entry,) = made.config["model_providers"]
+    assert "${AZURE_API_BASE}?api-version=2024-10-21" == entry["base_url"]
+
+
+def test_a_wildcard_over_all_providers_is_told_with_what_to_write():
+    """It is no API that is not served."""
+    made = _made("model_list: [{model_name: '*', litellm_params: {model: '*'}}]")
+    assert ("line 1: *: write an entry such as openai/* for each provider",) == made.notes
+
+
 def test_a_timeout_that_is_left_out_is_told():
     """Seconds of LiteLLM's are not ours: there are four of them here."""
     assert "line 22: litellm_params.timeout has no counterpart" in _made(LITELLM).notes
