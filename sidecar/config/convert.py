@@ -12,25 +12,17 @@ from typing import Any, Final
 import msgspec
 
 from sidecar.config.families import FAMILIES
-from sidecar.config.hints import family_of_id
+from sidecar.config.hints import LITELLM_FAMILIES, family_of_id
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence, is_null, to_bool
 
-_LITELLM_FAMILIES: Final = {
-    "azure": "azure_openai",
-    "dashscope": "qwen",
-    "fireworks_ai": "fireworks",
-    "hosted_vllm": "vllm",
-    "moonshot": "moonshotai",
-    "ollama_chat": "ollama",
-    "zai": "zhipu",
-}
-"""LiteLLM's prefixes that have another name here."""
+_ADDRESS: Final = {"azure_openai": "os.environ/AZURE_API_BASE"}
+"""Where LiteLLM finds an address that a file does not give, by our family."""
 _NO_FAMILY: Final = frozenset({"bedrock", "vertex_ai", "sagemaker", "huggingface", "cohere"})
 """LiteLLM's prefixes whose APIs are not served."""
 _VARIABLE: Final = re.compile(
-    r"os\.environ/(\w+)|env\.(\w+)|\{\{\s*(?:env\.)?(\w+)\s*\}\}|\$\{?(\w+)\}?"
+    r"os\.environ/(\w+)|^env\.(\w+)$|\{\{\s*(?:env\.)?(\w+)\s*\}\}|\$\{?(\w+)\}?"
 )
-_PARAMS: Final = frozenset({"model", "api_key", "api_base", "base_url", "api_version", "timeout"})
+_PARAMS: Final = frozenset({"model", "api_key", "api_base", "base_url", "api_version"})
 _USED_AT_TOP: Final = {
     "model_list": None,
     "litellm_settings": ("fallbacks",),
@@ -76,9 +68,8 @@ class _Keys:
 
     def reference(self, written: str, family: str, line: int) -> str:
         """Return a reference to an environment variable, with a note where there was none."""
-        reference = _reference(written)
-        if reference != written:
-            return reference
+        if _VARIABLE.fullmatch(written):
+            return _reference(written)
         if written not in self._variables:
             row = FAMILIES.get(family)
             name = (row.key_variable if row else None) or f"{family.upper()}_API_KEY"
@@ -124,10 +115,14 @@ class _FromLiteLlm:
             return
         prefix, bare = _litellm_model(model)
         if prefix in _NO_FAMILY or not prefix:
-            self._notes.append((item.line, f"{model}: this API is not served"))
+            all_providers = "write an entry such as openai/* for each provider"
+            why = all_providers if model == "*" else "this API is not served"
+            self._notes.append((item.line, f"{model}: {why}"))
             return
         entry: dict[str, Any] = {"model": f"{prefix}/{bare}"}
-        base_url = _text(params, "api_base") or _text(params, "base_url")
+        base_url = (
+            _text(params, "api_base") or _text(params, "base_url") or _ADDRESS.get(prefix, "")
+        )
         if base_url:
             entry["base_url"] = _reference(base_url)
         version = _text(params, "api_version")
@@ -192,7 +187,7 @@ def _litellm_model(model: str) -> tuple[str, str]:
     prefix, mark, bare = model.partition("/")
     if not mark:
         return family_of_id(model), model
-    return _LITELLM_FAMILIES.get(prefix, prefix), bare
+    return LITELLM_FAMILIES.get(prefix, prefix), bare
 
 
 def _fallback_lists(section: Mapping | None) -> Iterator[tuple[str, list[str]]]:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from sidecar.config.families import FAMILIES
-from sidecar.config.report import Path, pattern_of, quote
+from sidecar.config.report import Path, did_you_mean, pattern_of, quote
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 _MAKERS: Final = (
@@ -28,6 +28,25 @@ _MAKERS: Final = (
 """How the ids of models begin, by the family whose maker gives them. Source: the makers' lists of
 models.
 """
+LITELLM_FAMILIES: Final = {
+    "azure": "azure_openai",
+    "dashscope": "qwen",
+    "fireworks_ai": "fireworks",
+    "hosted_vllm": "vllm",
+    "moonshot": "moonshotai",
+    "ollama_chat": "ollama",
+    "zai": "zhipu",
+}
+"""LiteLLM's prefixes that have another name here."""
+_ELSEWHERE: Final = LITELLM_FAMILIES | {
+    "bedrock": "amazon_bedrock",
+    "google": "gemini",
+    "mistralai": "mistral",
+    "together": "together_ai",
+    "x-ai": "xai",
+    "z-ai": "zhipu",
+}
+"""Prefixes of LiteLLM, OpenRouter and others that have another name here."""
 _HOSTED_ROUTER: Final = "plano-orchestrator"
 _IN_PROVIDERS: Final = frozenset(
     {"model", "access_key", "base_url", "default", "provider_interface", "passthrough_auth"}
@@ -113,6 +132,11 @@ def family_of_id(model: str) -> str:
     return next((family for shape, family in _MAKERS if shape.match(model.lower())), "")
 
 
+def unknown_prefix(prefix: str) -> str:
+    """Return what follows where the prefix of a model is no family's."""
+    return did_you_mean(_ELSEWHERE.get(prefix, prefix), FAMILIES)
+
+
 def unknown_router(name: str) -> str:
     """Return what follows where the router model that a config names is no entry of it."""
     if not name.lower().rpartition("/")[2].startswith(_HOSTED_ROUTER):
@@ -135,6 +159,9 @@ def wrong_shape(path: Path, node: Node, wanted: str) -> str:
     """Return what follows ``expected``, which names a mapping or a list."""
     if wanted == "a list" and not isinstance(node, Sequence):
         return wanted + _LISTED.get(pattern_of(path), "")
+    is_entry = len(path) == 2 and path[0] == "model_providers"
+    if wanted == "a mapping" and is_entry and isinstance(node, Scalar) and "/" in node.text:
+        return f"{wanted}; write - model: {node.text[:80]}"
     is_alias = len(path) == 2 and path[0] == "model_aliases"
     if wanted == "a mapping" and is_alias and isinstance(node, Scalar):
         return f"{wanted}; write {path[1]}: {{target: {node.text[:80]}}}"

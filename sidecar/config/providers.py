@@ -19,7 +19,8 @@ from sidecar.config.address import (
 )
 from sidecar.config.conventions import Conventions, ProviderPaths, family_of
 from sidecar.config.families import FAMILIES, UNKNOWN
-from sidecar.config.report import Path, Report, did_you_mean
+from sidecar.config.hints import unknown_prefix
+from sidecar.config.report import Path, Report
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
 from sidecar.config.secret import Secret
@@ -216,11 +217,10 @@ def _conventions(entry: ModelProvider, at: Path, report: Report) -> Conventions 
         interface = FAMILIES.get(entry.provider_interface, UNKNOWN)
         return FAMILIES.get(prefix, UNKNOWN).speaking(interface)
     if prefix not in FAMILIES:
-        guess = did_you_mean(prefix, FAMILIES)
         report.problem(
             (*at, "model"),
             f"the prefix of {report.quoted((*at, 'model'))} is not built in: "
-            f"it needs base_url and provider_interface{guess}",
+            f"it needs base_url and provider_interface{unknown_prefix(prefix)}",
         )
     return FAMILIES.get(prefix)
 

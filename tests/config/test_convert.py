@@ -102,6 +102,45 @@ def test_keys_in_clear_are_not_written_out():
     assert ["$ANTHROPIC_API_KEY", "$ANTHROPIC_API_KEY", "$ANTHROPIC_API_KEY_2"] == keys[3:6]
 
 
+def test_a_key_with_a_dollar_sign_in_it_is_a_key_in_clear():
+    """Only a value that is a reference as a whole is written out; part of a key is a secret too."""
+    made = _made(
+        "model_list: [{model_name: a, litellm_params: {model: openai/a, api_key: sk-real$1x}}]"
+    )
+    assert "$OPENAI_API_KEY" == made.config["model_providers"][0]["access_key"]
+    assert "sk-real" not in yaml.safe_dump(made.config) + "\n".join(made.notes)
+
+
+def test_a_host_named_env_is_no_variable():
+    """``env.X`` is a variable where it is the whole value, as Bifrost has it."""
+    made = _made(
+        "model_list: [{model_name: a, litellm_params: {model: openai/a, "
+        "api_base: 'http://env.prod.svc:8000/v1', api_key: env.KEY}}]"
+    )
+    (entry,) = made.config["model_providers"]
+    assert ("http://env.prod.svc:8000/v1", "${KEY}") == (entry["base_url"], entry["access_key"])
+
+
+def test_an_address_that_litellm_takes_from_the_environment_is_named():
+    """Azure has none that is built in: without it the converted file would not load."""
+    made = _made(
+        "model_list: [{model_name: a, litellm_params: {model: azure/a, api_version: 2024-10-21}}]"
+    )
+    (entry,) = made.config["model_providers"]
+    assert "${AZURE_API_BASE}?api-version=2024-10-21" == entry["base_url"]
+
+
+def test_a_wildcard_over_all_providers_is_told_with_what_to_write():
+    """It is no API that is not served."""
+    made = _made("model_list: [{model_name: '*', litellm_params: {model: '*'}}]")
+    assert ("line 1: *: write an entry such as openai/* for each provider",) == made.notes
+
+
+def test_a_timeout_that_is_left_out_is_told():
+    """Seconds of LiteLLM's are not ours: there are four of them here."""
+    assert "line 22: litellm_params.timeout has no counterpart" in _made(LITELLM).notes
+
+
 def test_what_has_no_counterpart_is_told_with_its_line():
     """Nobody has to find out by a bill."""
     notes = _made(LITELLM).notes

@@ -197,6 +197,28 @@ MISTAKES = {
         'model_providers:\n  - model: "openai/gpt-4o\n    access_key: k\nlimits:\n  attempts: 3\n',
         ["2: not YAML: the quote that opens here is not closed"],
     ),
+    "a model that is no entry": (
+        "model_providers:\n  - openai/gpt-4o\n",
+        ["2: model_providers[0]: expected a mapping; write - model: openai/gpt-4o"],
+    ),
+    "a prefix of LiteLLM's": (
+        "model_providers:\n  - {model: azure/gpt-4o, access_key: k}\n",
+        [
+            (
+                "2: model_providers[0].model: the prefix of 'azure/gpt-4o' is not built in: "
+                "it needs base_url and provider_interface; did you mean 'azure_openai'?"
+            )
+        ],
+    ),
+    "a provider by its maker's name": (
+        "model_providers:\n  - {model: google/gemini-2.5-pro, access_key: k}\n",
+        [
+            (
+                "2: model_providers[0].model: the prefix of 'google/gemini-2.5-pro' is not built in: "
+                "it needs base_url and provider_interface; did you mean 'gemini'?"
+            )
+        ],
+    ),
     "an alias without target": (
         f"{ENTRY}model_aliases:\n  fast: openai/gpt-4o\n",
         ["6: model_aliases.fast: expected a mapping; write fast: {target: openai/gpt-4o}"],

@@ -18,6 +18,10 @@ ALONE = "; the base URL of this SDK must be the sidecar's address alone, as in h
         ("/v1/v1/messages", f"{ALONE}/v1/messages"),
         ("/v1/v1/messages/count_tokens", f"{ALONE}/v1/messages/count_tokens"),
         ("/openai/v1/messages", f"{ALONE}/v1/messages"),
+        ("/messages", f"{WITH_V1}/v1/messages"),
+        ("/messages/count_tokens", f"{WITH_V1}/v1/messages/count_tokens"),
+        ("/models", f"{WITH_V1}/v1/models"),
+        ("/v1/v1/models", f"{WITH_V1}/v1/models"),
         ("/chat/completions", f"{WITH_V1}/v1/chat/completions"),
         ("//v1/chat/completions", f"{WITH_V1}/v1/chat/completions"),
         ("/v1/v1/chat/completions", f"{WITH_V1}/v1/chat/completions"),
@@ -25,7 +29,7 @@ ALONE = "; the base URL of this SDK must be the sidecar's address alone, as in h
         ("/responses", f"{WITH_V1}/v1/responses"),
         ("/embeddings", f"{WITH_V1}/v1/embeddings"),
         ("/v1/files", "; `passthrough` in the config names paths that go to a provider as they are"),
-        ("/messages", "; `passthrough` in the config names paths that go to a provider as they are"),
+        ("/v1/threads/t1/messages", "; `passthrough` in the config names paths that go to a provider as they are"),
     ],
 )  # fmt: skip
 def test_a_wrong_base_url_is_told_with_the_right_one(path, expected):
