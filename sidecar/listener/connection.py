@@ -62,8 +62,8 @@ class Connection(TimedConnection):
 
     @property
     def has_request(self) -> bool:
-        """See `TimedConnection.has_request`."""
-        return self._current_request is not None
+        """See `TimedConnection.has_request`. One that is parsed waits a turn of the loop."""
+        return self._current_request is not None or bool(self._messages)
 
     def take_buffered(self, payload: StreamReader) -> bytes:
         """Take the whole body of a payload that is complete.

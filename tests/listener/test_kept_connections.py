@@ -249,3 +249,14 @@ async def test_where_none_is_idle_a_new_connection_is_served_all_the_same(path):
 
         assert 200 == await served.read(late)
         await served.until()
+
+
+async def test_a_request_that_is_read_and_not_taken_yet_keeps_its_connection(path):
+    """Between the read of a head and the handler's turn the loop may close idle connections."""
+    async with _served(path) as served:
+        opened = await served.connect()
+        await asyncio.sleep(0)
+        (connection,) = served.kept.since_s
+        connection.data_received(GET % b"small")  # type: ignore[attr-defined] # a protocol
+        assert not served.kept.make_room()
+        assert 200 == await served.read(opened)

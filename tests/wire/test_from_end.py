@@ -82,3 +82,10 @@ def test_a_text_costs_a_search_and_not_its_length():
     text = b'["a","%b"]' % (b"x" * 1_000_000)
     assert 2 == len(found_in(text, spent))
     assert spent.steps > 800
+
+
+def test_what_was_said_before_a_long_result_of_json_is_found():
+    """A tool's result of half a megabyte has a hundred thousand escaped quotes."""
+    result = b'"%b\\\\"' % (rb"{\"a\\\"\": 1}, " * 33_000)
+    for text in (b'["q",%b]' % result, b'["q",%b, "r"]' % result):
+        assert found_in(text, effort(512 * 1024))[-1] == (1, 4)
