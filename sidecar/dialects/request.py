@@ -43,6 +43,11 @@ _OBJECTS: Final = 4096
 """What one reading of a conversation may take, a few milliseconds: a body of 32 MiB can hold
 millions of messages that say nothing.
 """
+_AGAIN_BYTES: Final = 4 * 1024 * 1024
+_AGAIN_COMMAS: Final = 32 * 1024
+"""Up to here a conversation whose newest turns took all of that is cut out at once, to find what
+its user wants: an agent's results and screenshots may be megabytes behind one short request.
+"""
 _PLACES_AN_OBJECT: Final = 16
 """To find so many parts of a message takes as long as to decode one."""
 _WORD_BYTES: Final = 64
@@ -116,6 +121,10 @@ def newest_turns(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple
         turns.append(turn)
         characters += len(turn.text)
         has_user = has_user or turn.role == "user"
+    if not has_user and reading.effort.is_spent:
+        wanted = reading.newest_of_user(place)
+        if wanted is not None:
+            turns[MAX_TURNS - 1 :] = [wanted]
     turns.reverse()
     return tuple(turns)
 
@@ -140,7 +149,7 @@ class _Reading:
     """Reads messages of one body as turns, within bounds."""
 
     def __init__(self, body: bytes, room_bytes: int | None) -> None:
-        self.effort: Final = Effort(_STEPS, _DECODED_BYTES, _OBJECTS)
+        self.effort = Effort(_STEPS, _DECODED_BYTES, _OBJECTS)
         self._body = body
         self._room_bytes = room_bytes or 0
 
@@ -158,6 +167,21 @@ class _Reading:
             if self.effort.objects < 0:
                 return
             yield raw
+
+    def newest_of_user(self, array: Span) -> Turn | None:
+        """Return the newest user turn of a conversation of moderate length, however much stands
+        behind it; None where there is none, or where looking for it would take too long.
+        """
+        start, end = array
+        body = self._body
+        if end - start > _AGAIN_BYTES or body.count(b",", start, end) > _AGAIN_COMMAS:
+            return None
+        self.effort = Effort(_STEPS, 2 * _AGAIN_BYTES, _OBJECTS)
+        for raw in reversed(decode_leniently(_decode_list, body[start:end]) or []):
+            turn = self.turn(raw, _USER)
+            if turn is not None or self.effort.is_spent:
+                return turn
+        return None
 
     def turn(self, found: Span | msgspec.Raw, roles: frozenset[str]) -> Turn | None:
         """Read a message as a turn; None where its role is another or it carries no text."""

@@ -75,7 +75,7 @@ class _Choosing(msgspec.Struct):
 
     choice: str
     name: str | None = None
-    confidence: float | None = None
+    confidence: Any = None
     probabilities: Any = None
     """By label."""
 
@@ -123,15 +123,23 @@ def read_decision(
         return RouterVerdict(RouterOutcome.UNREADABLE)
     outcome, route_name = _chosen(answer.choice, known)
     confidence = _confidence_of(answer)
+    if confidence is not None and not 0 <= confidence <= 1:
+        return RouterVerdict(RouterOutcome.UNREADABLE, text=answer.choice)
     if route_name is not None and confidence is not None and confidence < min_confidence:
         outcome, route_name = RouterOutcome.OTHER, None
     return RouterVerdict(outcome, route_name, answer.choice, confidence=confidence)
 
 
 def _confidence_of(answer: _Choosing) -> float | None:
+    """Return how probable a choice is said to be; None where nothing is said, and a number that is
+    no probability for what cannot be read as one.
+    """
     given = answer.probabilities if isinstance(answer.probabilities, dict) else {}
     figure = given.get(answer.choice, answer.confidence)
-    return float(figure) if isinstance(figure, int | float) and 0 <= figure <= 1 else None
+    if figure is None:
+        return None
+    is_number = isinstance(figure, int | float) and not isinstance(figure, bool)
+    return float(figure) if is_number else -1.0
 
 
 def read_answer(text: str, known: Collection[str]) -> RouterVerdict:

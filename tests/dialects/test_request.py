@@ -350,3 +350,31 @@ def test_half_characters_cost_no_more_than_they_may():
     decode = msgspec.json.Decoder(str).decode
     assert lenient.decode_leniently(decode, half, Effort(0, 1000, 10)) == "\ufffd"
     assert lenient.decode_leniently(decode, half, Effort(0, 20, 10)) is None
+
+
+SCREENSHOT = "iVBOR" * 30_000
+
+
+@pytest.mark.parametrize("dialect", [CHAT, MESSAGES, RESPONSES])
+@pytest.mark.parametrize("count", [6, 12, 20])
+def test_what_a_user_wants_is_found_before_many_screenshots(dialect, count):
+    """An agent that looks at a screen sends megabytes behind one short request."""
+    url = f"data:image/png;base64,{SCREENSHOT}"
+    shown: dict[str, object] = {
+        CHAT: says("user", [{"type": "image_url", "image_url": {"url": url}}]),
+        MESSAGES: says("user", [{"type": "tool_result", "tool_use_id": "t", "content": [
+            {"type": "image", "source": {"type": "base64", "data": SCREENSHOT}}]}]),
+        RESPONSES: {"type": "computer_call_output", "output": {"image_url": url}},
+    }[dialect]  # fmt: skip
+    conversation = [says("user", "book a flight"), *([shown] * count)]
+    name = "input" if dialect == RESPONSES else "messages"
+
+    assert [("user", "book a flight")] == turns_of(dialect, **{name: conversation})
+
+
+def test_a_conversation_that_is_too_long_for_a_second_look_has_the_turns_that_were_found():
+    """A body of millions of places holds nobody up."""
+    many = [says("user", "who?"), *[says("tool", [0] * 40_000)] * 40]
+    assert [] == turns_of(CHAT, messages=many)
+    nobody = [*[says("tool", "x" * 200_000)] * 12]
+    assert [] == turns_of(CHAT, messages=nobody)

@@ -21,10 +21,6 @@ _PODS_AT_MOST: Final = 10
 
 _NONE: Final = f"0 * sum ({series('in_flight')})"
 """Zero, where a metric is there only with what it counts, such as tracing."""
-_KEPT: Final = (
-    f"max by (share) ({series('memory_used_bytes')}"
-    f" / on (instance) group_left () {series('memory_limit_bytes')})"
-)
 
 
 def _of_process(metric: str) -> str:
@@ -40,18 +36,15 @@ SIDECAR: Final = Row(
         Panel(
             "Resident memory",
             "Of the ten largest sidecars. The chart's limit is 192 MiB. Steady growth at the same"
-            " load is a leak: restart that pod, and report it with the version.",
+            " load is a leak: restart that pod, and report it with the version. Below: what the"
+            " fullest sidecar keeps for each purpose, of limits.memory_bytes. Where that is full,"
+            " large bodies wait and get 503.",
             "bytes",
-            (Query(_of_process(f"process_resident_memory_bytes{{{SELECTOR}}}"), "{{pod}}"),),
-        ),
-        Panel(
-            "Memory kept, by purpose",
-            "Shares of limits.memory_bytes in the sidecar that keeps the most for each: bodies,"
-            " pins, heads, replies, price lists. At 100 % together, large bodies wait, then get"
-            " 503; small ones and pins have room of their own. Steadily full: raise the limit.",
-            "percentunit",
-            (Query(_KEPT, "{{share}}"),),
-            thresholds=red_from(1.0),
+            (
+                Query(_of_process(f"process_resident_memory_bytes{{{SELECTOR}}}"), "{{pod}}"),
+                Query(f"max by (share) ({series('memory_used_bytes')})", "kept for {{share}}"),
+                Query(f"min({series('memory_limit_bytes')})", "limits.memory_bytes"),
+            ),
         ),
         Panel(
             "CPU",
