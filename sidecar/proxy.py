@@ -91,6 +91,7 @@ class Proxy:
             plan = self._plan(call, decision)
             dispatched = await self._dispatcher.dispatch(call, plan, progress.tried)
             progress.dispatched = dispatched
+            call.release_body()
             self._update_pin(call, decision, dispatched)
             reply, upstream_s = dispatched.reply, dispatched.head_s - dispatched.sent_s
             own_lines = served_lines(
@@ -99,8 +100,7 @@ class Proxy:
             headers, lost, dialect = reply.headers, dispatched.lost, self._dialect_of(call)
             if dialect is None:
                 headers, lost = self._dispatcher.local_headers(call, dispatched)
-            if lost:
-                own_lines += lost_line(lost)
+            own_lines += lost_line(lost) if lost else b""
             if reply.status >= 400 and len(dispatched.failed) > 1:
                 headers = walked_headers(headers)
             lines = response_lines(headers, (own_lines,))

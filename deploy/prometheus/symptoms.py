@@ -39,7 +39,7 @@ PROCESS: Final = (
             " reached.",
             "kubectl describe pod: restarts, OOMKilled, failing probes, the node. kubectl logs -c"
             " plano-sidecar --previous: the last lines.",
-            "OOMKilled: raise the memory limit, and lower limits.buffered_bytes. A config error:"
+            "OOMKilled: raise the memory limit, and lower limits.memory_bytes. A config error:"
             " the log's last line names key and line. It hangs: delete the pod, and keep its log."
             " Only scrapes fail: look for a NetworkPolicy on the admin port.",
         ),

@@ -21,6 +21,7 @@ from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.ports import StoreSnapshot
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
+from sidecar.runtime.memory_budget import MemoryShare
 
 _NOTHING: Final = b"", -2
 _NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
@@ -48,12 +49,14 @@ class MemoryStore:
         max_entries: int,
         is_sliding: bool = True,
         observers: Observers | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
+        """Args: ``memory`` is what pins may take; None: without a limit but ``max_entries``."""
         self._monotonic_s = clock.monotonic_s
         self._ttl_s = ttl_s
         self._is_sliding = is_sliding
         self._observers = observers or Observers()
-        self._near = NearCache(max_entries, clock.monotonic_s)
+        self._near = NearCache(max_entries, clock.monotonic_s, memory)
         self.pins: StorePins = MemoryPins(self._near)
 
     def __len__(self) -> int:

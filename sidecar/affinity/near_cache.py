@@ -1,41 +1,42 @@
 """What this process knows of sessions: read from Redis and kept coherent, or changed here and still
 to be written (the shadow).
 
-An LRU with a time to live. An entry is one session, in one state; `TRANSITIONS` says which state
-follows from what happens. Where there never is a Redis to ask (`MemoryStore`), what is known here
-is all there is.
+An LRU with a time to live, bounded in entries and in bytes. An entry is one session, in one state;
+`TRANSITIONS` says which state follows from what happens. Where there never is a Redis to ask
+(`MemoryStore`), what is known here is all there is.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from math import inf
 from typing import Final
 
 from sidecar.affinity.entry import TRANSITIONS, Entry, EntryEvent, EntryState
 from sidecar.affinity.lanes import NO_LANES, Lanes, merge
+from sidecar.affinity.near_memory import BINDING_BYTES, DROPPED, ENTRY_BYTES, OWED, NearMemory
 from sidecar.affinity.value import decode
 from sidecar.domain.decision import Binding
 from sidecar.domain.ids import Session
+from sidecar.runtime.memory_budget import MemoryShare, unlimited
 
 _VERIFIED: Final = EntryState.VERIFIED
 _DIRTY: Final = EntryState.DIRTY
-_OWED: Final = frozenset({EntryState.PENDING, EntryState.DIRTY})
-_DECODED: Final = 4096
-"""Entries whose lanes are kept decoded, beside those that are to be written: decoded, a session
-takes several times the memory of its bytes."""
-_ENTRY_BYTES: Final = 1024
-"""Of values that the cache holds, for each of its entries: a session with many lanes has more, and
-one with a single lane a quarter of it."""
 
 
 class NearCache:
-    """Entries by key, at most ``max_entries``, and in bytes as many times `_ENTRY_BYTES`; the least
+    """Entries by key, at most ``max_entries``, and as many bytes as ``memory`` allows; the least
     recently used one makes room.
     """
 
-    def __init__(self, max_entries: int, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        max_entries: int,
+        monotonic_s: Callable[[], float],
+        memory: MemoryShare | None = None,
+    ) -> None:
+        """Args: ``memory`` is the cache's own; None: without a limit."""
         self.is_alone = True
         """Whether there is no Redis to ask, so that what is known here is used."""
         self.believed_s = inf
@@ -44,14 +45,18 @@ class NearCache:
         """Entries that are to be written, the first to be changed first."""
         self.renewed: list[str] = []
         """Keys whose time has begun anew here, and not yet in Redis."""
-        self._room = _Room(max_entries)
+        self._room = NearMemory(max_entries, memory or unlimited())
         self._monotonic_s = monotonic_s
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
     def resize(self, max_entries: int) -> None:
-        """Hold so many entries from now on; the least recently used ones make room at once."""
-        self._room.resize(max_entries)
-        self._make_room()
+        """Hold so many entries from now on, and as many bytes as `memory` now allows."""
+        room = self._room
+        room.resize(max_entries)
+        while self._entries and (
+            len(self._entries) > max_entries or room.memory.used_bytes > room.memory.at_most_bytes
+        ):
+            self.forget(next(iter(self._entries)))
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -112,12 +117,18 @@ class NearCache:
 
     def keep_lanes(self, entry: Entry, lanes: Lanes) -> None:
         """Keep an entry's lanes decoded, for as long as it is among the last to be."""
-        entry.lanes = lanes
-        self._room.decoded.append(entry)
-        if len(self._room.decoded) > _DECODED:
-            cold = self._room.decoded.popleft()
-            if cold.state not in _OWED and cold.raw:
-                cold.lanes = None
+        former, entry.lanes = entry.lanes, lanes
+        if entry.expires_s == DROPPED:
+            return
+        more = len(lanes.bindings) - (0 if former is None else len(former.bindings))
+        room = self._room
+        room.free_bytes -= more * BINDING_BYTES
+        if room.free_bytes < 0:
+            self._make_room(entry)
+        room.decoded[entry] = None
+        room.decoded.move_to_end(entry)
+        if len(room.decoded) > room.most_decoded:
+            room.cool()
 
     def heard(
         self, key: str, raw: bytes, left_s: float | None, ttl_s: float, sent: Lanes | None = None
@@ -130,10 +141,12 @@ class NearCache:
         Returns: the lanes that are believed now.
         """
         entry = self.known(key) or self._add(key, ttl_s)
-        has_changes = entry.state in _OWED
+        has_changes = entry.state in OWED
         merged, is_settled = self._merged(entry, raw, sent)
-        grows = len(raw) - len(entry.raw)
+        self._room.free_bytes -= len(raw) - len(entry.raw)
         entry.raw = raw
+        if self._room.free_bytes < 0:
+            self._make_room(entry)
         if entry.lanes is not merged:
             self.keep_lanes(entry, merged)
         entry.is_lasting = left_s is None and bool(raw)
@@ -143,9 +156,6 @@ class NearCache:
         entry.believed_until_s = now_s + self.believed_s
         event = EntryEvent.READ if raw else EntryEvent.READ_NOTHING
         self._happened(key, entry, event if is_settled else EntryEvent.READ_OTHER)
-        self._room.value_bytes += grows
-        if self._room.value_bytes > self._room.max_bytes:
-            self._make_room()
         return merged
 
     def change(self, key: str, lanes: Lanes, ttl_s: float | None) -> Entry:
@@ -165,11 +175,12 @@ class NearCache:
         """Keep a value as one that was read."""
         self.forget(key)
         entry = self._add(key, left_s)
+        self._room.free_bytes -= len(raw)
         entry.raw = raw
-        self._room.value_bytes += len(raw)
+        if self._room.free_bytes < 0:
+            self._make_room(entry)
         entry.lanes = None
         self._happened(key, entry, EntryEvent.READ)
-        self._make_room()
         return entry
 
     def happened(self, event: EntryEvent, key: str | None = None) -> None:
@@ -189,8 +200,10 @@ class NearCache:
         """Drop what is known of a key."""
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._room.value_bytes -= len(entry.raw)
             self.owed.pop(key, None)
+            self._room.let_go(entry, len(key))
+            if not self._entries:
+                self._room.give_back(0)
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         """Iterate over what has not expired, the least recently used first; do not change it
@@ -209,17 +222,32 @@ class NearCache:
             self.forget(key)
             return
         entry.state = state
-        if state in _OWED:
+        if state in OWED:
             self.owed[key] = entry
-        else:
-            self.owed.pop(key, None)
+        elif self.owed.pop(key, None) is not None and entry not in self._room.decoded:
+            self._room.decoded[entry] = None
+            self._room.cool()
 
     def _add(self, key: str, left_s: float) -> Entry:
         entry = self._entries[key] = Entry()
         entry.expires_s = self._monotonic_s() + left_s
         if len(self._entries) > self._room.max_entries:
-            self._make_room()
+            self.forget(next(iter(self._entries)))
+        self._room.free_bytes -= ENTRY_BYTES + len(key)
+        if self._room.free_bytes < 0:
+            self._make_room(entry)
         return entry
+
+    def _make_room(self, entry: Entry) -> None:
+        """Take more memory for an entry, or let others make room; alone, it stays."""
+        room = self._room
+        while room.free_bytes < 0 and not room.takes_more():
+            for key, each in self._entries.items():
+                if each is not entry:
+                    self.forget(key)
+                    break
+            else:
+                room.take_lacking()
 
     def _merged(self, entry: Entry, raw: bytes, sent: Lanes | None) -> tuple[Lanes, bool]:
         """Return what is believed once ``raw`` stands, and whether Redis has all of that."""
@@ -227,7 +255,7 @@ class NearCache:
         if mine is sent:
             entry.revives = False
             return sent, True
-        if entry.state in _OWED:
+        if entry.state in OWED:
             base = sent or decode(entry.raw) or NO_LANES
         theirs = sent or (base if raw == entry.raw else decode(raw) or NO_LANES)
         if not mine.bindings and mine is base:
@@ -237,25 +265,3 @@ class NearCache:
         is_settled = merged == theirs
         entry.revives = revives and not is_settled
         return merged, is_settled
-
-    def _make_room(self) -> None:
-        room, entries = self._room, self._entries
-        while len(entries) > room.max_entries or (
-            room.value_bytes > room.max_bytes and len(entries) > 1
-        ):
-            self.forget(next(iter(entries)))
-
-
-class _Room:
-    """What the entries may take, and what their values do take."""
-
-    def __init__(self, max_entries: int) -> None:
-        self.max_entries = self.max_bytes = 0
-        self.resize(max_entries)
-        self.value_bytes = 0
-        self.decoded: deque[Entry] = deque()
-
-    def resize(self, max_entries: int) -> None:
-        """Let the entries take more, or less."""
-        self.max_entries = max_entries
-        self.max_bytes = max_entries * _ENTRY_BYTES

@@ -12,6 +12,7 @@ import msgspec
 
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.store import AffinityStore, StoreSettings
+from sidecar.build.memory import Memory, build_memory, use_memory
 from sidecar.config.address import names_several_servers
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model
@@ -27,14 +28,14 @@ from sidecar.generation import Generation
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ProxyRules
-from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.kept_connections import ConnectionLimits, KeptConnections
 from sidecar.listener.server import listener_path
 from sidecar.runtime.installation import as_if_missing, can_export_spans, needs_extra
 from sidecar.runtime.lifecycle import Drain, DrainTimes, Latch, Tasks
+from sidecar.runtime.memory_budget import MemoryShare
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.runtime.write_coalescer import Write, WriteCoalescer
-from sidecar.telemetry.metrics import ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.span_facts import CalledServer
 from sidecar.telemetry.spans import ROUTER
 from sidecar.telemetry.start_line import store_place
@@ -81,7 +82,7 @@ class Foundation(msgspec.Struct, frozen=True):
     fetcher: Fetcher
     cooling: Cooling
     averages: FirstByteAverages
-    body_memory: BodyMemory
+    memory: Memory
     kept_connections: KeptConnections
     store_place: str
     """As `telemetry.start_line.store_place`."""
@@ -107,7 +108,7 @@ def build_foundation(
     Raises: ConfigError where a proxy's URL cannot be used, or the Redis client or what traces calls
         is not installed.
     """
-    config, clock = loaded.config, SystemClock()
+    config, clock, memory = loaded.config, SystemClock(), build_memory(loaded.config.limits)
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write, proxies = WriteCoalescer(drain.holders).write, proxy_rules(environ)
     pools = ConnectionPools(make_ssl_context, write, Dialer(proxies=proxies, unix_s=clock.unix_s))
@@ -122,13 +123,13 @@ def build_foundation(
         tasks=tasks,
         dialects=dialects,
         telemetry=telemetry,
-        store=build_store(config, clock, telemetry.observers),
+        store=build_store(config, clock, telemetry.observers, memory.pins),
         write=write,
         pools=pools,
-        fetcher=Fetcher(proxies),
+        fetcher=Fetcher(proxies, memory.price_lists),
         cooling=Cooling(),
         averages=FirstByteAverages(),
-        body_memory=BodyMemory(config.limits.buffered_bytes),
+        memory=memory,
         kept_connections=KeptConnections(connection_limits(config), telemetry.observers),
         store_place=store_place(config),
         data_addresses=config.listeners[0].addresses,
@@ -143,7 +144,7 @@ def use_settings(foundation: Foundation, config: Config) -> None:
     `config.changes` names the rest.
     """
     foundation.drain.limit = config.limits.in_flight
-    foundation.body_memory.limit_bytes = config.limits.buffered_bytes
+    use_memory(foundation.memory, config.limits)
     foundation.kept_connections.configure(connection_limits(config))
     foundation.shutdown.configure(config.drain.quiet_s, config.drain.grace_s)
     foundation.store.use(_store_settings(config.routing))
@@ -189,6 +190,8 @@ def scrape_snapshot(foundation: Foundation) -> ScrapeSnapshot:
         routes=generation.serving_by_route(lambda each: cooling.due_s(each, now_s) is not None)
         if generation
         else (),
+        memory_limit_bytes=foundation.memory.budget.limit_bytes,
+        memory_used=[(each.name, each.used_bytes) for each in foundation.memory.budget.shares],
         dropped_lines=foundation.telemetry.dropped_lines(),
         config_hash=generation.loaded.hash if generation else "",
         generations=max(1, len(reloads.generations)),
@@ -235,9 +238,12 @@ def build_tracer(
     return CallTracer(settings, clock, server_of)
 
 
-def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityStore:
+def build_store(
+    config: Config, clock: Clock, observers: Observers, memory: MemoryShare | None = None
+) -> AffinityStore:
     """Make the affinity store that the config names; one in Redis still has to be started.
 
+    Args: ``memory`` is what pins may take in this process; None: without a limit.
     Raises: ConfigError where the Redis client is not installed.
     """
     routing, cache = config.routing, config.routing.session_cache
@@ -248,6 +254,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
             max_entries=routing.session_max_entries,
             is_sliding=routing.session_ttl_mode == "sliding",
             observers=observers,
+            memory=memory,
         )
     try:
         # Costs 6 MiB and a tenth of a second: only where it is used. The metrics of redis-py, which
@@ -266,7 +273,7 @@ def build_store(config: Config, clock: Clock, observers: Observers) -> AffinityS
         key_prefix=cache.key_prefix,
         tenant=cache.tenant,
     )
-    return RedisStore(link, policy, clock, observers)
+    return RedisStore(link, policy, clock, observers, memory)
 
 
 def _store_settings(routing: Routing) -> StoreSettings:

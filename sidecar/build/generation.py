@@ -62,6 +62,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         foundation.fetcher.fetch,
         clock.monotonic_s,
         former=None if former is None else former.sources,
+        memory=foundation.memory.price_lists,
     )
     routes = build_routes(loaded, models, sources, foundation.averages)
     credentials = dispatcher.credentials
@@ -204,7 +205,7 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
             routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
         ),
         BodyReader(
-            foundation.body_memory, config.limits.body_bytes, config.timeouts.request_body_s
+            foundation.memory.bodies, config.limits.body_bytes, config.timeouts.request_body_s
         ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,

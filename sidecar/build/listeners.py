@@ -39,7 +39,9 @@ def build_servers(
     operators = Operators(build_operator_pages(foundation), access)
     kept = foundation.kept_connections
     kept.at_most = shares.calls
-    data_server = DataServer(handler.handle, handler.handle_parse_error, kept)
+    data_server = DataServer(
+        handler.handle, handler.handle_parse_error, kept, head_memory=foundation.memory.heads
+    )
     limits = PageLimits(connections=shares.pages)
     pages, probes = PageServer(operators.handle, limits), PageServer(admin.handle, limits)
     return Servers(data_server, admin, probes, operators, pages)

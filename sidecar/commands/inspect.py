@@ -63,8 +63,9 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.diff is not None:
         old, new = (_checked(file, is_lenient=is_lenient) for file in arguments.diff)
         return _print_changes(old, new)
-    _checked(arguments.file, is_lenient=is_lenient)
+    loaded = _checked(arguments.file, is_lenient=is_lenient)
     print(f"{arguments.file}: ok")
+    _print_memory(loaded)
     return OK
 
 
@@ -93,6 +94,19 @@ def _missing_extras(loaded: LoadedConfig) -> list[str]:
     if loaded.tracing is not None and loaded.tracing.is_asked_for and not can_export_spans():
         problems.append(f"tracing {needs_extra('otel')}")
     return problems
+
+
+def _print_memory(loaded: LoadedConfig) -> None:
+    """Print how much memory a sidecar may use here for what it keeps, and the longest body."""
+    from sidecar.build.memory import build_memory
+
+    memory = build_memory(loaded.config.limits)
+    limit, longest = memory.budget.limit_bytes, memory.bodies.longest_bytes
+    where = "" if loaded.config.limits.memory_bytes else " (not set: by this container's limit)"
+    print(f"limits.memory_bytes: {limit}{where}")
+    if longest < loaded.config.limits.body_bytes:
+        said = f"warning: limits.body_bytes: bodies of more than {longest} bytes are refused here"
+        print(f"{said}: limits.memory_bytes has no room for them", file=sys.stderr)
 
 
 def _print_changes(old: LoadedConfig, new: LoadedConfig) -> int:

@@ -265,7 +265,8 @@ def _check_the_rest(config: Config, report: Report) -> None:
         report.problem(
             ("tracing", "otlp_endpoint"), "must be a URL of http:// or https://, without blanks"
         )
-    if config.limits.body_bytes > config.limits.buffered_bytes:
+    limits = config.limits
+    if limits.buffered_bytes is not None and limits.body_bytes > limits.buffered_bytes:
         report.warn(
             ("limits", "body_bytes"),
             "is above buffered_bytes: a body between the two can never be admitted",

@@ -107,9 +107,20 @@ class Limits(Section, frozen=True):
             "sent on as it comes"
         ),
     ] = 33_554_432
+    memory_bytes: Annotated[
+        Annotated[int, Meta(ge=16_777_216)] | None,
+        Meta(
+            description="bodies, pins, pending heads, buffered answers and price lists, all "
+            "together; unset: 60 % of the container's memory limit, or 96 MiB less than it where "
+            "that is smaller, at least 16 MiB; 128 MiB without a limit"
+        ),
+    ] = None
     buffered_bytes: Annotated[
-        Count, Meta(description="request bodies held at a time, all calls together")
-    ] = 67_108_864
+        Count | None,
+        Meta(
+            description="deprecated: caps what request bodies take of `memory_bytes`; unset: no cap"
+        ),
+    ] = None
     attempts: Annotated[Count, Meta(description="tries at providers for one call")] = 3
 
 

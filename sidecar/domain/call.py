@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NewType, Protocol, final
 
@@ -31,6 +31,11 @@ CHAT: Final = DialectName("chat")
 RESPONSES: Final = DialectName("responses")
 EMBEDDINGS: Final = DialectName("embeddings")
 MESSAGES: Final = DialectName("messages")
+
+
+_MARK_BYTES: Final = 512
+"""Of a body's beginning, of its end and of what lies between, so many are looked at for its mark.
+"""
 
 
 class Operation(enum.StrEnum):
@@ -168,7 +173,8 @@ class Call:
     query: Final[str]
     """With its question mark, or empty; sent on as it came to the providers of ``query_for``."""
     headers: Final[InboundLines]
-    body: Final[bytes]
+    body: bytes
+    """Empty once it was let go."""
     facts: Final[BodyFacts]
     request_id: Final[str]
     trace: Final[TraceContext]
@@ -190,6 +196,9 @@ class Call:
     """
     passthrough_provider: Final[str | None]
     """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
+    give_back: Final[Callable[[int], None] | None]
+    """Gives back the memory that the body has taken, so many bytes; None where it has taken none.
+    """
     upload: Final[Upload | None]
     """For `Operation.PASSTHROUGH`: a long body, in the place of ``body``."""
     query_for: Final[frozenset[str] | None]
@@ -212,6 +221,7 @@ class Call:
         client_timeout_s: float | None = None,
         plano_timeout_s: float | None = None,
         passthrough_provider: str | None = None,
+        give_back: Callable[[int], None] | None = None,
         upload: Upload | None = None,
         query_for: frozenset[str] | None = None,
     ) -> None:
@@ -232,8 +242,30 @@ class Call:
         self.passthrough_provider = passthrough_provider
         self.upload = upload
         self.query_for = query_for
+        self.give_back = give_back
+        self.body_bytes, self._body_mark = len(body), 0
 
     @property
     def bytes_in(self) -> int:
         """How long the body is; of an upload, how much of it has come."""
-        return len(self.body) if self.upload is None else self.upload.received_bytes
+        return self.body_bytes if self.upload is None else self.upload.received_bytes
+
+    def release_body(self) -> None:
+        """Let go of the body: it has been sent, and no later attempt needs it. Idempotent."""
+        if self.body:
+            if self.facts.wants_stream:
+                self._body_mark = self.body_mark()  # a stream may still fail
+            self.body = b""
+            if self.give_back is not None:
+                self.give_back(self.body_bytes)
+
+    def body_mark(self) -> int:
+        """Return a number that differs where the bodies of two calls do, as far as a look at some
+        of their bytes tells. 0 once the body of a call without a stream was let go.
+        """
+        body = self.body
+        if not body:
+            return self._body_mark
+        size = len(body)
+        some = body[:: size // _MARK_BYTES + 1]
+        return hash((size, some, body[:_MARK_BYTES], body[-_MARK_BYTES:]))

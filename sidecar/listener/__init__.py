@@ -18,6 +18,7 @@ A request meets the modules in this order:
       body_reader       reads the body within its limits of size and time
       upload            a long body of a passthrough path, sent on while it arrives
       body_memory       the memory that all bodies may take together
+      body_queue        which of the bodies that arrive gets room first
     sidecar.proxy     carries the call
     own_replies       probes, the list of models, decisions: requests that are no calls
     rescue            any error: a reply in the caller's dialect, or a broken connection

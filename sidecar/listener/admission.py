@@ -184,7 +184,7 @@ class Admission:
         serve: Callable[[Call, ResponseWriter], Awaitable[object]],
     ) -> None:
         """Make the request a call and have it served. Its permit is held until ``serve`` returns,
-        which is when its stream has ended.
+        which is when its stream has ended; the memory of its body until it was sent.
 
         Args: ``provider`` is the one to which the path is passed through; None where the body is
             understood.
@@ -193,6 +193,7 @@ class Admission:
         """
         holder, request, encoding = head.request.task, head.request, head.headers.content_encoding
         self._drain.admit(holder)
+        call: Call | None = None
         buffered_bytes = 0
         policy = self._policy
         reader = policy.body_reader
@@ -213,10 +214,14 @@ class Admission:
                 buffered_bytes = len(body) if upload is None else WINDOW_BYTES
                 down.upload, facts = upload, _NO_FACTS
             call = self._call_of(head, endpoint, provider, (body, upload), facts)
+            body = b""  # the call alone holds it, and lets go of it once it was sent
             down.is_call = True
             await serve(call, down)
         finally:
-            reader.memory.give_back(buffered_bytes)
+            if call is None or upload is not None:
+                reader.memory.give_back(buffered_bytes)
+            elif call.body:
+                call.release_body()
             self._drain.release(holder)
 
     def _call_of(
@@ -256,6 +261,7 @@ class Admission:
             client_timeout_s=timeouts[0],
             plano_timeout_s=timeouts[1],
             passthrough_provider=provider,
+            give_back=policy.body_reader.memory.give_back,
             upload=upload,
         )
 

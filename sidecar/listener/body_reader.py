@@ -11,13 +11,14 @@ from aiohttp.http_exceptions import LineTooLong
 
 from sidecar.domain.errors import (
     BodyTooLarge,
-    DownstreamError,
     HeadersTooLarge,
     MalformedRequest,
     RequestTimeout,
+    SidecarError,
     UnsupportedEncoding,
 )
 from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.body_queue import ArrivingBody
 from sidecar.listener.request import Request
 from sidecar.listener.upload import (
     HELD_BYTES,
@@ -69,20 +70,21 @@ class BodyReader:
         """
         announced = request.header_values("Content-Length")
         length = int(announced[0]) if announced else None
-        if length is not None and length > self.body_bytes:
+        if length is not None and length > self.longest_bytes:
             raise self._too_large()
         if length is None:
-            request.bound_framing(self.body_bytes)
-        reservation = _Reservation(self.memory)
+            request.bound_framing(self.longest_bytes)
+        arriving = self.memory.begin(length, self.longest_bytes)
         try:
-            # Where the length is known, all memory is taken at once, so that half-read bodies never
-            # wait for each other.
-            await reservation.grow_to(length or 0)
             say_continue(request)
-            return await self._gather(request, reservation)
+            gathered = await self._gather(request, arriving)
+            await self.memory.wait_to_join(arriving)
+            body = gathered.getvalue()
         except BaseException:
-            reservation.give_back()
+            self.memory.drop(arriving)
             raise
+        self.memory.end(arriving)
+        return body
 
     async def read_or_stream(
         self, request: Request, content_encoding: bytes
@@ -119,10 +121,9 @@ class BodyReader:
         await self.memory.take(WINDOW_BYTES)
         return b"", StreamedUpload(request, length, self.body_s, first)
 
-    async def _gather(self, request: Request, reservation: _Reservation) -> bytes:
+    async def _gather(self, request: Request, arriving: ArrivingBody) -> BytesIO:
         # It grows in place and becomes the body without a copy: to join 32 MiB takes 20 ms.
-        body = BytesIO()
-        size = 0
+        gathered = BytesIO()
         left_s = self.body_s
         loop = asyncio.get_running_loop()
         try:
@@ -132,13 +133,11 @@ class BodyReader:
                     piece = await request.content.readany()
                 left_s = rest_s(left_s, loop.time() - began_s)
                 if not piece:
-                    return body.getvalue()
-                size += len(piece)
-                if size > self.body_bytes:
+                    return gathered
+                if arriving.size + len(piece) > self.longest_bytes:
                     raise self._too_large()
-                if size > reservation.size:
-                    await reservation.grow_to(size)
-                body.write(piece)
+                await self.memory.grow(arriving, len(piece))
+                gathered.write(piece)
         except TimeoutError as error:
             raise RequestTimeout(
                 f"the request body did not arrive within {self.body_s:g} s"
@@ -146,26 +145,16 @@ class BodyReader:
         except web.RequestPayloadError as error:
             raise MalformedRequest("the request body's framing is broken") from error
 
+    @property
+    def longest_bytes(self) -> int:
+        """The longest body that is read: as the config says, or as long as memory has room for."""
+        return min(self.body_bytes, self.memory.longest_bytes)
+
     def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(
-            f"the request body is longer than limits.body_bytes ({self.body_bytes})"
-        )
-
-
-class _Reservation:
-    """The memory that one body has taken so far."""
-
-    def __init__(self, memory: BodyMemory) -> None:
-        self._memory = memory
-        self.size = 0
-
-    async def grow_to(self, size: int) -> None:
-        await self._memory.take(size - self.size)
-        self.size = size
-
-    def give_back(self) -> None:
-        self._memory.give_back(self.size)
-        self.size = 0
+        name, limit = f"limits.body_bytes ({self.body_bytes})", self.memory.longest_bytes
+        if limit < self.body_bytes:
+            name = f"limits.memory_bytes has room for ({limit} bytes)"
+        return BodyTooLarge(f"the request body is longer than {name}")
 
 
 def _encoded() -> UnsupportedEncoding:
@@ -174,10 +163,12 @@ def _encoded() -> UnsupportedEncoding:
     )
 
 
-def parse_error_of(error: BaseException | None) -> DownstreamError:
-    """Return the error for what aiohttp's parser refused. Its own words are not used: they repeat
-    the bytes, credentials included.
+def parse_error_of(error: BaseException | None) -> SidecarError:
+    """Return the error for what aiohttp's parser refused, or one of ours as it is. The parser's own
+    words are not used: they repeat the bytes, credentials included.
     """
+    if isinstance(error, SidecarError):
+        return error
     if isinstance(error, TimeoutError):
         return RequestTimeout("the request's head did not arrive in time")
     if isinstance(error, LineTooLong) or "Too many headers" in str(error):

@@ -100,7 +100,7 @@ class Connection(TimedConnection):
         elif data and is_between:
             # aiohttp calls with no data after a body was read. Bytes behind a body are timed from
             # their second piece on: the first one may have held the body's end.
-            self.start_head_timer()
+            self.head_grows(len(data))
 
     def _break_bodies(self) -> None:
         error = web.RequestPayloadError("broken framing")

@@ -12,17 +12,20 @@ from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
-from sidecar.domain.errors import BodyTooLarge
+from sidecar.domain.errors import BodyTooLarge, HeadersTooLarge, Overloaded, SidecarError
 from sidecar.domain.ports import DownstreamIdle
 from sidecar.domain.vocabulary import ConnectionEnd
 from sidecar.listener.kept_connections import KeptConnections, UnreadBytes
 from sidecar.listener.request import NO_HEAD, FastRequest, Handler, ParseErrorHandler
+from sidecar.runtime.memory_budget import MemoryShare
 from sidecar.runtime.timers import Timeout, Timer
 
 _READ_BYTES: Final = 64 * 1024
 """asyncio's stdlib transport allocates the most it could read, 256 KiB, for every read; glibc maps
 and unmaps so much anew each time, which costs 10 us a request. Below 128 KiB it comes from the
 heap."""
+HEAD_BYTES: Final = 64 * 1024
+"""Of a whole head. The read that brings its end may bring as much of what follows."""
 AHEAD_BYTES: Final = 1 << 20
 """Of a body's framing before its own bound is known, and of requests that are sent ahead: aiohttp
 stops reading long before, unless nothing but framing comes."""
@@ -37,12 +40,14 @@ class TimedConnection(RequestHandler):
     """
 
     __slots__ = (
-        *("_head_timer", "_wire_bytes", "framing_at_most"),
-        *("handler", "kept", "on_parse_error", "task"),
+        *("_head_bytes", "_head_timer", "_wire_bytes", "framing_at_most"),
+        *("handler", "head_memory", "kept", "on_parse_error", "task"),
     )
 
     handler: Handler
     on_parse_error: ParseErrorHandler
+    head_memory: MemoryShare
+    """What heads may take of which a part has come, on all connections."""
     kept: KeptConnections
     """Where it is while it waits for a request."""
     task: asyncio.Task[Any] | None
@@ -52,6 +57,8 @@ class TimedConnection(RequestHandler):
         """Make the transport read in pieces that malloc keeps at hand."""
         self.task = None
         self._head_timer: Timer | None = None
+        self._head_bytes = 0
+        """What a head has taken of which a part has come."""
         self._wire_bytes = 0
         """Received since the request in progress was taken, and its body's before that."""
         self.framing_at_most = AHEAD_BYTES
@@ -95,8 +102,27 @@ class TimedConnection(RequestHandler):
         if self._head_timer is None:
             self._head_timer = Timer(self.kept.limits.head_s, self._head_is_late)
 
+    def head_grows(self, size: int) -> None:
+        """So many bytes of a head have come, and not its end. It may become no longer than a whole
+        one may be; aiohttp bounds each of its lines alone.
+        """
+        self.start_head_timer()
+        if self.has_request:
+            return  # `check_framing` bounds what is sent ahead
+        if self._head_bytes + size > 2 * HEAD_BYTES:
+            self._refuse_head(HeadersTooLarge("the request's headers are over 64 KiB"))
+        elif self.head_memory.take_nowait(size):
+            self._head_bytes += size
+        else:
+            self._refuse_head(
+                Overloaded("limits.memory_bytes are taken by other requests", retry_after_s=1)
+            )
+
     def stop_head_timer(self) -> None:
         """The head is complete, or is not waited for any more."""
+        if self._head_bytes:
+            self.head_memory.give_back(self._head_bytes)
+            self._head_bytes = 0
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -122,6 +148,11 @@ class TimedConnection(RequestHandler):
     def has_request(self) -> bool:
         """Whether a request is being served."""
         raise AssertionError("a subclass says so")
+
+    def _refuse_head(self, error: SidecarError) -> None:
+        if self.transport is not None:
+            self.on_parse_error(FastRequest(NO_HEAD, EMPTY_PAYLOAD, self), error)
+        self.force_close()
 
     @property
     def is_idle(self) -> bool:
@@ -181,7 +212,8 @@ class PlainConnection(TimedConnection):
         """Parse what came."""
         super().data_received(data)
         if not self._is_serving:
-            self.start_head_timer()
+            # All of a request may be in it, whose head is not known yet to have come.
+            self.head_grows(min(len(data), HEAD_BYTES))
         else:
             self._wire_bytes += len(data)
             self.check_framing(self._content)

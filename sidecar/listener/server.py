@@ -19,6 +19,7 @@ from sidecar.listener.connection import Connection, missing_names
 from sidecar.listener.kept_connections import KeptConnections
 from sidecar.listener.plain_connection import PlainConnection, TimedConnection
 from sidecar.listener.request import Handler, ParseErrorHandler
+from sidecar.runtime.memory_budget import MemoryShare, unlimited
 
 FAST: Final = "fast"
 """`connection.Connection`: requests are served in the connection's own task."""
@@ -70,7 +71,7 @@ class DataServer(web.Server):
     """aiohttp's low-level server with connections of our own in it.
 
     Args: ``kept`` closes the connections that wait for too long, or are too many; ``path`` is
-        `FAST` or `PLAIN`.
+        `FAST` or `PLAIN`; ``head_memory`` is what unfinished heads may take, None: as they like.
     """
 
     def __init__(
@@ -80,12 +81,14 @@ class DataServer(web.Server):
         kept: KeptConnections,
         *,
         path: str = "",
+        head_memory: MemoryShare | None = None,
     ) -> None:
         super().__init__(self._handle_plain, handler_cancellation=True)
         self._handler = handler
         self._on_parse_error = on_parse_error
         self.room = kept
         """Takes new connections as long as there are descriptors for them."""
+        self._head_memory = head_memory or unlimited()
         log_listener_path()
         self._kind = PlainConnection if (path or listener_path()) == PLAIN else Connection
 
@@ -117,6 +120,7 @@ class DataServer(web.Server):
             auto_decompress=False,
         )
         connection.kept = self.room
+        connection.head_memory = self._head_memory
         connection.on_parse_error = self._on_parse_error
         connection.handler = self._handler
         return connection

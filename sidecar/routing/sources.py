@@ -27,6 +27,7 @@ from sidecar.routing.catalogs import (
     read_price_file,
     read_prometheus,
 )
+from sidecar.runtime.memory_budget import MemoryShare, unlimited
 from sidecar.runtime.timers import Timeout
 
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -71,6 +72,8 @@ class _State:
         self.read_s = now_s
         self.is_loaded = False
         self.failures = 0
+        self.first_read = asyncio.Event()
+        """Set once the source was read, or could not be."""
 
     def take_over(self, former: _State) -> None:
         """Begin with what another state knows of the same source."""
@@ -91,10 +94,13 @@ class MetricsSources:
         monotonic_s: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         former: MetricsSources | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
         """Args: ``former`` are the sources of the config before: what they know of a source that
-        this one names too is taken over.
+        this one names too is taken over. ``memory`` is what documents may take while they are
+        decoded; None: as they like.
         """
+        self._memory = memory or unlimited()
         self._fetch = fetch
         self._monotonic_s = monotonic_s
         self._sleep = sleep
@@ -108,8 +114,6 @@ class MetricsSources:
                 if known.source == state.source:
                     state.take_over(known)
         self._put_together()
-        self._first_reads = [asyncio.Event() for _ in self.states]
-        """Set once a source was read, or could not be."""
 
     def __len__(self) -> int:
         return len(self.states)
@@ -154,7 +158,7 @@ class MetricsSources:
         """
         state = self.states[index]
         try:
-            await _keep_numbers(state, await self._read(state.source))
+            await self._keep_numbers(state, await self._read(state.source))
         except Exception as error:  # noqa: BLE001 - numbers are optional: whatever fails, calls go on
             state.failures += 1
             # Never the error's own words, which may hold a URL with a password.
@@ -171,8 +175,8 @@ class MetricsSources:
         """
         with contextlib.suppress(TimeoutError):
             async with Timeout(at_most_s):
-                for first in self._first_reads:
-                    await first.wait()
+                for state in self.states:
+                    await state.first_read.wait()
 
     async def keep_fresh(self, index: int) -> None:
         """Read one source now and then every ``refresh_interval``; without an interval, until it
@@ -184,18 +188,28 @@ class MetricsSources:
         state = self.states[index]
         interval_s = state.source.refresh_interval_s
         if state.is_loaded and interval_s is not None:
-            self._first_reads[index].set()
+            state.first_read.set()
             await self._sleep(max(0.0, state.read_s + interval_s - self._monotonic_s()))
         elif state.is_loaded and state.source.provider != "file":
-            self._first_reads[index].set()
+            state.first_read.set()
             return
         while True:
             is_read = await self.refresh(index)
-            self._first_reads[index].set()
+            state.first_read.set()
             if is_read and interval_s is None:
                 return
             wait_s = float(interval_s or RETRY_S)
             await self._sleep(wait_s if is_read else min(wait_s, RETRY_S))
+
+    async def _keep_numbers(self, state: _State, data: bytes) -> None:
+        """Decode a document, which takes about its length once more. Raises: SourceUnreadable."""
+        size = 2 * len(data)
+        if not self._memory.take_nowait(size):
+            raise SourceUnreadable("limits.memory_bytes has no room for it")
+        try:
+            await _keep_numbers(state, data)
+        finally:
+            self._memory.give_back(size)
 
     def _put_together(self) -> None:
         self.prices = {model: price for each in self.states for model, price in each.prices.items()}
@@ -206,7 +220,8 @@ class MetricsSources:
     async def _read(self, source: MetricsSource) -> bytes:
         if source.provider == "file":
             assert source.path is not None  # the config was checked for that
-            return await asyncio.to_thread(_read_file, Path(source.path))
+            at_most = min(_FILE_BYTES, self._memory.at_most_bytes // 2)
+            return await asyncio.to_thread(_read_file, Path(source.path), at_most)
         return await self._fetch(source_url(source))
 
 
@@ -233,14 +248,14 @@ def _cause_of(error: Exception) -> str:
     return network_cause(error) or "the connection failed"
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, at_most: int) -> bytes:
     """Return a file's bytes. Raises: SourceUnreadable, OSError."""
     if not path.is_file():  # a pipe would never end
         raise SourceUnreadable("there is no such file")
     with path.open("rb") as file:
-        data = file.read(_FILE_BYTES + 1)
-    if len(data) > _FILE_BYTES:
-        raise SourceUnreadable(f"it is longer than {_FILE_BYTES} bytes")
+        data = file.read(at_most + 1)
+    if len(data) > at_most:
+        raise SourceUnreadable(f"it is longer than {at_most} bytes")
     return data
 
 

@@ -7,6 +7,8 @@ in the package; every room that needs one uses it with a policy of its own.
                       that have an owner, and the fastest event loop installed
     shutdown          one drain, whatever asks for it, and the wish that the process ends
     single_flight     one piece of work per key, shared by all callers that ask meanwhile
+    cgroup            how much memory the process may take
+    memory_budget     bytes that several purposes divide, each with a share that it keeps
     bounded           a dict that stays small, for caches whose keys come from outside
     breaker           when to leave something alone that keeps failing, and when to probe it
     timers            timers that tell another side's silence from a loop that stood still

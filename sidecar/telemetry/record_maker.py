@@ -139,7 +139,7 @@ def _request_fields(call: Call) -> dict[str, object]:
 
 
 def _decision_fields(event: CallEnded, decision: Decision | None) -> dict[str, object]:
-    prompt_tokens = len(event.call.body) // TOKEN_BYTES
+    prompt_tokens = event.call.body_bytes // TOKEN_BYTES
     if decision is None:
         return {"decision": DecisionRecord(event.config_hash, prompt_tokens)}
     routing, numbers = decision.routing, dict[str, float | None]()

@@ -161,6 +161,16 @@ class StoreStatus(msgspec.Struct, frozen=True):
     """Pins made while Redis was away, to be written back."""
 
 
+class MemoryStatus(msgspec.Struct, frozen=True):
+    """What is kept in memory, as it is counted."""
+
+    limit_bytes: int
+    """What all shares may take together: ``limits.memory_bytes``, or what follows from the
+    container's limit."""
+    used_bytes: Counts
+    """What is taken, by share."""
+
+
 class SourceStatusLine(msgspec.Struct, frozen=True):
     """A source of prices or latencies."""
 
@@ -187,6 +197,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Calls admitted whose response has not ended."""
     in_flight_limit: int
     """Of more, each is refused."""
+    memory: MemoryStatus
     build: BuildStatus
     config: ConfigStatus
     requests: Counts

@@ -18,14 +18,16 @@ from sidecar.domain.ports import CandidateSnapshot
 from sidecar.telemetry.build_facts import build_facts
 from sidecar.telemetry.call_record import CallRecord
 from sidecar.telemetry.families import HistogramFamily
+from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.last_failures import LastFailure
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.status import (
     Buckets,
     BucketsBySource,
     CandidateStatus,
     ConfigStatus,
     Counts,
+    MemoryStatus,
     ReloadStatus,
     RouteCandidate,
     RouterStatus,
@@ -93,6 +95,7 @@ class StatusReader:
             state=now.state,
             in_flight=scrape.in_flight,
             in_flight_limit=now.in_flight_limit,
+            memory=MemoryStatus(scrape.memory_limit_bytes, dict(scrape.memory_used)),
             build=build_facts(self._listener_path),
             config=_config(now),
             requests=_counts(metrics, "requests", "outcome"),

@@ -12,9 +12,10 @@ from sidecar.telemetry.break_log import BreakLog
 from sidecar.telemetry.call_feed import CallFeed
 from sidecar.telemetry.call_recorder import CallRecorder
 from sidecar.telemetry.edge_log import EdgeLog
+from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.last_failures import LastFailures
 from sidecar.telemetry.log_writer import LineWriter
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.named_lines import NamedLines
 from sidecar.telemetry.tracer import CallTracer
 

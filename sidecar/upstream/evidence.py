@@ -19,8 +19,6 @@ _WITHIN_S: Final = 60.0
 """Of each other, at least: failures that lie further apart are two incidents."""
 _ALONE_S: Final = 600.0
 """A tenant, or a session, is alone when no other one was active for so long."""
-_END_BYTES: Final = 64 * 1024
-"""Of a body that are compared, at each end, beside its length."""
 
 
 class Caller(enum.Enum):
@@ -79,12 +77,11 @@ class FailedCall:
 
     def __init__(self, call: Call, activity: Activity, sent_s: float, now_s: float) -> None:
         """Args: the attempt lasted from ``sent_s`` until ``now_s``."""
-        body = call.body
         session_id = call.session_id
         self.tenant: int = hash(call.tenant)
         self.session: int | None = None if session_id is None else hash(session_id)
         """Sub-agents of one session are one caller."""
-        self.body: int = hash((len(body), body[:_END_BYTES], body[-_END_BYTES:]))
+        self.body: int = call.body_mark()
         self.caller: Caller = activity.caller(call, now_s)
         self.sent_s: float = sent_s
         self.failed_s: float = now_s

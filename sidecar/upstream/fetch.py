@@ -10,6 +10,7 @@ import aiohttp
 from sidecar.domain.errors import LoggableError
 from sidecar.http1.origin import make_ssl_context
 from sidecar.http1.proxy_rules import ForwardProxy, ProxyRules
+from sidecar.runtime.memory_budget import MemoryShare, unlimited
 from sidecar.runtime.timers import Timeout
 
 _TIMEOUT_S: Final = 10.0
@@ -24,8 +25,10 @@ class FetchFailed(LoggableError):
 class Fetcher:
     """GETs documents over aiohttp's client, opened at first use."""
 
-    def __init__(self, proxies: ProxyRules) -> None:
+    def __init__(self, proxies: ProxyRules, memory: MemoryShare | None = None) -> None:
+        """Args: ``memory`` is what documents may take while they are read; None: as they like."""
         self._proxies = proxies
+        self._memory = memory or unlimited()
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, url: str) -> bytes:
@@ -60,14 +63,23 @@ class Fetcher:
         ) as response:
             if not 200 <= response.status < 300:
                 raise FetchFailed(f"status {response.status}")
-            pieces: list[bytes] = []
-            size = 0
-            async for piece in response.content.iter_any():
-                size += len(piece)
-                if size > _BODY_BYTES:
+            return await self._read(response.content)
+
+    async def _read(self, content: aiohttp.StreamReader) -> bytes:
+        """Return a document, for which room is taken twice: its pieces are joined."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            async for piece in content.iter_any():
+                if size + len(piece) > _BODY_BYTES:
                     raise FetchFailed(f"it is longer than {_BODY_BYTES} bytes")
+                if not self._memory.take_nowait(2 * len(piece)):
+                    raise FetchFailed("limits.memory_bytes has no room for it")
+                size += len(piece)
                 pieces.append(piece)
             return b"".join(pieces)
+        finally:
+            self._memory.give_back(2 * size)
 
     async def aclose(self) -> None:
         """Close its connections."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
 
-from sidecar.affinity import near_cache
+from sidecar.affinity import near_cache, near_memory
 from sidecar.affinity.entry import TRANSITIONS, Entry, EntryEvent, EntryState
 from sidecar.affinity.lanes import NO_LANES, Lanes, claim, release, replace
 from sidecar.affinity.near_cache import NearCache
 from sidecar.affinity.session import make_session
-from sidecar.affinity.value import encode
+from sidecar.affinity.value import decode, encode
 from sidecar.domain.decision import Binding
+from sidecar.runtime.memory_budget import MemoryBudget, MemoryShare
 from tests.support.values import FakeClock
 
 KEY = "plano:affinity:s1"
@@ -28,9 +30,9 @@ def of(*bindings: Binding) -> Lanes:
 class Near(NearCache):
     """One with a Redis behind it, and a clock that a test moves."""
 
-    def __init__(self, max_entries: int = 9) -> None:
+    def __init__(self, max_entries: int = 9, memory: MemoryShare | None = None) -> None:
         self.clock = FakeClock()
-        super().__init__(max_entries, self.clock.monotonic_s)
+        super().__init__(max_entries, self.clock.monotonic_s, memory)
         self.is_alone = False
 
     def read(self, *bindings: Binding, key: str = KEY, left_s: float | None = TTL_S) -> Lanes:
@@ -167,7 +169,8 @@ def test_bytes_are_decoded_once(near, monkeypatch):
 
 def test_lanes_of_sessions_that_are_not_used_are_not_kept_decoded(near, monkeypatch):
     """Those that are to be written are, since they stand nowhere else."""
-    monkeypatch.setattr(near_cache, "_DECODED", 1)
+    monkeypatch.setattr(near_memory, "DECODED", 1)
+    near = Near()
     near.read(A)
     near.made(A, key="made")
     near.read(A, key="third")
@@ -305,15 +308,101 @@ def test_the_least_recently_used_session_makes_room():
     assert (["b", "d"], {}) == ([key for key, _ in near.items()], near.owed)
 
 
-def test_many_lanes_count_for_several_sessions(monkeypatch):
-    """The cache is bounded in bytes as well."""
-    monkeypatch.setattr(near_cache, "_ENTRY_BYTES", 100)
-    near = Near(3)
+def a_share(limit_bytes: int) -> MemoryShare:
+    """Of memory, for pins alone."""
+    return MemoryBudget(limit_bytes).share("pins", keeps=1.0, is_cache=True)
+
+
+def test_the_cache_is_bounded_in_bytes_too():
+    """The least recently used sessions make room for one with long names."""
+    near = Near(9, a_share(2600))
     for key in "abc":
         near.read(A, key=key)
-    near.read(Binding("m" * 250, requested_model="a"), key="long")
+    near.read(Binding("m" * 500, requested_model="a"), key="long")
 
-    assert ["long"] == [key for key, _ in near.items()]
+    assert ["c", "long"] == [key for key, _ in near.items()]
+
+
+def test_all_that_was_taken_is_given_back():
+    """Whatever happens to sessions on the way: read, changed, written, decoded, forgotten."""
+    share = a_share(1 << 20)
+    near = Near(9, share)
+    for key in (KEY, "b"):
+        near.read(A, key=key)
+        near.made(A, B, key=key)
+        near.read(A, B, key=key)
+        near.read(B, key=key)
+        near.put(key, encode(of(A)), TTL_S)
+        near.lanes(key)
+        near.read(key=key)
+    used = share.used_bytes
+    for key in (KEY, "b"):
+        near.forget(key)
+
+    assert (True, 0) == (used > 0, share.used_bytes)
+
+
+def test_a_session_that_was_dropped_takes_nothing_any_more():
+    """A call that knew it before may still tell what was written of it."""
+    share = a_share(1 << 20)
+    near = Near(9, share)
+    near.read(A)
+    entry = near.known(KEY)
+    assert entry is not None
+    near.forget(KEY)
+    near.keep_lanes(entry, of(A, B))
+
+    assert 0 == share.used_bytes
+
+
+def test_one_session_stays_though_it_be_alone_too_large():
+    """Else no call of it would ever be pinned; nor is more given back than it has taken."""
+    share = a_share(100)
+    near = Near(9, share)
+    near.read(A)
+    near.read(A, key="other")
+    used = share.used_bytes
+    near.forget("other")
+
+    assert (True, 0, 0) == (used > 100, share.used_bytes, len(near))
+
+
+def test_sessions_that_were_written_are_not_kept_decoded(near, monkeypatch):
+    """After an outage all that it brought would stay decoded, several times as large."""
+    monkeypatch.setattr(near_memory, "DECODED", 2)
+    near = Near()
+    for key in "abcd":
+        near.made(A, key=key)
+    for key in "abcd":
+        near.read(A, key=key)
+
+    assert [None, None, of(A), of(A)] == [near.known(key).lanes for key in "abcd"]
+
+
+@pytest.mark.parametrize("how", ["read", "made", "put"])
+def test_a_hundred_thousand_sessions_take_no_more_than_they_may(how):
+    """Of two lanes each; what they take is measured, not believed. A tenth of them, and of the
+    memory.
+    """
+    two = of(*(Binding(f"p/model-{lane}", "code", lane, 1, 1.7e9, provider="p") for lane in "ab"))
+    raw, share = encode(two), a_share(2_400_000)
+    tracemalloc.start()
+    try:
+        near = Near(10_000, share)
+        for number in range(10_000):
+            key = f"plano:affinity:tenant:session-{number:024}"
+            if how == "put":
+                near.put(key, bytes(bytearray(raw)), TTL_S)
+            elif how == "read":
+                near.heard(key, bytes(bytearray(raw)), TTL_S, TTL_S)
+            else:
+                near.change(key, decode(raw) or NO_LANES, TTL_S)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(near) > 1500
+    assert 0.7 * share.used_bytes < taken < 1.1 * share.at_most_bytes
 
 
 LANE_A, LANE_C = make_session("s1", None, "a"), make_session("s1", None, "c")

@@ -177,7 +177,7 @@ async def test_limits_times_and_the_log_level_take_effect_at_once(load):
 
             assert (7, 9, DrainTimes(1, 3)) == (
                 foundation.drain.limit,
-                foundation.body_memory.limit_bytes,
+                foundation.memory.bodies.cap_bytes,
                 foundation.shutdown.times,
             )
             assert OperatorAccess(mutations=True) == servers.operators_handler.access

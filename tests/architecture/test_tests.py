@@ -18,6 +18,7 @@ ANYWHERE = (
     "sidecar/build/generation.py",
     "sidecar/build/listeners.py",
     "sidecar/build/live_page.py",
+    "sidecar/build/memory.py",
     "sidecar/build/operator_pages.py",
     "sidecar/build/provider_entries.py",
     "sidecar/generation.py",

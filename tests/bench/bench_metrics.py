@@ -15,7 +15,8 @@ from sidecar.domain.ids import TraceContext
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Served, Timing, Usage
 from sidecar.domain.vocabulary import AttemptOutcome, CallOutcome, PinOperation, PinOutcome
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from tests.support.values import TRACE, a_call
 
 CALLS, ROUNDS = 20_000, 7

@@ -23,10 +23,28 @@ def config(tmp_path):
     return file
 
 
-def test_check_says_ok(config, capsys):
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ("{memory_bytes: 134217728}", "134217728"),
+        ("{}", "100663296 (not set: by this container's limit)"),
+    ],
+)
+def test_check_says_ok_and_how_much_memory_is_used(config, capsys, monkeypatch, limits, said):
     """On stdout, and nothing else."""
+    monkeypatch.setattr("sidecar.build.memory.memory_limit_bytes", lambda: 192 << 20)
+    config.write_text(f"{GOOD}limits: {limits}\n")
+
     assert 0 == inspect.check(Namespace(diff=None, file=config, allow_missing_files=False))
-    assert (f"{config}: ok\n", "") == capsys.readouterr()
+    assert (f"{config}: ok\nlimits.memory_bytes: {said}\n", "") == capsys.readouterr()
+
+
+def test_check_warns_of_bodies_that_memory_has_no_room_for(config, capsys):
+    """They would be refused with 413 though `limits.body_bytes` allows them."""
+    config.write_text(f"{GOOD}limits: {{memory_bytes: 16777216}}\n")
+    inspect.check(Namespace(diff=None, file=config, allow_missing_files=False))
+
+    assert "bodies of more than 6291456 bytes are refused here" in capsys.readouterr().err
 
 
 def test_a_problem_passes_through(config):

@@ -97,9 +97,10 @@ def test_smallest_config():
     assert (
         config.limits.in_flight,
         config.limits.body_bytes,
+        config.limits.memory_bytes,
         config.limits.buffered_bytes,
         config.limits.attempts,
-    ) == (1024, 33554432, 67108864, 3)
+    ) == (1024, 33554432, None, None, 3)
     assert not loaded.is_zero_config
 
 

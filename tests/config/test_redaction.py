@@ -66,6 +66,8 @@ class _Planter:
             return kind.values[0]
         if isinstance(kind, inspect.EnumType):
             return next(iter(kind.cls)).value
+        if isinstance(kind, inspect.IntType):
+            return kind.ge or 1
         return kind.__class__ is not inspect.BoolType and 1
 
     def _text(self, pattern: str | None) -> str:

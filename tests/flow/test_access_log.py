@@ -190,7 +190,7 @@ HOSTILE = 'a\nb\r\n{"forged":1}\u2028\x1b[2J' + "x" * 5000
 
 async def test_hostile_names_stay_inside_one_line(sidecar, scripted_provider):
     """A model's name that ends a line and moves a terminal's cursor."""
-    assert 404 == await _ask(sidecar, _body(HOSTILE), 1)
+    assert 404 == await _ask(sidecar, _body(HOSTILE[:200]), 1)
     path = (
         b"GET /v1/\xff\x1b%0a" + b"y" * 900 + b" HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
     )

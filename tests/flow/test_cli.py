@@ -55,13 +55,13 @@ def test_check_prints_every_problem_with_its_line(tmp_path, capsys):
 
 
 def test_check_says_ok(tmp_path, capsys):
-    """0 and one line; warnings go to stderr."""
+    """0, one line, and how much memory it would use here; warnings go to stderr."""
     file = tmp_path / "c.yaml"
     file.write_text(GOOD + "tracing: {span_attributes: {}}\n")
 
     assert 0 == main(["check", str(file)])
     printed = capsys.readouterr()
-    assert f"{file}: ok\n" == printed.out
+    assert printed.out.startswith(f"{file}: ok\nlimits.memory_bytes: ")
     assert printed.err.startswith("warning: ")
 
 

@@ -66,6 +66,70 @@ async def test_buffered_bytes_hold(tmp_path, monkeypatch):
     assert 200 == small.status
 
 
+BUDGET = {"memory_bytes": 16 * MIB}
+LONG = 5 * MIB
+"""Nearly as long as a body may be under that budget."""
+
+
+async def test_bodies_whose_answers_stream_refuse_nobody(tmp_path):
+    """They were sent, and no other attempt needs them: others of their length take their room."""
+    async with (
+        ScriptedProvider() as provider,
+        running_app({**sidecar_config(provider.url), "limits": BUDGET}, tmp_path) as app,
+    ):
+        hold = asyncio.Event()
+        apps = []
+        for _ in range(3):
+            provider.script.next(Fault(hold=hold, hold_after_events=2))
+            reader, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
+            writer.write(json_request(CHAT, {**a_body(LONG), "stream": True}))
+            await reader.readuntil(b"data:")
+            apps.append((reader, writer))
+        buffered = app.foundation.memory.bodies.buffered_bytes
+        served = await exchange(app.ports.data, json_request(CHAT, a_body(LONG)))
+        hold.set()
+        ends = [await reader.read() for reader, _ in apps]
+        for _, writer in apps:
+            writer.close()
+
+    assert (0, 200, 3) == (buffered, served.status, sum(b"[DONE]" in each for each in ends))
+
+
+async def test_bodies_that_are_announced_and_do_not_come_refuse_nobody(tmp_path):
+    """Two sockets that announce all there is and send one byte."""
+    async with (
+        ScriptedProvider() as provider,
+        running_app({**sidecar_config(provider.url), "limits": BUDGET}, tmp_path) as app,
+    ):
+        announced = json_request(CHAT, a_body(LONG))
+        silent = []
+        for _ in range(2):
+            _, writer = await asyncio.open_connection("127.0.0.1", app.ports.data)
+            writer.write(announced[: announced.index(b"\r\n\r\n") + 5])
+            silent.append(writer)
+        while app.foundation.memory.bodies.buffered_bytes < len(silent):
+            await asyncio.sleep(0)
+        replies = [
+            await exchange(app.ports.data, json_request(CHAT, a_body(size))) for size in (LONG, 100)
+        ]
+        for writer in silent:
+            writer.close()
+
+    assert [200, 200] == [each.status for each in replies]
+
+
+async def test_a_body_that_memory_never_has_room_for_is_too_large(tmp_path):
+    """Trying again would not help, so that it is no overload."""
+    async with running_app(
+        {**sidecar_config("http://127.0.0.1:1"), "limits": BUDGET}, tmp_path
+    ) as app:
+        head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+        refused = await exchange(app.ports.data, head % (CHAT.encode(), 30 * MIB))
+
+    assert (413, "body_too_large") == (refused.status, refused.header("x-plano-error"))
+    assert b"limits.memory_bytes has room for" in refused.body
+
+
 async def _while_full(port: int) -> RawReply:
     """What holds no body is served all the same."""
     return await exchange(

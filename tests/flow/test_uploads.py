@@ -122,7 +122,7 @@ class Room:
     def held(self) -> tuple[int, int]:
         """Calls in flight, and bytes of memory that bodies hold."""
         foundation = self.app.foundation
-        return foundation.drain.in_flight, foundation.body_memory.buffered_bytes
+        return foundation.drain.in_flight, foundation.memory.bodies.buffered_bytes
 
     async def upload(
         self, head: bytes, frame: Callable[[bytes], bytes] = bytes, end: bytes = b""
@@ -368,8 +368,8 @@ async def test_uploads_beyond_the_memory_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(body_memory, "WAIT_AT_MOST_S", 0.05)
     async with a_room(tmp_path) as room:
         room.sink.reads_on.clear()
-        memory = room.app.foundation.body_memory
-        memory.limit_bytes = WINDOW_BYTES
+        memory = room.app.foundation.memory.bodies
+        memory.use(WINDOW_BYTES)
         upload = TASKS.spawn(room.upload(LENGTH), name="an upload")
         await room.sink.has_head.wait()
         refused = await room.upload(LENGTH)

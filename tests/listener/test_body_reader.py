@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from sidecar.domain import errors
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader, parse_error_of
+from sidecar.runtime.memory_budget import MemoryBudget
 from tests.listener.fakes import FakeRequest
 
 LIMIT_BYTES = 8
@@ -22,7 +23,7 @@ NONE = b""
 
 def a_reader(*, body_s: float = 30.0, budget_bytes: int = 100) -> BodyReader:
     """Bodies of up to 8 bytes."""
-    return BodyReader(BodyMemory(budget_bytes), LIMIT_BYTES, body_s)
+    return BodyReader(BodyMemory(MemoryBudget(1000), budget_bytes), LIMIT_BYTES, body_s)
 
 
 async def read_body(request: FakeRequest) -> bytes:
@@ -188,7 +189,7 @@ async def test_room_is_given_back_where_no_body_comes_of_it():
 async def test_a_long_body_is_held_once_while_it_comes():
     """Its pieces grow into the body, and are not joined to a second one at its end."""
     size, piece_bytes = 8 << 20, 64 << 10
-    reader = BodyReader(BodyMemory(2 * size), size, 30.0)
+    reader = BodyReader(BodyMemory(MemoryBudget(8 * size), 4 * size), size, 30.0)
     request = FakeRequest(body=None, headers=[("Content-Length", str(size))])
 
     async def send() -> None:

@@ -27,6 +27,7 @@ from sidecar.listener.server import (
     port_of,
     raise_file_limit,
 )
+from sidecar.runtime.memory_budget import MemoryBudget, MemoryShare
 from sidecar.runtime.write_coalescer import WriteCoalescer
 from tests.listener.fakes import kept
 from tests.support.net import read_reply
@@ -67,7 +68,7 @@ class Echo:
             return down
         self.reading.set()
         try:
-            reader = BodyReader(BodyMemory(2 * LIMIT_BYTES), LIMIT_BYTES, 30)
+            reader = BodyReader(BodyMemory(MemoryBudget(4 * LIMIT_BYTES)), LIMIT_BYTES, 30)
             body = reader.read_nowait(request, b"")
             if body is None:
                 body = await reader.read(request)
@@ -119,10 +120,16 @@ async def _connected(
 
 @contextlib.asynccontextmanager
 async def _served(
-    handler: Handler, *, path: str, echo: Echo | None = None
+    handler: Handler,
+    *,
+    path: str,
+    echo: Echo | None = None,
+    head_memory: MemoryShare | None = None,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     echo = echo or Echo()
-    server = echo.server = DataServer(handler, echo.refuse, kept(), path=path)
+    server = echo.server = DataServer(
+        handler, echo.refuse, kept(), path=path, head_memory=head_memory
+    )
     (listening,) = await bind(server, ["127.0.0.1"], 0, "the data port")
     await listening.start_serving()
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listening))
@@ -571,3 +578,43 @@ def test_too_long_and_too_many_are_told_apart_from_nonsense():
     """431 for sizes, 400 for the rest."""
     assert isinstance(parse_error_of(ValueError("Too many headers received")), HeadersTooLarge)
     assert 400 == parse_error_of(None).status
+
+
+@pytest.mark.parametrize("path", ["fast", "plain"])
+async def test_a_head_takes_room_until_it_is_complete(path):
+    """It is given back then, whatever becomes of the request."""
+    share, echo = MemoryBudget(1 << 20).share("heads", keeps=1.0), Echo()
+    async with _served(echo.handle, path=path, echo=echo, head_memory=share) as (reader, writer):
+        writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\nX: ")
+        while not share.used_bytes:
+            await asyncio.sleep(0)
+        writer.write(b"y\r\n\r\n")
+        await reader.readuntil(b"/x ")
+
+        assert 0 == share.used_bytes
+
+
+@pytest.mark.parametrize("path", ["fast", "plain"])
+async def test_a_head_without_an_end_is_refused_by_its_length(path):
+    """Of lines that are each short enough, and fewer than 128; nothing of it stays."""
+    share, echo = MemoryBudget(1 << 20).share("heads", keeps=1.0), Echo()
+    async with _served(echo.handle, path=path, echo=echo, head_memory=share) as (reader, writer):
+        writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n")
+        writer.writelines([b"x-%d: %b\r\n" % (number, b"y" * 60_000) for number in range(10)])
+        with contextlib.suppress(ConnectionError):
+            refused = await reader.read()
+            assert refused.startswith(b"HTTP/1.1 431 ")
+        while share.used_bytes:
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("path", ["fast", "plain"])
+async def test_heads_that_memory_has_no_room_for_are_refused(path):
+    """503: others have taken it."""
+    share, echo = MemoryBudget(50).share("heads", keeps=1.0), Echo()
+    async with _served(echo.handle, path=path, echo=echo, head_memory=share) as (reader, writer):
+        writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 50)
+        refused = await reader.read()
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert 0 == share.used_bytes

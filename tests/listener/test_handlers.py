@@ -33,6 +33,7 @@ from sidecar.listener.rescue import Rescue
 from sidecar.listener.web_pages import HostCheck
 from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Drain, DrainTimes
+from sidecar.runtime.memory_budget import MemoryBudget
 from sidecar.wire.body_sessions import BodySessions
 from sidecar.wire.headers import HeaderPolicy
 from tests.listener.fakes import FakeRequest
@@ -70,12 +71,13 @@ class _House:
         self.ear = _Ear()
         self.drain = Drain(SystemClock(), in_flight_limit=in_flight)
         self.calls: list[Call] = []
+        self.bodies: list[bytes] = []
         self.in_flight: list[int] = []
         self.fail = fail
         models = self.models = ModelTable(
             [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
         )
-        reader = BodyReader(BodyMemory(10_000), policy.pop("body_bytes", 1000), 30)
+        reader = BodyReader(BodyMemory(MemoryBudget(10_000)), policy.pop("body_bytes", 1000), 30)
         self.policy = ListenerPolicy(POLICY, reader, **policy)
         observers = Observers([self.ear])
         self.handler = DataHandler(
@@ -88,6 +90,7 @@ class _House:
 
     async def decide(self, call: Call) -> Decision:
         self.calls.append(call)
+        self.bodies.append(call.body)
         if self.fail is not None:
             raise self.fail
         candidates = self.models.candidates_of("openai/gpt-4o", call.endpoint.dialect)
@@ -95,6 +98,7 @@ class _House:
 
     async def handle(self, call: Call, down: Downstream) -> Outcome:
         self.calls.append(call)
+        self.bodies.append(call.body)
         self.in_flight.append(self.drain.in_flight)
         if self.fail is not None:
             raise self.fail
@@ -137,7 +141,7 @@ async def test_a_post_to_a_data_path_becomes_a_call(path):
     assert ("POST", "?beta=true", BODY, "gpt-4o") == (
         call.method,
         call.query,
-        call.body,
+        house.bodies[0],
         call.facts.requested_model,
     )
     assert ([1], 0) == (house.in_flight, house.drain.in_flight)
@@ -324,7 +328,7 @@ async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, tar
     )
     assert (target, b"\x00\xff", None) == (
         call.endpoint.path + call.query,
-        call.body,
+        house.bodies[0],
         call.facts.requested_model,
     )
 

@@ -11,6 +11,7 @@ from sidecar.domain.errors import MalformedRequest, RequestTimeout, UnsupportedE
 from sidecar.listener.body_memory import BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.upload import HELD_BYTES, WINDOW_BYTES, StreamedUpload
+from sidecar.runtime.memory_budget import MemoryBudget
 from tests.listener.fakes import FakeRequest
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -18,7 +19,7 @@ EXPECTS = [("Expect", "100-continue")]
 
 
 def a_reader(body_bytes: int = 1 << 20) -> BodyReader:
-    return BodyReader(BodyMemory(1 << 20), body_bytes, 5)
+    return BodyReader(BodyMemory(MemoryBudget(4 << 20)), body_bytes, 5)
 
 
 def arriving(*pieces: bytes, ends: bool = False, **changes) -> FakeRequest:

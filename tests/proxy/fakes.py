@@ -4,6 +4,7 @@ asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sidecar.dialects.registry import DIALECTS
@@ -109,6 +110,7 @@ class FakeRooms:
         self.decided: list[tuple[Decision, float]] = []
         self.ended: list[tuple[Decision | None, Outcome]] = []
         self.broken: list[ResponseBrokeOff] = []
+        self.on_observe: Callable[[], object] = lambda: None
         self._decision, self._dispatched, self._is_at_hand = decision, dispatched, is_at_hand
 
     def proxy(self, *, max_attempts: int = 3, is_observed: bool = True) -> Proxy:
@@ -163,6 +165,7 @@ class FakeRooms:
         self, call: Call, dispatched: Dispatched, result: CallOutcome, *times: float | None
     ) -> Attempt | None:
         self._step("observe")
+        self.on_observe()
         self.observed.append(result)
         return self.relayed
 

@@ -68,6 +68,19 @@ async def test_a_call_is_decided_dispatched_and_relayed_in_this_order(is_at_hand
     assert [DECISION] == [decision for decision, _ in rooms.decided]
 
 
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_the_body_is_let_go_when_the_response_has_begun(is_stream):
+    """Its memory is free for other calls while the answer streams: no other attempt needs it."""
+    given_back: list[int] = []
+    reply = FakeReply(b"data: 1\n\n") if is_stream else FakeReply(whole=b"{}")
+    rooms = FakeRooms(DECISION, dispatched(reply))
+    rooms.on_observe = lambda: given_back.append(-1)
+    call = a_call(body=b"12345", give_back=given_back.append)
+    await rooms.proxy().handle(call, FakeDown())
+
+    assert ([5, -1], b"") == (given_back, call.body)
+
+
 async def test_the_app_reads_the_providers_headers_and_the_sidecars_own():
     """Ours come last."""
     _, down = await handle(FakeRooms(DECISION, dispatched(FakeReply(whole=b"{}"), attempts=2)))

@@ -18,6 +18,7 @@ from sidecar.domain.decision import Price
 from sidecar.routing import sources as sources_module
 from sidecar.routing.catalogs import SourceUnreadable
 from sidecar.routing.sources import MetricsSources, SourceStatus, source_url
+from sidecar.runtime.memory_budget import MemoryBudget
 from tests.support.values import FakeClock
 
 MODELS_DEV = MetricsSource(type="cost", provider="models.dev", refresh_interval_s=3600)
@@ -310,6 +311,25 @@ async def test_a_price_file_without_an_interval_is_read_by_a_reload(tmp_path):
     await later.keep_fresh(0)
 
     assert [1.0, 2.0] == [each.prices["a"].usd_per_mtok_in for each in (former, later)]
+
+
+async def test_a_document_takes_room_while_it_is_decoded(tmp_path):
+    """A file that is too long for it is not read, and a document that it has no room for now
+    changes nothing; what it had taken is given back.
+    """
+    share = MemoryBudget(1000).share("price_lists", keeps=0.0)
+    file = tmp_path / "prices.json"
+    file.write_text("{}" + " " * 600)
+    from_file = MetricsSource(type="cost", provider="file", path=str(file))
+    wire = Wire(b"[" + b"0" * 100)
+    sources = MetricsSources(
+        [from_file, MODELS_DEV], wire.fetch, FakeClock().monotonic_s, wire.sleep, memory=share
+    )
+    assert "it is longer than 500 bytes" == await sources.read_once(0)
+    share.take(900)
+
+    assert "limits.memory_bytes has no room for it" == await sources.read_once(1)
+    assert 900 == share.used_bytes
 
 
 @pytest.mark.parametrize("answers", [[GOOD_PRICES], [OSError("x"), GOOD_PRICES]])

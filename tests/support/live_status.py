@@ -24,6 +24,7 @@ from sidecar.telemetry.status import (
     BuildStatus,
     CandidateStatus,
     ConfigStatus,
+    MemoryStatus,
     ReloadStatus,
     RouteCandidate,
     RouterStatus,
@@ -102,6 +103,7 @@ def a_status(**changes: Any) -> Status:
         "state": "ready",
         "in_flight": 3,
         "in_flight_limit": 512,
+        "memory": MemoryStatus(100_663_296, {"bodies": 0, "pins": 4096}),
         "build": BuildStatus("0.3.0", "3.11.7", "uvloop", True, "fast"),
         "config": ConfigStatus(
             "/etc/plano/sidecar.yaml", "0123456789ab", 1, NOON_S - 600, [], 0, RELOADED

@@ -47,7 +47,8 @@ from sidecar.domain.vocabulary import (
     SpanDrop,
     TokenKind,
 )
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.span_metrics import SpanMetrics
 from tests.support.values import a_call
 

@@ -32,7 +32,8 @@ from sidecar.domain.vocabulary import (
 )
 from sidecar.routing.table import ModelTable
 from sidecar.telemetry.families import MOST_SERIES, CounterFamily, HistogramFamily
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from tests.support.providers import a_provider
 from tests.support.values import a_call
 

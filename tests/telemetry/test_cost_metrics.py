@@ -14,7 +14,8 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Served, Timing, Usage
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.telemetry.cost_metrics import PriceBook
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from tests.support.values import a_call
 
 MODEL = Candidate("eu", "openai/gpt-4o", "gpt-4o", "openai/*", frozenset())

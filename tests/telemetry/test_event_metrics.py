@@ -38,7 +38,8 @@ from sidecar.telemetry.event_metrics import (
     ROUTER_BOUNDS_S,
     ROUTING_BOUNDS_S,
 )
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from tests.support.values import a_call
 
 OPENAI = Candidate("openai", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())

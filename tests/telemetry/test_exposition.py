@@ -29,7 +29,8 @@ from sidecar.domain.vocabulary import (
 )
 from sidecar.telemetry.exposition import written
 from sidecar.telemetry.families import CounterFamily, HistogramFamily
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from tests.support.metrics_reference import full_metrics
 from tests.support.values import a_call
 

@@ -16,7 +16,8 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Outcome, Timing
 from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
 from sidecar.domain.vocabulary import CallOutcome, CandidateCondition, FailureClass
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from tests.support.values import a_call
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -101,6 +102,14 @@ GAUGES: list[tuple[ScrapeSnapshot, Samples]] = [
             ]
         ),
         {_state("serving"): 0, _state("cooling"): 0, _state("ejected", "quota"): 1},
+    ),
+    (
+        ScrapeSnapshot(memory_limit_bytes=99, memory_used=[("bodies", 7), ("pins", 8)]),
+        {
+            ("memory_limit_bytes", ()): 99,
+            ("memory_used_bytes", (("share", "bodies"),)): 7,
+            ("memory_used_bytes", (("share", "pins"),)): 8,
+        },
     ),
     (
         ScrapeSnapshot(config_hash="0123456789ab"),

@@ -19,8 +19,9 @@ from sidecar.domain.vocabulary import (
     FailureClass,
     RouterOutcome,
 )
+from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.last_failures import LastFailure
-from sidecar.telemetry.metrics import Metrics, ScrapeSnapshot
+from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.status import SCHEMA, ReloadStatus
 from sidecar.telemetry.status_reader import RunningSnapshot, StatusReader
 from tests.support.live_status import a_call_record

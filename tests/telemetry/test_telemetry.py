@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.events import AttemptEnded, CallEnded, CandidateFailed, RouterAsked
-from sidecar.telemetry.metrics import ScrapeSnapshot
+from sidecar.telemetry.gauges import ScrapeSnapshot
 from sidecar.telemetry.telemetry import Telemetry
 
 

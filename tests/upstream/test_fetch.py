@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sidecar.http1.proxy_rules import ProxyRules
+from sidecar.runtime.memory_budget import MemoryBudget
 from sidecar.upstream import fetch
 from sidecar.upstream.fetch import Fetcher, FetchFailed
 from tests.support.certificates import CertificateAuthority
@@ -43,6 +44,19 @@ async def test_a_document_is_returned_whole(server):
         second = await fetcher.fetch(str(server.make_url("/document")))
 
     assert (b"document", b"document") == (first, second)
+
+
+async def test_a_document_takes_room_while_it_is_read_and_gives_it_back(server):
+    """Twice its length, since its pieces are joined; without room it is not read to its end."""
+    budget = MemoryBudget(20)
+    share = budget.share("price_lists", keeps=0.0)
+    async with Fetcher(ProxyRules.from_environment({}), share) as fetcher:
+        document = await fetcher.fetch(str(server.make_url("/document")))
+        budget.resize(2 * len(document) - 1)
+        with pytest.raises(FetchFailed, match=r"limits\.memory_bytes has no room"):
+            await fetcher.fetch(str(server.make_url("/document")))
+
+    assert 0 == share.used_bytes
 
 
 @pytest.mark.parametrize(("path", "status"), [("/gone", 404), ("/moved", 302)])

@@ -21,6 +21,10 @@ _PODS_AT_MOST: Final = 10
 
 _NONE: Final = f"0 * sum ({series('in_flight')})"
 """Zero, where a metric is there only with what it counts, such as tracing."""
+_KEPT: Final = (
+    f"max by (share) ({series('memory_used_bytes')}"
+    f" / on (instance) group_left () {series('memory_limit_bytes')})"
+)
 
 
 def _of_process(metric: str) -> str:
@@ -39,6 +43,15 @@ SIDECAR: Final = Row(
             " load is a leak: restart that pod, and report it with the version.",
             "bytes",
             (Query(_of_process(f"process_resident_memory_bytes{{{SELECTOR}}}"), "{{pod}}"),),
+        ),
+        Panel(
+            "Memory kept, by purpose",
+            "Shares of limits.memory_bytes in the sidecar that keeps the most for each: bodies,"
+            " pins, heads, replies, price lists. At 100 % together, large bodies wait, then get"
+            " 503; small ones and pins have room of their own. Steadily full: raise the limit.",
+            "percentunit",
+            (Query(_KEPT, "{{share}}"),),
+            thresholds=red_from(1.0),
         ),
         Panel(
             "CPU",

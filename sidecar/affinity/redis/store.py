@@ -31,6 +31,7 @@ from sidecar.domain.observers import Observers
 from sidecar.domain.ports import StoreSnapshot
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
 from sidecar.runtime.lifecycle import Tasks
+from sidecar.runtime.memory_budget import MemoryShare
 
 _NEAR_HIT: Final = AffinityOperation(PinOperation.GET, PinOutcome.NEAR_HIT)
 _UNTRACKED_S: Final = 1.0
@@ -51,11 +52,13 @@ class RedisStore:
         policy: StorePolicy,
         clock: Clock,
         observers: Observers,
+        memory: MemoryShare | None = None,
     ) -> None:
+        """Args: ``memory`` is what pins may take in this process; None: without a limit."""
         self._policy = policy
         self._clock = clock
         self._observers = observers
-        self._near = NearCache(policy.max_entries, clock.monotonic_s)
+        self._near = NearCache(policy.max_entries, clock.monotonic_s, memory)
         untracked_s = _UNTRACKED_S if policy.has_near_cache else 0.0
         self._health = StoreHealth(self._near, clock.monotonic_s, untracked_s)
         self._link = make_link(self._health, tracks=policy.has_near_cache, probe=policy.probed_key)
