@@ -25,8 +25,8 @@ none for an unknown name.
 """
 
 _FIELD: Final = "routing_preferences"
-_MAX_BYTES: Final = 256 * 1024
-"""Of an inline list: eight times a router prompt's default budget."""
+_MAX_BYTES: Final = 64 * 1024
+"""Of an inline list: twice a router prompt's default budget; checked in milliseconds."""
 _PREFERENCES: Final = ("cheapest", "fastest", "none")
 
 

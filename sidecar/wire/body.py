@@ -29,7 +29,7 @@ _MODEL_BYTES: Final = 6 * MAX_NAME_BYTES + 2
 """No name is longer, all its characters escaped."""
 _NAME_BYTES: Final = 1024
 """No name that is read is longer, whatever its escapes."""
-_OWN_BYTES: Final = 256 * 1024 + 1
+_OWN_BYTES: Final = 64 * 1024 + 1
 """As much of ``routing_preferences`` is cut out: longer ones are refused."""
 
 _MEMBER_HEAD: Final = (

@@ -5,6 +5,7 @@ are too much.
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import pytest
 from aiohttp import web
@@ -183,3 +184,27 @@ async def test_room_is_given_back_where_no_body_comes_of_it():
             await reader.read(request)
 
     assert 0 == reader.memory.buffered_bytes
+
+
+async def test_a_long_body_is_held_once_while_it_comes():
+    """Its pieces grow into the body, and are not joined to a second one at its end."""
+    size, piece_bytes = 8 << 20, 64 << 10
+    reader = BodyReader(BodyMemory(MemoryBudget(8 * size), 4 * size), size, 30.0)
+    request = FakeRequest(body=None, headers=[("Content-Length", str(size))])
+
+    async def send() -> None:
+        for _ in range(size // piece_bytes):
+            request.content.feed_data(bytes(piece_bytes))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        request.content.feed_eof()
+
+    tracemalloc.start()
+    try:
+        body, _ = await asyncio.gather(reader.read(request), send())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(body) == size
+    assert most < 1.5 * size

@@ -151,8 +151,8 @@ def test_an_inline_problem_is_told_with_its_place(preferences, place, problem):
     ("raw", "message"),
     [
         (b'[{"name":"\\ud83d"}]', "'routing_preferences' is not valid text"),
-        (b'[{"x":' + b"[" * 100_000, "'routing_preferences' is not valid text"),
-        (b"[" + b" " * 262_144 + b"]", "'routing_preferences' is over 262144 bytes"),
+        (b'[{"x":' + b"[" * 50_000, "'routing_preferences' is not valid text"),
+        (b"[" + b" " * 65_536 + b"]", "'routing_preferences' is over 65536 bytes"),
     ],
 )
 def test_an_unreadable_inline_list_is_refused(raw, message):
