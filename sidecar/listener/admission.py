@@ -194,7 +194,8 @@ class Admission:
         holder, request, encoding = head.request.task, head.request, head.headers.content_encoding
         self._drain.admit(holder)
         call: Call | None = None
-        buffered_bytes = 0
+        # A flag: compiled code takes `call` for a `Call` in the `finally`, whatever came before.
+        is_made, buffered_bytes = False, 0
         policy = self._policy
         reader = policy.body_reader
         upload: StreamedUpload | None = None
@@ -214,13 +215,14 @@ class Admission:
                 buffered_bytes = len(body) if upload is None else WINDOW_BYTES
                 down.upload, facts = upload, _NO_FACTS
             call = self._call_of(head, endpoint, provider, (body, upload), facts)
+            is_made = True
             body = b""  # the call alone holds it, and lets go of it once it was sent
             down.is_call = True
             await serve(call, down)
         finally:
-            if call is None or upload is not None:
+            if not is_made or upload is not None:
                 reader.memory.give_back(buffered_bytes)
-            elif call.body:
+            elif call is not None and call.body:
                 call.release_body()
             self._drain.release(holder)
 

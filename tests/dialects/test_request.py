@@ -360,7 +360,7 @@ SCREENSHOT = "iVBOR" * 30_000
 def test_what_a_user_wants_is_found_before_many_screenshots(dialect, count):
     """An agent that looks at a screen sends megabytes behind one short request."""
     url = f"data:image/png;base64,{SCREENSHOT}"
-    shown: dict[str, object] = {
+    shown: object = {
         CHAT: says("user", [{"type": "image_url", "image_url": {"url": url}}]),
         MESSAGES: says("user", [{"type": "tool_result", "tool_use_id": "t", "content": [
             {"type": "image", "source": {"type": "base64", "data": SCREENSHOT}}]}]),
