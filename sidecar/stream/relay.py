@@ -158,7 +158,7 @@ class Relay:
                 break
             if not sent.size:
                 sent.first_piece_s = came_s
-            while data:
+            while True:
                 # To read what many events tell takes milliseconds, between which others go on.
                 is_all = events is None or len(data) <= EVENTS_BYTES
                 piece = data if is_all else data[:EVENTS_BYTES]

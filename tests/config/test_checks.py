@@ -394,3 +394,13 @@ passthrough:
         "7: passthrough[1]: is not served: its provider is left out, or is a router model",
         "8: passthrough[2]: is not served: its provider is left out, or is a router model",
     ]
+
+
+def test_only_known_models_and_aliases_can_be_routed_alone():
+    """A misspelt one would turn routing off in silence."""
+    text = (
+        f"{TWO}model_aliases: {{quick: {{target: openai/a}}}}\n"
+        "routing: {route_only: [quick, openai/a, openai/nope]}"
+    )
+    (problem,) = problems(text)
+    assert "routing.route_only[2]: 'openai/nope' is not a configured model" in problem

@@ -378,3 +378,35 @@ def test_a_conversation_that_is_too_long_for_a_second_look_has_the_turns_that_we
     assert [] == turns_of(CHAT, messages=many)
     nobody = [*[says("tool", "x" * 200_000)] * 12]
     assert [] == turns_of(CHAT, messages=nobody)
+
+
+def test_a_reading_that_has_spent_its_effort_ends():
+    """In the middle of short messages, at a long one, and at the next content."""
+    short = json.dumps([says("user", "x")] * 9).encode()
+    effort = Effort(10_000, 50, 10_000)
+    assert 1 == len(list(request.newest_messages(short, (0, len(short)), effort)))
+    long = json.dumps([says("user", "x" * request.WHOLE_BYTES)]).encode()
+    assert [] == list(request.newest_messages(long, (0, len(long)), request.effort_of_reading()))
+
+    reading = request._Reading(short, 100)
+    reading.effort.objects = -1
+    assert [] == list(reading.messages((0, len(short))))
+    reading.effort.decoded_bytes = 0
+    assert "" == reading._text_of(msgspec.Raw(b'"abc"'))
+
+
+@pytest.mark.parametrize("data", [b'"\\ud83d', b'["\\ud83d"'])
+def test_what_is_broken_and_not_by_half_a_character_alone_is_not_read(data):
+    """A repair mends halves of characters and nothing else."""
+    assert lenient.decode_leniently(msgspec.json.Decoder().decode, data) is None
+
+
+@pytest.mark.parametrize("escape", ["\\u00e9", "\\n"])
+def test_the_tail_of_a_long_text_begins_behind_the_escape_that_a_cut_meets(escape):
+    """No piece of an escape is taken for text."""
+    most = 12 * 11
+    for shift in range(6):
+        inside = "a" * 400 + escape + "b" * (most - shift)
+        body = f'"{inside}"'.encode()
+        text = lenient.text_at(body, (0, len(body)), 10)
+        assert set(text) <= {"a", "b", "\n", "\u00e9"}

@@ -135,3 +135,9 @@ def test_later_events_count_kind_by_kind():
 def test_a_tail_without_usage_says_nothing(tail):
     """Or with half of it."""
     assert read_tail(DIALECTS.by_name[CHAT], tail).usage is None
+
+
+def test_the_tail_of_a_response_is_tried_a_few_times_only():
+    """Whatever stands behind the word."""
+    tail = b'"usage":' + b'{"a":' * 90 + b"1" + b"}" * 60
+    assert read_tail(DIALECTS.by_name[CHAT], tail).usage is None

@@ -187,3 +187,16 @@ async def test_an_interrupt_that_has_ended_interrupts_nothing():
     await asyncio.sleep(0)
 
     assert not interrupt.expired()
+
+
+async def _waits_for_ever(timeout: Timeout) -> None:
+    async with timeout:
+        timeout._is_set_again = True
+        timeout._on_timeout()
+        await asyncio.Event().wait()
+
+
+async def test_a_timeout_that_was_set_once_more_ends_the_next_time():
+    """A loop that always is late must not wait for ever."""
+    with pytest.raises(TimeoutError):
+        await _waits_for_ever(Timeout(60.0))

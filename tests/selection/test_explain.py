@@ -143,3 +143,13 @@ async def test_a_text_is_explained_and_sent_nowhere():
         len(room.store),
     )
     assert "sort ?" in explained.look.prompt
+
+
+def test_what_kept_the_router_model_from_answering_is_told():
+    """Cause, the server's own words, and how probable a choice is."""
+    verdict = RouterVerdict(
+        RouterOutcome.HTTP_ERROR, cause="status 404", refusal="no such model", confidence=0.876
+    )
+    lines = shown(Look(ROUTED, (CODE,), "p", verdict))
+
+    assert {"cause:    status 404: no such model", "probable: 0.88"} <= set(lines)

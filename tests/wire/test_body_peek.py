@@ -323,3 +323,13 @@ def test_a_model_over_256_bytes_is_refused(escaped, letter):
     assert peek_body(fits).requested_model is not None
     with pytest.raises(InvalidBody, match="'model' is longer than 256 bytes"):
         peek_body(b'{"model":"%b%b%b"}' % (escaped, longest, letter))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [('"' + "x" * 100_000 + '"', "longer than 256 bytes"), ("[" + "0," * 50_000 + "0]", "must be a string")],
+)  # fmt: skip
+def test_a_model_of_any_length_is_judged_by_its_beginning(value, expected):
+    """A megabyte of it is not decoded to be refused."""
+    with pytest.raises(InvalidBody, match=expected):
+        peek_body(b'{"model":%b}' % value.encode())
