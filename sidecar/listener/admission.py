@@ -194,10 +194,8 @@ class Admission:
         holder, request, encoding = head.request.task, head.request, head.headers.content_encoding
         self._drain.admit(holder)
         call: Call | None = None
-        # A flag: compiled code takes `call` for a `Call` in the `finally`, whatever came before.
-        is_made, buffered_bytes = False, 0
-        policy = self._policy
-        reader = policy.body_reader
+        is_made, buffered_bytes = False, 0  # a flag: compiled, `call` counts as set in `finally`
+        policy, reader = self._policy, self._policy.body_reader
         upload: StreamedUpload | None = None
         facts: _Seen = None
         try:

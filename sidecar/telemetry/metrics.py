@@ -69,11 +69,13 @@ class Metrics:
 
     def begin(self, dialects: Iterable[DialectName]) -> None:
         """Show what counts requests of these dialects from zero on: to Prometheus a series that
-        begins at 20 failures has had none, and a job's pod may live no longer than them.
+        begins at 20 failures has had none, and a job's pod may live no longer than them. An app
+        that stops reading is rare, and no alert counts it.
         """
         requests = self.counter("requests")
         for dialect, outcome in itertools.product(dialects, CallOutcome):
-            requests.with_labels(dialect, outcome)
+            if outcome is not CallOutcome.DOWNSTREAM_IDLE:
+                requests.with_labels(dialect, outcome)
 
     def counter(self, name: str) -> CounterFamily:
         """Return the counter of this name, without prefix and suffix. Raises: KeyError."""

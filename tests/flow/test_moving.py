@@ -352,9 +352,9 @@ async def test_a_pin_outside_an_inline_list_that_was_quicker_is_bypassed_too(mon
         assert pin == await pair.pin()
 
 
-async def test_a_model_whose_name_no_value_can_hold_is_not_pinned():
-    """A wildcard takes any name; a pin that does not tell its lane would be read as that of all
-    lanes.
+async def test_a_model_whose_name_no_value_can_hold_is_refused_before_its_session_is_read():
+    """A wildcard takes any name of 256 bytes; a pin that does not tell its lane would be read as
+    that of all lanes.
     """
 
     def wild(url: str) -> dict[str, Any]:
@@ -375,8 +375,8 @@ async def test_a_model_whose_name_no_value_can_hold_is_not_pinned():
         ]
         operations = await sidecar.metrics("affinity_operations_total")
 
-    assert [(200, "routed", "summaries", GPT)] * 3 == replies
-    assert {("get", "miss"): 3} == operations
+    assert [(400, None, None, None)] * 3 == replies
+    assert {} == operations
 
 
 async def test_off_stands_alone_and_a_missing_tenant_is_counted(monkeypatch):

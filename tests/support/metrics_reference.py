@@ -64,6 +64,7 @@ _ACCOUNT: Final = "the name of an entry of `model_providers`"
 _FAMILY: Final = "the family of an entry of `model_providers`: `openai`, `anthropic`, `vllm`, ..., the prefix of its model"
 
 IN_WORDS: Final = {
+    "memory_used_bytes share": "`bodies`, `short_bodies`, `pins`, `heads`, `price_lists`",
     "model": _MODEL,
     "from_model": _MODEL,
     "to_model": _MODEL,
@@ -144,6 +145,8 @@ def full_metrics() -> Metrics:
         StoreSnapshot(1, 1, is_up=True, is_tracking=True),
         routes=[("code", 1)],
         dropped_lines=[("stderr", 1), ("stdout", 1)],
+        memory_limit_bytes=1,
+        memory_used=[("bodies", 1)],
     )
     metrics = Metrics(lambda: snapshot)
     SpanMetrics(metrics.registry)
