@@ -110,7 +110,7 @@ class Limits(Section, frozen=True):
     memory_bytes: Annotated[
         Annotated[int, Meta(ge=16_777_216)] | None,
         Meta(
-            description="bodies, pins, pending heads, buffered answers and price lists, all "
+            description="bodies, pins, pending heads and price lists, all "
             "together; unset: 60 % of the container's memory limit, or 96 MiB less than it where "
             "that is smaller, at least 16 MiB; 128 MiB without a limit"
         ),
