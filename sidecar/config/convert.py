@@ -128,7 +128,7 @@ class _FromLiteLlm:
         version = _text(params, "api_version")
         if version and prefix == "azure_openai":
             entry["base_url"] = f"{entry.get('base_url', '')}?api-version={_reference(version)}"
-        key = _text(params, "api_key")
+        key = _text(params, "api_key") or ("" if base_url else _usual_key(prefix))
         if key and key.lower() not in _NO_KEY:
             entry["access_key"] = self._keys.reference(key, prefix, params.line)
         if prefix not in FAMILIES:
@@ -174,12 +174,21 @@ class _FromLiteLlm:
         for section in self._root.entries:
             used = _USED_AT_TOP.get(section.key, ())
             if section.key not in _USED_AT_TOP:
-                self._notes.append((section.line, f"{section.key} has no counterpart"))
+                what = f"{section.key} has no counterpart"
+                if _text(section.value, "master_key"):
+                    what += ": callers are asked for no key here, the data port is on loopback"
+                self._notes.append((section.line, what))
             elif used is not None and isinstance(section.value, Mapping):
                 for each in section.value.entries:
                     if each.key not in used:
                         what = f"{section.key}.{each.key} has no counterpart"
                         self._notes.append((each.line, what))
+
+
+def _usual_key(family: str) -> str:
+    """Return the variable that LiteLLM reads where an entry names no key, as a reference."""
+    row = FAMILIES.get(family)
+    return f"${row.key_variable}" if row is not None and row.key_variable else ""
 
 
 def _litellm_model(model: str) -> tuple[str, str]:
