@@ -37,6 +37,7 @@ router_settings:
   routing_strategy: simple-shuffle
   model_group_alias: {"gpt-4": gpt-4o, bad: [1], "gpt-5": missing}
 general_settings: {master_key: sk-1234}
+callback_settings: {a: b}
 """
 FLAT = """
 version: v0.1
@@ -153,6 +154,7 @@ def test_what_has_no_counterpart_is_told_with_its_line():
         "line 21: an entry of model_list without litellm_params.model",
         "line 24: litellm_settings.drop_params has no counterpart",
         "line 27: router_settings.routing_strategy has no counterpart",
+        "line 30: callback_settings has no counterpart",
         (
             "line 29: general_settings has no counterpart: callers are asked for no key here, the data "
             "port is on loopback"
