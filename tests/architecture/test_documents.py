@@ -11,7 +11,7 @@ import pytest
 
 from tests.architecture.tree import ROOT
 
-_IGNORED = {".git", "node_modules", "wheel"}
+_IGNORED = {".image", ".git", "node_modules", "wheel"}
 DOCUMENTS = sorted(
     path
     for path in ROOT.rglob("*.md")
