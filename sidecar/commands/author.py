@@ -29,16 +29,11 @@ def convert(arguments: argparse.Namespace) -> int:
     import yaml
 
     from sidecar.config.convert import convert as converted_from
-    from sidecar.config.expand import text_of
-    from sidecar.config.yaml_nodes import Mapping, Unreadable, read_document
+    from sidecar.config.load import read_yaml
+    from sidecar.config.yaml_nodes import Mapping
 
     file: Path = arguments.file
-    try:
-        root = read_document(text_of(FileReader().read(file, accepts_pipe=True))).root
-    except ValueError as error:
-        raise ConfigError([f"{file}: {error}"]) from error
-    except Unreadable as error:
-        raise ConfigError([f"{file}:{error.line}: {error.message}"]) from None
+    root = read_yaml(file, FileReader(), accepts_pipe=True)[1].root
     made = converted_from(root) if isinstance(root, Mapping) else None
     if made is None:
         raise ConfigError([f"{file}: holds neither LiteLLM's model_list nor plano's llm_providers"])

@@ -75,8 +75,8 @@ def load_config(
         return zero_config(environ)
     report, accepts_pipe = Report(str(path)), reader is None
     reader = reader or FileReader()
-    content = _read(path, reader, accepts_pipe=accepts_pipe)
-    root = _read_root(path, content, report)
+    content, read = read_yaml(path, reader, accepts_pipe=accepts_pipe)
+    root = _root_of(path, read, report)
     expander = Expander(environ, path.parent, reader)
     tree = _without_missing_optional_keys(migrate(root, report), expander)
     marked = config = Decoder(expander, report).read(tree, _types())
@@ -176,28 +176,25 @@ def _with_reachable_passthrough(
     return msgspec.structs.replace(config, passthrough=tuple(kept))
 
 
-def _read(path: Path, reader: FileReader, *, accepts_pipe: bool) -> bytes:
-    """Return the file's content. Raises: ConfigError."""
+def read_yaml(
+    path: Path, reader: FileReader, *, accepts_pipe: bool
+) -> tuple[bytes, yaml_nodes.Document]:
+    """Return a file's content, and what it says as YAML, of whatever kind. Raises: ConfigError."""
     try:
-        return reader.read(path, accepts_pipe=accepts_pipe)
+        content = reader.read(path, accepts_pipe=accepts_pipe)
+        return content, read_document(text_of(content))
     except ValueError as error:
         raise ConfigError([f"{path}: {error}"]) from error
+    except Unreadable as error:
+        raise ConfigError([f"{path}:{error.line}: {error.message}"]) from None
 
 
-def _read_root(path: Path, content: bytes, report: Report) -> yaml_nodes.Mapping:
-    """Return the file's mapping. Problems of single keys are reported; what ends the reading is
-    raised.
+def _root_of(path: Path, read: yaml_nodes.Document, report: Report) -> yaml_nodes.Mapping:
+    """Return the mapping of a config of ours. Problems of single keys are reported; what ends the
+    reading is raised.
 
     Raises: ConfigError.
     """
-    try:
-        text = text_of(content)
-    except ValueError as error:
-        raise ConfigError([f"{path}: {error}"]) from error
-    try:
-        read = read_document(text)
-    except Unreadable as error:
-        raise ConfigError([f"{path}:{error.line}: {error.message}"]) from None
     root = read.root
     if root is None or (isinstance(root, Scalar) and is_null(root.text)):
         raise ConfigError([f"{path}:1: the file is empty"])

@@ -19,6 +19,8 @@ WAIT_AT_MOST_S: Final = 5.0
 """How long a body waits for memory, while its socket is not read, before its call is refused."""
 SHORT_BYTES: Final = 64 * 1024
 """A body of at most so many bytes is short: aiohttp buffers as much of any body before it is read.
+On a passthrough path a short body is held, and can be sent again; a longer one is sent on as it
+comes.
 """
 _LOOK_AGAIN_S: Final = 0.25
 """Between two looks at what may have stalled, while a body waits."""

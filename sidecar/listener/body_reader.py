@@ -17,11 +17,10 @@ from sidecar.domain.errors import (
     SidecarError,
     UnsupportedEncoding,
 )
-from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.body_memory import SHORT_BYTES, BodyMemory
 from sidecar.listener.body_queue import ArrivingBody
 from sidecar.listener.request import Request
 from sidecar.listener.upload import (
-    HELD_BYTES,
     WINDOW_BYTES,
     StreamedUpload,
     next_piece,
@@ -40,7 +39,7 @@ class BodyReader:
         self.memory = memory
         self.body_bytes = body_bytes
         self.body_s = body_s
-        self._held_bytes: Final = min(HELD_BYTES, body_bytes)
+        self._held_bytes: Final = min(SHORT_BYTES, body_bytes)
 
     def read_nowait(self, request: Request, content_encoding: bytes) -> bytes | None:
         """Return the body if all of it came with the head, as most do; None where it must be waited

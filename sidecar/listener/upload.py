@@ -11,8 +11,6 @@ from sidecar.domain.errors import MalformedRequest, RequestTimeout
 from sidecar.listener.request import Request
 from sidecar.runtime.timers import Timeout
 
-HELD_BYTES: Final = 64 * 1024
-"""A shorter body is held, and can be sent again: aiohttp buffers as much of any body."""
 WINDOW_BYTES: Final = 256 * 1024
 """Of an upload that are here at a time: what aiohttp and the provider's transport buffer of it."""
 _INTERIM_SINCE: Final = (1, 1)

@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 
 from sidecar.domain.errors import MalformedRequest, RequestTimeout, UnsupportedEncoding
-from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.body_memory import SHORT_BYTES, BodyMemory
 from sidecar.listener.body_reader import BodyReader
-from sidecar.listener.upload import HELD_BYTES, WINDOW_BYTES, StreamedUpload
+from sidecar.listener.upload import WINDOW_BYTES, StreamedUpload
 from sidecar.runtime.memory_budget import MemoryBudget
 from tests.listener.fakes import FakeRequest
 
@@ -95,27 +95,27 @@ async def test_a_read_that_was_cancelled_loses_nothing():
     assert b"ab" == await upload.read()
 
 
-@pytest.mark.parametrize("length", [None, HELD_BYTES])
+@pytest.mark.parametrize("length", [None, SHORT_BYTES])
 async def test_a_short_body_is_returned_whole(length):
     """Also where it has no length, and came in pieces; its memory is its length."""
     headers = [] if length is None else [("Content-Length", str(length))]
-    half = b"x" * (HELD_BYTES // 2)
+    half = b"x" * (SHORT_BYTES // 2)
     reader, request = a_reader(), arriving(half, half, ends=True, headers=headers)
 
     assert (half * 2, None) == await reader.read_or_stream(request, b"")
-    assert HELD_BYTES == reader.memory.buffered_bytes
+    assert SHORT_BYTES == reader.memory.buffered_bytes
 
 
-@pytest.mark.parametrize("length", [None, HELD_BYTES + 1])
+@pytest.mark.parametrize("length", [None, SHORT_BYTES + 1])
 async def test_a_longer_body_is_an_upload(length):
     """Its memory is what is under way of it."""
     headers = [] if length is None else [("Content-Length", str(length))]
-    reader, request = a_reader(), arriving(b"x" * (HELD_BYTES + 1), headers=headers)
+    reader, request = a_reader(), arriving(b"x" * (SHORT_BYTES + 1), headers=headers)
     body, upload = await reader.read_or_stream(request, b"")
 
     assert upload is not None
     assert (b"", length, WINDOW_BYTES) == (body, upload.length, reader.memory.buffered_bytes)
-    assert (await upload.read()).count(b"x") == HELD_BYTES + 1
+    assert (await upload.read()).count(b"x") == SHORT_BYTES + 1
 
 
 @pytest.mark.parametrize(("size", "is_upload"), [(8, False), (9, True)])
