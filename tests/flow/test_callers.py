@@ -15,7 +15,6 @@ from playwright._impl._driver import compute_driver_executable
 
 from sidecar.app import App
 from sidecar.config.load import load_config
-from sidecar.listener import server
 from tests.support.in_process import running_app
 from tests.support.net import exchange, json_request, raw_request
 from tests.support.scripted_provider import ScriptedProvider
@@ -36,13 +35,11 @@ async def _running(work: Path, **listener: Any) -> AsyncIterator[tuple[App, Scri
             yield app, provider
 
 
-@pytest.mark.parametrize("is_plain", [False, True], ids=["own connections", "aiohttp's own loop"])
+@pytest.mark.usefixtures("either_listener_path")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
-async def test_sdks_call_by_any_name_of_loopback(tmp_path, monkeypatch, host, kind, is_plain):
+async def test_sdks_call_by_any_name_of_loopback(tmp_path, host, kind):
     """Each with its port in the Host: plain calls, streams and lists."""
-    if is_plain:
-        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     async with (
         _running(tmp_path) as (app, provider),
         open_sdks(f"http://{host}:{app.ports.data}", kind) as sdks,

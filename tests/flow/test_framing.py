@@ -13,7 +13,6 @@ from typing import NamedTuple
 import pytest
 
 from sidecar.app import App
-from sidecar.listener import server
 from sidecar.runtime.lifecycle import Tasks
 from tests.support.faults import Fault
 from tests.support.in_process import running_app
@@ -39,13 +38,9 @@ class Framed(NamedTuple):
     provider: ScriptedProvider
 
 
-@pytest.fixture(params=["own connections", "aiohttp's own loop"])
-async def framed(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Framed]:
+@pytest.fixture
+async def framed(either_listener_path: None, tmp_path: Path) -> AsyncIterator[Framed]:
     """On either way into aiohttp."""
-    if request.param != "own connections":
-        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     async with ScriptedProvider() as provider:
         config = sidecar_config(provider.url, limits={"body_bytes": MIB})
         async with running_app(config, tmp_path) as app:

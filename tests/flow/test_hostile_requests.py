@@ -15,7 +15,6 @@ from typing import NamedTuple
 import pytest
 
 from sidecar.app import App
-from sidecar.listener import server
 from tests.support.in_process import running_app
 from tests.support.net import RawReply, exchange, read_reply
 from tests.support.scripted_provider import ScriptedProvider
@@ -32,13 +31,9 @@ class Attacked(NamedTuple):
     provider: ScriptedProvider
 
 
-@pytest.fixture(params=["own connections", "aiohttp's own loop"])
-async def attacked(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Attacked]:
+@pytest.fixture
+async def attacked(either_listener_path: None, tmp_path: Path) -> AsyncIterator[Attacked]:
     """One provider, one sidecar, on either way into aiohttp."""
-    if request.param != "own connections":
-        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     async with (
         ScriptedProvider() as provider,
         running_app(sidecar_config(provider.url), tmp_path) as app,
@@ -441,12 +436,10 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("is_plain", [False, True], ids=["own connections", "aiohttp's own loop"])
+@pytest.mark.usefixtures("either_listener_path")
 @pytest.mark.parametrize("case", SLOW)
-async def test_slow_heads_and_bodies_time_out(tmp_path, monkeypatch, caplog, case, is_plain):
+async def test_slow_heads_and_bodies_time_out(tmp_path, caplog, case):
     """408 and the end of the connection, however steadily the bytes dribble in."""
-    if is_plain:
-        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     begun, part = SLOW[case]
     async with ScriptedProvider() as provider:
         config = {
@@ -487,11 +480,9 @@ async def _dribble(writer: asyncio.StreamWriter, piece: bytes) -> None:
         return
 
 
-@pytest.mark.parametrize("is_plain", [False, True], ids=["own connections", "aiohttp's own loop"])
-async def test_a_second_head_may_be_late_too_and_idleness_is_not(tmp_path, monkeypatch, is_plain):
+@pytest.mark.usefixtures("either_listener_path")
+async def test_a_second_head_may_be_late_too_and_idleness_is_not(tmp_path):
     """Between two requests there is no head to wait for; from its first byte on there is."""
-    if is_plain:
-        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     async with ScriptedProvider() as provider:
         config = {**sidecar_config(provider.url), "timeouts": {"request_header_s": 0.1}}
         async with running_app(config, tmp_path) as app:
@@ -506,16 +497,12 @@ async def test_a_second_head_may_be_late_too_and_idleness_is_not(tmp_path, monke
     assert [200, 200, 408] == statuses
 
 
-@pytest.mark.parametrize("is_plain", [False, True], ids=["own connections", "aiohttp's own loop"])
+@pytest.mark.usefixtures("either_listener_path")
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: %d\r\n" % len(GOOD), CHUNKED], ids=["length", "chunks"]
 )
-async def test_the_end_of_a_body_is_no_beginning_of_a_head(
-    tmp_path, monkeypatch, framing, is_plain
-):
+async def test_the_end_of_a_body_is_no_beginning_of_a_head(tmp_path, framing):
     """An app that sends head and body apart, as most do, keeps its connection while it is idle."""
-    if is_plain:
-        monkeypatch.setattr(server, "missing_names", lambda: ["a name of the future"])
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD) if framing == CHUNKED else GOOD
     async with ScriptedProvider() as provider:
         config = {**sidecar_config(provider.url), "timeouts": {"request_header_s": 0.1}}
