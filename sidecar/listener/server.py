@@ -173,7 +173,8 @@ async def bind(
 def _bound(address: str, port: int) -> socket.socket:
     """Return a socket that is bound to an IP address and does not listen yet. Raises: OSError."""
     numeric = socket.AI_NUMERICHOST | socket.AI_PASSIVE
-    (info, *_) = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=numeric)
+    # As bytes: for a str, Python loads its IDNA tables, which nothing else here needs.
+    (info, *_) = socket.getaddrinfo(address.encode(), port, type=socket.SOCK_STREAM, flags=numeric)
     family, kind, protocol, _, (host, _, *scope) = info
     listening = socket.socket(family, kind, protocol)
     try:
