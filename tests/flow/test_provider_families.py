@@ -1,117 +1,118 @@
-"""Each provider family by its row: real SDKs call, and the provider sees its own paths and key."""
+"""Each provider family as its maker documents it: real SDKs call it by the sidecar's own row, at
+the provider's own name over TLS, and it sees its own path, its own key and nobody else's.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
-from sidecar.config.families import FAMILIES
-from sidecar.demo.provider import DemoProvider
-from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
+from sidecar.domain.call import EMBEDDINGS, DialectName
+from tests.support.every_provider import EveryProvider, every_provider
 from tests.support.in_process import running_app
-from tests.support.sdk_matrix import (
-    ARGUMENTS,
-    CHAT_TOOL,
-    MESSAGES_TOOL,
-    RESPONSES_TOOL,
-    answer,
-    hello,
-)
+from tests.support.provider_table import CLAUDE, SERVED
+from tests.support.sdk_matrix import ARGUMENTS, answer
 from tests.support.sdks import Sdks, open_sdks
+from tests.support.tool_loops import converse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
-ROWS = [name for name, row in FAMILIES.items() if not row.is_router]
+KEY_HEADERS = {"authorization", "x-api-key", "api-key", "x-goog-api-key"}
+OF_THE_APP = {"api-key": "sk-app", "x-goog-api-key": "sk-app", "cookie": "c=sk-app"}
+"""Beside the two that the SDKs send."""
 SPOKEN = [
-    (name, model, dialect)
-    for name in ROWS
-    for model in ("gpt-4o", "claude-demo")
-    for dialect in FAMILIES[name].spoken_by(model)
-    if model == "gpt-4o" or FAMILIES[name].claude_dialects
+    (family, model, dialect)
+    for table, model in ((SERVED, "m"), (CLAUDE, "claude-x"))
+    for family, served in table.items()
+    for dialect in served
 ]
+GENERATED = [each for each in SPOKEN if each[2] != EMBEDDINGS]
+EMBEDDED = [each for each in SPOKEN if each[2] == EMBEDDINGS]
 
 
-class Recorder(DemoProvider):
-    """A provider that remembers where it was asked, and with which key."""
+def _own_host(family: str) -> str:
+    """Where a family's servers stand whose address only the operator knows."""
+    return f"{family.replace('_', '-')}.test"
 
-    fails_on_request = False
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve one request."""
-        keys = {name: request.headers[name] for name in KEY_HEADERS if name in request.headers}
-        self.asked = (request.path_qs, keys)
-        return await super().handle(request)
+def _place(family: str, place: str) -> str:
+    host, slash, path = place.partition("/")
+    return (_own_host(family) if host == "own" else host) + slash + path
+
+
+def _documented(family: str, model: str, dialect: DialectName) -> tuple[str, tuple[str, str]]:
+    """Host with path, and the header of the key ``sk-<family>``."""
+    place, line = (CLAUDE if model == "claude-x" else SERVED)[family][dialect]
+    header, _, value = line.partition(": ")
+    return _place(family, place), (header.lower(), value.removesuffix("k") + f"sk-{family}")
+
+
+def _entry(family: str, trusted: str) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "model": f"{family}/*",
+        "access_key": f"sk-{family}",
+        "tls": {"ca_file": trusted},
+    }
+    if any(place.startswith("own/") for place, _ in SERVED[family].values()):
+        entry["base_url"] = f"https://{_own_host(family)}"
+    return entry
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def provider() -> AsyncIterator[Recorder]:
-    async with Recorder() as provider:
-        yield provider
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sdks(provider: Recorder, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sdks]:
-    entries = [
-        {
-            "model": f"{name}/*",
-            "access_key": "sk-1",
-            "base_url": f"{provider.url}{FAMILIES[name].base_path}",
-        }
-        for name in ROWS
-    ]
-    folder = tmp_path_factory.mktemp("families")
+async def world(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[EveryProvider, Sdks]]:
+    """One sidecar with an entry of each family, and nothing in it but model and key."""
+    work = tmp_path_factory.mktemp("families")
+    places = [_place(family, place) for family in SERVED for place, _ in SERVED[family].values()]
+    hosts = {place.partition("/")[0] for place in places}
+    entries = [_entry(family, str(work / "ca.pem")) for family in SERVED]
     async with (
-        running_app({"model_providers": entries}, folder) as app,
+        every_provider(hosts, work) as (provider, proxy),
+        running_app({"model_providers": entries}, work, {"HTTPS_PROXY": proxy}) as app,
         open_sdks(f"http://127.0.0.1:{app.ports.data}", "async") as sdks,
     ):
-        yield sdks
+        yield provider, sdks
 
 
-def _expected(name: str, model: str, dialect: DialectName) -> tuple[str, dict[str, str]]:
-    """Path and key as the row has them."""
-    row = FAMILIES[name]
-    header, _, value = row.credential_for(dialect).line("sk-1").rstrip().partition(": ")
-    path = row.paths(row.base_path, "").by_dialect[dialect].replace("{model}", model)
-    return path, {header.lower(): value}
+def _assert_as_documented(provider: EveryProvider, expected: tuple[str, tuple[str, str]]) -> None:
+    """All that the provider was asked came to the documented place with the documented key, and
+    brought nothing of the app's.
+    """
+    asked, provider.asked = provider.asked, []
+    keys = [
+        {name: value for name, value in headers.items() if name in KEY_HEADERS}
+        for _, headers in asked
+    ]
+    place, (header, value) = expected
+    assert {place} == {each for each, _ in asked}
+    assert [{header: value}] * len(asked) == keys
+    assert "sk-app" not in repr(asked)
 
 
-async def _call(sdks: Sdks, dialect: str, name: str) -> None:
-    """Make the calls of one dialect: whole, streamed, with a tool."""
-    words = answer(name.partition("/")[2])
-    if dialect == CHAT:
-        create = sdks.openai.chat.completions.create
-        reply = await create(**hello(name))
-        assert words == reply.choices[0].message.content
-        chunks = await sdks.events(create, **hello(name))
-        assert words == "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
-        call = (await create(**hello(name, tools=[CHAT_TOOL]))).choices[0].message.tool_calls[0]
-        assert ARGUMENTS == json.loads(call.function.arguments)
-    elif dialect == RESPONSES:
-        create = sdks.openai.responses.create
-        assert words == (await create(model=name, input="Hello")).output_text
-        events = await sdks.events(create, model=name, input="Hello")
-        assert "response.completed" == events[-1].type
-        reply = await create(model=name, input="Hello", tools=[RESPONSES_TOOL])
-        assert ARGUMENTS == json.loads(reply.output[0].arguments)
-    elif dialect == MESSAGES:
-        create = sdks.anthropic.messages.create
-        assert words == (await create(**hello(name, max_tokens=99))).content[0].text
-        events = await sdks.events(create, **hello(name, max_tokens=99))
-        assert "message_stop" == events[-1].type
-        reply = await create(**hello(name, max_tokens=99, tools=[MESSAGES_TOOL]))
-        assert [ARGUMENTS] == [each.input for each in reply.content if each.type == "tool_use"]
-    else:
-        assert EMBEDDINGS == dialect
-        assert 1 == len((await sdks.openai.embeddings.create(model=name, input="Hello")).data)
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("family", "model", "dialect"), GENERATED)
+async def test_a_family_generates_as_its_maker_says(world, family, model, dialect, is_streamed):
+    """Words, a tool's call and words about its result, whole or streamed."""
+    provider, sdks = world
+    said = await converse(
+        sdks, dialect, is_streamed=is_streamed, model=f"{family}/{model}", extra_headers=OF_THE_APP
+    )
+
+    assert (answer(model), ARGUMENTS, answer(model)) == said
+    assert 3 == len(provider.asked)
+    _assert_as_documented(provider, _documented(family, model, dialect))
 
 
-@pytest.mark.parametrize(("name", "model", "dialect"), SPOKEN)
-async def test_a_family_is_called_as_its_row_says(sdks, provider, name, model, dialect):
-    """Whole, streamed and with tools, at its own path, with its key and no other."""
-    await _call(sdks, dialect, f"{name}/{model}")
-    assert _expected(name, model, dialect) == provider.asked
+@pytest.mark.parametrize(("family", "model", "dialect"), EMBEDDED)
+async def test_a_family_embeds_as_its_maker_says(world, family, model, dialect):
+    """One vector for one text."""
+    provider, sdks = world
+    reply = await sdks.openai.embeddings.create(
+        model=f"{family}/{model}", input="Hello", extra_headers=OF_THE_APP
+    )
+
+    assert 1 == len(reply.data)
+    _assert_as_documented(provider, _documented(family, model, dialect))

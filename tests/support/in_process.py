@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,13 @@ from sidecar.config.load import load_config
 
 
 @contextlib.asynccontextmanager
-async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
+async def running_app(
+    config: dict[str, Any], work: Path, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[App]:
     """Start a sidecar from a config as the file would have it, on free ports; `app.ports` says
     which. Its page of metrics is written anew for each scrape.
+
+    Args: ``environ`` says which proxies stand before providers.
     """
     admin = {"operator_address": "127.0.0.1:0", **config.get("admin", {})}
     if admin["operator_address"].startswith("127."):
@@ -28,6 +32,6 @@ async def running_app(config: dict[str, Any], work: Path) -> AsyncIterator[App]:
     }
     file = work / "sidecar.yaml"
     file.write_text(json.dumps({**config, **free}))
-    async with App(load_config(file, {})) as app:
+    async with App(load_config(file, {}), environ) as app:
         app.foundation.telemetry.metrics.pages.kept_s = 0
         yield app
