@@ -20,6 +20,10 @@ class Memory(msgspec.Struct, frozen=True):
     """The near cache, or the memory store: a quarter, whatever else there is."""
     heads: MemoryShare
     """Heads of requests of which a part has come."""
+    replies: MemoryShare
+    """Beginnings of responses that are held until they show whether the provider serves, and errors
+    that are kept while another candidate is tried.
+    """
     price_lists: MemoryShare
     """Documents of metrics sources, while they are read and decoded."""
 
@@ -32,6 +36,7 @@ def build_memory(limits: Limits) -> Memory:
         bodies=BodyMemory(budget, limits.buffered_bytes),
         pins=budget.share("pins", keeps=1 / 4, at_most=1 / 4, is_cache=True),
         heads=budget.share("heads", keeps=1 / 32, at_most=1 / 8),
+        replies=budget.share("replies", keeps=1 / 32, at_most=1 / 8),
         price_lists=budget.share("price_lists", keeps=0.0, at_most=1 / 4),
     )
 

@@ -146,3 +146,33 @@ class MemoryShare:
             budget.common_used_bytes -= size if used > kept else before - kept
         self.used_bytes = used
         budget.used_bytes -= size
+
+
+@final
+class HeldBytes:
+    """What one holder has taken of a share, for as long as it holds it. The first bytes are free:
+    to count them would cost more than they do.
+    """
+
+    __slots__ = ("_free_bytes", "_share", "_taken_bytes")
+
+    def __init__(self, share: MemoryShare, free_bytes: int) -> None:
+        self._share: Final = share
+        self._free_bytes: Final = free_bytes
+        self._taken_bytes = 0
+
+    def grow_nowait(self, size: int) -> bool:
+        """Hold ``size`` bytes in all, if there is room for what is new; return whether there is."""
+        more = size - self._free_bytes - self._taken_bytes
+        if more <= 0:
+            return True
+        if not self._share.take_nowait(more):
+            return False
+        self._taken_bytes += more
+        return True
+
+    def give_back(self) -> None:
+        """Hold nothing any more. Idempotent."""
+        taken, self._taken_bytes = self._taken_bytes, 0
+        if taken:
+            self._share.give_back(taken)

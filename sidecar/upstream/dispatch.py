@@ -177,7 +177,7 @@ class Dispatcher:
                 dialect = client.dialects[call.endpoint.dialect]
                 if reply.is_complete and serves_nowait(reply, dialect, is_stream=wants_stream):
                     return reply
-                return await opened(reply, dialect, is_stream=wants_stream)
+                return await opened(reply, dialect, self._registry.replies, is_stream=wants_stream)
             if reply.status == LOOP_STATUS:
                 refuse_loop(reply)
         except (SidecarError, asyncio.CancelledError) as error:

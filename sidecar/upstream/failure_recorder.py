@@ -96,7 +96,7 @@ class FailureRecorder:
         The error's body is waited for, so that no pin and no candidate is judged by half of it.
         """
         head_s = self._clock.monotonic_s()
-        buffered = reply if isinstance(reply, BufferedReply) else BufferedReply(reply)
+        buffered = reply if isinstance(reply, BufferedReply) else self._registry.buffered(reply)
         if not buffered.is_whole and buffered.error is None:
             await buffered.fill()
         passthrough_auth, beginning = candidate.passthrough_auth, buffered.error

@@ -26,7 +26,8 @@ from sidecar.domain.errors import (
     UpstreamReset,
 )
 from sidecar.domain.ports import ArrivingReply
-from sidecar.upstream.buffered_reply import BufferedReply
+from sidecar.runtime.memory_budget import HeldBytes, MemoryShare
+from sidecar.upstream.buffered_reply import FREE_BYTES, BufferedReply
 from sidecar.wire.headers import coding_of
 
 HELD_BYTES: Final = 64 * 1024
@@ -148,11 +149,11 @@ def serves_nowait(reply: ArrivingReply, dialect: Dialect, *, is_stream: bool) ->
 
 
 async def opened(
-    reply: ArrivingReply, dialect: Dialect, *, is_stream: bool
+    reply: ArrivingReply, dialect: Dialect, share: MemoryShare, *, is_stream: bool
 ) -> ArrivingReply | BufferedReply:
     """Wait until a response of a status below 400 shows what it is; at most `HELD_S` from its first
-    byte on, and for `HELD_BYTES`. Of another success than 200 the first byte alone is waited for,
-    where it is a stream.
+    byte on, and for `HELD_BYTES`, while there is memory in ``share``. Of another success than 200
+    the first byte alone is waited for, where it is a stream.
 
     Returns: the reply, of which nothing is read; as a `BufferedReply` with its ``error`` where the
         provider says that it failed.
@@ -172,7 +173,16 @@ async def opened(
         await reply.begin()
     if status != _OK:
         return reply
-    return await _held(reply, dialect, EventScan(dialect) if is_stream else None)
+    held = HeldBytes(share, FREE_BYTES)
+    try:
+        error = await _held(reply, dialect, EventScan(dialect) if is_stream else None, held)
+    finally:
+        held.give_back()
+    if error is None:
+        return reply
+    failed = BufferedReply(reply, share)
+    failed.error = error
+    return failed
 
 
 def refuse_loop(reply: ArrivingReply) -> None:
@@ -186,15 +196,19 @@ def refuse_loop(reply: ArrivingReply) -> None:
 
 
 async def _held(
-    reply: ArrivingReply, dialect: Dialect, scan: EventScan | None
-) -> ArrivingReply | BufferedReply:
-    """Hold a response until it shows what it is."""
+    reply: ArrivingReply, dialect: Dialect, scan: EventScan | None, held: HeldBytes
+) -> bytes | None:
+    """Hold a response until it shows what it is. Return what the provider says of its failure in
+    it; None where it serves.
+    """
     by_s = None
     while True:
         data = reply.peek()
         found = _look(reply, data, dialect, scan)
         if found is not UNDECIDED or reply.is_complete or len(data) >= HELD_BYTES:
             break
+        if not held.grow_nowait(len(data)):
+            break  # it goes on to the app as far as it has come
         by_s = by_s or reply.in_s(HELD_S)
         try:
             if not await reply.wait_for_more(len(data), by_s):
@@ -210,10 +224,8 @@ async def _held(
         reply.abort()
         raise _failure(reply, UpstreamMalformed, "a page came in the place of a response")
     if found is SERVED:
-        return reply
-    failed = BufferedReply(reply)
-    failed.error = scan.error if scan is not None and scan.error else data
-    return failed
+        return None
+    return scan.error if scan is not None and scan.error else data
 
 
 def _failure(reply: ArrivingReply, kind: type[UpstreamError], message: str) -> UpstreamError:

@@ -17,12 +17,15 @@ from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Plan
 from sidecar.domain.errors import ConfigError
+from sidecar.domain.ports import ArrivingReply
 from sidecar.http1.dialer import Dialer
 from sidecar.http1.origin import Origin
 from sidecar.http1.pool import Pool
+from sidecar.runtime.memory_budget import MemoryShare, unlimited
 from sidecar.runtime.tls_files import RenewableTls, watched_files, why_unusable
 from sidecar.runtime.write_coalescer import Write
 from sidecar.upstream.attempts import Strip
+from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.client import ProviderClient
 
 LOOK_AGAIN_S: Final = 5.0
@@ -52,8 +55,12 @@ class ConnectionPools:
         make_tls: Callable[[str | None, str | None, str | None], ssl.SSLContext],
         write: Write | None = None,
         dialer: Dialer | None = None,
+        replies: MemoryShare | None = None,
     ) -> None:
-        """Args: ``make_tls`` loads a provider's CA, certificate and key files, for https."""
+        """Args: ``make_tls`` loads a provider's CA, certificate and key files, for https.
+        ``replies`` is what memory is taken of for responses that are held; None: no limit.
+        """
+        self.replies = unlimited() if replies is None else replies
         self._make_tls = make_tls
         self._write = write
         self._dialer = dialer or Dialer()
@@ -179,10 +186,15 @@ class ProviderRegistry:
         """
         self.strip = strip
         self.passthrough_of = passthrough_of
+        self.replies = pools.replies
         self.clients = {
             provider.name: ProviderClient(provider, pools.pool_for(provider), dialects, via)
             for provider in providers
         }
+
+    def buffered(self, reply: ArrivingReply) -> BufferedReply:
+        """Return a reply that can be read while it is kept, within the memory for such."""
+        return BufferedReply(reply, self.replies)
 
     def with_bound_query(self, call: Call, plan: Plan) -> Call:
         """Return the call with its query bound to the server of the model that it was written for:

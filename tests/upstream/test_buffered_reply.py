@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sidecar.domain.errors import UpstreamCut, UpstreamError
+from sidecar.runtime.memory_budget import MemoryBudget
 from sidecar.upstream.buffered_reply import READ_AT_MOST, READ_AT_MOST_S, BufferedReply
 
 
@@ -147,3 +148,21 @@ async def test_no_more_is_decompressed_than_is_read():
     buffered.headers = [(b"content-encoding", b"gzip")]
 
     assert READ_AT_MOST == len(buffered.readable)
+
+
+@pytest.mark.parametrize("end", ["read", "abort"])
+async def test_what_is_read_of_an_error_takes_memory_until_it_is_let_go(end: str):
+    """Where there is none left, the error is judged by what has come, and the rest stays with the
+    provider.
+    """
+    share = MemoryBudget(16_384).share("replies", keeps=1.0)
+    reply: Any = _Reply(*[b"x" * 8192] * 4, b"")
+    buffered = BufferedReply(reply, share)
+    await buffered.fill()
+    assert (8192 * 3, 2) == (len(buffered.beginning), len(reply.pieces))
+    assert 8192 * 2 - 4096 == share.used_bytes
+
+    if end == "read":
+        assert b"x" * 8192 * 4 == await _rest(buffered)
+    buffered.abort()
+    assert 0 == share.used_bytes

@@ -24,8 +24,9 @@ from sidecar.domain.errors import (
 )
 from sidecar.domain.ports import ArrivingReply
 from sidecar.domain.vocabulary import FailureClass
+from sidecar.runtime.memory_budget import MemoryBudget, unlimited
 from sidecar.upstream import opening
-from sidecar.upstream.buffered_reply import BufferedReply
+from sidecar.upstream.buffered_reply import FREE_BYTES, BufferedReply
 from sidecar.upstream.failure import classify_body_error
 from sidecar.upstream.opening import (
     ERROR,
@@ -106,7 +107,7 @@ class _Arriving:
 
 async def _opened(reply: Any, dialect: Any = CHAT, *, is_stream: bool = True) -> Any:
     is_served = serves_nowait(reply, DIALECTS.by_name[dialect], is_stream=is_stream)
-    found = await opened(reply, DIALECTS.by_name[dialect], is_stream=is_stream)
+    found = await opened(reply, DIALECTS.by_name[dialect], unlimited(), is_stream=is_stream)
     assert found is reply or not is_served
     return found
 
@@ -517,3 +518,30 @@ def test_a_flood_of_comments_is_stepped_over_at_once(ends, monkeypatch):
         assert scan.look(stream[:cut], is_all=False) is UNDECIDED
         assert scan.look(stream, is_all=False) is SERVED
         assert len(read) <= 2
+
+
+# Memory
+
+
+async def test_a_beginning_is_held_while_there_is_memory_for_it():
+    """What does not fit goes on to the app as far as it has come; all of it is given back."""
+    share = MemoryBudget(10_000).share("replies", keeps=1.0)
+    preambles = [b": " + b"p" * 4000 + b"\n"] * 10
+    reply: Any = _Arriving(*preambles)
+
+    opened_reply = await opening.opened(reply, DIALECTS.by_name[CHAT], share, is_stream=True)
+    assert (reply, 4) == (opened_reply, len(reply.pieces))
+    assert 0 == share.used_bytes
+
+
+async def test_an_error_in_a_200_takes_its_memory_until_it_is_read():
+    """It is kept while another candidate is tried."""
+    share = MemoryBudget(100_000).share("replies", keeps=1.0)
+    body = b'{"error":{"message":"' + b"m" * 20_000 + b'"}}'
+    reply: Any = _Arriving.whole(body)
+
+    failed = await opening.opened(reply, DIALECTS.by_name[CHAT], share, is_stream=False)
+    assert isinstance(failed, BufferedReply)
+    assert len(body) - FREE_BYTES == share.used_bytes
+    assert body == failed.read_nowait()
+    assert 0 == share.used_bytes
