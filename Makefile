@@ -200,8 +200,8 @@ COMPILE := uv pip compile -q --generate-hashes --no-header --python-version 3.11
 
 lock:
 	printf 'hatchling>=1.27\neditables>=0.5\n' | uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal - -o $(LOCKS)/build.txt
-	$(COMPILE) --extra redis --extra otel --extra fast -o $(LOCKS)/runtime.txt
-	$(COMPILE) --extra redis --extra otel --extra fast --group test --group lint -o $(LOCKS)/test.txt
+	$(COMPILE) --extra redis --extra otel --extra zstd --extra fast -o $(LOCKS)/runtime.txt
+	$(COMPILE) --extra redis --extra otel --extra zstd --extra fast --group test --group lint -o $(LOCKS)/test.txt
 	printf 'mypy[mypyc]>=1.19,<3\n' | uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal -c $(LOCKS)/test.txt - -o $(LOCKS)/compile.txt
 	$(COMPILE) --group chart --group chart-test -o $(LOCKS)/chart.txt
 	uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal --group pyproject.toml:sbom -o $(LOCKS)/sbom.txt

@@ -10,15 +10,18 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.app import App
 from sidecar.config.load import LoadedConfig
 from sidecar.domain.log_fields import event_fields
-from sidecar.listener.server import listener_path
-from sidecar.reload import Reloader
+from sidecar.runtime.installation import ZSTD, as_if_missing
 from sidecar.runtime.lifecycle import DrainTimes, Tasks
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.telemetry.log_writer import LineWriter, logging_to
 from sidecar.telemetry.start_line import start_fields
+
+with as_if_missing(*ZSTD):
+    from sidecar.app import App
+    from sidecar.listener.server import listener_path
+    from sidecar.reload import Reloader
 
 _log = logging.getLogger("sidecar")
 

@@ -103,8 +103,8 @@ class Limits(Section, frozen=True):
     body_bytes: Annotated[
         Count,
         Meta(
-            description="a longer request body is refused with 413; on `passthrough` paths it is "
-            "sent on as it comes"
+            description="a longer request body, as it comes or decompressed, is refused with 413; "
+            "on `passthrough` paths it is sent on as it comes"
         ),
     ] = 33_554_432
     memory_bytes: Annotated[

@@ -21,6 +21,7 @@ and what the config's ``propagate`` names. ``openai``, ``anthropic``: providers 
 family. ``openai_account``, ``anthropic_account``, ``credentials``: such providers with
 ``passthrough_auth``. ``accept_encoding``: providers with ``accept_encoding: passthrough``.
 ``baggage``: any provider, where ``propagate`` allows it. ``via``: providers that may be sidecars.
+``coding``: with a body that is passed through; any other was decoded.
 """
 
 
@@ -247,7 +248,9 @@ class Call:
 
     @property
     def bytes_in(self) -> int:
-        """How long the body is; of an upload, how much of it has come."""
+        """How long the body is, decompressed where it is looked into; of an upload, how much of it
+        has come.
+        """
         return self.body_bytes if self.upload is None else self.upload.received_bytes
 
     def release_body(self) -> None:

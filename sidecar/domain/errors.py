@@ -54,7 +54,7 @@ class DownstreamError(SidecarError):
 
 
 class InvalidBody(DownstreamError):
-    """The body is no object of JSON in UTF-8, or a field that is read is wrong, or stands twice."""
+    """The body cannot be decoded, is no object of JSON, or has a wrong field, or one twice."""
 
     code = "invalid_body"
 
@@ -84,14 +84,14 @@ class DialectNotServed(DownstreamError):
 
 
 class BodyTooLarge(DownstreamError):
-    """The body is longer than ``limits.body_bytes``."""
+    """The body is longer than ``limits.body_bytes``, as it came or decompressed."""
 
     status = 413
     code = "body_too_large"
 
 
 class UnsupportedEncoding(DownstreamError):
-    """The body is compressed, or in a transfer coding other than chunked."""
+    """The body is in a content coding that is not read, or in a transfer coding but chunked."""
 
     status = 415
     code = "unsupported_encoding"

@@ -202,14 +202,14 @@ class Admission:
             if provider is None:
                 body = reader.read_nowait(request, encoding)
                 if body is None:
-                    body = await reader.read(request)
+                    body = await reader.read(request, encoding)
                 buffered_bytes = len(body)
                 if len(body) > AT_ONCE_BYTES:
                     dialect, bodies = self._dialects.by_name[endpoint.dialect], policy.body_sessions
                     members = _NO_MEMBERS if bodies is None else bodies.members
                     facts = await in_steps(dialect.peek_in_steps(body, members))
             else:
-                body, upload = await reader.read_or_stream(request, encoding)
+                body, upload = await reader.read_or_stream(request)
                 buffered_bytes = len(body) if upload is None else WINDOW_BYTES
                 down.upload, facts = upload, _NO_FACTS
             call = self._call_of(head, endpoint, provider, (body, upload), facts)

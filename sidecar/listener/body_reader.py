@@ -1,4 +1,6 @@
-"""Reads the body of a request, whole and as it came, within its limits of size and time."""
+"""Reads the body of a request, whole, within its limits of size and time: decoded where it must be
+looked into, else as it came.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,6 @@ from sidecar.domain.errors import (
     MalformedRequest,
     RequestTimeout,
     SidecarError,
-    UnsupportedEncoding,
 )
 from sidecar.listener.body_memory import SHORT_BYTES, BodyMemory
 from sidecar.listener.body_queue import ArrivingBody
@@ -27,6 +28,7 @@ from sidecar.listener.upload import (
     say_continue,
 )
 from sidecar.runtime.timers import Timeout, rest_s
+from sidecar.wire.content_coding import ContentDecoder, decoder_of
 
 
 class BodyReader:
@@ -43,13 +45,13 @@ class BodyReader:
 
     def read_nowait(self, request: Request, content_encoding: bytes) -> bytes | None:
         """Return the body if all of it came with the head, as most do; None where it must be waited
-        for. The caller gives its length back to `memory`.
+        for, or decoded. The caller gives its length back to `memory`.
 
         Args: ``content_encoding`` is empty where the body is not compressed.
-        Raises: UnsupportedEncoding, BodyTooLarge.
+        Raises: BodyTooLarge.
         """
         if content_encoding:
-            raise _encoded()
+            return None
         size = request.content.total_bytes
         if size > self.body_bytes:
             raise self._too_large()
@@ -60,23 +62,26 @@ class BodyReader:
             self.memory.give_back(size)
         return body
 
-    async def read(self, request: Request) -> bytes:
-        """Return the whole body, waiting for memory and for the app. The caller gives its length
-        back to `memory`.
+    async def read(self, request: Request, content_encoding: bytes = b"") -> bytes:
+        """Return the whole body, decoded, waiting for memory and for the app. The caller gives its
+        length back to `memory`.
 
-        Raises: BodyTooLarge, MalformedRequest, RequestTimeout, Overloaded; ConnectionError if the
-            app left.
+        Raises: BodyTooLarge where it is too long as it came, or decoded; UnsupportedEncoding,
+            InvalidBody where it cannot be decoded; MalformedRequest, RequestTimeout, Overloaded;
+            ConnectionError if the app left.
         """
+        decoder = decoder_of(content_encoding) if content_encoding else None
         announced = request.header_values("Content-Length")
         length = int(announced[0]) if announced else None
         if length is not None and length > self.longest_bytes:
             raise self._too_large()
         if length is None:
             request.bound_framing(self.longest_bytes)
-        arriving = self.memory.begin(length, self.longest_bytes)
+        is_told = decoder is None
+        arriving = self.memory.begin(length if is_told else None, self.longest_bytes)
         try:
             say_continue(request)
-            gathered = await self._gather(request, arriving)
+            gathered = await self._gather(request, arriving, decoder)
             await self.memory.wait_to_join(arriving)
             body = gathered.getvalue()
         except BaseException:
@@ -85,20 +90,15 @@ class BodyReader:
         self.memory.end(arriving)
         return body
 
-    async def read_or_stream(
-        self, request: Request, content_encoding: bytes
-    ) -> tuple[bytes, StreamedUpload | None]:
-        """Return a short body whole, as `read` does. A longer one is returned while it arrives, as
-        an upload, once there is memory for what is on its way: the caller gives `WINDOW_BYTES`
-        back.
+    async def read_or_stream(self, request: Request) -> tuple[bytes, StreamedUpload | None]:
+        """Return a short body whole, as it came. A longer one is returned while it arrives, as an
+        upload, once there is memory for what is on its way: the caller gives `WINDOW_BYTES` back.
 
-        Raises: UnsupportedEncoding, MalformedRequest, RequestTimeout, Overloaded; BodyTooLarge
-            where its framing is too long; ConnectionError if the app left.
+        Raises: MalformedRequest, RequestTimeout, Overloaded; BodyTooLarge where its framing is too
+            long; ConnectionError if the app left.
         """
-        if content_encoding:
-            raise _encoded()
         if request.content.is_eof() and request.content.total_bytes <= self.body_bytes:
-            body = self.read_nowait(request, content_encoding)
+            body = self.read_nowait(request, b"")
             if body is not None:
                 return body, None
         announced, held_bytes = request.header_values("Content-Length"), self._held_bytes
@@ -120,10 +120,12 @@ class BodyReader:
         await self.memory.take(WINDOW_BYTES)
         return b"", StreamedUpload(request, length, self.body_s, first)
 
-    async def _gather(self, request: Request, arriving: ArrivingBody) -> BytesIO:
+    async def _gather(
+        self, request: Request, arriving: ArrivingBody, decoder: ContentDecoder | None
+    ) -> BytesIO:
         # It grows in place and becomes the body without a copy: to join 32 MiB takes 20 ms.
         gathered = BytesIO()
-        left_s = self.body_s
+        left_s, came_bytes = self.body_s, 0
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -132,34 +134,48 @@ class BodyReader:
                     piece = await request.content.readany()
                 left_s = rest_s(left_s, loop.time() - began_s)
                 if not piece:
-                    return gathered
-                if arriving.size + len(piece) > self.longest_bytes:
+                    break
+                came_bytes += len(piece)
+                if came_bytes > self.longest_bytes:
                     raise self._too_large()
-                await self.memory.grow(arriving, len(piece))
-                gathered.write(piece)
+                if decoder is None:
+                    await self.memory.grow(arriving, len(piece))
+                    gathered.write(piece)
+                else:
+                    await self._decode(piece, decoder, arriving, gathered)
         except TimeoutError as error:
             raise RequestTimeout(
                 f"the request body did not arrive within {self.body_s:g} s"
             ) from error
         except web.RequestPayloadError as error:
             raise MalformedRequest("the request body's framing is broken") from error
+        if decoder is not None:
+            decoder.finish()
+        return gathered
+
+    async def _decode(
+        self, piece: bytes, decoder: ContentDecoder, arriving: ArrivingBody, gathered: BytesIO
+    ) -> None:
+        """Add what is made of a piece of a compressed body, a step at a time: others go on between
+        them, and there is room for what one has made before the next one is made.
+        """
+        for made in decoder.decode(piece):
+            if arriving.size + len(made) > self.longest_bytes:
+                raise self._too_large("decompressed request body")
+            await self.memory.grow(arriving, len(made))
+            gathered.write(made)
+            await asyncio.sleep(0)
 
     @property
     def longest_bytes(self) -> int:
         """The longest body that is read: as the config says, or as long as memory has room for."""
         return min(self.body_bytes, self.memory.longest_bytes)
 
-    def _too_large(self) -> BodyTooLarge:
+    def _too_large(self, what: str = "request body") -> BodyTooLarge:
         name, limit = f"limits.body_bytes ({self.body_bytes})", self.memory.longest_bytes
         if limit < self.body_bytes:
             name = f"limits.memory_bytes has room for ({limit} bytes)"
-        return BodyTooLarge(f"the request body is longer than {name}")
-
-
-def _encoded() -> UnsupportedEncoding:
-    return UnsupportedEncoding(
-        "the request body must not be compressed: send it with content-encoding identity"
-    )
+        return BodyTooLarge(f"the {what} is longer than {name}")
 
 
 def parse_error_of(error: BaseException | None) -> SidecarError:

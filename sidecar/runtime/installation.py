@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
+ZSTD: Final = ("backports.zstd", "compression.zstd")
+"""1 MiB. aiohttp and urllib3 load it wherever they find it; only `wire.content_coding` needs it."""
 _FOR_SPANS: Final = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
@@ -36,16 +38,16 @@ def is_installed(*modules: str) -> bool:
 
 
 @contextlib.contextmanager
-def as_if_missing(module: str) -> Iterator[None]:
-    """Let what is imported meanwhile take a module for one that is not installed, unless it has
-    been imported already. For packages that import optional parts wherever they find them.
+def as_if_missing(*names: str) -> Iterator[None]:
+    """Let what is imported meanwhile take some modules for ones that are not installed, unless they
+    have been imported already. For packages that import optional parts wherever they find them.
     """
-    if module in sys.modules:
-        yield
-        return
+    hidden = [name for name in names if name not in sys.modules]
     modules: dict[str, Any] = sys.modules
-    modules[module] = None  # the import system's own word for a module that cannot be imported
+    for name in hidden:
+        modules[name] = None  # the import system's own word for a module that cannot be imported
     try:
         yield
     finally:
-        del modules[module]
+        for name in hidden:
+            del modules[name]

@@ -27,7 +27,7 @@ RECORD_FIELDS: Final = {
     "session": "the session's hash: the first 16 hex digits of the SHA-256 of its id",
     "agent": "the sub-agent's hash",
     "tenant": "the tenant's hash",
-    "bytes_in": "of the request's body",
+    "bytes_in": "of the request's body: decompressed, but for one that is passed through",
     "bytes_out": "of the provider's body that went to the app",
     "total_ms": "from admission to the last byte",
     "routing_ms": "from admission to the decision",

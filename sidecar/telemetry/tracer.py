@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from sidecar.config.tracing import TracingSettings
 from sidecar.domain.clock import Clock
 from sidecar.domain.ids import TraceContext
+from sidecar.runtime.installation import ZSTD, as_if_missing
 from sidecar.telemetry.span_facts import CalledServer, Span
 from sidecar.telemetry.span_metrics import SpanMetrics
 from sidecar.telemetry.spans import SpanMaker
@@ -37,7 +38,8 @@ class CallTracer:
 
     def start(self, registry: CollectorRegistry) -> None:
         """Begin to export, and to count spans in metrics."""
-        from sidecar.telemetry.otlp import OtlpExporter  # a quarter of a second, and 20 MiB
+        with as_if_missing(*ZSTD):
+            from sidecar.telemetry.otlp import OtlpExporter  # a quarter of a second, and 20 MiB
 
         self._exporter = OtlpExporter(self._settings, SpanMetrics(registry), self._clock)
 

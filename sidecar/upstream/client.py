@@ -210,6 +210,8 @@ class HeaderLines:
             lines.append(said.version)
         for group in said.groups[1:]:
             lines += headers.get(group, ())
+        if said is self._passthrough or said is self._native:
+            lines += headers.get("coding", ())
         if _ACCEPT_ENCODING not in said.groups:
             lines.append(_IDENTITY)
         lines.append(f"x-request-id: {call.request_id}\r\n".encode())

@@ -14,6 +14,7 @@ those.
     outline           the same for texts of any length, in steps between which others go on
     from_end          elements and members from the last one on, no further than is needed
     places            where array elements and object members stand; a text without some
+    content_coding    a compressed body, decoded in steps
     body              peek at a request's body
     patch             another ``model`` in it, without another decode
 

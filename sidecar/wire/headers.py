@@ -44,9 +44,9 @@ _GROUPS: Final = {
     "x-api-key": "credentials",
     "api-key": "credentials",
     "x-goog-api-key": "credentials",
+    "content-encoding": "coding",
     # Framing is the upstream client's, and digests are of a body that may be patched.
     "content-length": "",
-    "content-encoding": "",
     "content-md5": "",
     "content-digest": "",
 }

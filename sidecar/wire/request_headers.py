@@ -13,7 +13,12 @@ from operator import itemgetter
 from typing import Any, Final, final
 
 from sidecar.domain.call import InboundLines, RawHeaders
-from sidecar.domain.errors import HeadersTooLarge, InvalidHeader, MalformedRequest
+from sidecar.domain.errors import (
+    HeadersTooLarge,
+    InvalidHeader,
+    MalformedRequest,
+    UnsupportedEncoding,
+)
 from sidecar.domain.ids import is_request_id, mint_request_id
 from sidecar.wire.headers import AFFINITY_HEADER, PLAIN_CONNECTIONS, HeaderPolicy, tokens_of
 from sidecar.wire.via import members_of, via_line
@@ -61,7 +66,7 @@ class RequestHeaders:
     fetch_sites: Final[Sequence[bytes]]
     """What a browser says of the page that asks: ``Sec-Fetch-Site``."""
     content_encoding: Final[bytes]
-    """The request body's coding, lower case; empty for identity."""
+    """The request body's content coding, lower case; empty for identity."""
     has_origin: Final[bool]
     is_upgrade: Final[bool]
     """Whether the app wants a WebSocket."""
@@ -78,9 +83,7 @@ class RequestHeaders:
         is_upgrade: bool = False,
         is_chunked: bool = False,
     ) -> None:
-        """Args: ``facts`` has the values of the other fields, by their names, where there are
-        any.
-        """
+        """Args: ``facts`` has the other fields' values by their names, where there are any."""
         self.lines = lines
         self.request_ids = facts.get("request_ids", ())
         self.traceparents = facts.get("traceparents", ())
@@ -104,7 +107,7 @@ def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
 
     Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in
     a value, a name that is no token, or a Connection header that names a field which is not the
-    connection's; MalformedRequest for a Transfer-Encoding that is not chunked.
+    connection's; MalformedRequest, UnsupportedEncoding for a Transfer-Encoding that is not chunked.
     """
     lines, facts = _sorted(raw, policy)
     values = b"".join(map(_VALUE, raw))
@@ -189,9 +192,7 @@ def client_timeouts_of(headers: RequestHeaders) -> tuple[float | None, float | N
 
 
 def request_id_of(values: Sequence[bytes]) -> str:
-    """Return the app's request id byte for byte where it sent exactly one that may be kept, else a
-    new one.
-    """
+    """Return the app's request id as it came if it sent one that may be kept, else a new one."""
     if len(values) == 1 and is_request_id(values[0]):
         return values[0].decode()
     return mint_request_id()
@@ -243,18 +244,21 @@ def _listed_by_connection(special: Sequence[tuple[str, bytes]], policy: HeaderPo
 
 
 def _content_encoding(special: Sequence[tuple[str, bytes]]) -> bytes:
-    """All codings of the body but those that leave it as it is.
+    """All content codings of the body but those that leave it as it is.
 
-    Raises: MalformedRequest where Transfer-Encoding names no coding to undo and is not ``chunked``
-        either: the parser takes an empty one, and what servers make of such a field differs.
+    Raises: UnsupportedEncoding for a transfer coding beside ``chunked``; MalformedRequest for none
+        at all: the parser takes an empty one, and what servers make of such a field differs.
     """
     codings: list[bytes] = []
     for name, value in special:
         if name in ("content-encoding", "transfer-encoding"):
             named = [coding.strip(_BLANKS) for coding in value.lower().split(b",")]
-            if name == "transfer-encoding" and named != _CHUNKED and set(named) <= _PLAIN_CODINGS:
+            if name == "content-encoding":
+                codings += named
+            elif set(named) - _PLAIN_CODINGS:
+                raise UnsupportedEncoding("no other Transfer-Encoding than chunked is served")
+            elif named != _CHUNKED:
                 raise MalformedRequest("Transfer-Encoding is not chunked")
-            codings += named
     return b", ".join([coding for coding in codings if coding not in _PLAIN_CODINGS])
 
 

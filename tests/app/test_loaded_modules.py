@@ -19,9 +19,9 @@ CONFIG = {
 NEVER = {
     "concurrent.futures.process", "ctypes.util", "distutils", "doctest", "multiprocessing",
     "mypy", "mypyc", "pdb", "pip", "pydoc", "setuptools", "sidecar.demo", "sidecar.doctor.report", "sqlite3", "tkinter",
-    "unittest", "xml",
+    "unittest", "xml", "backports.zstd", "compression.zstd",
 }  # fmt: skip
-"""Of commands, of developers, or of nothing here."""
+"""Of commands, of developers, of bodies that no app has sent yet, or of nothing here."""
 OF_TRACING = {"google", "opentelemetry", "requests", "stringprep"}
 """Packages that only an exporter of spans needs."""
 LISTED = """

@@ -96,7 +96,7 @@ def test_table_holds_every_key():
     "row",
     [
         "| `routing.session_ttl_seconds` | int | s | `600` | how long a pin lives |",
-        "| `limits.body_bytes` | int | bytes | `33554432` | a longer request body is refused with 413; on `passthrough` paths it is sent on as it comes |",
+        "| `limits.body_bytes` | int | bytes | `33554432` | a longer request body, as it comes or decompressed, is refused with 413; on `passthrough` paths it is sent on as it comes |",
         "| `propagate` | list of text |  | `[]` | more request headers that go to providers |",
         "| `model_providers[].price.input` | number | USD per million tokens |  | input |",
         (

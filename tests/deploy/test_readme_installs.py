@@ -81,7 +81,7 @@ def test_the_readme_names_three_ways_to_install():
     """Those that the tests below run."""
     assert [
         "SIDECAR_COMPILE=1 pip install .",
-        "pip install '.[fast,redis,otel]'",
+        "pip install '.[fast,redis,otel,zstd]'",
         "pip install .",
     ] == INSTALLS
 

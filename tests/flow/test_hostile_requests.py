@@ -192,12 +192,13 @@ OTHERS = {
         "unsupported_encoding",
         a_request(body=EMPTY_CHUNKS, framing=b"Transfer-Encoding: gzip, chunked\r\n"),
     ),
-    "gzip, not chunked": (
-        415,
-        "unsupported_encoding",
+    "gzip that is none": (
+        400,
+        "invalid_body",
         a_request(b"Content-Encoding: gzip", body=EMPTY_CHUNKS, framing=CHUNKED),
     ),
-    "a zstd body": (415, "unsupported_encoding", a_request(b"Content-Encoding: zstd")),
+    "zstd that is none": (400, "invalid_body", a_request(b"Content-Encoding: zstd")),
+    "a brotli body": (415, "unsupported_encoding", a_request(b"Content-Encoding: br")),
     "a body compressed twice": (
         415,
         "unsupported_encoding",

@@ -5,25 +5,39 @@ are too much.
 from __future__ import annotations
 
 import asyncio
+import gzip
+import sys
 import tracemalloc
+import zlib
 
 import pytest
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from sidecar.domain import errors
+from sidecar.listener import body_memory
 from sidecar.listener.body_memory import BodyMemory
+from sidecar.listener.body_queue import ArrivingBody
 from sidecar.listener.body_reader import BodyReader, parse_error_of
+from sidecar.runtime.lifecycle import Tasks
 from sidecar.runtime.memory_budget import MemoryBudget
+from sidecar.wire.content_coding import STEP_BYTES
 from tests.listener.fakes import FakeRequest
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 LIMIT_BYTES = 8
 NONE = b""
 
 
-def a_reader(*, body_s: float = 30.0, budget_bytes: int = 100) -> BodyReader:
+def a_reader(
+    *, body_s: float = 30.0, budget_bytes: int = 100, at_most: int = LIMIT_BYTES
+) -> BodyReader:
     """Bodies of up to 8 bytes."""
-    return BodyReader(BodyMemory(MemoryBudget(1000), budget_bytes), LIMIT_BYTES, body_s)
+    return BodyReader(BodyMemory(MemoryBudget(1000), budget_bytes), at_most, body_s)
 
 
 async def read_body(request: FakeRequest) -> bytes:
@@ -46,12 +60,124 @@ async def test_a_body_that_has_not_come_is_none():
     assert a_reader().read_nowait(FakeRequest(body=None), NONE) is None
 
 
-@pytest.mark.parametrize("body", [b"123456789", None], ids=["here", "to come"])
-async def test_a_compressed_body_is_refused_before_it_is_read(body):
-    """It could not be read, and must not be forwarded unread."""
-    request = FakeRequest(body=body)
+@pytest.mark.parametrize("body", [b"12345678", None], ids=["here", "to come"])
+async def test_a_compressed_body_is_not_taken_as_it_is(body):
+    """It is decoded first, a step at a time."""
+    assert a_reader().read_nowait(FakeRequest(body=body), b"gzip") is None
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        (b"gzip", gzip.compress(b"12345678")),
+        (b"deflate", zlib.compress(b"12345678")),
+        (b"zstd", zstd.compress(b"12345678")),
+    ],
+    ids=["gzip", "deflate", "zstd"],
+)
+@pytest.mark.parametrize("is_announced", [True, False])
+async def test_a_compressed_body_is_decoded_and_counts_decoded(coding, packed, is_announced):
+    """Its memory is that of what was made of it."""
+    headers = [("Content-Length", str(len(packed)))] if is_announced else []
+    reader, request = a_reader(at_most=64), FakeRequest(body=packed, headers=headers)
+
+    assert b"12345678" == await reader.read(request, coding)
+    assert 8 == reader.memory.buffered_bytes
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed", "kind", "said"),
+    [
+        (b"br", b"\x8b\x03\x80text\x03", errors.UnsupportedEncoding, "gzip, deflate and zstd are"),
+        (b"gzip, gzip", b"", errors.UnsupportedEncoding, "one of them"),
+        (b"gzip", b"\x1f\x8b", errors.InvalidBody, "ends too early"),
+        (b"gzip", b"{}", errors.InvalidBody, "cannot be decoded as gzip"),
+        (b"gzip", gzip.compress(b"x" * 65), errors.BodyTooLarge, "the decompressed request body"),
+        (b"gzip", gzip.compress(b"") * 4, errors.BodyTooLarge, "the request body is longer"),
+    ],
+    ids=["brotli", "twice", "cut", "plain", "too long", "too long as it came"],
+)
+async def test_what_cannot_be_decoded_is_refused_and_holds_nothing(coding, packed, kind, said):
+    """By its coding, its bytes, its length decoded, or its length as it came."""
+    reader, request = a_reader(at_most=64), FakeRequest(body=packed)
+    with pytest.raises(kind, match=said):
+        await reader.read(request, coding)
+
+    assert 0 == reader.memory.buffered_bytes
+
+
+async def test_a_coding_that_is_not_served_is_refused_unread():
+    """And no 100 asks for the body."""
+    headers = [("Content-Length", "4"), ("Expect", "100-continue")]
+    request = FakeRequest(body=None, headers=headers)
     with pytest.raises(errors.UnsupportedEncoding):
-        a_reader().read_nowait(request, b"gzip")
+        await a_reader().read(request, b"br")
+
+    assert b"" == request.written
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"),
+    [(b"gzip", gzip.compress), (b"deflate", zlib.compress), (b"zstd", zstd.compress)],
+)
+async def test_a_bomb_takes_no_more_than_a_body_may_have(coding, pack):
+    """1:1000 and worse, all of it here: it is given up at the limit, not at its end."""
+    limit, bomb = 4 << 20, pack(bytes(64 << 20))
+    memory = BodyMemory(MemoryBudget(64 << 20))
+    reader, request = BodyReader(memory, limit, 30.0), FakeRequest(body=bomb)
+    most, grow = 0, memory.grow
+
+    async def watched(body: ArrivingBody, size: int) -> None:
+        nonlocal most
+        await grow(body, size)
+        most = max(most, memory.buffered_bytes)
+
+    memory.grow = watched  # type: ignore[method-assign]
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.BodyTooLarge):
+            await reader.read(request, coding)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (limit, 0) == (most, memory.buffered_bytes)
+    assert peak < 1.5 * limit
+
+
+async def test_others_go_on_while_a_body_is_decoded():
+    """Between any two steps."""
+    reader = BodyReader(BodyMemory(MemoryBudget(128 << 20)), 32 << 20, 30.0)
+    request = FakeRequest(body=gzip.compress(bytes(32 << 20)))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = Tasks().spawn(count(), name="count")
+    body = await reader.read(request, b"gzip")
+    counting.cancel()
+
+    assert 32 << 20 == len(body)
+    assert turns >= (32 << 20) / STEP_BYTES - 1
+
+
+async def test_what_is_decoded_waits_for_room(monkeypatch):
+    """A step at a time; the rest of the body stays compressed meanwhile, and gives up as others do."""
+    monkeypatch.setattr(body_memory, "WAIT_AT_MOST_S", 0.01)
+    memory = BodyMemory(MemoryBudget(64 << 20), 3 * STEP_BYTES)
+    reader, packed = BodyReader(memory, 2 * STEP_BYTES, 30.0), gzip.compress(bytes(2 * STEP_BYTES))
+    assert memory.take_nowait(2 * STEP_BYTES)
+    with pytest.raises(errors.Overloaded):
+        await reader.read(FakeRequest(body=packed), b"gzip")
+    assert 2 * STEP_BYTES == memory.buffered_bytes
+    monkeypatch.setattr(body_memory, "WAIT_AT_MOST_S", 5.0)
+    asyncio.get_running_loop().call_soon(memory.give_back, 2 * STEP_BYTES)
+
+    assert 2 * STEP_BYTES == len(await reader.read(FakeRequest(body=packed), b"gzip"))
 
 
 async def test_a_body_over_the_limit_is_refused_though_it_is_here():

@@ -263,11 +263,13 @@ async def test_a_probe_is_answered_empty(method, path):
 
 
 async def test_models_are_listed_in_the_configs_order():
-    """Models, then aliases; no wildcard."""
+    """Providers, then aliases."""
     status, headers, body = _parts(await _House().ask("GET", "/v1/models"))
 
     assert (200, "application/json") == (status, headers["content-type"])
-    assert ["openai/gpt-4o", "fast"] == [each["id"] for each in json.loads(body)["data"]]
+    assert ["openai/gpt-4o", "anthropic/*", "fast"] == [
+        each["id"] for each in json.loads(body)["data"]
+    ]
     head_status, head_headers, nothing = _parts(await _House().ask("HEAD", "/v1/models"))
     assert (200, str(len(body)), b"") == (head_status, head_headers["content-length"], nothing)
 
@@ -350,10 +352,11 @@ REFUSALS = [
         "POST",
         "/v1/chat/completions",
         BODY,
-        {"content_encoding": "gzip"},
+        {"content_encoding": "br"},
         415,
         "unsupported_encoding",
     ),
+    ("POST", "/v1/chat/completions", BODY, {"content_encoding": "gzip"}, 400, "invalid_body"),
     ("POST", "/v1/chat/completions", BODY, {"origin": "http://x"}, 403, "origin_refused"),
     ("GET", "/v1/files/f1", b"", {"sec_fetch_site": "cross-site"}, 403, "origin_refused"),
     ("GET", "/v1/models", b"", {"sec_fetch_site": "same-site"}, 403, "origin_refused"),

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from sidecar.domain.errors import MalformedRequest, RequestTimeout, UnsupportedEncoding
+from sidecar.domain.errors import MalformedRequest, RequestTimeout
 from sidecar.listener.body_memory import SHORT_BYTES, BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.upload import WINDOW_BYTES, StreamedUpload
@@ -102,7 +102,7 @@ async def test_a_short_body_is_returned_whole(length):
     half = b"x" * (SHORT_BYTES // 2)
     reader, request = a_reader(), arriving(half, half, ends=True, headers=headers)
 
-    assert (half * 2, None) == await reader.read_or_stream(request, b"")
+    assert (half * 2, None) == await reader.read_or_stream(request)
     assert SHORT_BYTES == reader.memory.buffered_bytes
 
 
@@ -111,7 +111,7 @@ async def test_a_longer_body_is_an_upload(length):
     """Its memory is what is under way of it."""
     headers = [] if length is None else [("Content-Length", str(length))]
     reader, request = a_reader(), arriving(b"x" * (SHORT_BYTES + 1), headers=headers)
-    body, upload = await reader.read_or_stream(request, b"")
+    body, upload = await reader.read_or_stream(request)
 
     assert upload is not None
     assert (b"", length, WINDOW_BYTES) == (body, upload.length, reader.memory.buffered_bytes)
@@ -123,15 +123,9 @@ async def test_no_more_is_held_than_a_body_may_have(size, is_upload):
     """What is longer than `limits.body_bytes` is no error here: it is sent on."""
     headers = [("Content-Length", str(size))]
     whole = FakeRequest(body=b"x" * size, headers=headers)
-    _, upload = await a_reader(8).read_or_stream(whole, b"")
+    _, upload = await a_reader(8).read_or_stream(whole)
     _, of_coming = await a_reader(8).read_or_stream(
-        arriving(b"x" * size, ends=True, headers=headers), b""
+        arriving(b"x" * size, ends=True, headers=headers)
     )
 
     assert [is_upload] * 2 == [upload is not None, of_coming is not None]
-
-
-async def test_a_compressed_body_is_refused_unread():
-    """As every other one."""
-    with pytest.raises(UnsupportedEncoding):
-        await a_reader().read_or_stream(arriving(headers=EXPECTS), b"gzip")

@@ -146,6 +146,7 @@ def test_a_query_without_a_path_of_its_own_for_count_tokens_stays_merged():
 
 
 PASSED = Endpoint("/v1/files/f1/content", CHAT, Operation.PASSTHROUGH)
+CODING = "Content-Encoding: gzip"
 
 
 @pytest.mark.parametrize(
@@ -191,6 +192,16 @@ def test_a_passthrough_body_is_announced_where_its_method_has_one(method, body, 
     _, lines, sent = _sent(_client(), call)
 
     assert (length, body) == ([line for line in lines if line.startswith("Content-Length")], sent)
+
+
+@pytest.mark.parametrize(("endpoint", "sent"), [(PASSED, [CODING]), (None, [])])
+def test_a_bodys_coding_goes_with_a_body_that_is_passed_through(endpoint, sent):
+    """Any other body was decoded."""
+    headers = {"coding": [f"{CODING}\r\n".encode()]}
+    changes = {} if endpoint is None else {"endpoint": endpoint}
+    _, lines, _ = _sent(_client(), _call(headers=headers, **changes))
+
+    assert sent == [line for line in lines if line.lower().startswith("content-encoding")]
 
 
 HEADERS = {

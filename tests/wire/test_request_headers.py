@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.domain.errors import HeadersTooLarge, InvalidHeader, MalformedRequest
+from sidecar.domain.errors import (
+    HeadersTooLarge,
+    InvalidHeader,
+    MalformedRequest,
+    UnsupportedEncoding,
+)
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     STANDS_ALONE,
@@ -174,9 +179,25 @@ def test_a_header_can_be_read_and_forwarded():
         (("content-encoding:",), b""),
     ],
 )
-def test_the_bodys_coding_is_told_and_never_forwarded(lines, expected):
-    """Identity is none."""
-    assert only(content_encoding=expected) == read(*lines)
+def test_the_bodys_coding_is_told_and_kept_for_paths_that_are_passed_through(lines, expected):
+    """Identity is none. No other group has it: what is looked into goes on decoded."""
+    coding = tuple(f"{line}\r\n".replace(":\r", ": \r").encode() for line in lines)
+
+    assert only(content_encoding=expected, coding=coding) == read(*lines)
+
+
+@pytest.mark.parametrize("value", ["gzip", "gzip, chunked", "deflate", "chunked, br"])
+def test_a_body_compressed_by_a_transfer_coding_is_refused(value):
+    """Only what the parser undoes is served, whatever Content-Encoding says."""
+    with pytest.raises(UnsupportedEncoding):
+        read("content-encoding: gzip", f"transfer-encoding: {value}")
+
+
+def test_propagate_opens_no_transfer_coding():
+    """It is the connection's."""
+    policy = HeaderPolicy(propagate=frozenset(("transfer-encoding",)))
+
+    assert {} == read("transfer-encoding: chunked", policy=policy).lines
 
 
 @pytest.mark.parametrize(
@@ -230,7 +251,6 @@ def test_propagate_adds_names_for_every_provider():
         "connection",
         "te",
         "proxy-authorization",
-        "transfer-encoding",
         "content-length",
         "host",
         "expect",
