@@ -52,7 +52,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         loaded.providers,
         {alias: entry.target for alias, entry in config.model_aliases.items()},
         unknown_uses_default=config.routing.unknown_model == "default",
-        homes=dialects.homes if loaded.is_zero_config else None,
+        homes=dialects.homes,
     )
     providers = build_providers(loaded, foundation)
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)

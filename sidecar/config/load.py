@@ -54,7 +54,7 @@ class LoadedConfig(msgspec.Struct, frozen=True):
     hash: str = ""
     """The first 12 hex digits of the file's SHA-256; empty where there is no file."""
     is_zero_config: bool = False
-    """Whether it was made from the environment alone: then each dialect has a home for bare ids."""
+    """Whether it was made from the environment alone."""
     shown: dict[str, Any] = {}
     """The config as `secret.redacted` shows it."""
     tracing: TracingSettings | None = None

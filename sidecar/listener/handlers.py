@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sidecar.domain.call import Call, Endpoint, Operation
-from sidecar.domain.errors import Draining, PathNotFound
+from sidecar.domain.errors import Draining
 from sidecar.domain.outcome import Outcome
 from sidecar.domain.ports import Downstream
 from sidecar.listener.admission import Admission, RequestHead
@@ -20,6 +20,7 @@ from sidecar.listener.paths import PROBES, Paths, check_method, is_models, refus
 from sidecar.listener.request import Request
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.response_writer import ResponseWriter
+from sidecar.listener.wrong_paths import path_not_found
 
 
 class ProxyPort(Protocol):
@@ -117,4 +118,4 @@ class DataHandler:
             check_method(method, path, "GET, HEAD")
             self._replies.send_probe(head, down)
         else:
-            raise PathNotFound(paths.why_not_found(path))
+            raise path_not_found(path, paths.calls, head.request.transport)

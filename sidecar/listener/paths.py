@@ -55,19 +55,6 @@ class Paths:
         """
         return self.calls.get(path) or self.decisions.get(path)
 
-    def why_not_found(self, path: str) -> str:
-        """Return what to tell an app that asked for a path that is not served: most have a base URL
-        that their SDK did not expect.
-        """
-        fault = f"no such path: {path[:200]}"
-        for served, endpoint in self.calls.items():
-            if path.endswith(served.removeprefix(endpoint.base_path)):
-                return fault + _base_url_for(served, endpoint.base_path)
-        for served in (*self.calls, MODELS):  # some SDKs of Anthropic's API want /v1 too
-            if path == served.removeprefix("/v1") or path.endswith("/v1" + served):
-                return fault + _base_url_for(served, "/v1")
-        return f"{fault}; `passthrough` in the config names paths that go to a provider as they are"
-
     def passthrough_of(self, path: str) -> str | None:
         """Return the provider to which requests to a path go untouched; None where they do not:
         what this sidecar serves by itself goes before a prefix.
@@ -99,15 +86,6 @@ def check_target(path: str, query: str) -> None:
         raise MalformedRequest(
             "the request's target holds a character that must be percent-encoded"
         )
-
-
-def _base_url_for(served: str, base_path: str) -> str:
-    """Return what follows the fault: the base URL of which an SDK makes a served path."""
-    return (
-        "; the base URL of this SDK must be the sidecar's address"
-        f"{' and ' if base_path else ' alone'}{base_path}, as in "
-        f"http://localhost:12000{base_path}, which makes {served}"
-    )
 
 
 def is_models(path: str) -> bool:

@@ -10,16 +10,13 @@ from sidecar.config.conventions import family_of, fits_path
 from sidecar.config.providers import Provider
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Decision, Source
-from sidecar.domain.errors import DialectNotServed, ModelNotFound
+from sidecar.domain.errors import DialectNotServed
 from sidecar.domain.ids import MAX_NAME_BYTES
-from sidecar.routing.resolved import Listed, Resolved, shorten
+from sidecar.routing.resolved import Listed, Resolved
+from sidecar.routing.unknown_model import unknown_model
 
 _DATED: Final = re.compile(r"(.+?)-(?:\d{8}|\d{4}-\d{2}-\d{2})")
-"""``claude-haiku-4-5-20251001`` and ``gpt-4o-2024-08-06``: how Anthropic and OpenAI date their
-ids.
-"""
-_LISTED_AT_MOST: Final = 20
-"""Known names that a 404 lists: enough to see a typo, short enough for a log line."""
+"""How Anthropic and OpenAI date ids: ``claude-haiku-4-5-20251001``, ``gpt-4o-2024-08-06``."""
 
 
 class ModelNames:
@@ -95,11 +92,21 @@ class ModelNames:
         """
         if model_id == "*" or model_id.endswith("/*"):
             return None
-        speaking = [each for each in self._wildcards if dialect in each.paths.by_dialect]
-        prefixes = list(dict.fromkeys(entry.prefix for entry in speaking))
+        prefixes = self.wildcard_prefixes(dialect)
         if self._homes.get(dialect) in prefixes:
             prefixes = [self._homes[dialect]]
         return f"{prefixes[0]}/{model_id}" if len(prefixes) == 1 else None
+
+    def wildcard_prefixes(self, dialect: DialectName | None = None) -> list[str]:
+        """Return the prefixes of the wildcards that speak a dialect, in config order; of all for
+        None.
+        """
+        speaking = (
+            entry.prefix
+            for entry in self._wildcards
+            if dialect is None or dialect in entry.paths.by_dialect
+        )
+        return list(dict.fromkeys(speaking))
 
 
 class ModelTable:
@@ -124,7 +131,7 @@ class ModelTable:
         self._fallbacks = _fallbacks(usable)
         self._passthrough = _passthrough(usable)
         self.listed = (*_listed_models(usable), *_listed_aliases(aliases, self._names))
-        """What ``GET /v1/models`` shows: models in config order, then aliases."""
+        """What ``GET /v1/models`` shows: models in config order, then aliases; no wildcard."""
         self._known: dict[tuple[str, DialectName], Resolved] = {}
         self._known_candidates: dict[tuple[str, DialectName], tuple[Candidate, ...]] = {}
 
@@ -188,7 +195,7 @@ class ModelTable:
         if found is None:
             entries = self.entries_of(name)
             if not entries:
-                raise self._not_found(name)
+                raise unknown_model(name, self._listed_names, self._names.wildcard_prefixes())
             found = Listed(name=name, owner=family_of(entries[0].model_name))
         return found
 
@@ -209,7 +216,8 @@ class ModelTable:
             if model_name is None:
                 model_name, source = self._unknown_default, Source.DEFAULT
         if model_name is None:
-            raise self._not_found(requested_model)
+            prefixes = self._names.wildcard_prefixes(dialect)
+            raise unknown_model(requested_model, self._listed_names, prefixes)
         of_wildcard = self._fallbacks.get(f"{family_of(model_name)}/*", ())
         following = tuple(
             candidate
@@ -221,21 +229,13 @@ class ModelTable:
         candidates = tuple(dict.fromkeys((*usable, *following)))
         return Resolved(model_name, Decision(source, candidates, requested=usable))
 
-    def _not_found(self, requested_model: str | None) -> ModelNotFound:
-        names = [listed.name for listed in self.listed]
-        shown = ", ".join(names[:_LISTED_AT_MOST]) + (
-            ", ..." if len(names) > _LISTED_AT_MOST else ""
-        )
-        fault = (
-            "the request names no model, and no entry is the default"
-            if requested_model is None
-            else f"model {shorten(requested_model)!r} is not configured"
-        )
-        return ModelNotFound(f"{fault}; known: {shown}", param="model")
+    @property
+    def _listed_names(self) -> list[str]:
+        return [listed.name for listed in self.listed]
 
 
 def _listed_models(providers: Iterable[Provider]) -> Iterator[Listed]:
-    for name in dict.fromkeys(provider.model for provider in providers):
+    for name in dict.fromkeys(each.model for each in providers if not each.is_wildcard):
         yield Listed(name=name, owner=family_of(name))
 
 

@@ -9,7 +9,7 @@ is linear in the body's length.
 from __future__ import annotations
 
 import re
-from codecs import utf_8_decode
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, utf_8_decode
 from collections.abc import Callable, Generator, Iterable
 from typing import Final, final
 
@@ -186,6 +186,7 @@ def _checked_utf8(body: bytes) -> Generator[None, None, None]:
 
     Raises: InvalidBody.
     """
+    _refuse_byte_order_mark(body)
     view = memoryview(body)
     position = 0
     while position < len(body):
@@ -196,6 +197,22 @@ def _checked_utf8(body: bytes) -> Generator[None, None, None]:
             raise InvalidBody(f"the body is not UTF-8 (byte {position + error.start})") from error
         position += used
         yield
+
+
+def _refuse_byte_order_mark(body: bytes) -> None:
+    """Say of a body that begins with what editors and spreadsheets put before a text, which nobody
+    sees, that it does; JSON has none (RFC 8259, 8.1).
+
+    Raises: InvalidBody.
+    """
+    if body.startswith(BOM_UTF8):
+        raise InvalidBody(
+            "the body begins with a byte order mark (BOM, bytes EF BB BF): send UTF-8 without it"
+        )
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise InvalidBody(
+            "the body is UTF-16, as its byte order mark (BOM) says: send UTF-8 without one"
+        )
 
 
 def _short(body: bytes, place: _Place, most: int = _WORD_BYTES) -> bytes:

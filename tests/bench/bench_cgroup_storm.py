@@ -2,7 +2,8 @@
 refused, and how late is it? Prints, and ends with 1 where one was.
 
 64 streams, 100,000 sessions offered, 20 bodies of 8 MiB, 5,000 silent connections to the admin port
-and model names of 1 MB, beside small calls; the sidecar alone is in a cgroup of 192 MiB:
+and model names of 1 MB, beside small calls; the sidecar alone is in a cgroup of 192 MiB. Bodies and
+names come again and again, with pauses: else they take the two cores, and no session is offered.
 
     python -m tests.bench.bench_cgroup_storm [seconds: 120] [MiB: 192]
 """
@@ -13,12 +14,14 @@ import asyncio
 import collections
 import contextlib
 import json
+import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from deploy.image.cgroup import Cgroup, limited
@@ -28,6 +31,8 @@ from tests.support.sidecar_process import SidecarProcess, sidecar_config
 STREAMS, SESSIONS, LONG_BODIES, SILENT = 64, 100_000, 20, 5000
 MIB = 1 << 20
 SMALL_GAP_S = 0.02
+LONG_GAP_S, NAME_GAP_S = 5.0, 0.2
+SESSION_WORKERS = 16
 CHAT = "/v1/chat/completions"
 REPLY = b'{"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"{\\"route\\": \\"code\\"}"},"finish_reason":"stop"}]}'
 EVENT = (
@@ -124,29 +129,19 @@ class Storm:
                     self.counts["streams that ended"] += 1
             writer.close()
 
-    async def sessions(self, worker: int, workers: int) -> None:
-        """New sessions, one after the other, as far as they are to be offered."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for number in range(worker, SESSIONS, workers):
-            if not self.goes_on:
-                break
-            headers = {"x-model-affinity": f"session-{number:020}", "connection": "keep-alive"}
-            writer.write(json_request(CHAT, chat(), headers))
-            reply = await read_reply(reader)
-            self.counts[f"session {reply.status}"] += 1
-        writer.close()
-
     async def long_bodies(self) -> None:
         """Calls of 8 MiB, one after the other. Being refused for a moment is allowed."""
         request = json_request(CHAT, chat("x" * (8 * MIB)))
         while self.goes_on:
             await self.call("long", request)
+            await asyncio.sleep(LONG_GAP_S)
 
     async def long_names(self) -> None:
         """Models with names of 1 MB, each another."""
         while self.goes_on:
             name = f"{self.counts.total()}" + "m" * 1_000_000
             await self.call("name", json_request(CHAT, {**chat(), "model": name}))
+            await asyncio.sleep(NAME_GAP_S)
 
     async def silence(self) -> None:
         """Connections to the admin port that say nothing; those that are closed are made anew."""
@@ -166,14 +161,36 @@ class Storm:
         async with asyncio.TaskGroup() as parts:
             for part in (self.small, self.long_names, self.silence):
                 parts.create_task(part())
-            for worker in range(4):
-                parts.create_task(self.sessions(worker, 4))
             for _ in range(STREAMS):
                 parts.create_task(self.streams())
             for _ in range(LONG_BODIES):
                 parts.create_task(self.long_bodies())
         for writer in self.silent:
             writer.transport.abort()
+
+
+def offer_sessions(port: int, until_s: float, counted: Connection) -> None:
+    """Offer new sessions, as far as time allows; send how many got which status. Runs in a process
+    of its own.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+
+    async def work(worker: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in range(worker, SESSIONS, SESSION_WORKERS):
+            if time.monotonic() >= until_s:
+                break
+            headers = {"x-model-affinity": f"session-{number:020}", "connection": "keep-alive"}
+            writer.write(json_request(CHAT, chat(), headers))
+            reply = await read_reply(reader)
+            counts[f"session {reply.status}"] += 1
+        writer.close()
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(work, range(SESSION_WORKERS)))
+
+    asyncio.run(all_of_them())
+    counted.send(dict(counts))
 
 
 @contextlib.contextmanager
@@ -214,7 +231,14 @@ async def main(duration_s: float, memory_mib: int) -> int:
         try:
             await sidecar.wait_ready()
             storm = Storm(sidecar.data_port, sidecar.admin_port, time.monotonic() + duration_s)
+            counted, counting = multiprocessing.Pipe(duplex=False)
+            offering = multiprocessing.get_context("spawn").Process(
+                target=offer_sessions, args=(sidecar.data_port, storm.until_s, counting)
+            )
+            offering.start()
             await storm.run()
+            storm.counts.update(await asyncio.to_thread(counted.recv))
+            offering.join()
             code = sidecar.process.poll()
             used = await _memory_told(sidecar) if code is None else ""
             peak = cgroup.working_set_mib()

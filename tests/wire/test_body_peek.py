@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -11,9 +12,8 @@ from sidecar.domain.call import BodyFacts
 from sidecar.domain.errors import InvalidBody
 from sidecar.wire.body import JsonBody
 
-peek_body = JsonBody(
-    (b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools")
-).peek
+READER = JsonBody((b"previous_response_id", b"conversation"), (b"messages", b"input", b"tools"))
+peek_body = READER.peek
 
 PAD = b'{"messages": ["' + b"x" * 70_000 + b'"], '
 
@@ -147,8 +147,8 @@ def test_state_that_a_provider_keeps_is_noticed(body, expected):
     ],
 )
 def test_what_is_not_one_json_object_is_refused(body):
-    """Truncated, trailing, not an object, not JSON, a byte order mark."""
-    with pytest.raises(InvalidBody, match=r"not JSON|not a JSON object|not UTF-8"):
+    """Truncated, trailing, not an object, not JSON, in another encoding."""
+    with pytest.raises(InvalidBody, match=r"not JSON|not a JSON object|not UTF-8|byte order mark"):
         peek_body(body)
 
 
@@ -170,6 +170,24 @@ def test_bytes_that_are_no_utf8_are_refused_also_where_nobody_reads(body):
     """Two parsers that repair text in two ways would read two bodies."""
     with pytest.raises(InvalidBody, match="not UTF-8"):
         peek_body(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'\xef\xbb\xbf{"a":1}', "byte order mark (BOM, bytes EF BB BF): send UTF-8 without it"),
+        ('{"a":1}'.encode("utf-16"), "is UTF-16, as its byte order mark (BOM) says"),
+        (b"\xfe\xff\x00{", "is UTF-16, as its byte order mark (BOM) says"),
+    ],
+)
+def test_a_byte_order_mark_is_named(body, expected):
+    """Editors, PowerShell and spreadsheets put it before a text, and nobody sees it. Also in a body
+    that is read in steps.
+    """
+    with pytest.raises(InvalidBody, match=re.escape(expected)):
+        peek_body(body)
+    with pytest.raises(InvalidBody, match=re.escape(expected)):
+        list(READER.peek_in_steps(body))
 
 
 def test_the_offset_of_a_bad_byte_is_told_also_in_a_long_body():

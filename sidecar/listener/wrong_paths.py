@@ -1,0 +1,57 @@
+"""What an app is told whose path is not served: most have another base URL than their SDK wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from sidecar.domain.call import Endpoint
+from sidecar.domain.errors import PathNotFound
+from sidecar.listener.paths import MODELS
+
+_VERSION: Final = "/v1"
+_SHOWN_CHARACTERS: Final = 200
+
+
+def path_not_found(
+    path: str, endpoints: Mapping[str, Endpoint], transport: asyncio.Transport | None
+) -> PathNotFound:
+    """Return the error for a path that is not served.
+
+    Args: ``endpoints`` are the calls that are served, by path; ``transport`` is the app's, which
+        knows at which port it has called.
+    """
+    fault = f"no such path: {path[:_SHOWN_CHARACTERS]}"
+    found = _meant(path, endpoints)
+    if found is None:
+        return PathNotFound(
+            f"{fault}; `passthrough` in the config names paths that go to a provider as they are"
+        )
+    served, base_path = found
+    address = f"http://localhost{_port_of(transport)}{base_path}"
+    return PathNotFound(
+        f"{fault}; the base URL of this SDK must be the sidecar's address"
+        f"{' and ' if base_path else ' alone'}{base_path}, as in {address}, which makes {served}"
+    )
+
+
+def _meant(path: str, endpoints: Mapping[str, Endpoint]) -> tuple[str, str] | None:
+    """Return the served path that was meant, and the part of it that stands in the base URL of an
+    SDK which asks so.
+    """
+    for served, endpoint in endpoints.items():
+        if path.endswith(served.removeprefix(endpoint.base_path)):
+            return served, endpoint.base_path
+    for served in (*endpoints, MODELS):  # some SDKs of Anthropic's API want /v1 too
+        if path == served.removeprefix(_VERSION) or path.endswith(_VERSION + served):
+            return served, _VERSION
+    return None
+
+
+def _port_of(transport: asyncio.Transport | None) -> str:
+    """Return the port at which the app has reached this sidecar, with its colon; empty where the
+    app is gone.
+    """
+    name = None if transport is None else transport.get_extra_info("sockname")
+    return f":{name[1]}" if isinstance(name, tuple) and len(name) > 1 else ""
