@@ -15,6 +15,10 @@ from sidecar.domain.decision import Binding
 
 MAX_LANES: Final = 16
 """An agent has a handful; the names of a wildcard's models are the clients' to invent."""
+FIRST_LANE: Final = ""
+"""The lane of a call that names no model: whichever came first in its session. Nothing is bound to
+it.
+"""
 
 Unknown = Mapping[str | None, Mapping[str, object]]
 """Members that this version does not know: those of a lane by its name, those of the whole
@@ -39,11 +43,11 @@ class Lanes:
         self.unknown = unknown or _NONE_UNKNOWN
 
     def of(self, lane: str | None) -> Binding | None:
-        """Return a lane's binding; of None the one that names no lane."""
+        """Return a lane's binding; of None that which names no lane, of `FIRST_LANE` the first."""
         for binding in self.bindings:
             if binding.requested_model == lane:
                 return binding
-        return None
+        return self.bindings[0] if lane == FIRST_LANE and self.bindings else None
 
 
 NO_LANES: Final = Lanes(())

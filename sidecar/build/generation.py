@@ -6,6 +6,7 @@ from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model
 from sidecar.dialects.registry import DialectRegistry
+from sidecar.domain.call import Call
 from sidecar.generation import Generation
 from sidecar.listener.admission import Admission, ListenerPolicy
 from sidecar.listener.body_reader import BodyReader
@@ -15,6 +16,7 @@ from sidecar.listener.paths import Paths
 from sidecar.listener.rescue import Rescue
 from sidecar.listener.web_pages import HostCheck
 from sidecar.proxy import Proxy, ProxyPolicy
+from sidecar.routing.owners import PathOwners
 from sidecar.routing.preferences import RankSources, Routes, RouteScope, configured_routes
 from sidecar.routing.prompt import fits_budget
 from sidecar.routing.prompt_format import PromptFormat
@@ -25,6 +27,7 @@ from sidecar.routing.table import ModelTable
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.runtime.steps import in_steps
 from sidecar.selection.decisions import Decisions
+from sidecar.selection.path_selector import PathSelector
 from sidecar.selection.pin_updater import PinUpdater
 from sidecar.selection.selector import ModelSelector
 from sidecar.upstream.attempts import Strip
@@ -54,7 +57,7 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         unknown_uses_default=config.routing.unknown_model == "default",
         homes=dialects.homes,
     )
-    providers = build_providers(loaded, foundation)
+    providers = build_providers(loaded, foundation, models.owners)
     dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
     former = foundation.serving()
     sources = MetricsSources(
@@ -70,7 +73,8 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     classifier = build_classifier(loaded, routes, providers, foundation, read_again)
     may_ask = None if classifier is None else classifier.may_ask
     decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
-    selector = ModelSelector(decisions, classifier, store, clock, observers)
+    paths = PathSelector(models.owners, store, clock, observers)
+    selector = ModelSelector(decisions, classifier, store, clock, observers, paths)
     policy = ProxyPolicy(config.limits.attempts, loaded.hash)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, policy)
@@ -85,9 +89,21 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     return Generation(loaded, *made_of, *made)
 
 
-def build_providers(loaded: LoadedConfig, foundation: Foundation) -> ProviderRegistry:
+def build_providers(
+    loaded: LoadedConfig, foundation: Foundation, owners: PathOwners
+) -> ProviderRegistry:
     """Make the providers' clients."""
     dialects = foundation.dialects
+    paths = Paths(dialects.endpoints, _prefixes(loaded), owners.serves)
+
+    def owner_of(call: Call, path: str) -> str | None:
+        provider = paths.passthrough_of(path)
+        if provider is not None:
+            return owners.entry_of(provider)
+        endpoint = paths.api_endpoint(path, call.endpoint.dialect)
+        entry = None if endpoint is None else owners.default(endpoint)
+        return None if entry is None else entry.name
+
     is_stripped = loaded.config.routing.signed_state == "strip"
     return ProviderRegistry(
         loaded.providers,
@@ -95,7 +111,7 @@ def build_providers(loaded: LoadedConfig, foundation: Foundation) -> ProviderReg
         dialects.by_name,
         _strip_of(dialects) if is_stripped else None,
         foundation.via,
-        Paths(dialects.endpoints, _prefixes(loaded)).passthrough_of,
+        owner_of,
     )
 
 
@@ -110,7 +126,7 @@ def build_handler(
         OwnReplies(proxy.decide, models),
         Admission(foundation.drain, dialects, observers, foundation.clock, policy),
         Rescue(dialects, observers),
-        Paths(dialects.endpoints, policy.passthrough),
+        Paths(dialects.endpoints, policy.passthrough, models.owners.serves),
         foundation.write,
     )
 

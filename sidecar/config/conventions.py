@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from sidecar.domain.api_paths import ApiPath
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
 
 AZURE_API_VERSION: Final = "api-version=2025-01-01-preview"
@@ -162,6 +163,10 @@ class Conventions(msgspec.Struct, frozen=True):
     of its own; None: ``credential`` does.
     """
     header_family: HeaderFamily = HeaderFamily.OPENAI
+    api_paths: frozenset[ApiPath] = frozenset()
+    """What it serves beside calls, as far as that is sure; it is sent there without being
+    configured.
+    """
     decisions_path: str | None = None
     """Where a decision model is asked; None: at ``/systemone`` below the base path."""
     version_lines: dict[DialectName, str] = msgspec.field(
@@ -198,6 +203,10 @@ class Conventions(msgspec.Struct, frozen=True):
         understands its headers.
         """
         return HeaderFamily.ANTHROPIC if dialect == MESSAGES else self.header_family
+
+    def serving(self, *api_paths: ApiPath) -> Conventions:
+        """Return the row of a family that serves these paths beside calls."""
+        return msgspec.structs.replace(self, api_paths=frozenset(api_paths))
 
     def speaking(self, interface: Conventions) -> Conventions:
         """Return the row of an entry of this family that names an interface: what is spoken is the

@@ -16,7 +16,11 @@ from sidecar.config.conventions import (
     openai_paths,
     openai_paths_with,
 )
+from sidecar.domain.api_paths import ApiPath
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
+
+_OPENAI: Final = frozenset(ApiPath) - {ApiPath.BATCH_JOBS, ApiPath.MESSAGE_BATCHES}
+"""What OpenAI serves beside calls."""
 
 
 def _compatible(
@@ -49,6 +53,7 @@ FAMILIES: Final = {
         "https://api.openai.com",
         key_variable="OPENAI_API_KEY",
         dialects=(CHAT, RESPONSES, EMBEDDINGS),
+        api_paths=_OPENAI,
     ),
     "anthropic": Conventions(
         "https://api.anthropic.com",
@@ -57,6 +62,7 @@ FAMILIES: Final = {
         paths=anthropic_paths,
         credential=X_API_KEY,
         header_family=HeaderFamily.ANTHROPIC,
+        api_paths=frozenset({ApiPath.MESSAGE_BATCHES, ApiPath.FILES}),
     ),
     "amazon_bedrock": Conventions(
         base_path="/openai/v1",
@@ -70,14 +76,17 @@ FAMILIES: Final = {
         claude_dialects=(MESSAGES,),
         paths=azure_paths,
         credential=API_KEY,
+        api_paths=_OPENAI - {ApiPath.MODERATIONS},
         is_host=True,
     ),
-    "cerebras": _compatible("https://api.cerebras.ai", "/v1", "CEREBRAS_API_KEY"),
+    "cerebras": _compatible("https://api.cerebras.ai", "/v1", "CEREBRAS_API_KEY").serving(
+        ApiPath.COMPLETIONS
+    ),
     "chatgpt": Conventions(
         "https://chatgpt.com",
         "/backend-api/codex",
         dialects=(RESPONSES,),
-    ),
+    ).serving(ApiPath.COMPACT),
     "deepseek": _compatible(
         "https://api.deepseek.com",
         "/v1",
@@ -95,16 +104,18 @@ FAMILIES: Final = {
         RESPONSES,
         MESSAGES,
         decisions_path="/inference/v1/decisions",
-    ),
+    ).serving(ApiPath.COMPLETIONS, ApiPath.STORED_RESPONSES),
     "gemini": Conventions(
         "https://generativelanguage.googleapis.com",
         "/v1beta/openai",
         "GEMINI_API_KEY",
         native_credential=X_GOOG_API_KEY,
     ),
-    "groq": _compatible("https://api.groq.com", "/openai/v1", "GROQ_API_KEY", RESPONSES),
-    "llama_cpp": Conventions(dialects=(CHAT, EMBEDDINGS, MESSAGES)),
-    "lm_studio": Conventions(),
+    "groq": _compatible("https://api.groq.com", "/openai/v1", "GROQ_API_KEY", RESPONSES).serving(
+        ApiPath.AUDIO, ApiPath.BATCHES, ApiPath.FILES
+    ),
+    "llama_cpp": Conventions(dialects=(CHAT, EMBEDDINGS, MESSAGES)).serving(ApiPath.COMPLETIONS),
+    "lm_studio": Conventions().serving(ApiPath.COMPLETIONS),
     "minimax": _compatible(
         "https://api.minimax.io",
         "/v1",
@@ -114,7 +125,9 @@ FAMILIES: Final = {
         messages="/anthropic/v1/messages",
         messages_credential=X_API_KEY,
     ),
-    "mistral": _compatible("https://api.mistral.ai", "/v1", "MISTRAL_API_KEY"),
+    "mistral": _compatible("https://api.mistral.ai", "/v1", "MISTRAL_API_KEY").serving(
+        ApiPath.AUDIO, ApiPath.BATCH_JOBS, ApiPath.FILES, ApiPath.MODERATIONS
+    ),
     "moonshotai": _compatible(
         "https://api.moonshot.ai",
         "/v1",
@@ -122,8 +135,10 @@ FAMILIES: Final = {
         RESPONSES,
         MESSAGES,
         messages="/anthropic/v1/messages",
+    ).serving(ApiPath.FILES),
+    "ollama": Conventions(dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES)).serving(
+        ApiPath.COMPLETIONS
     ),
-    "ollama": Conventions(dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES)),
     "openrouter": _compatible(
         "https://openrouter.ai",
         "/api/v1",
@@ -141,10 +156,16 @@ FAMILIES: Final = {
         messages="/apps/anthropic/v1/messages",
         messages_credential=X_API_KEY,
     ),
-    "together_ai": _compatible("https://api.together.xyz", "/v1", "TOGETHER_API_KEY"),
+    "together_ai": _compatible("https://api.together.xyz", "/v1", "TOGETHER_API_KEY").serving(
+        ApiPath.AUDIO, ApiPath.COMPLETIONS, ApiPath.IMAGES
+    ),
     "vercel": _compatible("https://ai-gateway.vercel.sh", "/v1", "AI_GATEWAY_API_KEY"),
-    "vllm": Conventions(dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES)),
-    "xai": _compatible("https://api.x.ai", "/v1", "XAI_API_KEY", RESPONSES),
+    "vllm": Conventions(dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES)).serving(
+        ApiPath.AUDIO, ApiPath.COMPLETIONS, ApiPath.STORED_RESPONSES
+    ),
+    "xai": _compatible("https://api.x.ai", "/v1", "XAI_API_KEY", RESPONSES).serving(
+        ApiPath.COMPLETIONS, ApiPath.FILES, ApiPath.IMAGES, ApiPath.STORED_RESPONSES
+    ),
     "xiaomi": _compatible(
         "https://api.xiaomimimo.com",
         "/v1",

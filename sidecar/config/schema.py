@@ -63,9 +63,13 @@ class TimeoutSettings(Section, frozen=True):
             description="for a stream's first byte; unset: 120, and 300 for entries with `base_url`"
         ),
     ] = None
-    response_s: Annotated[Seconds, Meta(description="for a whole answer that is not streamed")] = (
-        600.0
-    )
+    response_s: Annotated[
+        Seconds,
+        Meta(
+            description="for a whole answer that is not streamed; on paths that are passed "
+            "through, until it begins"
+        ),
+    ] = 600.0
     stream_idle_s: Annotated[Seconds, Meta(description="between two pieces of a stream")] = 300.0
     downstream_idle_s: Annotated[
         Duration, Meta(description="an app that stops reading is let go after this; 0: never")
@@ -179,7 +183,11 @@ class Passthrough(Section, frozen=True):
 
     path: Annotated[
         str,
-        Meta(pattern=PATH_PATTERN, description="path prefix at the sidecar, such as `/v1/files`"),
+        Meta(
+            pattern=PATH_PATTERN,
+            description="path prefix at the sidecar, such as `/v1/fine_tuning`; the base URL's "
+            "path takes the place of `/v1`, any other path goes as it is",
+        ),
     ]
     provider: Annotated[
         Text, Meta(description="name of a provider entry, or a prefix that one has")
@@ -227,7 +235,11 @@ class Config(Section, frozen=True):
     access_log: Annotated[AccessLog, Meta(description="one line a call")] = AccessLog()
     logging: Annotated[Logging, Meta(description="lines on stderr")] = Logging()
     passthrough: Annotated[
-        tuple[Passthrough, ...], Meta(description="path prefixes that go to one provider untouched")
+        tuple[Passthrough, ...],
+        Meta(
+            description="path prefixes that go to one provider untouched; they go before the paths "
+            "that are served without being named here"
+        ),
     ] = ()
     propagate: Annotated[
         tuple[str, ...], Meta(description="more request headers that go to providers")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NewType, Protocol, final
 
+from sidecar.domain.api_paths import ApiPath
 from sidecar.domain.ids import TraceContext
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -64,6 +65,10 @@ class Endpoint:
     operation: Final[Operation]
     base_path: Final[str]
     """What of the path stands in the base URL of this API's SDKs; the rest they append."""
+    api_path: Final[ApiPath | None]
+    """For `Operation.PASSTHROUGH`: what the path belongs to, where no config names it."""
+    is_body_read: Final[bool]
+    """Whether bodies are read before the call goes on: they say which model is meant."""
 
     def __init__(
         self,
@@ -71,11 +76,18 @@ class Endpoint:
         dialect: DialectName,
         operation: Operation,
         base_path: str = "/v1",
+        api_path: ApiPath | None = None,
+        names_model: bool = False,
     ) -> None:
+        """Args: ``names_model`` is whether a body that is passed through says which model it is
+        for.
+        """
         self.path = path
         self.dialect = dialect
         self.operation = operation
         self.base_path = base_path
+        self.api_path = api_path
+        self.is_body_read = names_model or operation is not Operation.PASSTHROUGH
 
 
 @final
@@ -196,7 +208,9 @@ class Call:
     SDKs set the other headers without being asked. None where it is absent.
     """
     passthrough_provider: Final[str | None]
-    """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path."""
+    """For `Operation.PASSTHROUGH`: the provider entry that the config names for this path; None
+    where it names none, and one is meant all the same.
+    """
     give_back: Final[Callable[[int], None] | None]
     """Gives back the memory that the body has taken, so many bytes; None where it has taken none.
     """

@@ -13,6 +13,7 @@ A request meets the modules in this order:
     request           a request as the handler sees it
     handlers          one reply for every request, whatever goes wrong
     paths             which call a path means, and which methods it takes
+      wrong_paths       what an app is told whose path is not served
     admission         checks the head, holds the permit, makes the `Call`
       web_pages         what pages in a browser may not do, by their Host and their site
       body_reader       reads the body within its limits of size and time

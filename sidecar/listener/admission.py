@@ -186,8 +186,8 @@ class Admission:
         """Make the request a call and have it served. Its permit is held until ``serve`` returns,
         which is when its stream has ended; the memory of its body until it was sent.
 
-        Args: ``provider`` is the one to which the path is passed through; None where the body is
-            understood.
+        Args: ``provider`` is the one to which the config passes the path through; None where it
+            names none.
         Raises: Draining, Overloaded, what `BodyReader` and the dialect's ``peek`` raise,
             InvalidHeader, and what ``serve`` raises.
         """
@@ -199,7 +199,7 @@ class Admission:
         upload: StreamedUpload | None = None
         facts: _Seen = None
         try:
-            if provider is None:
+            if endpoint.is_body_read:
                 body = reader.read_nowait(request, encoding)
                 if body is None:
                     body = await reader.read(request, encoding)

@@ -96,7 +96,7 @@ class DataHandler:
     async def _serve_other(self, head: RequestHead, down: ResponseWriter) -> None:
         """Serve what is no call to a model: lists, probes, passthrough, and mistakes."""
         path, method, paths = head.path, head.request.method, self._paths
-        provider = paths.provider_of(path)
+        provider, serve = paths.provider_of(path), self._admission.serve
         if head.headers.has_origin and is_preflight(head.request):
             down.send_whole(204, [], b"")
             return
@@ -105,17 +105,31 @@ class DataHandler:
             check_method(method, path, "POST")
         elif path in paths.decisions:
             check_method(method, path, "POST")
-            endpoint = paths.decisions[path]
-            await self._admission.serve(head, endpoint, None, down, self._replies.send_decision)
+            decided = paths.decisions[path]
+            await serve(head, decided, None, down, self._replies.send_decision)
         elif is_models(path):
             check_method(method, path, "GET, HEAD")
             self._replies.send_models(head, down)
         elif provider is not None:
-            dialect = self._rescue.dialect_of(head.request)
-            endpoint = Endpoint(path, dialect, Operation.PASSTHROUGH)
-            await self._admission.serve(head, endpoint, provider, down, self._proxy.handle)
+            caller = self._rescue.dialect_of(head.request)
+            configured = Endpoint(path, caller, Operation.PASSTHROUGH)
+            await serve(head, configured, provider, down, self._proxy.handle)
         elif path in PROBES:
             check_method(method, path, "GET, HEAD")
             self._replies.send_probe(head, down)
+        elif (endpoint := self._api_endpoint(head)) is not None:
+            await serve(head, endpoint, None, down, self._proxy.handle)
         else:
             raise path_not_found(path, paths.calls, head.request.transport)
+
+    def _api_endpoint(self, head: RequestHead) -> Endpoint | None:
+        """Return the endpoint of a path of a provider's API that no config has to name."""
+        request = head.request
+        kinds = request.header_values("Content-Type")
+        is_json = request.method == "POST" and any(map(_is_json, kinds))
+        caller = self._rescue.dialect_of(request)
+        return self._paths.api_endpoint(head.path, caller, is_json=is_json)
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/json"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import unquote
 
-from sidecar.domain.call import Endpoint, Operation
+from sidecar.config.api_paths import API_DIALECTS
+from sidecar.domain.api_paths import api_path_of
+from sidecar.domain.call import DialectName, Endpoint, Operation
 from sidecar.domain.errors import MalformedRequest, MethodNotAllowed
 
 PROBES: Final = frozenset({"/", "/api/hello"})
@@ -35,11 +37,15 @@ class Paths:
     """The paths of one config.
 
     Args: ``endpoints`` are the POST paths whose bodies are understood; ``passthrough`` has (path
-        prefix, provider), longest prefix first.
+        prefix, provider), longest prefix first. ``serves`` tells whether any entry is known to
+        serve a path of providers' APIs that is neither.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], passthrough: tuple[tuple[str, str], ...]
+        self,
+        endpoints: Mapping[str, Endpoint],
+        passthrough: tuple[tuple[str, str], ...],
+        serves: Callable[[Endpoint], bool] = lambda _: False,
     ) -> None:
         self.calls: Final = endpoints
         self.decisions: Final = {
@@ -48,12 +54,37 @@ class Paths:
             if endpoint.operation is Operation.GENERATE
         }
         self._passthrough = passthrough
+        self._serves = serves
 
     def endpoint_of(self, path: str) -> Endpoint | None:
         """Return the endpoint in whose dialect an error on this path is written; None where the
         path does not tell.
         """
-        return self.calls.get(path) or self.decisions.get(path)
+        found = self.calls.get(path) or self.decisions.get(path)
+        if found is None and (api_path := api_path_of(path)) in API_DIALECTS:
+            return Endpoint(path, API_DIALECTS[api_path], Operation.PASSTHROUGH)
+        return found
+
+    def api_endpoint(
+        self, path: str, caller: DialectName, *, is_json: bool = False
+    ) -> Endpoint | None:
+        """Return the endpoint of a path that goes to a provider without being configured; None for
+        any other, and where no entry is known to serve it.
+
+        Args: ``caller`` is the dialect of the caller's SDK; ``is_json`` is whether its request has
+            a body in JSON, which may say for which model it is.
+        """
+        api_path = api_path_of(path)
+        if api_path is None or climbs(path):
+            return None
+        endpoint = Endpoint(
+            path,
+            API_DIALECTS.get(api_path, caller),
+            Operation.PASSTHROUGH,
+            api_path=api_path,
+            names_model=is_json and api_path.names_model,
+        )
+        return endpoint if self._serves(endpoint) else None
 
     def passthrough_of(self, path: str) -> str | None:
         """Return the provider to which requests to a path go untouched; None where they do not:
@@ -67,7 +98,7 @@ class Paths:
 
         None also for a path that climbs out of its prefix: the provider would serve another one.
         """
-        if _CLIMB.search(unquote(unquote(path))) is not None:  # some servers decode twice
+        if climbs(path):
             return None
         for prefix, provider in self._passthrough:
             if path == prefix or path.startswith(prefix + "/"):
@@ -86,6 +117,11 @@ def check_target(path: str, query: str) -> None:
         raise MalformedRequest(
             "the request's target holds a character that must be percent-encoded"
         )
+
+
+def climbs(path: str) -> bool:
+    """Whether a path has a dot segment, in any spelling: the provider would serve another one."""
+    return _CLIMB.search(unquote(unquote(path))) is not None  # some servers decode twice
 
 
 def is_models(path: str) -> bool:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
+from sidecar.domain.api_paths import ApiPath, api_path_of
 from sidecar.domain.call import Endpoint
 from sidecar.domain.errors import PathNotFound
-from sidecar.listener.paths import MODELS
+from sidecar.listener.paths import MODELS, climbs
+from sidecar.routing.owners import NOBODY, not_served
 
 _VERSION: Final = "/v1"
 _SHOWN_CHARACTERS: Final = 200
@@ -23,8 +25,10 @@ def path_not_found(
         knows at which port it has called.
     """
     fault = f"no such path: {path[:_SHOWN_CHARACTERS]}"
-    found = _meant(path, endpoints)
+    found = _meant(path, endpoints) or _meant_of_provider(path)
     if found is None:
+        if api_path_of(path) is not None and not climbs(path):
+            return not_served(path, NOBODY)
         return PathNotFound(
             f"{fault}; `passthrough` in the config names paths that go to a provider as they are"
         )
@@ -47,6 +51,20 @@ def _meant(path: str, endpoints: Mapping[str, Endpoint]) -> tuple[str, str] | No
         if path == served.removeprefix(_VERSION) or path.endswith(_VERSION + served):
             return served, _VERSION
     return None
+
+
+def _meant_of_provider(path: str) -> tuple[str, str] | None:
+    """As `_meant`, of a path of providers' APIs that is no call."""
+    own = path.removeprefix("/") if path.startswith("//") else path
+    is_double = own.startswith(f"{_VERSION}{_VERSION}/")
+    whole = own.removeprefix(_VERSION) if is_double else own
+    whole = whole if whole.startswith(f"{_VERSION}/") else _VERSION + whole
+    api_path = None if whole == path else api_path_of(whole)
+    if api_path is None:
+        return None
+    # Of the SDKs that ask for these, Anthropic's alone put /v1 before the path themselves.
+    is_alone = is_double and api_path is ApiPath.MESSAGE_BATCHES
+    return api_path, "" if is_alone else _VERSION
 
 
 def _port_of(transport: asyncio.Transport | None) -> str:

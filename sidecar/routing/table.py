@@ -12,6 +12,7 @@ from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import DialectNotServed
 from sidecar.domain.ids import MAX_NAME_BYTES
+from sidecar.routing.owners import PathOwners
 from sidecar.routing.resolved import Listed, Resolved
 from sidecar.routing.unknown_model import unknown_model
 
@@ -61,18 +62,21 @@ class ModelNames:
         """Return the model that an app's name means: by any configured name, by the name without
         its date, or by a wildcard. None where it means none.
         """
-        found = self._names.get(requested_model)
-        if found is not None:
+        found = self.named(requested_model)
+        if found is not None or requested_model in self._gone:
             return found
-        if requested_model in self._gone:
-            return None
+        found = self._bare_by_wildcard(requested_model, dialect)
+        return found if found is not None and self._by_wildcard(found) else None
+
+    def named(self, requested_model: str) -> str | None:
+        """As `find`, but without guessing whose a bare id is."""
+        found = self._names.get(requested_model)
+        if found is not None or requested_model in self._gone:
+            return found
         dated = _DATED.fullmatch(requested_model)
         if dated is not None and dated[1] in self._names:
             return self._names[dated[1]]
-        if self._by_wildcard(requested_model):
-            return requested_model
-        found = self._bare_by_wildcard(requested_model, dialect)
-        return found if found is not None and self._by_wildcard(found) else None
+        return requested_model if self._by_wildcard(requested_model) else None
 
     def _by_wildcard(self, model_name: str) -> tuple[Candidate, ...]:
         prefix, slash, model_id = model_name.partition("/")
@@ -129,7 +133,7 @@ class ModelTable:
         self._unknown_default = self._default if unknown_uses_default else None
         """What serves a model that is not configured."""
         self._fallbacks = _fallbacks(usable)
-        self._passthrough = _passthrough(usable)
+        self.owners = PathOwners(usable, self._names, _candidate)
         self.listed = (*_listed_models(usable), *_listed_aliases(aliases, self._names))
         """What ``GET /v1/models`` shows: models in config order, then aliases; no wildcard."""
         self._known: dict[tuple[str, DialectName], Resolved] = {}
@@ -199,14 +203,6 @@ class ModelTable:
             found = Listed(name=name, owner=family_of(entries[0].model_name))
         return found
 
-    def passthrough(self, provider: str) -> Candidate:
-        """Return the entry that a ``passthrough`` path names: by entry name, else the first one of
-        that prefix.
-
-        Raises: KeyError for a name that no entry has; the config was checked for that.
-        """
-        return self._passthrough[provider]
-
     def _resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
         source = Source.REQUESTED
         if requested_model is None:
@@ -250,12 +246,6 @@ def _listed_aliases(aliases: Iterable[str], names: ModelNames) -> Iterator[Liste
 def _fallbacks(providers: Sequence[Provider]) -> dict[str, tuple[str, ...]]:
     """Return each model's and wildcard's fallbacks; of several entries the first one's count."""
     return {name: p.fallbacks for p in reversed(providers) for name in (p.model, p.name)}
-
-
-def _passthrough(providers: Sequence[Provider]) -> dict[str, Candidate]:
-    """Return the entry that a passthrough path may name, by prefix and by entry name."""
-    by_prefix = {each.prefix: _candidate(each, each.model_id) for each in reversed(providers)}
-    return {**by_prefix, **{each.name: _candidate(each, each.model_id) for each in providers}}
 
 
 def _groups(providers: Iterable[Provider]) -> dict[str, tuple[Candidate, ...]]:

@@ -12,7 +12,7 @@ The way of a call:
    model (first calls of a lane that come together ask once), claims or replaces the pin.
 3. `pin_updater` moves the pin once another candidate has served the call, and drops it if none has.
 
-`explain` shows all this for `plano-sidecar route`, and changes nothing.
+`path_selector` decides what is passed through; `explain` shows all this, and changes nothing.
 
 Words: a *binding* is what the store holds, a *pin* that it holds. A call *claims* a pin that is not
 there, *adopts* one that another call has made, *replaces* one that it has seen. A pin is

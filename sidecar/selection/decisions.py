@@ -69,11 +69,6 @@ class Decisions:
         has_own_list = routes is not self._routes.configured
         return Situation(call, resolved, routes, has_own_list, session, kind)
 
-    def passthrough(self, provider: str) -> Decision:
-        """Return the decision of a path that the config gives to one provider entry."""
-        candidates = (self._models.passthrough(provider),)
-        return Decision(Source.REQUESTED, candidates, requested=candidates)
-
     def requested(self, situation: Situation) -> Decision:
         """Return the decision for the requested model and its fallbacks.
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.store import AffinityStore, StoreUnreachable
-from sidecar.domain.call import Call
+from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Binding, Decision, Route
 from sidecar.domain.errors import SidecarError
@@ -27,6 +27,7 @@ from sidecar.routing.rank import Ranked
 from sidecar.routing.router import RouteClassifier
 from sidecar.runtime.single_flight import SingleFlight
 from sidecar.selection.decisions import Decisions
+from sidecar.selection.path_selector import PathSelector, UndecidedPath
 from sidecar.selection.situation import Situation
 from sidecar.selection.steps import (
     BYPASSES,
@@ -86,8 +87,11 @@ class ModelSelector:
         store: AffinityStore,
         clock: Clock,
         observers: Observers,
+        paths: PathSelector,
     ) -> None:
+        """Args: ``paths`` decides calls that are passed through."""
         self._decisions = decisions
+        self._paths = paths
         self._classifier = classifier
         self._store = store
         self._clock = clock
@@ -95,13 +99,13 @@ class ModelSelector:
         self._flights: SingleFlight[tuple[str, str], _Landing] = SingleFlight("first call")
         """First calls by their session's key and lane."""
 
-    def decide_nowait(self, call: Call) -> Decision | Undecided:
+    def decide_nowait(self, call: Call) -> Decision | Undecided | UndecidedPath:
         """Decide what can be decided without waiting; else return what `decide` needs.
 
-        Raises: ModelNotFound, DialectNotServed, InvalidRoutingPreferences.
+        Raises: ModelNotFound, DialectNotServed, InvalidRoutingPreferences, PathNotFound.
         """
-        if call.passthrough_provider is not None:
-            return self._decisions.passthrough(call.passthrough_provider)
+        if call.endpoint.operation is Operation.PASSTHROUGH:
+            return self._paths.decide_nowait(call)
         situation = self._decisions.situation_of(call, self._store.key_prefix)
         if situation.session is None:
             if not situation.routes:
@@ -116,15 +120,19 @@ class ModelSelector:
             return firm
         return self._begin(situation, self._decisions.state_of(pin, situation), pin)
 
-    async def decide(self, undecided: Undecided) -> Decision:
+    async def decide(self, undecided: Undecided | UndecidedPath) -> Decision:
         """Decide a call, waiting for the store and the router model.
 
         Raises: DialectNotServed.
         """
-        budget, trace = self._store.budget(), undecided.situation.call.trace
-        if trace.flags & FLAG_SAMPLED:
-            budget.trace_id = trace.trace_id
-        decision, pin_outcome = await self._decide(undecided, budget)
+        budget, pin_outcome = self._store.budget(), None
+        call = undecided.call if isinstance(undecided, UndecidedPath) else undecided.situation.call
+        if call.trace.flags & FLAG_SAMPLED:
+            budget.trace_id = call.trace.trace_id
+        if isinstance(undecided, UndecidedPath):
+            decision, pin_outcome = await self._paths.decide(undecided, budget)
+        else:
+            decision, pin_outcome = await self._decide(undecided, budget)
         pin_outcome = budget.trouble or pin_outcome
         if pin_outcome is None:
             return decision  # the store was not asked

@@ -10,8 +10,8 @@ In the order in which a call meets them:
   Another candidate is tried only before the first byte has gone to the app.
 - `registry` holds a client for each provider entry, and the connection pools that entries share.
 - `client` writes the request of one attempt and knows the timeouts and the pool of one entry.
-- `passthrough` says where a passthrough path is at its provider, and where a place that the
-  provider names is here.
+- `passthrough` says what is sent of a body that is passed through, where its path is at the
+  provider, and where a place that the provider names is here.
 - `opening` holds a response of status 200 until its beginning shows that the provider serves, or
   says in it that it failed.
 - `buffered_reply` reads the beginning of an error reply, which the app may still get.

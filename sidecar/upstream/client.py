@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 from urllib.parse import quote
 
 from sidecar.config.conventions import CredentialStyle, HeaderFamily
@@ -17,8 +17,13 @@ from sidecar.domain.decision import Candidate
 from sidecar.http1.origin import ExchangeTimeouts
 from sidecar.http1.pool import Pool
 from sidecar.runtime.hosts import is_loopback
-from sidecar.upstream.passthrough import local_headers, local_reference, upstream_path
-from sidecar.wire.headers import CHUNKED, request_head
+from sidecar.upstream.passthrough import (
+    local_headers,
+    local_reference,
+    passed_body,
+    upstream_path,
+)
+from sidecar.wire.headers import request_head
 from sidecar.wire.trace_context import trace_lines
 from sidecar.wire.via import via_line
 
@@ -30,7 +35,15 @@ field there can be only one line.
 """
 _SHARED_PARAMETERS: Final = {HeaderFamily.ANTHROPIC: ("beta=true",)}
 """What SDKs of a header family put into a query, whoever the provider is."""
-_BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+
+
+class _Timeouts(NamedTuple):
+    """How long each kind of exchange may take."""
+
+    whole: ExchangeTimeouts
+    stream: ExchangeTimeouts
+    passthrough: ExchangeTimeouts
+    """Until its response begins, that of a whole one; from then on, that of a stream."""
 
 
 class ProviderClient:
@@ -49,17 +62,12 @@ class ProviderClient:
         self.dialects = dialects
         self.header_lines = HeaderLines(provider, via if _may_be_sidecar(provider) else b"")
         self._starts = _starts(provider)
-        self._stream_timeouts = ExchangeTimeouts(
-            connect_s=provider.timeouts.connect_s,
-            first_byte_s=provider.timeouts.first_byte_s,
-            response_s=None,
-            idle_s=provider.timeouts.stream_idle_s,
-        )
-        self._whole_timeouts = ExchangeTimeouts(
-            connect_s=provider.timeouts.connect_s,
-            first_byte_s=None,
-            response_s=provider.timeouts.response_s,
-            idle_s=None,
+        limits = provider.timeouts
+        connect_s, idle_s = limits.connect_s, limits.stream_idle_s
+        self._timeouts = _Timeouts(
+            ExchangeTimeouts(connect_s, response_s=limits.response_s),
+            ExchangeTimeouts(connect_s, first_byte_s=limits.first_byte_s, idle_s=idle_s),
+            ExchangeTimeouts(connect_s, first_byte_s=limits.response_s, idle_s=idle_s),
         )
 
     def use(self, provider: Provider) -> None:
@@ -69,7 +77,15 @@ class ProviderClient:
 
     def timeouts(self, *, is_stream: bool) -> ExchangeTimeouts:
         """Return the provider's timeouts for a stream or a whole response."""
-        return self._stream_timeouts if is_stream else self._whole_timeouts
+        return self._timeouts.stream if is_stream else self._timeouts.whole
+
+    def timeouts_for(self, call: Call) -> ExchangeTimeouts:
+        """Return the provider's timeouts for a call. What is passed through may be a stream or a
+        file: it may take as long as it moves.
+        """
+        if call.endpoint.operation is Operation.PASSTHROUGH:
+            return self._timeouts.passthrough
+        return self._timeouts.stream if call.facts.wants_stream else self._timeouts.whole
 
     def request(
         self, call: Call, candidate: Candidate, number: int = 1
@@ -79,12 +95,9 @@ class ProviderClient:
         """
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
-            if call.upload is not None:
-                length = CHUNKED if call.upload.length is None else call.upload.length
-                return self._head(call, candidate, length, number), ()
-            sized = None if not call.body and call.method in _BODILESS else len(call.body)
-            head = self._head(call, candidate, sized, number)
-            return head, (call.body,) if call.body else ()
+            dialect = self.dialects[call.endpoint.dialect]
+            passed, size = passed_body(call, candidate.upstream_model, dialect.patch)
+            return self._head(call, candidate, size, number), passed
         dialect = self.dialects[call.endpoint.dialect]
         pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)
         length = 0
@@ -210,7 +223,7 @@ class HeaderLines:
             lines.append(said.version)
         for group in said.groups[1:]:
             lines += headers.get(group, ())
-        if said is self._passthrough or said is self._native:
+        if not call.endpoint.is_body_read:
             lines += headers.get("coding", ())
         if _ACCEPT_ENCODING not in said.groups:
             lines.append(_IDENTITY)

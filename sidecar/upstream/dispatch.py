@@ -20,7 +20,7 @@ from sidecar.upstream.credential_reload import CredentialReloader
 from sidecar.upstream.failure_recorder import FailureRecorder
 from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.opening import LOOP_STATUS, opened, refuse_loop, serves_nowait
-from sidecar.upstream.patience import apps_timeout, attempt_timeouts
+from sidecar.upstream.patience import attempt_timeouts, timeout_of
 from sidecar.upstream.registry import ProviderRegistry
 from sidecar.upstream.walk import Walk, in_own_name
 
@@ -99,13 +99,12 @@ class Dispatcher:
         """Return the headers of the response to a call that is passed through, without places that
         are elsewhere than at its provider; and their names, as ``x-plano-lost`` says them.
         """
-        client = self._registry.clients[dispatched.candidate.provider]
-        passthrough_of, own = self._registry.passthrough_of, call.passthrough_provider
-        return client.local_headers(
+        own, owner_of = dispatched.candidate.provider, self._registry.owner_of
+        return self._registry.clients[own].local_headers(
             call,
             dispatched.candidate,
             dispatched.reply.headers,
-            lambda path: passthrough_of(path) == own,
+            lambda path: owner_of(call, path) == own,
         )
 
     def observe(
@@ -165,7 +164,8 @@ class Dispatcher:
         client = self._registry.clients[candidate.provider]
         head, pieces = client.request(call, candidate, number)
         reply, wants_stream = None, call.facts.wants_stream
-        timeouts = own = client.timeouts(is_stream=wants_stream)
+        is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
+        timeouts = own = client.timeouts_for(call)
         if call.client_timeout_s is not None:
             may_go_on = wants_stream or client.provider.failover_on_response_timeout
             timeouts = attempt_timeouts(own, call, now_s, may_go_on=may_go_on and not is_last)
@@ -173,7 +173,7 @@ class Dispatcher:
             reply = await client.pool.send(head, pieces, timeouts, call.method, call.upload)
             if reply.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            if reply.status < 400 and call.endpoint.operation is not Operation.PASSTHROUGH:
+            if reply.status < 400 and not is_foreign:
                 dialect = client.dialects[call.endpoint.dialect]
                 if reply.is_complete and serves_nowait(reply, dialect, is_stream=wants_stream):
                     return reply
@@ -186,7 +186,7 @@ class Dispatcher:
                 raise
             if reply is None and error.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            late = apps_timeout(error, own, timeouts)
+            late = timeout_of(error, own, timeouts, is_foreign=is_foreign)
             if late is not None:
                 raise late from error
             raise

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sidecar.domain.call import Call
+from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import UpstreamError
@@ -207,6 +207,9 @@ class FailureRecorder:
         """Let a candidate that failed cool, where that is evidence against it, and count the
         failure among its first bytes.
         """
+        is_gone = failure.failure_class is FailureClass.MODEL_GONE
+        if is_gone and call.endpoint.operation is Operation.PASSTHROUGH:
+            return  # the app named that model, or a file or batch: none of the config's is gone
         if failure.penalty is Penalty.NONE:
             return
         now_s = self._clock.monotonic_s()

@@ -1,5 +1,5 @@
-"""Where a passthrough path is at its provider, and where a place that the provider names is here.
-Pure.
+"""What is sent of a body that is passed through; where its path is at the provider, and where a
+place that the provider names is here. Pure.
 
 An app follows a `Location` with whatever the redirect lets it repeat: its body, and headers that
 hold sessions, tenants and keys. So only places at the sidecar itself are passed on.
@@ -8,32 +8,53 @@ hold sessions, tenants and keys. So only places at the sidecar itself are passed
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from sidecar.config.address import Server
-from sidecar.domain.call import RawHeaders
+from sidecar.domain.call import BodyFacts, Call, RawHeaders
+from sidecar.wire.headers import CHUNKED
 
 LOCATION_HEADERS: Final = frozenset((b"location", b"operation-location"))
 """What clients follow by themselves; Azure's pollers ask the second one, with their key."""
-_OTHER_VERSION: Final = re.compile(r"/v(?!1(?:/|$))\d")
-"""A passthrough path such as ``/v1beta/...`` or ``/v2/...``: it is not below the provider's
-``/v1``, so the base path does not apply to it.
+_VERSION: Final = re.compile(r"/v1(?=/|$)")
+"""What the base path takes the place of. Any other path goes as it is: ``/v1beta/...``,
+``/tokenize``, ``/openai/deployments/...``.
 """
 _REFERENCE: Final = re.compile(rb"[!-\[\]-~]{1,8192}")
 """Browsers take a backslash for a slash, and leave out blanks and line ends inside."""
 _PLAIN_PATH: Final = re.compile(r"/(?:[^/]|$)")
+_BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+"""Methods whose requests have no length where they have no body."""
+Patch = Callable[[bytes, BodyFacts, str], list[bytes | memoryview]]
+"""As `Dialect.patch`."""
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
+
+
+def passed_body(
+    call: Call, upstream_model: str, patch: Patch
+) -> tuple[Sequence[bytes | memoryview], int | None]:
+    """Return the pieces of a passed-through body that are at hand, and its length as `request_head`
+    takes it. It is the app's, byte for byte; but where it names the model by a name of the
+    config's, ``patch`` puts ``upstream_model`` there.
+    """
+    if call.upload is not None:
+        return (), CHUNKED if call.upload.length is None else call.upload.length
+    body, facts = call.body, call.facts
+    if not body:
+        return (), None if call.method in _BODILESS else 0
+    if facts.requested_model in (None, upstream_model):
+        return (body,), len(body)
+    pieces = patch(body, facts, upstream_model)
+    return pieces, sum(map(len, pieces))
 
 
 def upstream_path(path: str, base_path: str) -> str:
     """Return where a passthrough path is at the provider: below ``base_path``, which takes the
-    place of ``/v1``. A path of another version is sent unchanged.
+    place of ``/v1``. A path that is not below ``/v1`` is sent unchanged.
     """
-    if _OTHER_VERSION.match(path) is not None:
-        return path
-    return base_path + path.removeprefix("/v1")
+    return path if _VERSION.match(path) is None else base_path + path.removeprefix("/v1")
 
 
 def local_path(path: str, base_path: str, is_served: Callable[[str], bool]) -> str | None:
@@ -42,7 +63,7 @@ def local_path(path: str, base_path: str, is_served: Callable[[str], bool]) -> s
     Args: ``is_served`` tells whether the config passes a path through to this provider.
     """
     below = path.removeprefix(base_path) if path.startswith(base_path) else None
-    guesses = [path] if below is None else [f"/v1{below}", below, path]
+    guesses = [path] if below is None else [f"/v1{below}", path]
     for guess in guesses:
         if upstream_path(guess, base_path) == path and is_served(guess):
             return guess

@@ -11,6 +11,7 @@ from sidecar.domain.errors import (
     FirstByteTimeout,
     ResponseTimeout,
     UpstreamError,
+    UpstreamTimeout,
 )
 from sidecar.http1.origin import ExchangeTimeouts
 
@@ -70,3 +71,20 @@ def apps_timeout(
     late = AppTimeout("the app's own timeout ended")
     late.sends = error.sends
     return late
+
+
+def timeout_of(
+    error: UpstreamError, own: ExchangeTimeouts, given: ExchangeTimeouts, *, is_foreign: bool
+) -> UpstreamTimeout | None:
+    """Return what an attempt failed by, where that is another timeout than it was noticed by: the
+    app's, or that of a whole response. None where it is not.
+
+    Args: as of `apps_timeout`; ``is_foreign`` is whether the call is passed through: until such a
+        response begins the time for a whole one runs, since nobody knows whether it is a stream.
+    """
+    late = apps_timeout(error, own, given)
+    if late is not None or not (is_foreign and isinstance(error, FirstByteTimeout)):
+        return late
+    whole = ResponseTimeout(error.message)
+    whole.sends = error.sends
+    return whole

@@ -177,7 +177,7 @@ class ProviderRegistry:
         dialects: Mapping[DialectName, Dialect],
         strip: Strip | None = None,
         via: bytes = b"",
-        passthrough_of: Callable[[str], str | None] = lambda _: None,
+        owner_of: Callable[[Call, str], str | None] = lambda _call, _path: None,
     ) -> None:
         """Args: ``strip`` makes the call for one more attempt where no provider can read the
         conversation's signed state; None leaves it at the refusal. ``via`` is what this process
@@ -185,7 +185,7 @@ class ProviderRegistry:
         Raises: ConfigError as `ConnectionPools.pool_for` does.
         """
         self.strip = strip
-        self.passthrough_of = passthrough_of
+        self.owner_of = owner_of
         self.replies = pools.replies
         self.clients = {
             provider.name: ProviderClient(provider, pools.pool_for(provider), dialects, via)

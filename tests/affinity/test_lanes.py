@@ -9,6 +9,7 @@ import dataclasses
 import pytest
 
 from sidecar.affinity.lanes import (
+    FIRST_LANE,
     MAX_LANES,
     NO_LANES,
     Lanes,
@@ -180,3 +181,15 @@ def test_a_lane_is_found_by_its_name():
 
     assert [PLANOS, B, None] == [lanes.of(lane) for lane in (None, "b", "c")]
     assert dataclasses.replace(PLANOS, requested_model="c") == labelled(lanes, "c").of("c")
+
+
+def test_a_call_that_names_no_model_is_of_the_first_lane():
+    """Whichever that is; without one there is none, and nothing is bound to it."""
+    first, second = Binding("a", requested_model="x"), Binding("b", requested_model="y")
+
+    assert [first, second, None] == [
+        Lanes((first, second)).of(FIRST_LANE),
+        Lanes((second,)).of(FIRST_LANE),
+        NO_LANES.of(FIRST_LANE),
+    ]
+    assert None is Lanes((first,)).of("z")

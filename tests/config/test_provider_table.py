@@ -37,7 +37,9 @@ def _request(text: str, endpoint: Endpoint, headers: InboundLines | None = None)
     facts = DIALECTS.by_name[endpoint.dialect].peek(body, frozenset())
     call = a_call(endpoint=endpoint, body=body, facts=facts, headers=headers or {})
     table = ModelTable([provider], {})
-    (candidate,) = table.entries_of(provider.model) or (table.passthrough(provider.prefix),)
+    (candidate,) = (
+        table.entries_of(provider.model) or table.owners.configured(provider.prefix).candidates
+    )
     head, _ = client.request(call, candidate)
     return head.decode().split("\r\n")
 

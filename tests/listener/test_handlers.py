@@ -14,7 +14,16 @@ import pytest
 
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Call, Operation
+from sidecar.domain.api_paths import ApiPath
+from sidecar.domain.call import (
+    CHAT,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    Call,
+    Endpoint,
+    Operation,
+)
 from sidecar.domain.clock import SystemClock
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.events import Listeners, RequestRefused
@@ -78,6 +87,7 @@ class _House:
             [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
         )
         reader = BodyReader(BodyMemory(MemoryBudget(10_000)), policy.pop("body_bytes", 1000), 30)
+        serves: Callable[[Endpoint], bool] = policy.pop("serves", lambda _: False)
         self.policy = ListenerPolicy(POLICY, reader, **policy)
         observers = Observers([self.ear])
         self.handler = DataHandler(
@@ -85,7 +95,7 @@ class _House:
             OwnReplies(self.decide, models),
             Admission(self.drain, DIALECTS, observers, SystemClock(), self.policy),
             Rescue(DIALECTS, observers),
-            Paths(DIALECTS.endpoints, self.policy.passthrough),
+            Paths(DIALECTS.endpoints, self.policy.passthrough, serves),
         )
 
     async def decide(self, call: Call) -> Decision:
@@ -329,6 +339,92 @@ async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, tar
         house.bodies[0],
         call.facts.requested_model,
     )
+
+
+JSON = "application/json"
+API_CALLS = {
+    "files": ("POST", "/v1/files", b"\x00\xff", {}, ApiPath.FILES, CHAT, None),
+    "files in JSON": ("POST", "/v1/files", BODY, {"content_type": JSON}, ApiPath.FILES, CHAT, None),
+    "Anthropic's files": (
+        "GET", "/v1/files/f1", b"", {"anthropic_version": "x"}, ApiPath.FILES, MESSAGES, None
+    ),
+    "a moderation": (
+        "POST", "/v1/moderations", BODY, {"content_type": "Application/JSON; charset=utf-8"},
+        ApiPath.MODERATIONS, CHAT, "gpt-4o",
+    ),
+    "a body that is no JSON": (
+        "POST", "/v1/audio/transcriptions", b"--x", {"content_type": "multipart/form-data"},
+        ApiPath.AUDIO, CHAT, None,
+    ),
+    "a body of an unknown type": ("POST", "/v1/completions", BODY, {}, ApiPath.COMPLETIONS, CHAT, None),
+    "a stored response": (
+        "DELETE", "/v1/responses/r1?x=1", b"", {"content_type": JSON},
+        ApiPath.STORED_RESPONSES, RESPONSES, None,
+    ),
+    "a batch of messages": (
+        "POST", "/v1/messages/batches", BODY, {"content_type": JSON},
+        ApiPath.MESSAGE_BATCHES, MESSAGES, None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", API_CALLS)
+async def test_a_path_of_providers_becomes_a_call_without_being_configured(name):
+    """Of its bodies those in JSON are read that may name a model. All bytes stay."""
+    method, target, body, headers, api_path, dialect, model = API_CALLS[name]
+    house = _House(serves=lambda _: True)
+    await house.ask(method, target, body, **headers)
+    (call,) = house.calls
+
+    assert (None, Operation.PASSTHROUGH, api_path, dialect, method) == (
+        call.passthrough_provider,
+        call.endpoint.operation,
+        call.endpoint.api_path,
+        call.endpoint.dialect,
+        call.method,
+    )
+    assert (target, body, model, 0) == (
+        call.endpoint.path + call.query,
+        house.bodies[0],
+        call.facts.requested_model,
+        house.drain.in_flight,
+    )
+
+
+async def test_a_configured_path_goes_before_one_that_is_known():
+    """And its body is not read."""
+    house = _House(serves=lambda _: True, passthrough=(("/v1/moderations", "mistral"),))
+    await house.ask("POST", "/v1/moderations/x", b"{", content_type=JSON)
+
+    assert ("mistral", None) == (
+        house.calls[0].passthrough_provider,
+        house.calls[0].endpoint.api_path,
+    )
+
+
+async def test_a_path_that_no_entry_serves_is_refused_in_its_own_dialect():
+    """Before its body is read, which may be long."""
+    asked = []
+    house = _House(serves=lambda endpoint: asked.append(endpoint.api_path))
+    status, headers, body = _parts(await house.ask("POST", "/v1/messages/batches", None))
+
+    assert (404, "path_not_found", "not_found_error") == (
+        status,
+        headers["x-plano-error"],
+        json.loads(body)["error"]["type"],
+    )
+    assert ([ApiPath.MESSAGE_BATCHES], []) == (asked, house.calls)
+
+
+async def test_a_body_that_names_a_model_twice_is_refused_on_a_path_of_providers():
+    """As on any path whose bodies are read."""
+    house = _House(serves=lambda _: True)
+    twice = b'{"model":"a","model":"b"}'
+    status, headers, _ = _parts(
+        await house.ask("POST", "/v1/moderations", twice, content_type=JSON)
+    )
+
+    assert (400, "invalid_body", 0) == (status, headers["x-plano-error"], house.drain.in_flight)
 
 
 REFUSALS = [

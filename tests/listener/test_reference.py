@@ -9,9 +9,11 @@ import pytest
 
 from sidecar.build.foundation import build_foundation
 from sidecar.build.operator_pages import build_operator_pages
+from sidecar.config.families import FAMILIES
 from sidecar.config.load import load_config
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
+from sidecar.domain.api_paths import ApiPath
 from sidecar.domain.decision import Decision, Source
 from sidecar.domain.routing_facts import RoutingFacts
 from sidecar.domain.vocabulary import RouterOutcome
@@ -67,6 +69,19 @@ def test_the_paths_are_those_that_are_served():
         paths.MODELS,
         paths.MODELS + "/{id}",
     } == {names(path)[0] for path, *_ in rows("paths")}
+
+
+def test_the_paths_that_need_no_config_are_those_of_the_families():
+    """Each with who is known to serve it; `{id}` stands where the path itself is a call."""
+    families = {
+        api_path: sorted(name for name, row in FAMILIES.items() if api_path in row.api_paths)
+        for api_path in ApiPath
+    }
+
+    assert {str(path): serving for path, serving in families.items()} == {
+        names(path)[0].removesuffix("/{id}"): names(serving)
+        for path, _, serving in rows("api-paths")
+    }
 
 
 @pytest.mark.parametrize(("path", "methods"), [row[:2] for row in rows("paths")])

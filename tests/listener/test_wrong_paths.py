@@ -38,6 +38,13 @@ class _At8123(FakeTransport):
         ("/v1/chat/completions/chat/completions", f"{WITH_V1}/v1/chat/completions"),
         ("/responses", f"{WITH_V1}/v1/responses"),
         ("/embeddings", f"{WITH_V1}/v1/embeddings"),
+        ("/files", f"{WITH_V1}/v1/files"),
+        ("/responses/resp_1", f"{WITH_V1}/v1/responses"),
+        ("/images/generations", f"{WITH_V1}/v1/images"),
+        ("//v1/moderations", f"{WITH_V1}/v1/moderations"),
+        ("/v1/v1/batches/b", f"{WITH_V1}/v1/batches"),
+        ("/v1/v1/messages/batches", f"{ALONE}/v1/messages/batches"),
+        ("/messages/batches", f"{WITH_V1}/v1/messages/batches"),
         ("/v1/threads/t1/messages", CONFIGURED),
         ("/tokenize", CONFIGURED),
     ],
@@ -47,6 +54,15 @@ def test_a_wrong_base_url_is_told_with_the_right_one(path, expected):
     error = path_not_found(path, DIALECTS.endpoints, _At8123())
 
     assert f"no such path: {path}{expected}" == error.message
+
+
+@pytest.mark.parametrize("path", ["/v1/files/f1", "/v1/moderations", "/v1/messages/batches"])
+def test_a_path_that_no_entry_serves_is_told_how_to_be_sent_somewhere(path):
+    """It is known; only nobody can be meant."""
+    assert (
+        f"{path} is a path of providers, and no entry is known to serve it; `passthrough` in the "
+        "config names the provider that a path goes to"
+    ) == path_not_found(path, DIALECTS.endpoints, None).message
 
 
 @pytest.mark.parametrize("transport", [None, FakeTransport()])

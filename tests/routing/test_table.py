@@ -294,14 +294,6 @@ def test_an_unknown_model_cannot_be_described():
         ModelTable(PROVIDERS[:1], {}).describe("gpt-5")
 
 
-def test_passthrough_names_an_entry_or_a_prefix():
-    """`provider: openai` is the first entry of that prefix."""
-    table = ModelTable(PROVIDERS, {})
-
-    assert "openai/gpt-4o-mini" == table.passthrough("openai").provider
-    assert "gpt-us" == table.passthrough("gpt-us").provider
-
-
 def test_entries_and_candidates_of_a_name():
     """Of any dialect, and of one; a wildcard's models count, unknown names have none, and asking
     twice changes nothing.

@@ -19,6 +19,7 @@ from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.table import ModelTable
 from sidecar.selection.decisions import Decisions
+from sidecar.selection.path_selector import PathSelector
 from sidecar.selection.selector import ModelSelector
 from sidecar.upstream.evidence import Activity, Suspicion
 from tests.support.providers import a_provider
@@ -128,6 +129,7 @@ class Room:
             self.store,
             self.clock,
             self.observers,
+            PathSelector(table.owners, self.store, self.clock, self.observers),
         )
 
     def listeners(self) -> Listeners:

@@ -246,17 +246,6 @@ def test_a_situation_that_cannot_be_is_refused(room):
         room.decisions.situation_of(asked(routing_preferences=b"?"))
 
 
-def test_a_passthrough_goes_to_its_provider(room):
-    """The one that the config names for the path."""
-    decision = room.decisions.passthrough(MINI)
-
-    assert (Source.REQUESTED, [MINI]) == (
-        decision.source,
-        [each.provider for each in decision.candidates],
-    )
-    assert decision.candidates == decision.requested
-
-
 def test_a_pinned_decision_says_whose_pin_it_is(room):
     """With the session and the binding that were seen; the rest of the route follows."""
     situation = room.decisions.situation_of(asked())

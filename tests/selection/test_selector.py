@@ -34,7 +34,7 @@ from tests.selection.room import (
     inline,
 )
 from tests.support.providers import a_provider
-from tests.support.values import FakeClock, a_call
+from tests.support.values import FakeClock
 
 
 async def decide(room: Room, call: Call) -> Decision:
@@ -72,14 +72,6 @@ class SlowStore(MemoryStore):
 @pytest.fixture
 def room() -> Room:
     return Room()
-
-
-def test_a_passthrough_is_decided_at_once(room):
-    """Nothing is looked up for it."""
-    found = room.selector.decide_nowait(a_call(passthrough_provider=MINI))
-
-    assert isinstance(found, Decision)
-    assert (MINI, []) == (model_of(found), room.events)
 
 
 def test_without_routes_the_requested_model_is_decided_at_once():

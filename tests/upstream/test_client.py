@@ -145,6 +145,7 @@ def test_a_query_without_a_path_of_its_own_for_count_tokens_stays_merged():
     assert "POST /v1/messages/count_tokens?v=1&beta=true HTTP/1.1" == target
 
 
+PASSED_AND_READ = Endpoint("/v1/moderations", CHAT, Operation.PASSTHROUGH, names_model=True)
 PASSED = Endpoint("/v1/files/f1/content", CHAT, Operation.PASSTHROUGH)
 CODING = "Content-Encoding: gzip"
 
@@ -154,9 +155,12 @@ CODING = "Content-Encoding: gzip"
     [
         ("/v1", "/v1/files/f1/content", "/v1/files/f1/content"),
         ("/api/v1", "/v1/files/f1/content", "/api/v1/files/f1/content"),
-        ("/openai/v1", "/audio/speech", "/openai/v1/audio/speech"),
+        ("/openai/v1", "/audio/speech", "/audio/speech"),
+        ("/openai/v1", "/openai/v1/files", "/openai/v1/files"),
+        ("/openai/v1", "/openai/deployments/d/images", "/openai/deployments/d/images"),
+        ("/v1", "/tokenize", "/tokenize"),
         ("/v1", "/v1", "/v1"),
-        ("/v1", "/video/v2", "/v1/video/v2"),
+        ("/v1", "/video/v2", "/video/v2"),
         ("/v1beta/openai", "/v1/files", "/v1beta/openai/files"),
         ("/v1beta/openai", "/v1beta/models/m:countTokens", "/v1beta/models/m:countTokens"),
         ("/api/v1", "/v2/x", "/v2/x"),
@@ -164,7 +168,7 @@ CODING = "Content-Encoding: gzip"
     ],
 )
 def test_a_passthrough_path_gets_the_providers_base(base_path, path, target):
-    """What stands at the provider where the app says `/v1`."""
+    """What stands at the provider where the app says `/v1`; any other path goes as it is."""
     endpoint = Endpoint(path, CHAT, Operation.PASSTHROUGH)
     call = a_call(
         endpoint=endpoint, method="PUT", body=b"\x00raw", facts=BodyFacts(), query="?purpose=x"
@@ -194,7 +198,9 @@ def test_a_passthrough_body_is_announced_where_its_method_has_one(method, body, 
     assert (length, body) == ([line for line in lines if line.startswith("Content-Length")], sent)
 
 
-@pytest.mark.parametrize(("endpoint", "sent"), [(PASSED, [CODING]), (None, [])])
+@pytest.mark.parametrize(
+    ("endpoint", "sent"), [(PASSED, [CODING]), (PASSED_AND_READ, []), (None, [])]
+)
 def test_a_bodys_coding_goes_with_a_body_that_is_passed_through(endpoint, sent):
     """Any other body was decoded."""
     headers = {"coding": [f"{CODING}\r\n".encode()]}
@@ -202,6 +208,23 @@ def test_a_bodys_coding_goes_with_a_body_that_is_passed_through(endpoint, sent):
     _, lines, _ = _sent(_client(), _call(headers=headers, **changes))
 
     assert sent == [line for line in lines if line.lower().startswith("content-encoding")]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{ "model" : "openai/omni",\n"input":"x"}', b'{ "model" : "omni",\n"input":"x"}'),
+        (b'{ "model" : "omni",\n"input":"x"}', b'{ "model" : "omni",\n"input":"x"}'),
+        (b'{"model":null,"input":"x"}', b'{"model":null,"input":"x"}'),
+        (b'{"input":"x"}', b'{"input":"x"}'),
+    ],
+)
+def test_a_passed_through_body_keeps_every_byte_but_a_name_of_the_configs(body, expected):
+    """The provider gets its own name of the model; a body that names none gets none."""
+    call = a_call(endpoint=PASSED, body=body, facts=REQUEST_BODY.peek(body))
+    _, lines, sent = _sent(_client(), call, "omni")
+
+    assert (expected, f"Content-Length: {len(expected)}") == (sent, lines[-1])
 
 
 HEADERS = {
@@ -328,6 +351,23 @@ def test_a_stream_and_a_whole_response_have_timeouts_of_their_own():
 
     assert ExchangeTimeouts(2, 10, None, 30) == client.timeouts(is_stream=True)
     assert ExchangeTimeouts(2, None, 60, None) == client.timeouts(is_stream=False)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "wants_stream", "expected"),
+    [
+        (None, True, ExchangeTimeouts(2, 10, None, 30)),
+        (None, False, ExchangeTimeouts(2, None, 60, None)),
+        (PASSED, False, ExchangeTimeouts(2, 60, None, 30)),
+        (PASSED, True, ExchangeTimeouts(2, 60, None, 30)),
+    ],
+)
+def test_what_is_passed_through_may_take_as_long_as_it_moves(endpoint, wants_stream, expected):
+    """Nobody knows whether it is a stream: it begins like a whole response and goes on like one."""
+    changes = {} if endpoint is None else {"endpoint": endpoint}
+    call = a_call(facts=BodyFacts(wants_stream=wants_stream), **changes)
+
+    assert expected == _client(timeouts=GIVEN).timeouts_for(call)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
-from sidecar.domain.call import BodyFacts
+from sidecar.domain.call import CHAT, BodyFacts, Call, Endpoint, Operation
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.events import AttemptEnded, CandidateFailed, CandidateServed, Listeners
 from sidecar.domain.ids import TraceContext, child_span_id
@@ -491,3 +491,31 @@ async def test_a_lost_sending_is_no_attempt_of_its_own():
     dispatcher.observe(a_call(), dispatched, CallOutcome.OK, 1000.5)
 
     assert [0, 1] == [attempt.number for attempt in ear.attempts]
+
+
+@pytest.mark.parametrize(
+    ("owner", "lost"), [("openai/gpt-4o", ""), ("other", "location"), (None, "location")]
+)
+async def test_a_place_is_the_apps_to_follow_where_it_leads_to_the_same_entry(owner, lost):
+    """Told by who would be asked there, whether or not the config names the path."""
+    clock = FakeClock()
+    asked = []
+
+    def owner_of(call: Call, path: str) -> str | None:
+        asked.append((call.endpoint, path))
+        return owner
+
+    pools = ConnectionPools(lambda *_files: ssl.create_default_context())
+    provider = a_provider("openai/gpt-4o")
+    registry = ProviderRegistry([provider], pools, DIALECTS.by_name, owner_of=owner_of)
+    dispatcher = Dispatcher(registry, clock, Observers(()), Cooling(), FirstByteAverages())
+    endpoint = Endpoint("/v1/files", CHAT, Operation.PASSTHROUGH)
+    reply: Any = _Reply(307)
+    reply.headers = ((b"Location", b"/v1/files/f2"),)
+    call = a_call(endpoint=endpoint)
+    headers, left_out = dispatcher.local_headers(
+        call, Dispatched(reply, PLAN.candidates[0], 1, 0.0, 0.0)
+    )
+
+    assert ((endpoint, "/v1/files/f2"), lost) == (asked[0], left_out)
+    assert [] == list(headers) or not lost

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+import pytest
+
 from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import CHAT, Endpoint, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.domain.errors import AppTimeout, ConnectFailed
 from sidecar.domain.events import AttemptEnded, Listeners
@@ -21,6 +24,7 @@ from sidecar.upstream.registry import ConnectionPools, ProviderRegistry
 from tests.support.providers import a_provider
 from tests.support.values import FakeClock, a_call
 
+PASSED = Endpoint("/v1/moderations", CHAT, Operation.PASSTHROUGH)
 A = Candidate("openai/gpt-4o", "openai/gpt-4o", "gpt-4o", "openai/gpt-4o", frozenset())
 
 
@@ -101,3 +105,18 @@ def test_an_apps_own_timeout_is_told_as_such():
     assert ["the app's own timeout ended"] == [
         each.report.cause for each in tried if each.report is not None
     ]
+
+
+@pytest.mark.parametrize(("endpoint", "is_held"), [(None, True), (PASSED, False)])
+async def test_a_model_that_is_gone_on_a_path_that_is_passed_through_is_none_of_the_configs(
+    endpoint, is_held
+):
+    """The app named it there: nothing is ejected, and no alert goes off."""
+    body = b'{"error":{"code":"model_not_found","message":"The model `gpt-4o` does not exist."}}'
+    ear = _Ear()
+    changes = {} if endpoint is None else {"endpoint": endpoint}
+    recorder, record = _recorder(ear), FailureRecord((A,))
+    await recorder.record_reply(a_call(**changes), record, A, _Whole(404, body), 0.0, [])
+
+    assert [FailureClass.MODEL_GONE] == [each.failure.failure_class for each in record.failed]
+    assert is_held == (recorder._cooling.due_s(A, FakeClock().now_s) is not None)

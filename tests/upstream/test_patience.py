@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from sidecar.domain.errors import (
+    AppTimeout,
     ConnectTimeout,
     FirstByteTimeout,
     ResponseTimeout,
+    StreamIdleTimeout,
     UpstreamReset,
 )
 from sidecar.http1.origin import ExchangeTimeouts
-from sidecar.upstream.patience import apps_timeout, attempt_timeouts
+from sidecar.upstream.patience import apps_timeout, attempt_timeouts, timeout_of
 from tests.support.values import a_call
 
 STREAM = ExchangeTimeouts(2, 120, None, 30)
@@ -111,3 +113,26 @@ def test_what_ends_because_the_app_would_not_wait_says_nothing_of_the_candidate(
 
     assert expected == (late is not None)
     assert late is None or late.sends == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "given", "is_foreign", "expected"),
+    [
+        (FirstByteTimeout("x"), STREAM, False, None),
+        (FirstByteTimeout("x"), STREAM, True, ResponseTimeout),
+        (StreamIdleTimeout("x"), STREAM, True, None),
+        (FirstByteTimeout("x"), ExchangeTimeouts(2, 5, None, 30), True, AppTimeout),
+    ],
+    ids=["a stream", "passed through", "it has begun", "the app would not wait"],
+)
+def test_what_is_passed_through_and_does_not_begin_is_late_as_a_whole(
+    error, given, is_foreign, expected
+):
+    """Its time is `timeouts.response_s`, which is what the operator has to know."""
+    error.sends = 2
+    late = timeout_of(error, STREAM, given, is_foreign=is_foreign)
+
+    assert (expected, 2) == (
+        None if late is None else type(late),
+        2 if late is None else late.sends,
+    )

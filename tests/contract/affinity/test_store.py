@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from sidecar.affinity.lanes import MAX_LANES, Lanes
+from sidecar.affinity.lanes import FIRST_LANE, MAX_LANES, Lanes
 from sidecar.affinity.memory import MemoryStore
 from sidecar.affinity.redis.connect import connection_maker
 from sidecar.affinity.redis.link import RedisLink
@@ -168,6 +168,19 @@ async def test_lanes_stay_apart(make):
         assert side == await other.claim(SIDE, side)
         for store in (one, other):
             assert [a_pin(), side] == [await store.get(MAIN), await store.get(SIDE)]
+
+
+async def test_the_first_lane_is_found_without_its_name(make):
+    """By a call that names no model, also where another process has made the pins."""
+    any_lane = make_session("s1", "acme", FIRST_LANE)
+    async with make() as one, make() as other:
+        assert None is await one.get(any_lane)
+        first = await one.claim(MAIN, a_pin())
+        await one.claim(SIDE, a_pin(MINI, MINI))
+
+        assert [first] * 3 == [
+            await other.get(any_lane), await one.get(any_lane), await one.get(MAIN)
+        ]  # fmt: skip
 
 
 async def test_tenants_and_sessions_stay_apart(make):
