@@ -7,19 +7,16 @@ from msgspec.structs import astuple
 
 from sidecar.config.address import (
     HOSTED_IDLE_S,
-    MANAGED_HEADERS,
     OWN_IDLE_S,
     Address,
     Server,
-    fault_of_header_value,
-    is_header_name,
-    is_host_header,
     read_base_url,
     tls_files_of,
 )
 from sidecar.config.conventions import Conventions, ProviderPaths, family_of
 from sidecar.config.families import FAMILIES, UNKNOWN
 from sidecar.config.hints import unknown_prefix
+from sidecar.config.provider_headers import check_headers
 from sidecar.config.report import Path, Report
 from sidecar.config.schema import Config, TimeoutSettings
 from sidecar.config.schema_providers import ModelProvider
@@ -173,7 +170,7 @@ def _resolve(
 ) -> Provider | None:
     conventions = _conventions(entry, at, report)
     address = _address(entry, conventions, at, report)
-    _check_headers(entry, conventions, at, report)
+    check_headers(entry, conventions or UNKNOWN, at, report)
     if conventions is None or address is None:
         return None
     prefix, _, model_id = entry.model.partition("/")
@@ -240,37 +237,6 @@ def _address(
     if address.query and not _family(entry).is_host:
         report.problem((*at, "base_url"), "must not hold a query")
     return address
-
-
-def _check_headers(
-    entry: ModelProvider, conventions: Conventions | None, at: Path, report: Report
-) -> None:
-    """Report what would break the head of a request. Values are never quoted."""
-    taken: set[str] = set()
-    if entry.access_key and not entry.passthrough_auth:
-        taken.add((conventions or UNKNOWN).credential.header.lower())
-    key = "" if entry.access_key is None else entry.access_key.reveal()
-    if (fault := fault_of_header_value(key)) is not None:
-        report.problem((*at, "access_key"), fault)
-    if entry.http_host is not None and not is_host_header(entry.http_host):
-        report.problem((*at, "http_host"), "must be host or host:port")
-    _check_own_headers(entry, taken, (*at, "headers"), report)
-
-
-def _check_own_headers(entry: ModelProvider, taken: set[str], at: Path, report: Report) -> None:
-    """Args: ``taken`` are header names, in lower case, that the request has already."""
-    for name, value in entry.headers.items():
-        here = (*at, name)
-        if not is_header_name(name):
-            report.problem(here, "is not a valid header name")
-        elif name.lower() in MANAGED_HEADERS:
-            why = "it belongs to the connection (for Host use http_host)"
-            report.problem(here, f"cannot be set: {why}")
-        elif name.lower() in taken:
-            report.problem(here, "stands there already: by access_key, or in another case")
-        taken.add(name.lower())
-        if (fault := fault_of_header_value(value.reveal())) is not None:
-            report.problem(here, fault)
 
 
 def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> ProviderPaths:
