@@ -31,17 +31,13 @@ class BoundedMap(dict[Key, Value]):
         """
         if key in self:
             del self[key]
-        elif _is_long(key):
-            return
-        elif len(self) >= self._max_entries:
-            del self[next(iter(self))]
+        else:
+            characters = 0
+            for part in key if isinstance(key, tuple) else (key,):
+                if isinstance(part, str | bytes):
+                    characters += len(part)
+            if characters > MAX_KEY_CHARACTERS:
+                return
+            if len(self) >= self._max_entries:
+                del self[next(iter(self))]
         self[key] = value
-
-
-def _is_long(key: object) -> bool:
-    """Return whether the texts of a key, or of a tuple, are too long together."""
-    characters = 0
-    for part in key if isinstance(key, tuple) else (key,):
-        if isinstance(part, str | bytes):
-            characters += len(part)
-    return characters > MAX_KEY_CHARACTERS
