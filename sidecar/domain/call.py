@@ -35,6 +35,9 @@ EMBEDDINGS: Final = DialectName("embeddings")
 MESSAGES: Final = DialectName("messages")
 
 
+Edit = tuple[int, int, bytes]
+"""Start and end of a piece of a body, and what is sent in its place."""
+
 _MARK_BYTES: Final = 512
 """Of a body's beginning, of its end and of what lies between, so many are looked at for its mark.
 """
@@ -105,14 +108,15 @@ class BodyFacts:
     """Start and end of the ``model`` value's bytes (quotes included); None where the key is
     missing.
     """
-    cuts: Final[tuple[tuple[int, int], ...]]
-    """Spans of the sidecar's own fields (``routing_preferences``), each with one neighbouring
-    comma, ascending.
+    edits: Final[tuple[Edit, ...]]
+    """What of the body is sent otherwise, beside the model's name; ascending, apart from each
+    other. The sidecar's own members (``routing_preferences``) are left out, each with one
+    neighbouring comma.
     """
     insert_at: Final[int]
     """Offset right behind the opening brace, where a missing ``model`` is inserted."""
     is_empty_object: Final[bool]
-    """Whether ``cuts`` leave only braces: an inserted member then needs no comma."""
+    """Whether ``edits`` leave only braces: an inserted member then needs no comma."""
     routing_preferences: Final[bytes | None]
     """The raw JSON of the body's own list; None where the key is missing."""
     holds_provider_state: Final[bool]
@@ -125,30 +129,36 @@ class BodyFacts:
     """
     conversation: Final[tuple[int, int] | None]
     """Start and end of the value that holds the conversation; None where there is none."""
+    lost: Final[str]
+    """What of the app's own is sent otherwise, or not at all, as ``x-plano-lost`` says it; empty
+    for nothing.
+    """
 
     def __init__(
         self,
         requested_model: str | None = None,
         wants_stream: bool = False,
         model_span: tuple[int, int] | None = None,
-        cuts: tuple[tuple[int, int], ...] = (),
+        edits: tuple[Edit, ...] = (),
         insert_at: int = 0,
         is_empty_object: bool = False,
         routing_preferences: bytes | None = None,
         holds_provider_state: bool = False,
         session_spans: tuple[tuple[bytes, int, int], ...] = (),
         conversation: tuple[int, int] | None = None,
+        lost: str = "",
     ) -> None:
         self.requested_model = requested_model
         self.wants_stream = wants_stream
         self.model_span = model_span
-        self.cuts = cuts
+        self.edits = edits
         self.insert_at = insert_at
         self.is_empty_object = is_empty_object
         self.routing_preferences = routing_preferences
         self.holds_provider_state = holds_provider_state
         self.session_spans = session_spans
         self.conversation = conversation
+        self.lost = lost
 
 
 class Upload(Protocol):

@@ -16,7 +16,9 @@ those.
     places            where array elements and object members stand; a text without some
     content_coding    a compressed body, decoded in steps
     body              peek at a request's body
-    patch             another ``model`` in it, without another decode
+    changes           what of a body is to be written otherwise, as values
+    edits             where that stands in a body
+    patch             another ``model`` in it, and its edits, without another decode
 
 Words: a *line* is one header field as it is sent, line end included; a *fact* is what is read from
 a header; a *group* of lines goes to the same providers.

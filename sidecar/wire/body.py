@@ -15,7 +15,7 @@ from typing import Final, final
 
 import msgspec
 
-from sidecar.domain.call import BodyFacts
+from sidecar.domain.call import BodyFacts, Edit
 from sidecar.domain.errors import InvalidBody
 from sidecar.domain.ids import MAX_NAME_BYTES
 from sidecar.wire.members import top_level_values
@@ -162,7 +162,7 @@ class JsonBody:
             requested_model=None if model is None else _model(body, model[1], model[2]),
             wants_stream=False if stream is None else _stream(body, stream[1], stream[2]),
             model_span=None if model is None else model[1:],
-            cuts=() if own is None else (_cut(body, own),),
+            edits=() if own is None else (_cut(body, own),),
             insert_at=insert_at,
             is_empty_object=members == (0 if own is None else 1),
             routing_preferences=None if own is None else _short(body, own, _OWN_BYTES),
@@ -284,13 +284,13 @@ def _stream(body: bytes, start: int, end: int) -> bool:
     raise InvalidBody("'stream' must be true or false", param="stream")
 
 
-def _cut(body: bytes, place: _Place) -> tuple[int, int]:
-    """The member's span with exactly one neighbouring comma: the one before it, or where it is
-    first, the one after.
+def _cut(body: bytes, place: _Place) -> Edit:
+    """The edit without a member: it goes with exactly one neighbouring comma, the one before it, or
+    where it is first, the one after.
     """
     before, start, end = place
     if before:
-        return body.index(b",", before), end
+        return body.index(b",", before), end, b""
     comma = _NEXT_COMMA.match(body, end)
     # Where it is the first member, its name is the first quote of the body.
-    return body.index(b'"', 0, start), end if comma is None else comma.end()
+    return body.index(b'"', 0, start), end if comma is None else comma.end(), b""

@@ -7,24 +7,26 @@ from typing import Final
 
 import msgspec
 
-from sidecar.domain.call import BodyFacts
+from sidecar.domain.call import BodyFacts, Edit
 
 _JOIN_BYTES: Final = 16 * 1024
 """Patched bodies up to here leave as one piece: copying them is cheaper than the bookkeeping of
 three.
 """
+_PIECES_AT_MOST: Final = 64
+"""A body that is in more pieces leaves as one."""
 
 
 def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
-    """Return the pieces to send: the body with ``upstream_model`` as its ``model`` and without our
-    own members.
+    """Return the pieces to send: the body with ``upstream_model`` as its ``model``, and with the
+    facts' edits.
 
     Every other byte is as it came, in its order. A missing ``model`` is inserted right behind the
     opening brace. Large bodies are not copied: their unchanged parts are views.
 
     Args: ``facts`` are what `JsonBody.peek` returned for this very body.
     """
-    if facts.model_span is not None and not facts.cuts:
+    if facts.model_span is not None and not facts.edits:
         # The usual case: nothing but the name.
         if facts.requested_model == upstream_model:
             return [body]
@@ -42,7 +44,7 @@ def patch_body(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes
 
 def _patch(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | memoryview]:
     """`patch_body` where more than the model's name changes."""
-    edits: list[tuple[int, int, bytes]] = [(start, end, b"") for start, end in facts.cuts]
+    edits: list[Edit] = [*facts.edits]
     if facts.model_span is None:
         comma = b"" if facts.is_empty_object else b","
         edits.append(
@@ -61,7 +63,8 @@ def _patch(body: bytes, facts: BodyFacts, upstream_model: str) -> list[bytes | m
             pieces.append(text)
         position = end
     pieces.append(view[position:])
-    return [b"".join(pieces)] if len(body) <= _JOIN_BYTES else pieces
+    is_joined = len(body) <= _JOIN_BYTES or len(pieces) > _PIECES_AT_MOST
+    return [b"".join(pieces)] if is_joined else pieces
 
 
 @functools.lru_cache(maxsize=512)

@@ -16,7 +16,7 @@ import msgspec
 
 from sidecar.domain.errors import InvalidBody
 from sidecar.wire.members import same_lengths, top_level_values
-from sidecar.wire.outline import Outline
+from sidecar.wire.outline import Outline, OutlinedMember
 
 Span = tuple[int, int]
 """Start and end of a piece of a text, in bytes."""
@@ -46,9 +46,12 @@ class Member(NamedTuple):
 class Text:
     """A JSON text whose places can be found, `PLACES_AT_MOST` of them."""
 
-    def __init__(self, text: bytes) -> None:
-        """Args: ``text`` may hold lone halves of characters, as JavaScript sends them."""
+    def __init__(self, text: bytes, piece_bytes: int = PIECE_BYTES) -> None:
+        """Args: ``text`` may hold lone halves of characters, as JavaScript sends them.
+        ``piece_bytes`` takes the place of `PIECE_BYTES`.
+        """
         self._places_left = PLACES_AT_MOST
+        self._piece_bytes = piece_bytes
         self._text = text
 
     @property
@@ -62,15 +65,31 @@ class Text:
         """
         if array is None:
             return []
-        outline = Outline(self._text, array)
+        found = yield from self._outlined(Outline(self._text, array))
+        return [element.value for element in found]
+
+    def members_in_steps(self, of_object: Span) -> Generator[None, None, list[Member]]:
+        """Return the members of a long object, as `elements_in_steps`."""
+        start, end = of_object
+        piece = self._text if end - start == len(self._text) else self._text[start:end]
+        found = yield from self._outlined(Outline(piece))
+        return [
+            Member(
+                piece[name[0] : name[1]],
+                (start + name[0] - 1, start + value[1]),
+                (start + value[0], start + value[1]),
+            )
+            for _, name, value in found
+        ]
+
+    def _outlined(self, outline: Outline) -> Generator[None, None, list[OutlinedMember]]:
         try:
             while not outline.advance():
                 yield
         except InvalidBody:
             self._places_left = -1
             return []
-        found = [element.value for element in outline.members]
-        return found if self._may_find(len(found)) else []
+        return outline.members if self._may_find(len(outline.members)) else []
 
     def elements(self, array: Span) -> list[Span]:
         """Return the places of an array's elements; none where there is no readable array."""
@@ -127,7 +146,7 @@ class Text:
     def _piece(self, place: Span) -> bytes:
         """Return a piece that can be decoded; one that is too long exhausts this text."""
         start, end = place
-        if end - start > PIECE_BYTES:
+        if end - start > self._piece_bytes:
             self._places_left = -1
             return b"null"
         return same_lengths(self._text[start:end])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.domain.call import BodyFacts
 from sidecar.wire.body import JsonBody
 from sidecar.wire.patch import patch_body
 
@@ -202,3 +203,17 @@ def test_any_bytes_are_facts_or_refused(data):
         except InvalidBody:
             continue
         assert isinstance(json.loads(b"".join(patch_body(body, facts, "m2")))["model"], str)
+
+
+@pytest.mark.parametrize(("places", "pieces"), [(30, 63), (31, 1)])
+def test_a_large_body_that_is_in_many_pieces_is_sent_as_one(places, pieces):
+    """A system call takes so many at once."""
+    filling = b"x" * 20_000
+    body = b'{"model":"m","a":"%b"%b}' % (filling, b',"b":1' * places)
+    starts = [body.index(b',"b"') + 6 * at for at in range(places)]
+    facts = BodyFacts(model_span=(9, 12), edits=tuple((at, at, b" ") for at in starts))
+
+    sent = patch_body(body, facts, "m2")
+
+    assert pieces == len(sent)
+    assert body.replace(b',"b"', b' ,"b"').replace(b'"m"', b'"m2"') == b"".join(sent)

@@ -25,7 +25,7 @@ def test_everything_that_steers_a_call_is_read_in_one_go():
         requested_model="gpt-4o",
         wants_stream=True,
         model_span=(12, 20),
-        cuts=((36, 64),),
+        edits=((36, 64, b""),),
         insert_at=2,
         is_empty_object=False,
         routing_preferences=b"[1]",

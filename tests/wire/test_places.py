@@ -95,3 +95,34 @@ def test_no_more_places_are_told_than_can_be_looked_through_in_time():
     assert ([], True) == (text.elements(_all(array)), text.is_exhausted)
     members = b"{" + b'"a":0,' * 20_000 + b'"a":0}'
     assert [] == Text(members).members()
+
+
+def test_a_piece_that_is_too_long_to_decode_at_once_has_no_places():
+    """The text says so; where there is no array, there is nothing to say."""
+    array = b"[1,2]"
+    text = Text(array, piece_bytes=4)
+    with pytest.raises(StopIteration) as nothing:
+        next(text.elements_in_steps(None))
+
+    assert [] == nothing.value.value
+    assert not text.is_exhausted
+    assert ([], True) == (text.elements(_all(array)), text.is_exhausted)
+
+
+def test_members_of_a_long_object_are_found_in_steps():
+    """At the same places as at once."""
+    text = b'[{"a" : {"b":1}, "c\\u0064":"%b"}]' % (b"x" * 3_000_000)
+    place = 1, len(text) - 1
+    found = Text(text)
+    work = found.members_in_steps(place)
+    steps = 0
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            members = end.value
+            break
+        steps += 1
+
+    assert steps
+    assert Text(text, len(text)).members(place) == members
