@@ -26,9 +26,10 @@ from sidecar.listener.operators_socket import bind_operators
 from sidecar.listener.server import assert_c_parser, bind, port_of, raise_file_limit, start_serving
 from sidecar.runtime.descriptors import DescriptorShares, descriptor_shares
 from sidecar.runtime.timers import Timeout
-from sidecar.selection.explain import Explanation, NamedSession, explain
+from sidecar.selection.explain import Explanation, TriedCall, explain
 from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.telemetry.loop_lag import probe_loop_lag
+from sidecar.upstream.patches import Patches
 
 _log = logging.getLogger("sidecar")
 
@@ -137,21 +138,21 @@ class App:
         """
         await self.foundation.shutdown.drained()
 
-    async def explain(self, text: str, session: NamedSession) -> Explanation:
-        """Return why a conversation goes to which model, as `sidecar.selection.explain` finds out.
+    async def explain(self, tried: TriedCall) -> Explanation:
+        """Return why a call goes to which model, as `sidecar.selection.explain` finds out.
 
         Raises: SidecarError.
         """
         generation, foundation = self.generation, self.foundation
-        if session.session_id is not None:
+        if tried.session.session_id is not None:
             await self._until_store_is_up()
         await generation.sources.wait_for_first_reads()
         return await explain(
-            text,
+            tried,
             selector=generation.selector,
+            patches=Patches(generation.loaded.providers),
             clock=foundation.clock,
             dialect=foundation.dialects.by_name[ROUTER_DIALECT],
-            session=session,
         )
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:

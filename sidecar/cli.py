@@ -207,6 +207,8 @@ def _add_route(commands: Any) -> None:  # noqa: ANN401
     parser = _add(commands, "route", inspect.route, text, example)
     text = "without it, as `run` without one"
     parser.add_argument("--config", type=Path, metavar="FILE", help=text)
+    text = "the model that the call asks for (default: none)"
+    parser.add_argument("--model", metavar="NAME", help=text)
     text = "show this session's pin; none is made"
     parser.add_argument("--session", metavar="ID", help=text)
     parser.add_argument("--tenant", metavar="NAME", help="the session's tenant")

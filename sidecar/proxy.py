@@ -134,7 +134,8 @@ class Proxy:
     def _plan(self, call: Call, decision: Decision) -> Plan:
         if call.facts.holds_provider_state:
             # What the call refers to is kept by one provider: another would not know it.
-            return Plan(decision.candidates[:1], 1, decision.candidates[:1])
+            asked = decision.requested[0].model_name if decision.requested else ""
+            return Plan(decision.candidates[:1], 1, decision.candidates[:1], asked=asked)
         return Plan(decision.candidates, self._policy.max_attempts, decision.requested)
 
     def _update_pin(self, call: Call, decision: Decision, dispatched: Dispatched) -> None:
@@ -261,6 +262,7 @@ class _Progress:
             bytes_out=relayed.bytes_out,
             attempts=tuple(self.tried),
             reply_headers=dispatched.reply.headers,
+            lost=dispatched.lost,
         )
 
     def cancelled(self, now_s: float) -> Outcome:

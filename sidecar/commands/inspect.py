@@ -138,13 +138,14 @@ def route(arguments: argparse.Namespace) -> int:
 async def _route(arguments: argparse.Namespace) -> int:
     from sidecar.app import App
     from sidecar.config.load import load_config
-    from sidecar.selection.explain import NamedSession, describe
+    from sidecar.selection.explain import NamedSession, TriedCall, describe
 
     loaded = load_config(arguments.config, os.environ)
     async with App(loaded, os.environ, listens=False) as app:
         try:
             session = NamedSession(arguments.session, arguments.tenant, arguments.agent)
-            explanation = await app.explain(arguments.text, session)
+            tried = TriedCall(arguments.text, arguments.model, session)
+            explanation = await app.explain(tried)
         except SidecarError as error:
             print(f"{error.code}: {error.message}", file=sys.stderr)
             return FAILED

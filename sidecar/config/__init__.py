@@ -12,13 +12,16 @@ The way of a file, in order:
   `expand` replaces references such as ``$VAR`` and ``${file:...}``; `secret` keeps values that
   must not be shown.
 - `providers` completes each provider entry by its family's row in `conventions`, with `address`
-  for where it is and how it is trusted.
+  for where it is and how it is trusted; `provider_headers` checks what it says of header lines.
 - `checks` and `checks_routing` report what no single key can show; `exposure` warns of what a
   config gives away.
 - `load` does all of this, or makes a config from the provider keys in the environment.
 
 `report` collects problems and warnings with their places. `json_schema` is for editors.
-README.md of this room lists every key and every provider family.
+README.md of this room lists every key, every provider family and every patch.
+
+`patch_table` holds what models are known to refuse of each other's parameters: its rows stand in
+`patches_openai`, `patches_claude` and `patches_servers`, in the words of `patches`.
 
 Words: an entry is an item of ``model_providers``; a family is what its model's prefix names; an
 interface is the family whose API an entry of an unknown prefix speaks.

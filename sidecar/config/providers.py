@@ -63,6 +63,10 @@ class Provider(msgspec.Struct, frozen=True):
     """Whether it is the router model, which is no model for apps."""
     names_dialects: bool = False
     """By the config: then they hold for all of its models."""
+    patches: bool = True
+    """Whether calls that were written for another model go without what this one is known to
+    refuse.
+    """
 
     @property
     def is_wildcard(self) -> bool:
@@ -202,6 +206,7 @@ def _resolve(
         is_default=entry.is_default,
         is_router=is_router,
         names_dialects=entry.dialects is not None,
+        patches=entry.patches,
     )
 
 

@@ -151,6 +151,13 @@ class ModelProvider(Section, frozen=True):
             "usage"
         ),
     ] = "identity"
+    patches: Annotated[
+        bool,
+        Meta(
+            description="where a call was written for another model, leave out or rename what this "
+            "one is known to refuse (see Patches); `false`: send it as it came"
+        ),
+    ] = True
     tls: Annotated[ProviderTls, Meta(description="private CA, client certificate")] = ProviderTls()
     timeouts: Annotated[ProviderTimeouts, Meta(description="this entry's own timeouts")] = (
         ProviderTimeouts()

@@ -248,6 +248,10 @@ class Plan:
     """So many more attempts take the place of those by which candidates refused this one call, its
     history or its length, and said nothing of themselves.
     """
+    asked: Final[str]
+    """The model that the app asked for and wrote the call for, ``prefix/model``; empty where it
+    does not speak the dialect.
+    """
 
     def __init__(
         self,
@@ -255,8 +259,13 @@ class Plan:
         max_attempts: int,
         requested: tuple[Candidate, ...] = (),
         spare_attempts: int = 0,
+        asked: str | None = None,
     ) -> None:
+        """Args: ``asked`` is None where ``requested`` tells it."""
         self.candidates = candidates
         self.max_attempts = max_attempts
         self.requested = requested
         self.spare_attempts = spare_attempts
+        if asked is None:
+            asked = requested[0].model_name if requested else ""
+        self.asked = asked

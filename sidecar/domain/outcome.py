@@ -177,6 +177,10 @@ class Outcome:
     """All of them, in order; none where no observer hears of attempts."""
     reply_headers: Final[RawHeaders]
     """Those of the provider's response that the app got; none where it got none."""
+    lost: Final[str]
+    """What the request behind that response was sent otherwise than the app made it, or without, as
+    ``x-plano-lost`` says it; empty for nothing.
+    """
 
     def __init__(
         self,
@@ -190,6 +194,7 @@ class Outcome:
         bytes_out: int = 0,
         attempts: tuple[Attempt, ...] = (),
         reply_headers: RawHeaders = (),
+        lost: str = "",
     ) -> None:
         self.result = result
         self.status = status
@@ -201,3 +206,4 @@ class Outcome:
         self.bytes_out = bytes_out
         self.attempts = attempts
         self.reply_headers = reply_headers
+        self.lost = lost

@@ -12,6 +12,8 @@ from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
 from sidecar.selection.selector import Look, ModelSelector
+from sidecar.upstream.patches import Patches
+from sidecar.wire.changes import Change
 
 
 class NamedSession(NamedTuple):
@@ -28,6 +30,16 @@ class NamedSession(NamedTuple):
         return f"{self.session_id}{agent}"
 
 
+class TriedCall(NamedTuple):
+    """A call that is only looked at."""
+
+    text: str
+    """Of its one message, the user's."""
+    model: str | None = None
+    """The one that it asks for."""
+    session: NamedSession = NamedSession()
+
+
 class Explanation(msgspec.Struct, frozen=True):
     """How a conversation came to its model."""
 
@@ -35,15 +47,17 @@ class Explanation(msgspec.Struct, frozen=True):
     session: NamedSession
     total_s: float
     """Seconds for all of it: prompt, router model, ranking, and the pin."""
+    changes: tuple[tuple[Change, ...], ...] = ()
+    """For each candidate of the decision what it might be sent otherwise."""
 
 
 async def explain(
-    text: str,
+    tried: TriedCall,
     *,
     selector: ModelSelector,
+    patches: Patches,
     clock: Clock,
     dialect: Dialect,
-    session: NamedSession,
 ) -> Explanation:
     """Decide a chat call of one user message, and send it nowhere.
 
@@ -53,9 +67,15 @@ async def explain(
     Args: ``dialect`` is that of chat completions.
     Raises: SidecarError.
     """
-    call = _chat_call(text, clock, dialect, session)
+    call = _chat_call(tried, clock, dialect)
     look = await selector.look(call)
-    return Explanation(look, session, clock.monotonic_s() - call.admitted_s - look.prompt_s)
+    total_s = clock.monotonic_s() - call.admitted_s - look.prompt_s
+    decision = look.decision
+    asked = decision.requested[0].model_name if decision.requested else ""
+    changes = tuple(
+        patches.changes(each, asked, call.endpoint.dialect) for each in decision.candidates
+    )
+    return Explanation(look, tried.session, total_s, changes)
 
 
 def describe(explained: Explanation) -> str:
@@ -68,6 +88,7 @@ def describe(explained: Explanation) -> str:
         "",
         f"source:   {decision.source}",
         f"plan:     {', then '.join(plan)}",
+        *_patch_lines(explained),
         *_time_lines(explained),
     ]
     return "\n".join(lines)
@@ -113,6 +134,20 @@ def _place(model_name: str, provider: str | None) -> str:
     return f"{model_name} ({provider or 'any entry'})"
 
 
+def _patch_lines(explained: Explanation) -> list[str]:
+    shown = {
+        candidate.model_name: ", ".join(dict.fromkeys(each.shown for each in changes))
+        for candidate, changes in zip(
+            explained.look.decision.candidates, explained.changes, strict=False
+        )
+        if changes
+    }
+    if not shown:
+        return []
+    lines = [f"  {model_name}: {names}" for model_name, names in shown.items()]
+    return ["not sent as it is, where the app sends it:", *lines]
+
+
 def _time_lines(explained: Explanation) -> list[str]:
     look = explained.look
     router_s = 0.0 if look.verdict is None else look.verdict.waited_s
@@ -137,9 +172,16 @@ def _number(number: float | None, prefer: str) -> str:
     )
 
 
-def _chat_call(text: str, clock: Clock, dialect: Dialect, session: NamedSession) -> Call:
-    said = text.encode("utf-8", "replace").decode()  # a command line can hold what UTF-8 cannot say
-    body = msgspec.json.encode({"messages": [{"role": "user", "content": said}]})
+def _chat_call(tried: TriedCall, clock: Clock, dialect: Dialect) -> Call:
+    # A command line can hold what UTF-8 cannot say.
+    said = tried.text.encode("utf-8", "replace").decode()
+    body: dict[str, object] = {"messages": [{"role": "user", "content": said}]}
+    if tried.model is not None:
+        body["model"] = tried.model
+    return _call_of(msgspec.json.encode(body), tried.session, clock, dialect)
+
+
+def _call_of(body: bytes, session: NamedSession, clock: Clock, dialect: Dialect) -> Call:
     return Call(
         endpoint=dialect.endpoints[0],
         method="POST",

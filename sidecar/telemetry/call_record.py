@@ -112,6 +112,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
     finish: str | None = None
+    lost: str | None = None
     error: str | None = None
     cause: str | None = None
     provider_code: str | None = None

@@ -47,6 +47,7 @@ def record_of(event: CallEnded, ended_unix_s: float, cost_usd: float | None = No
         "bytes_out": outcome.bytes_out,
         **_times(outcome.timing),
         "cost_usd": cost_usd,
+        "lost": outcome.lost or None,
         **_failure_fields(outcome),
     }
     return CallRecord(**facts)

@@ -43,6 +43,7 @@ RECORD_FIELDS: Final = {
     "reasoning_tokens": "of the response, spent on thinking",
     "cost_usd": "what the call cost, where the price is known",
     "finish": "why the model stopped, in the provider's word",
+    "lost": "what of the app's request was changed or left out, as `x-plano-lost` says it",
     "error": "its code; of a provider's error what it means, as `reason` of `failovers_total`",
     "cause": "why the last failed attempt failed, as a phrase; also where another one served then",
     "provider_code": "the provider's own code for that",

@@ -78,6 +78,8 @@ def call_span(event: CallEnded) -> Span:
         attributes |= _why(decision)
     if outcome.status:
         attributes[names.STATUS_CODE] = outcome.status
+    if outcome.lost:
+        attributes[names.LOST] = _text(outcome.lost)
     if outcome.result is not CallOutcome.OK:
         attributes[names.ERROR_TYPE] = outcome.error_code or outcome.result.value
     times = call.admitted_s, call.admitted_s + outcome.timing.total_s

@@ -32,6 +32,7 @@ ROUTE: Final = "plano.route"
 SOURCE: Final = "plano.source"
 PINNED: Final = "plano.pinned"
 ATTEMPT: Final = "plano.attempt"
+LOST: Final = "plano.lost"
 
 ATTRIBUTES: Final = {
     METHOD: "the app's method",
@@ -48,6 +49,7 @@ ATTRIBUTES: Final = {
     SERVER_ADDRESS: "the provider's host",
     SERVER_PORT: "and port",
     ATTEMPT: "its place among the call's attempts, from 1",
+    LOST: "what of the app's request was changed or left out, as `x-plano-lost` says it",
     RESENDS: "how often the same request had been sent before, on a connection that was dead",
     RESPONSE_MODEL: "the model that served, as the provider calls it",
     INPUT_TOKENS: "the provider's own figure",

@@ -9,6 +9,8 @@ In the order in which a call meets them:
 - `dispatch` sends the call to the candidates of its plan, one after the other, until one serves it.
   Another candidate is tried only before the first byte has gone to the app.
 - `registry` holds a client for each provider entry, and the connection pools that entries share.
+- `patches` leaves out what a model is known to refuse that the app did not ask for, by the rows of
+  `config.patch_table`.
 - `client` writes the request of one attempt and knows the timeouts and the pool of one entry.
 - `passthrough` says what is sent of a body that is passed through, where its path is at the
   provider, and where a place that the provider names is here.

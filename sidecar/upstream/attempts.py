@@ -94,8 +94,8 @@ class Dispatched:
     of its attempt.
     """
     lost: Final[str]
-    """What the request was sent without, as ``x-plano-lost`` says it; empty for one that was sent
-    as the app made it.
+    """What the request was sent otherwise than the app made it, or without, as ``x-plano-lost``
+    says it; empty for one that was sent as the app made it.
     """
 
     def __init__(
@@ -198,6 +198,22 @@ class FailureRecord:
             return None
         self.lost = "thinking"
         return stripped, candidate
+
+    def served(
+        self, reply: Reply, candidate: Candidate, sent_s: float, head_s: float, lost: str
+    ) -> Dispatched:
+        """Return the reply of the candidate that serves after all; the error reply that was kept
+        for the app is closed.
+
+        Args: ``lost`` are the facts' of the call as it was sent.
+        """
+        if isinstance(self._shown, Dispatched):
+            self._shown.reply.abort()
+        self._shown = None
+        attempts, failed = self.sends + reply.sends, tuple(self.failed)
+        if self.lost:
+            lost = f"{self.lost}, {lost}" if lost else self.lost
+        return Dispatched(reply, candidate, attempts, sent_s, head_s, failed, lost=lost)
 
     def abort_shown(self) -> None:
         """Close the error reply that was kept for the app: a better one has come, or none is needed

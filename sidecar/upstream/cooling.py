@@ -133,13 +133,14 @@ class Cooling:
         waiting.sort(key=lambda entry: entry[:2])
         candidates = (*ready, *(candidate for _, _, candidate in waiting))
         if ready:
-            return Plan(candidates, plan.max_attempts, plan.requested)
+            return Plan(candidates, plan.max_attempts, plan.requested, asked=plan.asked)
         first, soonest = plan.candidates[0], candidates[0]
         if first is not soonest:
             rest = (each for each in candidates if each is not soonest and each is not first)
             candidates = (soonest, first, *rest)
         attempts = min(plan.max_attempts, _TRIED_WHERE_ALL_COOL)
-        return Plan(candidates, attempts, plan.requested, plan.max_attempts - attempts)
+        spared = plan.max_attempts - attempts
+        return Plan(candidates, attempts, plan.requested, spared, plan.asked)
 
     def due_s(self, candidate: Candidate, now_s: float) -> float | None:
         """Return when the candidate's cooldown ends, on the monotonic clock; None where it does

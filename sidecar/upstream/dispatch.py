@@ -75,8 +75,12 @@ class Dispatcher:
             plan = self.cooling.order(in_own_name(plan, intended), sent_s)
         candidate = plan.candidates[0]
         is_last = len(plan.candidates) < 2 or plan.max_attempts < 2
+        patches, asked = self._registry.patches, plan.asked
+        key = candidate.provider, candidate.upstream_model, asked, call.endpoint.dialect
+        needs = patches.known.get(key, candidate.provider in patches.entries)
+        sent = await patches.patched(call, candidate, asked) if needs else call
         try:
-            reply = await self._send(call, candidate, sent_s, 1, tried, is_last=is_last)
+            reply = await self._send(sent, candidate, sent_s, 1, tried, is_last=is_last)
         except UpstreamError as error:
             record = FailureRecord(plan.requested)
             self._recorder.record_error(call, record, candidate, error, sent_s, tried)
@@ -84,12 +88,14 @@ class Dispatcher:
             if reply.status < 400 and not isinstance(reply, BufferedReply):
                 if self.cooling.cooldowns or self.cooling.suspects:
                     self._recorder.observe_served(candidate, sent_s)
-                return Dispatched(reply, candidate, reply.sends, sent_s, self._monotonic_s())
+                head_s, lost = self._monotonic_s(), sent.facts.lost
+                return Dispatched(reply, candidate, reply.sends, sent_s, head_s, lost=lost)
             record = FailureRecord(plan.requested)
-            await self._recorder.record_reply(call, record, candidate, reply, sent_s, tried)
+            await self._recorder.record_reply(sent, record, candidate, reply, sent_s, tried)
         if call.upload is not None and call.upload.is_begun:
             return record.result()  # what has gone out cannot be sent again
-        return await self._fail_over(call, Walk(plan, intended, self.is_cooling), record, tried)
+        walk = Walk(plan, intended, self.is_cooling)
+        return await self._fail_over(call, asked, walk, record, tried)
 
     def is_cooling(self, candidate: Candidate) -> bool:
         """Return whether a candidate cools, or is ejected, now."""
@@ -193,10 +199,10 @@ class Dispatcher:
         return reply
 
     async def _fail_over(
-        self, call: Call, walk: Walk, record: FailureRecord, tried: list[Attempt]
+        self, call: Call, asked: str, walk: Walk, record: FailureRecord, tried: list[Attempt]
     ) -> Dispatched:
         """Try the rest of the plan after its first candidate did not serve, while the app waits."""
-        failed, timeout_s = record.failed, call.client_timeout_s
+        failed, timeout_s, patches = record.failed, call.client_timeout_s, self._registry.patches
         try:
             while True:
                 candidate = walk.next(failed)
@@ -211,9 +217,12 @@ class Dispatcher:
                 if FailedOver in self._observers.heard and not before.failure.tries_again:
                     reason = before.failure.failure_class
                     self._observers.emit(FailedOver(call, before.candidate, candidate, reason))
+                key = candidate.provider, candidate.upstream_model, asked, call.endpoint.dialect
+                needs = patches.known.get(key, candidate.provider in patches.entries)
+                sent = await patches.patched(call, candidate, asked) if needs else call
                 try:
                     reply = await self._send(
-                        call, candidate, sent_s, number, tried, is_last=walk.is_last
+                        sent, candidate, sent_s, number, tried, is_last=walk.is_last
                     )
                 except UpstreamError as error:
                     self._recorder.record_error(call, record, candidate, error, sent_s, tried)
@@ -222,12 +231,8 @@ class Dispatcher:
                     head_s = self._monotonic_s()
                     if self.cooling.cooldowns or self.cooling.suspects:
                         self._recorder.observe_served(candidate, sent_s, failed)
-                    record.abort_shown()
-                    attempts = record.sends + reply.sends
-                    return Dispatched(
-                        reply, candidate, attempts, sent_s, head_s, tuple(failed), lost=record.lost
-                    )
-                await self._recorder.record_reply(call, record, candidate, reply, sent_s, tried)
+                    return record.served(reply, candidate, sent_s, head_s, sent.facts.lost)
+                await self._recorder.record_reply(sent, record, candidate, reply, sent_s, tried)
         except BaseException:
             record.abort_shown()
             raise

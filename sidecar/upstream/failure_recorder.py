@@ -116,8 +116,8 @@ class FailureRecorder:
             failure = await self._key_refused(call, record, candidate, failure, sent_s, report)
         else:
             self._penalize(call, candidate, failure, sent_s, report)
-        sends = record.sends + buffered.sends
-        dispatched = Dispatched(buffered, candidate, sends, sent_s, head_s, is_error=True)
+        sends, lost = record.sends + buffered.sends, call.facts.lost
+        dispatched = Dispatched(buffered, candidate, sends, sent_s, head_s, (), True, lost)
         record.add_reply(dispatched, failure, beginning)
         if AttemptEnded in self._observers.heard:
             reason = record.failed[-1].failure.failure_class  # as this call sees it

@@ -27,6 +27,7 @@ from sidecar.runtime.write_coalescer import Write
 from sidecar.upstream.attempts import Strip
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.client import ProviderClient
+from sidecar.upstream.patches import Patches
 
 LOOK_AGAIN_S: Final = 5.0
 """Between two looks at TLS files; a kubelet brings what was rotated within a minute or two."""
@@ -187,6 +188,8 @@ class ProviderRegistry:
         self.strip = strip
         self.owner_of = owner_of
         self.replies = pools.replies
+        providers = tuple(providers)
+        self.patches = Patches(providers)
         self.clients = {
             provider.name: ProviderClient(provider, pools.pool_for(provider), dialects, via)
             for provider in providers

@@ -87,4 +87,4 @@ def in_own_name(plan: Plan, intended: Candidate) -> Plan:
     else:
         return plan
     kept = tuple(each for each in plan.candidates if each is intended or not each.passthrough_auth)
-    return Plan(kept, plan.max_attempts, plan.requested)
+    return Plan(kept, plan.max_attempts, plan.requested, asked=plan.asked)

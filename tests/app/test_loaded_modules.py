@@ -62,9 +62,9 @@ def _packages(modules: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("more", "absent", "at_most"),
     [
-        ({}, {"csv", "hiredis", "redis", "zipfile"} | OF_TRACING, 642),
-        (REDIS, OF_TRACING, 740),
-        (REDIS | TRACING, set(), 996),
+        ({}, {"csv", "hiredis", "redis", "zipfile"} | OF_TRACING, 651),
+        (REDIS, OF_TRACING, 749),
+        (REDIS | TRACING, set(), 1005),
     ],
     ids=["memory", "redis", "redis and tracing"],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 
@@ -123,19 +124,29 @@ def test_schema_is_json(capsys):
 
 def test_route_explains_and_ends_well(config, capsys):
     """Nothing is routed by this config: the default serves."""
-    arguments = Namespace(config=config, text="hello", session=None, tenant=None, agent=None)
-
-    assert 0 == inspect.route(arguments)
+    assert 0 == inspect.route(_hello(config))
     assert "plan:     openai/gpt-4o" in capsys.readouterr().out
+
+
+def test_route_takes_the_model_that_the_call_asks_for(config, capsys):
+    """It need not be the default; one that is unknown is refused as by `run`."""
+    assert 0 == inspect.route(_hello(config, "openai/gpt-4o"))
+    assert "plan:     openai/gpt-4o" in capsys.readouterr().out
+    assert 1 == inspect.route(_hello(config, "nobody/knows"))
+    assert capsys.readouterr().err.startswith("model_not_found: ")
 
 
 def test_a_text_that_no_model_takes_is_one_line_and_1(config, capsys):
     """No default, and a text names no model."""
     config.write_text(GOOD.replace(", default: true", ""))
-    arguments = Namespace(config=config, text="hello", session=None, tenant=None, agent=None)
-
-    assert 1 == inspect.route(arguments)
+    assert 1 == inspect.route(_hello(config))
     assert capsys.readouterr().err.startswith("model_not_found: ")
+
+
+def _hello(config: Path, model: str | None = None) -> Namespace:
+    return Namespace(
+        config=config, text="hello", model=model, session=None, tenant=None, agent=None
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from sidecar.dialects.registry import DIALECTS
 from sidecar.domain import errors
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Operation
 from sidecar.domain.clock import SystemClock
+from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.outcome import Timing
 from sidecar.domain.routing_facts import RoutingFacts
 from sidecar.domain.vocabulary import CallOutcome, RouterOutcome
@@ -138,3 +139,14 @@ def test_what_has_come_of_an_upload_counts_as_its_body():
             return b""
 
     assert (32, 7) == (a_call(body=b"x" * 32).bytes_in, a_call(body=b"", upload=_Upload()).bytes_in)
+
+
+@pytest.mark.parametrize(
+    ("requested", "asked", "expected"),
+    [((), None, ""), (("openai/a",), None, "openai/a"), ((), "openai/a", "openai/a")],
+)
+def test_a_plan_knows_the_model_that_the_call_was_written_for(requested, asked, expected):
+    """By its candidates, where nobody says so."""
+    names = [Candidate(name, name, "a", name, frozenset()) for name in requested]
+
+    assert expected == Plan((), 1, tuple(names), asked=asked).asked

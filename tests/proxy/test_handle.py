@@ -213,7 +213,7 @@ async def test_the_pin_updater_hears_what_another_model_than_the_first_did(
     ("holds_state", "expected"),
     [
         (False, Plan((FIRST, SECOND), 3, (SECOND,))),
-        (True, Plan((FIRST,), 1, (FIRST,))),
+        (True, Plan((FIRST,), 1, (FIRST,), asked=SECOND.model_name)),
     ],
 )
 async def test_a_call_that_refers_to_state_of_a_provider_goes_nowhere_else(holds_state, expected):
@@ -438,6 +438,26 @@ async def test_the_outcome_has_all_attempts_in_their_order():
 
     assert (failed, rooms.relayed) == outcome.attempts
     assert reply.headers is outcome.reply_headers
+
+
+async def test_the_outcome_says_what_was_sent_otherwise_than_the_app_wrote_it():
+    """And so does the response's head."""
+    rooms = FakeRooms(DECISION, dispatched(FakeReply(whole=b"{}"), lost="max_tokens"))
+
+    outcome, down = await handle(rooms)
+
+    assert "max_tokens" == outcome.lost
+    assert b"\r\nx-plano-lost: max_tokens\r\n" in b"".join(down.lines)
+
+
+async def test_a_call_of_a_decision_without_a_requested_model_was_written_for_none():
+    """The one that refers to a provider's state, too."""
+    decision = Decision(Source.ROUTED, (FIRST,), "code")
+    rooms = FakeRooms(decision, dispatched(FakeReply(whole=b"{}")))
+
+    await handle(rooms, facts=BodyFacts(holds_provider_state=True))
+
+    assert [""] == [plan.asked for plan in rooms.plans]
 
 
 @pytest.mark.parametrize("error", [ConnectFailed("refused"), asyncio.CancelledError()])

@@ -7,13 +7,15 @@ import pytest
 from sidecar.affinity.session import make_session
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT
-from sidecar.domain.decision import Binding, Decision, Route, Source
+from sidecar.domain.decision import Binding, Candidate, Decision, Route, Source
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.rank import Ranked
-from sidecar.selection.explain import Explanation, NamedSession, describe, explain
+from sidecar.selection.explain import Explanation, NamedSession, TriedCall, describe, explain
 from sidecar.selection.selector import Look
+from sidecar.upstream.patches import Patches
 from tests.selection.room import CODE, GPT, MINI, Room, a_pin, asked
+from tests.support.providers import a_provider
 
 REQUESTED = Decision(Source.REQUESTED, CODE.candidates)
 ROUTED = Decision(Source.ROUTED, CODE.candidates, "code")
@@ -109,13 +111,7 @@ async def test_the_pin_of_a_sub_agent_is_looked_at_and_not_its_main_loops():
     session = make_session("s1", "acme", GPT, "a7")
     await room.store.claim(session, a_pin(MINI))
     looks = [
-        await explain(
-            "sort",
-            selector=room.selector,
-            clock=room.clock,
-            dialect=DIALECTS.by_name[CHAT],
-            session=NamedSession("s1", "acme", agent),
-        )
+        await explained(room, TriedCall("sort", session=NamedSession("s1", "acme", agent)))
         for agent in ("a7", None)
     ]
 
@@ -129,20 +125,71 @@ async def test_a_text_is_explained_and_sent_nowhere():
     """As a chat call with one user message; what no UTF-8 can say becomes a question mark."""
     room = Room()
     await room.store.claim(room.session(asked(model=MINI), MINI), a_pin(MINI, MINI))
-    explained = await explain(
-        "sort \udcff",
-        selector=room.selector,
-        clock=room.clock,
-        dialect=DIALECTS.by_name[CHAT],
-        session=NamedSession(),
-    )
+    found = await explained(room, TriedCall("sort \udcff"))
 
     assert (None, Source.ROUTED, 1) == (
-        explained.session.session_id,
-        explained.look.decision.source,
+        found.session.session_id,
+        found.look.decision.source,
         len(room.store),
     )
-    assert "sort ?" in explained.look.prompt
+    assert "sort ?" in found.look.prompt
+
+
+NEWER = Candidate("us", "openai/gpt-5", "gpt-5", "openai/gpt-5", frozenset({CHAT}))
+TURBO = Candidate(
+    "eu", "openai/gpt-4-turbo", "gpt-4-turbo", "openai/gpt-4-turbo", frozenset({CHAT})
+)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "candidates", "expected"),
+    [
+        (GPT, (NEWER, TURBO), [
+            (
+                "  openai/gpt-5: max_tokens, temperature, top_p, presence_penalty, frequency_penalty, logit_bias, "
+                "reasoning_effort, max_completion_tokens"
+            ),
+            "  openai/gpt-4-turbo: max_tokens, max_completion_tokens",
+        ]),
+        ("openai/gpt-4-turbo", (TURBO,), []),
+        (None, (TURBO,), ["  openai/gpt-4-turbo: reasoning_effort, max_tokens, max_completion_tokens"]),
+    ],
+)  # fmt: skip
+def test_what_a_model_would_not_be_sent_as_it_is_is_shown(asked_for, candidates, expected):
+    """Of each in the plan, by what the model that is asked for takes."""
+    patches = Patches(a_provider("openai/*", name=name) for name in ("us", "eu"))
+    changes = tuple(patches.changes(each, asked_for or "", CHAT) for each in candidates)
+    look = Look(Decision(Source.ROUTED, candidates))
+    lines = describe(Explanation(look, NamedSession(), 0.003, changes)).splitlines()
+
+    head = ["not sent as it is, where the app sends it:"] if expected else []
+    assert [*head, *expected] == lines[4:-2]
+
+
+async def test_the_model_that_a_call_asks_for_is_the_one_that_it_was_written_for():
+    """Without one, the one that such a call goes to."""
+    room = Room()
+    patches = Patches([a_provider("openai/*", name=GPT)])
+    for model in (MINI, None):
+        found = await explained(room, TriedCall("sort", model), patches)
+        decision = found.look.decision
+        name = decision.requested[0].model_name if decision.requested else ""
+
+        assert model in (name, None)
+        assert (
+            tuple(patches.changes(each, name, CHAT) for each in decision.candidates)
+            == found.changes
+        )
+
+
+async def explained(room: Room, tried: TriedCall, patches: Patches | None = None) -> Explanation:
+    return await explain(
+        tried,
+        selector=room.selector,
+        patches=Patches(()) if patches is None else patches,
+        clock=room.clock,
+        dialect=DIALECTS.by_name[CHAT],
+    )
 
 
 def test_what_kept_the_router_model_from_answering_is_told():

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import inspect
@@ -17,8 +18,11 @@ from msgspec import inspect
 from sidecar.config.conventions import Conventions
 from sidecar.config.decode import bare
 from sidecar.config.families import FAMILIES
+from sidecar.config.patch_table import PATCHES
+from sidecar.config.patches import Patch
 from sidecar.config.schema import Config
 from sidecar.domain.call import MESSAGES
+from sidecar.wire.changes import Action, Change, Plain
 
 README: Final = Path(__file__).parents[2] / "sidecar" / "config" / "README.md"
 _UNITS: Final = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_tokens": "tokens", "_percent": "%"}
@@ -26,8 +30,9 @@ _PRICE_PREFIX: Final = "usd_per_mtok_"
 
 
 def with_tables(text: str) -> str:
-    """Return the README's text with both tables as they should be now."""
-    for name, table in (("families", family_table()), ("keys", config_table())):
+    """Return the README's text with all tables as they should be now."""
+    tables = {"families": family_table(), "patches": patch_table(), "keys": config_table()}
+    for name, table in tables.items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->\n)", re.DOTALL)
         assert len(mark.findall(text)) == 1, name
         text = mark.sub(lambda found, table=table: found[1] + table + found[2], text)  # type: ignore[misc]
@@ -67,6 +72,66 @@ def _key_headers_of(row: Conventions) -> str:
     if row.native_credential is not None:
         headers += f", for its own API `{row.native_credential.header}`"
     return headers
+
+
+def patch_table() -> str:
+    """Return every patch, a row each."""
+    head = ("prefix", "dialect", "models", "sent", "by")
+    return _table(
+        head,
+        (
+            (
+                ", ".join(f"`{family}`" for family in each.families),
+                str(each.dialect),
+                each.models.shown,
+                "; ".join(_changes_of(each)),
+                f"[{urlsplit(each.source).hostname}]({each.source})",
+            )
+            for each in PATCHES
+        ),
+    )
+
+
+def _changes_of(patch: Patch) -> list[str]:
+    """Changes of one kind and for the same values together, in their order."""
+    names: dict[str, list[str]] = {}
+    for change in patch.changes:
+        shown = f"`{change.shown}`"
+        others = names.setdefault(_form_of(change), [])
+        if shown not in others:
+            others.append(shown)
+    return [form.format(names=", ".join(shown)) for form, shown in names.items()]
+
+
+def _form_of(change: Change) -> str:
+    """What is done, with a gap for what it is done to."""
+    condition = _condition_of(change)
+    match change.action:
+        case Action.RENAME:
+            return f"{{names}} as `{change.text.decode()}`"
+        case Action.REPLACE:
+            text = change.text.decode().replace("{", "{{").replace("}", "}}")
+            return f"{{names}} as `{text}`{condition}"
+        case Action.AT_MOST:
+            return f"{{names}} {change.most} at most"
+        case _:
+            return f"without {{names}}{condition}"
+
+
+def _condition_of(change: Change) -> str:
+    where = change.where
+    subject = f"`{b'.'.join(where.path).decode()}`" if where.path else "it"
+    kept = [each for each in where.keeps if each is not None]
+    if where.only is not None:  # a name of the change's own says which value is meant
+        is_told = change.name and not where.path
+        return "" if is_told else f" where {subject} is {_plain(where.only)}"
+    if kept:
+        return f" where {subject} is not {_plain(kept)}"
+    return f" beside {subject}" if where.path else ""
+
+
+def _plain(values: Iterable[Plain]) -> str:
+    return ", ".join(f"`{json.dumps(each)}`" for each in values)
 
 
 def config_table() -> str:

@@ -89,6 +89,7 @@ def test_a_pinned_calls_record_has_every_field():
         "reasoning_tokens": None,
         "cost_usd": 0.006,
         "finish": "stop",
+        "lost": None,
         "error": None,
         "cause": None,
         "provider_code": None,
@@ -120,6 +121,11 @@ def test_a_routed_calls_record_has_what_a_replay_compares():
     assert [("anthropic/claude", 3.0), ("openai/gpt-4o", None)] == [
         (each["model"], each["number"]) for each in decision["candidates"]
     ]
+
+
+def test_what_was_sent_otherwise_than_the_app_wrote_it_is_told():
+    """As the app was told."""
+    assert "max_tokens, temperature" == record_of(ended(lost="max_tokens, temperature"), 0.0).lost
 
 
 def test_a_call_that_failed_over_tells_why():

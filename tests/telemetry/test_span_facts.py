@@ -82,6 +82,14 @@ def test_a_call_is_an_error_where_that_is_not_the_apps_doing(result, code, error
     assert (error_type, is_error) == (span.attributes.get("error.type"), span.is_error)
 
 
+@pytest.mark.parametrize(("lost", "expected"), [("", None), ("max_tokens", "max_tokens")])
+def test_what_was_sent_otherwise_than_the_app_wrote_it_is_told(lost, expected):
+    """As the app was told."""
+    attributes = call_span(ended(lost=lost)).attributes
+
+    assert expected == attributes.get("plano.lost")
+
+
 def test_a_call_that_ended_early_says_what_is_known():
     """No decision, no status, no model."""
     span = call_span(

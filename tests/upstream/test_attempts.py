@@ -158,6 +158,42 @@ def test_a_served_call_closes_what_was_kept():
     assert replies[0].is_aborted
 
 
+@pytest.mark.parametrize(
+    ("before", "lost", "expected"),
+    [
+        ("", "", ""),
+        ("", "max_tokens", "max_tokens"),
+        ("thinking", "", "thinking"),
+        ("thinking", "max_tokens", "thinking, max_tokens"),
+    ],
+)
+def test_the_candidate_that_serves_after_all_tells_what_was_lost(before, lost, expected):
+    """By both ways; the error that was kept for the app is closed."""
+    record, replies = _record(503)
+    record.lost = before
+    reply: Any = _Reply(200)
+    dispatched = record.served(reply, B, 1.0, 1.5, lost)
+
+    assert replies[0].is_aborted
+    assert not reply.is_aborted
+    assert (2, B, expected, False) == (
+        dispatched.attempts,
+        dispatched.candidate,
+        dispatched.lost,
+        dispatched.is_error,
+    )
+    assert tuple(record.failed) == dispatched.failed
+
+
+def test_one_that_serves_after_failures_without_a_reply_closes_nothing():
+    """There is nothing to close."""
+    record = FailureRecord()
+    record.add_error(A, FAILURE, UpstreamReset("x"))
+    reply: Any = _Reply(200)
+
+    assert (B, 1) == (record.served(reply, B, 1.0, 1.5, "").candidate, len(record.failed))
+
+
 @pytest.mark.parametrize(("sends", "expected"), [((1, 1), 2), ((2, 1), 3), ((2, 2), 4)])
 def test_each_sending_counts_and_each_attempt_does(sends, expected):
     """A request that was sent again on a new connection is one attempt at one candidate."""

@@ -81,6 +81,16 @@ def test_where_all_are_cooling_two_are_tried():
     ]
 
 
+@pytest.mark.parametrize("failing", [(A,), (A, B, C)])
+def test_whoever_cools_the_model_that_was_asked_for_stays_known(failing):
+    """What it would take, another one may not."""
+    cooling = a_cooling()
+    for each in failing:
+        cooling.observe_failure(each, failed(), 0.0)
+
+    assert "openai/asked" == cooling.order(Plan((A, B, C), 3, asked="openai/asked"), 0.0).asked
+
+
 @pytest.mark.parametrize(
     ("waits", "expected"), [((9.0, 5.0, 6.0), "bac"), ((1.0, 5.0, 4.0), "acb")]
 )

@@ -303,6 +303,46 @@ async def test_that_a_candidate_serves_is_reported_only_while_failures_are_remem
     assert ([], [PLAN.candidates[0]]) == (before, [each.candidate for each in ear.served])
 
 
+@pytest.mark.parametrize(("status", "is_error"), [(200, False), (400, True)])
+async def test_a_model_that_the_app_did_not_ask_for_is_sent_what_it_takes(status, is_error):
+    """And what was changed is told, whether it serves or refuses."""
+    dispatcher, pool = _dispatcher(FakeClock(), status)
+    plan = Plan(PLAN.candidates, 1, asked="openai/gpt-5")
+    dispatched = await dispatcher.dispatch(_with_effort(), plan, [])
+
+    ((_, body, _, _),) = pool.sent
+    assert b'{"model":"gpt-4o","messages":[]}' == body
+    assert ("reasoning_effort", is_error) == (dispatched.lost, dispatched.is_error)
+
+
+async def test_each_candidate_is_sent_what_it_takes():
+    """The one that was asked for gets the call as it came, the next one less of it."""
+    clock = FakeClock()
+    pools = ConnectionPools(lambda *_files: ssl.create_default_context())
+    names = "vllm/asked", "openai/gpt-4o"
+    registry = ProviderRegistry([a_provider(name) for name in names], pools, DIALECTS.by_name)
+    down, pool = _Pool(clock, 503), _Pool(clock, 200)
+    for name, each in zip(names, (down, pool), strict=True):
+        registry.clients[name].pool = each  # type: ignore[assignment] # as much of one as is used
+    dispatcher = Dispatcher(registry, clock, Observers(()), Cooling(), FirstByteAverages())
+    asked = Candidate(names[0], names[0], "asked", names[0], frozenset(DIALECTS.by_name))
+    plan = Plan((asked, *PLAN.candidates), 2, (asked,))
+    dispatched = await dispatcher.dispatch(_with_effort(), plan, [])
+
+    bodies = [each.sent[0][1] for each in (down, pool)]
+    effort = b',"reasoning_effort":"low"'
+    assert [
+        b'{"model":"asked","messages":[]%b}' % effort,
+        b'{"model":"gpt-4o","messages":[]}',
+    ] == bodies
+    assert ("reasoning_effort", 2) == (dispatched.lost, dispatched.attempts)
+
+
+def _with_effort() -> Call:
+    body = b'{"model":"gpt-4o","messages":[],"reasoning_effort":"low"}'
+    return a_call(body=body, facts=DIALECTS.by_name[CHAT].peek(body))
+
+
 async def test_an_error_in_a_200_is_recorded_like_any_other_error():
     """Its attempt is reported at once, its candidate cools, and the app gets it as it came."""
     ear, clock = _Ear(), FakeClock(1000.0)

@@ -154,6 +154,7 @@ def test_a_plan_in_its_own_name_lacks_those_that_would_get_the_callers_credentia
     assert plan is in_own_name(plan, A)
     assert Plan((A,), 3, (R,)) == in_own_name(Plan((A, OWN), 3, (R,)), A)
     assert Plan((A, OWN), 3, (R,)) == in_own_name(Plan((A, OWN), 3, (R,)), OWN)
+    assert "openai/r" == in_own_name(Plan((A, OWN), 3, asked="openai/r"), A).asked
 
 
 def test_a_candidate_with_another_key_is_tried_once_more_beyond_the_attempts():
