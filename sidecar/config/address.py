@@ -29,7 +29,10 @@ header.
 """
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-_ENDPOINT: Final = re.compile(r"/(chat/completions|completions|responses|messages|embeddings)$")
+_ENDPOINT: Final = re.compile(
+    r"/(chat/completions|completions|responses|messages(/count_tokens|/batches)?|embeddings|"
+    r"images/generations|audio/(speech|transcriptions|translations)|moderations)$"
+)
 """What is appended to a base URL, in the ends that an operator could take for a part of it."""
 
 MANAGED_HEADERS: Final = frozenset(
@@ -47,6 +50,14 @@ CREDENTIAL_HEADERS: Final = frozenset(
 )  # fmt: skip
 """Headers that carry a secret, in lower case: of HTTP itself, of providers, and of what signs users
 in before an app (oauth2-proxy, the load balancers of AWS, Cloudflare and Google).
+"""
+_CREDENTIAL_NAME: Final = re.compile(
+    r"(?:.*[-_])?(?:(?:api|access|auth|secret|subscription)[-_]?key|apikey|auth|authorization|"
+    r"credentials?|jwt|passw(?:or)?d|secret|token)",
+    re.IGNORECASE,
+)
+"""How the names of other headers end that carry a secret, such as ``X-Corp-Api-Key`` and
+``Ocp-Apim-Subscription-Key``.
 """
 HOSTED_IDLE_S: Final = 20.0
 """Hosted providers keep idle connections for a minute and more."""
@@ -143,6 +154,12 @@ def fault_of_header_value(text: str) -> str | None:
     if len(text.encode()) > HEADER_VALUE_BYTES_AT_MOST:
         return f"is longer than {HEADER_VALUE_BYTES_AT_MOST} bytes, which no provider takes"
     return None
+
+
+def names_credential(header: str) -> bool:
+    """Return whether a header carries a secret, as far as its name tells."""
+    is_known = header.lower() in CREDENTIAL_HEADERS
+    return is_known or _CREDENTIAL_NAME.fullmatch(header) is not None
 
 
 def is_header_value(text: str) -> bool:

@@ -204,6 +204,12 @@ class Conventions(msgspec.Struct, frozen=True):
         """
         return HeaderFamily.ANTHROPIC if dialect == MESSAGES else self.header_family
 
+    def base_path_for(self, path: str) -> str:
+        """Return the base path of a base URL with this path. Without one, or with the family's own
+        but for its ``/v1``, as other SDKs want it, that is the family's.
+        """
+        return self.base_path if not path or f"{path}/v1" == self.base_path else path
+
     def serving(self, *api_paths: ApiPath) -> Conventions:
         """Return the row of a family that serves these paths beside calls."""
         return msgspec.structs.replace(self, api_paths=frozenset(api_paths))

@@ -9,21 +9,16 @@ import urllib.parse
 from collections.abc import Iterator
 from typing import Final
 
-from sidecar.config.address import CREDENTIAL_HEADERS
+from sidecar.config.address import names_credential
 from sidecar.config.conventions import family_of
 from sidecar.config.families import FAMILIES
 from sidecar.config.report import Path, Report
 from sidecar.config.schema import Config
 from sidecar.config.schema_listeners import OF_THE_HOST
 from sidecar.config.schema_providers import ModelProvider
+from sidecar.config.secret import is_no_secret
 from sidecar.runtime.hosts import is_loopback
 
-_NO_SECRETS: Final = frozenset(
-    {"", "-", "dummy", "empty", "ignored", "lm-studio", "lmstudio", "n/a", "na", "no-key",
-     "no-key-required", "none", "not-needed", "not-required", "notneeded", "null", "ollama",
-     "sk-no-key-required", "test", "unused", "vllm", "x"}
-)  # fmt: skip
-"""What people write where a server wants no key, in lower case."""
 _NAME: Final = r"['\"]?([A-Za-z_][A-Za-z0-9_]{0,63})['\"]?"
 _MEANT_AS_VARIABLE: Final = (
     re.compile(rf"os\.environ(?:/|\.|\[|\.get\(){_NAME}[\])]?"),  # LiteLLM
@@ -70,7 +65,7 @@ def _warn_of_entry(entry: ModelProvider, at: Path, report: Report) -> None:
     credentials = {
         (*at, "headers", name): value.reveal()
         for name, value in entry.headers.items()
-        if name.lower() in CREDENTIAL_HEADERS
+        if names_credential(name)
     }
     if entry.access_key is not None and not entry.passthrough_auth:
         credentials[*at, "access_key"] = entry.access_key.reveal()
@@ -90,7 +85,7 @@ def _warn_of_redis(config: Config, report: Report) -> None:
     _warn_of_inline((*here, "password"), own, report)
     _warn_of_inline((*here, "url"), _password_of(url), report)
     password = own or _password_of(url)
-    if password and not _is_no_secret(password) and not _is_safe(url):
+    if password and not is_no_secret(password) and not _is_safe(url):
         report.warn((*here, "url"), f"the password {_IN_CLEAR}: use rediss://")
 
 
@@ -107,7 +102,7 @@ def _warn_of_inline(path: Path, text: str, report: Report, variable: str | None 
 
     Args: ``variable`` is where a provider's key is kept usually; None for a password.
     """
-    if report.is_from_outside(path) or _is_no_secret(text):
+    if report.is_from_outside(path) or is_no_secret(text):
         return
     named = next((found for each in _MEANT_AS_VARIABLE if (found := each.fullmatch(text))), None)
     what = None
@@ -126,12 +121,8 @@ def _variable_of(entry: ModelProvider) -> str:
     return (family and family.key_variable) or "API_KEY"
 
 
-def _is_no_secret(text: str) -> bool:
-    return text.lower().removeprefix("bearer ").strip() in _NO_SECRETS
-
-
 def _is_key(text: str) -> bool:
-    return len(text) >= _KEY_CHARS_AT_LEAST and not _is_no_secret(text)
+    return len(text) >= _KEY_CHARS_AT_LEAST and not is_no_secret(text)
 
 
 def _is_safe(url: str) -> bool:

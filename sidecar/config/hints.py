@@ -30,6 +30,7 @@ models.
 """
 LITELLM_FAMILIES: Final = {
     "azure": "azure_openai",
+    "bedrock": "amazon_bedrock",
     "dashscope": "qwen",
     "fireworks_ai": "fireworks",
     "hosted_vllm": "vllm",
@@ -39,7 +40,6 @@ LITELLM_FAMILIES: Final = {
 }
 """LiteLLM's prefixes that have another name here."""
 _ELSEWHERE: Final = LITELLM_FAMILIES | {
-    "bedrock": "amazon_bedrock",
     "google": "gemini",
     "mistralai": "mistral",
     "together": "together_ai",

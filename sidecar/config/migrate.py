@@ -42,10 +42,22 @@ def _renamed_providers(root: Mapping, report: Report) -> Mapping:
     return Mapping(root.line, tuple(entries))
 
 
+_OF_A_LISTENER: Final = frozenset({"address", "name", "port", "type"})
+"""Keys of an entry of ``listeners``, which stand under it without a dash where that was forgotten.
+"""
+
+
 def _listed_listeners(root: Mapping, report: Report) -> Mapping:
     listeners = root.get("listeners")
     if listeners is None or not isinstance(listeners.value, Mapping):
         return root
+    keys = {entry.key for entry in listeners.value.entries}
+    if keys & _OF_A_LISTENER and _EGRESS not in keys:
+        report.note_place(("listeners",), Place(listeners.line))
+        report.problem(
+            ("listeners",), "expected a list; put a dash before its first key: - type: model"
+        )
+        return root.without("listeners")
     items: list[Node] = []
     for entry in listeners.value.entries:
         here = ("listeners", entry.key)

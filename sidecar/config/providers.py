@@ -245,7 +245,7 @@ def _address(
 
 
 def _paths(entry: ModelProvider, conventions: Conventions, address: Address) -> ProviderPaths:
-    usual = conventions.paths(address.path or conventions.base_path, address.query)
+    usual = conventions.paths(conventions.base_path_for(address.path), address.query)
     dialects = entry.dialects
     paths: dict[DialectName, str]
     if isinstance(dialects, tuple):

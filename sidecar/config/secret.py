@@ -11,6 +11,12 @@ import msgspec
 
 MASK: Final = "***"
 """What stands in the place of a secret."""
+_NO_SECRETS: Final = frozenset(
+    {"", "-", "dummy", "empty", "ignored", "lm-studio", "lmstudio", "n/a", "na", "no-key",
+     "no-key-required", "none", "not-needed", "not-required", "notneeded", "null", "ollama",
+     "sk-no-key-required", "test", "unused", "vllm", "x"}
+)  # fmt: skip
+"""What people write where a server wants no key, in lower case."""
 _USERINFO: Final = re.compile(r"://.*@", re.DOTALL)
 """Greedy, since a password may hold an unescaped ``@`` or ``/``."""
 
@@ -47,6 +53,11 @@ class SecretSource:
 
     def __hash__(self) -> int:
         return hash((self._template, self.files))
+
+
+def is_no_secret(text: str) -> bool:
+    """Return whether a key is what people write where none is wanted."""
+    return text.lower().removeprefix("bearer ").strip() in _NO_SECRETS
 
 
 class Secret:

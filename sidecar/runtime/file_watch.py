@@ -12,6 +12,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import select
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ LOOK_EVERY_S: Final = 2.0
 """A kubelet takes a minute to bring a change to a pod: two seconds more are nothing, and a look at
 five files takes less than a millisecond of a thread.
 """
+WRITER_S: Final = 2.0
+"""For so long a writer of a pipe that is given as a file is waited for."""
 SETTLE_S: Final = 0.25
 """A file that changes is looked at again after so long, until two looks see the same: an editor
 that truncates it, writes it in pieces, or moves it away first, is done by then.
@@ -130,12 +133,13 @@ class _Unreadable(ValueError):
 def _content(path: Path, *, accepts_pipe: bool) -> tuple[bytes, bool]:
     """Return a file's content, and whether it is a regular file. Raises: _Unreadable."""
     try:
-        is_regular = _is_regular(path.stat(), accepts_other=accepts_pipe)
+        _is_regular(path.stat(), accepts_other=accepts_pipe)
         # Something else may stand there by now: it is opened without waiting, and looked at again.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | (os.O_NONBLOCK if is_regular else 0)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
         with os.fdopen(os.open(path, flags), "rb") as file:
-            _is_regular(os.fstat(file.fileno()), accepts_other=accepts_pipe)
-            content = file.read(FILE_BYTES_AT_MOST + 1)
+            is_regular = _is_regular(os.fstat(file.fileno()), accepts_other=accepts_pipe)
+            content = b"" if is_regular else _begin_to_read(file.fileno())
+            content += file.read(FILE_BYTES_AT_MOST + 1)
     except OSError as error:
         raise _Unreadable(_CANNOT + os.strerror(error.errno or 0)) from error
     except _Unreadable:
@@ -145,6 +149,25 @@ def _content(path: Path, *, accepts_pipe: bool) -> tuple[bytes, bool]:
     if len(content) > FILE_BYTES_AT_MOST:
         raise _Unreadable(f"is larger than {FILE_BYTES_AT_MOST} bytes")
     return content, is_regular
+
+
+def _begin_to_read(descriptor: int) -> bytes:
+    """Return the first bytes of a pipe or a terminal, none where they are still to come. From now
+    on it is waited for.
+
+    Raises: _Unreadable for a pipe that nobody opens to write: its end would never come.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    is_ready = bool(poll.poll(WRITER_S * 1e3))
+    try:
+        first = os.read(descriptor, FILE_BYTES_AT_MOST + 1)
+    except BlockingIOError:  # its writer takes its time
+        first, is_ready = b"", True
+    if not (first or is_ready):
+        raise _Unreadable("is a pipe that nothing writes to")
+    os.set_blocking(descriptor, True)
+    return first
 
 
 def _is_regular(status: os.stat_result, *, accepts_other: bool) -> bool:

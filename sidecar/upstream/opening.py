@@ -40,7 +40,9 @@ HELD_S: Final = 0.5
 LOOP_STATUS: Final = LoopDetected.status
 _LOOP_CODE: Final = LoopDetected.code.encode()
 _OK: Final = 200
-_NOT_MODIFIED: Final = 304
+_NO_CONTENT: Final = frozenset({204, 205, 304})
+"""Statuses without a body: no API has one of them for a model's response, and no SDK can read it.
+"""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|[\r\n])")
@@ -158,12 +160,13 @@ async def opened(
     Returns: the reply, of which nothing is read; as a `BufferedReply` with its ``error`` where the
         provider says that it failed.
     Raises: UpstreamRedirects, since an SDK would follow with the app's prompt to where nobody has
-        sent it; UpstreamMalformed for a page in the place of a response, and a 304; UpstreamReset
+        sent it; UpstreamMalformed for a page in the place of a response, and for none (204, 304);
+        UpstreamReset
         where the response ended before it showed anything; FirstByteTimeout, ResponseTimeout,
         StreamIdleTimeout.
     """
     status = reply.status
-    if status == _NOT_MODIFIED:
+    if status in _NO_CONTENT:
         reply.abort()
         raise _failure(reply, UpstreamMalformed, f"no response to what was asked ({status})")
     if status >= 300:

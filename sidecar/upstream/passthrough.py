@@ -16,8 +16,12 @@ from sidecar.config.address import Server
 from sidecar.domain.call import BodyFacts, Call, RawHeaders
 from sidecar.wire.headers import CHUNKED
 
-LOCATION_HEADERS: Final = frozenset((b"location", b"operation-location"))
-"""What clients follow by themselves; Azure's pollers ask the second one, with their key."""
+LOCATION_HEADERS: Final = frozenset(
+    {b"location", b"operation-location", b"x-goog-upload-url", b"x-goog-upload-control-url"}
+)
+"""What clients follow by themselves: Azure's pollers ask the second one with their key, Google's
+SDKs send a file to the others.
+"""
 _VERSION: Final = re.compile(r"/v1(?=/|$)")
 """What the base path takes the place of. Any other path goes as it is: ``/v1beta/...``,
 ``/tokenize``, ``/openai/deployments/...``.

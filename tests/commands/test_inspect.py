@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -162,3 +164,41 @@ def test_version_names_the_loop_and_what_is_missing(factory, loop, monkeypatch, 
     assert first.startswith(f"plano-sidecar {__version__}")
     assert "no-such-package not installed" == lines[2]
     assert f"loop {loop}" == lines[-1]
+
+
+WITHOUT_REDIS = """
+import sys
+from sidecar.cli import main
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name == "redis":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_check_and_run_say_the_same_of_an_extra_that_is_missing(config):
+    """`check` said ok of a config that `run` ended with 78 for."""
+    cache = "routing: {session_cache: {type: redis, url: 'redis://127.0.0.1:1/0'}}"
+    config.write_text(f"{GOOD}{cache}\n")
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", WITHOUT_REDIS, command, str(config)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        for command in ("check", "run")
+    ]
+
+    assert [78, 78] == [each.returncode for each in said]
+    for each in said:
+        assert (
+            "session_cache.type redis needs the extra: pip install 'plano-sidecar[redis]'"
+            in each.stderr
+        )
+        assert "Traceback" not in each.stderr

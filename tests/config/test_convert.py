@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 
-from sidecar.config.convert import Converted, convert
-from sidecar.config.yaml_nodes import Mapping, read_document
+from sidecar.config.convert import convert
+from sidecar.config.convert_litellm import LiteLlmConversion
+from sidecar.config.convert_parts import Converted
+from sidecar.config.yaml_nodes import Mapping, Sequence, read_document
 from tests.config.loading import load
 
 LITELLM = """
@@ -89,7 +92,7 @@ def test_a_config_of_litellm_becomes_ours():
     assert {
         "claude": "anthropic/claude-sonnet-4-5", "claude-2": "anthropic/claude-haiku-4-5",
         "claude-3": "anthropic/claude-opus-4-5", "local": "vllm/llama", "own": "acme/x",
-        "llama": "groq/llama", "gpt-4": "openai/gpt-4o",
+        "llama": "groq/llama", "gpt-4": "openai/gpt-4o", "br": "amazon_bedrock/x",
     } == aliases  # fmt: skip
 
 
@@ -149,7 +152,10 @@ def test_what_has_no_counterpart_is_told_with_its_line():
     for expected in (
         "line 4: litellm_params.rpm has no counterpart",
         "line 12: a key in clear is not carried over: put it into $OPENAI_API_KEY",
-        "line 19: bedrock/x: this API is not served",
+        (
+            "line 19: bedrock/x: base_url needs the host of your region, and the key is a Bedrock API "
+            "key, $AWS_BEARER_TOKEN_BEDROCK, not AWS' own"
+        ),
         "line 20: nobody-knows: this API is not served",
         "line 21: an entry of model_list without litellm_params.model",
         "line 24: litellm_settings.drop_params has no counterpart",
@@ -163,15 +169,117 @@ def test_what_has_no_counterpart_is_told_with_its_line():
         assert expected in notes
 
 
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        (
+            "model: bedrock/anthropic.claude-sonnet-4-5-v1:0",
+            ("amazon_bedrock/anthropic.claude-sonnet-4-5-v1:0", "${AWS_REGION}"),
+        ),
+        (
+            "model: bedrock/converse/us.openai.gpt-oss-120b-1:0, aws_region_name: os.environ/REGION",
+            ("amazon_bedrock/us.openai.gpt-oss-120b-1:0", "${REGION}"),
+        ),
+        (
+            "model: bedrock/us-east-1/anthropic.claude-v2, aws_region_name: eu-central-1",
+            ("amazon_bedrock/anthropic.claude-v2", "eu-central-1"),
+        ),
+    ],
+)
+def test_bedrock_becomes_ours_with_what_it_needs(params, expected):
+    """An address with the region, and its own kind of key; an AWS secret is not written out."""
+    secret = "aws_secret_access_key: marked"
+    made = _made(f"model_list: [{{model_name: a, litellm_params: {{{params}, {secret}}}}}]")
+    (entry,) = made.config["model_providers"]
+    model, region = expected
+
+    assert {
+        "model": model,
+        "base_url": f"https://bedrock-runtime.{region}.amazonaws.com",
+        "access_key": "${AWS_BEARER_TOKEN_BEDROCK}",
+        "default": True,
+    } == entry
+    assert "line 1: litellm_params.aws_secret_access_key has no counterpart" in made.notes
+    assert "marked" not in yaml.safe_dump(made.config) + "\n".join(made.notes)
+
+
+def test_an_address_of_bedrocks_own_is_kept():
+    """A gateway's, or a private endpoint's."""
+    made = _made(
+        "model_list: [{model_name: a, litellm_params: {model: bedrock/a, api_base: 'https://gw'}}]"
+    )
+    assert ("https://gw", ()) == (made.config["model_providers"][0]["base_url"], made.notes)
+
+
+def test_a_key_that_litellm_takes_from_the_environment_is_named():
+    """Azure's, too, which LiteLLM reads beside an address of the file's."""
+    made = _made(
+        "model_list: [{model_name: a, litellm_params: {model: azure/a, api_base: 'https://a'}}]"
+    )
+    assert "${AZURE_API_KEY}" == made.config["model_providers"][0]["access_key"]
+
+
+PRICED = (
+    "model_list: [{{model_name: a, litellm_params: {{model: openai/a, {}}}, model_info: {{{}}}}}]"
+)
+
+
+@pytest.mark.parametrize(
+    ("params", "info", "price", "notes"),
+    [
+        (
+            "input_cost_per_token: 0.0000025, output_cost_per_token: 1e-05",
+            "cache_read_input_token_cost: 1.25e-06",
+            {"input": 2.5, "output": 10.0, "cached_input": 1.25},
+            (),
+        ),
+        ("input_cost_per_token: 1e-06", "input_cost_per_token: 9e-06", {"input": 1.0}, ()),
+        ("input_cost_per_token: '0'", "", {"input": 0.0}, ()),
+        (
+            "input_cost_per_token: cheap, output_cost_per_token: -1e-06",
+            "cache_read_input_token_cost: .inf",
+            None,
+            (
+                "line 1: cache_read_input_token_cost is not carried over: it is no number",
+                "line 1: input_cost_per_token is not carried over: it is no number",
+                "line 1: output_cost_per_token is not carried over: it is no number",
+            ),
+        ),
+        (
+            "input_cost_per_second: 0.1",
+            "",
+            None,
+            ("line 1: litellm_params.input_cost_per_second has no counterpart",),
+        ),
+    ],
+)
+def test_prices_are_carried_over(params, info, price, notes):
+    """LiteLLM's are for one token, ours for a million."""
+    made = _made(PRICED.format(params, info))
+    (entry,) = made.config["model_providers"]
+
+    assert (price, notes) == (entry.get("price"), made.notes)
+    assert 1 == len(load(yaml.safe_dump(made.config), OPENAI_API_KEY="k").providers)
+
+
+@pytest.mark.parametrize("key", ["none", "sk-no-key-required", "Bearer EMPTY", "lm-studio"])
+def test_what_people_write_where_no_key_is_wanted_is_no_key(key):
+    """The same words that `check` takes for none."""
+    made = _made(
+        f"model_list: [{{model_name: a, litellm_params: {{model: vllm/a, api_base: 'http://h', api_key: {key}}}}}]"
+    )
+    assert ("access_key" in made.config["model_providers"][0], made.notes) == (False, ())
+
+
 def test_what_was_converted_loads():
     """With the variables that it names."""
     text = yaml.safe_dump(_made(LITELLM).config)
     named = dict.fromkeys(
         ("OPENAI_API_KEY", "AZURE_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY_2", "KEY",
-         "ACME_API_KEY", "GROQ_API_KEY"), "k",
+         "ACME_API_KEY", "GROQ_API_KEY", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK"), "k",
     )  # fmt: skip
     loaded = load(text, AZURE_API_BASE="https://x.openai.azure.com", **named)
-    assert 10 == len(loaded.providers)
+    assert 11 == len(loaded.providers)
 
 
 def test_planos_first_form_becomes_ours():
@@ -195,6 +303,16 @@ def test_planos_first_form_becomes_ours():
     assert 5 == len(
         load(yaml.safe_dump(made.config), OPENAI_API_KEY="k", ANTHROPIC_API_KEY="k").providers
     )
+
+
+def test_a_conversion_of_nothing_is_a_config_of_nothing():
+    """A list without entries."""
+    root = read_document("model_list: []").root
+    assert isinstance(root, Mapping)
+    models = root.get("model_list")
+    assert models is not None
+    assert isinstance(models.value, Sequence)
+    assert [] == LiteLlmConversion(root).converted(models.value).config["model_providers"]
 
 
 def test_other_files_are_not_guessed_at():

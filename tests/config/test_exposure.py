@@ -72,6 +72,31 @@ def test_a_data_port_beyond_loopback_is_told(address, is_told):
         (f"access_key: 'a$${KEY}'", [f"access_key: {INLINE}"]),
         (f"access_key: '${{UNSET:-{KEY}}}'", [f"access_key: {INLINE}"]),
         (f"headers: {{X-API-Key: {KEY}}}, access_key: $K", [f"headers.X-API-Key: {INLINE}"]),
+        (
+            f"headers: {{X-Corp-Api-Key: {KEY}}}, access_key: $K",
+            [f"headers.X-Corp-Api-Key: {INLINE}"],
+        ),
+        (
+            f"headers: {{Ocp-Apim-Subscription-Key: {KEY}}}, access_key: $K",
+            [f"headers.Ocp-Apim-Subscription-Key: {INLINE}"],
+        ),
+        (
+            f"headers: {{cf-aig-authorization: {KEY}}}, access_key: $K",
+            [f"headers.cf-aig-authorization: {INLINE}"],
+        ),
+        (
+            f"headers: {{X_PORTAL_TOKEN: {KEY}}}, access_key: $K",
+            [f"headers.X_PORTAL_TOKEN: {INLINE}"],
+        ),
+        (f"headers: {{apikey: {KEY}}}, access_key: $K", [f"headers.apikey: {INLINE}"]),
+        (
+            f"headers: {{x-client-secret: {KEY}}}, access_key: $K",
+            [f"headers.x-client-secret: {INLINE}"],
+        ),
+        ("headers: {x-corp-token: '$K'}, access_key: $K", []),
+        ("headers: {x-max-tokens: '4096000000'}, access_key: $K", []),
+        ("headers: {x-cache-key: team-0123456789}, access_key: $K", []),
+        ("headers: {x-tokenizer: cl100k-base-0}, access_key: $K", []),
         ("headers: {x-team: team-0123456789}, access_key: $K", []),
         ("headers: {api-key: '$K'}, access_key: none", []),
         ("access_key: $K", []),

@@ -100,6 +100,19 @@ MISTAKES = {
             )
         ],
     ),
+    "a listener without its dash": (
+        f"{ENTRY}listeners:\n  type: model\n  name: llm\n  port: 12000\n",
+        ["5: listeners: expected a list; put a dash before its first key: - type: model"],
+    ),
+    "prompts for a listener": (
+        f"{ENTRY}listeners:\n  - {{type: prompt, name: a, port: 1, prompt_targets: []}}\n",
+        [
+            (
+                "6: listeners[0].type: is not served: this sidecar serves model listeners, "
+                "not agents, prompts or filters"
+            )
+        ],
+    ),
     "an unknown key of a model listener": (
         f"{ENTRY}listeners:\n  - {{type: model, name: a, prt: 1}}\n",
         ["6: listeners[0].prt: unknown key 'prt'; did you mean 'port'?"],
@@ -177,6 +190,33 @@ MISTAKES = {
             )
         ],
     ),
+    "a base URL that goes on to a count of tokens": (
+        "model_providers:\n  - model: anthropic/m\n    base_url: http://h/v1/messages/count_tokens\n",
+        [
+            (
+                "3: model_providers[0].base_url: must end before the endpoint: "
+                "leave /messages/count_tokens out"
+            )
+        ],
+    ),
+    "a base URL that goes on to another endpoint": (
+        "model_providers:\n  - model: openai/m\n    base_url: http://h/v1/images/generations\n",
+        [
+            (
+                "3: model_providers[0].base_url: must end before the endpoint: "
+                "leave /images/generations out"
+            )
+        ],
+    ),
+    "a tenant by a credential": (
+        f"{ENTRY}routing: {{session_cache: {{tenant_header: Authorization}}}}\n",
+        [
+            (
+                "5: routing.session_cache.tenant_header: 'Authorization' carries a credential and "
+                "cannot be a name"
+            )
+        ],
+    ),
     "Redis' URL of a variable that is not set": (
         f"{ENTRY}routing:\n  session_cache:\n    type: redis\n    url: ${{UNSET}}\n",
         ["8: routing.session_cache.url: environment variable UNSET is not set"],
@@ -195,6 +235,10 @@ MISTAKES = {
     ),
     "an open quote": (
         'model_providers:\n  - model: "openai/gpt-4o\n    access_key: k\nlimits:\n  attempts: 3\n',
+        ["2: not YAML: the quote that opens here is not closed"],
+    ),
+    "an open quote of the other kind": (
+        "model_providers:\n  - model: 'openai/gpt-4o\n    access_key: k\nlimits:\n  attempts: 3\n",
         ["2: not YAML: the quote that opens here is not closed"],
     ),
     "a model that is no entry": (

@@ -43,7 +43,8 @@ class _Provider(_Elsewhere):
         if request.path.startswith("/llm/v1/files/here"):
             return web.Response(body=b"content")
         headers = {"Location": self.location, "X-Kept": "1"}
-        return web.Response(status=self.status, headers=headers, body=b"moved")
+        body = None if self.status == 204 else b"moved"
+        return web.Response(status=self.status, headers=headers, body=body)
 
 
 @contextlib.asynccontextmanager
@@ -87,6 +88,23 @@ async def test_no_prompt_follows_a_redirect_out_of_the_pod(tmp_path, status, pat
     else:
         assert (502, "upstream_malformed") == (reply.status, reply.headers["x-plano-error"])
     assert 1 == len(provider.asked)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/embeddings"])
+async def test_a_204_is_no_models_response(tmp_path, path):
+    """No SDK can read it: a failed attempt, which another candidate may make up for. What is passed
+    through may well have no body.
+    """
+    provider = _Provider()
+    async with _behind(tmp_path, provider) as (app, _):
+        provider.status = 204
+        model = "claude-demo" if path == "/v1/messages" else "gpt-4o"
+        body = {"model": model, "messages": [], "input": "x"}
+        reply = await exchange(app.ports.data, json_request(path, body))
+        passed = await exchange(app.ports.data, raw_request("DELETE", "/v1/files/f1"))
+
+    assert (502, "upstream_malformed") == (reply.status, dict(reply.headers)["x-plano-error"])
+    assert 204 == passed.status
 
 
 @pytest.mark.parametrize("form", ["{origin}/llm/v1/files/here?a=b", "/llm/v1/files/here?a=b"])

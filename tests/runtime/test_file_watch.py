@@ -8,11 +8,13 @@ import asyncio
 import errno
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sidecar.runtime import file_watch
 from sidecar.runtime.file_watch import FILE_BYTES_AT_MOST, FileReader, FileWatch
 
 EVERY_S = 0.001
@@ -95,6 +97,30 @@ def test_a_pipe_is_read_where_it_is_wanted():
     os.close(reading)
 
     assert (b"x", seen.digests) == (read, reader.digests)
+
+
+def test_a_pipe_whose_writer_takes_its_time_is_waited_for(monkeypatch):
+    """It has one: its end comes."""
+    monkeypatch.setattr(file_watch, "WRITER_S", 0.0)
+    reading, writing = os.pipe()
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(FileReader().read, Path(f"/dev/fd/{reading}"), accepts_pipe=True)
+        with pytest.raises(TimeoutError):
+            read.result(0.05)  # it waits
+        os.write(writing, b"late")
+        os.close(writing)
+        assert b"late" == read.result(10)
+    os.close(reading)
+
+
+def test_a_pipe_that_nothing_writes_to_is_told(tmp_path, monkeypatch):
+    """Its end would never come."""
+    monkeypatch.setattr(file_watch, "WRITER_S", 0.0)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(ValueError, match="is a pipe that nothing writes to"):
+        FileReader().read(pipe, accepts_pipe=True)
 
 
 async def test_a_configmaps_swap_is_noticed(tmp_path):

@@ -467,11 +467,12 @@ async def test_a_redirect_is_no_response(status, is_stream):
     assert (True, 2) == (reply.is_aborted, raised.value.sends)
 
 
-async def test_not_modified_is_no_response_either():
-    """Nothing that this sidecar sends to a model is conditional."""
+@pytest.mark.parametrize("status", [204, 205, 304])
+async def test_what_has_no_body_is_no_response_either(status):
+    """No SDK can read it, and nothing that this sidecar sends to a model is conditional."""
     reply = _Arriving.whole(b"")
-    reply.status = 304
-    with pytest.raises(UpstreamMalformed, match=r"\(304\)") as raised:
+    reply.status = status
+    with pytest.raises(UpstreamMalformed, match=rf"\({status}\)") as raised:
         await _opened(reply)
 
     assert not isinstance(raised.value, UpstreamRedirects)

@@ -125,12 +125,16 @@ def test_of_a_response_only_places_are_changed():
         (b"Location", b"here"),
         (b"X", b"elsewhere"),
         (b"operation-location", b"elsewhere"),
+        (b"X-Goog-Upload-URL", b"elsewhere"),
+        (b"x-goog-upload-control-url", b"here"),
         (b"LOCATION", b"elsewhere"),
         (b"location", b"elsewhere"),
     ]
     kept, lost = local_headers(headers, lambda value: b"/" + value if value == b"here" else None)
 
-    assert ([(b"Location", b"/here"), (b"X", b"elsewhere")], "operation-location, location") == (
-        kept,
-        lost,
-    )
+    assert [
+        (b"Location", b"/here"),
+        (b"X", b"elsewhere"),
+        (b"x-goog-upload-control-url", b"/here"),
+    ] == kept
+    assert "operation-location, x-goog-upload-url, location" == lost
