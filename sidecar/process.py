@@ -12,13 +12,15 @@ import msgspec
 
 from sidecar.config.load import LoadedConfig
 from sidecar.domain.log_fields import event_fields
-from sidecar.runtime.installation import ZSTD, as_if_missing
+from sidecar.runtime.installation import ZSTD, as_if_missing, without_default_certificates
 from sidecar.runtime.lifecycle import DrainTimes, Tasks
 from sidecar.runtime.shutdown import Shutdown
 from sidecar.telemetry.log_writer import LineWriter, logging_to
 from sidecar.telemetry.start_line import start_fields
 
-with as_if_missing(*ZSTD):
+# What aiohttp would load: zstd, for bodies that no app has sent yet, and the system's certificates,
+# twice, for its client, which here gets contexts of our own.
+with as_if_missing(*ZSTD), without_default_certificates():
     from sidecar.app import App
     from sidecar.listener.server import listener_path
     from sidecar.reload import Reloader

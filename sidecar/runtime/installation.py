@@ -38,6 +38,26 @@ def is_installed(*modules: str) -> bool:
 
 
 @contextlib.contextmanager
+def without_default_certificates() -> Iterator[None]:
+    """Let TLS contexts that are made meanwhile trust nobody, unless they are told whom: the
+    system's certificates are not read, which takes 10 ms and 1 MiB for each context. For packages
+    that make some when they are imported, whether they are used or not.
+    """
+    import ssl  # of no use to the commands that only print
+
+    load = ssl.SSLContext.set_default_verify_paths
+    ssl.SSLContext.set_default_verify_paths = _load_nothing  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        ssl.SSLContext.set_default_verify_paths = load  # type: ignore[method-assign]
+
+
+def _load_nothing(*_: object) -> None:
+    pass
+
+
+@contextlib.contextmanager
 def as_if_missing(*names: str) -> Iterator[None]:
     """Let what is imported meanwhile take some modules for ones that are not installed, unless they
     have been imported already. For packages that import optional parts wherever they find them.

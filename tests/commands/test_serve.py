@@ -11,6 +11,23 @@ import pytest
 from sidecar import process
 from sidecar.commands import serve, shell
 
+TRUSTED = """
+import gc, ssl, sys
+from argparse import Namespace
+from pathlib import Path
+from sidecar.commands import serve
+
+def look(work):
+    work.close()
+    contexts = [each for each in gc.get_objects() if isinstance(each, ssl.SSLContext)]
+    trusted = sum(each.cert_store_stats()["x509"] for each in contexts)
+    print(f"contexts {bool(contexts)}, trusted {trusted}")
+
+serve.run_loop = look
+serve.run(Namespace(config=Path(sys.argv[1]), file=None, mode=None, termination_grace=None))
+"""
+"""`run` up to where it serves: whom all TLS contexts of the process trust."""
+
 
 @pytest.fixture
 def served(monkeypatch):
@@ -38,6 +55,16 @@ def test_run_serves_the_config(served, tmp_path):
     assert ["openai/gpt-4o"] == [provider.model for provider in loaded.providers]
     assert ["tracing.span_attributes"] == [warning.split(": ")[1] for warning in loaded.warnings]
     assert process.PodFacts(process.NATIVE) == pod
+
+
+def test_run_reads_no_certificates_that_no_provider_needs(tmp_path):
+    """The client of aiohttp would: each pod would pay for whom it trusts, and never ask it."""
+    file = tmp_path / "c.yaml"
+    file.write_text("model_providers: [{model: vllm/m, base_url: http://127.0.0.1:1}]\n")
+    command = [sys.executable, "-c", TRUSTED, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ("contexts True, trusted 0\n", "") == (done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize(

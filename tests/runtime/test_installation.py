@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import ssl
 import sys
 from types import SimpleNamespace
 
 import pytest
 
 from sidecar.runtime import installation
+from tests.support.certificates import CertificateAuthority
 
 
 @pytest.mark.parametrize(("origin", "compiled"), [("x/proxy.py", False), ("x/proxy.so", True)])
@@ -59,3 +61,18 @@ def test_a_package_that_is_loaded_stays_so():
     """What has it already could not do without it."""
     with installation.as_if_missing("json"):
         assert "json" == importlib.import_module("json").__name__
+
+
+def test_a_context_that_is_made_meanwhile_trusts_nobody(tmp_path):
+    """Its maker never uses it. One that is given a CA trusts it, and the next one trusts
+    whom the system trusts.
+    """
+    with installation.without_default_certificates():
+        nobody = ssl.create_default_context()
+        with_ca = ssl.create_default_context(cafile=str(CertificateAuthority(tmp_path).ca))
+    usual = ssl.create_default_context()
+
+    assert 0 == nobody.cert_store_stats()["x509"]
+    assert ssl.CERT_REQUIRED == nobody.verify_mode
+    assert with_ca.cert_store_stats()["x509"] > 0
+    assert usual.cert_store_stats() == ssl.create_default_context().cert_store_stats()
