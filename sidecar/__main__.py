@@ -1,5 +1,6 @@
 """Process door: ``python -m sidecar``, and the command ``plano-sidecar``."""
 
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ def main() -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)
+        # What is imported stays: only what is new is looked at, until `sidecar.app` has started.
+        gc.set_threshold(2_000, 1_000)
     from sidecar.cli import main as run_command
 
     code = run_command()

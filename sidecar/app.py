@@ -9,7 +9,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -26,10 +26,12 @@ from sidecar.listener.operators_socket import bind_operators
 from sidecar.listener.server import assert_c_parser, bind, port_of, raise_file_limit, start_serving
 from sidecar.runtime.descriptors import DescriptorShares, descriptor_shares
 from sidecar.runtime.timers import Timeout
-from sidecar.selection.explain import Explanation, TriedCall, explain
 from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.telemetry.loop_lag import probe_loop_lag
 from sidecar.upstream.patches import Patches
+
+if TYPE_CHECKING:
+    from sidecar.selection.explain import Explanation, TriedCall
 
 _log = logging.getLogger("sidecar")
 
@@ -143,6 +145,8 @@ class App:
 
         Raises: SidecarError.
         """
+        from sidecar.selection.explain import explain  # of one command: serving needs it not
+
         generation, foundation = self.generation, self.foundation
         if tried.session.session_id is not None:
             await self._until_store_is_up()
@@ -179,8 +183,8 @@ class App:
         foundation.tasks.spawn(
             probe_loop_lag(metrics.loop_lag.observe, foundation.clock.monotonic_s), name="loop lag"
         )
-        # What lives now lives for good: the collector need not look at it again.
-        gc.collect()
+        # What lives now lives for good, and next to nothing but what is new is garbage.
+        gc.collect(0)
         gc.freeze()
         gc.set_threshold(20_000, 10, 10)
         foundation.latch.release()
