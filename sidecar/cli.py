@@ -7,13 +7,13 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from sidecar import __version__
-from sidecar.commands import author, doctor, inspect, serve, wait
-from sidecar.commands.shell import CONFIG, FAILED, USAGE
+from sidecar.commands import serve
+from sidecar.commands.shell import CONFIG, FAILED, USAGE, port, seconds
 from sidecar.domain.errors import ConfigError
 
 _DESCRIPTION = (
@@ -29,13 +29,13 @@ _OPERATORS = "127.0.0.1:9902"
 _OPERATORS_HELP = (
     "the sidecar's operators' pages: host:port, a URL, or unix:/path (default: %(default)s)"
 )
+_NEW_FILE = "a new file (default: stdout)"
 _DOCTOR_S = 10.0
 """A provider that takes longer for its list of models, or for one token, is in trouble."""
 _ADMIN_PORT = 9901
 _WAIT_S = 30.0
 """A start takes half a second, and on a crowded node some seconds: what is not ready then will not
 be."""
-_SECONDS_AT_MOST = 86_400.0
 _Command = Callable[[argparse.Namespace], int]
 
 
@@ -50,7 +50,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` names; return its exit code."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words).parse_args(words)
     try:
         code: int = arguments.command(arguments)
         sys.stdout.flush()
@@ -73,28 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return what parses the command line, of which ``words`` are the words."""
     parser = _Parser(prog="plano-sidecar", description=_DESCRIPTION)
     version = f"plano-sidecar {__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (
-        _add_run,
-        _add_check,
-        _add_doctor,
-        _add_schema,
-        _add_demo,
-        _add_route,
-        _add_affinity,
-        _add_tail,
-        _add_drain,
-        _add_inject,
-        _add_wait,
-        _add_init_and_convert,
-    ):
+    meant = _COMMANDS.get(words[0]) if words else None
+    # The others' arguments, hundreds, are made for help and for errors alone.
+    for add in (meant,) if meant else _COMMANDS.values():
         add(commands)
-    text = "print the versions of the sidecar and of what it stands on"
-    _add(commands, "version", inspect.version, text, "")
     return parser
 
 
@@ -106,14 +95,14 @@ def _add(commands: Any, name: str, command: _Command, text: str, example: str) -
     return parser
 
 
-def _later(name: str) -> _Command:
-    """Return the command of `sidecar.commands` with this name, imported when it runs: it brings
-    aiohttp or YAML, which the others need not wait for.
+def _later(module: str, name: str | None = None) -> _Command:
+    """Return a command of a module of `sidecar.commands`, imported when it runs: the others need
+    neither wait for it nor keep it in memory. Args: without ``name`` the module's own is meant.
     """
 
     def run(arguments: argparse.Namespace) -> int:
-        module = importlib.import_module(f"sidecar.commands.{name}")
-        command: _Command = getattr(module, name)
+        found = importlib.import_module(f"sidecar.commands.{module}")
+        command: _Command = getattr(found, name or module)
         return command(arguments)
 
     return run
@@ -134,12 +123,12 @@ def _add_run(commands: Any) -> None:  # noqa: ANN401
         "the pod's terminationGracePeriodSeconds: the drain may last 5 s less, whatever "
         "drain.grace_s says"
     )
-    parser.add_argument("--termination-grace", type=_seconds, metavar="S", help=text)
+    parser.add_argument("--termination-grace", type=seconds, metavar="S", help=text)
 
 
 def _add_check(commands: Any) -> None:  # noqa: ANN401
     text = "validate a config file and print every problem; or show what another one changes"
-    parser = _add(commands, "check", inspect.check, text, "config.yaml")
+    parser = _add(commands, "check", _later("inspect", "check"), text, "config.yaml")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("file", type=Path, nargs="?", metavar="FILE")
     text = (
@@ -157,38 +146,20 @@ def _add_doctor(commands: Any) -> None:  # noqa: ANN401
         "ask everything that a config names whether it would serve: each provider entry, the "
         "router model, Redis, the sources of prices, the trace collector; say what to do"
     )
-    parser = _add(commands, "doctor", doctor.doctor, text, "--config config.yaml")
+    parser = _add(commands, "doctor", _later("doctor"), text, "--config config.yaml")
     text = "without it, as `run` without one"
     parser.add_argument("--config", type=Path, metavar="FILE", help=text)
     text = "print one JSON object instead of a table"
     parser.add_argument("--json", action="store_true", help=text)
     text = "how long each may take, in seconds (default: %(default)g)"
-    parser.add_argument("--timeout", type=_seconds, metavar="S", default=_DOCTOR_S, help=text)
+    parser.add_argument("--timeout", type=seconds, metavar="S", default=_DOCTOR_S, help=text)
     text = "make no call that costs tokens: connect, and ask for the list of models only"
     parser.add_argument("--no-spend", action="store_true", help=text)
 
 
-def _seconds(text: str) -> float:
-    """Return a duration of more than no time. Raises: argparse.ArgumentTypeError."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= _SECONDS_AT_MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
-
-
-def _port(text: str) -> int:
-    """Return the number of a port that something listens at. Raises: argparse.ArgumentTypeError."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65_535):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
-    return int(text)
-
-
 def _add_schema(commands: Any) -> None:  # noqa: ANN401
     text = "print the config's JSON Schema"
-    _add(commands, "schema", inspect.schema, text, "> sidecar.schema.json")
+    _add(commands, "schema", _later("inspect", "schema"), text, "> sidecar.schema.json")
 
 
 def _add_demo(commands: Any) -> None:  # noqa: ANN401
@@ -204,7 +175,7 @@ def _add_route(commands: Any) -> None:  # noqa: ANN401
         "sends the text nowhere else"
     )
     example = "--config config.yaml 'Write a sorting function'"
-    parser = _add(commands, "route", inspect.route, text, example)
+    parser = _add(commands, "route", _later("inspect", "route"), text, example)
     text = "without it, as `run` without one"
     parser.add_argument("--config", type=Path, metavar="FILE", help=text)
     text = "the model that the call asks for (default: none)"
@@ -281,19 +252,46 @@ def _add_wait(commands: Any) -> None:  # noqa: ANN401
         "wait until the sidecar beside this command is ready. For a postStart hook: a kubelet "
         "starts the containers behind this one when the hook has ended"
     )
-    parser = _add(commands, "wait", wait.wait, text, "--timeout 30")
+    parser = _add(commands, "wait", _later("wait"), text, "--timeout 30")
     text = "its admin port (default: %(default)d)"
-    parser.add_argument("--port", type=_port, metavar="PORT", default=_ADMIN_PORT, help=text)
+    parser.add_argument("--port", type=port, metavar="PORT", default=_ADMIN_PORT, help=text)
     text = "fail after so many seconds (default: %(default)g)"
-    parser.add_argument("--timeout", type=_seconds, metavar="S", default=_WAIT_S, help=text)
+    parser.add_argument("--timeout", type=seconds, metavar="S", default=_WAIT_S, help=text)
 
 
-def _add_init_and_convert(commands: Any) -> None:  # noqa: ANN401
-    new_file = "a new file (default: stdout)"
+def _add_init(commands: Any) -> None:  # noqa: ANN401
     text = "write a commented config for the providers whose API keys are in the environment"
-    parser = _add(commands, "init", author.init, text, "config.yaml")
-    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help=new_file)
+    parser = _add(commands, "init", _later("author", "init"), text, "config.yaml")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help=_NEW_FILE)
+
+
+def _add_convert(commands: Any) -> None:  # noqa: ANN401
     text = "write a config from LiteLLM's, or plano's flat one; tell what has no counterpart"
-    parser = _add(commands, "convert", author.convert, text, "litellm.yaml --out config.yaml")
+    example = "litellm.yaml --out config.yaml"
+    parser = _add(commands, "convert", _later("author", "convert"), text, example)
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--out", type=Path, metavar="FILE", help=new_file)
+    parser.add_argument("--out", type=Path, metavar="FILE", help=_NEW_FILE)
+
+
+def _add_version(commands: Any) -> None:  # noqa: ANN401
+    text = "print the versions of the sidecar and of what it stands on"
+    _add(commands, "version", _later("inspect", "version"), text, "")
+
+
+_COMMANDS: Final[Mapping[str, Callable[[Any], None]]] = {
+    "run": _add_run,
+    "check": _add_check,
+    "doctor": _add_doctor,
+    "schema": _add_schema,
+    "demo": _add_demo,
+    "route": _add_route,
+    "affinity": _add_affinity,
+    "tail": _add_tail,
+    "drain": _add_drain,
+    "inject": _add_inject,
+    "wait": _add_wait,
+    "init": _add_init,
+    "convert": _add_convert,
+    "version": _add_version,
+}
+"""What adds each of them, in the order in which help shows them."""

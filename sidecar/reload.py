@@ -15,7 +15,6 @@ from typing import Final
 import msgspec
 
 from sidecar.app import App
-from sidecar.config.changes import Changes, changes_between
 from sidecar.config.load import LoadedConfig, load_config
 from sidecar.domain.errors import ConfigError
 from sidecar.domain.log_fields import event_fields
@@ -169,10 +168,10 @@ class Reloader:
             is_successful=True,
             success_unix_s=now_s,
             problems=[],
-            changes=list(read.changes.lines),
+            changes=list(read.changes),
             awaits_restart=list(read.awaits_restart),
         )
-        changes, awaits = _shortened(read.changes.lines), _shortened(read.awaits_restart)
+        changes, awaits = _shortened(read.changes), _shortened(read.awaits_restart)
         what = ", ".join(changes) or "nothing has changed"
         _log.log(
             logging.WARNING if awaits else logging.INFO,
@@ -200,7 +199,7 @@ class _Read(msgspec.Struct, frozen=True):
     loaded: LoadedConfig | None
     """None where it cannot be used."""
     problems: Sequence[str] = ()
-    changes: Changes = Changes()
+    changes: Sequence[str] = ()
     """What it has otherwise than the config that serves."""
     awaits_restart: Sequence[str] = ()
     """What it has otherwise than the first config, and takes effect by a restart only."""
@@ -237,8 +236,10 @@ def _read_at_one_moment(
             break
     if loaded is None:
         return _Read(reader.digests, None, problems)
+    from sidecar.config.changes import changes_between  # most processes never reload
+
     awaits_restart = changes_between(began, loaded).restart
-    changes = changes_between(serving, loaded)
+    changes = changes_between(serving, loaded).lines
     return _Read(reader.digests, loaded, (), changes, awaits_restart)
 
 

@@ -1,7 +1,8 @@
-"""What the commands share: exit codes, the config, the event loop and the log."""
+"""What the commands share: exit codes, the config, the event loop, the log, kinds of arguments."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -23,6 +24,8 @@ CONFIG: Final = 78
 DIFFERENT: Final = 2
 NEEDS_RESTART: Final = 3
 """Exit codes of `check --diff`, where the configs are not the same: whether a reload is enough."""
+
+SECONDS_AT_MOST: Final = 86_400.0
 
 _Result = TypeVar("_Result")
 
@@ -57,3 +60,21 @@ def log_warnings_to_stderr() -> None:
     """Log from WARNING on, for commands whose output is read by a person."""
     form = "%(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=form)
+
+
+def seconds(text: str) -> float:
+    """Return a duration of more than no time. Raises: argparse.ArgumentTypeError."""
+    try:
+        duration_s = float(text)
+    except ValueError:
+        duration_s = 0.0
+    if not 0 < duration_s <= SECONDS_AT_MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return duration_s
+
+
+def port(text: str) -> int:
+    """Return the number of a port that something listens at. Raises: argparse.ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+    return int(text)

@@ -19,7 +19,6 @@ from sidecar.config.checks_routing import check_routing, check_session_headers
 from sidecar.config.conventions import family_of
 from sidecar.config.exposure import warn_of_exposure
 from sidecar.config.families import FAMILIES
-from sidecar.config.hints import unknown_router
 from sidecar.config.operator_address import PORT_AT_MOST, read_operator_address
 from sidecar.config.providers import names_of
 from sidecar.config.report import Path, Report, did_you_mean, spell
@@ -114,6 +113,8 @@ def _check_references(config: Config, report: Report) -> None:
     for path, name in _references(config, report):
         is_wild = name.startswith(wildcards) and not name.endswith(("/", "/*"))
         if name not in known and not is_wild:
+            from sidecar.config.hints import unknown_router  # of mistakes alone
+
             what_to_do = unknown_router(name) if path == _ROUTER else ""
             guess = what_to_do or did_you_mean(name, known)
             report.problem(path, f"{report.quoted(path)} is not a configured model{guess}")

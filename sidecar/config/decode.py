@@ -9,11 +9,8 @@ from typing import Any, Final
 from msgspec import inspect
 
 from sidecar.config.expand import Expanded, Expander
-from sidecar.config.hints import model_without_provider, unknown_key, wrong_shape
 from sidecar.config.migrate import why_refused
 from sidecar.config.report import Path, Place, Report, did_you_mean, quote
-from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
-from sidecar.config.schema_routing import BODY_KEY_PATTERN, KEY_PREFIX_PATTERN
 from sidecar.config.secret import ExpandedText, Secret, SecretSource
 from sidecar.config.yaml_nodes import (
     Mapping,
@@ -30,13 +27,6 @@ from sidecar.config.yaml_nodes import (
 BAD: Final = object()
 """Given in place of a value that cannot be used. Why it cannot has been reported."""
 
-_PATTERN_SAYS: Final = {
-    MODEL_PATTERN: "must be provider/model, or provider/* for all of a provider's models",
-    PATH_PATTERN: "must be a path that begins with a slash, without blanks",
-    BODY_KEY_PATTERN: "must be known_clients, or the name of a member of the body, or of a member "
-    "of that: prompt_cache_key, metadata.conversation",
-    KEY_PREFIX_PATTERN: "must be 1 to 128 characters of printable ASCII but blanks, braces and ~",
-}
 _CONTAINERS: Final = (inspect.StructType, inspect.DictType, inspect.VarTupleType)
 
 
@@ -72,6 +62,8 @@ class Decoder:
 
     def _struct(self, node: Node, kind: inspect.StructType, path: Path) -> Any:  # noqa: ANN401
         if not isinstance(node, Mapping):
+            from sidecar.config.hints import wrong_shape  # of mistakes alone, as all of hints
+
             return self._expected(wrong_shape(path, node, "a mapping"), path)
         values = self._fields(node, kind, path)
         given = {entry.key for entry in node.entries}
@@ -119,6 +111,8 @@ class Decoder:
 
     def _list(self, node: Node, kind: inspect.VarTupleType, path: Path) -> Any:  # noqa: ANN401
         if not isinstance(node, Sequence):
+            from sidecar.config.hints import wrong_shape
+
             return self._expected(wrong_shape(path, node, "a list"), path)
         values: list[Any] = []
         kept: list[int] = []
@@ -154,8 +148,9 @@ class Decoder:
         if len(text) < (kind.min_length or 0):
             return self._bad(path, "must not be empty")
         if kind.pattern is not None and not re.fullmatch(kind.pattern, text):
-            more = model_without_provider(self._among) if kind.pattern == MODEL_PATTERN else ""
-            return self._bad(path, _PATTERN_SAYS[kind.pattern] + more)
+            from sidecar.config.hints import wrong_text
+
+            return self._bad(path, wrong_text(kind.pattern, self._among))
         return ExpandedText(text) if expanded.is_from_outside else text
 
     def _secret(self, node: Node, _: inspect.CustomType, path: Path) -> Any:  # noqa: ANN401
@@ -266,6 +261,8 @@ class Decoder:
         named = kind.value.text if kind is not None and isinstance(kind.value, Scalar) else ""
         if why_refused((*path[:-1], "type"), named):
             return  # all of the mapping is refused, in one line
+        from sidecar.config.hints import unknown_key
+
         message = why_refused(path) or unknown_key(path, key, among)
         self._report.problem(path, message or f"unknown key {quote(key)}{did_you_mean(key, known)}")
 

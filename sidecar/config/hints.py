@@ -7,6 +7,8 @@ from typing import Final
 
 from sidecar.config.families import FAMILIES
 from sidecar.config.report import Path, did_you_mean, pattern_of, quote
+from sidecar.config.schema_providers import MODEL_PATTERN, PATH_PATTERN
+from sidecar.config.schema_routing import BODY_KEY_PATTERN, KEY_PREFIX_PATTERN
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 _MAKERS: Final = (
@@ -84,6 +86,14 @@ _INSTEAD: Final = {
 }
 """By the pattern of a key that is not one of ours."""
 
+_PATTERN_SAYS: Final = {
+    MODEL_PATTERN: "must be provider/model, or provider/* for all of a provider's models",
+    PATH_PATTERN: "must be a path that begins with a slash, without blanks",
+    BODY_KEY_PATTERN: "must be known_clients, or the name of a member of the body, or of a member "
+    "of that: prompt_cache_key, metadata.conversation",
+    KEY_PREFIX_PATTERN: "must be 1 to 128 characters of printable ASCII but blanks, braces and ~",
+}
+"""What a text must be, by the pattern that it does not fit."""
 _PREFERENCE: Final = (
     "; write an entry for each: - {name: code, description: writing code, models: [openai/gpt-4o]}"
 )
@@ -97,11 +107,9 @@ _LISTED: Final = {
 
 
 def other_tools_file(root: Mapping) -> str | None:
-    """Return what to do with a file that another tool's keys stand in, and none of ours; None for
-    any other.
+    """Return what to do with a file that has no ``model_providers`` and another tool's keys; None
+    for any other.
     """
-    if root.get("model_providers") is not None:
-        return None
     for tool, keys, what_to_do in _OTHER_TOOLS:
         if any(root.get(key) is not None for key in keys):
             return f"this is a file of {tool}: {what_to_do}"
@@ -147,7 +155,13 @@ def unknown_router(name: str) -> str:
     )
 
 
-def model_without_provider(among: Mapping) -> str:
+def wrong_text(pattern: str, among: Mapping) -> str:
+    """Return what a text must be that does not fit its pattern; ``among`` it stands."""
+    more = _model_without_provider(among) if pattern == MODEL_PATTERN else ""
+    return _PATTERN_SAYS[pattern] + more
+
+
+def _model_without_provider(among: Mapping) -> str:
     """Return what to write for a model that stands without its provider, as far as that can be
     told from its name or from what stands beside it; else nothing.
     """

@@ -16,7 +16,6 @@ from sidecar.config.checks import check
 from sidecar.config.decode import BAD, Decoder
 from sidecar.config.expand import Expander, text_of
 from sidecar.config.families import FAMILIES
-from sidecar.config.hints import other_tools_file
 from sidecar.config.migrate import migrate, warn_of_unserved
 from sidecar.config.providers import Provider, resolve_providers
 from sidecar.config.report import Place, Report
@@ -202,9 +201,12 @@ def _root_of(path: Path, read: yaml_nodes.Document, report: Report) -> yaml_node
         raise ConfigError(
             [f"{path}:{root.line}: expected a mapping of keys such as model_providers"]
         )
-    foreign = other_tools_file(root)
-    if foreign is not None:
-        raise ConfigError([f"{path}:{root.line}: {foreign}"])
+    if root.get("model_providers") is None:
+        from sidecar.config.hints import other_tools_file  # of no config that can be used
+
+        foreign = other_tools_file(root)
+        if foreign is not None:
+            raise ConfigError([f"{path}:{root.line}: {foreign}"])
     report.note_place((), Place(root.line))
     for line, message in read.problems:
         report.problem((), message, line=line)

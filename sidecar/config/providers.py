@@ -15,7 +15,6 @@ from sidecar.config.address import (
 )
 from sidecar.config.conventions import Conventions, ProviderPaths, family_of
 from sidecar.config.families import FAMILIES, UNKNOWN
-from sidecar.config.hints import unknown_prefix
 from sidecar.config.provider_headers import check_headers
 from sidecar.config.report import Path, Report
 from sidecar.config.schema import Config, TimeoutSettings
@@ -219,6 +218,8 @@ def _conventions(entry: ModelProvider, at: Path, report: Report) -> Conventions 
         interface = FAMILIES.get(entry.provider_interface, UNKNOWN)
         return FAMILIES.get(prefix, UNKNOWN).speaking(interface)
     if prefix not in FAMILIES:
+        from sidecar.config.hints import unknown_prefix  # of mistakes alone
+
         report.problem(
             (*at, "model"),
             f"the prefix of {report.quoted((*at, 'model'))} is not built in: "

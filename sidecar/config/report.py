@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
@@ -145,6 +144,8 @@ def quote(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the nearest known word, or nothing where none is near."""
+    import difflib  # 130 KiB, for a config with a mistake
+
     near = difflib.get_close_matches(word[:_QUOTED_AT_MOST], list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sidecar import cli
+from sidecar.commands import shell
 from sidecar.inject.pod import CONFIG_FOLDER, KEYS_FOLDER
 from tests.chart import api_schemas
 from tests.chart.rendered import SETS, one, render, render_texts, require_engine
@@ -139,7 +139,7 @@ def test_the_grace_is_bounded_as_the_command_bounds_it():
     """What the schema takes, the sidecar starts with."""
     schema = json.loads(SCHEMA.read_text())["properties"]["terminationGracePeriodSeconds"]
 
-    assert cli._SECONDS_AT_MOST == schema["maximum"]
+    assert shell.SECONDS_AT_MOST == schema["maximum"]
 
 
 @pytest.mark.parametrize("head", ["  ", "\n  ", "    # a comment\n  "])
