@@ -87,7 +87,6 @@ class Proxy:
             routing_s = progress.decided_s - call.admitted_s
             if CallDecided in self._observers.heard:
                 self._observers.emit(CallDecided(call, decision, routing_s))
-
             plan = self._plan(call, decision)
             dispatched = await self._dispatcher.dispatch(call, plan, progress.tried)
             progress.dispatched = dispatched
@@ -110,6 +109,7 @@ class Proxy:
                 relayed = relay_nowait(reply, lines, down, self._clock, dialect)
             if relayed is None:
                 relay = progress.relay = Relay(self._clock, dialect, call.request_id)
+                relay.cuts_usage = dispatched.asked_usage
                 relayed = await relay.run(reply, lines, down)
         except asyncio.CancelledError:
             self._end_cancelled(progress, down)

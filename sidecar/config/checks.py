@@ -51,6 +51,7 @@ def check(config: Config, report: Report) -> None:
     check_routing(config, report)
     _check_listeners(config, report)
     _check_headers(config, report)
+    _check_usage(config, report)
     _check_the_rest(config, report)
     warn_of_exposure(config, report)
 
@@ -258,6 +259,22 @@ def _why_not_sent(name: str, tenant_header: str) -> str | None:
     if name in _CODINGS:
         return "cannot be sent on; see accept_encoding of a provider"
     return None
+
+
+def _check_usage(config: Config, report: Report) -> None:
+    """Warn where nothing is asked for though the config says so."""
+    for at, entry in report.entries(_PROVIDERS, config.model_providers):
+        if entry.usage != "ask":
+            continue
+        family = entry.provider_interface or family_of(entry.model)
+        row = FAMILIES.get(family)
+        if not entry.may_ask_usage:
+            why = "what accept_encoding lets come compressed cannot be taken out again"
+        elif row is not None and not row.tells_usage_if_asked:
+            why = f"{family} tells usage in any case, or is not known to tell it where asked"
+        else:
+            continue
+        report.warn((*at, "usage"), f"does nothing here: {why}")
 
 
 def _check_the_rest(config: Config, report: Report) -> None:

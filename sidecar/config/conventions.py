@@ -175,6 +175,10 @@ class Conventions(msgspec.Struct, frozen=True):
     r"""A header line, ``\r\n`` included, for calls of a dialect in which the app named no version
     of the API.
     """
+    tells_usage_if_asked: bool = False
+    """Whether its chat streams tell their usage with ``stream_options.include_usage``, and only
+    then. Of one that tells it in any case, nothing may be taken out of a stream.
+    """
     is_router: bool = False
     """Whether its models are router models, which no app may ask for."""
     is_host: bool = False
@@ -209,6 +213,10 @@ class Conventions(msgspec.Struct, frozen=True):
         but for its ``/v1``, as other SDKs want it, that is the family's.
         """
         return self.base_path if not path or f"{path}/v1" == self.base_path else path
+
+    def telling_usage_if_asked(self) -> Conventions:
+        """Return the row of a provider with `tells_usage_if_asked`."""
+        return msgspec.structs.replace(self, tells_usage_if_asked=True)
 
     def serving(self, *api_paths: ApiPath) -> Conventions:
         """Return the row of a family that serves these paths beside calls."""

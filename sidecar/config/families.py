@@ -54,6 +54,7 @@ FAMILIES: Final = {
         key_variable="OPENAI_API_KEY",
         dialects=(CHAT, RESPONSES, EMBEDDINGS),
         api_paths=_OPENAI,
+        tells_usage_if_asked=True,
     ),
     "anthropic": Conventions(
         "https://api.anthropic.com",
@@ -63,6 +64,7 @@ FAMILIES: Final = {
         credential=X_API_KEY,
         header_family=HeaderFamily.ANTHROPIC,
         api_paths=frozenset({ApiPath.MESSAGE_BATCHES, ApiPath.FILES}),
+        tells_usage_if_asked=True,
     ),
     "amazon_bedrock": Conventions(
         base_path="/openai/v1",
@@ -78,6 +80,7 @@ FAMILIES: Final = {
         credential=API_KEY,
         api_paths=_OPENAI - {ApiPath.MODERATIONS},
         is_host=True,
+        tells_usage_if_asked=True,
     ),
     "cerebras": _compatible("https://api.cerebras.ai", "/v1", "CEREBRAS_API_KEY").serving(
         ApiPath.COMPLETIONS
@@ -94,7 +97,7 @@ FAMILIES: Final = {
         MESSAGES,
         messages="/anthropic/v1/messages",
         messages_credential=X_API_KEY,
-    ),
+    ).telling_usage_if_asked(),
     "digitalocean": _compatible("https://inference.do-ai.run", "/v1", "DIGITALOCEAN_API_KEY"),
     "edenai": _compatible("https://api.edenai.run", "/v3", "EDENAI_API_KEY"),
     "fireworks": _compatible(
@@ -111,11 +114,13 @@ FAMILIES: Final = {
         "GEMINI_API_KEY",
         native_credential=X_GOOG_API_KEY,
     ),
-    "groq": _compatible("https://api.groq.com", "/openai/v1", "GROQ_API_KEY", RESPONSES).serving(
-        ApiPath.AUDIO, ApiPath.BATCHES, ApiPath.FILES
-    ),
-    "llama_cpp": Conventions(dialects=(CHAT, EMBEDDINGS, MESSAGES)).serving(ApiPath.COMPLETIONS),
-    "lm_studio": Conventions().serving(ApiPath.COMPLETIONS),
+    "groq": _compatible("https://api.groq.com", "/openai/v1", "GROQ_API_KEY", RESPONSES)
+    .telling_usage_if_asked()
+    .serving(ApiPath.AUDIO, ApiPath.BATCHES, ApiPath.FILES),
+    "llama_cpp": Conventions(
+        dialects=(CHAT, EMBEDDINGS, MESSAGES), tells_usage_if_asked=True
+    ).serving(ApiPath.COMPLETIONS),
+    "lm_studio": Conventions(tells_usage_if_asked=True).serving(ApiPath.COMPLETIONS),
     "minimax": _compatible(
         "https://api.minimax.io",
         "/v1",
@@ -135,10 +140,12 @@ FAMILIES: Final = {
         RESPONSES,
         MESSAGES,
         messages="/anthropic/v1/messages",
-    ).serving(ApiPath.FILES),
-    "ollama": Conventions(dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES)).serving(
-        ApiPath.COMPLETIONS
-    ),
+    )
+    .telling_usage_if_asked()
+    .serving(ApiPath.FILES),
+    "ollama": Conventions(
+        dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES), tells_usage_if_asked=True
+    ).serving(ApiPath.COMPLETIONS),
     "openrouter": _compatible(
         "https://openrouter.ai",
         "/api/v1",
@@ -155,14 +162,14 @@ FAMILIES: Final = {
         MESSAGES,
         messages="/apps/anthropic/v1/messages",
         messages_credential=X_API_KEY,
-    ),
+    ).telling_usage_if_asked(),
     "together_ai": _compatible("https://api.together.xyz", "/v1", "TOGETHER_API_KEY").serving(
         ApiPath.AUDIO, ApiPath.COMPLETIONS, ApiPath.IMAGES
     ),
     "vercel": _compatible("https://ai-gateway.vercel.sh", "/v1", "AI_GATEWAY_API_KEY"),
-    "vllm": Conventions(dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES)).serving(
-        ApiPath.AUDIO, ApiPath.COMPLETIONS, ApiPath.STORED_RESPONSES
-    ),
+    "vllm": Conventions(
+        dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES), tells_usage_if_asked=True
+    ).serving(ApiPath.AUDIO, ApiPath.COMPLETIONS, ApiPath.STORED_RESPONSES),
     "xai": _compatible("https://api.x.ai", "/v1", "XAI_API_KEY", RESPONSES).serving(
         ApiPath.COMPLETIONS, ApiPath.FILES, ApiPath.IMAGES, ApiPath.STORED_RESPONSES
     ),

@@ -208,7 +208,6 @@ NOT_SERVED: Final = {
     "listeners[].timeout": "is accepted but not served; see timeouts",
     "listeners[].max_retries": "is accepted but not served; see limits.attempts",
     "model_providers[].rate_limits": "is accepted but not served",
-    "model_providers[].usage": "is accepted but not served",
     "overrides.upstream_connect_timeout": "is accepted but not served; see timeouts.connect_s",
     "overrides.upstream_tls_ca_path": "is accepted but not served; set SSL_CERT_FILE",
     "overrides.agent_orchestration_model": "is accepted but not served; see "

@@ -60,6 +60,8 @@ class Provider(msgspec.Struct, frozen=True):
     is_default: bool
     is_router: bool
     """Whether it is the router model, which is no model for apps."""
+    asks_usage: bool = False
+    """Whether chat streams are asked for their usage on the app's behalf."""
     names_dialects: bool = False
     """By the config: then they hold for all of its models."""
     patches: bool = True
@@ -119,9 +121,7 @@ def router_model(config: Config, router: Provider) -> str:
 
 
 def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | None:
-    """Return the entry that serves ``overrides.llm_routing_model``, a wildcard last; None where no
-    router model is named, or its entry is left out.
-    """
+    """Return the entry of ``overrides.llm_routing_model``, a wildcard last; None without one."""
     wanted = config.overrides.llm_routing_model or ""
     for each in providers:
         if wanted in {each.name, each.model, each.model_id} and not each.is_wildcard:
@@ -204,6 +204,7 @@ def _resolve(
         failover_on_response_timeout=entry.failover_on_response_timeout,
         is_default=entry.is_default,
         is_router=is_router,
+        asks_usage=entry.may_ask_usage and conventions.tells_usage_if_asked,
         names_dialects=entry.dialects is not None,
         patches=entry.patches,
     )

@@ -174,4 +174,15 @@ class ModelProvider(Section, frozen=True):
         bool, Meta(description="leave the entry out, with a warning, where its key is missing")
     ] = False
     rate_limits: Annotated[Any, Meta(description="plano's; not served")] = None
-    usage: Annotated[Any, Meta(description="plano's; not served")] = None
+    usage: Annotated[
+        Literal["leave", "ask"],
+        Meta(
+            description="`ask`: where an app's chat stream does not, ask for its usage "
+            "(`stream_options.include_usage`), and take the chunk that comes of it out again"
+        ),
+    ] = "leave"
+
+    @property
+    def may_ask_usage(self) -> bool:
+        """Whether the config asks for usage, and responses come so that it can be taken out."""
+        return self.usage == "ask" and self.accept_encoding == "identity"

@@ -68,6 +68,25 @@ def _no_choices(data: bytes) -> Choices:  # noqa: ARG001 - the signature of `cho
     return ()
 
 
+class UsageOption(msgspec.Struct, frozen=True):
+    """How an API is asked to tell the usage of a stream, and the event that the stream then brings
+    beside: one with nothing but the usage.
+    """
+
+    ask: Callable[[bytes, BodyFacts], BodyFacts | None]
+    """Returns a body's facts with the edit by which it asks; None where it says itself whether it
+    wants its usage, or that cannot be told. Raises nothing.
+    """
+    names: tuple[bytes, ...]
+    """Who refuses to be asked names one of these."""
+    sign: re.Pattern[bytes]
+    """The event beside matches this."""
+    not_this: re.Pattern[bytes]
+    """The beginning of most other events matches this, and none of the event beside does."""
+    is_beside: Callable[[bytes], bool]
+    """Tells whether the data of an event are those of the event beside. Raises nothing."""
+
+
 class StreamRules(msgspec.Struct, frozen=True):
     """What an event stream of one API looks like, as far as the relay has to know.
 
@@ -103,6 +122,8 @@ class StreamRules(msgspec.Struct, frozen=True):
     """
     failing: tuple[bytes, ...] = ERROR_EVENT_SIGNS
     """Each event that is of kind ERROR or FAILED contains one of these."""
+    usage_option: UsageOption | None = None
+    """None where every stream tells its usage."""
 
 
 def named_last_event(*types: bytes) -> re.Pattern[bytes]:

@@ -24,6 +24,7 @@ from sidecar.dialects.signed_state import (
     is_newest_turn_signed,
 )
 from sidecar.dialects.usage import CompletionReader, UsageMembers
+from sidecar.dialects.usage_option import USAGE_OPTION
 from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
 from sidecar.wire.patch import patch_body
 from sidecar.wire.places import Span, Text
@@ -158,6 +159,7 @@ class Chat:
         model_within=4,
         kind_of_event=_kind_of_event,
         choices_of_event=_choices_of_event,
+        usage_option=USAGE_OPTION,
     )
     least_request = staticmethod(_least_request)
     peek = staticmethod(REQUEST_BODY.peek)

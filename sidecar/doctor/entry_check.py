@@ -4,11 +4,17 @@ whether the key serves calls.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
 from sidecar.doctor.account_check import AccountFacts
-from sidecar.doctor.entry_facts import ExaminedEntry, is_settled, needs_look
+from sidecar.doctor.entry_facts import (
+    ExaminedEntry,
+    has_to_show_usage,
+    is_settled,
+    needs_look,
+)
 from sidecar.domain.errors import UpstreamError
 from sidecar.runtime.timers import Timeout
 from sidecar.upstream.entry_probe import NO_SUCH_MODEL, EntryProbe
@@ -36,10 +42,30 @@ async def check_entry(
         is_model_in_path=probe.is_model_in_path,
         path=probe.path_for(provider.model_id) if probe.speaks else "",
         report=None if account.error is None else probe.report(account.error),
+        may_ask_usage=probe.may_ask_usage(provider.model_id),
     )
-    began_s = monotonic_s()
+    left_s, began_s = max(0.0, timeout_s - account.spent_s), monotonic_s()
+    facts = await _ask(probe, facts, left_s, monotonic_s, may_spend=may_spend)
+    if not may_spend or not has_to_show_usage(facts):
+        return facts
+    with contextlib.suppress(UpstreamError, TimeoutError):  # the entry serves calls all the same
+        async with Timeout(max(0.0, left_s - (monotonic_s() - began_s))):
+            facts = facts.learn(is_usage_told=await probe.tells_usage(provider.model_id))
+    return facts
+
+
+async def _ask(
+    probe: EntryProbe,
+    facts: ExaminedEntry,
+    left_s: float,
+    monotonic_s: Callable[[], float],
+    *,
+    may_spend: bool,
+) -> ExaminedEntry:
+    """Return the facts with what shows whether calls are served."""
+    provider, began_s = probe.provider, monotonic_s()
     try:
-        async with Timeout(max(0.0, timeout_s - account.spent_s)):
+        async with Timeout(left_s):
             if needs_look(facts):
                 shown = await probe.show_model(provider.model_id)
                 facts = facts.learn(is_shown=shown.status < _ERROR)

@@ -46,6 +46,10 @@ class ExaminedEntry(msgspec.Struct, frozen=True):
     """What is told of ``error``."""
     is_late: bool = False
     took_s: float = 0.0
+    may_ask_usage: bool = False
+    """Whether its streams tell their usage only where they are asked to, as its maker says."""
+    is_usage_told: bool | None = None
+    """Whether a stream that was asked told it; None where none was, or it could not be seen."""
 
     def learn(self, **facts: object) -> ExaminedEntry:
         """Return the facts with others added."""
@@ -77,6 +81,19 @@ def is_settled(facts: ExaminedEntry) -> bool:
         return True  # only a caller's credential could tell
     is_model_settled = facts.provider.is_wildcard or facts.is_model_known
     return account.is_list_guarded and is_model_settled
+
+
+def has_to_show_usage(facts: ExaminedEntry) -> bool:
+    """Return whether a stream is to show that asking for usage works, as calls will: the config
+    says so, and the entry serves.
+    """
+    provider, generated = facts.provider, facts.generated
+    if not provider.asks_usage or not facts.may_ask_usage:
+        return False
+    if provider.is_wildcard or provider.passthrough_auth or provider.is_router:
+        return False
+    is_well = facts.error is None and not facts.is_late
+    return is_well and (facts.is_model_known if generated is None else generated.failure is None)
 
 
 def reach_of_entry(facts: ExaminedEntry, now_unix_s: float) -> Reach:

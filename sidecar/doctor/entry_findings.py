@@ -39,10 +39,35 @@ _TO_DO: Final = {
 
 def finding_of(facts: ExaminedEntry, timeout_s: float, now_unix_s: float) -> Finding:
     """Return what an entry's facts come to. A router model's entry fails no call."""
-    finding = _finding(facts, timeout_s, now_unix_s)
+    finding = _with_usage(_finding(facts, timeout_s, now_unix_s), facts)
     if facts.provider.is_router and finding.verdict is Verdict.FAILED:
         finding = msgspec.structs.replace(finding, verdict=Verdict.WARNING)
     return with_renewal(finding)
+
+
+def _with_usage(finding: Finding, facts: ExaminedEntry) -> Finding:
+    """Return the finding of an entry that serves with what becomes of its streams' usage."""
+    is_well = finding.verdict is Verdict.OK and not finding.cause and not facts.provider.is_router
+    is_refused = facts.generated is not None and facts.generated.failure is not None
+    if not is_well or is_refused or not facts.may_ask_usage:
+        return finding
+    if facts.is_usage_told is False:
+        return msgspec.structs.replace(
+            finding,
+            verdict=Verdict.WARNING,
+            cause="it does not tell the usage of a stream, though it is asked to (usage: ask)",
+            to_do="Write usage: leave into this entry; tokens of its streams are not counted.",
+        )
+    if facts.provider.asks_usage:
+        return finding
+    return msgspec.structs.replace(
+        finding,
+        cause="its chat streams tell no usage unless they are asked to",
+        to_do=(
+            "Write usage: ask into this entry, and tokens and cost of streams are counted whose "
+            "app does not ask."
+        ),
+    )
 
 
 def left_out(name: str) -> Finding:

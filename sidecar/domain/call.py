@@ -133,6 +133,8 @@ class BodyFacts:
     """What of the app's own is sent otherwise, or not at all, as ``x-plano-lost`` says it; empty
     for nothing.
     """
+    stream_options: Final[tuple[int, int] | None]
+    """Start and end of the value of ``stream_options``, which only streams have; None without."""
 
     def __init__(
         self,
@@ -147,6 +149,7 @@ class BodyFacts:
         session_spans: tuple[tuple[bytes, int, int], ...] = (),
         conversation: tuple[int, int] | None = None,
         lost: str = "",
+        stream_options: tuple[int, int] | None = None,
     ) -> None:
         self.requested_model = requested_model
         self.wants_stream = wants_stream
@@ -159,6 +162,7 @@ class BodyFacts:
         self.session_spans = session_spans
         self.conversation = conversation
         self.lost = lost
+        self.stream_options = stream_options
 
 
 class Upload(Protocol):
@@ -272,9 +276,7 @@ class Call:
 
     @property
     def bytes_in(self) -> int:
-        """How long the body is, decompressed where it is looked into; of an upload, how much of it
-        has come.
-        """
+        """How long the body is, decompressed; of an upload, how much of it has come."""
         return self.body_bytes if self.upload is None else self.upload.received_bytes
 
     def release_body(self) -> None:

@@ -94,6 +94,14 @@ class CandidateServed(Event, frozen=True, gc=False):
     """The entries that had failed this very call before."""
 
 
+class UsageRefused(Event, frozen=True, gc=False):
+    """A candidate refused a stream since the sidecar had asked for its usage: it is not asked
+    again.
+    """
+
+    candidate: Candidate
+
+
 class CallEnded(Event, frozen=True, gc=False):
     """A call is over. Emitted exactly once for every call that reached the proxy."""
 

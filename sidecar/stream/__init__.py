@@ -13,9 +13,10 @@ own takes the last event's place: nothing is put behind it.
 Flow: `relay.relay_nowait` sends a response that has arrived completely, in one write. Any other is
 carried piece by piece by `relay.Relay`, which shows each piece to a tap once it has been sent:
 `tap.EventTap` for event streams, which has the events that tell something read by an
-`event_reader.EventReader`; `tap.BodyTap` for the rest. Both return a `relay.Relayed`: how the
-way back ended, how many bytes went out, and what the response said. Only cancellation of the task
-propagates.
+`event_reader.EventReader`; `tap.BodyTap` for the rest. The only bytes that do not go on are those
+that come of the sidecar's having asked for usage itself: `usage_cut.UsageCut` takes that event out,
+which the tap still sees. Both return a `relay.Relayed`: how the way back ended, how many bytes went
+out, and what the response said. Only cancellation of the task propagates.
 
 What an event stream looks like is the dialect's to say (`dialects.base.StreamRules`).
 """

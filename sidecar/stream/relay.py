@@ -15,6 +15,7 @@ from sidecar.domain.outcome import Served
 from sidecar.domain.ports import Downstream, DownstreamIdle, Reply
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.tap import BodyTap, EventTap
+from sidecar.stream.usage_cut import UsageCut
 from sidecar.wire.headers import coding_of
 
 _EVENT_STREAM: Final = b"text/event-stream"
@@ -93,6 +94,9 @@ class Relay:
         self._monotonic_s: Callable[[], float] = clock.monotonic_s
         self._dialect = dialect
         self._request_id = request_id
+        self.cuts_usage = False
+        """Whether the app has not asked for what a `UsageCut` takes out of a stream."""
+        self._cut: UsageCut | None = None
         self.given_up: Relayed | None = None
         """How far `run` had come when its task was cancelled; it returns nothing then."""
 
@@ -110,6 +114,8 @@ class Relay:
         tap: EventTap | BodyTap | None = None
         if self._dialect is not None and _is_plain_event_stream(reply):
             tap = events = EventTap(self._dialect)
+            option = self._dialect.stream.usage_option if self.cuts_usage else None
+            self._cut = None if option is None else UsageCut(option)
         elif self._dialect is not None and reply.status < 400:
             tap = BodyTap(self._dialect)
         down.start(reply.status, lines, _length_to_tell(reply, events))
@@ -125,7 +131,7 @@ class Relay:
         except SidecarError as error:
             reply.abort()
             if events is None or not events.is_complete:
-                self._end_broken(down, events, error)
+                self._end_broken(down, events, error, sent)
                 return sent.ended(CallOutcome.INCOMPLETE, UpstreamCut.code)
             # The last event had come: how the connection ended after it does not matter.
         except asyncio.CancelledError:
@@ -162,9 +168,11 @@ class Relay:
                 # To read what many events tell takes milliseconds, between which others go on.
                 is_all = events is None or len(data) <= EVENTS_BYTES
                 piece = data if is_all else data[:EVENTS_BYTES]
-                sent.size += len(piece)
+                kept = piece if self._cut is None else self._cut.feed(piece)
+                sent.size += len(kept)
                 try:
-                    await down.write(piece)
+                    if kept:
+                        await down.write(kept)
                 finally:
                     # After the write, so that looking at the bytes delays none of them; also where
                     # the write is cancelled: they are on their way, and an event may follow.
@@ -174,6 +182,9 @@ class Relay:
                     break
                 data = data[EVENTS_BYTES:]
                 await asyncio.sleep(0)
+        rest = b"" if self._cut is None else self._rest(sent)
+        if rest:
+            await down.write(rest)
         if events is not None and not events.may_end:
             raise UpstreamCut("the provider ended the stream without its last event")
 
@@ -184,10 +195,18 @@ class Relay:
         if not down.is_open:
             return sent.ended(CallOutcome.CANCELLED)
         error = UpstreamCut("the sidecar is shutting down; the stream is incomplete")
-        self._end_broken(down, events, error)
+        self._end_broken(down, events, error, sent)
         return sent.ended(CallOutcome.INCOMPLETE, UpstreamCut.code)
 
-    def _end_broken(self, down: Downstream, events: EventTap | None, error: SidecarError) -> None:
+    def _rest(self, sent: _Sent) -> bytes:
+        """Return what was held back, to be sent now that nothing follows it."""
+        rest = b"" if self._cut is None else self._cut.finish()
+        sent.size += len(rest)
+        return rest
+
+    def _end_broken(
+        self, down: Downstream, events: EventTap | None, error: SidecarError, sent: _Sent
+    ) -> None:
         event = b""
         if (
             self._dialect is not None
@@ -199,7 +218,7 @@ class Relay:
                 error.status, UpstreamCut.code, error.message, request_id=self._request_id
             )
             event = self._dialect.error_event(problem)
-        down.end_broken(event)
+        down.end_broken(self._rest(sent) + event)
 
 
 class _Sent:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Price, Source
-from sidecar.domain.events import CallEnded, Listeners
+from sidecar.domain.events import CallEnded, Listeners, UsageRefused
 from sidecar.domain.outcome import Usage
 from sidecar.telemetry.families import CounterFamily, CounterSeries
 
@@ -55,6 +55,25 @@ class Pricing:
             return None
         is_apart = event.call.endpoint.dialect in self.cache_apart
         return costs_usd(price, served.usage, is_apart=is_apart)
+
+
+class UsageMetrics:
+    """Counts who refuses to be asked for usage: what such a stream costs is not known."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._refused = CounterFamily(
+            registry,
+            "plano_sidecar_usage_refused",
+            "Refusals to be asked for usage (usage: ask), after which a model is not asked again.",
+            ("model",),
+        )
+
+    def listeners(self) -> Listeners:
+        """Hear of each."""
+        return {UsageRefused: self._usage_refused}
+
+    def _usage_refused(self, event: UsageRefused) -> None:
+        self._refused.with_labels(event.candidate.metric_model).value += 1
 
 
 class CostMetrics:

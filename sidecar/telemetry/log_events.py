@@ -109,6 +109,13 @@ LOG_EVENTS: Final = (
         ("account", "entries"),
     ),
     LogEvent(
+        "usage_refused",
+        "warning",
+        "a model refused a stream since the sidecar had asked for its usage (`usage: ask`): the "
+        "call is sent again without, and the model is not asked again until a reload",
+        ("account", "model", "request_id"),
+    ),
+    LogEvent(
         "responses_break_off",
         "warning",
         "responses of a provider entry end before they are complete, after their beginning went to "

@@ -17,7 +17,7 @@ from sidecar.domain.events import Observer
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.telemetry.affinity_metrics import AffinityMetrics
 from sidecar.telemetry.build_facts import build_facts
-from sidecar.telemetry.cost_metrics import CostMetrics, Pricing
+from sidecar.telemetry.cost_metrics import CostMetrics, Pricing, UsageMetrics
 from sidecar.telemetry.event_metrics import (
     CallMetrics,
     DownstreamMetrics,
@@ -54,6 +54,7 @@ class Metrics:
             UpstreamMetrics(registry),
             AffinityMetrics(registry),
             CostMetrics(registry, pricing),
+            UsageMetrics(registry),
         )
         self.loop_lag: Final = HistogramFamily(
             registry,

@@ -14,6 +14,8 @@ In the order in which a call meets them:
 - `client` writes the request of one attempt and knows the timeouts and the pool of one entry.
 - `passthrough` says what is sent of a body that is passed through, where its path is at the
   provider, and where a place that the provider names is here.
+- `usage_asking` asks for the usage of streams on the app's behalf, and sends a call again without
+  that where it is refused for it.
 - `opening` holds a response of status 200 until its beginning shows that the provider serves, or
   says in it that it failed.
 - `buffered_reply` reads the beginning of an error reply, which the app may still get.

@@ -97,6 +97,8 @@ class Dispatched:
     """What the request was sent otherwise than the app made it, or without, as ``x-plano-lost``
     says it; empty for one that was sent as the app made it.
     """
+    asked_usage: Final[bool]
+    """Whether the request asked for the usage of a stream, as the app's own did not."""
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class Dispatched:
         failed: tuple[FailedAttempt, ...] = (),
         is_error: bool = False,
         lost: str = "",
+        asked_usage: bool = False,
     ) -> None:
         self.reply = reply
         self.candidate = candidate
@@ -117,6 +120,7 @@ class Dispatched:
         self.failed = failed
         self.is_error = is_error
         self.lost = lost
+        self.asked_usage = asked_usage
 
 
 class FailureRecord:

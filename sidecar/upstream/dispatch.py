@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Final
 
 from sidecar.domain.call import Call, Operation, RawHeaders
 from sidecar.domain.clock import Clock
@@ -22,7 +24,13 @@ from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.opening import LOOP_STATUS, opened, refuse_loop, serves_nowait
 from sidecar.upstream.patience import attempt_timeouts, timeout_of
 from sidecar.upstream.registry import ProviderRegistry
+from sidecar.upstream.usage_asking import REFUSALS, SentAttempt, UsageAsking
 from sidecar.upstream.walk import Walk, in_own_name
+
+_Place = tuple[int, bool]
+"""Of an attempt among those of its call: its number, and whether no other would follow it."""
+_LOOKED_AT: Final = frozenset((LOOP_STATUS, *REFUSALS))
+"""Statuses by which the same request may have to be sent in another way, or never again."""
 
 
 class Dispatcher:
@@ -42,7 +50,7 @@ class Dispatcher:
         self.cooling = cooling
         self.averages = averages
         self._registry = registry
-        self._clock = clock
+        self._asking = UsageAsking(observers, registry.replies)
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
         self._recorder = FailureRecorder(registry, clock, observers, cooling, averages)
@@ -80,7 +88,8 @@ class Dispatcher:
         needs = patches.known.get(key, candidate.provider in patches.entries)
         sent = await patches.patched(call, candidate, asked) if needs else call
         try:
-            reply = await self._send(sent, candidate, sent_s, 1, tried, is_last=is_last)
+            place = 1, is_last
+            reply, is_asking = await self._send(sent, candidate, sent_s, place, tried)
         except UpstreamError as error:
             record = FailureRecord(plan.requested)
             self._recorder.record_error(call, record, candidate, error, sent_s, tried)
@@ -89,7 +98,8 @@ class Dispatcher:
                 if self.cooling.cooldowns or self.cooling.suspects:
                     self._recorder.observe_served(candidate, sent_s)
                 head_s, lost = self._monotonic_s(), sent.facts.lost
-                return Dispatched(reply, candidate, reply.sends, sent_s, head_s, lost=lost)
+                rest = (), False, lost, is_asking
+                return Dispatched(reply, candidate, reply.sends, sent_s, head_s, *rest)
             record = FailureRecord(plan.requested)
             await self._recorder.record_reply(sent, record, candidate, reply, sent_s, tried)
         if call.upload is not None and call.upload.is_begun:
@@ -154,23 +164,19 @@ class Dispatcher:
         return attempt
 
     async def _send(
-        self,
-        call: Call,
-        candidate: Candidate,
-        now_s: float,
-        number: int,
-        tried: list[Attempt],
-        *,
-        is_last: bool,
-    ) -> ArrivingReply | BufferedReply:
-        """Send one attempt and return its reply once the head is here; one that is not an error,
-        once its beginning shows that the provider serves, or that it fails all the same (a
-        `BufferedReply`): until then another candidate may serve.
+        self, call: Call, candidate: Candidate, now_s: float, place: _Place, tried: list[Attempt]
+    ) -> tuple[ArrivingReply | BufferedReply, bool]:
+        """Send one attempt and return its reply once the head is here, and whether it has asked for
+        usage; a reply that is not an error, once its beginning shows that the provider serves, or
+        that it fails all the same (a `BufferedReply`): until then another candidate may serve.
         """
-        client = self._registry.clients[candidate.provider]
-        head, pieces = client.request(call, candidate, number)
-        reply, wants_stream = None, call.facts.wants_stream
+        client, (number, is_last) = self._registry.clients[candidate.provider], place
+        wants_stream = call.facts.wants_stream
+        reply: ArrivingReply | BufferedReply | None = None
         is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
+        may_ask = wants_stream and client.provider.asks_usage and not is_foreign
+        asking = self._asking.call(client, call, candidate) if may_ask else None
+        head, pieces = client.request(asking or call, candidate, number)
         timeouts = own = client.timeouts_for(call)
         if call.client_timeout_s is not None:
             may_go_on = wants_stream or client.provider.failover_on_response_timeout
@@ -179,13 +185,16 @@ class Dispatcher:
             reply = await client.pool.send(head, pieces, timeouts, call.method, call.upload)
             if reply.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            if reply.status < 400 and not is_foreign:
+            if reply.status in _LOOKED_AT:
+                refuse_loop(reply)
+                sent = SentAttempt(client, call, candidate, number, timeouts)
+                reply, asking = await self._asking.without(sent, reply, asking)
+            if not (reply.status >= 400 or is_foreign or isinstance(reply, BufferedReply)):
                 dialect = client.dialects[call.endpoint.dialect]
                 if reply.is_complete and serves_nowait(reply, dialect, is_stream=wants_stream):
-                    return reply
-                return await opened(reply, dialect, self._registry.replies, is_stream=wants_stream)
-            if reply.status == LOOP_STATUS:
-                refuse_loop(reply)
+                    return reply, False
+                begun = await opened(reply, dialect, self._registry.replies, is_stream=wants_stream)
+                return begun, asking is not None
         except (SidecarError, asyncio.CancelledError) as error:
             if not isinstance(error, UpstreamError):
                 self._recorder.report_given_up(call, candidate, error, now_s, number, tried)
@@ -196,7 +205,7 @@ class Dispatcher:
             if late is not None:
                 raise late from error
             raise
-        return reply
+        return reply, asking is not None
 
     async def _fail_over(
         self, call: Call, asked: str, walk: Walk, record: FailureRecord, tried: list[Attempt]
@@ -221,9 +230,8 @@ class Dispatcher:
                 needs = patches.known.get(key, candidate.provider in patches.entries)
                 sent = await patches.patched(call, candidate, asked) if needs else call
                 try:
-                    reply = await self._send(
-                        sent, candidate, sent_s, number, tried, is_last=walk.is_last
-                    )
+                    place = number, walk.is_last
+                    reply, is_asking = await self._send(sent, candidate, sent_s, place, tried)
                 except UpstreamError as error:
                     self._recorder.record_error(call, record, candidate, error, sent_s, tried)
                     continue
@@ -231,7 +239,8 @@ class Dispatcher:
                     head_s = self._monotonic_s()
                     if self.cooling.cooldowns or self.cooling.suspects:
                         self._recorder.observe_served(candidate, sent_s, failed)
-                    return record.served(reply, candidate, sent_s, head_s, sent.facts.lost)
+                    served = record.served(reply, candidate, sent_s, head_s, sent.facts.lost)
+                    return replace(served, asked_usage=True) if is_asking else served
                 await self._recorder.record_reply(sent, record, candidate, reply, sent_s, tried)
         except BaseException:
             record.abort_shown()

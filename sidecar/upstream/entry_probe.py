@@ -4,6 +4,7 @@ operator who wants to know whether calls would be served.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
@@ -106,6 +107,40 @@ class EntryProbe:
         call = self._made(endpoint, "POST", body, dialect.peek(body))
         return await self._ask(call, model, dialect)
 
+    def may_ask_usage(self, model: str) -> bool:
+        """Return whether streams of a model tell their usage only where they are asked to, and so
+        that it can be taken out again.
+        """
+        provider = self.provider
+        is_asked_for = provider.conventions.tells_usage_if_asked
+        if not self.speaks or not is_asked_for or provider.accept_encoding_passthrough:
+            return False
+        return self._dialect(model).stream.usage_option is not None
+
+    async def tells_usage(self, model: str) -> bool | None:
+        """Make the smallest streamed call, which asks for its usage; it may cost a token or two.
+
+        Returns: whether the usage came in an event of its own; None where that was not to be seen.
+        """
+        dialect, client = self._dialect(model), self._client
+        option = dialect.stream.usage_option
+        body = dialect.least_request().replace(b"{", b'{"stream":true,', 1)
+        call = self._made(dialect.endpoints[0], "POST", body, dialect.peek(body))
+        facts = None if option is None else option.ask(body, call.facts)
+        if option is None or facts is None:
+            return None
+        asking = dataclasses.replace(call, facts=facts)
+        head, pieces = client.request(asking, self._candidate(model))
+        reply = await client.pool.send(head, pieces, client.timeouts(is_stream=True), call.method)
+        buffered = BufferedReply(reply)
+        if reply.status >= 300:
+            await buffered.fill()
+            refusal = buffered.readable
+            buffered.abort()
+            return False if any(name in refusal for name in option.names) else None
+        lines = (await read_whole(buffered, _LIST_BYTES)).splitlines()
+        return any(option.is_beside(line[5:]) for line in lines if line.startswith(b"data:"))
+
     def report(self, error: UpstreamError) -> FailureReport:
         """Return what operators are told where no reply came."""
         return report_failure(classify_error(error), self.provider, error)
@@ -136,6 +171,17 @@ class EntryProbe:
             admitted_s=self._monotonic_s(),
         )
 
+    def _candidate(self, model: str) -> Candidate:
+        provider = self.provider
+        return Candidate(
+            provider.name,
+            provider.model,
+            model,
+            provider.model,
+            frozenset(provider.paths.by_dialect),
+            provider.passthrough_auth,
+        )
+
     async def _ask(
         self,
         call: Call,
@@ -146,15 +192,7 @@ class EntryProbe:
     ) -> ProbeReply:
         client = self._client if with_key else self._without_key
         provider = self.provider
-        candidate = Candidate(
-            provider.name,
-            provider.model,
-            model,
-            provider.model,
-            frozenset(provider.paths.by_dialect),
-            provider.passthrough_auth,
-        )
-        head, pieces = client.request(call, candidate)
+        head, pieces = client.request(call, self._candidate(model))
         timeouts = client.timeouts(is_stream=False)
         reply = await client.pool.send(head, pieces, timeouts, method=call.method)
         if reply.status >= 400:

@@ -64,7 +64,9 @@ class JsonBody:
         self._conversation: Final = conversation
         self._provider_state: Final = frozenset(provider_state)
         self._steering: Final = self._provider_state | {b"stream", b"routing_preferences"}
-        self._read: Final = self._steering | {b"model"} | frozenset(checked)
+        self._once: Final = self._steering | {b"model"} | frozenset(checked)
+        """What must not stand in a body twice."""
+        self._read: Final = self._once | {b"stream_options"}
         self._matches: Final[dict[frozenset[bytes], _Match]] = {}
         """By the ``session_members`` of `peek`; those of a config, made when they are first used.
         """
@@ -73,7 +75,8 @@ class JsonBody:
         """Read what lookup, routing and patching need of a request body.
 
         Members that are not read pass without a look, repeated ones and lone surrogates too. Of
-        repeated ``session_members``, whose places the facts have, the last one counts.
+        repeated ``session_members`` and ``stream_options``, whose places the facts have, the last
+        one counts.
 
         Raises: InvalidBody where the body is not one JSON object in UTF-8, nests too deeply, has
             too many members, or a member that is read has the wrong type or is there twice
@@ -93,7 +96,7 @@ class JsonBody:
             if head.lastindex is not None:
                 name = head[1] or _unescaped(head[0])
                 if name in self._read or name in session_members:
-                    if name in places and name in self._read:
+                    if name in places and name in self._once:
                         raise _twice(name)
                     places[name] = (head.start(), head.end(), end)
             position = end
@@ -115,7 +118,7 @@ class JsonBody:
             if name.find(b"\\") >= 0:
                 name = _unescaped(b'"%b"' % name)
             if name in self._read or name in session_members:
-                if name in places and name in self._read:
+                if name in places and name in self._once:
                     raise _twice(name)
                 places[name] = (behind, *value)
         return self._facts(body, places, len(outline.members), session_members)
@@ -140,9 +143,8 @@ class JsonBody:
         """
         session_spans: tuple[tuple[bytes, int, int], ...] = ()
         if session_members and not session_members.isdisjoint(places):
-            session_spans = tuple(
-                [(name, *places[name][1:]) for name in session_members if name in places]
-            )
+            present = [name for name in session_members if name in places]
+            session_spans = tuple([(name, *places[name][1:]) for name in present])
         model, said = places.get(b"model"), places.get(self._conversation)
         conversation = None if said is None else (said[1], said[2])
         insert_at = body.index(b"{") + 1
@@ -157,7 +159,8 @@ class JsonBody:
                 session_spans=session_spans,
                 conversation=conversation,
             )
-        stream, own = places.get(b"stream"), places.get(b"routing_preferences")
+        stream, options = places.get(b"stream"), places.get(b"stream_options")
+        own = places.get(b"routing_preferences")
         return BodyFacts(
             requested_model=None if model is None else _model(body, model[1], model[2]),
             wants_stream=False if stream is None else _stream(body, stream[1], stream[2]),
@@ -169,6 +172,7 @@ class JsonBody:
             holds_provider_state=self._holds_provider_state(body, places),
             session_spans=session_spans,
             conversation=conversation,
+            stream_options=options and options[1:],
         )
 
     def _holds_provider_state(self, body: bytes, places: dict[bytes, _Place]) -> bool:

@@ -18,6 +18,7 @@ BOUNDED_MAPS = {
     "sidecar/upstream/cooling.py": "an entry and a model's name, 256 bytes",
     "sidecar/upstream/latency.py": "an entry and a model's name, 256 bytes",
     "sidecar/upstream/patches.py": "an entry and models' names, 256 bytes each",
+    "sidecar/upstream/usage_asking.py": "an entry and a model's name, 256 bytes",
     "sidecar/wire/headers.py": "names of headers, 64 bytes",
 }
 FUNCTION_CACHES = {

@@ -18,7 +18,7 @@ from sidecar.http1.pool import Pool
 from sidecar.routing.table import ModelTable
 from sidecar.upstream.client import ProviderClient
 from tests.config.loading import load
-from tests.support.provider_table import BEARER, CLAUDE, SERVED
+from tests.support.provider_table import BEARER, CLAUDE, SERVED, TELL_USAGE_IF_ASKED
 from tests.support.values import a_call
 
 
@@ -52,6 +52,13 @@ def test_the_table_says_something_of_every_family():
     """And of none that is not built in."""
     routers = {name for name, row in FAMILIES.items() if row.is_router}
     assert set(FAMILIES) == set(SERVED) | routers
+
+
+def test_the_families_are_those_that_tell_usage_where_they_are_asked():
+    """Of any other, the option may be a refusal, and a chunk with usage may be the app's."""
+    telling = {name for name, row in FAMILIES.items() if row.tells_usage_if_asked}
+
+    assert TELL_USAGE_IF_ASKED == telling
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sidecar.doctor.account_check import AccountFacts
 from sidecar.doctor.entry_facts import (
     ExaminedEntry,
     credential_of,
+    has_to_show_usage,
     is_settled,
     model_of,
     needs_look,
@@ -42,7 +43,9 @@ def facts(
     model: str = "openai/gpt-4o", asked: AccountFacts | None = None, **more: Any
 ) -> ExaminedEntry:
     provider_changes = {
-        name: more.pop(name) for name in ("passthrough_auth", "is_router", "scheme") if name in more
+        name: more.pop(name)
+        for name in ("passthrough_auth", "is_router", "scheme", "asks_usage")
+        if name in more
     }
     fields = {"has_credential": True, "is_model_in_path": False, "path": "/v1/chat/completions"}
     provider = a_provider(model, **provider_changes)
@@ -244,3 +247,44 @@ def test_what_is_learnt_later_is_added():
 def test_an_entry_that_was_left_out_is_no_failure():
     """It was not asked."""
     assert Verdict.SKIPPED is left_out("groq/*").verdict
+
+
+UNTOLD = "its chat streams tell no usage unless they are asked to"
+DEAF = "it does not tell the usage of a stream, though it is asked to (usage: ask)"
+
+
+@pytest.mark.parametrize(
+    ("more", "verdict", "cause"),
+    [
+        ({}, Verdict.OK, ""),
+        ({"may_ask_usage": True}, Verdict.OK, UNTOLD),
+        ({"may_ask_usage": True, "generated": ProbeReply(200)}, Verdict.OK, UNTOLD),
+        (
+            {"may_ask_usage": True, "generated": refused(FailureClass.CALLERS_FAULT)},
+            Verdict.OK,
+            "",
+        ),
+        ({"may_ask_usage": True, "is_router": True}, Verdict.OK, ""),
+        ({"may_ask_usage": True, "asks_usage": True}, Verdict.OK, ""),
+        ({"may_ask_usage": True, "asks_usage": True, "is_usage_told": True}, Verdict.OK, ""),
+        (
+            {"may_ask_usage": True, "asks_usage": True, "is_usage_told": False},
+            Verdict.WARNING,
+            DEAF,
+        ),
+    ],
+)
+def test_usage_is_recommended_to_be_asked_for_where_that_works(more, verdict, cause):
+    """And to be left where it does not. Nobody is told of it who has another thing to mend."""
+    finding = found(facts(asked=GUARDED, **more))
+
+    assert (verdict, cause) == (finding.verdict, finding.cause)
+    assert bool(cause) == ("usage: " in finding.to_do)
+
+
+def test_an_entry_that_fails_is_told_of_its_failure_first():
+    """Usage is a thing of entries that serve."""
+    given = facts(generated=refused(FailureClass.QUOTA), may_ask_usage=True)
+
+    assert "usage: ask" not in found(given).to_do
+    assert not has_to_show_usage(given)

@@ -26,6 +26,7 @@ from sidecar.domain.events import (
     RequestRefused,
     ResponseBrokeOff,
     RouterAsked,
+    UsageRefused,
 )
 from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.observers import Observers
@@ -50,6 +51,7 @@ ONE_OF_EACH: list[Event] = [
     FailedOver(CALL, CANDIDATE, CANDIDATE, FailureClass.BUSY),
     CandidateFailed(CALL, CANDIDATE, FailureClass.BUSY, FailureReport("p:443", "refused")),
     ResponseBrokeOff(CALL, CANDIDATE),
+    UsageRefused(CANDIDATE),
     CandidateServed(CANDIDATE, 1000.0),
     CallEnded(CALL, DECISION, Outcome(CallOutcome.OK, 200, Timing(total_s=1.0))),
     RouterAsked(RouterOutcome.MATCHED, 0.1),

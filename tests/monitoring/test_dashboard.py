@@ -150,6 +150,7 @@ def test_every_metric_of_the_sidecar_is_shown_somewhere():
     unseen = {
         "plano_sidecar_upstream_duration_seconds": "the first byte tells slow models apart",
         "plano_sidecar_spans_exported_total": "what is dropped matters",
+        "plano_sidecar_usage_refused_total": "the log says it, once for each model",
         "plano_sidecar_config_last_reload_success_timestamp_seconds": "asked of one pod, by hand",
     }
     shown = set().union(*(names_in(target.values[1]["expr"]) for target in TARGETS))  # type: ignore[index]

@@ -30,6 +30,7 @@ from sidecar.domain.events import (
     FailedOver,
     RequestRefused,
     RouterAsked,
+    UsageRefused,
 )
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Served, Timing, Usage
@@ -123,6 +124,7 @@ def every_event() -> Iterator[Event]:
     for how in AttemptOutcome:
         yield AttemptEnded(call, Attempt(candidate, how, 200, 0.1, 0.2))
     yield DownstreamClosed(ConnectionEnd.IDLE)
+    yield UsageRefused(candidate)
     for reason in FailureClass:
         yield FailedOver(call, candidate, candidate, reason)
     for answer in RouterOutcome:

@@ -9,6 +9,23 @@ from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 BEARER = "Authorization: Bearer k"
 X_API_KEY = "x-api-key: k"
 
+TELL_USAGE_IF_ASKED = {
+    "openai",  # https://platform.openai.com/docs/api-reference/chat
+    "anthropic",  # https://docs.anthropic.com/en/api/openai-sdk: stream_options are supported
+    "azure_openai",  # https://learn.microsoft.com/azure/ai-services/openai/reference
+    "deepseek",  # https://api-docs.deepseek.com/api/create-chat-completion
+    "groq",  # https://console.groq.com/docs/api-reference
+    "llama_cpp",  # https://github.com/ggml-org/llama.cpp/tree/master/tools/server
+    "lm_studio",  # https://lmstudio.ai/docs/developer/api-changelog
+    "moonshotai",  # https://platform.moonshot.ai/docs
+    "ollama",  # https://docs.ollama.com/openai
+    "qwen",  # https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope
+    "vllm",  # https://docs.vllm.ai
+}
+"""Whose chat streams tell their usage with ``stream_options.include_usage``. Of the others, Mistral
+refuses it; Gemini, OpenRouter and Perplexity tell usage in any case; of the rest nothing was found.
+"""
+
 SERVED = {
     # https://platform.openai.com/docs/api-reference
     "openai": {

@@ -13,6 +13,7 @@ import sidecar.app  # noqa: F401 - brings every room that emits
 from sidecar.domain.events import Event, Listeners, Observer
 from sidecar.domain.observers import Observers
 from sidecar.listener.kept_connections import ConnectionLimits
+from tests.support.faults import Fault
 from tests.support.routed import PREFERENCES, routed
 
 KINDS = Event.__subclasses__()
@@ -71,13 +72,16 @@ def _listen(monkeypatch: pytest.MonkeyPatch, observer: Observer) -> None:
 
 async def _serve_and_refuse() -> None:
     """A routed, a pinned, a failed-over, a broken and a refused call, and an idle connection."""
-    async with routed(routing_preferences=PREFERENCES) as house:
+    asking = {"openai/gpt-4o-mini": {"usage": "ask"}}
+    async with routed(asking, routing_preferences=PREFERENCES) as house:
         for _ in range(2):
             await house.ask(headers={"x-model-affinity": "s"})
         house.provider.script.next("429")
         await house.ask()
         house.provider.script.next("cut-stream after=3")
         await house.ask(stream=True)
+        house.provider.script.next(Fault(status=400, body=b"stream_options"))
+        await house.ask(stream=True, routing_preferences=[])
         await house.ask(model="unknown/none")
         await house.ask(path="/no/such/path")
         reader, writer = await asyncio.open_connection("127.0.0.1", house.app.ports.data)

@@ -32,7 +32,7 @@ COST: Final = Row(
             "Responses without usage",
             "Share of responses that did not say how many tokens they took: neither tokens nor cost"
             " count them. Usual for streams of some servers, unless the app asks for usage in the"
-            " stream's options.",
+            " stream's options, or the sidecar does (usage: ask).",
             "percentunit",
             (
                 Query(
