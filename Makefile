@@ -9,6 +9,7 @@
 #   make cluster             the chart before Helm 3, Helm 4 and a real API server of Kubernetes, all built here (needs Go)
 #   make lint                only the checks: ruff, mypy, import-linter, hadolint
 #   make observe             two sidecars on a bad day, a real Prometheus, and the dashboard drawn into one PNG
+#   make clients [ARGS=name] about forty SDKs, frameworks and agents, each at a provider and through the sidecar: deploy/CLIENTS.md
 #   make fuzz [ARGS=10]      the corpus as counts by outcome, then that many minutes of fuzzing, with examples and findings
 #   make bench               figures, asserted by nobody
 #   make image               the Dockerfile's steps without a container engine, and the image's figures (root, mmdebstrap)
@@ -42,7 +43,7 @@ FLOWS := tests/flow tests/contract/affinity tests/corpus
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
-.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe fuzz bench image wheels wheel sbom lock clean
+.PHONY: run test lint pure integration coverage compiled newer try chart cluster observe clients fuzz bench image wheels wheel sbom lock clean
 
 run: $(RUN)/.stamp
 	@echo 'The demo: a provider that needs no key, two sidecars before it, and calls through them.'
@@ -135,6 +136,11 @@ cluster: $(CHART)/.stamp
 observe: $(TEST)/.stamp
 	$(TEST)/bin/python -m deploy.observe $(ARGS)
 
+# No part of `make test` and of .ci/run: half an hour, 6 GB below .venv-clients, uv, and npm. ARGS='codex pi' tries those alone.
+clients: $(TEST)/.stamp
+	$(TEST)/bin/python -m tests.clients $(ARGS)
+	$(TEST)/bin/python -m tests.clients.page
+
 # Bounded and the same each time, they are part of `make test`. A finding is printed with the example that shows it.
 fuzz: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.corpus
@@ -207,4 +213,4 @@ lock:
 	uv pip compile -q --generate-hashes --no-header --python-version 3.11 --universal --group pyproject.toml:sbom -o $(LOCKS)/sbom.txt
 
 clean:
-	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) $(WHEEL) $(SBOM) .image dist
+	rm -rf $(RUN) $(TEST) $(COMPILED) $(CHART) $(OTHER) $(WHEEL) $(SBOM) .venv-clients .image dist

@@ -34,8 +34,9 @@ _IS_UUID: Final = re.compile(_UUID)
 _CLAUDE_CODE: Final = re.compile(rf"user_[0-9a-f]{{64}}_account_(?:{_UUID})?_session_({_UUID})")
 """Claude Code's older form; the account is empty where an API key is used."""
 _CACHE_KEYS: Final = (
-    # Codex and Copilot's CLI send a UUID. Copilot in VS Code appends the model's family, which is
-    # no part of the session: that goes on where the user picks another model.
+    # Codex and pi send a UUID. Copilot in VS Code appends the model's family, which is no part of
+    # the session: that goes on where the user picks another model. Copilot's CLI sends 32 hex
+    # digits, as apps do that hash their instructions: not known by its form.
     re.compile(rf"({_UUID})(?::[!-~]{{1,64}})?"),
     # opencode: the time in hex, and random letters.
     re.compile(r"(ses_[0-9a-f]{12}[0-9A-Za-z]{14})"),
