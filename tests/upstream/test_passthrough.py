@@ -4,17 +4,24 @@ here.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config.address import Server
+from sidecar.dialects.registry import DIALECTS
+from sidecar.domain.call import CHAT
 from sidecar.upstream.passthrough import (
     local_headers,
     local_path,
     local_reference,
+    passed_body,
     upstream_path,
 )
+from sidecar.wire.headers import CHUNKED
+from tests.support.values import a_call
 
 SERVER = Server("https", "api.example", 443, "api.example")
 BASE = "/openai/v1"
@@ -117,6 +124,14 @@ def test_whatever_a_provider_says_leads_nowhere_else(value):
     local = _local(value)
 
     assert local is None or _is_served(local.decode().partition("?")[0])
+
+
+@pytest.mark.parametrize(("length", "expected"), [(7, 7), (None, CHUNKED)])
+def test_a_body_that_still_arrives_is_announced_as_the_app_does(length, expected):
+    """By its length or in chunks; nothing of it is at hand."""
+    call = a_call(upload=SimpleNamespace(length=length), body=b"")
+
+    assert ((), expected) == passed_body(call, "m", DIALECTS.by_name[CHAT].patch)
 
 
 def test_of_a_response_only_places_are_changed():
