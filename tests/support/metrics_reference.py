@@ -74,7 +74,7 @@ IN_WORDS: Final = {
     "route": "a configured route's name; `other` for a route that the request's body brought; `none` where no route was chosen",
     "stream": "`stderr`, where the log goes, or `stdout`, where the access log goes",
     "streamed": "`true` where the app asked for a stream, else `false`",
-    "dialect": ", ".join(f"`{each}`" for each in DIALECTS.by_name) + "; `passthrough` for paths below a passthrough prefix",
+    "dialect": ", ".join(f"`{each}`" for each in DIALECTS.by_name) + "; `passthrough` for paths that are passed through",
     "route_candidates_serving route": "a configured route's name",
     "candidate_state reason": "as of `plano_sidecar_failovers_total`: the failure that it goes last for; empty for other states",
     "price_age_seconds source": "the provider of an entry of `model_metrics_sources`",
