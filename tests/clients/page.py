@@ -21,7 +21,7 @@ _HEAD: Final = """\
 
 <!-- `python -m tests.clients.page` writes this page; a test says when it is out of date. -->
 
-What an app, a framework or a coding agent needs to be cell_of, once the sidecar runs on its own machine or in its pod.
+What an app, a framework or a coding agent needs to be told, once the sidecar runs on its own machine or in its pod.
 
 - **Address.** `http://127.0.0.1:12000/v1` for what speaks OpenAI's APIs. Anthropic's own SDKs add `/v1` themselves:
   `http://127.0.0.1:12000`. A wrong one is a 404 that says which one is right.
