@@ -14,7 +14,7 @@ from sidecar.affinity.session import make_session
 from sidecar.affinity.store import AffinityStore
 from sidecar.domain.call import Call
 from sidecar.domain.clock import Clock
-from sidecar.domain.decision import Decision
+from sidecar.domain.decision import Binding, Decision
 from sidecar.domain.events import PinRead
 from sidecar.domain.ids import Session
 from sidecar.domain.observers import Observers
@@ -27,8 +27,6 @@ class UndecidedPath(NamedTuple):
 
     call: Call
     session: Session
-    decision: Decision
-    """As it is without a pin."""
 
 
 class PathSelector:
@@ -49,39 +47,43 @@ class PathSelector:
         """
         if call.passthrough_provider is not None:
             return self._owners.configured(call.passthrough_provider)
-        decision = self._owners.requested(call.endpoint, call.facts.requested_model)
         session = self._session_of(call)
         if session is None:
-            return decision
+            return self._owners.requested(call.endpoint, call.facts.requested_model)
         pin = self._store.get_nowait(session)
-        if pin is None:
-            return UndecidedPath(call, session, decision)
-        return self._owners.pinned(call.endpoint, pin) or decision
+        return UndecidedPath(call, session) if pin is None else self._decided(call, pin)
 
     async def decide(
         self, undecided: UndecidedPath, budget: CallBudget
     ) -> tuple[Decision, PinOutcome]:
         """Decide a call, waiting for the store; return beside the decision what came of the
         session's pin.
+
+        Raises: as `decide_nowait`.
         """
-        call, session, decision = undecided
+        call, session = undecided
         is_heard = PinRead in self._observers.heard
         began_s = self._clock.monotonic_s() if is_heard else 0.0
         pin = await self._store.read(session, budget)
         if is_heard:
             waited_s = self._clock.monotonic_s() - began_s
             self._observers.emit(PinRead(call, began_s, waited_s, pin is not None))
-        if pin is None:
-            return decision, PinOutcome.MISS
-        return self._owners.pinned(call.endpoint, pin) or decision, PinOutcome.HIT
+        return self._decided(call, pin), PinOutcome.MISS if pin is None else PinOutcome.HIT
+
+    def _decided(self, call: Call, pin: Binding | None) -> Decision:
+        """Return the decision that a session's pin makes, or that is made without it."""
+        pinned = None if pin is None else self._owners.pinned(call.endpoint, pin)
+        return pinned or self._owners.requested(call.endpoint, call.facts.requested_model)
 
     def _session_of(self, call: Call) -> Session | None:
         """Name the session whose pin tells where a call goes; None where it has none, or a pin
         could not change that.
         """
-        owners, api_path = self._owners, call.endpoint.api_path
+        owners, api_path, model = self._owners, call.endpoint.api_path, call.facts.requested_model
         is_of_session = api_path is not None and api_path.is_of_session
-        if call.session_id is None or not is_of_session or not owners.is_choice(call.endpoint):
+        if call.session_id is None or not is_of_session:
             return None
-        lane = owners.lane_of(call.facts.requested_model) or FIRST_LANE
+        if model is None and not owners.is_choice(call.endpoint):
+            return None
+        lane = owners.lane_of(model) or FIRST_LANE
         return make_session(call.session_id, call.tenant, lane, call.agent, self._store.key_prefix)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from sidecar.domain.api_paths import api_path_of
@@ -100,6 +102,21 @@ async def test_a_model_that_is_named_tells_the_lane(room):
     assert [Source.PINNED, Source.PINNED, Source.REQUESTED, Source.PINNED] == [
         each.source for each in found
     ]
+
+
+async def test_a_pin_goes_before_a_model_of_another_kind():
+    """The session asked for a model of Anthropic's, and is served by one of OpenAI's: what that one
+    keeps is meant, whatever the body names.
+    """
+    table = ModelTable([a_provider(GPT), a_provider("anthropic/claude")], {})
+    room = Room(table=table, routes=())
+    await pinned(room, GPT, lane="anthropic/claude")
+    call = passed("/v1/responses/compact", "anthropic/claude")
+    found = await decide(room, call)
+
+    assert (GPT, Source.PINNED) == (found.candidates[0].provider, found.source)
+    with pytest.raises(PathNotFound):
+        await decide(room, dataclasses.replace(call, session_id="another"))
 
 
 async def test_a_pin_at_an_entry_that_does_not_serve_the_path_is_passed_by(room):
