@@ -10,7 +10,13 @@ import yaml
 from hypothesis import strategies as st
 
 from sidecar.affinity.value import MAX_BYTES, decode, fit
-from sidecar.domain.errors import ConfigError, HeadersTooLarge, InvalidHeader, MalformedRequest
+from sidecar.domain.errors import (
+    ConfigError,
+    HeadersTooLarge,
+    InvalidHeader,
+    MalformedRequest,
+    UnsupportedEncoding,
+)
 from sidecar.listener.paths import Paths, check_target
 from sidecar.routing.answer import read_answer, read_completion
 from sidecar.runtime.yaml_composer import BoundedComposer
@@ -46,7 +52,7 @@ def test_any_fields_are_read_or_refused(raw):
         headers = read_headers(raw, POLICY)
         session_id = session_id_of(headers, POLICY)
         tenant, agent = tenant_of(headers, POLICY), agent_of(headers, POLICY)
-    except (InvalidHeader, HeadersTooLarge, MalformedRequest):
+    except (InvalidHeader, HeadersTooLarge, MalformedRequest, UnsupportedEncoding):
         return
     for name in (session_id, tenant, agent):
         assert name is None or len(name.encode()) <= 4096
