@@ -1,5 +1,6 @@
 """What a config gives away: to whoever reads the file, to the network, to other pods. These are
-warnings, since some pods mean it so. Pure.
+warnings, since some pods mean it so; a key that is a variable's name in another tool's spelling is
+a problem, since every call would be refused. Pure.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ _MEANT_AS_VARIABLE: Final = (
     re.compile(r"\{\{[^}]{0,99}?\b([A-Z][A-Z0-9_]{2,63})\b[^}]{0,99}\}\}"),  # Jinja, Go templates
     re.compile(rf"\{{\{{[^}}]{{0,99}}?{_NAME}\W{{0,9}}\}}\}}"),
     re.compile(rf"%{_NAME}%"),
-    re.compile(r"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:API_)?(?:KEY|TOKEN|SECRET|PASSWORD))"),
 )
-"""How other tools spell a variable's name."""
+"""How other tools spell a variable's name; nobody's key looks like that."""
+_BARE_NAME: Final = re.compile(
+    r"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:API_)?(?:KEY|TOKEN|SECRET|PASSWORD))"
+)
+"""A variable's name, as it seems; it may be what was chosen for a server of one's own."""
 _PLACEHOLDER: Final = re.compile(
     r"<.*>|\[.*\]|(?:(?:sk|gsk|key|ant)-)*(?:\.{3,}|…|x{3,}|\*{3,})"
     r"|(?:sk[-_ ])?(?:your|my)[-_ ].*|(?:change|replace)[-_ ]?me|todo|fixme",
@@ -105,6 +109,11 @@ def _warn_of_inline(path: Path, text: str, report: Report, variable: str | None 
     if report.is_from_outside(path) or is_no_secret(text):
         return
     named = next((found for each in _MEANT_AS_VARIABLE if (found := each.fullmatch(text))), None)
+    if named is not None and variable is not None:
+        name = f"${named[1]}"
+        report.problem(path, f"is the name of a variable in another tool's spelling: write {name}")
+        return
+    named = named or _BARE_NAME.fullmatch(text)
     what = None
     if _PLACEHOLDER.fullmatch(text) is not None:
         what = f"is sent as it stands, and looks like a placeholder: write ${variable or 'VAR'}"

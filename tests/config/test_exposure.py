@@ -129,14 +129,32 @@ def test_a_key_in_the_file_is_told(entry, expected):
         ('{{ env "OPENAI_KEY" }}', "OPENAI_KEY"),
         ("{{ OPENAI_KEY | quote }}", "OPENAI_KEY"),
         ("%OPENAI_KEY%", "OPENAI_KEY"),
-        ("OPENAI_API_KEY", "OPENAI_API_KEY"),
     ],
 )
 def test_a_variable_of_another_tools_spelling_is_told_ours(written, name):
     """It would be sent as the key, and every call be refused."""
     quoted = written.replace("'", "''")
+    entry = f"{{model: openai/gpt-4o, default: true, access_key: '{quoted}'}}"
 
-    assert [f"access_key: {VARIABLE}{name}"] == of_entry(f"access_key: '{quoted}'")
+    [problem] = problems(f"model_providers: [{entry}]")
+    assert problem.endswith(
+        "access_key: is the name of a variable in another tool's spelling: write $" + name
+    )
+
+
+def test_what_may_be_the_name_of_a_variable_is_a_warning():
+    """A server of one's own may have been given such a key."""
+    entry = "access_key: OPENAI_API_KEY"
+
+    assert [f"access_key: {VARIABLE}OPENAI_API_KEY"] == of_entry(entry)
+
+
+def test_a_password_in_another_tools_spelling_is_a_warning():
+    """It may be one: passwords are chosen by people."""
+    cache = "session_cache: {type: redis, url: 'redis://127.0.0.1', password: '%PASSWORD%'}"
+
+    [told] = exposed(f"{ONE_PROVIDER}routing: {{{cache}}}\n")
+    assert told.endswith(VARIABLE + "PASSWORD")
 
 
 @pytest.mark.parametrize(
