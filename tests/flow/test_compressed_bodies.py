@@ -74,6 +74,17 @@ async def test_a_provider_gets_the_plain_body(path, coding):
     assert [] == request.header_values("content-encoding")
 
 
+async def test_beside_calls_a_body_that_says_the_model_is_read_too():
+    """Nothing of it is changed but its coding."""
+    body = json.dumps({"model": "gpt-4o", "prompt": "hi"}).encode()
+    async with routed() as sidecar:
+        await send(sidecar, "/v1/completions", gzip.compress(body), "gzip")
+        request = sidecar.provider.requests[-1]
+
+    assert ("/v1/completions", body) == (request.path, request.body)
+    assert [] == request.header_values("content-encoding")
+
+
 @pytest.mark.parametrize("chunks", [1, 1000])
 async def test_a_body_may_come_in_chunks_and_members(chunks):
     """And with `identity` beside its coding, on a line of its own."""

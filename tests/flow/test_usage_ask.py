@@ -176,3 +176,13 @@ async def test_usage_is_counted_where_choices_is_null():
 
         assert expected == reply.body
         assert {("input", GPT): 11, ("output", GPT): 7} == tokens
+
+
+async def test_paths_beside_calls_are_not_asked():
+    """Of legacy completions only the model is read; the body goes as it came."""
+    body = {"model": "gpt-4o", "stream": True, "prompt": "hi"}
+    async with routed(ASK, routing_preferences=[]) as sidecar:
+        await exchange(sidecar.app.ports.data, json_request("/v1/completions", body))
+        (request,) = sidecar.provider.requests
+
+    assert ("/v1/completions", json.dumps(body).encode()) == (request.path, request.body)
