@@ -153,8 +153,8 @@ def test_a_password_in_another_tools_spelling_is_a_warning():
     """It may be one: passwords are chosen by people."""
     cache = "session_cache: {type: redis, url: 'redis://127.0.0.1', password: '%PASSWORD%'}"
 
-    [told] = exposed(f"{ONE_PROVIDER}routing: {{{cache}}}\n")
-    assert told.endswith(VARIABLE + "PASSWORD")
+    [warning] = exposed(f"{ONE_PROVIDER}routing: {{{cache}}}\n")
+    assert warning.endswith(VARIABLE + "PASSWORD")
 
 
 @pytest.mark.parametrize(
