@@ -26,8 +26,8 @@ from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, Relayed, relay_nowait
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
-from sidecar.wire.headers import response_lines
 from sidecar.wire.own_headers import lost_line, served_lines, walked_headers
+from sidecar.wire.response_headers import response_lines
 
 _RESULT_BY_SIDE: Final = {
     Side.DOWNSTREAM: CallOutcome.CLIENT_ERROR,

@@ -16,7 +16,7 @@ from sidecar.domain.ports import Downstream, DownstreamIdle, Reply
 from sidecar.domain.vocabulary import CallOutcome
 from sidecar.stream.tap import BodyTap, EventTap
 from sidecar.stream.usage_cut import UsageCut
-from sidecar.wire.headers import coding_of
+from sidecar.wire.response_headers import coding_of
 
 _EVENT_STREAM: Final = b"text/event-stream"
 EVENTS_BYTES: Final = 8 * 1024

@@ -12,7 +12,7 @@ from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import UpstreamError
 from sidecar.domain.ports import ArrivingReply, Reply
 from sidecar.runtime.memory_budget import HeldBytes, MemoryShare
-from sidecar.wire.headers import coding_of
+from sidecar.wire.response_headers import coding_of
 
 READ_AT_MOST: Final = 64 * 1024
 """Bytes of an error's body that are worth reading to classify it; providers' own errors are below

@@ -28,7 +28,7 @@ from sidecar.domain.errors import (
 from sidecar.domain.ports import ArrivingReply
 from sidecar.runtime.memory_budget import HeldBytes, MemoryShare
 from sidecar.upstream.buffered_reply import FREE_BYTES, BufferedReply
-from sidecar.wire.headers import coding_of
+from sidecar.wire.response_headers import coding_of
 
 HELD_BYTES: Final = 64 * 1024
 """As much of a beginning is held at most: what the connection's reader buffers anyway. OpenAI's

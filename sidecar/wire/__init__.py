@@ -6,7 +6,8 @@ those.
 
     request_headers   the app's header fields, walked once: lines for providers, facts for us
     headers           what becomes of a header field, by its name; a request's head for a
-                      provider; a provider's response headers for the app
+                      provider
+    response_headers  a provider's response headers for the app
     own_headers       the header lines that the sidecar itself writes to the app
     provider_ids      how a provider names a request of its own
     trace_context     W3C traceparent and tracestate, read and written

@@ -1,17 +1,14 @@
-"""What becomes of a header field by its name, and the lines for the other side: the head of a
-request to a provider, and a provider's response headers for the app.
+"""What becomes of a header field of the app's by its name, and the head of a request to a provider.
 
 Source: RFC 9110, 7.6.1 (Connection).
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Iterable
 from typing import Final
 
-from sidecar.domain.call import RawHeaders
 from sidecar.domain.errors import InvalidHeader, MalformedRequest
 from sidecar.runtime.bounded import BoundedMap
 
@@ -137,7 +134,7 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
         """
         if name == self.tenant_name:
             return False
-        return _is_hop_by_hop(name) or not (
+        return is_hop_by_hop(name) or not (
             self._fact(name)
             or self._group(name) == "credentials"
             or name in _NOT_FOR_CONNECTION
@@ -154,7 +151,7 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
     def _group(self, name: str) -> str:
         if name == self.tenant_name:
             return ""
-        if name in _NEVER_PROPAGATED or name.startswith("x-plano-") or _is_hop_by_hop(name):
+        if name in _NEVER_PROPAGATED or name.startswith("x-plano-") or is_hop_by_hop(name):
             return _GROUPS.get(name, "")
         if name in self._propagated:
             return "baggage" if name == "baggage" else "common"
@@ -165,83 +162,19 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
         )
 
 
-class Passage(enum.IntEnum):
-    """What becomes of one response header."""
-
-    DROP = 0
-    PASS = 1
-    UPSTREAM_ID = 2
-    """The provider's ``x-request-id``: ours takes that name."""
-    PASS_AND_UPSTREAM_ID = 3
-    """The provider's ``request-id``."""
-    CONNECTION = 4
-
-
-_PASSAGES: Final = {
-    "connection": Passage.CONNECTION,
-    "content-length": Passage.DROP,
-    "x-request-id": Passage.UPSTREAM_ID,
-    "request-id": Passage.PASS_AND_UPSTREAM_ID,
-    # What a provider says of its own origin would be taken for true of this host and all its ports:
-    # other servers for it, TLS alone, stored data to delete, where to report its errors.
-    **dict.fromkeys(
-        ("alt-svc", "clear-site-data", "nel", "report-to", "strict-transport-security"),
-        Passage.DROP,
-    ),
-}
-
-
-class ResponseNames(BoundedMap[bytes, Passage]):
-    """Response header names as spelled -> what becomes of them. Filled as names come."""
-
-    def __init__(self) -> None:
-        super().__init__(_MAX_KEPT_NAMES)
-
-    def __missing__(self, name: bytes) -> Passage:
-        lower = name.decode("latin-1").lower()
-        passage = _PASSAGES.get(lower)
-        if passage is None:
-            ours = lower.startswith("x-plano-")
-            passage = Passage.DROP if ours or _is_hop_by_hop(lower) else Passage.PASS
-        if len(name) <= _MAX_KEPT_NAME_BYTES:
-            self.add(name, passage)
-        return passage
-
-
 def tokens_of(value: bytes) -> set[bytes]:
     """Return the members of a comma-separated list, in lower case, empty ones left out."""
     return {token for part in value.lower().split(b",") if (token := part.strip(b" \t"))}
 
 
-def coding_of(headers: RawHeaders) -> bytes:
-    """Return the content coding of a provider's body, in lower case; empty where its bytes are
-    plain. Of several the last one counts that is not plain.
-    """
-    coding = b""
-    for name, value in headers:
-        if len(name) == len(_CODING) and name.lower() == _CODING:
-            found = value.strip().lower()
-            if found not in _PLAIN_CODINGS:
-                coding = found
-    return coding
-
-
-def _is_hop_by_hop(name: str) -> bool:
+def is_hop_by_hop(name: str) -> bool:
+    """Return whether a header, named in lower case, is of one connection alone."""
     return name in _HOP_BY_HOP or name.startswith("proxy-")
 
 
-_CODING: Final = b"content-encoding"
-_PLAIN_CODINGS: Final = (b"identity", b"none", b"")
-"""Codings that leave the bytes as they are. ``none`` is no registered coding: apps set it so that
-their framework does not compress an event stream.
-"""
 CHUNKED: Final = -1
 """In the place of a body's length: it is sent in chunks."""
 _TARGET: Final = re.compile(r"[!-~]+")
-_PASS: Final = Passage.PASS
-_DROP: Final = Passage.DROP
-_response_names: Final = ResponseNames()
-"""A cache, at most 512 names."""
 
 
 def request_head(
@@ -265,36 +198,3 @@ def request_head(
     elif content_length is not None:
         framing = b"Content-Length: %d\r\n\r\n" % content_length
     return b"".join((start, *lines, framing))
-
-
-def response_lines(raw: RawHeaders, extra: Iterable[bytes] = ()) -> list[bytes]:
-    """Write the provider's header fields as lines for the app, in their order and spelling, then
-    our own ``extra`` lines.
-
-    Left out: what is the connection's, framing, and names that are ours (``x-plano-*``). The
-    provider's id goes to ``x-plano-upstream-request-id``. Values are written as
-    `http1.parser` accepted them.
-    """
-    names = _response_names
-    lines: list[bytes] = []
-    listed: set[bytes] = set()
-    for name, value in raw:
-        passage = names[name]
-        if passage is _PASS:
-            lines.append(name + b": " + value + b"\r\n")
-        elif passage is _DROP:
-            continue
-        elif passage is Passage.CONNECTION:
-            if value not in PLAIN_CONNECTIONS:
-                listed |= tokens_of(value)
-        else:
-            if passage is Passage.PASS_AND_UPSTREAM_ID:
-                lines.append(name + b": " + value + b"\r\n")
-            lines.append(b"x-plano-upstream-request-id: " + value + b"\r\n")
-    if listed:
-        listed.add(b"connection")
-        return response_lines(
-            [(name, value) for name, value in raw if name.lower() not in listed], extra
-        )
-    lines.extend(extra)
-    return lines

@@ -1,7 +1,7 @@
 """Header lines that the sidecar itself writes to the app: one function for each kind of response.
 
 A new header of the sidecar's own is added here and nowhere else. What becomes of a provider's
-headers is said by `wire.headers.response_lines`; CORS lines are made by `listener.cors`.
+headers is said by `wire.response_headers.response_lines`; CORS lines are made by `listener.cors`.
 """
 
 from __future__ import annotations

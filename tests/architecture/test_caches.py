@@ -20,6 +20,7 @@ BOUNDED_MAPS = {
     "sidecar/upstream/patches.py": "an entry and models' names, 256 bytes each",
     "sidecar/upstream/usage_asking.py": "an entry and a model's name, 256 bytes",
     "sidecar/wire/headers.py": "names of headers, 64 bytes",
+    "sidecar/wire/response_headers.py": "names of headers, 64 bytes",
 }
 FUNCTION_CACHES = {
     "sidecar/affinity/session.py": "names of models, 256 bytes",

@@ -11,9 +11,10 @@ from functools import partial
 
 from sidecar.dialects.request import REQUEST_BODY
 from sidecar.wire.body_sessions import KNOWN_CLIENTS, BodySessions
-from sidecar.wire.headers import HeaderPolicy, request_head, response_lines
+from sidecar.wire.headers import HeaderPolicy, request_head
 from sidecar.wire.patch import patch_body
 from sidecar.wire.request_headers import read_headers, session_id_of
+from sidecar.wire.response_headers import response_lines
 from sidecar.wire.trace_context import trace_context_of, trace_lines
 
 REQUEST = [

@@ -20,8 +20,9 @@ from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.listener import paths
 from sidecar.listener.paths import Paths
 from sidecar.wire import headers, own_headers
-from sidecar.wire.headers import HeaderPolicy, response_lines
+from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import read_headers
+from sidecar.wire.response_headers import response_lines
 from tests.listener.test_handlers import _House, _parts
 from tests.proxy.fakes import a_candidate
 from tests.support.values import a_call
