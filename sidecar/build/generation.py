@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
-from sidecar.config.providers import find_router, router_model
+from sidecar.config.providers import find_router, router_model, split_names
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.call import Call
 from sidecar.generation import Generation
@@ -215,10 +215,13 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
     # What does not export would promise spans that nothing ever shows.
     tracing = None if foundation.telemetry.tracer is None else loaded.tracing
     routing, cache = config.routing, config.routing.session_cache
-    propagate = frozenset(config.propagate)
     return ListenerPolicy(
         HeaderPolicy(
-            routing.session_headers, cache.tenant_header, propagate, routing.agent_headers
+            routing.session_headers,
+            cache.tenant_header,
+            frozenset(config.propagate),
+            routing.agent_headers,
+            split_names(loaded.providers),
         ),
         BodyReader(
             foundation.memory.bodies, config.limits.body_bytes, config.timeouts.request_body_s

@@ -236,6 +236,8 @@ def _overlap(ours: set[str], theirs: set[str]) -> bool:
 
 def _check_headers(config: Config, report: Report) -> None:
     propagated = [*report.entries(("propagate",), config.propagate)]
+    for at, entry in report.entries(("model_providers",), config.model_providers):
+        propagated += report.entries((*at, "propagate"), entry.propagate)
     tenant_header = config.routing.session_cache.tenant_header
     for path, name in (*check_session_headers(config.routing, report), *propagated):
         if not is_header_name(name):
@@ -255,7 +257,7 @@ def _why_not_sent(name: str, tenant_header: str) -> str | None:
     if name in _STAY_HERE or name.startswith("x-plano-") or name == tenant_header:
         return "never leaves the pod"
     if name in CREDENTIAL_HEADERS:
-        return "is a credential, and would go to every provider"
+        return "is a credential, and goes to no provider"
     if name in _CODINGS:
         return "cannot be sent on; see accept_encoding of a provider"
     return None

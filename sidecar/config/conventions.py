@@ -138,6 +138,19 @@ def azure_paths(base_path: str, query: str = "") -> ProviderPaths:
     return ProviderPaths("/openai/v1", paths)
 
 
+class CacheHints(msgspec.Struct, frozen=True):
+    """By what a provider knows that calls go on with one prompt, so that it serves them where that
+    is cached.
+    """
+
+    headers: tuple[str, ...] = ()
+    """The app's own that it is sent as they came, in lower case."""
+    made: str | None = None
+    """The one of them that is made of the session where the app sends none."""
+    member_in: tuple[DialectName, ...] = ()
+    """The dialects in whose bodies it reads ``prompt_cache_key``."""
+
+
 class Conventions(msgspec.Struct, frozen=True):
     """One family's row."""
 
@@ -167,6 +180,7 @@ class Conventions(msgspec.Struct, frozen=True):
     """What it serves beside calls, as far as that is sure; it is sent there without being
     configured.
     """
+    cache_hints: CacheHints = CacheHints()
     decisions_path: str | None = None
     """Where a decision model is asked; None: at ``/systemone`` below the base path."""
     version_lines: dict[DialectName, str] = msgspec.field(
@@ -221,6 +235,13 @@ class Conventions(msgspec.Struct, frozen=True):
     def serving(self, *api_paths: ApiPath) -> Conventions:
         """Return the row of a family that serves these paths beside calls."""
         return msgspec.structs.replace(self, api_paths=frozenset(api_paths))
+
+    def hinted(
+        self, *headers: str, made: str | None = None, member_in: tuple[DialectName, ...] = ()
+    ) -> Conventions:
+        """Return the row of a family that has these hints for its prompt cache."""
+        names = (*headers, made) if made is not None else headers
+        return msgspec.structs.replace(self, cache_hints=CacheHints(names, made, member_in))
 
     def speaking(self, interface: Conventions) -> Conventions:
         """Return the row of an entry of this family that names an interface: what is spoken is the

@@ -21,6 +21,8 @@ from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectNa
 
 _OPENAI: Final = frozenset(ApiPath) - {ApiPath.BATCH_JOBS, ApiPath.MESSAGE_BATCHES}
 """What OpenAI serves beside calls."""
+_CODEX_SESSION: Final = ("session-id", "thread-id", "x-client-request-id")
+"""By which OpenAI's own agent names its conversations."""
 
 
 def _compatible(
@@ -55,7 +57,7 @@ FAMILIES: Final = {
         dialects=(CHAT, RESPONSES, EMBEDDINGS),
         api_paths=_OPENAI,
         tells_usage_if_asked=True,
-    ),
+    ).hinted(*_CODEX_SESSION, member_in=(CHAT, RESPONSES)),
     "anthropic": Conventions(
         "https://api.anthropic.com",
         key_variable="ANTHROPIC_API_KEY",
@@ -81,7 +83,7 @@ FAMILIES: Final = {
         api_paths=_OPENAI - {ApiPath.MODERATIONS},
         is_host=True,
         tells_usage_if_asked=True,
-    ),
+    ).hinted(member_in=(CHAT, RESPONSES)),
     "cerebras": _compatible("https://api.cerebras.ai", "/v1", "CEREBRAS_API_KEY").serving(
         ApiPath.COMPLETIONS
     ),
@@ -89,7 +91,9 @@ FAMILIES: Final = {
         "https://chatgpt.com",
         "/backend-api/codex",
         dialects=(RESPONSES,),
-    ).serving(ApiPath.COMPACT),
+    )
+    .serving(ApiPath.COMPACT)
+    .hinted(*_CODEX_SESSION, member_in=(RESPONSES,)),
     "deepseek": _compatible(
         "https://api.deepseek.com",
         "/v1",
@@ -107,7 +111,9 @@ FAMILIES: Final = {
         RESPONSES,
         MESSAGES,
         decisions_path="/inference/v1/decisions",
-    ).serving(ApiPath.COMPLETIONS, ApiPath.STORED_RESPONSES),
+    )
+    .serving(ApiPath.COMPLETIONS, ApiPath.STORED_RESPONSES)
+    .hinted(made="x-session-affinity", member_in=(CHAT,)),
     "gemini": Conventions(
         "https://generativelanguage.googleapis.com",
         "/v1beta/openai",
@@ -130,9 +136,9 @@ FAMILIES: Final = {
         messages="/anthropic/v1/messages",
         messages_credential=X_API_KEY,
     ),
-    "mistral": _compatible("https://api.mistral.ai", "/v1", "MISTRAL_API_KEY").serving(
-        ApiPath.AUDIO, ApiPath.BATCH_JOBS, ApiPath.FILES, ApiPath.MODERATIONS
-    ),
+    "mistral": _compatible("https://api.mistral.ai", "/v1", "MISTRAL_API_KEY")
+    .serving(ApiPath.AUDIO, ApiPath.BATCH_JOBS, ApiPath.FILES, ApiPath.MODERATIONS)
+    .hinted(made="x-affinity", member_in=(CHAT,)),
     "moonshotai": _compatible(
         "https://api.moonshot.ai",
         "/v1",
@@ -142,7 +148,8 @@ FAMILIES: Final = {
         messages="/anthropic/v1/messages",
     )
     .telling_usage_if_asked()
-    .serving(ApiPath.FILES),
+    .serving(ApiPath.FILES)
+    .hinted(member_in=(CHAT,)),
     "ollama": Conventions(
         dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES), tells_usage_if_asked=True
     ).serving(ApiPath.COMPLETIONS),
@@ -170,9 +177,9 @@ FAMILIES: Final = {
     "vllm": Conventions(
         dialects=(CHAT, EMBEDDINGS, RESPONSES, MESSAGES), tells_usage_if_asked=True
     ).serving(ApiPath.AUDIO, ApiPath.COMPLETIONS, ApiPath.STORED_RESPONSES),
-    "xai": _compatible("https://api.x.ai", "/v1", "XAI_API_KEY", RESPONSES).serving(
-        ApiPath.COMPLETIONS, ApiPath.FILES, ApiPath.IMAGES, ApiPath.STORED_RESPONSES
-    ),
+    "xai": _compatible("https://api.x.ai", "/v1", "XAI_API_KEY", RESPONSES)
+    .serving(ApiPath.COMPLETIONS, ApiPath.FILES, ApiPath.IMAGES, ApiPath.STORED_RESPONSES)
+    .hinted(made="x-grok-conv-id", member_in=(RESPONSES,)),
     "xiaomi": _compatible(
         "https://api.xiaomimimo.com",
         "/v1",

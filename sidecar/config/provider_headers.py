@@ -16,7 +16,9 @@ from sidecar.config.schema_providers import ModelProvider
 
 
 def check_headers(entry: ModelProvider, conventions: Conventions, at: Path, report: Report) -> None:
-    """Report what would break the head of a request. Values are never quoted."""
+    """Report what would break the head of a request, or add nothing to it. Values are never
+    quoted.
+    """
     taken: set[str] = set()
     if entry.access_key and not entry.passthrough_auth:
         taken.add(conventions.credential.header.lower())
@@ -26,6 +28,7 @@ def check_headers(entry: ModelProvider, conventions: Conventions, at: Path, repo
     if entry.http_host is not None and not is_host_header(entry.http_host):
         report.problem((*at, "http_host"), "must be host or host:port")
     _check_own_headers(entry, taken, (*at, "headers"), report)
+    _check_cache_hint(entry, conventions, at, report)
 
 
 def _check_own_headers(entry: ModelProvider, taken: set[str], at: Path, report: Report) -> None:
@@ -42,3 +45,17 @@ def _check_own_headers(entry: ModelProvider, taken: set[str], at: Path, report: 
         taken.add(name.lower())
         if (fault := fault_of_header_value(value.reveal())) is not None:
             report.problem(here, fault)
+
+
+def _check_cache_hint(
+    entry: ModelProvider, conventions: Conventions, at: Path, report: Report
+) -> None:
+    if entry.cache_hint != "body":
+        return
+    why = ""
+    if not conventions.cache_hints.member_in:
+        why = f"nothing is known of a prompt_cache_key at {entry.model!r}"
+    elif not entry.access_key or entry.passthrough_auth:
+        why = "a session's name is made with an access_key of the entry's own"
+    if why:
+        report.warn((*at, "cache_hint"), f"adds nothing to bodies: {why}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec.structs import astuple
 
@@ -18,7 +20,7 @@ from sidecar.config.families import FAMILIES, UNKNOWN
 from sidecar.config.provider_headers import check_headers
 from sidecar.config.report import Path, Report
 from sidecar.config.schema import Config, TimeoutSettings
-from sidecar.config.schema_providers import ModelProvider
+from sidecar.config.schema_providers import CacheHintUse, ModelProvider
 from sidecar.config.secret import Secret
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Price
@@ -68,6 +70,10 @@ class Provider(msgspec.Struct, frozen=True):
     """Whether calls that were written for another model go without what this one is known to
     refuse.
     """
+    propagate: tuple[str, ...] = ()
+    """Names of more of the app's headers that it is sent, in any case."""
+    cache_hint: CacheHintUse = "header"
+    """How sessions are named to its prompt cache."""
 
     @property
     def is_wildcard(self) -> bool:
@@ -118,6 +124,11 @@ def router_model(config: Config, router: Provider) -> str:
     """Return the router model's bare id at the entry that `find_router` returned."""
     wanted = config.overrides.llm_routing_model or ""
     return wanted.partition("/")[2] if router.is_wildcard else router.model_id
+
+
+def split_names(providers: Iterable[Provider]) -> frozenset[str]:
+    """Return the names of headers, in lower case, that some entries are sent beyond all others."""
+    return frozenset(name.lower() for each in providers for name in each.propagate)
 
 
 def find_router(config: Config, providers: tuple[Provider, ...]) -> Provider | None:
@@ -182,15 +193,7 @@ def _resolve(
         model=entry.model,
         prefix=prefix,
         model_id=model_id,
-        server=Server(
-            scheme=address.scheme,
-            host=address.host,
-            port=address.port,
-            http_host=entry.http_host or address.host_header,
-            tls_files=tls_files_of(entry.tls, (*at, "tls"), report),
-            server_name=entry.tls.server_name,
-            keep_idle_s=HOSTED_IDLE_S if entry.base_url is None else OWN_IDLE_S,
-        ),
+        server=_server(entry, address, at, report),
         paths=_paths(entry, conventions, address),
         conventions=conventions,
         access_key=None if entry.passthrough_auth else entry.access_key,
@@ -207,6 +210,20 @@ def _resolve(
         asks_usage=entry.may_ask_usage and conventions.tells_usage_if_asked,
         names_dialects=entry.dialects is not None,
         patches=entry.patches,
+        propagate=entry.propagate,
+        cache_hint=entry.cache_hint,
+    )
+
+
+def _server(entry: ModelProvider, address: Address, at: Path, report: Report) -> Server:
+    return Server(
+        scheme=address.scheme,
+        host=address.host,
+        port=address.port,
+        http_host=entry.http_host or address.host_header,
+        tls_files=tls_files_of(entry.tls, (*at, "tls"), report),
+        server_name=entry.tls.server_name,
+        keep_idle_s=HOSTED_IDLE_S if entry.base_url is None else OWN_IDLE_S,
     )
 
 

@@ -242,7 +242,7 @@ class Config(Section, frozen=True):
         ),
     ] = ()
     propagate: Annotated[
-        tuple[str, ...], Meta(description="more request headers that go to providers")
+        tuple[str, ...], Meta(description="more request headers that go to all providers")
     ] = ()
     ratelimits: Annotated[Any, Meta(description="plano's; not served")] = None
     prompt_caching: Annotated[Any, Meta(description="plano's; not served")] = None

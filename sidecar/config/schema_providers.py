@@ -85,6 +85,9 @@ class ProviderTls(Section, frozen=True):
     ] = None
 
 
+CacheHintUse = Literal["leave", "header", "body"]
+
+
 class ModelProvider(Section, frozen=True):
     """One entry of ``model_providers``, as written."""
 
@@ -158,6 +161,18 @@ class ModelProvider(Section, frozen=True):
             "one is known to refuse (see Patches); `false`: send it as it came"
         ),
     ] = True
+    cache_hint: Annotated[
+        CacheHintUse,
+        Meta(
+            description="how a session is named to the provider's prompt cache where the app does "
+            "not (see Cache hints): `header`: by the header that it has for that; `body`: by "
+            "`prompt_cache_key` as well; `leave`: not at all"
+        ),
+    ] = "header"
+    propagate: Annotated[
+        tuple[str, ...],
+        Meta(description="more request headers that go to this entry"),
+    ] = ()
     tls: Annotated[ProviderTls, Meta(description="private CA, client certificate")] = ProviderTls()
     timeouts: Annotated[ProviderTimeouts, Meta(description="this entry's own timeouts")] = (
         ProviderTimeouts()

@@ -22,9 +22,9 @@ and what the config's ``propagate`` names. ``openai``, ``anthropic``: providers 
 family. ``openai_account``, ``anthropic_account``, ``credentials``: such providers with
 ``passthrough_auth``. ``accept_encoding``: providers with ``accept_encoding: passthrough``.
 ``baggage``: any provider, where ``propagate`` allows it. ``via``: providers that may be sidecars.
-``coding``: with a body that is passed through; any other was decoded.
+``coding``: with a body that is passed through. ``..._cache``: who reads it for a prompt cache.
+``+name``: entries whose own ``propagate`` names it, and those that see it anyway.
 """
-
 
 DialectName = NewType("DialectName", str)
 """The name of an API, as configs and metrics spell it. Open: a dialect is added by its module."""

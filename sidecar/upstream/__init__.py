@@ -10,8 +10,9 @@ In the order in which a call meets them:
   Another candidate is tried only before the first byte has gone to the app.
 - `registry` holds a client for each provider entry, and the connection pools that entries share.
 - `patches` leaves out what a model is known to refuse that the app did not ask for, by the rows of
-  `config.patch_table`.
-- `client` writes the request of one attempt and knows the timeouts and the pool of one entry.
+  `config.patch_table`, and names the session in a body where the config wants that.
+- `client` writes the request of one attempt and knows the timeouts and the pool of one entry;
+  `header_lines` says which header lines it has, `cache_key` what a session is called there.
 - `passthrough` says what is sent of a body that is passed through, where its path is at the
   provider, and where a place that the provider names is here.
 - `usage_asking` asks for the usage of streams on the app's behalf, and sends a call again without

@@ -47,12 +47,16 @@ class ProviderClient:
         pool: Pool,
         dialects: Mapping[DialectName, Dialect],
         via: bytes = b"",
+        split: frozenset[str] = frozenset(),
     ) -> None:
-        """Args: ``via`` is what this process adds to Via; empty: nothing."""
+        """Args: ``via`` is what this process adds to Via; empty: nothing. ``split`` as for
+        `HeaderLines`.
+        """
         self.provider = provider
         self.pool = pool
         self.dialects = dialects
-        self.header_lines = HeaderLines(provider, via if _may_be_sidecar(provider) else b"")
+        own_via = via if _may_be_sidecar(provider) else b""
+        self.header_lines = HeaderLines(provider, own_via, split)
         self._starts = _starts(provider)
         limits = provider.timeouts
         connect_s, idle_s = limits.connect_s, limits.stream_idle_s
@@ -65,7 +69,8 @@ class ProviderClient:
     def use(self, provider: Provider) -> None:
         """Send the secrets of ``provider`` from now on: the same entry, read again."""
         self.provider = provider
-        self.header_lines = HeaderLines(provider, self.header_lines.via)
+        lines = self.header_lines
+        self.header_lines = HeaderLines(provider, lines.via, lines.split)
 
     def timeouts(self, *, is_stream: bool) -> ExchangeTimeouts:
         """Return the provider's timeouts for a stream or a whole response."""

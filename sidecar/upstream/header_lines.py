@@ -8,6 +8,8 @@ from typing import Final, final
 from sidecar.config.conventions import CredentialStyle, HeaderFamily
 from sidecar.config.providers import Provider
 from sidecar.domain.call import Call, Operation
+from sidecar.upstream.cache_key import CacheKey
+from sidecar.wire.headers import CACHE_HINTS, split_group, usual_group
 from sidecar.wire.trace_context import trace_lines
 from sidecar.wire.via import via_line
 
@@ -17,6 +19,25 @@ _LISTS: Final = frozenset({b"accept", b"anthropic-beta", b"openai-beta"})
 """Fields whose values add up, so that the config's line is sent beside the app's. Of every other
 field there can be only one line.
 """
+_OWN_MEMBER: Final = b'"prompt_cache_key"'
+
+
+@final
+class MadeHint:
+    """A header that is made of a call's session, for one provider's prompt cache."""
+
+    def __init__(self, name: str, key: CacheKey) -> None:
+        self._group = CACHE_HINTS[name]
+        self._start = f"{name}: "
+        self._key = key
+
+    def lines(self, call: Call) -> list[bytes]:
+        """Return the line; none where the app says itself what belongs together, by such a line or
+        in the body, however deep. The call has a session.
+        """
+        if self._group in call.headers or _OWN_MEMBER in call.body:
+            return []
+        return [f"{self._start}{self._key.of(call)}\r\n".encode()]
 
 
 @final
@@ -30,36 +51,54 @@ class DialectLines:
     """The groups of the app's header lines that may be seen there, the header family's first."""
     version: Final[bytes]
     """Sent where the app names no version of the API; empty for none."""
+    hint: Final[MadeHint | None]
+    """Sent where a session's app does not name it to the provider's prompt cache; None: nothing."""
 
     def __init__(
-        self, own: tuple[bytes, ...], groups: tuple[str, ...], version: bytes = b""
+        self,
+        own: tuple[bytes, ...],
+        groups: tuple[str, ...],
+        version: bytes = b"",
+        hint: MadeHint | None = None,
     ) -> None:
         self.own = own
         self.groups = groups
         self.version = version
+        self.hint = hint
 
 
 class HeaderLines:
     r"""The header lines of one provider's requests, each as ``Name: value\r\n``."""
 
-    def __init__(self, provider: Provider, via: bytes = b"") -> None:
-        """Args: ``via`` is what is added to Via; empty where none is sent, nor passed on."""
+    def __init__(
+        self, provider: Provider, via: bytes = b"", split: frozenset[str] = frozenset()
+    ) -> None:
+        """Args: ``via`` is what is added to Via; empty where none is sent, nor passed on. ``split``
+        are the names, in lower case, that entries' own ``propagate`` holds, those of all entries.
+        """
         row = provider.conventions
         self.via = via
+        self.split = split
         self.own = _own_lines(provider, row.credential, via)
         """The entry's credential, its configured headers, and Via, as most calls have them."""
         first, family = next(iter(provider.paths.by_dialect), None), row.header_family
         version = b"" if first is None else row.version_lines.get(first, "").encode()
-        groups = _groups_for(provider, family, via)
-        self._passthrough = DialectLines(self.own, groups, version)
-        """The rest of an API wants the version that its calls want."""
+        groups = _groups_for(provider, family, via, split)
         native = _own_lines(provider, row.native_credential or row.credential, via)
-        self._native = DialectLines(native, groups, version)
+        self._rest = (
+            DialectLines(self.own, groups, version),
+            DialectLines(native, groups, version),
+        )
+        """Of the rest of an API, which wants the version that its calls want, and of what stands
+        beside its base path.
+        """
+        hint = _hint_of(provider)
         self._by_dialect = {
             name: DialectLines(
                 _own_lines(provider, row.credential_for(name), via),
-                _groups_for(provider, row.header_family_for(name), via),
+                _groups_for(provider, row.header_family_for(name), via, split),
                 row.version_lines.get(name, "").encode(),
+                hint,
             )
             for name in provider.paths.by_dialect
         }
@@ -72,16 +111,19 @@ class HeaderLines:
 
         Args: ``is_native`` is true of a passthrough path beside the provider's base path.
         """
-        headers = call.headers
-        if call.endpoint.operation is Operation.PASSTHROUGH:
-            said = self._native if is_native else self._passthrough
+        headers, operation = call.headers, call.endpoint.operation
+        if operation is Operation.PASSTHROUGH:
+            said = self._rest[is_native]
         else:
             said = self._by_dialect[call.endpoint.dialect]
-        lines = [*said.own, *headers.get("common", ()), *headers.get(said.groups[0], ())]
+        lines = [*said.own, *headers.get("common", ())]
+        for group in said.groups:
+            lines += headers.get(group, ())
         if said.version and not _has_line_of_name(lines, said.version):
             lines.append(said.version)
-        for group in said.groups[1:]:
-            lines += headers.get(group, ())
+        hint = said.hint
+        if hint is not None and call.session_id is not None and operation is Operation.GENERATE:
+            lines += hint.lines(call)
         if not call.endpoint.is_body_read:
             lines += headers.get("coding", ())
         if _ACCEPT_ENCODING not in said.groups:
@@ -108,9 +150,11 @@ def _has_line_of_name(lines: list[bytes], line: bytes) -> bool:
     return False
 
 
-def _groups_for(provider: Provider, family: HeaderFamily, via: bytes) -> tuple[str, ...]:
-    """Return the groups of the app's header lines that an entry is sent: that of the header family
-    first, then those that its config allows.
+def _groups_for(
+    provider: Provider, family: HeaderFamily, via: bytes, split: frozenset[str]
+) -> tuple[str, ...]:
+    """Return the groups of the app's header lines that an entry is sent, beside those that all are:
+    that of the header family first, then those that its row and its config allow.
     """
     groups = [family.value]
     if provider.passthrough_auth:
@@ -119,7 +163,23 @@ def _groups_for(provider: Provider, family: HeaderFamily, via: bytes) -> tuple[s
         groups.append(_ACCEPT_ENCODING)
     if via:
         groups.append("via")
-    return (*groups, "baggage")
+    names = provider.conventions.cache_hints.headers
+    groups += ["baggage", *dict.fromkeys(CACHE_HINTS[name] for name in names)]
+    usual = {"common", *groups}
+    own = {name.lower() for name in provider.propagate}
+    groups += [
+        split_group(name) for name in sorted(split) if name in own or usual_group(name) in usual
+    ]
+    return tuple(groups)
+
+
+def _hint_of(provider: Provider) -> MadeHint | None:
+    """Return what names sessions to a provider whose prompt cache has a header for it."""
+    name = provider.conventions.cache_hints.made
+    secret = provider.access_key
+    if name is None or secret is None or provider.cache_hint == "leave":
+        return None
+    return MadeHint(name, CacheKey(secret.reveal()))
 
 
 def _own_lines(provider: Provider, style: CredentialStyle, via: bytes) -> tuple[bytes, ...]:

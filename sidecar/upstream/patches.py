@@ -1,5 +1,6 @@
-"""What a call is sent otherwise, where it goes to a model that the app did not ask for: what that
-one is known to refuse, by the table of `config.patch_table`.
+"""What of a body is sent otherwise than it came: where it goes to a model that the app did not ask
+for, what that one is known to refuse, by the table of `config.patch_table`; where the config wants
+it, the session's name for the provider's prompt cache.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from typing import Final
 
 from sidecar.config.patch_table import PATCHED_FAMILIES, changes_for
 from sidecar.config.providers import Provider
-from sidecar.domain.call import Call, DialectName
+from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.runtime.bounded import BoundedMap
 from sidecar.runtime.steps import in_steps
-from sidecar.wire.changes import Change
+from sidecar.upstream.cache_key import CacheKey
+from sidecar.wire.changes import Action, Change
 from sidecar.wire.edits import with_changes
 
 _MAX_KNOWN: Final = 512
+
+_HINT: Final = Change((b"prompt_cache_key",), Action.ADD)
+"""Stands for the one that names a call's session."""
 
 PatchKey = tuple[str, str, str, str]
 """The candidate's entry and bare id, the model that the app asked for, and the dialect."""
@@ -27,27 +32,42 @@ class Patches:
     """Makes the patches of one config's providers."""
 
     def __init__(self, providers: Iterable[Provider]) -> None:
+        providers = tuple(providers)
         self._families = {
             each.name: each.prefix
             for each in providers
             if each.patches and each.prefix in PATCHED_FAMILIES
         }
-        self.entries = frozenset(self._families)
+        self._hints = {
+            each.name: (CacheKey(each.access_key.reveal()), each.conventions.cache_hints.member_in)
+            for each in providers
+            if each.cache_hint == "body" and each.access_key is not None
+        }
+        self.entries = self._families.keys() | self._hints.keys()
         """Entries whose models may need a patch."""
         self.known: BoundedMap[PatchKey, tuple[Change, ...]] = BoundedMap(_MAX_KNOWN)
         """What has been looked up; most of it is nothing."""
 
     async def patched(self, call: Call, candidate: Candidate, asked: str) -> Call:
         """Return the call as it is sent to a candidate: without what that one is known to refuse,
-        and what the model that the app asked for takes. Its facts say what differs.
+        and what the model that the app asked for takes; with the session's name for the prompt
+        cache, where the entry wants it in the body. Its facts say what differs.
 
-        Args: ``asked`` is that model, ``prefix/model``; empty where there is none.
+        What is passed through stays as it came. Args: ``asked`` is that model, ``prefix/model``;
+        empty where there is none.
         """
+        if call.endpoint.operation is Operation.PASSTHROUGH:
+            return call
         key = candidate.provider, candidate.upstream_model, asked, call.endpoint.dialect
         changes = self.known.get(key)
         if changes is None:
             changes = self.changes(candidate, asked, call.endpoint.dialect)
+            hint = self._hints.get(candidate.provider)
+            if hint is not None and call.endpoint.dialect in hint[1]:
+                changes = (*changes, _HINT)
             self.known.add(key, changes)
+        if changes and changes[-1] is _HINT:
+            changes = self._with_hint(call, candidate, changes[:-1])
         if not changes:
             return call
         facts = await in_steps(with_changes(call.body, call.facts, changes))
@@ -62,3 +82,12 @@ class Patches:
         if family is None or candidate.model_name == asked:
             return ()
         return changes_for(family, dialect, candidate.upstream_model, asked)
+
+    def _with_hint(
+        self, call: Call, candidate: Candidate, changes: tuple[Change, ...]
+    ) -> tuple[Change, ...]:
+        """Return the changes with the one that names the call's session, where it has one."""
+        if call.session_id is None or call.endpoint.operation is not Operation.GENERATE:
+            return changes
+        text = f'"{self._hints[candidate.provider][0].of(call)}"'.encode()
+        return (*changes, Change(_HINT.path, Action.ADD, text))

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from sidecar.config.address import TlsFiles
-from sidecar.config.providers import Provider
+from sidecar.config.providers import Provider, split_names
 from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Plan
@@ -190,8 +190,9 @@ class ProviderRegistry:
         self.replies = pools.replies
         providers = tuple(providers)
         self.patches = Patches(providers)
+        split = split_names(providers)
         self.clients = {
-            provider.name: ProviderClient(provider, pools.pool_for(provider), dialects, via)
+            provider.name: ProviderClient(provider, pools.pool_for(provider), dialects, via, split)
             for provider in providers
         }
 

@@ -41,9 +41,9 @@ class _Step(NamedTuple):
 def with_changes(
     body: bytes, facts: BodyFacts, changes: Sequence[Change]
 ) -> Generator[None, None, BodyFacts | None]:
-    """Return a body's facts with the edits by which ``changes`` are made, and with the changes'
-    names as `BodyFacts.lost`; None where there is nothing to change, or more than can be looked
-    through.
+    """Return a body's facts with the edits by which ``changes`` are made, and with the names of all
+    but additions as `BodyFacts.lost`; None where there is nothing to change, or more than can be
+    looked through.
 
     Args: ``facts`` are what `Dialect.peek` returned for this very body.
     Raises: nothing.
@@ -52,7 +52,11 @@ def with_changes(
     edits = yield from finder.find(facts.edits)
     if not finder.made or finder.text.is_exhausted:
         return None
-    shown = [each.shown for at, each in enumerate(changes) if at in finder.made]
+    shown = [
+        each.shown
+        for at, each in enumerate(changes)
+        if at in finder.made and each.action is not Action.ADD
+    ]
     return dataclasses.replace(
         facts,
         edits=tuple(sorted(edits)),

@@ -24,7 +24,19 @@ _HOP_BY_HOP: Final = frozenset(
     ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
 )
 
+CACHE_HINTS: Final = {
+    "session-id": "openai_cache",
+    "thread-id": "openai_cache",
+    "x-client-request-id": "openai_cache",
+    "x-session-affinity": "fireworks_cache",
+    "x-affinity": "mistral_cache",
+    "x-grok-conv-id": "xai_cache",
+}
+"""Headers by which apps tell a provider's prompt cache what belongs together, and the group of
+each: it goes to no other provider.
+"""
 _GROUPS: Final = {
+    **CACHE_HINTS,
     "accept": "common",
     "user-agent": "common",
     "idempotency-key": "common",
@@ -90,6 +102,26 @@ something else.
 """
 
 
+def split_group(name: str) -> str:
+    """Return the group of a header, named in lower case, that some entries alone are to see beside
+    those that usually do.
+    """
+    return f"+{name}"
+
+
+def usual_group(name: str) -> str:
+    """Return the group that a header's line goes to where the config says nothing of it; empty:
+    none.
+
+    Args: ``name`` is in lower case.
+    """
+    if name in _GROUPS:
+        return _GROUPS[name]
+    return next(
+        (group for prefix, group in _GROUPS_BY_PREFIX.items() if name.startswith(prefix)), ""
+    )
+
+
 class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
     """What the config says about request headers, and what comes of it for each name.
 
@@ -104,10 +136,12 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
         tenant_header: str | None = None,
         propagate: frozenset[str] = frozenset(),
         agent_headers: tuple[str, ...] = (),
+        split: frozenset[str] = frozenset(),
     ) -> None:
         """Args, names in any case: ``session_headers`` carry a session id, the first present one
         counts, and `AFFINITY_HEADER` leads where it is not listed; ``agent_headers`` name the
-        sub-agent that makes the call, likewise; ``propagate`` adds names that go to every provider.
+        sub-agent that makes the call, likewise; ``propagate`` adds names that go to every provider,
+        ``split`` names that go to some as well.
         """
         super().__init__(_MAX_KEPT_NAMES)
         listed = tuple(name.lower() for name in session_headers)
@@ -115,6 +149,7 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
         self.agent_names = tuple(name.lower() for name in agent_headers)
         self.tenant_name = tenant_header.lower() if tenant_header else None
         self._propagated = frozenset(name.lower() for name in propagate)
+        self._split = frozenset(name.lower() for name in split)
 
     def __missing__(self, name: bytes) -> tuple[str, str, str]:
         """Raises: InvalidHeader where the name is no token."""
@@ -155,11 +190,7 @@ class HeaderPolicy(BoundedMap[bytes, tuple[str, str, str]]):
             return _GROUPS.get(name, "")
         if name in self._propagated:
             return "baggage" if name == "baggage" else "common"
-        if name in _GROUPS:
-            return _GROUPS[name]
-        return next(
-            (group for prefix, group in _GROUPS_BY_PREFIX.items() if name.startswith(prefix)), ""
-        )
+        return split_group(name) if name in self._split else usual_group(name)
 
 
 def tokens_of(value: bytes) -> set[bytes]:

@@ -63,9 +63,9 @@ def _packages(modules: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("more", "absent", "at_most"),
     [
-        ({}, {"csv", "hiredis", "redis", "zipfile"} | OF_TRACING, 643),
-        (REDIS, OF_TRACING, 737),
-        (REDIS | TRACING, set(), 999),
+        ({}, {"csv", "hiredis", "redis", "zipfile"} | OF_TRACING, 646),
+        (REDIS, OF_TRACING, 740),
+        (REDIS | TRACING, set(), 1002),
     ],
     ids=["memory", "redis", "redis and tracing"],
 )

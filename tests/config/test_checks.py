@@ -270,6 +270,8 @@ def test_listeners(section, expected):
         ("tracing: {otlp_endpoint: 'otel:4318'}",
          ["4: tracing.otlp_endpoint: must be a URL of http:// or https://, without blanks"]),
         ("propagate: [X-Api-Key]", ["4: propagate[0]: 'X-Api-Key' is a credential; use passthrough_auth of a provider"]),
+        ("propagate: [X-Auth-Request-Access-Token]",
+         ["4: propagate[0]: 'X-Auth-Request-Access-Token' is a credential, and goes to no provider"]),
         *[
             (f"routing: {{session_headers: [x-a, {name}]}}",
              [f"4: routing.session_headers[1]: '{name}' carries a credential and cannot be a name"])

@@ -97,7 +97,7 @@ def test_table_holds_every_key():
     [
         "| `routing.session_ttl_seconds` | int | s | `600` | how long a pin lives |",
         "| `limits.body_bytes` | int | bytes | `33554432` | a longer request body, as it comes or decompressed, is refused with 413; on `passthrough` paths it is sent on as it comes |",
-        "| `propagate` | list of text |  | `[]` | more request headers that go to providers |",
+        "| `propagate` | list of text |  | `[]` | more request headers that go to all providers |",
         "| `model_providers[].price.input` | number | USD per million tokens |  | input |",
         (
             "| `tracing.random_sampling` | number | % |  | share of new traces that are sampled; one that the app samples always is. "

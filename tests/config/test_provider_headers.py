@@ -42,6 +42,27 @@ def test_header_problems(entry, expected):
 
 
 @pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("x-tier", None),
+        ("session_id", None),
+        ("x y", "is not a header name"),
+        ("Cookie", "never leaves the pod"),
+        ("X-Plano-Route", "never leaves the pod"),
+        ("Authorization", "is a credential; use passthrough_auth of a provider"),
+        ("X-Auth-Request-Access-Token", "is a credential, and goes to no provider"),
+        ("Content-Length", "belongs to the connection and cannot be sent on"),
+    ],
+)
+def test_what_an_entry_is_sent_beyond_others_is_checked_like_what_all_are(name, problem):
+    """Its provider, too, gets no credential of another one's."""
+    text = f"model_providers: [{{model: openai/m, access_key: k, propagate: [x-a, {name!r}]}}]"
+    expected = f"1: model_providers[0].propagate[1]: {name!r} {problem}"
+
+    assert ([] if problem is None else [expected]) == problems(text)
+
+
+@pytest.mark.parametrize(
     ("passthrough_auth", "expected"),
     [
         (False, ["?:1: model_providers[0].headers.AUTHORIZATION: stands there already: by access_key, or in another case"]),

@@ -208,7 +208,8 @@ def test_every_field():
     """What an entry says arrives where callers look for it."""
     found = provider(
         "name: n, model: deepseek/a/b, access_key: k, base_url: 'HTTP://H.example:8080', http_host: 'x:1', "
-        "provider_interface: anthropic, headers: {X-A: v}, propagate_trace: false, accept_encoding: passthrough, "
+        "provider_interface: anthropic, headers: {X-A: v}, propagate: [X-B], cache_hint: leave, "
+        "patches: false, propagate_trace: false, accept_encoding: passthrough, "
         "timeouts: {connect_s: 1, first_byte_s: 2, response_s: 3, stream_idle_s: 4}, "
         "price: {input: 1, output: 2, cached_input: 0.5}, default: true, failover_on_response_timeout: true"
     )
@@ -220,7 +221,7 @@ def test_every_field():
         access_key=Secret("k"), passthrough_auth=False, headers=(("X-A", Secret("v")),),
         propagate_trace=False, accept_encoding_passthrough=True, timeouts=Timeouts(1.0, 2.0, 3.0, 4.0),
         is_default=True, price=Price(1.0, 2.0, 0.5), fallbacks=(),
-        failover_on_response_timeout=True, is_router=False,
+        failover_on_response_timeout=True, is_router=False, patches=False, propagate=("X-B",), cache_hint="leave",
     ) == found  # fmt: skip
 
 
@@ -333,6 +334,27 @@ def test_entry_problems(entry, expected):
 def test_credentials(entry, expected):
     """An entry without a key, or with a key that is not used, is worth a warning."""
     assert expected == warnings(f"model_providers: [{{default: true, {entry}}}]")
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("model: mistral/m, access_key: k, cache_hint: body", None),
+        ("model: groq/m, access_key: k, cache_hint: header", None),
+        ("model: groq/m, access_key: k, cache_hint: leave", None),
+        ("model: groq/m, access_key: k, cache_hint: body", "nothing is known of a prompt_cache_key at 'groq/m'"),
+        ("model: openai/m, passthrough_auth: true, cache_hint: body",
+         "a session's name is made with an access_key of the entry's own"),
+        ("model: openai/m, base_url: 'http://h', cache_hint: body",
+         "a session's name is made with an access_key of the entry's own"),
+    ],
+)  # fmt: skip
+def test_a_cache_hint_that_cannot_be_made_is_worth_a_warning(entry, why):
+    """Nothing is sent then, and nothing breaks."""
+    text = f"model_providers: [{{default: true, {entry}}}]"
+    expected = f"1: model_providers[0].cache_hint: adds nothing to bodies: {why}"
+
+    assert ([] if why is None else [expected]) == warnings(text)
 
 
 def test_passthrough_auth_drops_the_key():

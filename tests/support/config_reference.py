@@ -31,7 +31,12 @@ _PRICE_PREFIX: Final = "usd_per_mtok_"
 
 def with_tables(text: str) -> str:
     """Return the README's text with all tables as they should be now."""
-    tables = {"families": family_table(), "patches": patch_table(), "keys": config_table()}
+    tables = {
+        "families": family_table(),
+        "patches": patch_table(),
+        "cache-hints": cache_hint_table(),
+        "keys": config_table(),
+    }
     for name, table in tables.items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->\n)", re.DOTALL)
         assert len(mark.findall(text)) == 1, name
@@ -88,6 +93,24 @@ def patch_table() -> str:
                 f"[{urlsplit(each.source).hostname}]({each.source})",
             )
             for each in PATCHES
+        ),
+    )
+
+
+def cache_hint_table() -> str:
+    """Return what is known of each family's prompt cache, a row each."""
+    head = ("prefix", "headers of the app's", "made of the session", "`prompt_cache_key` in")
+    return _table(
+        head,
+        (
+            (
+                f"`{prefix}`",
+                ", ".join(f"`{name}`" for name in row.cache_hints.headers),
+                f"`{row.cache_hints.made}`" if row.cache_hints.made else "",
+                ", ".join(row.cache_hints.member_in),
+            )
+            for prefix, row in FAMILIES.items()
+            if row.cache_hints.headers or row.cache_hints.member_in
         ),
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import Call
+from sidecar.domain.call import CHAT, Call, Endpoint, Operation
 from sidecar.domain.decision import Candidate
+from sidecar.upstream.cache_key import CacheKey
 from sidecar.upstream.patches import Patches
 from sidecar.wire.patch import patch_body
 from tests.support.providers import a_provider
@@ -103,3 +105,64 @@ async def test_a_large_body_is_looked_through_while_others_are_served():
     body = b"".join(patch_body(sent.body, sent.facts, "gpt-5"))
     expected = call.body.replace(b'"gpt-4o"', b'"gpt-5"')
     assert expected.replace(b"max_tokens", b"max_completion_tokens") == body
+
+
+NAME = CacheKey("sk-provider").of(a_call(session_id="s-1"))
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "members", "lost"),
+    [
+        (GPT_4O, GPT_4O, {}, ""),
+        (GPT_5, GPT_4O, TOKENS, "max_tokens"),
+        ("mistral/large", GPT_4O, {}, ""),
+        ("moonshotai/kimi", GPT_4O, {}, ""),
+    ],
+)
+async def test_a_session_is_named_in_the_body_where_the_operator_wants_it(
+    model, asked, members, lost
+):
+    """Also for the model that the app asked for; it has lost nothing by it."""
+    made = Patches([a_provider(model, cache_hint="body")])
+    for _ in range(2):
+        call = dataclasses.replace(chat(**members), session_id="s-1")
+        sent = await made.patched(call, candidate(model), asked)
+
+        body = json.loads(b"".join(patch_body(sent.body, sent.facts, "m")))
+        assert (NAME, lost) == (body["prompt_cache_key"], sent.facts.lost)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "call"),
+    [
+        (GPT_4O, {}, chat()),
+        (GPT_4O, {}, dataclasses.replace(chat(prompt_cache_key="own"), session_id="s-1")),
+        (GPT_4O, {"cache_hint": "header"}, dataclasses.replace(chat(), session_id="s-1")),
+        (GPT_4O, {"cache_hint": "leave"}, dataclasses.replace(chat(), session_id="s-1")),
+        (GPT_4O, {"access_key": None}, dataclasses.replace(chat(), session_id="s-1")),
+        ("vllm/own", {}, dataclasses.replace(chat(), session_id="s-1")),
+        (
+            GPT_4O, {},
+            dataclasses.replace(chat(), session_id="s-1", endpoint=Endpoint("/x", CHAT, Operation.PASSTHROUGH)),
+        ),
+        (
+            GPT_4O, {},
+            dataclasses.replace(chat(), session_id="s-1", endpoint=Endpoint("/x", CHAT, Operation.EMBED)),
+        ),
+    ],
+)  # fmt: skip
+async def test_a_body_stays_as_it_came_where_there_is_no_name_to_add(model, changes, call):
+    """No session, a name of the app's own, nobody who wants it, no key to make it with, a family
+    that does not read it, no prompt.
+    """
+    made = Patches([a_provider(model, **{"cache_hint": "body", **changes})])
+
+    assert call is await made.patched(call, candidate(model), model)
+
+
+async def test_what_is_passed_through_keeps_its_bytes():
+    """Whatever its model is known to refuse."""
+    endpoint = Endpoint("/v1/completions", CHAT, Operation.PASSTHROUGH)
+    call = dataclasses.replace(chat(**TOKENS), endpoint=endpoint)
+
+    assert call is await patches().patched(call, candidate(GPT_5), "")

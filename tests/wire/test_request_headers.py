@@ -30,7 +30,7 @@ from sidecar.wire.request_headers import (
 POLICY = HeaderPolicy(
     session_headers=("x-model-affinity", "X-Claude-Code-Session-Id", "session_id"),
     tenant_header="X-Org-Id",
-    agent_headers=("X-Claude-Code-Agent-Id", "thread-id"),
+    agent_headers=("X-Claude-Code-Agent-Id", "thread"),
 )
 
 
@@ -403,8 +403,8 @@ def test_our_own_session_header_leads_unless_the_policy_places_it(session_header
     [
         ((), None),
         (("x-claude-code-agent-id: a7",), "a7"),
-        (("thread-id: t", "x-claude-code-agent-id: a7 "), "a7"),
-        (("x-claude-code-agent-id: ", "thread-id: t"), "t"),
+        (("thread: t", "x-claude-code-agent-id: a7 "), "a7"),
+        (("x-claude-code-agent-id: ", "thread: t"), "t"),
         (("x-claude-code-agent-id:",), None),
         (("x-claude-code-parent-agent-id: p",), None),
     ],
@@ -420,7 +420,7 @@ def test_the_agent_is_the_first_header_that_is_present(lines, expected):
         "x-model-affinity: s",
         "X-Claude-Code-Session-Id: s",
         "X-Claude-Code-Agent-Id: a",
-        "thread-id: t",
+        "thread: t",
         "X-Org-Id: t",
     ],
 )
@@ -437,6 +437,56 @@ def test_a_session_header_of_a_family_goes_to_providers_of_that_family():
         headers.lines,
         session_id_of(headers, POLICY),
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "group"),
+    [
+        ("Session-Id: s", "openai_cache"),
+        ("thread-id: s", "openai_cache"),
+        ("x-client-request-id: s", "openai_cache"),
+        ("X-Session-Affinity: s", "fireworks_cache"),
+        ("x-affinity: s", "mistral_cache"),
+        ("x-grok-conv-id: s", "xai_cache"),
+    ],
+)
+def test_what_names_a_session_to_one_providers_cache_goes_there_alone(line, group):
+    """Whether it names the session here too or not."""
+    name = line.partition(":")[0]
+    for policy in (POLICY, HeaderPolicy((name,))):
+        assert {group: [f"{line}\r\n".encode()]} == read(line, policy=policy).lines
+
+
+@pytest.mark.parametrize(
+    ("line", "group"),
+    [
+        ("X-Tier: gold", "+x-tier"),
+        ("session_id: s", "+session_id"),
+        ("User-Agent: a", "+user-agent"),
+        ("baggage: a=b", "+baggage"),
+        ("x-everywhere: 1", "common"),
+        ("Accept-Encoding: gzip", "accept_encoding"),
+        ("X-Org-Id: t", None),
+        ("x-plano-tier: gold", None),
+    ],
+)
+def test_what_some_entries_see_beside_others_has_a_group_of_its_own(line, group):
+    """Unless all see it, or none may."""
+    names = (
+        "x-Tier",
+        "session_id",
+        "user-agent",
+        "baggage",
+        "x-everywhere",
+        "x-org-id",
+        "x-plano-tier",
+    )
+    policy = HeaderPolicy(
+        tenant_header="x-org-id", propagate=frozenset({"X-Everywhere"}), split=frozenset(names)
+    )
+
+    expected = {} if group is None else {group: [f"{line}\r\n".encode()]}
+    assert expected == read(line, policy=policy).lines
 
 
 def test_a_header_that_names_an_agent_cannot_be_dropped_by_connection():
