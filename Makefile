@@ -43,6 +43,10 @@ FLOWS := tests/flow tests/contract/affinity tests/corpus
 CORE := $(patsubst %,tests/flow/test_%.py,bytes cli failover routing streams) tests/app tests/wire
 SOURCES := $(shell find sidecar -name '*.py')
 
+# Bytecode is kept, also where the environment says otherwise: else each process of the tests, hundreds, would compile
+# anew all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test lint pure integration coverage compiled newer try chart cluster observe clients fuzz bench image wheels wheel sbom lock clean
 
 run: $(RUN)/.stamp
