@@ -32,7 +32,7 @@ OTHER := .venv-newer
 WHEEL := .venv-wheel
 SBOM := .venv-sbom
 # The rooms whose own unit tests take every branch of what decides; the rest needs servers and processes.
-PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 inject proxy routing runtime selection stream telemetry upstream wire)
+PURE := $(addprefix tests/,affinity config contract/dialects dialects doctor domain http1 inject proxy routing runtime selection stream telemetry translate upstream wire)
 # Most of these tests wait for timers of their own, so that two cores have room for several files at a time. Those that
 # take longest begin first: tests/conftest.py.
 FILES := -n 3 --dist loadfile --no-loadscope-reorder
@@ -157,6 +157,8 @@ bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_scrape
 	$(TEST)/bin/python -m tests.bench.bench_access_log
 	$(TEST)/bin/python -m tests.bench.bench_spans
+	$(TEST)/bin/python -m tests.bench.bench_translated_streams
+	$(TEST)/bin/python -m tests.bench.bench_translate_requests
 
 # ARGS=--plain leaves the hot path uncompiled; ARGS='--runs 5' starts each config so often.
 image: $(TEST)/.stamp

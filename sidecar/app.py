@@ -16,7 +16,6 @@ import msgspec
 from sidecar.build.foundation import build_foundation, use_settings
 from sidecar.build.generation import build_generation
 from sidecar.build.listeners import Servers, build_servers, swap_handlers
-from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
@@ -156,7 +155,7 @@ class App:
             selector=generation.selector,
             patches=Patches(generation.loaded.providers),
             clock=foundation.clock,
-            dialect=foundation.dialects.by_name[ROUTER_DIALECT],
+            dialect=foundation.dialects.by_name[tried.dialect],
         )
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:

@@ -170,10 +170,7 @@ def _add_demo(commands: Any) -> None:  # noqa: ANN401
 
 
 def _add_route(commands: Any) -> None:  # noqa: ANN401
-    text = (
-        "explain which model a text would go to, and why; asks the router model, "
-        "sends the text nowhere else"
-    )
+    text = "explain which model a text or a request would go to, and why; sends it nowhere else"
     example = "--config config.yaml 'Write a sorting function'"
     parser = _add(commands, "route", _later("inspect", "route"), text, example)
     text = "without it, as `run` without one"
@@ -184,7 +181,12 @@ def _add_route(commands: Any) -> None:  # noqa: ANN401
     parser.add_argument("--session", metavar="ID", help=text)
     parser.add_argument("--tenant", metavar="NAME", help="the session's tenant")
     parser.add_argument("--agent", metavar="ID", help="the sub-agent of the session")
-    parser.add_argument("text", metavar="TEXT", help="the newest user message")
+    text = "the request's API: chat, messages or responses, where its body does not tell"
+    parser.add_argument("--dialect", choices=("chat", "messages", "responses"), help=text)
+    what = parser.add_mutually_exclusive_group(required=True)
+    text = "a request's body instead of a text: show what each model would lose of it"
+    what.add_argument("--body", type=Path, metavar="FILE", help=text)
+    what.add_argument("text", metavar="TEXT", nargs="?", help="the newest user message")
 
 
 def _add_affinity(commands: Any) -> None:  # noqa: ANN401

@@ -26,7 +26,8 @@ from sidecar.selection.selector import ModelSelector
 from sidecar.stream.relay import Relay, Relayed, relay_nowait
 from sidecar.upstream.attempts import Dispatched
 from sidecar.upstream.dispatch import Dispatcher
-from sidecar.wire.own_headers import lost_line, served_lines, walked_headers
+from sidecar.upstream.translated_reply import change_lines, lost_of, translation_of
+from sidecar.wire.own_headers import served_lines, walked_headers
 from sidecar.wire.response_headers import response_lines
 
 _RESULT_BY_SIDE: Final = {
@@ -92,17 +93,17 @@ class Proxy:
             progress.dispatched = dispatched
             call.release_body()
             self._update_pin(call, decision, dispatched)
-            reply, upstream_s = dispatched.reply, dispatched.head_s - dispatched.sent_s
-            own_lines = served_lines(
-                call, decision, dispatched.candidate, dispatched.attempts, routing_s, upstream_s
-            )
+            reply, served_by = dispatched.reply, dispatched.candidate
+            times_s = routing_s, dispatched.head_s - dispatched.sent_s
+            own = served_lines(call, decision, served_by, dispatched.attempts, *times_s)
             headers, lost, dialect = reply.headers, dispatched.lost, self._dialect_of(call)
             if dialect is None:
                 headers, lost = self._dispatcher.local_headers(call, dispatched)
-            own_lines += lost_line(lost) if lost else b""
+            if lost or call.endpoint.dialect not in served_by.dialects:
+                own += change_lines(reply, lost)
             if reply.status >= 400 and len(dispatched.failed) > 1:
                 headers = walked_headers(headers)
-            lines = response_lines(headers, (own_lines,))
+            lines = response_lines(headers, (own,))
             relayed = None
             # A reply to HEAD announces a length that never comes; a stream's end is looked at.
             if call.method != "HEAD" and not (call.facts.wants_stream and reply.status < 400):
@@ -243,6 +244,10 @@ class _Progress:
         # The error that an app is shown may be an earlier attempt's than the last one.
         is_last = not dispatched.is_error or len(dispatched.failed) < 2
         ended_s = dispatched.head_s if is_last else relayed.first_byte_s
+        translation, lost = None, dispatched.lost
+        if call.endpoint.dialect not in dispatched.candidate.dialects:
+            translation = translation_of(dispatched.reply)
+            lost = lost_of(dispatched.reply, lost)
         timing = Timing(
             total_s=now_s - call.admitted_s,
             routing_s=self.decided_s - call.admitted_s,
@@ -262,7 +267,8 @@ class _Progress:
             bytes_out=relayed.bytes_out,
             attempts=tuple(self.tried),
             reply_headers=dispatched.reply.headers,
-            lost=dispatched.lost,
+            translated="" if translation is None else translation.way,
+            lost=lost,
         )
 
     def cancelled(self, now_s: float) -> Outcome:

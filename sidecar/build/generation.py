@@ -24,12 +24,14 @@ from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.sources import MetricsSources
 from sidecar.routing.table import ModelTable
+from sidecar.runtime.daemon_thread import run_in_daemon_thread
 from sidecar.runtime.lifecycle import Tasks
 from sidecar.runtime.steps import in_steps
 from sidecar.selection.decisions import Decisions
+from sidecar.selection.fitting import Fitting, ReadCall
 from sidecar.selection.path_selector import PathSelector
 from sidecar.selection.pin_updater import PinUpdater
-from sidecar.selection.selector import ModelSelector
+from sidecar.selection.selector import ModelSelector, OtherCalls
 from sidecar.upstream.attempts import Strip
 from sidecar.upstream.dispatch import Dispatcher
 from sidecar.upstream.evidence import Suspicion
@@ -58,7 +60,9 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
         homes=dialects.homes,
     )
     providers = build_providers(loaded, foundation, models.owners)
-    dispatcher = Dispatcher(providers, clock, observers, foundation.cooling, foundation.averages)
+    fitting = build_fitting(foundation)
+    learnt = foundation.cooling, foundation.averages
+    dispatcher = Dispatcher(providers, clock, observers, *learnt, fitting.candidates)
     former = foundation.serving()
     sources = MetricsSources(
         config.model_metrics_sources,
@@ -69,12 +73,11 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     )
     routes = build_routes(loaded, models, sources, foundation.averages)
     credentials = dispatcher.credentials
-    read_again = credentials.read_again
-    classifier = build_classifier(loaded, routes, providers, foundation, read_again)
+    classifier = build_classifier(loaded, routes, providers, foundation, credentials.read_again)
     may_ask = None if classifier is None else classifier.may_ask
     decisions = Decisions(models, routes, clock, dispatcher.is_cooling, may_ask, dialects)
-    paths = PathSelector(models.owners, store, clock, observers)
-    selector = ModelSelector(decisions, classifier, store, clock, observers, paths)
+    others = OtherCalls(PathSelector(models.owners, store, clock, observers), fitting)
+    selector = ModelSelector(decisions, classifier, store, clock, observers, others)
     policy = ProxyPolicy(config.limits.attempts, loaded.hash)
     pin_updater = PinUpdater(store, clock, foundation.tasks)
     proxy = Proxy(selector, pin_updater, dispatcher, dialects.by_name, observers, clock, policy)
@@ -87,6 +90,24 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     made = next(foundation.reloads.numbers), clock.unix_s()
     made_of = handler, selector, routes, sources, closes, credentials, classifier
     return Generation(loaded, *made_of, *made)
+
+
+def build_fitting(foundation: Foundation) -> Fitting:
+    """Make what finds the candidates that can serve a call by translation. The room `translate` is
+    loaded once a call needs it.
+    """
+    unix_s = foundation.clock.unix_s
+
+    def import_room() -> ReadCall:
+        from sidecar.translate.calls import translation_in_steps
+
+        return lambda call: translation_in_steps(call, unix_s())
+
+    async def load() -> ReadCall:
+        # Some tens of milliseconds of work, which others need not wait for.
+        return await run_in_daemon_thread(import_room, name="load translate")
+
+    return Fitting(load, foundation.memory.bodies)
 
 
 def build_providers(

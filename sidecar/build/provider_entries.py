@@ -6,6 +6,7 @@ import math
 
 from sidecar.build.foundation import Foundation
 from sidecar.config.providers import Provider
+from sidecar.config.translation import translation_rule
 from sidecar.domain.ports import CandidateSnapshot
 from sidecar.domain.vocabulary import CandidateCondition
 from sidecar.generation import Generation
@@ -52,6 +53,8 @@ def _entry(
     reason = None if snapshot.reason is None else snapshot.reason.value
     if provider.is_router and is_waiting:
         reason = _BREAKER_OPEN
+    spoken = provider.spoken_by(provider.model_id)
+    rule = None if provider.is_router else translation_rule(spoken, provider.translate)
     return ShownEntry(
         entry=provider.name,
         family=provider.prefix,
@@ -59,6 +62,7 @@ def _entry(
         is_router=provider.is_router,
         base_url=base_url_of(provider),
         dialects=sorted(provider.paths.by_dialect),
+        translated=[] if rule is None else [f"{each}>{to[0]}" for each, to in rule.targets],
         state=snapshot.condition.value,
         reason=reason,
         due_s=None if snapshot.left_s is None else round(snapshot.left_s, 1),

@@ -24,6 +24,7 @@ from sidecar.runtime.lifecycle import fast_loop_factory
 
 if TYPE_CHECKING:
     from sidecar.config.load import LoadedConfig
+    from sidecar.selection.explain import TriedCall
 
 _PACKAGES: Final = (
     "aiohttp", "httptools", "msgspec", "prometheus-client", "PyYAML", "redis", "hiredis", "uvloop",
@@ -131,20 +132,42 @@ def schema(_: argparse.Namespace) -> int:
 
 
 def route(arguments: argparse.Namespace) -> int:
-    """Print which model a text would go to, and why. Raises: ConfigError."""
-    return run_loop(_route(arguments))
+    """Print which model a text or a request would go to, and why. Raises: ConfigError."""
+    try:
+        tried = _tried_call(arguments)
+    except (OSError, ValueError, RecursionError) as error:
+        print(f"{arguments.body}: {error}", file=sys.stderr)
+        return FAILED
+    return run_loop(_route(arguments, tried))
 
 
-async def _route(arguments: argparse.Namespace) -> int:
+def _tried_call(arguments: argparse.Namespace) -> TriedCall:
+    """Raises: OSError, ValueError, RecursionError where a body cannot be read, is no JSON, or does
+    not tell its API.
+    """
+    from sidecar.dialects.guess import dialect_of_body
+    from sidecar.domain.call import DialectName
+    from sidecar.selection.explain import NamedSession, TriedCall, body_of_text
+
+    session = NamedSession(arguments.session, arguments.tenant, arguments.agent)
+    if arguments.body is None:
+        return TriedCall(body_of_text(arguments.text), arguments.model, session)
+    body: bytes = arguments.body.read_bytes()
+    named = arguments.dialect
+    dialect = dialect_of_body(body) if named is None else DialectName(named)
+    if dialect is None:
+        raise ValueError("its API cannot be told from it: name it by --dialect")
+    return TriedCall(body, arguments.model, session, dialect)
+
+
+async def _route(arguments: argparse.Namespace, tried: TriedCall) -> int:
     from sidecar.app import App
     from sidecar.config.load import load_config
-    from sidecar.selection.explain import NamedSession, TriedCall, describe
+    from sidecar.selection.explain import describe
 
     loaded = load_config(arguments.config, os.environ)
     async with App(loaded, os.environ, listens=False) as app:
         try:
-            session = NamedSession(arguments.session, arguments.tenant, arguments.agent)
-            tried = TriedCall(arguments.text, arguments.model, session)
             explanation = await app.explain(tried)
         except SidecarError as error:
             print(f"{error.code}: {error.message}", file=sys.stderr)

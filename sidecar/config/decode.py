@@ -133,6 +133,8 @@ class Decoder:
         choices = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
         if len(choices) == 1:
             return self.read(node, choices[0], path)
+        if isinstance(choices[0], inspect.BoolType):
+            return self._bool(node, choices[1], path)
         for shape, wanted in ((Sequence, inspect.VarTupleType), (Mapping, inspect.DictType)):
             if isinstance(node, shape):
                 return self.read(
@@ -163,23 +165,24 @@ class Decoder:
             source = SecretSource(node.text, expanded.files, self._expander.read_again)
         return Secret(expanded.text, source)
 
-    def _bool(self, node: Node, _: inspect.BoolType, path: Path) -> Any:  # noqa: ANN401
-        value = self._typed(node, to_bool, path)
-        return self._expected("true or false", path) if value is None else value
+    def _bool(self, node: Node, kind: inspect.Type, path: Path) -> Any:  # noqa: ANN401
+        words = kind.values if isinstance(kind, inspect.LiteralType) else ()
+        if isinstance(node, Scalar) and node.text in words:
+            return node.text
+        value = self._typed(node, lambda text: text if text in words else to_bool(text), path)
+        is_none, expected = value is None, " or ".join(("true or false", *map(str, words)))
+        return self._expected(expected, path) if is_none else value
 
     def _int(self, node: Node, kind: inspect.IntType, path: Path) -> Any:  # noqa: ANN401
         value = self._typed(node, to_int, path)
-        return (
-            self._expected("a whole number", path)
-            if value is None
-            else self._ranged(value, kind, path)
-        )
+        if value is None:
+            return self._expected("a whole number", path)
+        return self._ranged(value, kind, path)
 
     def _float(self, node: Node, kind: inspect.FloatType, path: Path) -> Any:  # noqa: ANN401
         value = self._typed(node, to_float, path)
-        return (
-            self._expected("a number", path) if value is None else self._ranged(value, kind, path)
-        )
+        is_none = value is None
+        return self._expected("a number", path) if is_none else self._ranged(value, kind, path)
 
     def _literal(self, node: Node, kind: inspect.LiteralType, path: Path) -> Any:  # noqa: ANN401
         expanded = self._text(node, path)
@@ -213,12 +216,8 @@ class Decoder:
             self._expected("text", path)
             return None
         expanded = self._expand(node, path)
-        if (
-            expanded is not None
-            and node.is_plain
-            and not expanded.is_changed
-            and not is_text(node.text)
-        ):
+        is_written_so = expanded is not None and node.is_plain and not expanded.is_changed
+        if is_written_so and not is_text(node.text):
             self._bad(
                 path, "has no value" if is_null(node.text) else "expected text; put it in quotes"
             )

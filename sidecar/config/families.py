@@ -61,7 +61,7 @@ FAMILIES: Final = {
     "anthropic": Conventions(
         "https://api.anthropic.com",
         key_variable="ANTHROPIC_API_KEY",
-        dialects=(MESSAGES, CHAT),
+        dialects=(MESSAGES,),
         paths=anthropic_paths,
         credential=X_API_KEY,
         header_family=HeaderFamily.ANTHROPIC,

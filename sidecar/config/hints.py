@@ -178,7 +178,8 @@ def wrong_shape(path: Path, node: Node, wanted: str) -> str:
         return f"{wanted}; write - model: {node.text[:80]}"
     is_alias = len(path) == 2 and path[0] == "model_aliases"
     if wanted == "a mapping" and is_alias and isinstance(node, Scalar):
-        return f"{wanted}; write {path[1]}: {{target: {node.text[:80]}}}"
+        written = f"{path[1]}: {{target: {node.text[:80]}}}"
+        return f"{wanted}; write {written}" if written.isprintable() else wanted
     return wanted
 
 

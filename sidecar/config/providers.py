@@ -20,7 +20,7 @@ from sidecar.config.families import FAMILIES, UNKNOWN
 from sidecar.config.provider_headers import check_headers
 from sidecar.config.report import Path, Report
 from sidecar.config.schema import Config, TimeoutSettings
-from sidecar.config.schema_providers import CacheHintUse, ModelProvider
+from sidecar.config.schema_providers import CacheHintUse, ModelProvider, Translate
 from sidecar.config.secret import Secret
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Price
@@ -66,6 +66,7 @@ class Provider(msgspec.Struct, frozen=True):
     """Whether chat streams are asked for their usage on the app's behalf."""
     names_dialects: bool = False
     """By the config: then they hold for all of its models."""
+    translate: Translate = True
     patches: bool = True
     """Whether calls that were written for another model go without what this one is known to
     refuse.
@@ -107,7 +108,7 @@ def resolve_providers(config: Config, report: Report) -> tuple[Provider, ...]:
         is_router = _family(entry).is_router or (
             router in names_of(entry) and not entry.is_default and used.isdisjoint(names_of(entry))
         )
-        provider = _resolve(entry, at, report, config.timeouts, is_router=is_router)
+        provider = _resolve(entry, at, report, config, is_router=is_router)
         if provider is not None:
             providers.append(provider)
     return tuple(providers)
@@ -180,7 +181,7 @@ def _check_credential(entry: ModelProvider, at: Path, report: Report) -> None:
 
 
 def _resolve(
-    entry: ModelProvider, at: Path, report: Report, timeouts: TimeoutSettings, *, is_router: bool
+    entry: ModelProvider, at: Path, report: Report, config: Config, *, is_router: bool
 ) -> Provider | None:
     conventions = _conventions(entry, at, report)
     address = _address(entry, conventions, at, report)
@@ -201,7 +202,7 @@ def _resolve(
         headers=tuple(entry.headers.items()),
         propagate_trace=entry.propagate_trace,
         accept_encoding_passthrough=entry.accept_encoding == "passthrough",
-        timeouts=_timeouts(entry, timeouts),
+        timeouts=_timeouts(entry, config.timeouts),
         price=None if entry.price is None else Price(*astuple(entry.price)),
         fallbacks=entry.fallbacks,
         failover_on_response_timeout=entry.failover_on_response_timeout,
@@ -209,6 +210,7 @@ def _resolve(
         is_router=is_router,
         asks_usage=entry.may_ask_usage and conventions.tells_usage_if_asked,
         names_dialects=entry.dialects is not None,
+        translate=config.translate if entry.translate is None else entry.translate,
         patches=entry.patches,
         propagate=entry.propagate,
         cache_hint=entry.cache_hint,

@@ -12,7 +12,14 @@ import msgspec
 from msgspec import Meta
 
 from sidecar.config.schema_listeners import AdminSettings, Listener
-from sidecar.config.schema_providers import PATH_PATTERN, ModelProvider, Seconds, Section, Text
+from sidecar.config.schema_providers import (
+    PATH_PATTERN,
+    ModelProvider,
+    Seconds,
+    Section,
+    Text,
+    Translate,
+)
 from sidecar.config.schema_routing import (
     Count,
     MetricsSource,
@@ -244,6 +251,13 @@ class Config(Section, frozen=True):
     propagate: Annotated[
         tuple[str, ...], Meta(description="more request headers that go to all providers")
     ] = ()
+    translate: Annotated[
+        Translate,
+        Meta(
+            description="serve calls by models that do not speak the caller's API, by translation; "
+            "`strict`: never where more than what is harmless would be lost"
+        ),
+    ] = True
     ratelimits: Annotated[Any, Meta(description="plano's; not served")] = None
     prompt_caching: Annotated[Any, Meta(description="plano's; not served")] = None
 

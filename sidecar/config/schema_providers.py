@@ -14,6 +14,8 @@ Usd = Annotated[float, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 Text = Annotated[str, Meta(min_length=1)]
 
+Translate = bool | Literal["strict"]
+
 Interface = Literal[
     "openai", "anthropic", "plano", "deepseek", "groq", "mistral", "gemini", "digitalocean",
     "vercel", "openrouter", "moonshotai", "xiaomi", "chatgpt", "edenai",
@@ -142,6 +144,13 @@ class ModelProvider(Section, frozen=True):
             description="a list replaces the provider's usual dialects; a map adds to them and "
             "may give a dialect its "
             "own `path`"
+        ),
+    ] = None
+    translate: Annotated[
+        Translate | None,
+        Meta(
+            description="serve calls of APIs that the entry does not speak by translating them; "
+            "unset: as the top-level `translate` says"
         ),
     ] = None
     propagate_trace: Annotated[

@@ -75,6 +75,7 @@ STEPS: Final = (
     DemoCall("A", "chat, model is down", CHAT_PATH, chat(_MINI, _TRANSLATION), session="s3"),
     DemoCall("A", "chat, once more", CHAT_PATH, chat(_MINI, "And into German"), session="s3"),
     DemoCall("A", "chat, alias", CHAT_PATH, chat("fast", "Say hello")),
+    DemoCall("B", "chat, by Claude", CHAT_PATH, chat(_CLAUDE, "Say hello", **_USAGE)),
     DemoCall("B", "decision only", "/routing" + CHAT_PATH, chat("fast", _TRANSLATION)),
     DemoCall("B", "responses", RESPONSES_PATH, responses("gpt-4o", _CODE)),
     DemoCall("A", "responses, streamed", RESPONSES_PATH, responses("gpt-4o", _SUMMARY, **_STREAM)),

@@ -147,6 +147,8 @@ async def _make_call(session: aiohttp.ClientSession, base_url: str, step: DemoCa
         summary = f"{body.count(b'data: ')} events" + _tokens(_streamed_usage(body))
     else:
         summary = _summary(response.headers.get("x-plano-error"), body)
+    translated = response.headers.get("x-plano-translated")
+    summary += "" if translated is None else f", {translated}"
     return CallResult(first_byte_s, total_s, summary, response.status, response.headers)
 
 

@@ -23,6 +23,7 @@ Flow, in the order in which a call meets it:
     usage       reads responses and events leniently, within bounds of size
     errors      tells an error from a response: a whole body, an event of a stream
     openai      how the errors of OpenAI's three APIs are written
+    guess       which API a body belongs to that comes without a path
 
 `base` holds the interface, and the values said through it: `Turn`, `Problem`, an error before it is
 put into a dialect's words, and `StreamRules`, by which the relay follows an event stream that it

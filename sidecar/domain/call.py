@@ -5,10 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NewType, Protocol, final
+from typing import TYPE_CHECKING, Final, NewType, final
 
 from sidecar.domain.api_paths import ApiPath
 from sidecar.domain.ids import TraceContext
+
+if TYPE_CHECKING:
+    from sidecar.domain.ports import Upload
+    from sidecar.domain.translation import CallTranslation
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 """Header fields as they stood on the wire: order, repetition and the case of names kept."""
@@ -129,6 +133,10 @@ class BodyFacts:
     """
     conversation: Final[tuple[int, int] | None]
     """Start and end of the value that holds the conversation; None where there is none."""
+    is_written: Final[bool]
+    """Whether the body is not the app's, but was written for a candidate of another API: it goes
+    out as it is.
+    """
     lost: Final[str]
     """What of the app's own is sent otherwise, or not at all, as ``x-plano-lost`` says it; empty
     for nothing.
@@ -148,6 +156,7 @@ class BodyFacts:
         holds_provider_state: bool = False,
         session_spans: tuple[tuple[bytes, int, int], ...] = (),
         conversation: tuple[int, int] | None = None,
+        is_written: bool = False,
         lost: str = "",
         stream_options: tuple[int, int] | None = None,
     ) -> None:
@@ -161,30 +170,8 @@ class BodyFacts:
         self.holds_provider_state = holds_provider_state
         self.session_spans = session_spans
         self.conversation = conversation
-        self.lost = lost
-        self.stream_options = stream_options
-
-
-class Upload(Protocol):
-    """A request body that is sent on to the provider while the app still sends it."""
-
-    length: int | None
-    """As announced, in bytes; None where the body is chunked."""
-    received_bytes: int
-    """What has come of it so far."""
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether any of it was read, so that it cannot be sent again."""
-        ...
-
-    async def read(self) -> bytes:
-        """Return the next bytes, in chunks where it has no length; ``b""`` at its end. May be
-        cancelled while it waits, and loses nothing then.
-
-        Raises: RequestTimeout, MalformedRequest, BodyTooLarge.
-        """
-        ...
+        self.is_written = is_written
+        self.lost, self.stream_options = lost, stream_options
 
 
 @final
@@ -230,8 +217,10 @@ class Call:
     """
     upload: Final[Upload | None]
     """For `Operation.PASSTHROUGH`: a long body, in the place of ``body``."""
-    query_for: Final[frozenset[str] | None]
-    """The entries at the server that the query was written for: it may hold a key. None: any."""
+    query_for: frozenset[str] | None
+    """The entries at the server that the query was written for: it may hold a key. None: any. Set
+    once the call is sent.
+    """
 
     def __init__(
         self,
@@ -266,18 +255,25 @@ class Call:
         self.session_id = session_id
         self.tenant = tenant
         self.agent = agent
-        self.client_timeout_s = client_timeout_s
-        self.plano_timeout_s = plano_timeout_s
+        self.client_timeout_s, self.plano_timeout_s = client_timeout_s, plano_timeout_s
         self.passthrough_provider = passthrough_provider
-        self.upload = upload
-        self.query_for = query_for
+        self.upload, self.query_for = upload, query_for
         self.give_back = give_back
-        self.body_bytes, self._body_mark = len(body), 0
+        self.body_bytes, self._body_mark, self._translation_bytes = len(body), 0, 0
+        self.translation: CallTranslation | None = None
+        """As the call was read for candidates of other APIs; None before, and without its body."""
 
     @property
     def bytes_in(self) -> int:
         """How long the body is, decompressed; of an upload, how much of it has come."""
         return self.body_bytes if self.upload is None else self.upload.received_bytes
+
+    def keep_translation(self, translation: CallTranslation, size: int) -> None:
+        """Keep what the body was read into, for as long as the body itself.
+
+        Args: ``size`` is the memory that was taken for it.
+        """
+        self.translation, self._translation_bytes = translation, size
 
     def release_body(self) -> None:
         """Let go of the body: it has been sent, and no later attempt needs it. Idempotent."""
@@ -287,6 +283,10 @@ class Call:
             self.body = b""
             if self.give_back is not None:
                 self.give_back(self.body_bytes)
+            if self.translation is not None:
+                self.translation = None
+                if self.give_back is not None:
+                    self.give_back(self._translation_bytes)
 
     def body_mark(self) -> int:
         """Return a number that differs where the bodies of two calls do, as far as a look at some

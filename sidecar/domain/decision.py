@@ -9,6 +9,7 @@ from typing import Final, final
 from sidecar.domain.call import DialectName
 from sidecar.domain.ids import Session
 from sidecar.domain.routing_facts import RoutingFacts
+from sidecar.domain.translation import TranslationRule
 from sidecar.domain.vocabulary import PinOutcome
 
 
@@ -66,8 +67,11 @@ class Candidate:
     series.
     """
     dialects: Final[frozenset[DialectName]]
+    """What it speaks."""
     passthrough_auth: Final[bool]
     price: Final[Price | None]
+    translation: Final[TranslationRule | None]
+    """None where it serves no other dialects than those."""
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class Candidate:
         dialects: frozenset[DialectName],
         passthrough_auth: bool = False,
         price: Price | None = None,
+        translation: TranslationRule | None = None,
     ) -> None:
         self.provider = provider
         self.model_name = model_name
@@ -86,6 +91,20 @@ class Candidate:
         self.dialects = dialects
         self.passthrough_auth = passthrough_auth
         self.price = price
+        self.translation = translation
+        others = () if translation is None else translation.targets
+        self.served: Final = dialects.union([caller for caller, _ in others])
+        """The dialects whose calls it serves, in them or by translation."""
+
+    def targets_of(self, dialect: DialectName) -> tuple[DialectName, ...]:
+        """Return what it may be spoken to in where a call comes in a dialect that it does not
+        speak, the best one first; none where it does not serve such calls.
+        """
+        if self.translation is not None:
+            for caller, targets in self.translation.targets:
+                if caller == dialect:
+                    return targets
+        return ()
 
     @property
     def family(self) -> str:

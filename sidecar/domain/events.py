@@ -21,6 +21,7 @@ from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Candidate, Decision
 from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.outcome import Attempt, Outcome
+from sidecar.domain.translation import LostField
 from sidecar.domain.vocabulary import (
     CallOutcome,
     ConnectionEnd,
@@ -111,6 +112,18 @@ class CallEnded(Event, frozen=True, gc=False):
     outcome: Outcome
     config_hash: str = ""
     """Of the config by which the call was served."""
+
+
+class CallTranslated(Event, frozen=True, gc=False):
+    """A call that the app was responded to by translation is over. Emitted before `CallEnded`."""
+
+    call: Call
+    candidate: Candidate
+    """Whose response the app got."""
+    way: str
+    """From the call's dialect to the one in which the candidate was asked: ``chat>messages``."""
+    lost: tuple[LostField, ...] = ()
+    """What had no place in the other API, of the request and of the response."""
 
 
 class RouterAsked(Event, frozen=True, gc=False):

@@ -177,6 +177,10 @@ class Outcome:
     """All of them, in order; none where no observer hears of attempts."""
     reply_headers: Final[RawHeaders]
     """Those of the provider's response that the app got; none where it got none."""
+    translated: Final[str]
+    """From the call's dialect to the one in which that provider was asked: ``chat>messages``. Empty
+    where it speaks the call's own.
+    """
     lost: Final[str]
     """What the request behind that response was sent otherwise than the app made it, or without, as
     ``x-plano-lost`` says it; empty for nothing.
@@ -194,6 +198,7 @@ class Outcome:
         bytes_out: int = 0,
         attempts: tuple[Attempt, ...] = (),
         reply_headers: RawHeaders = (),
+        translated: str = "",
         lost: str = "",
     ) -> None:
         self.result = result
@@ -206,4 +211,5 @@ class Outcome:
         self.bytes_out = bytes_out
         self.attempts = attempts
         self.reply_headers = reply_headers
+        self.translated = translated
         self.lost = lost

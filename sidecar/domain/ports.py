@@ -140,3 +140,25 @@ class Downstream(Protocol):
     def abort(self) -> None:
         """Close the connection at once, without flushing."""
         ...
+
+
+class Upload(Protocol):
+    """A request body that is sent on to the provider while the app still sends it."""
+
+    length: int | None
+    """As announced, in bytes; None where the body is chunked."""
+    received_bytes: int
+    """What has come of it so far."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any of it was read, so that it cannot be sent again."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the next bytes, in chunks where it has no length; ``b""`` at its end. May be
+        cancelled while it waits, and loses nothing then.
+
+        Raises: RequestTimeout, MalformedRequest, BodyTooLarge.
+        """
+        ...

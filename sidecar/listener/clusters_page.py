@@ -58,6 +58,8 @@ class ShownEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Average of the last streams, a failed attempt as 5 s; None where there was neither."""
     first_byte_samples: int
     last_failure: EntryFailure | None
+    translated: list[str] = []
+    """What it serves beside its own dialects, and in what it is asked then: ``chat>messages``."""
     key_renewed_ago_s: float | None = None
     """Seconds since another key was found in its file; None where the config's own is in use."""
 
@@ -96,6 +98,7 @@ def entries_text(entries: Sequence[ShownEntry]) -> str:
 
 def _row(entry: ShownEntry) -> tuple[str, ...]:
     why = "" if entry.reason is None else f" ({entry.reason})"
+    dialects = ",".join([*entry.dialects, *entry.translated])
     first_byte = "-"
     if entry.first_byte_s is not None:
         first_byte = f"{entry.first_byte_s:.3f} s of {entry.first_byte_samples}"
@@ -104,7 +107,7 @@ def _row(entry: ShownEntry) -> tuple[str, ...]:
         entry.family,
         f"{entry.model} (router)" if entry.is_router else entry.model,
         entry.base_url,
-        ",".join(entry.dialects) or "-",
+        dialects or "-",
         entry.state + why,
         "-" if entry.due_s is None else f"{entry.due_s:.0f} s",
         f"{entry.connections.active} active, {entry.connections.idle} idle",

@@ -16,7 +16,7 @@ from sidecar.domain.decision import Candidate, Price, Route
 from sidecar.domain.errors import DialectNotServed, InvalidRoutingPreferences
 from sidecar.domain.ids import MAX_NAME_BYTES
 from sidecar.routing.answer import NO_ROUTE
-from sidecar.routing.rank import Ranked, RankInputs, rank
+from sidecar.routing.rank import Ranked, RankInputs, native_first, rank
 from sidecar.routing.resolved import shorten
 
 FindEntries = Callable[[str], Sequence[Candidate]]
@@ -113,7 +113,7 @@ class Routes:
         return (requested_model or "") in self.route_only or model_name in self.route_only
 
     def ranked(self, route: Route, dialect: DialectName, now_s: float) -> Ranked:
-        """Return a route's candidates that speak the dialect, in the order in which they are tried.
+        """Return a route's candidates that serve the dialect, in the order in which they are tried.
 
         Raises: DialectNotServed.
         """
@@ -123,16 +123,19 @@ class Routes:
             return sources.expected(candidate, now_s)
 
         inputs = RankInputs(sources.numbers.prices, sources.numbers.latencies_s, expected)
-        return rank(usable_candidates(route, dialect), route.prefer, inputs, self._roll())
+        usable = usable_candidates(route, dialect)
+        if route.prefer != "none":
+            usable = native_first(usable, dialect)
+        return rank(usable, route.prefer, inputs, self._roll())
 
     def followers(
         self, route_name: str, dialect: DialectName, now_s: float
     ) -> tuple[Candidate, ...]:
-        """Return the candidates of a configured route that speak the dialect, in rank order; none
+        """Return the candidates of a configured route that serve the dialect, in rank order; none
         for a name that no configured route has.
         """
         named = next((route for route in self.configured if route.name == route_name), None)
-        if named is None or not any(dialect in each.dialects for each in named.candidates):
+        if named is None or not any(dialect in each.served for each in named.candidates):
             return ()
         return self.ranked(named, dialect, now_s).candidates
 
@@ -209,11 +212,11 @@ def inline_routes(raw: bytes, find_entries: FindEntries) -> tuple[Route, ...] | 
 
 
 def usable_candidates(route: Route, dialect: DialectName) -> tuple[Candidate, ...]:
-    """The route's candidates that speak the caller's dialect, in its order.
+    """The route's candidates that serve the caller's dialect, in its order.
 
     Raises: DialectNotServed, naming the route, its models and the dialect, if none does.
     """
-    usable = tuple(candidate for candidate in route.candidates if dialect in candidate.dialects)
+    usable = tuple(candidate for candidate in route.candidates if dialect in candidate.served)
     if not usable:
         models = ", ".join(dict.fromkeys(candidate.model_name for candidate in route.candidates))
         spoken = sorted({name for candidate in route.candidates for name in candidate.dialects})

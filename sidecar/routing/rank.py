@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Price
 
 Expected = Callable[[Candidate], tuple[float, int]]
@@ -81,6 +82,14 @@ def rank(
     if prefer == "fastest":
         return _by_speed(prefer, groups, numbers, roll)
     return _ranked("none", groups, [None] * len(groups), range(len(groups)))
+
+
+def native_first(candidates: Sequence[Candidate], dialect: DialectName) -> tuple[Candidate, ...]:
+    """Return candidates with those first that speak a dialect; `rank` keeps that order among
+    equals. The operator's own order is a rank of its own, and is to be left alone.
+    """
+    speaking = [each for each in candidates if dialect in each.dialects]
+    return (*speaking, *(each for each in candidates if dialect not in each.dialects))
 
 
 def blended_usd_per_mtok(candidate: Candidate, prices: Mapping[str, Price]) -> float | None:

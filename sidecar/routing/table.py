@@ -8,6 +8,7 @@ from typing import Final
 
 from sidecar.config.conventions import family_of, fits_path
 from sidecar.config.providers import Provider
+from sidecar.config.translation import translation_rule
 from sidecar.domain.call import DialectName
 from sidecar.domain.decision import Candidate, Decision, Source
 from sidecar.domain.errors import DialectNotServed
@@ -102,15 +103,13 @@ class ModelNames:
         return f"{prefixes[0]}/{model_id}" if len(prefixes) == 1 else None
 
     def wildcard_prefixes(self, dialect: DialectName | None = None) -> list[str]:
-        """Return the prefixes of the wildcards that speak a dialect, in config order; of all for
-        None.
+        """Return the prefixes of the wildcards that speak a dialect, or where none does of those
+        that serve it, in config order; of all for None.
         """
-        speaking = (
-            entry.prefix
-            for entry in self._wildcards
-            if dialect is None or dialect in entry.paths.by_dialect
-        )
-        return list(dict.fromkeys(speaking))
+        entries = [(each.prefix, _candidate(each, "*")) for each in self._wildcards]
+        speaking = [prefix for prefix, each in entries if dialect in (None, *each.dialects)]
+        serving = [prefix for prefix, each in entries if dialect in each.served]
+        return list(dict.fromkeys(speaking or serving))
 
 
 class ModelTable:
@@ -141,7 +140,7 @@ class ModelTable:
 
     def resolve(self, requested_model: str | None, dialect: DialectName) -> Resolved:
         """Return the entries that serve a requested model to a caller of ``dialect``; none where
-        the model does not speak that.
+        none does.
 
         Raises: ModelNotFound.
         """
@@ -172,22 +171,20 @@ class ModelTable:
         )
 
     def candidates_of(self, model_name: str, dialect: DialectName) -> tuple[Candidate, ...]:
-        """Return the entries of a pinned or listed model that speak ``dialect``; none if it is not
-        configured here.
+        """Return the entries of a pinned or listed model that serve calls in ``dialect``; none if
+        it is not configured here.
         """
         known = self._known_candidates.get((model_name, dialect))
         if known is not None:
             return known
         entries = self._names.entries(model_name)
-        candidates = tuple(candidate for candidate in entries if dialect in candidate.dialects)
+        candidates = tuple(candidate for candidate in entries if dialect in candidate.served)
         if self._names.is_grouped(model_name):
             self._known_candidates[model_name, dialect] = candidates
         return candidates
 
     def entries_of(self, name: str) -> tuple[Candidate, ...]:
-        """Return all entries behind a model's name, alias or bare id, of any dialect; none if it is
-        unknown.
-        """
+        """Return all entries behind a model's name, alias or bare id; none if it is unknown."""
         return self._names.entries(self._names.configured(name) or name)
 
     def describe(self, name: str) -> Listed:
@@ -219,7 +216,7 @@ class ModelTable:
             candidate
             for fallback in self._fallbacks.get(model_name, of_wildcard)
             for candidate in self.entries_of(fallback)
-            if dialect in candidate.dialects
+            if dialect in candidate.served
         )
         usable = self.candidates_of(model_name, dialect)
         candidates = tuple(dict.fromkeys((*usable, *following)))
@@ -278,12 +275,14 @@ def _names(providers: Iterable[Provider]) -> dict[str, str]:
 
 
 def _candidate(provider: Provider, model_id: str) -> Candidate:
+    spoken = provider.spoken_by(model_id)
     return Candidate(
         provider=provider.name,
         model_name=f"{provider.prefix}/{model_id}",
         upstream_model=model_id,
         metric_model=provider.model,
-        dialects=provider.spoken_by(model_id),
+        dialects=spoken,
         passthrough_auth=provider.passthrough_auth,
         price=provider.price,
+        translation=translation_rule(spoken, provider.translate),
     )

@@ -9,11 +9,11 @@ The way of a call:
    each once. The pin in the near cache gives the first step, and `pin_plans` the candidates: the
    pinned entry, its model's others, the rest of the route. Most calls end here.
 2. `selector.decide` takes the steps that wait: reads the pin from the shared store, asks the router
-   model (first calls of a lane that come together ask once), claims or replaces the pin.
+   model (first calls of a lane that come together ask once), claims or replaces the pin. Before it
+   does, `fitting` leaves out who would lose, by translation, what the app relies on.
 3. `pin_updater` moves the pin once another candidate has served the call, and drops it if none has.
 
 `path_selector` decides what is passed through; `explain` shows all this, and changes nothing.
-
 Words: a *binding* is what the store holds, a *pin* that it holds. A call *claims* a pin that is not
 there, *adopts* one that another call has made, *replaces* one that it has seen. A pin is
 *provisional* if the router model could not be asked when it was made. A call is *routed* where

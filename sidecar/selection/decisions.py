@@ -223,7 +223,7 @@ class Decisions:
             each
             for route in situation.routes
             for each in route.candidates
-            if dialect in each.dialects
+            if dialect in each.served
         )
         return tuple(listed) or self.requested(situation).candidates
 

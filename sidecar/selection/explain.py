@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.dialects.base import Dialect
-from sidecar.domain.call import Call
+from sidecar.domain.call import Call, DialectName
 from sidecar.domain.clock import Clock
-from sidecar.domain.decision import Source
+from sidecar.domain.decision import Candidate, Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
-from sidecar.selection.selector import Look, ModelSelector
+from sidecar.domain.translation import Fit
+from sidecar.selection.fitting import names_of
+from sidecar.selection.look import Look
+from sidecar.selection.selector import ModelSelector
 from sidecar.upstream.patches import Patches
 from sidecar.wire.changes import Change
 
@@ -33,11 +38,12 @@ class NamedSession(NamedTuple):
 class TriedCall(NamedTuple):
     """A call that is only looked at."""
 
-    text: str
-    """Of its one message, the user's."""
+    body: bytes
     model: str | None = None
-    """The one that it asks for."""
+    """The one that it asks for, in the place of the body's own."""
     session: NamedSession = NamedSession()
+    dialect: DialectName = ROUTER_DIALECT
+    """Of the body."""
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -49,6 +55,12 @@ class Explanation(msgspec.Struct, frozen=True):
     """Seconds for all of it: prompt, router model, ranking, and the pin."""
     changes: tuple[tuple[Change, ...], ...] = ()
     """For each candidate of the decision what it might be sent otherwise."""
+    dialect: DialectName = ROUTER_DIALECT
+    """Of the call."""
+    fits: tuple[Fit | None, ...] = ()
+    """Beside each candidate of the decision how well it can serve the call by translation; None for
+    one that speaks its dialect.
+    """
 
 
 async def explain(
@@ -59,39 +71,78 @@ async def explain(
     clock: Clock,
     dialect: Dialect,
 ) -> Explanation:
-    """Decide a chat call of one user message, and send it nowhere.
+    """Decide a call, and send it nowhere.
 
     A pin that the session has is shown; none is made, so that looking at a session in use changes
     nothing for it.
 
-    Args: ``dialect`` is that of chat completions.
+    Args: ``dialect`` is that of the body.
     Raises: SidecarError.
     """
-    call = _chat_call(tried, clock, dialect)
+    call = _call_of(tried, clock, dialect)
     look = await selector.look(call)
     total_s = clock.monotonic_s() - call.admitted_s - look.prompt_s
     decision = look.decision
+    fits = await selector.others.fitting.fits(call, decision.candidates)
     asked = decision.requested[0].model_name if decision.requested else ""
-    changes = tuple(
-        patches.changes(each, asked, call.endpoint.dialect) for each in decision.candidates
-    )
-    return Explanation(look, tried.session, total_s, changes)
+    changes = tuple(patches.changes(each, asked, dialect.name) for each in decision.candidates)
+    return Explanation(look, tried.session, total_s, changes, dialect.name, fits)
+
+
+def body_of_text(text: str) -> bytes:
+    """Return the body of a chat completion with one message of the user's."""
+    said = text.encode("utf-8", "replace").decode()  # a command line can hold what UTF-8 cannot say
+    return msgspec.json.encode({"messages": [{"role": "user", "content": said}]})
 
 
 def describe(explained: Explanation) -> str:
     """Return the explanation for a person to read."""
     decision = explained.look.decision
-    plan = (f"{each.model_name} ({each.provider})" for each in decision.candidates)
+    usable = _usable(decision.candidates, explained.fits)
+    plan = [f"{each.model_name} ({each.provider})" for each in usable]
     lines = [
         *_routing_lines(explained.look),
         *_session_lines(explained),
+        *_translation_lines(explained),
         "",
         f"source:   {decision.source}",
-        f"plan:     {', then '.join(plan)}",
+        f"plan:     {', then '.join(plan) or 'none can serve this request'}",
         *_patch_lines(explained),
         *_time_lines(explained),
     ]
     return "\n".join(lines)
+
+
+def _usable(candidates: Sequence[Candidate], fits: Sequence[Fit | None]) -> tuple[Candidate, ...]:
+    """Return the candidates as a call with these fits is sent to them."""
+    if not any(fits):
+        return tuple(candidates)
+    beside = list(zip(candidates, fits, strict=True))
+    whole = [each for each, fit in beside if fit is None or not (fit.decisive or fit.goes_behind)]
+    behind = [each for each, fit in beside if fit and fit.goes_behind and not fit.decisive]
+    return (*whole, *behind)
+
+
+def _translation_lines(explained: Explanation) -> list[str]:
+    """Return what each candidate would lose; nothing where all speak the call's dialect."""
+    if not any(explained.fits):
+        return []
+    lines = ["", "translated:"]
+    for each, fit in zip(explained.look.decision.candidates, explained.fits, strict=True):
+        said = "no, it speaks " + explained.dialect
+        if fit is not None:
+            said = f"{explained.dialect}>{fit.dialect}, {_loses(fit)}"
+        lines.append(f"  {each.model_name}  ({each.provider})  {said}")
+    return lines
+
+
+def _loses(fit: Fit) -> str:
+    said = "would lose " + ", ".join(names_of(fit.lost)) if fit.lost else "would lose nothing"
+    if fit.decisive:
+        said += "; left out for " + ", ".join(names_of(fit.decisive))
+    elif fit.goes_behind:
+        said += "; goes behind those that would not"
+    return said
 
 
 def _routing_lines(look: Look) -> list[str]:
@@ -172,16 +223,10 @@ def _number(number: float | None, prefer: str) -> str:
     )
 
 
-def _chat_call(tried: TriedCall, clock: Clock, dialect: Dialect) -> Call:
-    # A command line can hold what UTF-8 cannot say.
-    said = tried.text.encode("utf-8", "replace").decode()
-    body: dict[str, object] = {"messages": [{"role": "user", "content": said}]}
+def _call_of(tried: TriedCall, clock: Clock, dialect: Dialect) -> Call:
+    body, session = tried.body, tried.session
     if tried.model is not None:
-        body["model"] = tried.model
-    return _call_of(msgspec.json.encode(body), tried.session, clock, dialect)
-
-
-def _call_of(body: bytes, session: NamedSession, clock: Clock, dialect: Dialect) -> Call:
+        body = b"".join(dialect.patch(body, dialect.peek(body), tried.model))
     return Call(
         endpoint=dialect.endpoints[0],
         method="POST",

@@ -146,7 +146,7 @@ class PinPlans:
                 each
                 for route in situation.routes
                 for each in route.candidates
-                if pin.route_name == route.name and dialect in each.dialects
+                if pin.route_name == route.name and dialect in each.served
             )
         requested = situation.resolved.decision.candidates
         if any(each.model_name == pin.model_name for each in requested):

@@ -16,17 +16,17 @@ from sidecar.affinity.call_budget import CallBudget
 from sidecar.affinity.store import AffinityStore, StoreUnreachable
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.clock import Clock
-from sidecar.domain.decision import Binding, Decision, Route
+from sidecar.domain.decision import Binding, Decision
 from sidecar.domain.errors import SidecarError
 from sidecar.domain.events import AffinityOperation, PinRead, RouterAsked
 from sidecar.domain.ids import FLAG_SAMPLED, Session
 from sidecar.domain.observers import Observers
 from sidecar.domain.vocabulary import PinOperation, PinOutcome
-from sidecar.routing.answer import RouterVerdict
-from sidecar.routing.rank import Ranked
 from sidecar.routing.router import RouteClassifier
 from sidecar.runtime.single_flight import SingleFlight
 from sidecar.selection.decisions import Decisions
+from sidecar.selection.fitting import Fitting
+from sidecar.selection.look import Look
 from sidecar.selection.path_selector import PathSelector, UndecidedPath
 from sidecar.selection.situation import Situation
 from sidecar.selection.steps import (
@@ -52,6 +52,8 @@ class Undecided(NamedTuple):
     """The session's pin, as far as it was at hand."""
     bypass: PinOutcome | None = None
     """Why the call goes past that pin; None where it does not."""
+    decided: Decision | None = None
+    """What serves it if its first candidate can: that one serves it by translation."""
 
 
 class _Landing(NamedTuple):
@@ -62,19 +64,13 @@ class _Landing(NamedTuple):
     """The pin that stands now; None where none could be made."""
 
 
-class Look(NamedTuple):
-    """How a call would be decided, for a person to read."""
+class OtherCalls(NamedTuple):
+    """Who decides calls of which the table of models does not say enough."""
 
-    decision: Decision
-    routes: tuple[Route, ...] = ()
-    """The routes in effect; without any, the router model was not asked."""
-    prompt: str = ""
-    verdict: RouterVerdict | None = None
-    ranked: Ranked | None = None
-    """The candidates of the route that the router model named."""
-    prompt_s: float = 0.0
-    """Seconds that it took to select the conversation's turns and to write the prompt."""
-    rank_s: float = 0.0
+    paths: PathSelector
+    """Those that are passed through."""
+    fitting: Fitting
+    """Those that may be translated."""
 
 
 class ModelSelector:
@@ -87,11 +83,10 @@ class ModelSelector:
         store: AffinityStore,
         clock: Clock,
         observers: Observers,
-        paths: PathSelector,
+        others: OtherCalls,
     ) -> None:
-        """Args: ``paths`` decides calls that are passed through."""
         self._decisions = decisions
-        self._paths = paths
+        self.others = others
         self._classifier = classifier
         self._store = store
         self._clock = clock
@@ -105,38 +100,55 @@ class ModelSelector:
         Raises: ModelNotFound, DialectNotServed, InvalidRoutingPreferences, PathNotFound.
         """
         if call.endpoint.operation is Operation.PASSTHROUGH:
-            return self._paths.decide_nowait(call)
+            return self.others.paths.decide_nowait(call)
         situation = self._decisions.situation_of(call, self._store.key_prefix)
+        pin: Binding | None = None
+        found: Decision | Undecided | None
         if situation.session is None:
-            if not situation.routes:
-                return self._decisions.requested(situation)
-            return self._begin(situation, PinState.NO_SESSION, None)
-        pin = self._store.get_nowait(situation.session)
-        if pin is None:
-            return self._begin(situation, PinState.UNREAD, None)
-        # What nearly all calls of a session meet, without a look into the table: it says the same.
-        firm = self._decisions.firm(pin, situation)
-        if firm is not None:
-            return firm
-        return self._begin(situation, self._decisions.state_of(pin, situation), pin)
+            found = None if situation.routes else self._decisions.requested(situation)
+            state = PinState.NO_SESSION
+        else:
+            pin = self._store.get_nowait(situation.session)
+            # What nearly all calls of a session meet, without a look into the table: it says the
+            # same.
+            found = None if pin is None else self._decisions.firm(pin, situation)
+            state = PinState.UNREAD
+        if found is None:
+            if pin is not None:
+                state = self._decisions.state_of(pin, situation)
+            found = self._begin(situation, state, pin)
+        if (
+            isinstance(found, Decision)
+            and call.endpoint.dialect not in found.candidates[0].dialects
+        ):
+            return Undecided(situation, Step.SERVE_OWN, pin, decided=found)
+        return found
 
     async def decide(self, undecided: Undecided | UndecidedPath) -> Decision:
-        """Decide a call, waiting for the store and the router model.
+        """Decide a call, waiting for the store, the router model, and a look into its body where it
+        would be translated.
 
-        Raises: DialectNotServed.
+        Raises: DialectNotServed, and what `Fitting.decision` raises.
         """
-        budget, pin_outcome = self._store.budget(), None
+        is_path = isinstance(undecided, UndecidedPath)
         call = undecided.call if isinstance(undecided, UndecidedPath) else undecided.situation.call
-        if call.trace.flags & FLAG_SAMPLED:
-            budget.trace_id = call.trace.trace_id
-        if isinstance(undecided, UndecidedPath):
-            decision, pin_outcome = await self._paths.decide(undecided, budget)
-        else:
-            decision, pin_outcome = await self._decide(undecided, budget)
-        pin_outcome = budget.trouble or pin_outcome
-        if pin_outcome is None:
-            return decision  # the store was not asked
-        return dataclasses.replace(decision, affinity_s=budget.waited_s, pin_outcome=pin_outcome)
+        decision = None if isinstance(undecided, UndecidedPath) else undecided.decided
+        if decision is None:
+            budget, trace = self._store.budget(), call.trace
+            came: PinOutcome | None
+            if trace.flags & FLAG_SAMPLED:
+                budget.trace_id = trace.trace_id
+            if isinstance(undecided, UndecidedPath):
+                decision, came = await self.others.paths.decide(undecided, budget)
+            else:
+                decision, came = await self._decide(undecided, budget)
+            came = budget.trouble or came
+            if came is not None:  # else the store was not asked
+                waited_s = budget.waited_s
+                decision = dataclasses.replace(decision, affinity_s=waited_s, pin_outcome=came)
+        if is_path or call.endpoint.dialect in decision.candidates[0].dialects:
+            return decision
+        return await self.others.fitting.decision(call, decision)
 
     async def look(self, call: Call) -> Look:
         """Ask the router model about a call, pinned or not, and decide it; no pin is made,
@@ -192,7 +204,7 @@ class ModelSelector:
         self, undecided: Undecided, budget: CallBudget
     ) -> tuple[Decision, PinOutcome | None]:
         """Decide, and return beside the decision what came of the session's pin."""
-        situation, step, pin, outcome = undecided
+        situation, step, pin, outcome, _ = undecided
         session = situation.session
         if step is Step.READ_PIN and session is not None:
             is_heard = PinRead in self._observers.heard
@@ -207,7 +219,7 @@ class ModelSelector:
             begun = self._begin(situation, state, pin)
             if not isinstance(begun, Undecided):
                 return begun, begun.pin_outcome or outcome
-            _, step, pin, bypass = begun
+            _, step, pin, bypass, _ = begun
             outcome = bypass or outcome
         if step is Step.ASK or session is None:
             return await self._route(situation), outcome
@@ -241,6 +253,11 @@ class ModelSelector:
         self, situation: Situation, session: Session, seen: Binding | None, budget: CallBudget
     ) -> _Landing:
         decision = await self._route(situation)
+        call, first = situation.call, decision.candidates[0].model_name
+        for each in decision.candidates:  # the pin may be made at any entry of the first model
+            if each.model_name == first and call.endpoint.dialect not in each.dialects:
+                decision = await self.others.fitting.decision(call, decision)
+                break
         generation = 1 if seen is None else seen.generation + 1
         own = self._decisions.pin_of(decision, situation, generation)
         step = pinning_step(own, seen)

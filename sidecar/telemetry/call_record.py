@@ -90,6 +90,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     served_model: str | None = None
     account: str | None = None
     model: str | None = None
+    translated: str | None = None
     route: str | None = None
     source: str | None = None
     attempts: int = 0

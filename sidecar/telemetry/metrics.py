@@ -27,6 +27,7 @@ from sidecar.telemetry.event_metrics import (
 from sidecar.telemetry.exposition import SharedPages, written
 from sidecar.telemetry.families import CounterFamily, HistogramFamily
 from sidecar.telemetry.gauges import GAUGES, STORE_GAUGES, ScrapeSnapshot
+from sidecar.telemetry.translation_metrics import TranslationMetrics
 
 _PREFIX: Final = "plano_sidecar_"
 LAG_BOUNDS_S: Final[tuple[float, ...]] = (1e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1)
@@ -55,6 +56,7 @@ class Metrics:
             AffinityMetrics(registry),
             CostMetrics(registry, pricing),
             UsageMetrics(registry),
+            TranslationMetrics(registry),
         )
         self.loop_lag: Final = HistogramFamily(
             registry,

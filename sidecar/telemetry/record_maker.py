@@ -169,7 +169,7 @@ def _decision_fields(event: CallEnded, decision: Decision | None) -> dict[str, o
 
 
 def _served_fields(outcome: Outcome) -> dict[str, object]:
-    fields: dict[str, object] = {}
+    fields: dict[str, object] = {"translated": outcome.translated or None}
     candidate, served = outcome.candidate, outcome.served
     if candidate is not None:
         fields["account"] = candidate.provider

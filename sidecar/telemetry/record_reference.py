@@ -21,6 +21,7 @@ RECORD_FIELDS: Final = {
     "served_model": "that the provider says it used",
     "account": "the entry of `model_providers` whose response the app got, or that was tried last",
     "model": "the model of that entry that was asked for, `prefix/model`",
+    "translated": "from the app's API to the one in which that model was asked: `chat>messages`",
     "route": "that the router model or the pin named",
     "source": "why that model was chosen, as `source` of `routing_decisions_total`",
     "attempts": "how often the call was sent",

@@ -76,6 +76,8 @@ def call_span(event: CallEnded) -> Span:
         attributes[names.REQUEST_MODEL] = _text(call.facts.requested_model)
     if decision is not None:
         attributes |= _why(decision)
+    if outcome.translated:
+        attributes[names.TRANSLATED] = outcome.translated
     if outcome.status:
         attributes[names.STATUS_CODE] = outcome.status
     if outcome.lost:

@@ -33,6 +33,7 @@ SOURCE: Final = "plano.source"
 PINNED: Final = "plano.pinned"
 ATTEMPT: Final = "plano.attempt"
 LOST: Final = "plano.lost"
+TRANSLATED: Final = "plano.translated"
 
 ATTRIBUTES: Final = {
     METHOD: "the app's method",
@@ -44,6 +45,7 @@ ATTRIBUTES: Final = {
     ROUTE: "the configured route; `other` for one that the request's body brought",
     SOURCE: "why the model was chosen, as in `plano_sidecar_routing_decisions_total`",
     PINNED: "whether the session's pin decided",
+    TRANSLATED: "where the model was asked in another API than the app's: `chat>messages`",
     OPERATION: "`chat`, `embeddings`, `count_tokens` or `passthrough`",
     PROVIDER: "the provider's family, by the name that the conventions have for it",
     SERVER_ADDRESS: "the provider's host",

@@ -11,6 +11,8 @@ In the order in which a call meets them:
 - `registry` holds a client for each provider entry, and the connection pools that entries share.
 - `patches` leaves out what a model is known to refuse that the app did not ask for, by the rows of
   `config.patch_table`, and names the session in a body where the config wants that.
+- `translated_call` makes the call that goes to a candidate of another API than the app's, and
+  `translated_reply` makes of its response one in the app's, by what `domain.translation` promises.
 - `client` writes the request of one attempt and knows the timeouts and the pool of one entry;
   `header_lines` says which header lines it has, `cache_key` what a session is called there.
 - `passthrough` says what is sent of a body that is passed through, where its path is at the

@@ -146,17 +146,26 @@ class FailureRecord:
         """The first candidate that could not read the conversation's signed state, and its refusal.
         """
 
-    def add_reply(self, dispatched: Dispatched, failure: Failure, beginning: bytes = b"") -> None:
+    def add_reply(
+        self,
+        dispatched: Dispatched,
+        failure: Failure,
+        beginning: bytes = b"",
+        *,
+        is_translated: bool = False,
+    ) -> None:
         """Record an attempt whose reply is an error. What another model than the requested one
-        refuses as wrong is no fault of the app's yet.
+        refuses as wrong is no fault of the app's yet, and what the sidecar wrote itself neither.
 
-        Args: ``beginning`` is that of the reply's body.
+        Args: ``beginning`` is that of the reply's body; ``is_translated`` is whether the request
+            was.
         """
         self.sends += dispatched.reply.sends
-        candidate = dispatched.candidate
-        if failure.failure_class is FailureClass.SIGNED_STATE and self._unreadable is None:
-            self._unreadable = candidate, beginning
-        if failure.failure_class is FailureClass.CALLERS_FAULT and candidate not in self._requested:
+        candidate, failure_class = dispatched.candidate, failure.failure_class
+        if failure_class is FailureClass.SIGNED_STATE and self._unreadable is None:
+            self._unreadable = None if is_translated else (candidate, beginning)
+        is_apps = candidate in self._requested and not is_translated
+        if failure_class is FailureClass.CALLERS_FAULT and not is_apps:
             failure = for_swapped(failure)
         self.failed.append(FailedAttempt(candidate, failure))
         worth = _worth_of(dispatched.reply.status, failure)

@@ -88,13 +88,16 @@ class ProviderClient:
         self, call: Call, candidate: Candidate, number: int = 1
     ) -> tuple[bytes, Sequence[bytes | memoryview]]:
         """Return the head and the body's pieces of the call's attempt of that number. The body is
-        the app's, byte for byte but for the value of ``model``.
+        the app's, byte for byte but for the value of ``model``; or what was written for this very
+        candidate.
         """
         operation = call.endpoint.operation
         if operation is Operation.PASSTHROUGH:
             dialect = self.dialects[call.endpoint.dialect]
             passed, size = passed_body(call, candidate.upstream_model, dialect.patch)
             return self._head(call, candidate, size, number), passed
+        if call.facts.is_written:
+            return self._head(call, candidate, len(call.body), number), (call.body,)
         dialect = self.dialects[call.endpoint.dialect]
         pieces = dialect.patch(call.body, call.facts, candidate.upstream_model)
         length = 0

@@ -10,7 +10,7 @@ from sidecar.domain.call import Call, Operation, RawHeaders
 from sidecar.domain.clock import Clock
 from sidecar.domain.decision import Candidate, Plan
 from sidecar.domain.errors import SidecarError, UpstreamError
-from sidecar.domain.events import AttemptEnded, FailedOver
+from sidecar.domain.events import AttemptEnded, CallTranslated, FailedOver
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
 from sidecar.domain.ports import ArrivingReply
@@ -24,9 +24,12 @@ from sidecar.upstream.latency import FirstByteAverages
 from sidecar.upstream.opening import LOOP_STATUS, opened, refuse_loop, serves_nowait
 from sidecar.upstream.patience import attempt_timeouts, timeout_of
 from sidecar.upstream.registry import ProviderRegistry
+from sidecar.upstream.translated_call import call_for, fitted_plan
+from sidecar.upstream.translated_reply import TranslatedReply, translated, translation_of
 from sidecar.upstream.usage_asking import REFUSALS, SentAttempt, UsageAsking
-from sidecar.upstream.walk import Walk, in_own_name
+from sidecar.upstream.walk import FitCandidates, Walk, fit_all, in_own_name
 
+_PASSTHROUGH: Final = Operation.PASSTHROUGH
 _Place = tuple[int, bool]
 """Of an attempt among those of its call: its number, and whether no other would follow it."""
 _LOOKED_AT: Final = frozenset((LOOP_STATUS, *REFUSALS))
@@ -43,17 +46,23 @@ class Dispatcher:
         observers: Observers,
         cooling: Cooling,
         averages: FirstByteAverages,
+        fit: FitCandidates = fit_all,
     ) -> None:
         """Args: ``cooling`` and ``averages`` may be shared with the dispatcher of another config:
         what was learnt of a candidate stays true when the config changes.
         """
         self.cooling = cooling
-        self.averages = averages
         self._registry = registry
+        self._fit = fit
         self._asking = UsageAsking(observers, registry.replies)
         self._monotonic_s = clock.monotonic_s
         self._observers = observers
         self._recorder = FailureRecorder(registry, clock, observers, cooling, averages)
+
+    @property
+    def averages(self) -> FirstByteAverages:
+        """How soon candidates send their first bytes."""
+        return self._recorder.averages
 
     @property
     def credentials(self) -> CredentialReloader:
@@ -78,9 +87,9 @@ class Dispatcher:
         activity.tenant, activity.session_id = call.tenant, call.session_id
         activity.seen_s = sent_s
         if call.query:
-            call = self._registry.with_bound_query(call, plan)
+            self._registry.bind_query(call, plan)
         if self.cooling.cooldowns:
-            plan = self.cooling.order(in_own_name(plan, intended), sent_s)
+            plan = await self._ordered(call, in_own_name(plan, intended), sent_s)
         candidate = plan.candidates[0]
         is_last = len(plan.candidates) < 2 or plan.max_attempts < 2
         patches, asked = self._registry.patches, plan.asked
@@ -94,7 +103,7 @@ class Dispatcher:
             record = FailureRecord(plan.requested)
             self._recorder.record_error(call, record, candidate, error, sent_s, tried)
         else:
-            if reply.status < 400 and not isinstance(reply, BufferedReply):
+            if not isinstance(reply, BufferedReply) and reply.status < 400:
                 if self.cooling.cooldowns or self.cooling.suspects:
                     self._recorder.observe_served(candidate, sent_s)
                 head_s, lost = self._monotonic_s(), sent.facts.lost
@@ -104,7 +113,8 @@ class Dispatcher:
             await self._recorder.record_reply(sent, record, candidate, reply, sent_s, tried)
         if call.upload is not None and call.upload.is_begun:
             return record.result()  # what has gone out cannot be sent again
-        walk = Walk(plan, intended, self.is_cooling)
+        walk = Walk(plan, intended, self.is_cooling, call.endpoint.dialect)
+        walk = await walk.fit(call, self._fit) if walk.may_translate else walk
         return await self._fail_over(call, asked, walk, record, tried)
 
     def is_cooling(self, candidate: Candidate) -> bool:
@@ -142,13 +152,15 @@ class Dispatcher:
         """
         if dispatched.is_error:
             return None
+        if call.endpoint.dialect not in dispatched.candidate.dialects:
+            self._report_translated(call, dispatched)
         is_heard = AttemptEnded in self._observers.heard
         if not is_heard and not call.facts.wants_stream and error_event is None:
             return None
         sent_s, status = dispatched.sent_s, dispatched.reply.status
         first_byte_s = (dispatched.head_s if first_piece_s is None else first_piece_s) - sent_s
         if call.facts.wants_stream and status < 400 and result is not CallOutcome.CANCELLED:
-            self.averages.observe(dispatched.candidate, first_byte_s, now_s)
+            self._recorder.averages.observe(dispatched.candidate, first_byte_s, now_s)
         reason, report = None, None
         outcome = OUTCOME_OF_RESULT[result]
         if error_event is not None:
@@ -163,23 +175,40 @@ class Dispatcher:
         self._observers.emit(AttemptEnded(call, attempt))
         return attempt
 
+    def _report_translated(self, call: Call, dispatched: Dispatched) -> None:
+        translation = translation_of(dispatched.reply)
+        if translation is not None and CallTranslated in self._observers.heard:
+            lost = tuple(translation.lost())
+            self._observers.emit(CallTranslated(call, dispatched.candidate, translation.way, lost))
+
+    async def _ordered(self, call: Call, plan: Plan, now_s: float) -> Plan:
+        """Return a plan with the candidates that cool last; and without those that cannot serve a
+        call in full, where the first one would be translated for and was not looked at yet.
+        """
+        plan = self.cooling.order(plan, now_s)
+        is_native = call.endpoint.dialect in plan.candidates[0].dialects
+        is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
+        if is_native or is_foreign or call.translation is not None:
+            return plan
+        return await fitted_plan(call, plan, self._fit)
+
     async def _send(
         self, call: Call, candidate: Candidate, now_s: float, place: _Place, tried: list[Attempt]
-    ) -> tuple[ArrivingReply | BufferedReply, bool]:
+    ) -> tuple[ArrivingReply | BufferedReply | TranslatedReply, bool]:
         """Send one attempt and return its reply once the head is here, and whether it has asked for
         usage; a reply that is not an error, once its beginning shows that the provider serves, or
         that it fails all the same (a `BufferedReply`): until then another candidate may serve.
         """
         client, (number, is_last) = self._registry.clients[candidate.provider], place
-        wants_stream = call.facts.wants_stream
+        is_own = call.translation is None or call.endpoint.dialect in candidate.dialects
+        sent = call if is_own else await call_for(call, candidate, client.dialects)
         reply: ArrivingReply | BufferedReply | None = None
-        is_foreign = call.endpoint.operation is Operation.PASSTHROUGH
-        may_ask = wants_stream and client.provider.asks_usage and not is_foreign
-        asking = self._asking.call(client, call, candidate) if may_ask else None
-        head, pieces = client.request(asking or call, candidate, number)
+        is_foreign, stream = call.endpoint.operation is _PASSTHROUGH, call.facts.wants_stream
+        asking = self._asking.call(client, call, candidate) if client.provider.asks_usage else None
+        head, pieces = client.request(asking or sent, candidate, number)
         timeouts = own = client.timeouts_for(call)
         if call.client_timeout_s is not None:
-            may_go_on = wants_stream or client.provider.failover_on_response_timeout
+            may_go_on = stream or client.provider.failover_on_response_timeout
             timeouts = attempt_timeouts(own, call, now_s, may_go_on=may_go_on and not is_last)
         try:
             reply = await client.pool.send(head, pieces, timeouts, call.method, call.upload)
@@ -187,22 +216,22 @@ class Dispatcher:
                 self._recorder.report_lost(call, candidate, tried)
             if reply.status in _LOOKED_AT:
                 refuse_loop(reply)
-                sent = SentAttempt(client, call, candidate, number, timeouts)
-                reply, asking = await self._asking.without(sent, reply, asking)
+                attempt = SentAttempt(client, sent, candidate, number, timeouts)
+                reply, asking = await self._asking.without(attempt, reply, asking)
             if not (reply.status >= 400 or is_foreign or isinstance(reply, BufferedReply)):
-                dialect = client.dialects[call.endpoint.dialect]
-                if reply.is_complete and serves_nowait(reply, dialect, is_stream=wants_stream):
+                dialect, share = client.dialects[sent.endpoint.dialect], self._registry.replies
+                if is_own and reply.is_complete and serves_nowait(reply, dialect, is_stream=stream):
                     return reply, False
-                begun = await opened(reply, dialect, self._registry.replies, is_stream=wants_stream)
-                return begun, asking is not None
+                begun = await opened(reply, dialect, share, is_stream=stream)
+                found = begun if is_own else await translated(call, candidate, begun, share)
+                return found, asking is not None
         except (SidecarError, asyncio.CancelledError) as error:
             if not isinstance(error, UpstreamError):
                 self._recorder.report_given_up(call, candidate, error, now_s, number, tried)
                 raise
             if reply is None and error.sends > 1:
                 self._recorder.report_lost(call, candidate, tried)
-            late = timeout_of(error, own, timeouts, is_foreign=is_foreign)
-            if late is not None:
+            if (late := timeout_of(error, own, timeouts, is_foreign=is_foreign)) is not None:
                 raise late from error
             raise
         return reply, asking is not None

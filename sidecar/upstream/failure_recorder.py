@@ -14,7 +14,7 @@ from sidecar.domain.events import AttemptEnded, CandidateFailed, CandidateServed
 from sidecar.domain.failure_report import FailureReport
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt
-from sidecar.domain.ports import ArrivingReply
+from sidecar.domain.ports import ArrivingReply, Reply
 from sidecar.domain.vocabulary import AttemptOutcome, FailureClass
 from sidecar.upstream.attempts import (
     Dispatched,
@@ -38,6 +38,7 @@ from sidecar.upstream.failure import (
 from sidecar.upstream.failure_report import report_failure
 from sidecar.upstream.latency import FAILED_S, FirstByteAverages
 from sidecar.upstream.registry import ProviderRegistry
+from sidecar.upstream.translated_reply import TranslatedReply, translated_error
 
 
 class FailureRecorder:
@@ -55,7 +56,7 @@ class FailureRecorder:
         self._clock = clock
         self._observers = observers
         self._cooling = cooling
-        self._averages = averages
+        self.averages = averages
         self.credentials = CredentialReloader(registry.clients, cooling, clock.monotonic_s)
 
     def record_error(
@@ -87,7 +88,7 @@ class FailureRecorder:
         call: Call,
         record: FailureRecord,
         candidate: Candidate,
-        reply: ArrivingReply | BufferedReply,
+        reply: ArrivingReply | BufferedReply | TranslatedReply,
         sent_s: float,
         tried: list[Attempt],
     ) -> None:
@@ -99,16 +100,14 @@ class FailureRecorder:
         buffered = reply if isinstance(reply, BufferedReply) else self._registry.buffered(reply)
         if not buffered.is_whole and buffered.error is None:
             await buffered.fill()
-        passthrough_auth, beginning = candidate.passthrough_auth, buffered.error
+        passthrough_auth, model = candidate.passthrough_auth, candidate.upstream_model
+        beginning = buffered.error
         if beginning is not None:
             failure = classify_body_error(beginning, passthrough_auth=passthrough_auth)
         else:
             beginning = buffered.readable
-            failure = classify_reply(
-                *(buffered.status, beginning, buffered.headers, self._clock.unix_s()),
-                passthrough_auth=passthrough_auth,
-                upstream_model=candidate.upstream_model,
-            )
+            said = buffered.status, beginning, buffered.headers, self._clock.unix_s()
+            failure = classify_reply(*said, passthrough_auth=passthrough_auth, upstream_model=model)
         provider = self._registry.clients[candidate.provider].provider
         report = report_failure(failure, provider, buffered)
         total_s = self._clock.monotonic_s() - sent_s
@@ -116,15 +115,17 @@ class FailureRecorder:
             failure = await self._key_refused(call, record, candidate, failure, sent_s, report)
         else:
             self._penalize(call, candidate, failure, sent_s, report)
+        shown: Reply = buffered
         sends, lost = record.sends + buffered.sends, call.facts.lost
-        dispatched = Dispatched(buffered, candidate, sends, sent_s, head_s, (), True, lost)
-        record.add_reply(dispatched, failure, beginning)
+        if call.translation is not None:
+            shown = translated_error(call, candidate, buffered, failure.failure_class)
+        dispatched = Dispatched(shown, candidate, sends, sent_s, head_s, (), True, lost)
+        record.add_reply(dispatched, failure, beginning, is_translated=shown is not buffered)
         if AttemptEnded in self._observers.heard:
             reason = record.failed[-1].failure.failure_class  # as this call sees it
-            outcome = outcome_of_reply(buffered.status, reason)
-            ending = outcome, buffered.status, head_s - sent_s, total_s
-            attempt = Attempt(candidate, *ending, sent_s, len(record.failed), reason, report)
-            tried.append(attempt)
+            status, number = buffered.status, len(record.failed)
+            ending = outcome_of_reply(status, reason), status, head_s - sent_s, total_s
+            tried.append(attempt := Attempt(candidate, *ending, sent_s, number, reason, report))
             self._observers.emit(AttemptEnded(call, attempt))
 
     def record_event(
@@ -220,4 +221,4 @@ class FailureRecorder:
             failed_call = FailedCall(call, self._cooling.activity, sent_s, now_s)
         if self._cooling.observe_failure(candidate, failure, now_s, failed_call):
             # A refusal within a millisecond must not look fast.
-            self._averages.observe(candidate, FAILED_S, now_s)
+            self.averages.observe(candidate, FAILED_S, now_s)

@@ -79,8 +79,8 @@ class Patches:
         Args: ``asked`` as for `patched`.
         """
         family = self._families.get(candidate.provider)
-        if family is None or candidate.model_name == asked:
-            return ()
+        if family is None or candidate.model_name == asked or dialect not in candidate.dialects:
+            return ()  # what is translated is written for the very model
         return changes_for(family, dialect, candidate.upstream_model, asked)
 
     def _with_hint(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +27,7 @@ from sidecar.upstream.attempts import Strip
 from sidecar.upstream.buffered_reply import BufferedReply
 from sidecar.upstream.client import ProviderClient
 from sidecar.upstream.patches import Patches
+from sidecar.upstream.translated_reply import TranslatedReply
 
 LOOK_AGAIN_S: Final = 5.0
 """Between two looks at TLS files; a kubelet brings what was rotated within a minute or two."""
@@ -196,16 +196,17 @@ class ProviderRegistry:
             for provider in providers
         }
 
-    def buffered(self, reply: ArrivingReply) -> BufferedReply:
+    def buffered(self, reply: ArrivingReply | TranslatedReply) -> BufferedReply:
         """Return a reply that can be read while it is kept, within the memory for such."""
+        assert not isinstance(reply, TranslatedReply)  # these show no error
         return BufferedReply(reply, self.replies)
 
-    def with_bound_query(self, call: Call, plan: Plan) -> Call:
-        """Return the call with its query bound to the server of the model that it was written for:
-        the one that the app asked for, else the one that the call was decided for.
+    def bind_query(self, call: Call, plan: Plan) -> None:
+        """Bind a call's query to the server of the model that it was written for: the one that the
+        app asked for, else the one that the call was decided for.
         """
         intended, requested = plan.candidates[0], plan.requested
         owner = intended if intended in requested or not requested else requested[0]
         origin = self.clients[owner.provider].pool.origin
         names = (name for name, each in self.clients.items() if each.pool.origin == origin)
-        return dataclasses.replace(call, query_for=frozenset(names))
+        call.query_for = frozenset(names)

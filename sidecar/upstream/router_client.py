@@ -45,7 +45,9 @@ class RouterClient:
         self._client = client
         self._read_again = read_again
         paths = client.provider.paths
-        path = paths.by_dialect.get(ROUTER_DIALECT, "")
+        # An entry that does not serve apps in it may serve the short question all the same.
+        usual = client.provider.conventions.paths(paths.base, "").by_dialect
+        path = paths.by_dialect.get(ROUTER_DIALECT) or usual[ROUTER_DIALECT]
         if asks_decisions:
             path = client.provider.conventions.decisions_path or f"{paths.base}/systemone"
         self._path = path.replace("{model}", quote(model, safe=""))

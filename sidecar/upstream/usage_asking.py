@@ -8,7 +8,7 @@ import dataclasses
 import logging
 from typing import Final, NamedTuple, final
 
-from sidecar.domain.call import Call
+from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.domain.events import UsageRefused
 from sidecar.domain.log_fields import event_fields
@@ -50,9 +50,14 @@ class UsageAsking:
 
     def call(self, client: ProviderClient, call: Call, candidate: Candidate) -> Call | None:
         """Return the call for a stream as it is sent where it asks for usage; None where the app
-        has said whether it wants it, the API always tells it, or the candidate has refused.
+        has said whether it wants it, the API always tells it, or the candidate has refused; and
+        for what is no stream.
         """
-        option = client.dialects[call.endpoint.dialect].stream.usage_option
+        dialect, operation = call.endpoint.dialect, call.endpoint.operation
+        option = client.dialects[dialect].stream.usage_option
+        is_stream = operation is Operation.GENERATE and call.facts.wants_stream
+        if not is_stream or dialect not in candidate.dialects:
+            return None  # what is translated is written for the very model
         if option is None or (candidate.provider, candidate.upstream_model) in self._refused:
             return None
         facts = option.ask(call.body, call.facts)

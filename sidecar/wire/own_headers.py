@@ -6,6 +6,7 @@ headers is said by `wire.response_headers.response_lines`; CORS lines are made b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
@@ -28,6 +29,10 @@ _SHOULD_RETRY: Final = b"x-should-retry"
 _NO_RETRY: Final = b"x-should-retry: false\r\n"
 _JSON: Final = b"content-type: application/json\r\n"
 _REQUEST_ID: Final = b"x-request-id: %b\r\n"
+_LOST_AT_MOST: Final = 16
+"""Names of what was lost that are said."""
+_LOST_CHARS: Final = 128
+"""Of such a name."""
 _THOUSANDTHS: Final = tuple(b".%03d" % number for number in range(1000))
 _SAFE_IN_NAMES: Final = "".join(chr(code) for code in range(0x20, 0x7F)).replace("%", "")
 
@@ -65,8 +70,27 @@ def served_lines(
 
 
 def lost_line(lost: str) -> bytes:
-    """Line of a response that a provider gave to a request of which something was left out."""
+    """Line of a response to a request of which something was left out, or that is itself without
+    something that the provider said.
+
+    Args: ``lost`` names it, as `lost_text` does.
+    """
     return b"x-plano-lost: %b\r\n" % lost.encode()
+
+
+def lost_text(names: Sequence[str]) -> str:
+    """Return the names of what was lost as one text: each once, and of many, which may be the
+    caller's to invent, the first ones.
+    """
+    shown = [header_text(name[:_LOST_CHARS]) for name in dict.fromkeys(names)]
+    return ", ".join(shown[:_LOST_AT_MOST] + ["..."] * (len(shown) > _LOST_AT_MOST))
+
+
+def translated_line(way: str) -> bytes:
+    """Line of a response of a provider that was asked in another API than the app's: from the one
+    to the other, ``chat>messages``.
+    """
+    return f"x-plano-translated: {way}\r\n".encode()
 
 
 def walked_headers(headers: RawHeaders) -> RawHeaders:

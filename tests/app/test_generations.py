@@ -25,7 +25,7 @@ from sidecar.listener.kept_connections import ConnectionLimits
 from sidecar.listener.operators import OperatorAccess
 from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.runtime.lifecycle import DrainTimes, Tasks
-from sidecar.selection.explain import NamedSession, TriedCall
+from sidecar.selection.explain import NamedSession, TriedCall, body_of_text
 from sidecar.telemetry.log_writer import log_level, set_log_level
 from sidecar.upstream.failure import Failure, Penalty, PinEffect
 from tests.support.faults import Fault
@@ -461,7 +461,8 @@ async def test_an_app_that_does_not_listen_explains_and_has_no_ports(load):
     """As `plano-sidecar route` uses it; nothing is left running."""
     before = asyncio.all_tasks()
     async with App(load(_config((ONE, "http://127.0.0.1:1"), alias=ONE)), listens=False) as app:
-        explanation = await app.explain(TriedCall("hello", session=NamedSession("session-1")))
+        tried = TriedCall(body_of_text("hello"), session=NamedSession("session-1"))
+        explanation = await app.explain(tried)
         ports = app.ports
 
     assert (0, 0) == (ports.data, ports.admin)

@@ -68,7 +68,8 @@ async def test_an_entry_is_told_with_its_state_and_its_last_failure(tmp_path):
     assert (
         "anthropic/*",
         "http://[::1]:9/api/v1",
-        ["chat", "messages"],
+        ["messages"],
+        ["chat>messages", "responses>messages"],
         "serving",
         None,
         None,
@@ -76,6 +77,7 @@ async def test_an_entry_is_told_with_its_state_and_its_last_failure(tmp_path):
         anthropic.model,
         anthropic.base_url,
         anthropic.dialects,
+        anthropic.translated,
         anthropic.state,
         anthropic.first_byte_s,
         anthropic.last_failure,

@@ -24,6 +24,7 @@ BOUNDED_MAPS = {
 }
 FUNCTION_CACHES = {
     "sidecar/affinity/session.py": "names of models, 256 bytes",
+    "sidecar/config/translation.py": "sets of dialects",
     "sidecar/wire/patch.py": "names of models, 256 bytes",
     "sidecar/wire/own_headers.py": "names of models and routes, 256 bytes, or 512 from Redis",
 }

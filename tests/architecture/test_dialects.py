@@ -13,7 +13,7 @@ MAY_NAME = ("sidecar/dialects/", "sidecar/translate/", "sidecar/domain/call.py",
 """Where dialects are known apart; a config's conventions say which provider serves which of
 them.
 """
-SHARED = {"__init__", "base", "registry", "request", "usage"}
+SHARED = {"__init__", "base", "guess", "registry", "request", "usage"}
 """Modules of dialects/ that are true of every API."""
 NAMES = frozenset(registry.DIALECTS.by_name)
 CONSTANTS = {name for name, value in vars(call).items() if name.isupper() and value in NAMES}

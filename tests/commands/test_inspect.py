@@ -124,6 +124,9 @@ def test_schema_is_json(capsys):
     assert "$schema" in json.loads(capsys.readouterr().out)
 
 
+NO_MORE = dict.fromkeys(("body", "dialect", "model", "session", "tenant", "agent"))
+
+
 def test_route_explains_and_ends_well(config, capsys):
     """Nothing is routed by this config: the default serves."""
     assert 0 == inspect.route(_hello(config))
@@ -146,9 +149,36 @@ def test_a_text_that_no_model_takes_is_one_line_and_1(config, capsys):
 
 
 def _hello(config: Path, model: str | None = None) -> Namespace:
-    return Namespace(
-        config=config, text="hello", model=model, session=None, tenant=None, agent=None
-    )
+    return Namespace(config=config, text="hello", **{**NO_MORE, "model": model})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "No such file"), ("{", "truncated"), ('{"messages": []}', "name it by --dialect")],
+)
+def test_a_file_that_holds_no_request_is_one_line_and_1(text, said, config, tmp_path, capsys):
+    """Missing, broken, or of an API that it does not tell."""
+    file = tmp_path / "body.json"
+    if text is not None:
+        file.write_text(text)
+    arguments = Namespace(config=config, text=None, **{**NO_MORE, "body": file})
+
+    assert 1 == inspect.route(arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{file}: ")
+    assert said in line
+
+
+def test_a_request_in_a_file_is_explained(config, tmp_path, capsys):
+    """As what it says it is, or as it is said to be."""
+    file = tmp_path / "body.json"
+    for body, dialect in (('{"input": "hi"}', None), ('{"messages": []}', "chat")):
+        file.write_text(body)
+        arguments = Namespace(
+            config=config, text=None, **{**NO_MORE, "body": file, "dialect": dialect}
+        )
+        assert 0 == inspect.route(arguments)
+        assert "plan:     openai/gpt-4o" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_the_charts_schema_is_current():
 @pytest.mark.parametrize(
     "row",
     [
-        "| `anthropic` | `https://api.anthropic.com/v1` | messages, chat | `x-api-key` | `ANTHROPIC_API_KEY` |",
+        "| `anthropic` | `https://api.anthropic.com/v1` | messages | `x-api-key` | `ANTHROPIC_API_KEY` |",
         (
             "| `azure_openai` | `base_url` is needed | chat, responses, embeddings; Claude models messages "
             "| `api-key` |  |"

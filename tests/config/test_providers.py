@@ -28,10 +28,10 @@ def paths(entry: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "url", "chat", "base_path"),
+    ("prefix", "url", "path", "base_path"),
     [
         ("openai", "https://api.openai.com", "/v1/chat/completions", "/v1"),
-        ("anthropic", "https://api.anthropic.com", "/v1/chat/completions", "/v1"),
+        ("anthropic", "https://api.anthropic.com", "/v1/messages", "/v1"),
         (
             "gemini",
             "https://generativelanguage.googleapis.com",
@@ -64,13 +64,13 @@ def paths(entry: str) -> dict[str, str]:
         ("vercel", "https://ai-gateway.vercel.sh", "/v1/chat/completions", "/v1"),
     ],
 )
-def test_built_in_prefixes(prefix, url, chat, base_path):
+def test_built_in_prefixes(prefix, url, path, base_path):
     """Every family with an address of its own is served there, over TLS."""
     found = provider(f"model: {prefix}/m, access_key: k")
-    assert (url, 443, chat, base_path) == (
+    assert (url, 443, path, base_path) == (
         f"{found.server.scheme}://{found.server.http_host}",
         found.server.port,
-        found.paths.by_dialect[CHAT],
+        next(iter(found.paths.by_dialect.values())),
         found.paths.base,
     )
 
@@ -87,7 +87,7 @@ def test_no_prefix_is_untested():
     ("prefix", "expected"),
     [
         ("openai", (CHAT, RESPONSES, EMBEDDINGS)),
-        ("anthropic", (MESSAGES, CHAT)),
+        ("anthropic", (MESSAGES,)),
         ("mistral", (CHAT, EMBEDDINGS)),
         ("groq", (CHAT, EMBEDDINGS, RESPONSES)),
         ("vllm", (CHAT, EMBEDDINGS, RESPONSES, MESSAGES)),
@@ -211,17 +211,19 @@ def test_every_field():
         "provider_interface: anthropic, headers: {X-A: v}, propagate: [X-B], cache_hint: leave, "
         "patches: false, propagate_trace: false, accept_encoding: passthrough, "
         "timeouts: {connect_s: 1, first_byte_s: 2, response_s: 3, stream_idle_s: 4}, "
-        "price: {input: 1, output: 2, cached_input: 0.5}, default: true, failover_on_response_timeout: true"
+        "price: {input: 1, output: 2, cached_input: 0.5}, default: true, failover_on_response_timeout: true, "
+        "translate: strict"
     )
     assert Provider(
         name="n", model="deepseek/a/b", prefix="deepseek", model_id="a/b",
         server=Server(scheme="http", host="h.example", port=8080, http_host="x:1", keep_idle_s=4.0),
-        paths=ProviderPaths("/v1", {MESSAGES: "/v1/messages", CHAT: "/v1/chat/completions"}),
+        paths=ProviderPaths("/v1", {MESSAGES: "/v1/messages"}),
         conventions=msgspec.structs.replace(FAMILIES["anthropic"], origin="https://api.deepseek.com"),
         access_key=Secret("k"), passthrough_auth=False, headers=(("X-A", Secret("v")),),
         propagate_trace=False, accept_encoding_passthrough=True, timeouts=Timeouts(1.0, 2.0, 3.0, 4.0),
         is_default=True, price=Price(1.0, 2.0, 0.5), fallbacks=(),
         failover_on_response_timeout=True, is_router=False, patches=False, propagate=("X-B",), cache_hint="leave",
+        translate="strict",
     ) == found  # fmt: skip
 
 

@@ -39,6 +39,7 @@ def _adapt(url: str) -> dict[str, Any]:
                 "access_key": "k",
                 "base_url": url,
                 "dialects": dialects[model.partition("/")[0]],
+                "translate": False,  # each agent keeps to the models of its own maker
             }
             for model in (OPUS, SONNET, HAIKU, GPT, MINI, NANO)
         ],

@@ -29,9 +29,9 @@ async def _decide(sidecar: Routed, path: str, text: str = TEXT, **more: Any) -> 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
 async def test_the_whole_answer(path):
     """Routed, then pinned (the pinned model first, then the rest of its route), then without a
-    route or a session.
+    route or a session. Models that would be translated for are listed like others.
     """
-    models = [CODE] if path == MESSAGES else [GPT, MINI] if path == RESPONSES else [GPT, MINI, CODE]
+    models = [GPT, MINI, CODE]
     async with routed(routing_preferences=[SHARED]) as sidecar:
         first = await _decide(sidecar, path, headers=SESSION)
         second = await _decide(sidecar, path, "Xyzzy", headers=SESSION)

@@ -305,7 +305,7 @@ async def test_a_pin_to_an_unknown_model_is_served_around_and_replaced_when_it_i
 async def test_a_pin_that_the_dialect_cannot_use_is_left_as_it_is(monkeypatch, path):
     """Served without it, and counted: neither adopted nor replaced. It is the asking lane's now."""
     model = "anthropic/claude-demo" if path == RESPONSES else GPT
-    async with two(monkeypatch) as pair:
+    async with two(monkeypatch, lambda _url: {"translate": False}) as pair:
         value = {"model_name": model, "route_name": None}
         await pair.redis.client.set(KEY, json.dumps(value), ex=3600)
         reply = await pair.one.ask("Write new functions", path, headers=HEADERS)

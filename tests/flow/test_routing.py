@@ -387,8 +387,8 @@ async def test_the_decision_endpoint_says_what_a_call_would_get(path):
             )
         ).json()
 
-    usable = [CODE] if path in (MESSAGES, RESPONSES) else [CODE, GPT]
-    usable = [GPT] if path == RESPONSES else usable
+    # Responses has no max_tokens: a model that speaks it is to say what it makes of that.
+    usable = [GPT, CODE] if path == RESPONSES else [CODE, GPT]
     assert (usable, "code generation", False, "routed", "s1") == tuple(
         first[key] for key in ("models", "route", "pinned", "source", "session_id")
     )
@@ -436,7 +436,7 @@ async def test_a_fallback_is_pinned_until_the_conversation_begins_anew():
 async def test_a_route_that_nobody_can_serve_in_the_dialect_says_so():
     """The error names the dialect, the route and its models."""
     preferences = [{**PREFERENCES[0], "models": [CODE]}]
-    async with routed(routing_preferences=preferences) as sidecar:
+    async with routed(routing_preferences=preferences, translate=False) as sidecar:
         reply = await sidecar.ask("Write new functions and boilerplate", RESPONSES, model="gpt-4o")
 
     assert (400, "dialect_not_served") == (reply.status, reply.header("x-plano-error"))
@@ -448,10 +448,10 @@ async def test_a_route_that_nobody_can_serve_in_the_dialect_says_so():
 async def test_a_route_serves_where_the_requested_model_does_not_speak_the_dialect():
     """An agent of one dialect, a default of another: the routes decide, and keep the session; where
     none fits, the error says what the requested model speaks. A router model that fails sends the
-    call to a route's model all the same.
+    call to a route's model all the same. So it is where nothing is translated.
     """
     more: dict[str, Any] = {"model": "gpt-4o-mini", "headers": {"x-model-affinity": "s1"}}
-    async with routed() as sidecar:
+    async with routed(translate=False) as sidecar:
         code = await sidecar.ask("Write new functions and boilerplate", MESSAGES, **more)
         pinned = await sidecar.ask("Xyzzy", MESSAGES, **more)
         other = await sidecar.ask("Xyzzy", MESSAGES, model="gpt-4o-mini")
@@ -547,7 +547,8 @@ async def test_what_a_call_waits_for_anothers_question_counts_against_its_own():
     """
     headers = {"x-model-affinity": "s1"}
     text = "Write new functions and boilerplate"
-    async with routed(routing={"router_timeout_ms": 4000}) as sidecar:
+    both = {CODE: {"dialects": {"chat": {}}, "translate": False}}
+    async with routed(both, routing={"router_timeout_ms": 4000}) as sidecar:
         sidecar.router.script.next("slow delay=2.5")
         sidecar.router.script.next("slow delay=3")
         async with asyncio.TaskGroup() as group:

@@ -96,6 +96,7 @@ async def test_the_spans_say_what_was_asked_for_chosen_and_served():
         "plano.route": "code generation",
         "plano.source": "routed",
         "plano.pinned": False,
+        "plano.translated": "chat>messages",
     } == first.attributes
     assert ("pinned", True) == tuple(
         second.attributes[f"plano.{name}"] for name in ("source", "pinned")

@@ -35,7 +35,7 @@ def nonzero(counts: dict[str, int]) -> dict[str, int]:
 
 async def test_it_tells_what_has_happened():
     """Calls by how they ended, decisions by source, attempts by candidate, the router model."""
-    async with routed() as sidecar:
+    async with routed(translate=False) as sidecar:
         sidecar.provider.script.always("429", model="claude-demo")
         await sidecar.ask("Write new functions and boilerplate", path="/v1/messages")
         await sidecar.ask("Make this long text short")

@@ -141,6 +141,7 @@ def test_the_response_headers_are_those_that_are_written():
     written = [
         own_headers.served_lines(a_call(), decision, candidate, 1, 0.0, 0.0),
         own_headers.lost_line("thinking"),
+        own_headers.translated_line("chat>messages"),
         *(line for error in failures for line in own_headers.refused_lines(error, "r")),
         *own_headers.probe_lines("r"),
         *own_headers.models_lines("r"),

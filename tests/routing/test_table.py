@@ -3,18 +3,19 @@
 import pytest
 
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
+from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from sidecar.domain.decision import Source
 from sidecar.domain.errors import DialectNotServed, ModelNotFound
 from sidecar.routing.resolved import Listed
 from sidecar.routing.table import ModelTable
 from tests.support.providers import a_provider
 
+BOTH = {MESSAGES: "/v1/messages", CHAT: "/v1/chat/completions"}
 PROVIDERS = (
     a_provider("openai/gpt-4o-mini", is_default=True),
     a_provider("openai/gpt-4o", name="gpt-eu"),
     a_provider("openai/gpt-4o", name="gpt-us"),
-    a_provider("anthropic/claude-haiku-4-5"),
+    a_provider("anthropic/claude-haiku-4-5", by_dialect=BOTH),
     a_provider("azure_openai/gpt-4o-mini", name="azure-mini"),
     a_provider("groq/*"),
     a_provider("plano/router", is_router=True),
@@ -350,3 +351,49 @@ def test_other_names_are_deployments(model_id):
     assert [model_id] == [
         each.upstream_model for each in table.entries_of(f"azure_openai/{model_id}")
     ]
+
+
+def test_a_model_serves_apis_that_it_does_not_speak():
+    """By translation, unless the config says no; embeddings never."""
+    claude = a_provider("anthropic/claude", translate=True)
+    table = ModelTable((claude, a_provider("openai/gpt-4o"), a_provider("mistral/m")), {})
+    (found,) = table.resolve("anthropic/claude", CHAT).decision.candidates
+
+    assert ((MESSAGES,), (MESSAGES,)) == (found.targets_of(CHAT), found.targets_of(RESPONSES))
+    assert (found,) == table.candidates_of("anthropic/claude", RESPONSES)
+    assert () == table.candidates_of("anthropic/claude", EMBEDDINGS)
+    assert () == table.candidates_of("openai/gpt-4o", MESSAGES)
+    assert () == found.targets_of(MESSAGES)
+
+
+def test_a_model_is_spoken_to_in_what_loses_least():
+    """The dialects of its family, the best one first."""
+    table = ModelTable((a_provider("openai/gpt-4o", translate="strict"),), {})
+    (found,) = table.candidates_of("openai/gpt-4o", MESSAGES)
+
+    assert (RESPONSES, CHAT) == found.targets_of(MESSAGES)
+    assert found.translation is not None
+    assert found.translation.is_strict
+
+
+def test_fallbacks_may_be_translated_too():
+    """They follow in the operator's order."""
+    gpt = a_provider("openai/gpt-4o", fallbacks=("anthropic/claude",))
+    table = ModelTable((gpt, a_provider("anthropic/claude", translate=True)), {})
+    decision = table.resolve("openai/gpt-4o", CHAT).decision
+
+    assert ["openai/gpt-4o", "anthropic/claude"] == [each.provider for each in decision.candidates]
+    assert ["openai/gpt-4o"] == [each.provider for each in decision.requested]
+
+
+def test_a_bare_id_goes_to_the_only_wildcard_that_speaks_the_dialect_or_else_serves_it():
+    """To one that would be translated for only where none speaks it."""
+    both = (a_provider("openai/*", translate=True), a_provider("anthropic/*", translate=True))
+
+    assert "anthropic/m" == ModelTable(both, {}).resolve("m", MESSAGES).model_name
+    assert "openai/m" == ModelTable(both, {}).resolve("m", CHAT).model_name
+    assert "anthropic/m" == ModelTable(both[1:], {}).resolve("m", CHAT).model_name
+    with pytest.raises(ModelNotFound):
+        ModelTable(
+            (both[1], a_provider("qwen2/*", translate=True, by_dialect={MESSAGES: "/m"})), {}
+        ).resolve("m", CHAT)

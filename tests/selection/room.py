@@ -19,10 +19,12 @@ from sidecar.routing.router import RouteClassifier, RouterPolicy
 from sidecar.routing.router_breaker import RouterBreaker
 from sidecar.routing.table import ModelTable
 from sidecar.selection.decisions import Decisions
+from sidecar.selection.fitting import Fitting
 from sidecar.selection.path_selector import PathSelector
-from sidecar.selection.selector import ModelSelector
+from sidecar.selection.selector import ModelSelector, OtherCalls
 from sidecar.upstream.evidence import Activity, Suspicion
 from tests.support.providers import a_provider
+from tests.support.translations import BodyRoomOf, PlainReader
 from tests.support.values import FakeClock, a_call
 
 GPT, MINI, CLAUDE = "openai/gpt-4o", "openai/gpt-4o-mini", "anthropic/claude"
@@ -102,6 +104,7 @@ class Room:
         self.status = 200
         self.reply_takes_s = 0.0
         self.questions = 0
+        self.reader = PlainReader()
         sources = RankSources(
             SimpleNamespace(prices={}, latencies_s={}), lambda _candidate, _now_s: (0.0, 0)
         )
@@ -129,7 +132,10 @@ class Room:
             self.store,
             self.clock,
             self.observers,
-            PathSelector(table.owners, self.store, self.clock, self.observers),
+            OtherCalls(
+                PathSelector(table.owners, self.store, self.clock, self.observers),
+                Fitting(self.reader.load, BodyRoomOf()),
+            ),
         )
 
     def listeners(self) -> Listeners:

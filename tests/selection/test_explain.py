@@ -6,15 +6,23 @@ import pytest
 
 from sidecar.affinity.session import make_session
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import CHAT
+from sidecar.domain.call import CHAT, MESSAGES
 from sidecar.domain.decision import Binding, Candidate, Decision, Route, Source
+from sidecar.domain.translation import Fit, LostField
 from sidecar.domain.vocabulary import RouterOutcome
 from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.rank import Ranked
-from sidecar.selection.explain import Explanation, NamedSession, TriedCall, describe, explain
-from sidecar.selection.selector import Look
+from sidecar.selection.explain import (
+    Explanation,
+    NamedSession,
+    TriedCall,
+    body_of_text,
+    describe,
+    explain,
+)
+from sidecar.selection.look import Look
 from sidecar.upstream.patches import Patches
-from tests.selection.room import CODE, GPT, MINI, Room, a_pin, asked
+from tests.selection.room import CODE, GPT, MINI, TABLE, Room, a_pin, asked
 from tests.support.providers import a_provider
 
 REQUESTED = Decision(Source.REQUESTED, CODE.candidates)
@@ -111,7 +119,7 @@ async def test_the_pin_of_a_sub_agent_is_looked_at_and_not_its_main_loops():
     session = make_session("s1", "acme", GPT, "a7")
     await room.store.claim(session, a_pin(MINI))
     looks = [
-        await explained(room, TriedCall("sort", session=NamedSession("s1", "acme", agent)))
+        await explained(room, a_text("sort", session=NamedSession("s1", "acme", agent)))
         for agent in ("a7", None)
     ]
 
@@ -125,7 +133,7 @@ async def test_a_text_is_explained_and_sent_nowhere():
     """As a chat call with one user message; what no UTF-8 can say becomes a question mark."""
     room = Room()
     await room.store.claim(room.session(asked(model=MINI), MINI), a_pin(MINI, MINI))
-    found = await explained(room, TriedCall("sort \udcff"))
+    found = await explained(room, a_text("sort \udcff"))
 
     assert (None, Source.ROUTED, 1) == (
         found.session.session_id,
@@ -171,7 +179,7 @@ async def test_the_model_that_a_call_asks_for_is_the_one_that_it_was_written_for
     room = Room()
     patches = Patches([a_provider("openai/*", name=GPT)])
     for model in (MINI, None):
-        found = await explained(room, TriedCall("sort", model), patches)
+        found = await explained(room, a_text("sort", model), patches)
         decision = found.look.decision
         name = decision.requested[0].model_name if decision.requested else ""
 
@@ -180,6 +188,10 @@ async def test_the_model_that_a_call_asks_for_is_the_one_that_it_was_written_for
             tuple(patches.changes(each, name, CHAT) for each in decision.candidates)
             == found.changes
         )
+
+
+def a_text(text, model=None, session=NamedSession()):  # noqa: B008
+    return TriedCall(body_of_text(text), model, session)
 
 
 async def explained(room: Room, tried: TriedCall, patches: Patches | None = None) -> Explanation:
@@ -200,3 +212,52 @@ def test_what_kept_the_router_model_from_answering_is_told():
     lines = shown(Look(ROUTED, (CODE,), "p", verdict))
 
     assert {"cause:    status 404: no such model", "probable: 0.88"} <= set(lines)
+
+
+TWO = (TABLE.entries_of(GPT)[0], TABLE.entries_of(MINI)[0])
+LOST = LostField("seed", is_known=True)
+
+
+@pytest.mark.parametrize(
+    ("fits", "lines", "plan"),
+    [
+        (
+            (Fit(MESSAGES), None),
+            ["chat>messages, would lose nothing", "no, it speaks chat"],
+            f"{GPT} ({GPT}), then {MINI} ({MINI})",
+        ),
+        (
+            (Fit(MESSAGES, (LOST,)), None),
+            ["chat>messages, would lose seed", "no, it speaks chat"],
+            f"{GPT} ({GPT}), then {MINI} ({MINI})",
+        ),
+        (
+            (Fit(MESSAGES, (LOST,), goes_behind=True), None),
+            [
+                "chat>messages, would lose seed; goes behind those that would not",
+                "no, it speaks chat",
+            ],
+            f"{MINI} ({MINI}), then {GPT} ({GPT})",
+        ),
+        (
+            (Fit(MESSAGES, (LOST,), (LOST,)), None),
+            ["chat>messages, would lose seed; left out for seed", "no, it speaks chat"],
+            f"{MINI} ({MINI})",
+        ),
+        (
+            (Fit(MESSAGES, (LOST,), (LOST,)),) * 2,
+            ["chat>messages, would lose seed; left out for seed"] * 2,
+            "none can serve this request",
+        ),
+    ],
+)
+def test_what_each_candidate_would_lose_is_shown(fits, lines, plan):
+    """And the plan that is left then."""
+    look = Look(Decision(Source.REQUESTED, TWO))
+    said = describe(Explanation(look, NamedSession(), 0.003, fits=fits)).splitlines()
+    at = said.index("translated:")
+
+    assert [f"  {GPT}  ({GPT})  {lines[0]}", f"  {MINI}  ({MINI})  {lines[1]}"] == said[
+        at + 1 : at + 3
+    ]
+    assert f"plan:     {plan}" in said

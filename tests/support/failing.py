@@ -25,7 +25,8 @@ def failing_config(provider_url: str) -> dict[str, Any]:
     """
     closed_url = f"http://127.0.0.1:{closed_port()}"
     short = {"first_byte_s": SHORT_S, "response_s": SHORT_S}
-    config = sidecar_config(provider_url, limits={"body_bytes": BODY_LIMIT_BYTES})
+    limits = {"body_bytes": BODY_LIMIT_BYTES}
+    config = sidecar_config(provider_url, limits=limits, translate=False)
     for prefix in ("openai", "anthropic"):
         config["model_providers"] += [
             {"model": f"{prefix}/{prefix}-closed", "access_key": "sk-demo", "base_url": closed_url},

@@ -25,6 +25,7 @@ from sidecar.domain.events import (
     AttemptEnded,
     CallDecided,
     CallEnded,
+    CallTranslated,
     DownstreamClosed,
     Event,
     FailedOver,
@@ -35,6 +36,7 @@ from sidecar.domain.events import (
 from sidecar.domain.observers import Observers
 from sidecar.domain.outcome import Attempt, Outcome, Served, Timing, Usage
 from sidecar.domain.ports import CandidateSnapshot, StoreSnapshot
+from sidecar.domain.translation import LostField
 from sidecar.domain.vocabulary import (
     AttemptOutcome,
     CallOutcome,
@@ -75,6 +77,10 @@ IN_WORDS: Final = {
     "stream": "`stderr`, where the log goes, or `stdout`, where the access log goes",
     "streamed": "`true` where the app asked for a stream, else `false`",
     "dialect": ", ".join(f"`{each}`" for each in DIALECTS.by_name) + "; `passthrough` for paths that are passed through",
+    "translated_calls dialect": "`chat`, `responses`, `messages`: the app's API",
+    "upstream_dialect": "the same, in which the model was asked",
+    "field": "a field of the app's API by its path, such as `tools.strict`; `unknown` for one that it does not have; "
+    "of a response the kind of content, such as `thinking`",
     "route_candidates_serving route": "a configured route's name",
     "candidate_state reason": "as of `plano_sidecar_failovers_total`: the failure that it goes last for; empty for other states",
     "price_age_seconds source": "the provider of an entry of `model_metrics_sources`",
@@ -123,6 +129,7 @@ def every_event() -> Iterator[Event]:
         yield CallDecided(call, Decision(source, (candidate,), "code"), 0.001)
     for how in AttemptOutcome:
         yield AttemptEnded(call, Attempt(candidate, how, 200, 0.1, 0.2))
+    yield CallTranslated(call, candidate, "chat>messages", (LostField("seed", is_known=True),))
     yield DownstreamClosed(ConnectionEnd.IDLE)
     yield UsageRefused(candidate)
     for reason in FailureClass:

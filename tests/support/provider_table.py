@@ -33,11 +33,9 @@ SERVED = {
         RESPONSES: ("api.openai.com/v1/responses", BEARER),
         EMBEDDINGS: ("api.openai.com/v1/embeddings", BEARER),
     },
-    # https://docs.anthropic.com/en/api/messages and .../openai-sdk
-    "anthropic": {
-        MESSAGES: ("api.anthropic.com/v1/messages", X_API_KEY),
-        CHAT: ("api.anthropic.com/v1/chat/completions", X_API_KEY),
-    },
+    # https://docs.anthropic.com/en/api/messages. What its .../openai-sdk says of chat is for tests
+    # alone: it ignores response_format, strict tools and caching.
+    "anthropic": {MESSAGES: ("api.anthropic.com/v1/messages", X_API_KEY)},
     # https://ai.google.dev/gemini-api/docs/openai
     "gemini": {
         CHAT: ("generativelanguage.googleapis.com/v1beta/openai/chat/completions", BEARER),

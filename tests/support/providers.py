@@ -15,7 +15,7 @@ def a_provider(model: str, **changes: Any) -> Provider:
     """An entry at 127.0.0.1 that speaks what its prefix usually speaks.
 
     Any field can be given, those of its server and ``by_dialect`` (paths) and ``base_path`` as
-    well.
+    well. What it does not speak it does not serve, unless ``translate`` says otherwise.
     """
     prefix, _, model_id = model.partition("/")
     conventions = changes.get("conventions") or FAMILIES.get(prefix, UNKNOWN)
@@ -56,5 +56,6 @@ def a_provider(model: str, **changes: Any) -> Provider:
         "failover_on_response_timeout": False,
         "is_default": False,
         "is_router": False,
+        "translate": False,
     }
     return Provider(**{**fields, **changes})

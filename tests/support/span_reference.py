@@ -28,7 +28,8 @@ def attributes_of_spans() -> dict[str, frozenset[str]]:
     decision = Decision(Source.ROUTED, (model,), "code", metric_route="code")
     server = span_facts.CalledServer("127.0.0.1", 443, "gpt-4o")
     attempt = Attempt(model, AttemptOutcome.CUT, 200, 0.1, 0.2, 1000.0, 1)
-    outcome = Outcome(CallOutcome.INCOMPLETE, 200, Timing(1.0), lost="max_tokens")
+    way, lost = "chat>messages", "max_tokens"
+    outcome = Outcome(CallOutcome.INCOMPLETE, 200, Timing(1.0), translated=way, lost=lost)
     tried = span_facts.attempt_span(call, attempt, 1, server)
     served = span_facts.served_attributes(Served(Usage(1, 1), "gpt-4o"))
     spans = {

@@ -67,6 +67,7 @@ def test_a_pinned_calls_record_has_every_field():
         "served_model": "gpt-4o-2024-08-06",
         "account": "openai-main",
         "model": "openai/gpt-4o",
+        "translated": None,
         "route": "code",
         "source": "pinned",
         "attempts": 1,

@@ -33,7 +33,14 @@ BODY = b'{"model":"asked","messages":[]}'
 AZURE_CHAT = "/openai/deployments/{model}/chat/completions?api-version=2025-01-01-preview"
 
 
+ANTHROPIC = FAMILIES["anthropic"]
+BY_DIALECTS = {"by_dialect": ANTHROPIC.paths("/v1", "").by_dialect}
+"""An entry at Anthropic that serves chat too, which it does by ``dialects`` alone."""
+
+
 def _client(model: str = "openai/gpt-4o", *, via: bytes = b"", **changes: Any) -> ProviderClient:
+    if model.startswith("anthropic/") or changes.get("conventions") is ANTHROPIC:
+        changes = {**BY_DIALECTS, **changes}
     provider = a_provider(model, **changes)
     pool = Pool(Origin("http", "127.0.0.1", 1))
     return ProviderClient(provider, pool, DIALECTS.by_name, via)

@@ -33,6 +33,11 @@ PASSED_ON = {
 }
 
 
+def path_of(model: str) -> str:
+    """At which path an entry is called."""
+    return {"chatgpt/m": "/v1/responses", "anthropic/m": MESSAGES}.get(model, CHAT)
+
+
 def call(path: str = CHAT, lines: Sequence[str] = (), **changes: Any) -> Call:
     """A call of a session with header lines of the app's."""
     return a_call(
@@ -80,14 +85,13 @@ def test_what_the_app_calls_its_session_goes_to_the_provider_that_reads_it(model
     lines = [f"{name}: own-{name}" for name in CACHE_HINTS]
 
     expected = {name: f"own-{name}" for name in PASSED_ON.get(model, ())}
-    path = "/v1/responses" if model == "chatgpt/m" else CHAT
-    assert expected == seen(model, call(path, lines))
+    assert expected == seen(model, call(path_of(model), lines))
 
 
 @pytest.mark.parametrize("model", [*MADE, "openai/m", "anthropic/m", "moonshotai/m"])
 def test_a_session_that_the_app_does_not_name_there_is_named_by_a_hash(model):
     """The same for each of its calls; none where the provider has no header for it."""
-    found = seen(model, call())
+    found = seen(model, call(path_of(model)))
 
     name = MADE.get(model)
     expected = CacheKey("sk-provider").of(call())
@@ -144,10 +148,15 @@ def test_an_entry_is_sent_what_its_own_config_names_beside_what_it_usually_is(
         ["X-Tier: gold", "session_id: s", "originator: me", "user-agent: it"], *names
     )
     provider = a_provider(model, propagate=propagate, cache_hint="leave")
-    lines = HeaderLines(provider, split=frozenset(names)).for_call(call(headers=headers))
+    lines = HeaderLines(provider, split=frozenset(names)).for_call(
+        call(path_of(model), headers=headers)
+    )
 
     found = dict(line.decode().strip().lower().split(": ") for line in lines)
-    own = {"authorization", "x-api-key", "accept-encoding", "x-request-id", "traceparent"}
+    own = {
+        *("authorization", "x-api-key", "accept-encoding", "x-request-id", "traceparent"),
+        "anthropic-version",
+    }
     assert {**expected, "user-agent": "it"} == {
         name: value for name, value in found.items() if name not in own
     }

@@ -23,7 +23,7 @@ TOKENS = {"max_tokens": 9}
 
 
 def candidate(model: str) -> Candidate:
-    return Candidate(model, model, model.partition("/")[2], model, frozenset())
+    return Candidate(model, model, model.partition("/")[2], model, frozenset({CHAT}))
 
 
 def chat(**members: Any) -> Call:

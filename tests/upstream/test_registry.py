@@ -171,6 +171,7 @@ def test_a_query_belongs_to_the_server_of_the_model_that_was_asked_for(first, re
     }
     plan = Plan((by_name[first],), 2, tuple(by_name[name] for name in requested))
 
-    call = registry.with_bound_query(a_call(query="?x"), plan)
+    call = a_call(query="?x")
+    registry.bind_query(call, plan)
 
     assert (owners, "?x") == (call.query_for, call.query)

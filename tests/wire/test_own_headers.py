@@ -16,10 +16,12 @@ from sidecar.wire.own_headers import (
     decision_lines,
     header_text,
     lost_line,
+    lost_text,
     models_lines,
     probe_lines,
     refused_lines,
     served_lines,
+    translated_line,
     walked_headers,
 )
 from tests.support.values import a_call
@@ -161,6 +163,24 @@ def test_any_name_comes_back(name):
 def test_a_response_says_what_its_request_was_sent_without():
     """So that the app can tell why a model has forgotten its thoughts."""
     assert lost_line("thinking") == b"x-plano-lost: thinking\r\n"
+
+
+def test_each_name_of_what_was_lost_is_said_once():
+    """In one list."""
+    assert ("", "a, b.c") == (lost_text([]), lost_text(["a", "b.c", "a"]))
+
+
+def test_names_of_what_was_lost_are_bounded_and_end_no_line():
+    """Those of unknown fields are the app's to invent."""
+    many = [f"field{number}" for number in range(17)]
+
+    assert lost_text(many) == f"{', '.join(many[:16])}, ..."
+    assert lost_text(["a\r\nset-cookie: x" + "y" * 200]) == ("a%0D%0Aset-cookie: x" + "y" * 112)
+
+
+def test_a_response_says_that_it_was_translated():
+    """From the app's API to the provider's."""
+    assert translated_line("chat>messages") == b"x-plano-translated: chat>messages\r\n"
 
 
 def test_a_response_says_how_probable_its_route_is():

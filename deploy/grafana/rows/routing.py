@@ -101,5 +101,30 @@ ROUTING: Final = Row(
             width=12,
             thresholds=red_from(1),
         ),
+        Panel(
+            "Translated calls",
+            "Calls whose model does not speak the app's API, by the way of the translation. A rise"
+            " at the same load: calls fail over to another vendor's models, or a route names them"
+            " first.",
+            "reqps",
+            (
+                Query(
+                    rate("translated_calls_total", by="dialect, upstream_dialect"),
+                    "{{dialect}} > {{upstream_dialect}}",
+                ),
+            ),
+            stacked=True,
+            width=12,
+        ),
+        Panel(
+            "Fields lost in translation",
+            "What translated calls were sent without, or their responses lost: none of it is"
+            " decisive. `unknown` are fields that the sidecar does not know: look for a newer one."
+            " `translate: strict` refuses what is more than harmless.",
+            "ops",
+            (Query(rate("translation_losses_total", by="field"), "{{field}}"),),
+            stacked=True,
+            width=12,
+        ),
     ),
 )

@@ -1,0 +1,82 @@
+"""Reads the tools of a request of the responses API."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import msgspec
+
+from sidecar.translate.conversation import ToolChoice, ToolOffer
+from sidecar.translate.losses import Weight
+from sidecar.translate.openai_tools import allowed_choice, choice_of_word, custom_tool
+from sidecar.translate.raw_json import Json, Members, is_null, is_text
+from sidecar.translate.reading import Reading
+from sidecar.translate.request_steps import tools_in_steps
+from sidecar.translate.tool_names import qualified
+from sidecar.translate.tool_offers import schema_of
+
+
+def read_tools(
+    reading: Reading, members: Members
+) -> Generator[None, None, tuple[int, tuple[ToolOffer, ...]]]:
+    """Return how many tools are offered, and those that can be carried. Raises: InvalidBody."""
+    raw = members.get("tools")
+    if raw is None or is_null(raw):
+        return 0, ()
+    raws = yield from tools_in_steps(reading, raw, "tools")
+    tools = []
+    for at, each in enumerate(raws):
+        reading.at = f"tools[{at}]"
+        tools += _tools(reading, each)
+    return len(raws), tuple(tools)
+
+
+def _tools(reading: Reading, raw: Json) -> list[ToolOffer]:
+    """Read a tool, or the tools of a namespace. Raises: InvalidBody."""
+    found = reading.labelled("tools", raw, "function")
+    if found is None:
+        return []
+    label, tool = found
+    if label != "namespace":
+        return [_tool(reading, label, tool)]
+    namespace = reading.needed_text(tool, "name")
+    inside = [
+        reading.known("tools[namespace].tools", each, "function")
+        for each in reading.objects_of(tool.get("tools", msgspec.Raw(b"[]")))
+    ]
+    offers = [_tool(reading, *each) for each in inside if each is not None]
+    return [
+        msgspec.structs.replace(offer, name=qualified(namespace, offer.name)) for offer in offers
+    ]
+
+
+def _tool(reading: Reading, label: str, tool: Members) -> ToolOffer:
+    if label == "custom":
+        wanted = tool.get("format")
+        formats = {} if wanted is None or is_null(wanted) else reading.object(wanted)
+        return custom_tool(reading, tool, formats)
+    return ToolOffer(
+        reading.needed_text(tool, "name"),
+        reading.text(tool, "description"),
+        schema_of(tool, "parameters"),
+        reading.flag(tool, "strict"),
+    )
+
+
+def read_choice(reading: Reading, members: Members) -> ToolChoice | None:
+    """Read ``tool_choice``. Raises: InvalidBody."""
+    raw = members.get("tool_choice")
+    reading.at = ""
+    if raw is None or is_null(raw):
+        return None
+    if is_text(raw):
+        return choice_of_word(reading, raw)
+    reading.at = "tool_choice"
+    found = reading.labelled("tool_choice", raw)
+    if found is None:
+        reading.lose("tool_choice", Weight.DECISIVE)
+        return None
+    label, choice = found
+    if label == "allowed_tools":
+        return allowed_choice(reading, choice)
+    return ToolChoice("named", (reading.needed_text(choice, "name"),))

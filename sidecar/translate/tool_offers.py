@@ -1,0 +1,70 @@
+"""Tools and schemas of a request, whatever its API: what they ask of a target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sidecar.translate.conversation import OutputFormat, ToolChoice, ToolOffer
+from sidecar.translate.losses import Feature, Weight
+from sidecar.translate.raw_json import Members, is_null, json_text
+from sidecar.translate.reading import Reading
+
+_BOUND: Final = re.compile(
+    r'"(?:exclusiveM(?:in|ax)imum|m(?:in|ax)imum|multipleOf|m(?:in|ax)Length'
+    r'|maxItems|uniqueItems)"\s*+:\s*+[-0-9t]|"minItems"\s*+:\s*+(?:[2-9]|1[0-9])'
+)
+"""A property of such a name has an object as its value."""
+
+
+def schema_of(members: Members, name: str) -> str | None:
+    """Return a JSON Schema as it was written; None where there is none."""
+    raw = members.get(name)
+    return None if raw is None or is_null(raw) else json_text(raw)
+
+
+def has_bounds(schema: str | None) -> bool:
+    """Return whether a schema bounds numbers, lengths or counts, which Anthropic refuses where a
+    model is held to it.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs, on schemas.
+    """
+    return schema is not None and _BOUND.search(schema) is not None
+
+
+def checked_choice(
+    reading: Reading, choice: ToolChoice | None, tools: Sequence[ToolOffer], offered: int
+) -> ToolChoice | None:
+    """Return the tool choice where it can be followed; a tool that must be called and is not
+    carried is a decisive loss.
+
+    Args: ``offered`` counts the tools of the request, those that are not carried included.
+    """
+    if choice is None or (not tools and not offered):
+        return None
+    known = {tool.name for tool in tools}
+    lacks_one = choice.kind == "named" and not known.issuperset(choice.names)
+    if lacks_one or (choice.kind == "any" and not tools):
+        reading.lose("tool_choice", Weight.DECISIVE)
+    return choice if tools and not lacks_one else None
+
+
+def features_of(tools: Sequence[ToolOffer], choice: ToolChoice | None) -> Iterator[Feature]:
+    """Yield what the tools ask of a target."""
+    for tool in tools:
+        yield Feature.TOOLS
+        if tool.is_strict:
+            yield Feature.STRICT_TOOLS
+            if has_bounds(tool.schema):
+                yield Feature.STRICT_BOUNDS
+        if tool.cache is not None:
+            yield Feature.CACHE
+    if choice is not None and choice.kind in ("any", "named"):
+        yield Feature.FORCED_TOOLS
+
+
+def features_of_output(output: OutputFormat | None) -> Iterator[Feature]:
+    """Yield what the form of the response asks of a target."""
+    if output is not None and has_bounds(output.schema):
+        yield Feature.OUTPUT_BOUNDS

@@ -1,0 +1,134 @@
+"""What is long is read in steps, and what holds millions of values is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
+from sidecar.domain.errors import InvalidBody
+from sidecar.translate import raw_json, request_steps
+from sidecar.translate.conversation import Conversation, ConversationTurn, Role, TextPart
+from sidecar.translate.pacing import LONG_BYTES, PARTS_AT_MOST, pace
+from sidecar.translate.requests import write_in_steps
+from sidecar.translate.targets import Target
+from tests.translate.request_cases import read
+
+LONG = b"x" * (LONG_BYTES + 1)
+MANY = PARTS_AT_MOST + 1
+
+
+def test_the_long_lists_of_a_request_are_turns_and_tools():
+    """Whatever the API."""
+    assert callable(request_steps.turns_in_steps)
+    assert callable(request_steps.tools_in_steps)
+    assert raw_json.is_null(None)
+
+
+def test_a_long_message_is_looked_through_in_steps():
+    """Down to the parts of a tool's result."""
+    inner = b'[{"type":"text","text":"%b"},1]' % LONG
+    result = b'{"type":"tool_result","content":%b}' % inner
+
+    assert 4 <= len(list(pace(b'{"role":"user","content":[%b]}' % result)))
+
+
+def test_what_is_nested_deeper_than_a_conversation_is_not_looked_through():
+    """Nothing is read there."""
+    deep = b"[" * 8 + b'"%b"' % LONG + b"]" * 8
+
+    assert list(pace(deep))
+
+
+@pytest.mark.parametrize(
+    ("api", "body"),
+    [
+        (CHAT, b'{"messages":[{"role":"user","content":[%b]}]}' % b",".join([b"{}"] * MANY)),
+        (
+            CHAT,
+            b'{"messages":[{"role":"user","content":[%b]}]}'
+            % b",".join([LONG[:99].join([b'"', b'"'])] * MANY),
+        ),
+        (CHAT, b'{"messages":[],"tools":[%b]}' % b",".join([b"{}"] * MANY)),
+        (
+            CHAT,
+            b'{"messages":[{"role":"user",%b}]}'
+            % b",".join(b'"%d":1' % at for at in range(40_000)),
+        ),
+        (CHAT, b'{"messages":[],"stop":[%b]}' % b",".join([b'"aaaa"'] * 10_000)),
+        (CHAT, b'{"messages":[],"metadata":{"a":"%b"}}' % (LONG * 5)),
+        (RESPONSES, b'{"input":[%b]}' % b",".join([b"{}"] * 70_000 + [b'"%b"' % (LONG * 4)])),
+        (
+            MESSAGES,
+            b'{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a",'
+            b'"content":[%b]}]}]}'
+            % b",".join([b'{"type":"text","text":"%b"}' % (b"x" * 90)] * MANY),
+        ),
+        (
+            MESSAGES,
+            b'{"messages":[],"system":[%b]}'
+            % b",".join([b'{"type":"text","text":"%b"}' % (b"x" * 90)] * MANY),
+        ),
+        (
+            CHAT,
+            b'{"messages":[%b]}'
+            % b",".join(
+                [
+                    b'{"role":"user","content":[%b]}'
+                    % b",".join([b'{"type":"refusal","refusal":""}'] * 3000)
+                ]
+                * 7
+            ),
+        ),
+        (CHAT, b'{"messages":[{"role":"user","content":"%b"}]}' % (rb"\ud83d" * 200_000)),
+    ],
+    ids=[
+        "empty parts",
+        "parts that are texts",
+        "tools",
+        "members",
+        "stop sequences",
+        "a member that is long",
+        "items",
+        "parts of a result",
+        "system texts",
+        "parts in all",
+        "halves of characters",
+    ],
+)
+def test_more_than_a_conversation_has_is_refused(api, body):
+    """Before it is held in memory as millions of values."""
+    with pytest.raises(InvalidBody):
+        read(body, api)
+
+
+def test_what_is_long_and_has_few_parts_is_read():
+    """A picture, a tool's schema, a system text."""
+    text = LONG.decode()
+    image = b'{"type":"image_url","image_url":{"url":"data:image/png;base64,%b"}}' % (LONG * 5)
+    tool = b'{"type":"function","function":{"name":"f","parameters":{"a":"%b"}}}' % LONG
+    system = b'[{"type":"text","text":"%b"}]' % LONG
+
+    chat = read(b'{"messages":[{"role":"user","content":[%b]}],"tools":[%b]}' % (image, tool), CHAT)
+    messages = read(b'{"messages":[],"system":%b}' % system, MESSAGES)
+    responses = read(b'{"input":[],"instructions":"%b"}' % (LONG * 5), RESPONSES)
+
+    assert chat.tools[0].schema == f'{{"a":"{text}"}}'
+    assert text == messages.turns[0].parts[0].text  # type: ignore[union-attr]
+    assert text * 5 == responses.turns[0].parts[0].text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("role", [Role.USER, Role.SYSTEM])
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(CHAT, "openai", "gpt-4.1"),
+        Target(RESPONSES, "openai", "gpt-4.1"),
+        Target(MESSAGES, "anthropic", "claude-opus-5"),
+    ],
+)
+def test_turns_that_become_one_message_are_written_in_steps(target, role):
+    """However many of one side follow each other."""
+    said = ConversationTurn(Role.USER, (TextPart("a"),))
+    many = [ConversationTurn(role, (TextPart("b"),))] * 2000
+
+    assert 3 <= len(list(write_in_steps(Conversation((said, *many)), target)))
