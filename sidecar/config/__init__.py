@@ -13,7 +13,7 @@ The way of a file, in order:
   must not be shown.
 - `providers` completes each provider entry by its family's row in `conventions`, with `address`
   for where it is and how it is trusted; `provider_headers` checks what it says of header lines and
-  cache hints.
+  cache hints; `translation` says what its models serve that they do not speak.
 - `checks` and `checks_routing` report what no single key can show; `exposure` warns of what a
   config gives away.
 - `load` does all of this, or makes a config from the provider keys in the environment.

@@ -1,7 +1,8 @@
 """Selection: which model a call goes to. The one room that knows affinity and routing.
 
 Rule: facts in, a `Step` out. `steps` and `decisions` decide and never wait; `selector` reads, asks,
-writes and waits, and decides nothing.
+writes and waits, and decides nothing. `path_selector` decides what is passed through; `explain`
+shows a `look` at all this.
 
 The way of a call:
 
@@ -13,7 +14,6 @@ The way of a call:
    does, `fitting` leaves out who would lose, by translation, what the app relies on.
 3. `pin_updater` moves the pin once another candidate has served the call, and drops it if none has.
 
-`path_selector` decides what is passed through; `explain` shows all this, and changes nothing.
 Words: a *binding* is what the store holds, a *pin* that it holds. A call *claims* a pin that is not
 there, *adopts* one that another call has made, *replaces* one that it has seen. A pin is
 *provisional* if the router model could not be asked when it was made. A call is *routed* where

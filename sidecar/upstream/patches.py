@@ -58,6 +58,8 @@ class Patches:
         """
         if call.endpoint.operation is Operation.PASSTHROUGH:
             return call
+        if call.endpoint.dialect not in candidate.dialects:
+            return call  # what is translated is written for the very model
         key = candidate.provider, candidate.upstream_model, asked, call.endpoint.dialect
         changes = self.known.get(key)
         if changes is None:

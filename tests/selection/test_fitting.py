@@ -276,8 +276,17 @@ class TestSelector:
         """An agent then guesses, as it does with any gateway."""
         table = ModelTable((a_provider(GPT, translate=True), a_provider(CLAUDE)), {})
         room = Room(table=table, is_routed=False, routes=())
-        with pytest.raises(PathNotFound):
-            await self._decide(room, asked(COUNT_PATH, GPT))
+        for session_id in ("s1", None):
+            with pytest.raises(PathNotFound):
+                await self._decide(room, asked(COUNT_PATH, GPT, session_id=session_id))
+
+    async def test_a_count_of_tokens_beside_routes_is_not_found_either(self):
+        """It is asked of the requested model, whatever the routes are."""
+        table = ModelTable((a_provider(GPT, translate=True), a_provider(CLAUDE)), {})
+        room = Room(table=table)
+        for session_id in ("s1", None):
+            with pytest.raises(PathNotFound):
+                await self._decide(room, asked(COUNT_PATH, GPT, session_id=session_id))
 
     async def test_an_entry_of_the_first_model_that_is_translated_for_is_looked_at_before_the_pin(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import CHAT, Call, Endpoint, Operation
+from sidecar.domain.call import CHAT, MESSAGES, Call, Endpoint, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.upstream.cache_key import CacheKey
 from sidecar.upstream.patches import Patches
@@ -158,6 +158,16 @@ async def test_a_body_stays_as_it_came_where_there_is_no_name_to_add(model, chan
     made = Patches([a_provider(model, **{"cache_hint": "body", **changes})])
 
     assert call is await made.patched(call, candidate(model), model)
+
+
+async def test_a_call_that_is_translated_has_no_patch():
+    """It is written for the very model, and its own body goes nowhere."""
+    made = Patches([a_provider(GPT_5, cache_hint="body")])
+    call = dataclasses.replace(chat(**TOKENS), session_id="s-1")
+    other = dataclasses.replace(candidate(GPT_5), dialects=frozenset({MESSAGES}))
+
+    assert call is await made.patched(call, other, GPT_4O)
+    assert () == made.changes(other, GPT_4O, CHAT)
 
 
 async def test_what_is_passed_through_keeps_its_bytes():
