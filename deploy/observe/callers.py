@@ -144,6 +144,7 @@ def _body(shape: Shape, talk: _Conversation) -> dict[str, Any]:
     more: dict[str, Any] = {"stream": True} if shape.is_streamed else {}
     if shape.path == MESSAGES_PATH:
         return messages(shape.model, talk.text, system=_LONG_TEXT, **more)
+    more["seed"] = 7  # what a model of the other API is sent without
     if shape.is_streamed:
         more["stream_options"] = {"include_usage": True}
     if not shape.is_routed:

@@ -107,7 +107,9 @@ class ModelNames:
         that serve it, in config order; of all for None.
         """
         entries = [(each.prefix, _candidate(each, "*")) for each in self._wildcards]
-        speaking = [prefix for prefix, each in entries if dialect in (None, *each.dialects)]
+        speaking = [
+            prefix for prefix, each in entries if dialect is None or dialect in each.dialects
+        ]
         serving = [prefix for prefix, each in entries if dialect in each.served]
         return list(dict.fromkeys(speaking or serving))
 

@@ -21,7 +21,7 @@ def url_of(sidecar: Routed) -> str:
 
 async def test_calls_are_counted_and_a_provider_that_fails_is_named(browser):
     """As they happen, without a reload; and it is told when it serves again."""
-    async with routed() as sidecar, watched_page(browser, url_of(sidecar)) as shown:
+    async with routed(translate=False) as sidecar, watched_page(browser, url_of(sidecar)) as shown:
         await shown.see("#verdict", "Nothing is wrong")
         await shown.see("#candidates-sum", "4 of 4 serving")
         await sidecar.ask("Make this long text short")

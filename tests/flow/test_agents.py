@@ -233,4 +233,4 @@ async def test_nothing_that_names_a_session_or_an_agent_leaves_the_pod_but_codex
             sent = {name.decode().lower() for name, _ in sidecar.provider.requests[-1].headers}
             seen.append(sent & set(headers))
 
-    assert [set(), {"session_id"}] == seen
+    assert [set(), {"session_id", "session-id"}] == seen

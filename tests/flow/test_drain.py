@@ -5,6 +5,7 @@ code is 0.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -117,17 +118,20 @@ async def test_no_kept_connection_loses_a_call_across_the_drain(start_sidecar, s
         while True:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.data_port)
-                writer.write(call)
-                reply = await read_reply(reader)
             except ConnectionError:
                 return statuses
-            statuses.append(reply.status)
-            while reply.header("connection") != "close":
+            with contextlib.closing(writer):
                 writer.write(call)
-                reply = await read_reply(reader)
+                try:
+                    reply = await read_reply(reader)
+                except ConnectionError:
+                    return statuses
                 statuses.append(reply.status)
-                begun.set()
-            writer.close()
+                while reply.header("connection") != "close":
+                    writer.write(call)
+                    reply = await read_reply(reader)
+                    statuses.append(reply.status)
+                    begun.set()
 
     apps = [Tasks().spawn(call_on(), name="app") for _ in range(20)]
     await begun.wait()
