@@ -48,33 +48,28 @@ class UsageMembers:
         """Args: a path names the objects on the way to a count; an empty one means that the API has
         no such count.
         """
-        self._input: Final[Path] = (input_tokens,)
-        self._output: Final[Path] = (output_tokens,)
-        self._cached: Final = cached_input_tokens
-        self._cache_write: Final = cache_write_tokens
-        self._reasoning: Final = reasoning_tokens
-
-    def read(self, usage: object) -> Usage | None:
-        """Read a decoded ``usage`` object; None where it is none."""
-        if not isinstance(usage, dict):
-            return None
-        return Usage(
-            _count(usage, self._input),
-            _count(usage, self._output),
-            _count(usage, self._cached),
-            _count(usage, self._cache_write) if self._cache_write else None,
-            _count(usage, self._reasoning) if self._reasoning else None,
+        self._paths: Final[tuple[Path, ...]] = (
+            (input_tokens,),
+            (output_tokens,),
+            cached_input_tokens,
+            cache_write_tokens,
+            reasoning_tokens,
         )
 
-
-def _count(usage: dict[str, Any], path: Path) -> int | None:
-    """Read a count of tokens; None where there is none."""
-    value: Any = usage
-    for name in path:
-        if not isinstance(value, dict):
+    def read(self, usage: object) -> Usage | None:
+        """Read a decoded ``usage`` object; None where it is none. A count that is not there, or is
+        none, is None.
+        """
+        if not isinstance(usage, dict):
             return None
-        value = value.get(name)
-    return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
+        counts: list[int | None] = []
+        for path in self._paths:
+            value: Any = usage
+            for name in path:
+                value = value.get(name) if isinstance(value, dict) else None
+            counts.append(value if type(value) is int and 0 <= value <= _MAX_TOKENS else None)
+        input_tokens, output_tokens, cached, cache_write, reasoning = counts
+        return Usage(input_tokens, output_tokens, cached, cache_write, reasoning)
 
 
 @final

@@ -11,7 +11,7 @@ from sidecar.domain import call
 from tests.bench.trace_calls import Entered, trace_calls
 from tests.support.redis_server import redis_server
 
-BOUNDS = {"pinned": 148, "routed": 333, "failed over": 504}
+BOUNDS = {"pinned": 145, "routed": 330, "failed over": 500}
 KEY = Entered("affinity/session.py", "session_key")
 
 pytestmark = pytest.mark.skipif(
