@@ -39,7 +39,7 @@ def test_the_top_level_is_short():
 
 def test_the_readme_is_short():
     """What it is, how to try, use and configure it; the references stand beside their rooms."""
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 300
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 250
 
 
 def test_dependencies_have_reasons_and_locks():

@@ -1,4 +1,4 @@
-"""Who may come to Redis, and how: the fenced user that the README shows, TLS with certificates of
+"""Who may come to Redis, and how: the fenced user that its page shows, TLS with certificates of
 one's own.
 """
 
@@ -27,8 +27,10 @@ from tests.support.sidecar_process import REPOSITORY
 
 
 def acl_words() -> list[str]:
-    """The README's command, word by word."""
-    found = re.search(r"ACL SETUSER (sidecar [^`]+)```", (REPOSITORY / "README.md").read_text())
+    """The command of the page, word by word."""
+    found = re.search(
+        r"ACL SETUSER (sidecar [^`]+)```", (REPOSITORY / "sidecar/affinity/README.md").read_text()
+    )
     assert found is not None
     return found[1].split()
 
@@ -69,7 +71,7 @@ async def test_the_fenced_user_of_the_readme_can_do_all_that_a_sidecar_does(kind
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_fenced_user_of_the_readme_is_refused_no_command(kind):
     """All that a sidecar sends for its calls, over a link that falls silent and one whose scripts
-    are flushed: what is sent anew has to stand in the README.
+    are flushed: what is sent anew has to stand in its page.
     """
     async with redis_server(kind) as server:
         await server.client.execute_command("ACL", "SETUSER", *acl_words())

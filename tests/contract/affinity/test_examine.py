@@ -37,7 +37,7 @@ async def examined(port: int, timeout_s: float = 10.0, **cache: Any) -> StoreExa
 
 @contextlib.asynccontextmanager
 async def server_with_user(kind: str, *changes: str) -> AsyncIterator[RedisServer]:
-    """A server with the fenced user of the README, changed by more words of ACL SETUSER."""
+    """A server with the fenced user of its page, changed by more words of ACL SETUSER."""
     async with redis_server(kind) as server:
         await server.client.execute_command("ACL", "SETUSER", *acl_words(), *changes)
         yield server
