@@ -115,7 +115,7 @@ def build_providers(
 ) -> ProviderRegistry:
     """Make the providers' clients."""
     dialects = foundation.dialects
-    paths = Paths(dialects.endpoints, _prefixes(loaded), owners.serves)
+    paths = _paths(loaded, foundation, owners)
 
     def owner_of(call: Call, path: str) -> str | None:
         provider = paths.passthrough_of(path)
@@ -147,15 +147,20 @@ def build_handler(
         OwnReplies(proxy.decide, models),
         Admission(foundation.drain, dialects, observers, foundation.clock, policy),
         Rescue(dialects, observers),
-        Paths(dialects.endpoints, policy.passthrough, models.owners.serves),
+        _paths(loaded, foundation, models.owners),
         foundation.write,
     )
 
 
-def _prefixes(loaded: LoadedConfig) -> tuple[tuple[str, str], ...]:
-    """Return the paths that are passed through, each with its provider, the longest first."""
-    prefixes = sorted(loaded.config.passthrough, key=lambda entry: len(entry.path), reverse=True)
-    return tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes)
+def _paths(loaded: LoadedConfig, foundation: Foundation, owners: PathOwners) -> Paths:
+    """Return the paths of the data port: of those that are passed through, the longest first."""
+    config = loaded.config
+    prefixes = sorted(config.passthrough, key=lambda entry: len(entry.path), reverse=True)
+    return Paths(
+        foundation.dialects.endpoints,
+        tuple((entry.path.rstrip("/"), entry.provider) for entry in prefixes),
+        owners.serves if config.unlisted_paths == "serve" else None,
+    )
 
 
 def build_routes(
@@ -249,7 +254,6 @@ def listener_policy(loaded: LoadedConfig, foundation: Foundation) -> ListenerPol
         ),
         allow_origins=frozenset(config.listeners[0].allow_origins),
         fixed_tenant=cache.tenant,
-        passthrough=_prefixes(loaded),
         body_sessions=BodySessions(routing.session_body_keys),
         sampling=None if tracing is None else tracing.sampling,
         via=foundation.via,

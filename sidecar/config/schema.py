@@ -248,6 +248,14 @@ class Config(Section, frozen=True):
             "that are served without being named here"
         ),
     ] = ()
+    unlisted_paths: Annotated[
+        Literal["serve", "refuse"],
+        Meta(
+            description="files, batches, images, stored responses and the rest of providers' APIs "
+            "that `passthrough` does not name: `serve` by the entry that can be meant, or `refuse` "
+            "with 404"
+        ),
+    ] = "serve"
     propagate: Annotated[
         tuple[str, ...], Meta(description="more request headers that go to all providers")
     ] = ()

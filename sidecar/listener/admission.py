@@ -66,8 +66,6 @@ class ListenerPolicy:
     """Wins over the tenant header."""
     body_sessions: Final[BodySessions | None]
     """Reads sessions from bodies where no header names one; None where only headers do."""
-    passthrough: Final[tuple[tuple[str, str], ...]]
-    """(path prefix, provider), longest prefix first."""
     hosts: Final[HostCheck]
     sampling: Final[Sampling | None]
     """Which traces are sampled; None while tracing is off."""
@@ -80,7 +78,6 @@ class ListenerPolicy:
         body_reader: BodyReader,
         allow_origins: frozenset[str] = frozenset(),
         fixed_tenant: str | None = None,
-        passthrough: tuple[tuple[str, str], ...] = (),
         body_sessions: BodySessions | None = None,
         sampling: Sampling | None = None,
         via: bytes = b"",
@@ -90,7 +87,6 @@ class ListenerPolicy:
         self.body_reader = body_reader
         self.allow_origins = allow_origins
         self.fixed_tenant = fixed_tenant
-        self.passthrough = passthrough
         self.body_sessions = body_sessions
         self.sampling = sampling
         self.via = via

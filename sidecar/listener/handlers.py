@@ -120,7 +120,7 @@ class DataHandler:
         elif (endpoint := self._api_endpoint(head)) is not None:
             await serve(head, endpoint, None, down, self._proxy.handle)
         else:
-            raise path_not_found(path, paths.calls, head.request.transport)
+            raise path_not_found(path, paths.calls, head.request.transport, paths.unserved)
 
     def _api_endpoint(self, head: RequestHead) -> Endpoint | None:
         """Return the endpoint of a path of a provider's API that no config has to name."""

@@ -11,6 +11,7 @@ from sidecar.config.api_paths import API_DIALECTS
 from sidecar.domain.api_paths import api_path_of
 from sidecar.domain.call import DialectName, Endpoint, Operation
 from sidecar.domain.errors import MalformedRequest, MethodNotAllowed
+from sidecar.routing.owners import NOBODY, REFUSED
 
 PROBES: Final = frozenset({"/", "/api/hello"})
 """Agents ask whether their gateway is there before they use it."""
@@ -38,16 +39,18 @@ class Paths:
 
     Args: ``endpoints`` are the POST paths whose bodies are understood; ``passthrough`` has (path
         prefix, provider), longest prefix first. ``serves`` tells whether any entry is known to
-        serve a path of providers' APIs that is neither.
+        serve a path of providers' APIs that is neither; None where the config refuses all of them.
     """
 
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
         passthrough: tuple[tuple[str, str], ...],
-        serves: Callable[[Endpoint], bool] = lambda _: False,
+        serves: Callable[[Endpoint], bool] | None = lambda _: False,
     ) -> None:
         self.calls: Final = endpoints
+        self.unserved: Final = REFUSED if serves is None else NOBODY
+        """Why a path of providers' APIs is not served that the config does not name."""
         self.decisions: Final = {
             f"{DECISION_PREFIX}{path}": endpoint
             for path, endpoint in endpoints.items()
@@ -74,8 +77,8 @@ class Paths:
         Args: ``caller`` is the dialect of the caller's SDK; ``is_json`` is whether its request has
             a body in JSON, which may say for which model it is.
         """
-        api_path = api_path_of(path)
-        if api_path is None or climbs(path):
+        serves, api_path = self._serves, api_path_of(path)
+        if serves is None or api_path is None or climbs(path):
             return None
         endpoint = Endpoint(
             path,
@@ -84,7 +87,7 @@ class Paths:
             api_path=api_path,
             names_model=is_json and api_path.names_model,
         )
-        return endpoint if self._serves(endpoint) else None
+        return endpoint if serves(endpoint) else None
 
     def passthrough_of(self, path: str) -> str | None:
         """Return the provider to which requests to a path go untouched; None where they do not:

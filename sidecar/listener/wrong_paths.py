@@ -17,18 +17,22 @@ _SHOWN_CHARACTERS: Final = 200
 
 
 def path_not_found(
-    path: str, endpoints: Mapping[str, Endpoint], transport: asyncio.Transport | None
+    path: str,
+    endpoints: Mapping[str, Endpoint],
+    transport: asyncio.Transport | None,
+    unserved: str = NOBODY,
 ) -> PathNotFound:
     """Return the error for a path that is not served.
 
     Args: ``endpoints`` are the calls that are served, by path; ``transport`` is the app's, which
-        knows at which port it has called.
+        knows at which port it has called; ``unserved`` is why a path of providers' APIs is not
+        served.
     """
     fault = f"no such path: {path[:_SHOWN_CHARACTERS]}"
     found = _meant(path, endpoints) or _meant_of_provider(path)
     if found is None:
         if api_path_of(path) is not None and not climbs(path):
-            return not_served(path, NOBODY)
+            return not_served(path, unserved)
         return PathNotFound(
             f"{fault}; `passthrough` in the config names paths that go to a provider as they are"
         )

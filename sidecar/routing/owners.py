@@ -20,6 +20,7 @@ from sidecar.domain.errors import ModelNotFound, PathNotFound
 from sidecar.routing.resolved import shorten
 
 NOBODY: Final = "no entry is known to serve it"
+REFUSED: Final = "`unlisted_paths` refuses those that the config does not name"
 MakeCandidate = Callable[[Provider, str], Candidate]
 
 

@@ -183,7 +183,7 @@ async def _serving(
             for model in models
         ]
         config = sidecar_config(provider.url, model_providers=entries, passthrough=[], **more)
-        if not more:
+        if "model_aliases" not in more:
             del config["model_aliases"]
         async with running_app(config, tmp_path) as app:
             yield app, provider
@@ -339,6 +339,41 @@ async def test_a_configured_path_goes_before_what_is_known(tmp_path):
     assert [f"Bearer sk-{model}" for model in ("groq/llama", "openai/gpt-4o", "openai/gpt-4o")] == [
         asked.headers["Authorization"] for asked in provider.asked
     ]
+
+
+async def test_none_of_these_paths_is_served_where_the_config_refuses_those_it_does_not_name(
+    tmp_path,
+):
+    """Calls to models and what `passthrough` names are served as ever."""
+    async with _serving(
+        tmp_path, "openai/gpt-4o!", "anthropic/claude-demo", unlisted_paths="refuse"
+    ) as (app, provider):
+        refused = []
+        async with open_sdks(_url(app), "async") as sdks:
+            for call, target, *_ in (*OPENAI.values(), *ANTHROPIC.values()):
+                with pytest.raises((openai.NotFoundError, anthropic.NotFoundError)) as caught:
+                    await call(sdks)
+                refused.append((target, "`unlisted_paths` refuses" in caught.value.message))
+
+    assert [True] * (len(OPENAI) + len(ANTHROPIC)) == [is_told for _, is_told in refused]
+    assert [] == provider.asked
+
+
+async def test_a_path_that_the_config_names_is_served_where_it_refuses_all_others(tmp_path):
+    """By a prefix: what is below goes with it."""
+    named = {"passthrough": [{"path": "/v1/batches", "provider": "openai"}]}
+    async with ApiProvider().serving() as provider:
+        entries = [_entry("openai/gpt-4o", provider, default=True)]
+        config = sidecar_config(
+            provider.url, model_providers=entries, unlisted_paths="refuse", **named
+        )
+        del config["model_aliases"]
+        async with running_app(config, tmp_path) as app, open_sdks(_url(app), "async") as sdks:
+            found = await sdks.openai.batches.retrieve("batch_1")
+            with pytest.raises(openai.NotFoundError):
+                await sdks.openai.files.list()
+
+    assert ("batch_1", 1) == (found.id, len(provider.asked))
 
 
 async def test_what_belongs_to_a_session_goes_to_its_account(tmp_path):

@@ -87,7 +87,8 @@ class _House:
             [a_provider("openai/gpt-4o"), a_provider("anthropic/*")], {"fast": "openai/gpt-4o"}
         )
         reader = BodyReader(BodyMemory(MemoryBudget(10_000)), policy.pop("body_bytes", 1000), 30)
-        serves: Callable[[Endpoint], bool] = policy.pop("serves", lambda _: False)
+        serves: Callable[[Endpoint], bool] | None = policy.pop("serves", lambda _: False)
+        prefixes: tuple[tuple[str, str], ...] = policy.pop("passthrough", ())
         self.policy = ListenerPolicy(POLICY, reader, **policy)
         observers = Observers([self.ear])
         self.handler = DataHandler(
@@ -95,7 +96,7 @@ class _House:
             OwnReplies(self.decide, models),
             Admission(self.drain, DIALECTS, observers, SystemClock(), self.policy),
             Rescue(DIALECTS, observers),
-            Paths(DIALECTS.endpoints, self.policy.passthrough, serves),
+            Paths(DIALECTS.endpoints, prefixes, serves),
         )
 
     async def decide(self, call: Call) -> Decision:
@@ -414,6 +415,21 @@ async def test_a_path_that_no_entry_serves_is_refused_in_its_own_dialect():
         json.loads(body)["error"]["type"],
     )
     assert ([ApiPath.MESSAGE_BATCHES], []) == (asked, house.calls)
+
+
+async def test_a_config_may_refuse_the_paths_that_it_does_not_name():
+    """The 404 says which key does, and how one path is let through."""
+    house = _House(serves=None, passthrough=(("/v1/files", "openai"),))
+    status, headers, body = _parts(await house.ask("POST", "/v1/moderations", None))
+    await house.ask("GET", "/v1/files/file-1")
+    await house.ask("POST", "/v1/embeddings", BODY)
+
+    assert (404, "path_not_found") == (status, headers["x-plano-error"])
+    assert (
+        "/v1/moderations is a path of providers, and `unlisted_paths` refuses those that the "
+        "config does not name; `passthrough` in the config names the provider that a path goes to"
+    ) == json.loads(body)["error"]["message"]
+    assert ["/v1/files/file-1", "/v1/embeddings"] == [call.endpoint.path for call in house.calls]
 
 
 async def test_a_body_that_names_a_model_twice_is_refused_on_a_path_of_providers():
