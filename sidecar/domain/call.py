@@ -76,6 +76,8 @@ class Endpoint:
     """For `Operation.PASSTHROUGH`: what the path belongs to, where no config names it."""
     is_body_read: Final[bool]
     """Whether bodies are read before the call goes on: they say which model is meant."""
+    form_boundary: Final[bytes | None]
+    """Of a form that may say which model is meant: what delimits its parts."""
 
     def __init__(
         self,
@@ -85,15 +87,13 @@ class Endpoint:
         base_path: str = "/v1",
         api_path: ApiPath | None = None,
         names_model: bool = False,
+        form_boundary: bytes | None = None,
     ) -> None:
-        """Args: ``names_model`` is whether a body that is passed through says which model it is
-        for.
-        """
-        self.path = path
-        self.dialect = dialect
+        """Args: ``names_model`` is whether a JSON body that is passed through says which one."""
+        self.path, self.dialect = path, dialect
         self.operation = operation
         self.base_path = base_path
-        self.api_path = api_path
+        self.api_path, self.form_boundary = api_path, form_boundary
         self.is_body_read = names_model or operation is not Operation.PASSTHROUGH
 
 

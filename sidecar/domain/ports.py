@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from sidecar.domain.call import RawHeaders
+from sidecar.domain.call import Edit, RawHeaders
 from sidecar.domain.vocabulary import CandidateCondition, FailureClass
 
 
@@ -146,13 +146,19 @@ class Upload(Protocol):
     """A request body that is sent on to the provider while the app still sends it."""
 
     length: int | None
-    """As announced, in bytes; None where the body is chunked."""
+    """How many bytes are sent of it; None where the body is chunked."""
     received_bytes: int
     """What has come of it so far."""
 
     @property
     def is_begun(self) -> bool:
         """Whether any of it was read, so that it cannot be sent again."""
+        ...
+
+    def use(self, edit: Edit | None) -> None:
+        """Have a piece of what has come sent otherwise, and ``length`` say so; None: as it came.
+        Nothing was read of it yet.
+        """
         ...
 
     async def read(self) -> bytes:

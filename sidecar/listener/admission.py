@@ -30,6 +30,7 @@ from sidecar.runtime.lifecycle import Drain
 from sidecar.runtime.steps import in_steps
 from sidecar.wire.body import AT_ONCE_BYTES
 from sidecar.wire.body_sessions import BodySessions
+from sidecar.wire.form import FormModel
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     RequestHeaders,
@@ -190,24 +191,22 @@ class Admission:
         holder, request, encoding = head.request.task, head.request, head.headers.content_encoding
         self._drain.admit(holder)
         call: Call | None = None
-        is_made, buffered_bytes = False, 0  # a flag: compiled, `call` counts as set in `finally`
+        is_made, body = False, b""  # a flag: compiled, `call` counts as set in `finally`
         policy, reader = self._policy, self._policy.body_reader
         upload: StreamedUpload | None = None
         facts: _Seen = None
         try:
             if endpoint.is_body_read:
-                body = reader.read_nowait(request, encoding)
-                if body is None:
-                    body = await reader.read(request, encoding)
-                buffered_bytes = len(body)
+                at_hand = reader.read_nowait(request, encoding)
+                body = at_hand if at_hand is not None else await reader.read(request, encoding)
                 if len(body) > AT_ONCE_BYTES:
                     dialect, bodies = self._dialects.by_name[endpoint.dialect], policy.body_sessions
                     members = _NO_MEMBERS if bodies is None else bodies.members
                     facts = await in_steps(dialect.peek_in_steps(body, members))
             else:
-                body, upload = await reader.read_or_stream(request)
-                buffered_bytes = len(body) if upload is None else WINDOW_BYTES
-                down.upload, facts = upload, _NO_FACTS
+                form = _form_of(endpoint, encoding)
+                body, upload = await reader.read_or_stream(request, form)
+                down.upload, facts = upload, _NO_FACTS if form is None else form.facts
             call = self._call_of(head, endpoint, provider, (body, upload), facts)
             is_made = True
             body = b""  # the call alone holds it, and lets go of it once it was sent
@@ -215,7 +214,7 @@ class Admission:
             await serve(call, down)
         finally:
             if not is_made or upload is not None:
-                reader.memory.give_back(buffered_bytes)
+                reader.memory.give_back(len(body) if upload is None else WINDOW_BYTES)
             elif call is not None and call.body:
                 call.release_body()
             self._drain.release(holder)
@@ -284,3 +283,9 @@ class Admission:
         if headers.is_upgrade:
             raise UpgradeNotServed("WebSocket is not served; use a streamed POST")
         check_loop(headers.vias, self._policy.via)
+
+
+def _form_of(endpoint: Endpoint, encoding: bytes) -> FormModel | None:
+    """Return what looks for the model in a body; None where it is no form, or compressed."""
+    boundary = endpoint.form_boundary
+    return None if boundary is None or encoding else FormModel(boundary)

@@ -29,6 +29,7 @@ from sidecar.listener.upload import (
 )
 from sidecar.runtime.timers import Timeout, rest_s
 from sidecar.wire.content_coding import ContentDecoder, decoder_of
+from sidecar.wire.form import FormModel
 
 
 class BodyReader:
@@ -90,17 +91,20 @@ class BodyReader:
         self.memory.end(arriving)
         return body
 
-    async def read_or_stream(self, request: Request) -> tuple[bytes, StreamedUpload | None]:
+    async def read_or_stream(
+        self, request: Request, form: FormModel | None = None
+    ) -> tuple[bytes, StreamedUpload | None]:
         """Return a short body whole, as it came. A longer one is returned while it arrives, as an
         upload, once there is memory for what is on its way: the caller gives `WINDOW_BYTES` back.
 
+        Args: ``form`` looks through the body's beginning, of which no more is waited for than that.
         Raises: MalformedRequest, RequestTimeout, Overloaded; BodyTooLarge where its framing is too
             long; ConnectionError if the app left.
         """
         if request.content.is_eof() and request.content.total_bytes <= self.body_bytes:
             body = self.read_nowait(request, b"")
             if body is not None:
-                return body, None
+                return _looked_through(body, form), None
         announced, held_bytes = request.header_values("Content-Length"), self._held_bytes
         length = int(announced[0]) if announced else None
         first: list[bytes] = []
@@ -112,13 +116,32 @@ class BodyReader:
                 piece = await next_piece(request, self.body_s)
                 if not piece:
                     await self.memory.take(size)
-                    return b"".join(first), None
+                    return _looked_through(b"".join(first), form), None
                 first.append(piece)
                 size += len(piece)
+            _looked_through(b"".join(first), form)
         elif length <= held_bytes:
-            return await self.read(request), None
+            return _looked_through(await self.read(request), form), None
         await self.memory.take(WINDOW_BYTES)
+        if form is not None and not first:
+            try:
+                first = await self._read_beginning(request, form)
+            except BaseException:
+                self.memory.give_back(WINDOW_BYTES)
+                raise
         return b"", StreamedUpload(request, length, self.body_s, first)
+
+    async def _read_beginning(self, request: Request, form: FormModel) -> list[bytes]:
+        """Return the first bytes of a long body: as many as the form's model is looked for in."""
+        say_continue(request)
+        first: list[bytes] = []
+        while not form.is_over:
+            piece = await next_piece(request, self.body_s)
+            if not piece:
+                break
+            form.feed(piece)
+            first.append(piece)
+        return first
 
     async def _gather(
         self, request: Request, arriving: ArrivingBody, decoder: ContentDecoder | None
@@ -176,6 +199,12 @@ class BodyReader:
         if limit < self.body_bytes:
             name = f"limits.memory_bytes has room for ({limit} bytes)"
         return BodyTooLarge(f"the {what} is longer than {name}")
+
+
+def _looked_through(body: bytes, form: FormModel | None) -> bytes:
+    if form is not None:
+        form.feed(body)
+    return body
 
 
 def parse_error_of(error: BaseException | None) -> SidecarError:

@@ -125,11 +125,5 @@ class DataHandler:
     def _api_endpoint(self, head: RequestHead) -> Endpoint | None:
         """Return the endpoint of a path of a provider's API that no config has to name."""
         request = head.request
-        kinds = request.header_values("Content-Type")
-        is_json = request.method == "POST" and any(map(_is_json, kinds))
-        caller = self._rescue.dialect_of(request)
-        return self._paths.api_endpoint(head.path, caller, is_json=is_json)
-
-
-def _is_json(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() == "application/json"
+        kinds = request.header_values("Content-Type") if request.method == "POST" else []
+        return self._paths.api_endpoint(head.path, self._rescue.dialect_of(request), kinds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -12,6 +12,7 @@ from sidecar.domain.api_paths import api_path_of
 from sidecar.domain.call import DialectName, Endpoint, Operation
 from sidecar.domain.errors import MalformedRequest, MethodNotAllowed
 from sidecar.routing.owners import NOBODY, REFUSED
+from sidecar.wire.form import boundary_of
 
 PROBES: Final = frozenset({"/", "/api/hello"})
 """Agents ask whether their gateway is there before they use it."""
@@ -69,13 +70,13 @@ class Paths:
         return found
 
     def api_endpoint(
-        self, path: str, caller: DialectName, *, is_json: bool = False
+        self, path: str, caller: DialectName, content_types: Sequence[str] = ()
     ) -> Endpoint | None:
         """Return the endpoint of a path that goes to a provider without being configured; None for
         any other, and where no entry is known to serve it.
 
-        Args: ``caller`` is the dialect of the caller's SDK; ``is_json`` is whether its request has
-            a body in JSON, which may say for which model it is.
+        Args: ``caller`` is the dialect of the caller's SDK; ``content_types`` are the values of
+            Content-Type of a request with a body, which may say for which model it is.
         """
         serves, api_path = self._serves, api_path_of(path)
         if serves is None or api_path is None or climbs(path):
@@ -85,7 +86,8 @@ class Paths:
             API_DIALECTS.get(api_path, caller),
             Operation.PASSTHROUGH,
             api_path=api_path,
-            names_model=is_json and api_path.names_model,
+            names_model=api_path.names_model and any(map(_is_json, content_types)),
+            form_boundary=boundary_of(content_types) if api_path.names_model else None,
         )
         return endpoint if serves(endpoint) else None
 
@@ -120,6 +122,10 @@ def check_target(path: str, query: str) -> None:
         raise MalformedRequest(
             "the request's target holds a character that must be percent-encoded"
         )
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 def climbs(path: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, final
 
 from aiohttp import web
 
+from sidecar.domain.call import Edit
 from sidecar.domain.errors import MalformedRequest, RequestTimeout
 from sidecar.listener.request import Request
 from sidecar.runtime.timers import Timeout
@@ -33,16 +34,22 @@ class StreamedUpload:
         """Whether it was read to its end."""
         self._request = request
         self._silence_s = silence_s
-        self._first = b"".join(first)
+        self._first = _FirstBytes(b"".join(first))
+
+    def use(self, edit: Edit | None) -> None:
+        """See `domain.ports.Upload.use`."""
+        more = self._first.use(edit)
+        if self.length is not None:
+            self.length += more
 
     async def read(self) -> bytes:
         """See `domain.call.Upload.read`. HTTP/1.1 clients that wait to be told so go on now."""
         if self.is_complete:
             return b""
-        if not self.is_begun and not self._first:
+        if not self.is_begun and not self._first.came:
             say_continue(self._request)
         self.is_begun = True
-        piece, self._first = self._first, b""
+        piece = self._first.take()
         if not piece:
             piece = await next_piece(self._request, self._silence_s)
             self.received_bytes += len(piece)
@@ -50,6 +57,33 @@ class StreamedUpload:
             return piece if self.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
         self.is_complete = True
         return b"" if self.length is not None else _LAST_CHUNK
+
+
+@final
+class _FirstBytes:
+    """What of an upload had come before it was begun."""
+
+    def __init__(self, came: bytes) -> None:
+        self.came = came
+        self._edit: Edit = 0, 0, b""
+
+    def use(self, edit: Edit | None) -> int:
+        """Have a piece of it sent otherwise; return how many bytes more are sent of it than were
+        to be before.
+        """
+        former, self._edit = self._edit, edit or (0, 0, b"")
+        return _added(self._edit) - _added(former)
+
+    def take(self) -> bytes:
+        """Return what is sent of it, once."""
+        start, end, text = self._edit
+        came, self.came, self._edit = self.came, b"", (0, 0, b"")
+        return came if start == end else came[:start] + text + came[end:]
+
+
+def _added(edit: Edit) -> int:
+    start, end, text = edit
+    return len(text) - (end - start)
 
 
 async def next_piece(request: Request, within_s: float) -> bytes:

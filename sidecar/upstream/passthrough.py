@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from sidecar.config.address import Server
-from sidecar.domain.call import BodyFacts, Call, RawHeaders
+from sidecar.domain.call import BodyFacts, Call, Edit, RawHeaders
 from sidecar.wire.headers import CHUNKED
 
 LOCATION_HEADERS: Final = frozenset(
@@ -43,14 +43,22 @@ def passed_body(
     takes it. It is the app's, byte for byte; but where it names the model by a name of the
     config's, ``patch`` puts ``upstream_model`` there.
     """
-    if call.upload is not None:
-        return (), CHUNKED if call.upload.length is None else call.upload.length
-    body, facts = call.body, call.facts
+    body, facts, upload = call.body, call.facts, call.upload
+    is_named = facts.requested_model not in (None, upstream_model)
+    edit: Edit | None = None
+    if is_named and facts.model_span is not None and call.endpoint.form_boundary is not None:
+        edit = (*facts.model_span, upstream_model.encode())
+    if upload is not None:
+        upload.use(edit)
+        return (), CHUNKED if upload.length is None else upload.length
     if not body:
         return (), None if call.method in _BODILESS else 0
-    if facts.requested_model in (None, upstream_model):
-        return (body,), len(body)
-    pieces = patch(body, facts, upstream_model)
+    pieces: Sequence[bytes | memoryview] = (body,)
+    if edit is not None:
+        start, end, name = edit
+        pieces = (body[:start], name, body[end:])
+    elif is_named:
+        pieces = patch(body, facts, upstream_model)
     return pieces, sum(map(len, pieces))
 
 

@@ -17,6 +17,7 @@ those.
     places            where array elements and object members stand; a text without some
     content_coding    a compressed body, decoded in steps
     body              peek at a request's body
+    form              the model that a form names, in its first bytes
     changes           what of a body is to be written otherwise, as values
     edits             where that stands in a body
     patch             another ``model`` in it, and its edits, without another decode

@@ -279,6 +279,89 @@ async def test_a_compressed_body_that_names_a_model_goes_on_as_it_was_read(tmp_p
     assert len(body) == int(unread.headers["Content-Length"])
 
 
+SHORT, LONG = b"RIFF", bytes(range(256)) * 4096
+"""Of a file: a form with the other one is not held."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("file", [SHORT, LONG], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("model", "expected", "sent"),
+    [
+        ("groq/whisper-large", "groq/whisper-large", "whisper-large"),
+        ("whisper-large", "groq/whisper-large", "whisper-large"),
+        ("fast", "groq/whisper-large", "whisper-large"),
+        ("openai/whisper-1", "openai/gpt-4o", "whisper-1"),
+        ("whisper-1", "openai/gpt-4o", "whisper-1"),
+    ],
+)
+async def test_a_form_goes_to_the_entry_of_the_model_that_it_names(
+    tmp_path, model, expected, sent, kind, file
+):
+    """As a body in JSON; the provider gets its own name of the model, and the file as it was."""
+    aliases = {"fast": {"target": "groq/whisper-large"}}
+    models = "openai/gpt-4o!", "groq/whisper-large"
+    async with _serving(tmp_path, *models, model_aliases=aliases) as (app, provider):
+        async with open_sdks(_url(app), kind) as sdks:
+            found = await sdks.call(
+                sdks.openai.audio.transcriptions.create, model=model, file=("a.wav", file)
+            )
+    (asked,) = provider.asked
+
+    assert (f"Bearer sk-{expected}", f"{len(file)} bytes") == (
+        asked.headers["Authorization"],
+        found.text,
+    )
+    assert {"model": sent.encode(), "file": file} == asked.form
+
+
+FORM_TYPE = b"Content-Type: multipart/form-data; boundary=x\r\n"
+FIELD = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\ngroq/whisper-large\r\n'
+FILE_PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n%b\r\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (FILE_PART % SHORT + FIELD + b"--x--\r\n", "groq/whisper-large"),
+        (FILE_PART % LONG + FIELD + b"--x--\r\n", "openai/gpt-4o"),
+        (FIELD + FILE_PART % LONG + b"--x--\r\n", "groq/whisper-large"),
+    ],
+    ids=["behind a short file", "behind a long file", "before a long file"],
+)
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_the_model_of_a_form_is_looked_for_in_its_beginning(
+    tmp_path, body, expected, is_chunked
+):
+    """Behind a long file it is not seen, and the form goes where it would without it."""
+    framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % len(body)
+    head = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n" + FORM_TYPE + framing
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if is_chunked else body
+    async with _serving(tmp_path, "openai/gpt-4o!", "groq/whisper-large") as (app, provider):
+        reply = await exchange(app.ports.data, head + b"\r\n\r\n" + sent)
+    (asked,) = provider.asked
+    is_found = expected == "groq/whisper-large"
+
+    assert (200, expected, "requested" if is_found else "default") == (
+        reply.status,
+        dict(reply.headers)["x-plano-provider"],
+        dict(reply.headers)["x-plano-source"],
+    )
+    assert (body.replace(b"groq/whisper", b"whisper") if is_found else body) == asked.body
+
+
+async def test_a_form_for_a_model_of_another_kind_is_refused_before_its_file_is_read(tmp_path):
+    """As a body in JSON: no prompt goes to another vendor than its model's."""
+    field = FIELD.replace(b"groq/whisper-large", b"claude-demo")
+    head = b"POST /v1/images/edits HTTP/1.1\r\nHost: localhost\r\n" + FORM_TYPE
+    head += b"Expect: 100-continue\r\nContent-Length: 999999\r\n\r\n"
+    async with _serving(tmp_path, "openai/gpt-4o!", "anthropic/claude-demo") as (app, provider):
+        reply = await exchange(app.ports.data, head + field + FILE_PART[:60])
+
+    assert (404, "path_not_found") == (reply.status, dict(reply.headers)["x-plano-error"])
+    assert [] == provider.asked
+
+
 @pytest.mark.parametrize(
     ("models", "call", "expected"),
     [
@@ -353,7 +436,7 @@ async def test_none_of_these_paths_is_served_where_the_config_refuses_those_it_d
             for call, target, *_ in (*OPENAI.values(), *ANTHROPIC.values()):
                 with pytest.raises((openai.NotFoundError, anthropic.NotFoundError)) as caught:
                     await call(sdks)
-                refused.append((target, "`unlisted_paths` refuses" in caught.value.message))
+                refused.append((target, "`unlisted_paths` refuses" in str(caught.value)))
 
     assert [True] * (len(OPENAI) + len(ANTHROPIC)) == [is_told for _, is_told in refused]
     assert [] == provider.asked

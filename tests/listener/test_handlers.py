@@ -343,6 +343,7 @@ async def test_a_passthrough_path_takes_any_method_and_reads_no_body(method, tar
 
 
 JSON = "application/json"
+FORM = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--x--\r\n'
 API_CALLS = {
     "files": ("POST", "/v1/files", b"\x00\xff", {}, ApiPath.FILES, CHAT, None),
     "files in JSON": ("POST", "/v1/files", BODY, {"content_type": JSON}, ApiPath.FILES, CHAT, None),
@@ -356,6 +357,19 @@ API_CALLS = {
     "a body that is no JSON": (
         "POST", "/v1/audio/transcriptions", b"--x", {"content_type": "multipart/form-data"},
         ApiPath.AUDIO, CHAT, None,
+    ),
+    "a form that names a model": (
+        "POST", "/v1/audio/transcriptions", FORM, {"content_type": "multipart/form-data; boundary=x"},
+        ApiPath.AUDIO, CHAT, "whisper-1",
+    ),
+    "a form, compressed": (
+        "POST", "/v1/audio/transcriptions", FORM,
+        {"content_type": "multipart/form-data; boundary=x", "content_encoding": "gzip"},
+        ApiPath.AUDIO, CHAT, None,
+    ),
+    "a form that names no model": (
+        "POST", "/v1/files", FORM, {"content_type": "multipart/form-data; boundary=x"},
+        ApiPath.FILES, CHAT, None,
     ),
     "a body of an unknown type": ("POST", "/v1/completions", BODY, {}, ApiPath.COMPLETIONS, CHAT, None),
     "a stored response": (

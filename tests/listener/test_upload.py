@@ -12,6 +12,7 @@ from sidecar.listener.body_memory import SHORT_BYTES, BodyMemory
 from sidecar.listener.body_reader import BodyReader
 from sidecar.listener.upload import WINDOW_BYTES, StreamedUpload
 from sidecar.runtime.memory_budget import MemoryBudget
+from sidecar.wire.form import FormModel
 from tests.listener.fakes import FakeRequest
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -116,6 +117,76 @@ async def test_a_longer_body_is_an_upload(length):
     assert upload is not None
     assert (b"", length, WINDOW_BYTES) == (body, upload.length, reader.memory.buffered_bytes)
     assert (await upload.read()).count(b"x") == SHORT_BYTES + 1
+
+
+@pytest.mark.parametrize("length", [5, None])
+async def test_of_what_has_come_a_piece_is_sent_otherwise(length):
+    """And is announced so; what is to come stays. The last word counts."""
+    upload = StreamedUpload(arriving(b"de", ends=True), length, 5, [b"ab", b"c"])
+    upload.use((0, 3, b"x"))
+    upload.use(None)
+    assert length == upload.length
+    upload.use((1, 2, b"gpt"))
+    assert (None if length is None else 7) == upload.length
+    sent = await _read_all(upload)
+
+    assert (b"agptc", b"de") == tuple(
+        piece.split(b"\r\n")[-2 if length is None else 0] for piece in sent[:2]
+    )
+    assert 5 == upload.received_bytes
+
+
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+)
+
+
+@pytest.mark.parametrize("length", [None, len(FORM), SHORT_BYTES * 2])
+async def test_a_forms_model_is_looked_for_in_what_came_first(length):
+    """Of a long one no more is waited for than that takes."""
+    headers = [] if length is None else [("Content-Length", str(length))]
+    form, request = FormModel(b"x"), arriving(FORM, headers=[*headers, *EXPECTS])
+    if length != SHORT_BYTES * 2:
+        request.content.feed_data(b"" if length else b"y" * SHORT_BYTES)
+        request.content.feed_eof()
+    reader = a_reader()
+    body, upload = await reader.read_or_stream(request, form)
+
+    assert ("whisper-1", CONTINUE) == (form.facts.requested_model, request.written)
+    assert (FORM if length == len(FORM) else b"") == body
+    assert (body or FORM) in (body or (await upload.read()))  # type: ignore[union-attr]
+    assert (len(body) or WINDOW_BYTES) == reader.memory.buffered_bytes
+
+
+async def test_a_long_form_whose_beginning_tells_nothing_is_an_upload_all_the_same():
+    """No more of it is read than that; the rest waits for the provider."""
+    request = arriving(b"--x", headers=[("Content-Length", str(SHORT_BYTES * 3))])
+    request.content.feed_data(b"y" * (SHORT_BYTES - 3))
+    form = FormModel(b"x")
+    _, upload = await a_reader().read_or_stream(request, form)
+
+    assert upload is not None
+    assert (SHORT_BYTES, None) == (upload.received_bytes, form.facts.requested_model)
+
+
+async def test_a_long_form_that_ends_too_early_is_an_upload_all_the_same():
+    """Its framing tells the provider that it is not whole."""
+    request = arriving(b"--x", ends=True, headers=[("Content-Length", str(SHORT_BYTES * 3))])
+    _, upload = await a_reader().read_or_stream(request, FormModel(b"x"))
+
+    assert upload is not None
+    assert [b"--x"] == await _read_all(upload)
+
+
+async def test_a_form_that_does_not_come_gives_its_memory_back():
+    """Its call is refused."""
+    reader = BodyReader(BodyMemory(MemoryBudget(4 << 20)), 1 << 20, 0.01)
+    request = arriving(headers=[("Content-Length", str(SHORT_BYTES * 3))])
+    with pytest.raises(RequestTimeout):
+        await reader.read_or_stream(request, FormModel(b"x"))
+
+    assert 0 == reader.memory.buffered_bytes
 
 
 @pytest.mark.parametrize(("size", "is_upload"), [(8, False), (9, True)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sidecar.config.address import Server
 from sidecar.dialects.registry import DIALECTS
-from sidecar.domain.call import CHAT
+from sidecar.domain.call import CHAT, BodyFacts, Endpoint, Operation
 from sidecar.upstream.passthrough import (
     local_headers,
     local_path,
@@ -129,9 +129,32 @@ def test_whatever_a_provider_says_leads_nowhere_else(value):
 @pytest.mark.parametrize(("length", "expected"), [(7, 7), (None, CHUNKED)])
 def test_a_body_that_still_arrives_is_announced_as_the_app_does(length, expected):
     """By its length or in chunks; nothing of it is at hand."""
-    call = a_call(upload=SimpleNamespace(length=length), body=b"")
+    upload = SimpleNamespace(length=length, use=lambda _: None)
+    call = a_call(upload=upload, body=b"", facts=BodyFacts())
 
     assert ((), expected) == passed_body(call, "m", DIALECTS.by_name[CHAT].patch)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"), [("fast", b"<whisper-1>"), ("whisper-1", b"<whisper-1>"), (None, b"<>")]
+)
+def test_a_form_gets_the_providers_name_of_the_model(model, expected):
+    """In the place of a name of the config's, as it stands there: without quotes."""
+    endpoint = Endpoint("/v1/audio/x", CHAT, Operation.PASSTHROUGH, form_boundary=b"x")
+    name = b"" if model is None else model.encode()
+    facts = BodyFacts(requested_model=model, model_span=(1, 1 + len(name)))
+    call = a_call(endpoint=endpoint, body=b"<" + name + b">", facts=facts)
+    pieces, length = passed_body(call, "whisper-1", DIALECTS.by_name[CHAT].patch)
+    edits: list[object] = []
+    upload = SimpleNamespace(length=9, use=edits.append)
+    passed_body(a_call(endpoint=endpoint, body=b"", facts=facts, upload=upload), "whisper-1", _fail)
+
+    assert (expected, len(expected)) == (b"".join(pieces), length)
+    assert [(1, 5, b"whisper-1") if model == "fast" else None] == edits
+
+
+def _fail(*_: object) -> list[bytes | memoryview]:
+    raise AssertionError
 
 
 def test_of_a_response_only_places_are_changed():
