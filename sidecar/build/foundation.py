@@ -112,7 +112,7 @@ def build_foundation(
     drain = Drain(clock, in_flight_limit=config.limits.in_flight)
     write, proxies = WriteCoalescer(drain.holders).write, proxy_rules(environ)
     dialer = Dialer(proxies=proxies, unix_s=clock.unix_s)
-    pools = ConnectionPools(make_ssl_context, write, dialer, memory.replies)
+    pools = ConnectionPools(make_ssl_context, write, dialer, memory.replies, memory.response_heads)
     tracer = build_tracer(loaded.tracing, clock, lambda name: _server_of(name, serving()))
     telemetry = _build_telemetry(clock, dialects, tracer, lambda: scrape_snapshot(foundation))
     latch, tasks, times = Latch(), Tasks(), DrainTimes(config.drain.quiet_s, config.drain.grace_s)

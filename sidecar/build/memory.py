@@ -19,11 +19,13 @@ class Memory(msgspec.Struct, frozen=True):
     pins: MemoryShare
     """The near cache, or the memory store: a quarter, whatever else there is."""
     heads: MemoryShare
-    """Heads of requests of which a part has come."""
+    """Heads of requests of which a part has come, and long ones until their requests are served."""
     replies: MemoryShare
     """Beginnings of responses that are held until they show whether the provider serves, and errors
     that are kept while another candidate is tried.
     """
+    response_heads: MemoryShare
+    """Long heads of responses, until these are read to their ends."""
     price_lists: MemoryShare
     """Documents of metrics sources, while they are read and decoded."""
 
@@ -35,8 +37,9 @@ def build_memory(limits: Limits) -> Memory:
         budget,
         bodies=BodyMemory(budget, limits.buffered_bytes),
         pins=budget.share("pins", keeps=1 / 4, at_most=1 / 4, is_cache=True),
-        heads=budget.share("heads", keeps=1 / 32, at_most=1 / 8),
+        heads=budget.share("heads", keeps=1 / 32, at_most=1 / 4),
         replies=budget.share("replies", keeps=1 / 32, at_most=1 / 8),
+        response_heads=budget.share("response_heads", keeps=1 / 64, at_most=1 / 8),
         price_lists=budget.share("price_lists", keeps=0.0, at_most=1 / 4),
     )
 

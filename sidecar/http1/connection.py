@@ -21,6 +21,7 @@ from sidecar.http1.deadline import LATE_MESSAGES, ExchangeDeadline, Late
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.parser import CLEAN, ResponseParser
 from sidecar.http1.response import BUFFERED_BYTES, SHORT_BODY_BYTES, UpstreamResponse
+from sidecar.runtime.memory_budget import MemoryShare
 from sidecar.runtime.write_coalescer import Write
 
 
@@ -32,6 +33,8 @@ class Owner(Protocol):
     """Shared by all connections: a transport fills it and reports that in one go."""
     write: Write
     """Sends a whole request, at once or together with others."""
+    head_memory: MemoryShare | None
+    """What long heads of responses may take; None: as they like."""
 
     def recycle(self, connection: UpstreamConnection, keep_alive_s: int | None) -> None:
         """The exchange is over and the connection clean."""
@@ -170,6 +173,11 @@ class UpstreamConnection(asyncio.BufferedProtocol):
 
     # The response's side
 
+    @property
+    def head_memory(self) -> MemoryShare | None:
+        """See `Owner.head_memory`."""
+        return self._owner.head_memory
+
     def expect_body(self) -> None:
         """Let the idle timeout run from now."""
         self._deadline.expect_piece()
@@ -252,9 +260,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         response.wake()
 
     def _refuse(self, response: UpstreamResponse, complaint: str, *, had_head: bool) -> None:
-        """Fail a response that cannot be used: in `exchange` if that has not returned yet, else in
-        `read`.
-        """
+        """Fail a response that cannot be used: in `exchange`, or if that has returned in `read`."""
         response.is_complete = False
         if not had_head:
             response.status = 0

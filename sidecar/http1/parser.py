@@ -18,13 +18,15 @@ from typing import Any, Final
 
 import httptools
 
-from sidecar.http1.response import UpstreamResponse
+from sidecar.http1.response import FREE_HEAD_BYTES, UpstreamResponse
 
 HEAD_BYTES: Final = 64 * 1024
 """Bytes of a response's head, interim responses included; also of framing that brings no body
 bytes.
 """
 HEADER_FIELDS: Final = 256
+_FIELD_BYTES: Final = 160
+"""What a field takes beside its bytes: a tuple, and two objects that hold them."""
 LAST_STATUS: Final = 599
 """RFC 9110, 15: what is above is invalid, and means something to no client."""
 _IDLE_HINT: Final = re.compile(rb"(?:^|[,;\s])timeout=([0-9]{1,6})(?:$|[,;\s])", re.IGNORECASE)
@@ -106,7 +108,9 @@ class ResponseParser:
             had_head or not has_head or response.head_bytes > HEAD_BYTES
         ):
             self.complaint = f"more than {HEAD_BYTES} bytes of head or framing"
-        elif has_head and not had_head:
+        elif not has_head:
+            self._hold(response, seen_bytes + len(self._fields) * _FIELD_BYTES)
+        elif not had_head:
             self.overhead_bytes = 0
 
     # llhttp's side
@@ -117,8 +121,14 @@ class ResponseParser:
             self.state = SPENT
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field, of the head or of the trailers."""
-        self._fields.append((name, value))
+        """A field of the head; those of trailers are not kept."""
+        state, fields = self.state, self._fields
+        if state is not HEAD and state is not HEAD_ONLY:
+            return
+        if len(fields) < HEADER_FIELDS:
+            fields.append((name, value))
+        else:
+            self.complaint = f"more than {HEADER_FIELDS} header fields"
 
     def on_headers_complete(self) -> None:
         """A head is complete: an interim one is forgotten, the real one becomes the response's."""
@@ -160,7 +170,6 @@ class ResponseParser:
 
     def on_message_complete(self) -> None:
         """The response is complete, or was an interim one."""
-        self._fields = []  # trailers end here
         response, state = self._response, self.state
         if response is not None and (state is BODY or state is LAST_BODY):
             response.is_complete = True
@@ -178,11 +187,10 @@ class ResponseParser:
             self.complaint = f"the answer is not HTTP: {error}"
 
     def _read_fields(self, response: UpstreamResponse, fields: list[tuple[bytes, bytes]]) -> None:
-        if len(fields) > HEADER_FIELDS:
-            self.complaint = f"more than {HEADER_FIELDS} header fields"
-        is_chunked = False
+        is_chunked, head_bytes = False, 0
         for name, value in fields:
             length = len(name)
+            head_bytes += length + len(value) + 4
             if length == 10 and name.lower() == b"keep-alive":
                 response.keep_alive_s = _keep_alive_s(value)
             elif length == 14 and name.lower() == b"content-length":
@@ -193,6 +201,16 @@ class ResponseParser:
                     # within chunks in one field, and not in two.
                     self.complaint = "a transfer coding other than chunked"
                 is_chunked = True
+        response.head_bytes = head_bytes
+        memory_bytes = head_bytes + len(fields) * _FIELD_BYTES
+        if memory_bytes > FREE_HEAD_BYTES:
+            self._hold(response, memory_bytes)
+
+    def _hold(self, response: UpstreamResponse, size: int) -> None:
+        """Count the memory of a head that is long, or refuse it where there is none."""
+        source = response.source
+        if source is not None and not response.hold(source.head_memory, size):
+            self.complaint = "limits.memory_bytes has no room for so long a head"
 
 
 def _keep_alive_s(value: bytes) -> int | None:

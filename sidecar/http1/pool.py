@@ -17,6 +17,7 @@ from sidecar.http1.idle import IdleConnections
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.reset_watch import ResetWatch, may_miss_resets
 from sidecar.http1.response import UpstreamResponse
+from sidecar.runtime.memory_budget import MemoryShare
 from sidecar.runtime.write_coalescer import Write, write_at_once
 
 READ_BYTES: Final = 64 * 1024
@@ -55,6 +56,9 @@ class Pool:
         self.retried_total = 0
         """Requests sent again because a kept connection turned out to be dead."""
         self.read_buffer = memoryview(bytearray(READ_BYTES))
+        self.head_memory: MemoryShare | None = None
+        """What long heads of responses may take, those of other pools included; None: as they
+        like."""
         self.renew_tls: Callable[[], Awaitable[None]] | None = None
         """Has the TLS files looked at: `use_tls` is called where they hold something else."""
         self._tls = ssl_context

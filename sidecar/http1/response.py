@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from sidecar.domain.errors import UpstreamCut, UpstreamError, UpstreamReset
+from sidecar.runtime.memory_budget import HeldBytes, MemoryShare
 from sidecar.runtime.timers import Interrupt, more_s
 
 BUFFERED_BYTES: Final = 64 * 1024
@@ -17,6 +18,8 @@ SHORT_BODY_BYTES: Final = 256 * 1024
 """A body announced to be at most this long never pauses the upstream: asyncio reads as much at once
 anyway.
 """
+FREE_HEAD_BYTES: Final = 12 * 1024
+"""Of each head, so much memory is not counted: those of large services have 40 fields and 3 KiB."""
 _OK: Final = 200
 
 
@@ -25,6 +28,11 @@ class ResponseSource(Protocol):
 
     def abort(self) -> None:
         """Drop the connection at once: the rest of the response is not wanted."""
+        ...
+
+    @property
+    def head_memory(self) -> MemoryShare | None:
+        """What long heads may take; None: as they like."""
         ...
 
     def expect_body(self) -> None:
@@ -47,13 +55,22 @@ class ResponseHead:
     """As announced; None where the body is chunked or ends with the connection."""
     keep_alive_s: int | None = None
     """How long the upstream says that it keeps an idle connection."""
+    head_bytes: int = 0
+    """Size of the header fields on the wire."""
+    held_head: HeldBytes | None = None
+    """What a long head has taken of the memory for heads."""
     sends: int = 1
     """How often the request was sent until this response came. Set by the pool."""
 
-    @property
-    def head_bytes(self) -> int:
-        """Size of the header fields on the wire."""
-        return sum(len(name) + len(value) + 4 for name, value in self.headers)
+    def hold(self, share: MemoryShare | None, size: int) -> bool:
+        """Count a head that takes so much memory, for as long as the response is at hand; return
+        whether there is some for it.
+        """
+        if share is None:
+            return True
+        if self.held_head is None:
+            self.held_head = HeldBytes(share, FREE_HEAD_BYTES)
+        return self.held_head.grow_nowait(size)
 
     @property
     def ends_with_connection(self) -> bool:
@@ -173,6 +190,8 @@ class UpstreamResponse(ResponseHead):
         if source is not None:
             self.source = None
             source.abort()
+        if self.held_head is not None:
+            self.held_head.give_back()
 
     # The connection's side
 
@@ -192,6 +211,8 @@ class UpstreamResponse(ResponseHead):
         """
         self._failure = (kind, message, cause)
         self.source = None
+        if self.held_head is not None:
+            self.held_head.give_back()
         self.wake()
 
     def raise_failure(self) -> None:

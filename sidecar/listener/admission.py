@@ -30,12 +30,12 @@ from sidecar.runtime.lifecycle import Drain
 from sidecar.runtime.steps import in_steps
 from sidecar.wire.body import AT_ONCE_BYTES
 from sidecar.wire.body_sessions import BodySessions
+from sidecar.wire.client_timeouts import timeouts_of
 from sidecar.wire.form import FormModel
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     RequestHeaders,
     agent_of,
-    client_timeouts_of,
     read_headers,
     request_id_of,
     session_id_of,
@@ -154,10 +154,10 @@ class Admission:
         """Read the head of a request, and refuse one that may not come in.
 
         Raises: InvalidHeader, HeadersTooLarge, HostRefused, OriginRefused, UpgradeNotServed,
-            MalformedRequest, LoopDetected.
+            MalformedRequest, LoopDetected; Overloaded where memory has no room for a long head.
         """
         admitted_s = self._clock.monotonic_s()
-        headers = read_headers(request.raw_headers, self._policy.headers)
+        headers = read_headers(request.raw_headers, self._policy.headers, request.hold_head)
         hosts, authority = headers.hosts, request.authority
         if len(hosts) != 1 or hosts[0] != self._hosts.known or authority:
             self._hosts.check(hosts, authority, request.version)
@@ -229,7 +229,7 @@ class Admission:
         if tenant is None and headers.tenants:
             tenant = tenant_of(headers, policy.headers)
         session_id = session_id_of(headers, policy.headers) if headers.sessions else None
-        timeouts = client_timeouts_of(headers) if headers.client_timeouts else _NO_TIMEOUTS
+        timeouts = timeouts_of(headers.client_timeouts) if headers.client_timeouts else _NO_TIMEOUTS
         bodies = policy.body_sessions if session_id is None else None
         if facts is None:
             members = _NO_MEMBERS if bodies is None else bodies.members

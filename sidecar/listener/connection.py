@@ -22,7 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 from sidecar.domain.errors import BodyTooLarge
 from sidecar.domain.ports import DownstreamIdle
 from sidecar.listener.plain_connection import AHEAD_BYTES, TimedConnection
-from sidecar.listener.request import NO_HEAD, FastRequest, Finished
+from sidecar.listener.request import NO_HEAD, FastRequest
 from sidecar.runtime.timers import Timeout
 
 RELIED_ON: Final = frozenset({  # of RequestHandler
@@ -123,11 +123,11 @@ class Connection(TimedConnection):
                 problem = None
                 if isinstance(message, _ERROR_INFO):
                     problem, message = message, NO_HEAD
-                request = FastRequest(message, payload, self)
-                self._current_request = request  # type: ignore[assignment]
+                request: Any = FastRequest(message, payload, self)
+                self._current_request = request
                 self._request_in_progress = True
                 try:
-                    response: Finished = (
+                    response: Any = (
                         await self.handler(request)
                         if problem is None
                         else self.on_parse_error(request, problem.exc)
@@ -142,7 +142,8 @@ class Connection(TimedConnection):
                     await self._discard(payload)
                 if not self._keepalive or self._upgraded or self._close or self._force_close:
                     break
-                self._current_request = None
+                # Else a connection that waits would keep its last request, however long its head.
+                self._current_request = message = payload = problem = request = response = None
                 self.kept.since_s[self] = self._loop.time()
         except DownstreamIdle:
             pass  # between two requests; the connection is broken

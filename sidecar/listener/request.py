@@ -11,6 +11,13 @@ from typing import Any, Final, Protocol
 from aiohttp import StreamReader
 
 from sidecar.domain.call import RawHeaders
+from sidecar.domain.errors import Overloaded
+from sidecar.runtime.memory_budget import HeldBytes
+
+_HEAD_COPIES: Final = 4
+"""So often the bytes of a head are in memory: as aiohttp's parser keeps them, twice, as lines for a
+provider, and as what is sent of these.
+"""
 
 
 class Request(Protocol):
@@ -77,6 +84,13 @@ class Request(Protocol):
 
     def header_values(self, name: str) -> list[str]:
         """Return every value of a header. Args: ``name`` in any case."""
+        ...
+
+    def hold_head(self, size: int) -> None:
+        """Count a head of so many bytes for as long as the request is at hand.
+
+        Raises: Overloaded where memory has no room for it.
+        """
         ...
 
     def take_body(self) -> bytes | None:
@@ -146,6 +160,7 @@ class FastRequest:
         """Kept by the connection: in Python 3.11 asking asyncio costs a system call."""
         self.transport: Any = connection.transport
         self.version: tuple[int, int] = message.version
+        self._held_head: HeldBytes | None = None
 
     @property
     def is_last_sent(self) -> bool:
@@ -160,6 +175,14 @@ class FastRequest:
     def header_values(self, name: str) -> list[str]:
         """See `Request.header_values`."""
         return list(self._message.headers.getall(name, ())) if self._message.headers else []
+
+    def hold_head(self, size: int) -> None:
+        """See `Request.hold_head`."""
+        held = self._held_head = HeldBytes(self._connection.head_memory, 0)
+        if not held.grow_nowait(_HEAD_COPIES * size):
+            raise Overloaded(
+                "limits.memory_bytes are taken by other requests' heads", retry_after_s=1
+            )
 
     def take_body(self) -> bytes | None:
         """See `Request.take_body`."""

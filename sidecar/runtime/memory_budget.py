@@ -150,8 +150,8 @@ class MemoryShare:
 
 @final
 class HeldBytes:
-    """What one holder has taken of a share, for as long as it holds it. The first bytes are free:
-    to count them would cost more than they do.
+    """What one holder has taken of a share, for as long as it holds it, or as there is a holder.
+    The first bytes are free: to count them would cost more than they do.
     """
 
     __slots__ = ("_free_bytes", "_share", "_taken_bytes")
@@ -176,3 +176,7 @@ class HeldBytes:
         taken, self._taken_bytes = self._taken_bytes, 0
         if taken:
             self._share.give_back(taken)
+
+    def __del__(self) -> None:
+        """Its holder is gone."""
+        self.give_back()

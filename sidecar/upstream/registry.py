@@ -57,14 +57,18 @@ class ConnectionPools:
         write: Write | None = None,
         dialer: Dialer | None = None,
         replies: MemoryShare | None = None,
+        heads: MemoryShare | None = None,
     ) -> None:
         """Args: ``make_tls`` loads a provider's CA, certificate and key files, for https.
-        ``replies`` is what memory is taken of for responses that are held; None: no limit.
+        ``replies`` is what memory is taken of for responses that are held, ``heads`` for long heads
+        of responses; None: no limit.
         """
         self.replies = unlimited() if replies is None else replies
         self._make_tls = make_tls
-        self._write = write
         self._dialer = dialer or Dialer()
+        self._make_pool = functools.partial(
+            _make_pool, write=write, dialer=self._dialer, heads=heads
+        )
         self._pools: dict[_PoolKey, Pool] = {}
         self._families: dict[_PoolKey, str] = {}
         self._contexts: dict[TlsFiles, RenewableTls] = {}
@@ -78,15 +82,7 @@ class ConnectionPools:
         pool = self._pools.get(key)
         if pool is None:
             tls = self._tls_of(provider) if provider.server.scheme == "https" else None
-            pool = Pool(
-                origin,
-                ssl_context=None if tls is None else tls.context,
-                keepalive_s=idle_s,
-                write=self._write,
-                dialer=self._dialer,
-            )
-            pool.renew_tls = None if tls is None else tls.renew
-            self._pools[key] = pool
+            pool = self._pools[key] = self._make_pool(origin, tls, idle_s)
             self._families[key] = provider.prefix
         return pool
 
@@ -160,6 +156,21 @@ class ConnectionPools:
         for (origin, own, _), pool in self._pools.items():
             if own == files and origin.scheme == "https":
                 pool.use_tls(context)
+
+
+def _make_pool(
+    origin: Origin,
+    tls: RenewableTls | None,
+    idle_s: float,
+    write: Write | None,
+    dialer: Dialer,
+    heads: MemoryShare | None,
+) -> Pool:
+    context = None if tls is None else tls.context
+    pool = Pool(origin, ssl_context=context, keepalive_s=idle_s, write=write, dialer=dialer)
+    pool.head_memory = heads
+    pool.renew_tls = None if tls is None else tls.renew
+    return pool
 
 
 def _pool_key(provider: Provider) -> _PoolKey:

@@ -5,6 +5,7 @@ It knows header families (which of the app's own headers a provider may see), si
 those.
 
     request_headers   the app's header fields, walked once: lines for providers, facts for us
+    client_timeouts   how long the app says that it will wait
     headers           what becomes of a header field, by its name; a request's head for a
                       provider
     response_headers  a provider's response headers for the app

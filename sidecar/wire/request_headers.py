@@ -6,8 +6,7 @@ Source: RFC 9110, 7.6.1 (Connection) and 5.5 (field values).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, final
@@ -27,17 +26,12 @@ STANDS_ALONE: Final = ""
 """What `session_id_of` returns for a call that wants no session, however it could be named."""
 MAX_ID_BYTES: Final = 4096
 """Of the name of a session, agent or tenant; `affinity.session` says how long a key may get."""
-_MAX_VALUES_BYTES: Final = 64 * 1024
+_MAX_BYTES: Final = 64 * 1024
+FREE_HEAD_BYTES: Final = 4 * 1024
+"""Memory for a head up to here is not counted; those of most apps are shorter."""
 _BLANKS: Final = b" \t"
 _SAFE_IN_VALUES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _VALUE: Final = itemgetter(1)
-_NUMBER: Final = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{0,12})?")
-PLANO_TIMEOUT: Final = "x-plano-timeout-ms"
-_SECONDS_PER_UNIT: Final = {
-    PLANO_TIMEOUT: 0.001,
-    "x-stainless-timeout": 1.0,
-    "x-stainless-read-timeout": 1.0,
-}
 _PLAIN_CODINGS: Final = frozenset((b"", b"identity", b"chunked"))
 """What leaves a body as it is once aiohttp's parser has taken the framing off."""
 _CHUNKED: Final = [b"chunked"]
@@ -101,27 +95,34 @@ class RequestHeaders:
         self.is_chunked = is_chunked
 
 
-def read_headers(raw: RawHeaders, policy: HeaderPolicy) -> RequestHeaders:
+def read_headers(
+    raw: RawHeaders, policy: HeaderPolicy, hold: Callable[[int], None] | None = None
+) -> RequestHeaders:
     """Sort the app's header fields by what becomes of them. Lines keep the app's spelling and
     order.
 
-    Raises: HeadersTooLarge for more than 64 KiB of values; InvalidHeader for a control character in
-    a value, a name that is no token, or a Connection header that names a field which is not the
-    connection's; MalformedRequest, UnsupportedEncoding for a Transfer-Encoding that is not chunked.
+    Args: ``hold`` is told how many bytes they are where these are more than `FREE_HEAD_BYTES`.
+    Raises: HeadersTooLarge for more than 64 KiB of names and values; InvalidHeader for a control
+    character in a value, a name that is no token, or a Connection header that names a field which
+    is not the connection's; MalformedRequest, UnsupportedEncoding for a Transfer-Encoding that is
+    not chunked; what ``hold`` raises.
     """
-    lines, facts = _sorted(raw, policy)
+    lines, facts, name_bytes = _sorted(raw, policy)
     values = b"".join(map(_VALUE, raw))
     if values.translate(None, _SAFE_IN_VALUES):
         raise InvalidHeader("a header's value holds a control character")
-    if len(values) > _MAX_VALUES_BYTES:
-        raise HeadersTooLarge(f"the request's headers are over {_MAX_VALUES_BYTES} bytes")
+    size = name_bytes + len(values)
+    if size > _MAX_BYTES:
+        raise HeadersTooLarge(f"the request's headers are over {_MAX_BYTES} bytes")
+    if size > FREE_HEAD_BYTES and hold is not None:
+        hold(size)
     special = facts.pop("special", None)
     if special is None:
         return RequestHeaders(lines, facts)
     listed = _listed_by_connection(special, policy)
     if listed:
         kept = [(name, value) for name, value in raw if name.lower() not in listed]
-        lines, facts = _sorted(kept, policy)
+        lines, facts, _ = _sorted(kept, policy)
         facts.pop("special", None)
     names = {name for name, _ in special}
     return RequestHeaders(
@@ -171,26 +172,6 @@ def tenant_of(headers: RequestHeaders, policy: HeaderPolicy) -> str | None:
     return _single(policy.tenant_name or "", headers.tenants) if headers.tenants else None
 
 
-def client_timeouts_of(headers: RequestHeaders) -> tuple[float | None, float | None]:
-    """Return how long the app says it will wait, in seconds: the least that its headers say, and
-    the least that `PLANO_TIMEOUT` says; None where they say nothing. Nonsense and zero are ignored.
-    """
-    least: float | None = None
-    least_of_plano: float | None = None
-    for name, value in headers.client_timeouts:
-        text = value.strip(_BLANKS)
-        if _NUMBER.fullmatch(text) is None:
-            continue
-        seconds = float(text) * _SECONDS_PER_UNIT[name]
-        if seconds <= 0:
-            continue
-        if least is None or seconds < least:
-            least = seconds
-        if name == PLANO_TIMEOUT and (least_of_plano is None or seconds < least_of_plano):
-            least_of_plano = seconds
-    return least, least_of_plano
-
-
 def request_id_of(values: Sequence[bytes]) -> str:
     """Return the app's request id as it came if it sent one that may be kept, else a new one."""
     if len(values) == 1 and is_request_id(values[0]):
@@ -200,13 +181,15 @@ def request_id_of(values: Sequence[bytes]) -> str:
 
 def _sorted(
     raw: RawHeaders, policy: HeaderPolicy
-) -> tuple[dict[str, list[bytes]], dict[str, list[Any]]]:
+) -> tuple[dict[str, list[bytes]], dict[str, list[Any]], int]:
     """Lines by their group, and values by the field of RequestHeaders that takes them; those that
-    need a second look as ``special``.
+    need a second look as ``special``; and how long all names are together.
     """
     lines: dict[str, list[bytes]] = {}
     facts: dict[str, list[Any]] = {}
+    name_bytes = 0
     for name, value in raw:
+        name_bytes += len(name)
         group, fact, key = policy[name]
         if group:
             line = name + b": " + value + b"\r\n"
@@ -224,7 +207,7 @@ def _sorted(
         members = members_of(facts.pop("vias"))
         if members:
             facts["vias"], lines["via"] = members, [via_line(members)]
-    return lines, facts
+    return lines, facts, name_bytes
 
 
 def _listed_by_connection(special: Sequence[tuple[str, bytes]], policy: HeaderPolicy) -> set[bytes]:

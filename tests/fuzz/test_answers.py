@@ -28,6 +28,8 @@ PIECES = [
 class Source:
     """A connection that does nothing."""
 
+    head_memory = None
+
     def abort(self) -> None: ...
 
     def expect_body(self) -> None: ...

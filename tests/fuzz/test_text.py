@@ -20,10 +20,10 @@ from sidecar.domain.errors import (
 from sidecar.listener.paths import Paths, check_target
 from sidecar.routing.answer import read_answer, read_completion
 from sidecar.runtime.yaml_composer import BoundedComposer
+from sidecar.wire.client_timeouts import timeouts_of
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
     agent_of,
-    client_timeouts_of,
     read_headers,
     request_id_of,
     session_id_of,
@@ -56,7 +56,7 @@ def test_any_fields_are_read_or_refused(raw):
         return
     for name in (session_id, tenant, agent):
         assert name is None or len(name.encode()) <= 4096
-    for seconds in client_timeouts_of(headers):
+    for seconds in timeouts_of(headers.client_timeouts):
         assert seconds is None or seconds >= 0
     assert 1 <= len(request_id_of(headers.request_ids)) <= 128
     for lines in headers.lines.values():

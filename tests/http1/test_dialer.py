@@ -149,6 +149,7 @@ def test_a_new_connection_has_no_transport_to_send_by():
     class Owner:
         origin = Origin("http", "a.example", 80)
         read_buffer = memoryview(bytearray(1))
+        head_memory = None
         discarded = 0
 
         def write(self, transport, message):

@@ -21,6 +21,8 @@ class _Source:
     def abort(self) -> None:
         self.is_aborted = True
 
+    head_memory = None
+
     def expect_body(self) -> None:
         self.expected += 1
 

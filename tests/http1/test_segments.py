@@ -15,6 +15,7 @@ from sidecar.domain.errors import UpstreamError, UpstreamMalformed
 from sidecar.http1.connection import UpstreamConnection
 from sidecar.http1.origin import ExchangeTimeouts, Origin
 from sidecar.http1.response import UpstreamResponse
+from sidecar.runtime.memory_budget import MemoryBudget, MemoryShare
 from sidecar.runtime.write_coalescer import Write, write_at_once
 
 FOREVER = ExchangeTimeouts(connect_s=1)
@@ -58,6 +59,7 @@ class Owner:
         self.recycled = self.discarded = 0
         self.read_buffer = memoryview(bytearray(1))
         self.write: Write = write_at_once
+        self.head_memory: MemoryShare | None = None
 
     def recycle(self, connection: UpstreamConnection, keep_alive_s: int | None) -> None:
         self.recycled += 1
@@ -273,3 +275,31 @@ def test_framing_is_bounded_only_where_it_brings_nothing():
         _, body = line.exchange([head, *[b"0001;x\r\n", b"y", b"\r\n"] * count, b"0\r\n\r\n"])
 
         assert b"y" * count == body
+
+
+FIELD = b"X-Long: %b\r\n" % (b"y" * 10_000)
+
+
+@pytest.mark.parametrize("fields", [1, 3])
+def test_a_long_head_has_memory_for_as_long_as_its_response_is_at_hand(fields):
+    """A short one is not counted. What becomes of its connection meanwhile does not matter."""
+    share = MemoryBudget(1 << 20).share("heads", keeps=1.0)
+    with dialogue() as line:
+        line.owner.head_memory = share
+        said = [b"HTTP/1.1 200 OK\r\n", *[FIELD] * fields, b"Content-Length: 0\r\n\r\n"]
+        reply, _ = line.exchange(said)
+        held, recycled = share.used_bytes, line.owner.recycled
+        del reply
+
+    assert (fields == 3, 1, 0) == (held > 17_000, recycled, share.used_bytes)
+
+
+def test_a_head_without_memory_is_refused():
+    """Before all of it is here; a shorter one was not asked for any."""
+    share = MemoryBudget(8000).share("heads", keeps=1.0)
+    with dialogue() as line:
+        line.owner.head_memory = share
+        with pytest.raises(UpstreamMalformed, match="memory_bytes"):
+            line.exchange([b"HTTP/1.1 200 OK\r\n", FIELD, FIELD[:-1], FIELD])
+
+    assert 0 == share.used_bytes

@@ -94,6 +94,9 @@ class FakeRequest:
     def header_values(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
+    def hold_head(self, size: int) -> None:
+        self.held_head_bytes = size
+
     def take_body(self) -> bytes | None:
         return self.body
 

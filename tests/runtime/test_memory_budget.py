@@ -8,6 +8,7 @@ from sidecar.runtime.memory_budget import (
     LEAST_BYTES,
     MIB,
     USUAL_BYTES,
+    HeldBytes,
     MemoryBudget,
     default_limit_bytes,
 )
@@ -103,3 +104,16 @@ def test_another_limit_is_divided_by_the_same_parts():
     assert [True, False] == [small.take_nowait(10), small.take_nowait(1)]
     budget.resize(1000)
     assert large.take_nowait(700)
+
+
+def test_what_was_held_is_given_back_with_its_holder():
+    """Once, whether or not the holder has given it back before."""
+    share = MemoryBudget(100).share("all", keeps=1.0)
+    first, second = HeldBytes(share, 10), HeldBytes(share, 0)
+    assert (True, True) == (first.grow_nowait(40), second.grow_nowait(50))
+    used = [share.used_bytes]
+    second.give_back()
+    used.append(share.used_bytes)
+    del first, second
+
+    assert [80, 30, 0] == [*used, share.used_bytes]

@@ -15,12 +15,13 @@ from sidecar.domain.errors import (
     MalformedRequest,
     UnsupportedEncoding,
 )
+from sidecar.wire.client_timeouts import timeouts_of
 from sidecar.wire.headers import HeaderPolicy
 from sidecar.wire.request_headers import (
+    FREE_HEAD_BYTES,
     STANDS_ALONE,
     RequestHeaders,
     agent_of,
-    client_timeouts_of,
     read_headers,
     request_id_of,
     session_id_of,
@@ -561,7 +562,7 @@ def test_without_a_tenant_header_there_is_no_tenant():
 )
 def test_the_apps_timeout_is_the_least_that_makes_sense(lines, expected):
     """Milliseconds or seconds; nonsense, zero and the infinite are ignored."""
-    assert expected == client_timeouts_of(read(*lines))[0]
+    assert expected == timeouts_of(read(*lines).client_timeouts)[0]
 
 
 @pytest.mark.parametrize(
@@ -577,7 +578,7 @@ def test_the_apps_timeout_is_the_least_that_makes_sense(lines, expected):
 )
 def test_what_planos_own_header_says_is_told_apart(lines, expected):
     """It is set by an app that means it; SDKs set the others for everybody."""
-    assert expected == client_timeouts_of(read(*lines))[1]
+    assert expected == timeouts_of(read(*lines).client_timeouts)[1]
 
 
 @pytest.mark.parametrize("value", ["r", "a" * 128, "Az09._~:/+=@-"])
@@ -625,10 +626,22 @@ def test_any_headers_are_sorted_or_refused(raw):
             assert line.count(b"\r") == line.count(b"\n") == 1
 
 
-def test_values_of_more_than_64_kib_are_too_many():
-    """All together: the parser bounds each field alone."""
+@pytest.mark.parametrize("name_bytes", [4, 9000])
+def test_fields_of_more_than_64_kib_are_too_many(name_bytes):
+    """Names and values, all together: the parser bounds each field alone."""
+    value = b"a" * (9004 - name_bytes)
     with pytest.raises(HeadersTooLarge):
-        read_headers([(b"x-%d" % number, b"a" * 9000) for number in range(8)], POLICY)
+        read_headers([(b"x" * (name_bytes - 1) + b"%d" % n, value) for n in range(8)], POLICY)
+
+
+def test_a_long_head_is_told():
+    """For as long as its request is at hand somebody counts it; a short one nobody."""
+    sizes: list[int] = []
+    for value_bytes in (FREE_HEAD_BYTES - 4, FREE_HEAD_BYTES - 3):
+        read_headers([(b"x-a", b"a" * value_bytes), (b"x", b"")], POLICY, sizes.append)
+    read_headers([(b"x-a", b"a" * 9000)], POLICY)
+
+    assert [FREE_HEAD_BYTES + 1] == sizes
 
 
 def test_of_via_only_what_sidecars_add_is_kept():
