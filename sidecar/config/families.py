@@ -101,7 +101,7 @@ FAMILIES: Final = {
         MESSAGES,
         messages="/anthropic/v1/messages",
         messages_credential=X_API_KEY,
-    ).telling_usage_if_asked(),
+    ),
     "digitalocean": _compatible("https://inference.do-ai.run", "/v1", "DIGITALOCEAN_API_KEY"),
     "edenai": _compatible("https://api.edenai.run", "/v3", "EDENAI_API_KEY"),
     "fireworks": _compatible(

@@ -10,20 +10,34 @@ BEARER = "Authorization: Bearer k"
 X_API_KEY = "x-api-key: k"
 
 TELL_USAGE_IF_ASKED = {
-    "openai",  # https://platform.openai.com/docs/api-reference/chat
-    "anthropic",  # https://docs.anthropic.com/en/api/openai-sdk: stream_options are supported
-    "azure_openai",  # https://learn.microsoft.com/azure/ai-services/openai/reference
-    "deepseek",  # https://api-docs.deepseek.com/api/create-chat-completion
-    "groq",  # https://console.groq.com/docs/api-reference
-    "llama_cpp",  # https://github.com/ggml-org/llama.cpp/tree/master/tools/server
-    "lm_studio",  # https://lmstudio.ai/docs/developer/api-changelog
-    "moonshotai",  # https://platform.moonshot.ai/docs
-    "ollama",  # https://docs.ollama.com/openai
-    "qwen",  # https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope
-    "vllm",  # https://docs.vllm.ai
+    # https://platform.openai.com/docs/api-reference/chat and github.com/openai/openai-openapi/pull/248
+    "openai",
+    # https://docs.anthropic.com/en/api/openai-sdk: stream_options are supported
+    "anthropic",
+    # The API's description of 2024-10-21 in github.com/Azure/azure-rest-api-specs, and a chunk of it in
+    # github.com/griptape-ai/griptape/issues/1640; older versions refuse it.
+    "azure_openai",
+    # Without being asked it has the tokens under x_groq alone: github.com/vercel/ai/issues/1651 and
+    # github.com/withceleste/celeste-python/pull/351
+    "groq",
+    # github.com/ggml-org/llama.cpp/issues/16048 (only builds of some weeks of 2025 tell it in any
+    # case) and .../pull/22081, which would have it told in any case
+    "llama_cpp",
+    # https://lmstudio.ai/docs/app/api-changelog, since 0.3.18
+    "lm_studio",
+    # https://platform.moonshot.ai/docs
+    "moonshotai",
+    # github.com/ollama/ollama/issues/5200, since 0.5.2
+    "ollama",
+    # https://docs.qwencloud.com/developer-guides/text-generation/streaming
+    "qwen",
+    # github.com/vllm-project/vllm/pull/36379, since 0.5.0
+    "vllm",
 }
-"""Whose chat streams tell their usage with ``stream_options.include_usage``. Of the others, Mistral
-refuses it; Gemini, OpenRouter and Perplexity tell usage in any case; of the rest nothing was found.
+"""Whose chat streams tell their usage with ``stream_options.include_usage``, and only then. Of the
+others, Mistral refuses it; DeepSeek (https://api-docs.deepseek.com/api/create-chat-completion: it stands in
+the last chunk, beside a choice, "either way"), Gemini, OpenRouter and Perplexity tell usage in any
+case; of the rest nothing was found.
 """
 
 SERVED = {
