@@ -35,7 +35,7 @@ _RESULT_BY_SIDE: Final = {
     Side.SIDECAR: CallOutcome.SIDECAR_ERROR,
     Side.UPSTREAM: CallOutcome.UPSTREAM_ERROR,
 }
-_SHUT_DOWN: Final = Draining("the sidecar has shut down before the answer came")
+_SHUT_DOWN: Final = Draining("the sidecar has shut down before the response came")
 """How a call ends that a drain cuts off before its response began; `listener.handlers` replies."""
 
 

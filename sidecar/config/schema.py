@@ -73,7 +73,7 @@ class TimeoutSettings(Section, frozen=True):
     response_s: Annotated[
         Seconds,
         Meta(
-            description="for a whole answer that is not streamed; on paths that are passed "
+            description="for a whole response, not streamed; on paths that are passed "
             "through, until it begins"
         ),
     ] = 600.0

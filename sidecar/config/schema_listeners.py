@@ -37,7 +37,7 @@ class Listener(Section, frozen=True):
     allow_origins: Annotated[
         tuple[Text, ...],
         Meta(
-            description="web origins whose pages may call and read the answers (CORS); any other "
+            description="web origins whose pages may call and read the responses (CORS); any other "
             "Origin is refused"
         ),
     ] = ()

@@ -31,7 +31,7 @@ _PINS_IN_MEMORY: Final = (
 )
 _CALL_LIMIT_S: Final = 30.0
 _COLUMNS: Final = (
-    *("#", "via", "call", "requested", "answered by", "source", "route", "tries"),
+    *("#", "via", "call", "requested", "served by", "source", "route", "tries"),
     *("status", "first byte", "total", "what came"),
 )
 _RIGHT_ALIGNED: Final = frozenset({"#", "tries", "status", "first byte", "total"})
@@ -171,7 +171,7 @@ def _summary(error_code: str | None, body: bytes) -> str:
     elif "input_tokens" in decoded:
         summary = f"{decoded['input_tokens']} tokens counted"
     else:
-        summary = "1 answer" + _tokens(usage if isinstance(usage, dict) else {})
+        summary = "1 response" + _tokens(usage if isinstance(usage, dict) else {})
     return summary
 
 

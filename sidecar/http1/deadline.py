@@ -19,9 +19,9 @@ from sidecar.runtime.timers import more_s
 Late = type[UpstreamTimeout]
 
 LATE_MESSAGES: Final[dict[Late, str]] = {
-    FirstByteTimeout: "no answer within the first-byte timeout",
-    ResponseTimeout: "the answer was not complete within the response timeout",
-    StreamIdleTimeout: "the answer fell silent for the idle timeout",
+    FirstByteTimeout: "no response within the first-byte timeout",
+    ResponseTimeout: "the response was not complete within the response timeout",
+    StreamIdleTimeout: "the response fell silent for the idle timeout",
 }
 
 

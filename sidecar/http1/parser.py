@@ -166,7 +166,7 @@ class ResponseParser:
         if state is BODY or state is LAST_BODY:
             response.feed(piece)
         else:
-            self.complaint = self.complaint or "an interim answer with a body"
+            self.complaint = self.complaint or "an interim response with a body"
 
     def on_message_complete(self) -> None:
         """The response is complete, or was an interim one."""
@@ -184,7 +184,7 @@ class ResponseParser:
         if self.state is CLEAN or self.state is SPENT:
             self.state = SPENT
         elif self.complaint is None:
-            self.complaint = f"the answer is not HTTP: {error}"
+            self.complaint = f"the response is not HTTP: {error}"
 
     def _read_fields(self, response: UpstreamResponse, fields: list[tuple[bytes, bytes]]) -> None:
         is_chunked, head_bytes = False, 0

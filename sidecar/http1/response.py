@@ -219,7 +219,7 @@ class UpstreamResponse(ResponseHead):
         """Raise what the connection reported, or UpstreamCut once that was raised or the response
         was aborted.
         """
-        kind, message, cause = self._failure or (UpstreamCut, "the answer was given up", None)
+        kind, message, cause = self._failure or (UpstreamCut, "the response was given up", None)
         self._failure = None
         raise self._error(kind, message) from cause
 

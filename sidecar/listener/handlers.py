@@ -72,7 +72,7 @@ class DataHandler:
             if self._admission.has_ended and not down.is_started:
                 # The app is still there and waits: not it has left, but the grace is spent.
                 ended = Draining(
-                    "this sidecar has shut down before the answer came", retry_after_s=1
+                    "this sidecar has shut down before the response came", retry_after_s=1
                 )
                 self._reply_error(ended, head, down)
             raise

@@ -203,7 +203,7 @@ class RouteClassifier:
             else:
                 verdict = read_completion(response, known)
         except (TimeoutError, UpstreamTimeout):
-            cause = f"no answer within {self._policy.deadline_s:g} s (routing.router_timeout_ms)"
+            cause = f"no response within {self._policy.deadline_s:g} s (routing.router_timeout_ms)"
             verdict = RouterVerdict(RouterOutcome.TIMEOUT, cause=cause)
         except UpstreamError as error:
             blame = blame_of_error(error)

@@ -45,7 +45,7 @@ def served_lines(
     routing_s: float,
     upstream_s: float,
 ) -> bytes:
-    """Lines of a response that a provider gave: who answered and why, and where the time went.
+    """Lines of a response that a provider gave: who served and why, and where the time went.
 
     Args: ``routing_s`` is the time from admission to the decision, ``upstream_s`` the time from the
     start of the attempt that served to its head.
@@ -161,7 +161,7 @@ def header_text(text: str) -> str:
 def _model_lines(
     model_name: str, provider_name: str, route_name: str | None, source: Source
 ) -> bytes:
-    """Who answered and why, made once for all calls of which it is true. A candidate itself is no
+    """Who served and why, made once for all calls of which it is true. A candidate itself is no
     argument: to hash one takes as long as all the rest of the lines.
     """
     route = "" if route_name is None else f"x-plano-route: {header_text(route_name)}\r\n"

@@ -103,9 +103,9 @@ def test_a_head_request_has_no_body(loop, said, state):
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [
-        (b"\0", "the answer is not HTTP"),
+        (b"\0", "the response is not HTTP"),
         (OK + b"ab", None),
-        (CHUNKED + b"zz\r\n", "the answer is not HTTP"),
+        (CHUNKED + b"zz\r\n", "the response is not HTTP"),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "status 101"),
         (b"HTTP/1.1 101 Switching\r\nContent-Length: 0\r\n\r\n", "status 101"),
         (b"HTTP/1.1 099 Odd\r\n\r\n", "unexpected status 99"),
@@ -139,7 +139,7 @@ def test_an_interim_response_has_no_body(loop):
     parsing = Parsing(loop)
     parsing.parser.on_body(b"x")
 
-    assert ("an interim answer with a body", 0) == (
+    assert ("an interim response with a body", 0) == (
         parsing.parser.complaint,
         parsing.response.buffered_bytes,
     )
