@@ -25,7 +25,7 @@ _ADDRESS: Final = {"azure_openai": "os.environ/AZURE_API_BASE"}
 _NO_FAMILY: Final = frozenset({"vertex_ai", "sagemaker", "huggingface", "cohere"})
 """LiteLLM's prefixes whose APIs are not served."""
 _PARAMS: Final = frozenset(
-    {"model", "api_key", "api_base", "base_url", "api_version", "aws_region_name"}
+    {"model", "api_key", "api_base", "base_url", "api_version", "aws_region_name", "extra_headers"}
 )
 _PRICES: Final = {
     "input_cost_per_token": "input",
@@ -50,6 +50,25 @@ _USED_AT_TOP: Final = {
     "router_settings": ("fallbacks", "model_group_alias"),
 }
 """LiteLLM's sections, and which of their keys are carried over; None: looked at one by one."""
+_ONE_KEY_EACH: Final = "write access_key at each entry"
+_INSTEAD: Final = {
+    "cache": "responses are not cached",
+    "context_window_fallbacks": "fallbacks are tried where a prompt is too long, too",
+    "credential_list": _ONE_KEY_EACH,
+    "default_fallbacks": "write fallbacks at each entry",
+    "drop_params": "what a model is known to refuse is left out of calls that another one was "
+    "asked for",
+    "environment_variables": "set them in the sidecar's environment",
+    "litellm_credential_name": _ONE_KEY_EACH,
+    "max_retries": "see limits.attempts",
+    "num_retries": "see limits.attempts",
+    "request_timeout": "see timeouts.response_s",
+    "routing_strategy": "entries of one name are tried in their order",
+    "stream_timeout": "see timeouts of the entry",
+    "timeout": "see timeouts of the entry",
+}
+"""What to do about keys that are not carried over, where something can be done."""
+_NO_NAME: Final = "no model_name here"
 
 
 class LiteLlmConversion:
@@ -67,9 +86,9 @@ class LiteLlmConversion:
         """Convert all of it."""
         for item in models.items:
             self._add_model(item)
-        self._note_unused_sections()
         aliases = self._aliases()
         self._add_fallbacks(aliases)
+        self._note_unused_sections()
         if self._entries:
             first = next((each for each in self._entries if "*" not in each["model"]), None)
             if first is not None:
@@ -91,22 +110,36 @@ class LiteLlmConversion:
             why = all_providers if model == "*" else "this API is not served"
             self._notes.append((item.line, f"{model}: {why}"))
             return
+        if "*" in name and name not in ("*", bare, model, f"{prefix}/{bare}"):
+            what = f"{name}: a wildcard has no other name here: ask for {prefix}/..."
+            self._notes.append((item.line, what))
+        entry = self._entry_of(params, prefix, bare)
+        if price := self._price_of(params, mapping_under(item, "model_info")):
+            entry["price"] = price
+        if any(each["model"] == entry["model"] for each in self._entries):
+            entry["name"] = f"{entry['model']}#{len(self._entries) + 1}"
+        self._entries.append(entry)
+        self._groups.setdefault(name or bare, []).append(entry.get("name", entry["model"]))
+
+    def _entry_of(self, params: Mapping, prefix: str, bare: str) -> dict[str, Any]:
+        """Return what ``litellm_params`` say of an entry but its price."""
         entry: dict[str, Any] = {"model": f"{prefix}/{bare}"}
+        model = text_under(params, "model")
         if base_url := self._address_of(params, prefix, model):
             entry["base_url"] = base_url
         if key := _key_of(params, prefix, has_address=bool(base_url)):
             entry["access_key"] = self._keys.reference(key, prefix, params.line)
-        if price := self._price_of(params, mapping_under(item, "model_info")):
-            entry["price"] = price
+        if headers := self._keys.headers(mapping_under(params, "extra_headers")):
+            entry["headers"] = headers
         if prefix not in FAMILIES:
             entry["provider_interface"] = "openai"
-        if any(each["model"] == entry["model"] for each in self._entries):
-            entry["name"] = f"{entry['model']}#{len(self._entries) + 1}"
+            missing = "" if base_url else ", whose base_url is to be written"
+            what = f"{model}: taken for a server of OpenAI's API{missing}"
+            self._notes.append((params.line, what))
         for each in params.entries:
             if each.key not in _PARAMS and each.key not in _PRICES:
-                self._notes.append((each.line, f"litellm_params.{each.key} has no counterpart"))
-        self._entries.append(entry)
-        self._groups.setdefault(name or bare, []).append(entry.get("name", entry["model"]))
+                self._notes.append((each.line, _not_carried("litellm_params", each.key)))
+        return entry
 
     def _address_of(self, params: Mapping, prefix: str, model: str) -> str:
         """Return the base URL of an entry; empty where it is that of its family."""
@@ -143,8 +176,13 @@ class LiteLlmConversion:
         }
         of_group = mapping_under(mapping_under(self._root, "router_settings"), "model_group_alias")
         for each in of_group.entries if of_group is not None else ():
-            if isinstance(each.value, Scalar) and each.value.text in self._groups:
-                aliases[each.key] = self._groups[each.value.text][0]
+            named = each.value.text if isinstance(each.value, Scalar) else ""
+            named = named or text_under(each.value, "model")
+            if named in self._groups:
+                aliases[each.key] = self._groups[named][0]
+            else:
+                what = f"model_group_alias.{each.key}: it names {_NO_NAME}"
+                self._notes.append((each.line, what))
         return aliases
 
     def _add_fallbacks(self, aliases: dict[str, str]) -> None:
@@ -154,8 +192,13 @@ class LiteLlmConversion:
             name: entries[1:] for name, entries in self._groups.items()
         }
         for section in ("litellm_settings", "router_settings"):
-            for name, others in _fallback_lists(mapping_under(self._root, section)):
+            for line, name, others in _fallback_lists(mapping_under(self._root, section)):
+                if name not in self._groups and name not in aliases:
+                    self._notes.append((line, f"fallbacks of {name}: it is {_NO_NAME}"))
                 for other in others:
+                    if other not in self._groups:
+                        what = f"a fallback of {name}: {other} is {_NO_NAME}"
+                        self._notes.append((line, what))
                     following.setdefault(name, []).extend(self._groups.get(other, ()))
         for name, others in following.items():
             first = self._groups.get(name, [aliases.get(name, "")])[0]
@@ -167,15 +210,24 @@ class LiteLlmConversion:
         for section in self._root.entries:
             used = _USED_AT_TOP.get(section.key, ())
             if section.key not in _USED_AT_TOP:
-                what = f"{section.key} has no counterpart"
+                what = _not_carried("", section.key)
                 if text_under(section.value, "master_key"):
                     what += ": callers are asked for no key here, the data port is on loopback"
                 self._notes.append((section.line, what))
             elif used is not None and isinstance(section.value, Mapping):
                 for each in section.value.entries:
                     if each.key not in used:
-                        what = f"{section.key}.{each.key} has no counterpart"
-                        self._notes.append((each.line, what))
+                        self._notes.append((each.line, _not_carried(section.key, each.key)))
+
+
+def _not_carried(section: str, key: str) -> str:
+    """Return the note of a key."""
+    instead, name = _INSTEAD.get(key), f"{section}.{key}" if section else key
+    return (
+        f"{name} has no counterpart"
+        if instead is None
+        else f"{name} is not carried over: {instead}"
+    )
 
 
 def _key_of(params: Mapping, family: str, *, has_address: bool) -> str:
@@ -208,12 +260,13 @@ def _litellm_model(model: str) -> tuple[str, str]:
     return family, _BEDROCK_ROUTES.sub("", bare) if family == _BEDROCK else bare
 
 
-def _fallback_lists(section: Mapping | None) -> Iterator[tuple[str, list[str]]]:
-    """Yield ``(name, names that follow)`` of ``fallbacks: [{a: [b, c]}]``."""
+def _fallback_lists(section: Mapping | None) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield ``(line, name, names that follow)`` of ``fallbacks: [{a: [b, c]}]``."""
     entry = section.get("fallbacks") if section is not None else None
     if entry is None or not isinstance(entry.value, Sequence):
         return
     for item in entry.value.items:
         for each in item.entries if isinstance(item, Mapping) else ():
             if isinstance(each.value, Sequence):
-                yield each.key, [one.text for one in each.value.items if isinstance(one, Scalar)]
+                others = [one.text for one in each.value.items if isinstance(one, Scalar)]
+                yield each.line, each.key, others

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sidecar.config.address import is_header_name, is_header_value, names_credential
 from sidecar.config.families import FAMILIES
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, is_null
 
@@ -46,6 +47,27 @@ class KeyWriter:
         variable = self._variables[written]
         self._notes.append((line, f"a key in clear is not carried over: put it into ${variable}"))
         return f"${variable}"
+
+    def headers(self, written: Mapping | None) -> dict[str, str]:
+        """Return headers with references to variables as ours; with a note for each that is left
+        out.
+        """
+        headers: dict[str, str] = {}
+        for each in written.entries if written is not None else ():
+            value = each.value.text if isinstance(each.value, Scalar) else ""
+            if not is_header_name(each.key) or not value or not is_header_value(value):
+                why = "it is no header"
+            elif _VARIABLE.fullmatch(value):
+                headers[each.key] = reference_of(value)
+                continue
+            elif names_credential(each.key):
+                why = "it is a credential in clear"
+            else:
+                headers[each.key] = value.replace("$", "$$")
+                continue
+            what = f"extra_headers.{each.key} is not carried over: {why}"
+            self._notes.append((each.line, what))
+        return headers
 
 
 def reference_of(text: str) -> str:

@@ -12,7 +12,13 @@ from sidecar.config.schema_routing import BODY_KEY_PATTERN, KEY_PREFIX_PATTERN
 from sidecar.config.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 _MAKERS: Final = (
-    (re.compile(r"(gpt|chatgpt|text-embedding|o[1-9]|codex|omni-moderation)([-.:]|$)"), "openai"),
+    (
+        re.compile(
+            r"(gpt|chatgpt|text-embedding|o[1-9]|codex|omni-moderation|whisper|tts|dall-e|davinci|"
+            r"babbage)([-.:]|$)"
+        ),
+        "openai",
+    ),
     (re.compile(r"claude([-.:]|$)"), "anthropic"),
     (re.compile(r"(gemini|gemma)([-.:]|$)"), "gemini"),
     (
@@ -38,6 +44,7 @@ LITELLM_FAMILIES: Final = {
     "hosted_vllm": "vllm",
     "moonshot": "moonshotai",
     "ollama_chat": "ollama",
+    "text-completion-openai": "openai",
     "zai": "zhipu",
 }
 """LiteLLM's prefixes that have another name here."""

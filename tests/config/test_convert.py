@@ -142,7 +142,8 @@ def test_a_wildcard_over_all_providers_is_told_with_what_to_write():
 
 def test_a_timeout_that_is_left_out_is_told():
     """Seconds of LiteLLM's are not ours: there are four of them here."""
-    assert "line 22: litellm_params.timeout has no counterpart" in _made(LITELLM).notes
+    note = "line 22: litellm_params.timeout is not carried over: see timeouts of the entry"
+    assert note in _made(LITELLM).notes
 
 
 def test_what_has_no_counterpart_is_told_with_its_line():
@@ -158,8 +159,19 @@ def test_what_has_no_counterpart_is_told_with_its_line():
         ),
         "line 20: nobody-knows: this API is not served",
         "line 21: an entry of model_list without litellm_params.model",
-        "line 24: litellm_settings.drop_params has no counterpart",
-        "line 27: router_settings.routing_strategy has no counterpart",
+        (
+            "line 24: litellm_settings.drop_params is not carried over: what a model is known to refuse "
+            "is left out of calls that another one was asked for"
+        ),
+        (
+            "line 27: router_settings.routing_strategy is not carried over: entries of one name are "
+            "tried in their order"
+        ),
+        "line 25: a fallback of gpt-4o: missing is no model_name here",
+        "line 25: fallbacks of unknown: it is no model_name here",
+        "line 28: model_group_alias.bad: it names no model_name here",
+        "line 28: model_group_alias.gpt-5: it names no model_name here",
+        "line 18: acme/x: taken for a server of OpenAI's API",
         "line 30: callback_settings has no counterpart",
         (
             "line 29: general_settings has no counterpart: callers are asked for no key here, the data "
@@ -167,6 +179,65 @@ def test_what_has_no_counterpart_is_told_with_its_line():
         ),
     ):
         assert expected in notes
+
+
+def test_names_that_stand_for_others_are_followed_or_told():
+    """Nobody finds out by a 404 what has not come along."""
+    made = _made(
+        """
+model_list:
+  - {model_name: "team/*", litellm_params: {model: "openai/*"}}
+  - {model_name: "openai/*", litellm_params: {model: "openai/*"}}
+  - {model_name: "*", litellm_params: {model: "groq/*"}}
+  - {model_name: a, litellm_params: {model: acme/a}}
+  - {model_name: b, litellm_params: {model: text-completion-openai/davinci-002}}
+  - {model_name: c, litellm_params: {model: whisper-1}}
+  - {model_name: d, litellm_params: {model: github/gpt-4o, litellm_credential_name: x}}
+litellm_settings: {fallbacks: [{"*": [b]}, {b: [c]}]}
+router_settings: {model_group_alias: {"gpt-4": {model: c, hidden: true}, e: {hidden: true}}}
+"""
+    )
+    models = [each["model"] for each in made.config["model_providers"]]
+    targets = {name: each["target"] for name, each in made.config["model_aliases"].items()}
+
+    assert ["openai/davinci-002", "openai/whisper-1", "github/gpt-4o"] == models[4:]
+    assert ("openai/whisper-1", "acme/a") == (targets["gpt-4"], targets["a"])
+    assert (
+        "line 3: team/*: a wildcard has no other name here: ask for openai/...",
+        "line 6: acme/a: taken for a server of OpenAI's API, whose base_url is to be written",
+        "line 9: github/gpt-4o: taken for a server of OpenAI's API, whose base_url is to be written",
+        (
+            "line 9: litellm_params.litellm_credential_name is not carried over: write access_key "
+            "at each entry"
+        ),
+        "line 11: model_group_alias.e: it names no model_name here",
+    ) == made.notes
+
+
+def test_headers_are_carried_over_without_a_key():
+    """A variable stays one; a credential in clear, and what no header may be, is told."""
+    made = _made(
+        """
+model_list:
+  - model_name: a
+    litellm_params:
+      model: openai/a
+      extra_headers: {x-team: "a $ b", x-where: os.environ/REGION, authorization: os.environ/TOKEN,
+                      api-key: sk-marked, "x y": no, z: [1], "x-n": "a\\nb"}
+"""
+    )
+    (entry,) = made.config["model_providers"]
+
+    assert {
+        "x-team": "a $$ b", "x-where": "${REGION}", "authorization": "${TOKEN}",
+    } == entry["headers"]  # fmt: skip
+    assert (
+        "line 7: extra_headers.api-key is not carried over: it is a credential in clear",
+        "line 7: extra_headers.x y is not carried over: it is no header",
+        "line 7: extra_headers.x-n is not carried over: it is no header",
+        "line 7: extra_headers.z is not carried over: it is no header",
+    ) == made.notes
+    assert "marked" not in yaml.safe_dump(made.config) + "\n".join(made.notes)
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,8 @@ def test_planos_system_prompts_are_accepted():
 @pytest.mark.parametrize(
     ("model", "family"),
     [
-        ("gpt-4o", "openai"), ("o3", "openai"), ("o4-mini", "openai"), ("Claude-Sonnet-4-5", "anthropic"),
+        ("gpt-4o", "openai"), ("o3", "openai"), ("o4-mini", "openai"), ("whisper-1", "openai"),
+        ("tts-1-hd", "openai"), ("dall-e-3", "openai"), ("Claude-Sonnet-4-5", "anthropic"),
         ("gemini-2.5-pro", "gemini"), ("mistral-large", "mistral"), ("mixtral-8x7b", "mistral"),
         ("open-mixtral-8x7b", "mistral"), ("deepseek-chat", "deepseek"), ("grok-4", "xai"),
         ("kimi-k2", "moonshotai"), ("glm-4.6", "zhipu"), ("qwen3-coder", "qwen"), ("sonar", "perplexity"),
