@@ -96,7 +96,9 @@ class Decoder:
 
     def _dict(self, node: Node, kind: inspect.DictType, path: Path) -> Any:  # noqa: ANN401
         if not isinstance(node, Mapping):
-            return self._expected("a mapping", path)
+            from sidecar.config.hints import wrong_shape
+
+            return self._expected(wrong_shape(path, node, "a mapping"), path)
         values: dict[Any, Any] = {}
         for entry in node.entries:
             here = (*path, entry.key)
@@ -185,12 +187,9 @@ class Decoder:
         return self._expected("a number", path) if is_none else self._ranged(value, kind, path)
 
     def _literal(self, node: Node, kind: inspect.LiteralType, path: Path) -> Any:  # noqa: ANN401
-        expanded = self._text(node, path)
-        return (
-            BAD
-            if expanded is None
-            else self._choose(expanded.text, [str(each) for each in kind.values], path)
-        )
+        choices = [str(each) for each in kind.values]
+        expanded = self._text(node, path, " or ".join(choices))
+        return BAD if expanded is None else self._choose(expanded.text, choices, path)
 
     def _enum(self, node: Node, kind: inspect.EnumType, path: Path) -> Any:  # noqa: ANN401
         expanded = self._text(node, path)
@@ -210,7 +209,9 @@ class Decoder:
             return self._bad(path, refusal)
         return self._bad(path, f"expected {' or '.join(choices)}{did_you_mean(text, choices)}")
 
-    def _text(self, node: Node, path: Path) -> Expanded | None:
+    def _text(
+        self, node: Node, path: Path, wanted: str = "text; put it in quotes"
+    ) -> Expanded | None:
         """Return a scalar's text after expansion; None, with a problem reported, if it has none."""
         if not isinstance(node, Scalar):
             self._expected("text", path)
@@ -218,9 +219,7 @@ class Decoder:
         expanded = self._expand(node, path)
         is_written_so = expanded is not None and node.is_plain and not expanded.is_changed
         if is_written_so and not is_text(node.text):
-            self._bad(
-                path, "has no value" if is_null(node.text) else "expected text; put it in quotes"
-            )
+            self._bad(path, "has no value" if is_null(node.text) else f"expected {wanted}")
             return None
         return expanded
 

@@ -76,10 +76,16 @@ _OTHER_TOOLS: Final = (
 """Tool, keys at the top of its file, and what to do."""
 
 _INSTEAD: Final = {
-    "model_providers[].api_key": "write access_key",
-    "model_providers[].key": "write access_key",
-    "model_providers[].api_base": "write base_url",
-    "model_providers[].url": "write base_url",
+    **dict.fromkeys(
+        (f"model_providers[].{key}" for key in ("api_key", "apiKey", "key")), "write access_key"
+    ),
+    **dict.fromkeys(
+        (
+            f"model_providers[].{key}"
+            for key in ("api_base", "apiBase", "baseURL", "baseUrl", "url")
+        ),
+        "write base_url",
+    ),
     "model_providers[].base_url_path_prefix": "put the path into base_url: http://host:port/prefix",
     "model_providers[].retry_policy": "other models are tried as fallbacks of the entry name "
     "them, limits.attempts times in all",
@@ -183,6 +189,8 @@ def wrong_shape(path: Path, node: Node, wanted: str) -> str:
     is_entry = len(path) == 2 and path[0] == "model_providers"
     if wanted == "a mapping" and is_entry and isinstance(node, Scalar) and "/" in node.text:
         return f"{wanted}; write - model: {node.text[:80]}"
+    if wanted == "a mapping" and path == ("model_aliases",):
+        return f"{wanted}; write the name as the key: fast: {{target: openai/gpt-4o}}"
     is_alias = len(path) == 2 and path[0] == "model_aliases"
     if wanted == "a mapping" and is_alias and isinstance(node, Scalar):
         written = f"{path[1]}: {{target: {node.text[:80]}}}"
@@ -197,7 +205,7 @@ def _with_provider(among: Mapping) -> str:
     if mark and own in FAMILIES:
         return model
     provider = _text(among, "provider").lower() or _text(among, "provider_interface")
-    provider = provider or family_of_id(model)
+    provider = _ELSEWHERE.get(provider, provider) or family_of_id(model)
     if not provider and any(among.get(key) is not None for key in ("endpoint", "base_url")):
         provider = "vllm"
     return f"{provider or 'provider'}/{bare if mark and own == provider else model or 'model'}"

@@ -19,6 +19,8 @@ _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "<<"
 _IN_QUOTES: Final = "while scanning a quoted scalar"
 _TAB_BEFORE_TEXT: Final = re.compile(r"\s*\t")
+_IN_LIST: Final = "while parsing a block collection"
+_KEY: Final = re.compile(r"\s*[\w.$-]+:(?:\s|$)")
 _NO_ANCHOR: Final = "an alias has no anchor before it"
 _SECOND_DOCUMENT: Final = "a second document begins here; only one is read"
 
@@ -200,6 +202,9 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
     written = text.splitlines()[line - 1 : line]
     if written and _TAB_BEFORE_TEXT.match(written[0]):
         return Unreadable(line, "not YAML: a tab; YAML is indented with spaces")
+    if error.context == _IN_LIST and written and _KEY.match(written[0]):
+        what = "a key beside a list; indent it as deep as the keys of the entry above"
+        return Unreadable(line, f"not YAML: {what}")
     return Unreadable(line, f"not YAML: {error.problem}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,8 @@ from sidecar.routing.owners import NOBODY, not_served
 
 _VERSION: Final = "/v1"
 _SHOWN_CHARACTERS: Final = 200
+_AZURES: Final = re.compile(r"(?:/v1)?(?:/openai)?/deployments/[^/]+/")
+"""What Azure's SDKs put before each path: the name of a deployment."""
 
 
 def path_not_found(
@@ -29,6 +32,11 @@ def path_not_found(
         served.
     """
     fault = f"no such path: {path[:_SHOWN_CHARACTERS]}"
+    if _AZURES.match(path) is not None:
+        address = f"http://localhost{_port_of(transport)}{_VERSION}"
+        return PathNotFound(
+            f"{fault}; Azure's client asks so: use OpenAI's own, with the base URL {address}"
+        )
     found = _meant(path, endpoints) or _meant_of_provider(path)
     if found is None:
         if api_path_of(path) is not None and not climbs(path):

@@ -218,16 +218,19 @@ class RouteClassifier:
     ) -> tuple[int, bytes]:
         """Ask in the next forms, each without the parameter that the last one was refused for, as
         long as one is named. Return status and body of the last reply. Raises: UpstreamError.
+
+        A form that is not refused is remembered, also where its reply does not come in time.
         """
-        form, model = self._chat_form, self._policy.model
+        former = form = self._chat_form
+        model = self._policy.model
         while status in REFUSES_PARAMETERS:
             later = next_form(form, refusal)
             if later is None:
                 break
-            form = later
+            self._chat_form = form = later
             status, refusal = await self._ask(chat_question(model, prompt, form), call)
-        if 200 <= status < 300:
-            self._chat_form = form
+        if not 200 <= status < 300:
+            self._chat_form = former
         return status, refusal
 
     def _form_of(self, routes: tuple[Route, ...]) -> PromptForm:

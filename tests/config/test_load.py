@@ -210,7 +210,12 @@ def test_too_large():
         ),
         ("access_log: {mode: [x]}", ["2: access_log.mode: expected text"]),
         ("access_log: {sample: 2}", ["2: access_log.sample: must be at most 1"]),
-        ("model_aliases: [a]", ["2: model_aliases: expected a mapping"]),
+        (
+            "model_aliases: [a]",
+            [
+                "2: model_aliases: expected a mapping; write the name as the key: fast: {target: openai/gpt-4o}"
+            ],
+        ),
         ("model_aliases: {a: {}}", ["2: model_aliases.a: needs target"]),
         ('"two\\nlines": 1', ["2: 'two\\nlines': unknown key 'two\\nlines'"]),
     ],

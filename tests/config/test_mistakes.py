@@ -31,6 +31,37 @@ MISTAKES = {
             "3: model_providers[0].provider: unknown key 'provider'; write model: azure_openai/gpt-4o",
         ],
     ),
+    "a provider by another tool's name beside the model": (
+        "model_providers:\n  - model: gpt-4o\n    provider: Azure\n",
+        [
+            f"{AT_MODEL}{SHAPE}; write azure_openai/gpt-4o",
+            "3: model_providers[0].provider: unknown key 'provider'; write model: azure_openai/gpt-4o",
+        ],
+    ),
+    "keys of an entry as JavaScript spells them": (
+        f"{ENTRY}    apiKey: k\n    baseURL: http://h\n",
+        [
+            "5: model_providers[0].apiKey: unknown key 'apiKey'; write access_key",
+            "6: model_providers[0].baseURL: unknown key 'baseURL'; write base_url",
+        ],
+    ),
+    "a key of an entry that is indented as its dash": (
+        "model_providers:\n  - model: openai/gpt-4o\n  access_key: k\n",
+        ["3: not YAML: a key beside a list; indent it as deep as the keys of the entry above"],
+    ),
+    "a switch in the place of a word": (
+        f"{ENTRY}unlisted_paths: false\n",
+        ["5: unlisted_paths: expected refuse or serve"],
+    ),
+    "a list in the place of aliases": (
+        f"{ENTRY}model_aliases:\n  - fast: openai/gpt-4o\n",
+        [
+            (
+                "5: model_aliases: expected a mapping; write the name as the key: "
+                "fast: {target: openai/gpt-4o}"
+            )
+        ],
+    ),
     "an interface beside the model": (
         "model_providers:\n  - model: my-own\n    provider_interface: openai\n",
         [f"{AT_MODEL}{SHAPE}; write openai/my-own"],

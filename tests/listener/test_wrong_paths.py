@@ -56,6 +56,21 @@ def test_a_wrong_base_url_is_told_with_the_right_one(path, expected):
     assert f"no such path: {path}{expected}" == error.message
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/openai/deployments/gpt-4o/chat/completions", "/deployments/gpt-4o/embeddings", "/openai/responses"],
+)  # fmt: skip
+def test_azures_own_client_is_told_that_another_one_asks_for_paths_that_are_served(path):
+    """No base URL makes it ask for others."""
+    error = path_not_found(path, DIALECTS.endpoints, _At8123())
+    is_by_deployment = "deployments" in path
+
+    assert is_by_deployment == (
+        f"no such path: {path}; Azure's client asks so: use OpenAI's own, with the base URL "
+        "http://localhost:8123/v1" == error.message
+    )
+
+
 @pytest.mark.parametrize("path", ["/v1/files/f1", "/v1/moderations", "/v1/messages/batches"])
 def test_a_path_that_no_entry_serves_is_told_how_to_be_sent_somewhere(path):
     """It is known; only nobody can be meant."""

@@ -360,12 +360,16 @@ class Refusing(Model):
         super().__init__()
         self.may_answer.set()
         self.refused = refused
+        self.is_late = False
+        """With all but refusals."""
 
     async def ask(self, body: bytes, call: Call) -> tuple[int, bytes]:
         status, response = await super().ask(body, call)
         for name in self.refused:
             if name in self.asked[-1][0]:
                 return 400, json.dumps({"error": {"message": f"no {name} here"}}).encode()
+        if self.is_late:
+            await asyncio.Event().wait()
         return status, response
 
 
@@ -390,6 +394,31 @@ async def test_the_question_adapts_to_what_the_server_refuses(refused, asked):
         )
         counts.append(len(model.asked) - before)
     assert asked == counts
+
+
+async def test_the_form_is_remembered_where_the_time_ends_before_the_verdict():
+    """Else each call would spend a part of its time on the same refusal, and never be in time."""
+    model = Refusing(("max_tokens",))
+    model.is_late = True
+    classifier = router(model, 0.01)
+
+    late = await classifier.classify(a_question("first"), ROUTES)
+    model.is_late = False
+    before = len(model.asked)
+    found = await classifier.classify(a_question("second"), ROUTES)
+
+    assert (RouterOutcome.TIMEOUT, RouterOutcome.MATCHED) == (late.outcome, found.outcome)
+    assert (2, 1) == (before, len(model.asked) - before)
+
+
+async def test_a_form_that_is_refused_for_something_else_is_not_remembered():
+    """The refusal may be of the prompt alone, and only repeat words of it."""
+    model = Refusing(("max_tokens", "model"))
+    classifier = router(model)
+    for text in ("first", "second"):
+        await classifier.classify(a_question(text), ROUTES)
+
+    assert [64, None] * 2 == [asked.get("max_tokens") for asked, _ in model.asked]
 
 
 async def test_a_refusal_of_the_question_is_told_with_its_words():
