@@ -276,9 +276,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
                 response.is_complete = True
                 self._complete(response)
             else:
-                self._fail(
-                    UpstreamCut, "the connection was closed inside the response's body", cause
-                )
+                self._fail(UpstreamCut, "the connection was closed inside a response", cause)
         elif self._phase is KEPT and not self._parser.overhead_bytes:
             is_untaken = self._channel.delivery.is_untaken(cause, has_peer_ended=has_ended)
             kind = Untaken if is_untaken else Stale
