@@ -20,7 +20,6 @@ from sidecar.config.load import LoadedConfig
 from sidecar.config.schema import Config
 from sidecar.dialects.registry import DIALECTS, DialectRegistry
 from sidecar.generation import Generation
-from sidecar.listener.acceptor import Acceptor
 from sidecar.listener.operators_socket import bind_operators
 from sidecar.listener.server import assert_c_parser, bind, port_of, raise_file_limit, start_serving
 from sidecar.runtime.descriptors import DescriptorShares, descriptor_shares
@@ -117,6 +116,7 @@ class App:
             if self._servers is not None:
                 swap_handlers(self._servers, generation)
             self._serve_by(generation)
+            generation.begin_ahead(foundation.tasks)
         except Exception:
             foundation.tasks.spawn(self._discard(generation), name="discard a generation")
             self._stay_with(old, level)
@@ -187,6 +187,7 @@ class App:
         gc.freeze()
         gc.set_threshold(20_000, 10, 10)
         foundation.latch.release()
+        self.generation.begin_ahead(foundation.tasks)
 
     async def _listen(self, stack: contextlib.AsyncExitStack, shares: DescriptorShares) -> None:
         servers = build_servers(self.generation, self.foundation, shares)
@@ -198,11 +199,13 @@ class App:
         data_sockets = await bind(
             servers.data, listener.addresses, listener.port, "the data port", servers.data.room
         )
-        stack.callback(_close_all, data_sockets)
+        for each in data_sockets:
+            stack.callback(each.close)
         admin_sockets = await bind(
             servers.admin, admin.addresses, admin.port, "the admin port", servers.admin.room
         )
-        stack.callback(_close_all, admin_sockets)
+        for each in admin_sockets:
+            stack.callback(each.close)
         operators = await bind_operators(servers.operators, admin.operators, servers.operators.room)
         stack.callback(operators.close)
         servers.admin_handler.operators_place = operators.place
@@ -292,8 +295,3 @@ def _raise_file_limit(config: Config) -> DescriptorShares:
     if 0 <= files < wanted:  # -1 is no limit
         _log.warning("only %d files may be open: limits.in_flight needs up to %d", files, wanted)
     return descriptor_shares(files)
-
-
-def _close_all(acceptors: list[Acceptor]) -> None:
-    for acceptor in acceptors:
-        acceptor.close()

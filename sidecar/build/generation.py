@@ -5,6 +5,7 @@ from __future__ import annotations
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model, split_names
+from sidecar.config.translation import are_translated
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.call import Call
 from sidecar.generation import Generation
@@ -86,15 +87,21 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     for index in range(len(sources)):
         tasks.spawn(sources.keep_fresh(index), name=f"source {index}")
     router_closes = () if classifier is None else (classifier.aclose,)
-    closes = (selector.aclose, *router_closes, tasks.aclose, credentials.aclose)
+    closes = (selector.aclose, *router_closes, tasks.aclose, credentials.aclose, fitting.aclose)
     made = next(foundation.reloads.numbers), clock.unix_s()
     made_of = handler, selector, routes, sources, closes, credentials, classifier
-    return Generation(loaded, *made_of, *made)
+    return Generation(loaded, *made_of, *made, fitting.load if _is_translated(loaded) else None)
+
+
+def _is_translated(loaded: LoadedConfig) -> bool:
+    """Return whether a config's own models are likely to need translation: beside each other."""
+    models = [each for each in loaded.providers if not each.is_router]
+    return are_translated((each.spoken_by(each.model_id), each.translate) for each in models)
 
 
 def build_fitting(foundation: Foundation) -> Fitting:
     """Make what finds the candidates that can serve a call by translation. The room `translate` is
-    loaded once a call needs it.
+    loaded once a call needs it, or ahead of that: never by the loop's own thread.
     """
     unix_s = foundation.clock.unix_s
 
@@ -104,7 +111,7 @@ def build_fitting(foundation: Foundation) -> Fitting:
         return lambda call: translation_in_steps(call, unix_s())
 
     async def load() -> ReadCall:
-        # Some tens of milliseconds of work, which others need not wait for.
+        # Some tenths of a second of work, which others need not wait for.
         return await run_in_daemon_thread(import_room, name="load translate")
 
     return Fitting(load, foundation.memory.bodies)

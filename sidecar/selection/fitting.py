@@ -13,8 +13,15 @@ from typing import Final, Protocol
 
 from sidecar.domain.call import Call, Operation
 from sidecar.domain.decision import Candidate, Decision
-from sidecar.domain.errors import BodyTooLarge, DialectNotServed, PathNotFound, SidecarError
+from sidecar.domain.errors import (
+    BodyTooLarge,
+    DialectNotServed,
+    Overloaded,
+    PathNotFound,
+    SidecarError,
+)
 from sidecar.domain.translation import CallTranslation, Fit, LostField
+from sidecar.runtime.single_flight import SingleFlight
 from sidecar.runtime.steps import in_slices
 
 _COPIES: Final = 2
@@ -30,7 +37,7 @@ ReadCall = Callable[[Call], Generator[None, None, CallTranslation]]
 
 
 LoadReader = Callable[[], Awaitable[ReadCall]]
-"""Loads what reads calls, which takes time and memory."""
+"""Loads what reads calls, which takes time and memory. Raises: OSError where it cannot be now."""
 
 
 class BodyRoom(Protocol):
@@ -58,7 +65,27 @@ class Fitting:
     def __init__(self, load: LoadReader, room: BodyRoom) -> None:
         self._load = load
         self._room = room
+        self._loads = SingleFlight[str, ReadCall]("load translation")
         self._read: ReadCall | None = None
+
+    async def load(self) -> ReadCall:
+        """Load what reads calls, unless it is there; once, however many calls ask for it.
+
+        Raises: Overloaded where that cannot be done now.
+        """
+        if self._read is None:
+            try:
+                self._read = await self._loads.run("", self._begin)
+            except OSError as error:
+                raise Overloaded("what translates requests cannot be loaded now") from error
+        return self._read
+
+    async def aclose(self) -> None:
+        """End a load that is under way."""
+        await self._loads.aclose()
+
+    async def _begin(self) -> ReadCall:
+        return await self._load()
 
     async def decision(self, call: Call, decision: Decision) -> Decision:
         """Return a decision with the candidates that can serve the call in full, as `fitted` orders
@@ -122,8 +149,7 @@ class Fitting:
     async def _translation_of(self, call: Call) -> CallTranslation:
         if call.translation is not None:
             return call.translation
-        if self._read is None:
-            self._read = await self._load()
+        read = await self.load()
         size, room = _COPIES * len(call.body), self._room
         if size > room.longest_bytes:
             raise BodyTooLarge(
@@ -132,7 +158,7 @@ class Fitting:
             )
         await room.take(size)
         try:
-            translation = await in_slices(self._read(call))
+            translation = await in_slices(read(call))
         except BaseException:
             room.give_back(size)
             raise

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,18 +45,22 @@ asyncio.run(main())
 """Without the `site` module, whose hooks load tools of the environment, such as coverage."""
 
 
-def _loaded(tmp_path, more) -> set[str]:
+def _run(program: str, tmp_path: Path, more: dict[str, Any], *arguments: str) -> str:
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(CONFIG | more))
     done = subprocess.run(
-        [sys.executable, "-S", "-c", LISTED, str(config)],
+        [sys.executable, "-S", "-c", program, str(config), *arguments],
         env={"PATHS": json.dumps(sys.path)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert 0 == done.returncode, done.stderr
-    return set(json.loads(done.stdout))
+    return done.stdout
+
+
+def _loaded(tmp_path, more) -> set[str]:
+    return set(json.loads(_run(LISTED, tmp_path, more)))
 
 
 def _packages(modules: set[str]) -> set[str]:
@@ -77,3 +83,72 @@ def test_a_serving_process_loads_no_more_than_it_serves_with(more, absent, at_mo
     assert set() == absent & _packages(loaded)
     assert set() == NEVER & loaded
     assert len(loaded) <= at_most, sorted(loaded)
+
+
+OF_TWO_APIS = {
+    "model_providers": [
+        {"model": "openai/gpt-4o", "access_key": "k", "base_url": "http://127.0.0.1:1"},
+        {"model": "anthropic/claude-sonnet-4-5", "access_key": "k", "base_url": "http://127.0.0.1:1"},
+    ]
+}
+OF_ONE = {"model_providers": OF_TWO_APIS["model_providers"][:1]}
+WHO_LOADS = """
+import asyncio, json, os, sys, threading
+sys.path[:] = json.loads(os.environ["PATHS"])
+from pathlib import Path
+from sidecar import cli, process
+from sidecar.app import App
+from sidecar.commands.shell import load_to_trace
+
+ROOM = "sidecar.translate"
+found = {"loop": 0, "others": 0, "threads": 0, "when ready": False}
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "sidecar" and name.startswith(ROOM):
+            is_loop = threading.current_thread() is threading.main_thread()
+            found["loop" if is_loop else "others"] += 1
+
+sys.meta_path.insert(0, Watch())
+
+async def ask(port, api):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    path = "/v1/messages" if api == "messages" else "/v1/chat/completions"
+    body = b'{"model":"openai/gpt-4o","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
+    writer.write(b"POST %b HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n"
+        b"Content-Length: %d\\r\\n\\r\\n%b" % (path.encode(), len(body), body))
+    await reader.read()
+
+async def main():
+    start = threading.Thread.start
+    def started(thread):
+        found["threads"] += thread.name == "load translate"
+        start(thread)
+    threading.Thread.start = started
+    async with App(load_to_trace(Path(sys.argv[1])), {}) as app:
+        found["when ready"] = ROOM in sys.modules
+        for api in sys.argv[2:]:
+            await asyncio.gather(*(ask(app.ports.data, api) for _ in range(8)))
+        while any(task.get_name() == "load ahead" for task in asyncio.all_tasks()):
+            await asyncio.sleep(0)
+        print(json.dumps(found))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "calls", "threads"),
+    [(OF_TWO_APIS, [], 1), (OF_ONE, ["chat"], 0), (OF_ONE, ["messages"], 1)],
+    ids=["two APIs", "one API", "one API and a call of another"],
+)
+def test_what_translates_is_loaded_beside_the_loop_and_where_it_may_be_needed(
+    more, calls, threads, tmp_path
+):
+    """Once the ports are open where models speak different APIs, else with the first calls that
+    need it; by one thread, however many they are.
+    """
+    found = json.loads(_run(WHO_LOADS, tmp_path, more, *calls))
+
+    assert (0, threads, False) == (found["loop"], found["threads"], found["when ready"])
+    assert (threads > 0) == (found["others"] > 0)

@@ -190,6 +190,45 @@ async def test_a_call_that_is_given_up_meanwhile_takes_no_memory():
     assert 0 == room.taken_bytes
 
 
+async def test_what_reads_calls_is_loaded_once_for_calls_that_come_together():
+    """One that is given up meanwhile leaves it to the others."""
+    loads, go_on = [], asyncio.Event()
+
+    class Slow(PlainReader):
+        async def load(self):
+            loads.append(self)
+            await go_on.wait()
+            return self
+
+    fitting = Fitting(Slow().load, BodyRoomOf())
+    waiting = [asyncio.ensure_future(fitting.load()) for _ in range(3)]  # noqa: TID251
+    while not loads:
+        await asyncio.sleep(0)
+    waiting[0].cancel()
+    go_on.set()
+
+    assert loads == list(dict.fromkeys(await asyncio.gather(*waiting[1:])))
+    assert loads == [await fitting.load()]
+
+
+async def test_a_load_that_cannot_be_done_now_is_an_overload():
+    """The next call tries again."""
+
+    class Failing(PlainReader):
+        async def load(self):
+            self.reads += 1
+            if self.reads == 1:
+                raise OSError("no thread can be had")
+            return self
+
+    fitting = Fitting(Failing().load, BodyRoomOf())
+    with pytest.raises(Overloaded):
+        await fitting.decision(asked(), _decision(LOSSLESS))
+
+    assert (LOSSLESS,) == (await fitting.decision(asked(), _decision(LOSSLESS))).candidates
+    await fitting.aclose()
+
+
 async def test_a_count_of_tokens_is_never_translated():
     """No other API has it; those that speak messages have it anyway."""
     gpt = a_provider(GPT, translate=True)
