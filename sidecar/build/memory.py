@@ -21,8 +21,9 @@ class Memory(msgspec.Struct, frozen=True):
     heads: MemoryShare
     """Heads of requests of which a part has come, and long ones until their requests are served."""
     replies: MemoryShare
-    """Beginnings of responses that are held until they show whether the provider serves, and errors
-    that are kept while another candidate is tried.
+    """Beginnings of responses that are held until they show whether the provider serves, errors
+    that are kept while another candidate is tried, and what is kept of a response while it is
+    translated.
     """
     response_heads: MemoryShare
     """Long heads of responses, until these are read to their ends."""
@@ -38,7 +39,7 @@ def build_memory(limits: Limits) -> Memory:
         bodies=BodyMemory(budget, limits.buffered_bytes),
         pins=budget.share("pins", keeps=1 / 4, at_most=1 / 4, is_cache=True),
         heads=budget.share("heads", keeps=1 / 32, at_most=1 / 4),
-        replies=budget.share("replies", keeps=1 / 32, at_most=1 / 8),
+        replies=budget.share("replies", keeps=1 / 32, at_most=1 / 4),
         response_heads=budget.share("response_heads", keeps=1 / 64, at_most=1 / 8),
         price_lists=budget.share("price_lists", keeps=0.0, at_most=1 / 4),
     )

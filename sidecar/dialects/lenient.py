@@ -18,11 +18,20 @@ _T = TypeVar("_T")
 
 _HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_LONE_ESCAPES: Final = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
-"""Halves that stand alone, in a text without escaped backslashes."""
+_LONE_ESCAPES: Final = re.compile(
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!%b)|[c-fC-F][0-9a-fA-F]{2}(?<!%b\\u[dD][0-9a-fA-F]{3}))"
+    % (_LOW, _HIGH)
+)
+"""Halves that stand alone, in a text without escaped backslashes. What all have in common stands
+first, so that one is searched for, not tried at each byte.
+"""
 _LONE: Final = re.compile("[\ud800-\udfff]")
 _REPAIR_COST: Final = 8
 """What a byte costs that is repaired, in bytes that are decoded."""
+_REPAIRED_BYTES: Final = 1024 * 1024
+"""Nothing that is longer is repaired."""
+_ESCAPES_AT_MOST: Final = 20_000
+"""More escapes are not looked at, which takes ten milliseconds."""
 _CHARACTER_BYTES: Final = 12
 """The longest way to write a character: two escapes."""
 _ESCAPE_BYTES: Final = 6
@@ -44,8 +53,8 @@ def decode_leniently(
         return None
     except (ValueError, RecursionError):
         text = bytes(data)
-        may_be_cut = b"\\ud" in text or b"\\uD" in text
-        if not may_be_cut or (effort and not effort.decode(_REPAIR_COST * len(data))):
+        is_spent = effort is not None and not effort.decode(_REPAIR_COST * len(data))
+        if is_spent or not _may_be_repaired(text):
             return None
         # Escaped backslashes go first, so that none is taken for the beginning of an escape.
         repaired = _LONE_ESCAPES.sub(rb"\\ufffd", text.replace(rb"\\", rb"\u005c"))
@@ -53,6 +62,14 @@ def decode_leniently(
         return decode(repaired)
     except (ValueError, RecursionError):
         return None
+
+
+def _may_be_repaired(text: bytes) -> bool:
+    """Return whether a text has halves of characters that may stand alone, and not too many."""
+    if len(text) > _REPAIRED_BYTES:
+        return False
+    halves = text.count(b"\\ud") + text.count(b"\\uD")
+    return halves > 0 and halves + text.count(rb"\\") <= _ESCAPES_AT_MOST
 
 
 def text_at(body: bytes, place: Span, room_bytes: int) -> str:

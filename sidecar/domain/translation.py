@@ -5,7 +5,7 @@ mypyc would drop what makes its classes frozen.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -59,14 +59,20 @@ class Fit(msgspec.Struct, frozen=True):
 class StreamTranslation(Protocol):
     """Translates one event stream. Its state is bounded."""
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Take the next bytes of the provider's stream, cut anywhere; return what they complete of
-        the app's, which may be nothing. Raises: UpstreamMalformed.
+    @property
+    def kept_bytes(self) -> int:
+        """How much of the stream is kept, about."""
+        ...
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take the next bytes of the provider's stream, cut anywhere; yield what they complete of
+        the app's, which may be nothing, in pieces, between which others may go on. All are to be
+        read before more is fed. Raises: UpstreamMalformed.
         """
         ...
 
-    def end(self) -> bytes:
-        """Return what is still owed once the provider's stream has ended properly."""
+    def end(self) -> Iterator[bytes]:
+        """Yield what is still owed once the provider's stream has ended properly, as `feed`."""
         ...
 
 
@@ -78,8 +84,11 @@ class AttemptTranslation(Protocol):
     way: str
     """From the caller's dialect to that: ``chat>messages``."""
 
-    def whole(self, body: bytes) -> bytes:
-        """Translate a whole response. Raises: UpstreamMalformed."""
+    def whole_in_steps(self, body: bytes) -> Generator[None, None, bytes]:
+        """Translate a whole response. Others go on wherever this yields.
+
+        Raises: UpstreamMalformed.
+        """
         ...
 
     def error(self, status: int, body: bytes) -> bytes:

@@ -25,6 +25,7 @@ pair of APIs is written by hand. Nothing is lost in silence: what a writer leave
 | `chat_event_writer`, ... | neutral events as the caller's event stream |
 | `event_ports` | what the door asks of both |
 | `event_splitter` | server-sent events, whatever the chunks |
+| `value_count` | how many values a text has, before it is decoded |
 | `chat_calls`, `output_parts`, `part_queue` | parts that grow side by side |
 | `response_frame`, `open_items` | the objects of the responses API, as bytes |
 | `reasons`, `token_usage`, `tool_calls` | ends, counts and arguments, in each API's words |

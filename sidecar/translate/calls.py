@@ -6,7 +6,7 @@ It says what the doors `requests` and `responses` do in the words of the rooms a
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from sidecar.domain.call import Call, DialectName
@@ -97,10 +97,10 @@ class TranslatedAttempt:
         self._fit = fit
         self._translator = translator
 
-    def whole(self, body: bytes) -> bytes:
-        """See `AttemptTranslation.whole`."""
+    def whole_in_steps(self, body: bytes) -> Generator[None, None, bytes]:
+        """See `AttemptTranslation.whole_in_steps`."""
         try:
-            return self._translator.whole(body)
+            return (yield from self._translator.whole_in_steps(body))
         except Untranslatable as error:
             raise UpstreamMalformed(_MALFORMED) from error
 
@@ -125,14 +125,19 @@ class TranslatedEvents:
     def __init__(self, translator: StreamTranslator) -> None:
         self._translator = translator
 
-    def feed(self, chunk: bytes) -> bytes:
+    @property
+    def kept_bytes(self) -> int:
+        """See `StreamTranslation.kept_bytes`."""
+        return self._translator.kept_bytes
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
         """See `StreamTranslation.feed`."""
         try:
-            return self._translator.feed(chunk)
+            yield from self._translator.feed(chunk)
         except Untranslatable as error:
             raise UpstreamMalformed(_MALFORMED) from error
 
-    def end(self) -> bytes:
+    def end(self) -> Iterator[bytes]:
         """See `StreamTranslation.end`."""
         return self._translator.end()
 

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from sidecar.domain.call import CHAT
-from sidecar.translate.bounds import KEPT_BYTES, Untranslatable
+from sidecar.translate.bounds import CUSTOM_BYTES, Untranslatable
 from sidecar.translate.chat_whole import finish_reason_of
 from sidecar.translate.completion import (
     ArgumentsDelta,
@@ -53,6 +53,11 @@ class ChatEventWriter:
         self._tail = b',"logprobs":null,"finish_reason":null}]%b}\n\n' % self._no_usage()
         self._texts: dict[int, bytes] = {}
         """What begins the deltas of each text, by part."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """See `EventWriting.kept_bytes`."""
+        return self._custom_size
 
     def write(self, event: Event) -> bytes:
         """See `EventWriting.write`."""
@@ -125,7 +130,7 @@ class ChatEventWriter:
             return self._chunk(self._calls[event.index], _encode(event.text), end)
         pieces.append(event.text)
         self._custom_size += len(event.text)
-        if self._custom_size > KEPT_BYTES:
+        if self._custom_size > CUSTOM_BYTES:
             raise Untranslatable("the text of a tool call of the provider's is too long")
         return b""
 

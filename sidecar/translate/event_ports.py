@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from sidecar.translate.completion import Event
@@ -28,6 +28,13 @@ class EventReading(Protocol):
 class EventWriting(Protocol):
     """Writes one event stream of a caller's API."""
 
-    def write(self, event: Event) -> bytes:
-        """Return the events of the caller's API for one event. Raises: Untranslatable."""
+    @property
+    def kept_bytes(self) -> int:
+        """How much is kept, about, to be written later or once more."""
+        ...
+
+    def write(self, event: Event) -> bytes | Iterable[bytes]:
+        """Return the events of the caller's API for one event; where they may be long, their pieces
+        one by one, all to be read before more is written. Raises: Untranslatable.
+        """
         ...

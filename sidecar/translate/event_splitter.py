@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from sidecar.translate.bounds import LINE_BYTES, Untranslatable
+from sidecar.translate.bounds import LINE_BYTES, LINES_BYTES, Untranslatable
+from sidecar.translate.value_count import SHORT_BYTES, ValueCount
 
 _BOM: Final = b"\xef\xbb\xbf"
 NamedData = tuple[bytes, bytes]
@@ -19,9 +20,11 @@ COMMENT: Final[NamedData] = (b":", b"")
 class EventSplitter:
     """Joins what chunks have cut, and holds one unfinished event at most."""
 
-    __slots__ = ("_data", "_is_first_line", "_name", "_rest", "_size", "_skips_lf")
+    __slots__ = ("_count", "_data", "_is_first_line", "_name", "_rest", "_size", "_skips_lf")
 
     def __init__(self) -> None:
+        self._count: ValueCount | None = None
+        """What the unfinished line has of values, once it is long."""
         self._data: list[bytes] = []
         self._is_first_line = True
         self._name = b""
@@ -30,6 +33,11 @@ class EventSplitter:
         """Bytes of the unfinished event's data."""
         self._skips_lf = False
         """Whether a line has ended with a CR to which an LF may belong."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much is kept of an event that is not complete."""
+        return len(self._rest) + self._size
 
     def feed(self, chunk: bytes) -> list[NamedData]:
         """Return the events that the next bytes complete. Raises: Untranslatable."""
@@ -42,8 +50,10 @@ class EventSplitter:
             return []
         self._skips_lf = chunk[end - 1 : end] == b"\r" and end == len(chunk)
         if self._rest:
-            lines = bytes(self._rest) + chunk[:end]
+            self._rest += chunk[:end]
+            lines = bytes(self._rest)
             self._rest.clear()
+            self._count = None
         else:
             lines = chunk[:end]
         if end < len(chunk):
@@ -58,6 +68,11 @@ class EventSplitter:
         self._rest += part
         if len(self._rest) > LINE_BYTES:
             raise Untranslatable("a line of the provider's stream is too long")
+        if self._count is not None:
+            self._count.feed(part)
+        elif len(self._rest) > SHORT_BYTES:
+            self._count = ValueCount()
+            self._count.feed(bytes(self._rest))
 
     def _events_in(self, lines: bytes) -> list[NamedData]:
         events: list[NamedData] = []
@@ -79,7 +94,7 @@ class EventSplitter:
 
     def _add(self, data: bytes) -> None:
         self._size += len(data) + 1
-        if self._size > LINE_BYTES:
+        if self._size > (LINES_BYTES if self._data else LINE_BYTES):
             raise Untranslatable("an event of the provider's stream is too long")
         self._data.append(data)
 

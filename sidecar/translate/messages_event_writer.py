@@ -5,6 +5,7 @@ Source: https://docs.anthropic.com/en/api/messages-streaming.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -60,7 +61,12 @@ class MessagesEventWriter:
         self._start = b""
         """What begins each delta of the open block."""
 
-    def write(self, event: Event) -> bytes:
+    @property
+    def kept_bytes(self) -> int:
+        """See `EventWriting.kept_bytes`."""
+        return self._queue.size
+
+    def write(self, event: Event) -> bytes | Iterator[bytes]:
         """See `EventWriting.write`."""
         if isinstance(event, Ping):
             return _PING
@@ -70,7 +76,7 @@ class MessagesEventWriter:
             return self._end(event)
         if isinstance(event, StreamError):
             return error_event(event, MESSAGES, self._context.request_id)
-        return b"".join(map(self._write_part, self._queue.put(event)))
+        return map(self._write_part, self._queue.put(event))
 
     def _write_part(self, event: PartEvent) -> bytes:
         if isinstance(event, TextDelta):

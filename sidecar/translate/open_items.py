@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from sidecar.translate.bounds import CUSTOM_BYTES, Untranslatable
 from sidecar.translate.completion import TextStarted, ToolCallStarted
 from sidecar.translate.response_frame import (
     custom_item,
@@ -18,18 +19,22 @@ from sidecar.translate.response_frame import (
 )
 from sidecar.translate.tool_calls import custom_input
 
-KindAndRest = tuple[bytes, bytes]
+Pieces = tuple[bytes, ...]
+"""JSON in pieces, so that a long text stands in many events and in memory once."""
+KindAndRest = tuple[bytes, Pieces]
 """An event's type, and its members but for type and number."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _EMPTY: Final = b'""'
+_MARK: Final = b"\0"
+"""Stands for a text. No JSON has such a byte."""
 
 
 class OpenItem(Protocol):
     """An item that is open."""
 
     @property
-    def done(self) -> bytes:
+    def done(self) -> Pieces:
         """The whole item, once it has ended."""
         ...
 
@@ -39,7 +44,7 @@ class OpenItem(Protocol):
 
     def add(self, encoded: bytes) -> bytes:
         """Keep a piece, which is JSON with its quotes; return what stands before it in the event
-        that tells it, empty where none does.
+        that tells it, empty where none does. Raises: Untranslatable.
         """
         ...
 
@@ -61,7 +66,7 @@ class OpenText:
         """JSON, all pieces in one."""
         kind = self._kind(b"delta")
         self._delta = b'event: %b\ndata: {"type":"%b",%b,"delta":' % (kind, kind, self._where())
-        self.done = b""
+        self.done: Pieces = ()
 
     def _kind(self, end: bytes) -> bytes:
         return (b"response.refusal." if self._is_refusal else b"response.output_text.") + end
@@ -80,8 +85,8 @@ class OpenText:
     def begun(self) -> Iterator[KindAndRest]:
         """See `OpenItem.begun`."""
         item = message_item(self._id, b"", is_done=False)
-        yield b"response.output_item.added", b'%b,"item":%b' % (self._place, item)
-        yield b"response.content_part.added", self._of_part(_EMPTY)
+        yield b"response.output_item.added", (b'%b,"item":%b' % (self._place, item),)
+        yield b"response.content_part.added", (self._of_part(_EMPTY),)
 
     def add(self, encoded: bytes) -> bytes:
         """See `OpenItem.add`."""
@@ -90,12 +95,12 @@ class OpenText:
 
     def ended(self) -> Iterator[KindAndRest]:
         """See `OpenItem.ended`."""
-        text = bytes(self._text + b'"')
-        self.done = message_item(self._id, self._part(text))
+        text = _closed(self._text)
+        self.done = _around(text, message_item(self._id, self._part(_MARK)))
         name = b"refusal" if self._is_refusal else b"text"
-        yield self._kind(b"done"), b'%b,"%b":%b' % (self._where(), name, text)
-        yield b"response.content_part.done", self._of_part(text)
-        yield b"response.output_item.done", b'%b,"item":%b' % (self._place, self.done)
+        yield self._kind(b"done"), (b'%b,"%b":' % (self._where(), name), text)
+        yield b"response.content_part.done", _around(text, self._of_part(_MARK))
+        yield b"response.output_item.done", (b'%b,"item":' % self._place, *self.done)
 
 
 class OpenCall:
@@ -114,12 +119,12 @@ class OpenCall:
             b"event: response.function_call_arguments.delta\n"
             b'data: {"type":"response.function_call_arguments.delta",%b,"delta":' % self._where
         )
-        self.done = b""
+        self.done: Pieces = ()
 
     def begun(self) -> Iterator[KindAndRest]:
         """See `OpenItem.begun`."""
         item = function_item(self._head, _EMPTY, is_done=False)
-        yield b"response.output_item.added", b'%b,"item":%b' % (self._place, item)
+        yield b"response.output_item.added", (b'%b,"item":%b' % (self._place, item),)
 
     def add(self, encoded: bytes) -> bytes:
         """See `OpenItem.add`."""
@@ -128,11 +133,11 @@ class OpenCall:
 
     def ended(self) -> Iterator[KindAndRest]:
         """See `OpenItem.ended`."""
-        arguments = bytes(self._arguments + b'"')
-        self.done = function_item(self._head, arguments)
-        rest = b'%b,"arguments":%b' % (self._where, arguments)
+        arguments = _closed(self._arguments)
+        self.done = _around(arguments, function_item(self._head, _MARK))
+        rest = b'%b,"arguments":' % self._where, arguments
         yield b"response.function_call_arguments.done", rest
-        yield b"response.output_item.done", b'%b,"item":%b' % (self._place, self.done)
+        yield b"response.output_item.done", (b'%b,"item":' % self._place, *self.done)
 
 
 class OpenCustomCall:
@@ -145,7 +150,7 @@ class OpenCustomCall:
         self._event = event
         self._id = _encode(item_id)
         self._place = b'"output_index":%d' % event.index
-        self.done = b""
+        self.done: Pieces = ()
 
     def _item(self, text: bytes) -> bytes:
         return custom_item(self._id, self._event.id, self._event.name, text)
@@ -153,19 +158,33 @@ class OpenCustomCall:
     def begun(self) -> Iterator[KindAndRest]:
         """See `OpenItem.begun`."""
         item = self._item(_EMPTY)
-        yield b"response.output_item.added", b'%b,"item":%b' % (self._place, item)
+        yield b"response.output_item.added", (b'%b,"item":%b' % (self._place, item),)
 
     def add(self, encoded: bytes) -> bytes:
         """See `OpenItem.add`."""
         self._arguments += encoded[1:-1]
+        if len(self._arguments) > CUSTOM_BYTES:
+            raise Untranslatable("the text of a tool call of the provider's is too long")
         return b""
 
     def ended(self) -> Iterator[KindAndRest]:
         """See `OpenItem.ended`."""
-        arguments = msgspec.json.decode(self._arguments + b'"', type=str)
+        arguments = msgspec.json.decode(_closed(self._arguments), type=str)
         text = _encode(custom_input(arguments))
-        self.done = self._item(text)
+        self.done = _around(text, self._item(_MARK))
         where = b'"item_id":%b,%b' % (self._id, self._place)
-        yield b"response.custom_tool_call_input.delta", b'%b,"delta":%b' % (where, text)
-        yield b"response.custom_tool_call_input.done", b'%b,"input":%b' % (where, text)
-        yield b"response.output_item.done", b'%b,"item":%b' % (self._place, self.done)
+        yield b"response.custom_tool_call_input.delta", (where, b',"delta":', text)
+        yield b"response.custom_tool_call_input.done", (where, b',"input":', text)
+        yield b"response.output_item.done", (b'%b,"item":' % self._place, *self.done)
+
+
+def _closed(text: bytearray) -> bytes:
+    """Return a whole text as JSON."""
+    text += b'"'
+    return bytes(text)
+
+
+def _around(text: bytes, marked: bytes) -> Pieces:
+    """Return the pieces of JSON in which a mark stands for a text."""
+    before, _, behind = marked.partition(_MARK)
+    return before, text, behind

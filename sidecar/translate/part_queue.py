@@ -26,11 +26,11 @@ _EVENT_BYTES = 128
 class PartQueue:
     """Orders the events of parts that are open side by side."""
 
-    __slots__ = ("_open", "_size", "_waiting")
+    __slots__ = ("_open", "_waiting", "size")
 
     def __init__(self) -> None:
         self._open: int | None = None
-        self._size = 0
+        self.size = 0
         """Bytes that wait, about."""
         self._waiting: dict[int, list[PartEvent]] = {}
         """By part, in the order in which they began."""
@@ -55,15 +55,15 @@ class PartQueue:
         while self._waiting:
             index = next(iter(self._waiting))
             events = self._waiting.pop(index)
-            self._size -= sum(map(_size, events))
+            self.size -= sum(map(_size, events))
             yield from events
             if not isinstance(events[-1], PartEnded):
                 self._open = index
                 return
 
     def _keep(self, event: PartEvent) -> None:
-        self._size += _size(event)
-        if self._size > KEPT_BYTES:
+        self.size += _size(event)
+        if self.size > KEPT_BYTES:
             raise Untranslatable("too much of the provider's stream has to wait for one part's end")
         self._waiting.setdefault(event.index, []).append(event)
 

@@ -17,8 +17,6 @@ Json = msgspec.Raw | memoryview
 """A value as it stands in the body."""
 Members = Mapping[str, Json]
 
-_REPAIRED_BYTES: Final = 1024 * 1024
-"""Lone halves of characters are replaced in nothing that is longer."""
 _NULL: Final = b"null"
 
 as_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -49,12 +47,7 @@ def json_text(raw: Json) -> str:
 
 def leniently(decode: Callable[[bytes], _T], raw: Json) -> _T | None:
     """Return a decoded value, lone halves of characters replaced; None where it is none."""
-    if len(raw) <= _REPAIRED_BYTES:
-        return decode_leniently(decode, raw)  # type: ignore[arg-type]
-    try:
-        return decode(raw)  # type: ignore[arg-type]
-    except (ValueError, RecursionError):
-        return None
+    return decode_leniently(decode, raw)  # type: ignore[arg-type]
 
 
 def raw_of(value: object) -> msgspec.Raw:

@@ -71,10 +71,12 @@ class ResponseFrame:
 
     def begun(self) -> bytes:
         """Return the object as a stream begins with it."""
-        return self._body(b'"in_progress"', (), _NULL, b',"usage":null')
+        return b"".join(self._body(b'"in_progress"', (), _NULL, b',"usage":null'))
 
-    def ended(self, output: Sequence[bytes], end: ResponseEnd) -> bytes:
-        """Return the object of a response that has ended, with all its output items."""
+    def ended(self, output: Sequence[Sequence[bytes]], end: ResponseEnd) -> list[bytes]:
+        """Return the object of a response that has ended, with all its output items, in pieces as
+        they are.
+        """
         details, status = _NULL, b'"completed"'
         if (reason := INCOMPLETE.get(end.finish)) is not None:
             details, status = b'{"reason":"%b"}' % reason.encode(), b'"incomplete"'
@@ -83,18 +85,14 @@ class ResponseFrame:
             rest += b',"service_tier":%b' % _encode(end.service_tier)
         return self._body(status, output, details, rest)
 
-    def _body(self, status: bytes, output: Sequence[bytes], details: bytes, rest: bytes) -> bytes:
-        return b"".join(
-            (
-                self._head,
-                b',"status":%b,"error":null,"incomplete_details":%b,"output":[' % (status, details),
-                b",".join(output),
-                b"]",
-                self._echoed,
-                rest,
-                b"}",
-            )
-        )
+    def _body(
+        self, status: bytes, output: Sequence[Sequence[bytes]], details: bytes, rest: bytes
+    ) -> list[bytes]:
+        ended = b',"status":%b,"error":null,"incomplete_details":%b,"output":[' % (status, details)
+        pieces = [self._head, ended]
+        for at, item in enumerate(output):
+            pieces += (b"," * (at > 0), *item)
+        return [*pieces, b"]", self._echoed, rest, b"}"]
 
 
 def _echo(context: ReplyContext, name: str) -> bytes:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES, DialectName
-from sidecar.translate.bounds import Untranslatable
+from sidecar.translate.bounds import PIECE_CHARS, Untranslatable
 from sidecar.translate.chat_event_reader import ChatEventReader
 from sidecar.translate.chat_event_writer import ChatEventWriter
 from sidecar.translate.chat_whole import read_chat, write_chat
 from sidecar.translate.completion import (
+    ArgumentsDelta,
     Completion,
     Event,
     Ping,
     ResponseFinished,
     StreamError,
+    TextDelta,
     ToolCallStarted,
 )
 from sidecar.translate.conversation import ToolCall
@@ -33,10 +36,13 @@ from sidecar.translate.responses_event_reader import ResponsesEventReader
 from sidecar.translate.responses_event_writer import ResponsesEventWriter
 from sidecar.translate.responses_whole import read_responses, write_responses
 from sidecar.translate.tool_ids import for_caller, made_up
+from sidecar.translate.value_count import count_in_steps
 
 __all__ = ["ReplyContext", "ResponseTranslator", "StreamTranslator", "Untranslatable"]
 
 _PINGS: Final = (Ping(),)
+_TOGETHER_BYTES: Final = 64 * 1024
+"""So much of a caller's stream is written in one piece."""
 
 
 class _Reads(msgspec.Struct, frozen=True):
@@ -79,9 +85,14 @@ class ResponseTranslator:
         provider's names for them; grows while a stream is fed.
         """
 
-    def whole(self, body: bytes) -> bytes:
-        """Translate a whole response of status 200. Raises: Untranslatable."""
+    def whole_in_steps(self, body: bytes) -> Generator[None, None, bytes]:
+        """Translate a whole response of status 200. Others go on wherever this yields.
+
+        Raises: Untranslatable.
+        """
+        yield from count_in_steps(body)
         completion = self._reads.whole(body, LostContent(self.lost))
+        yield
         parts = tuple(
             self._for_caller(part, at) if isinstance(part, ToolCall) else part
             for at, part in enumerate(completion.parts)
@@ -127,37 +138,70 @@ class StreamTranslator:
         self._splitter = EventSplitter()
         self._writer = writer
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Take the next bytes of the provider's stream, cut anywhere; return what of the caller's
-        stream they complete, which may be nothing. Raises: Untranslatable.
+    @property
+    def kept_bytes(self) -> int:
+        """How much of the stream is kept, about: of an event that is not complete, and of what is
+        said later, or once more.
         """
-        return self._translated(self._splitter.feed(chunk))
+        return self._splitter.kept_bytes + self._writer.kept_bytes
 
-    def end(self) -> bytes:
-        """Return what is still owed once the provider's stream has ended properly. Nothing that
-        ends the caller's stream is written where the provider's own end was not seen. Raises:
-        nothing.
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take the next bytes of the provider's stream, cut anywhere; yield what of the caller's
+        stream they complete, which may be nothing, in pieces that may end anywhere. All are to be
+        read before more is fed. Raises: Untranslatable.
         """
-        try:
-            rest = self._translated(self._splitter.end())
-            return rest + self._written(self._reader.end())
-        except Untranslatable:
-            return b""  # it was cut in mid-event: the stream is not complete
+        return _together(self._translated(self._splitter.feed(chunk)))
 
-    def _translated(self, events: Iterable[NamedData]) -> bytes:
-        written = []
+    def end(self) -> Iterator[bytes]:
+        """Yield what is still owed once the provider's stream has ended properly, as `feed`.
+        Nothing that ends the caller's stream is written where the provider's own end was not seen.
+        Raises: nothing.
+        """
+        return _together(self._owed())
+
+    def _owed(self) -> Iterator[bytes]:
+        # Where it was cut in mid-event the stream is not complete.
+        with contextlib.suppress(Untranslatable):
+            yield from self._translated(self._splitter.end())
+            yield from self._written(self._reader.end())
+
+    def _translated(self, events: Iterable[NamedData]) -> Iterator[bytes]:
         for each in events:
             said = _PINGS if each is COMMENT else self._reader.read(*each)
-            written.append(self._written(said))
-        return b"".join(written)
+            if len(each[1]) > PIECE_CHARS:
+                _check_pieces(said)
+            yield from self._written(said)
 
-    def _written(self, events: Iterable[Event]) -> bytes:
+    def _written(self, events: Iterable[Event]) -> Iterator[bytes]:
         """Write events, up to the one that ends the stream."""
-        written = []
         for event in events:
             if self._is_over:
-                break
+                return
             self._is_over = isinstance(event, ResponseFinished | StreamError)
             named = self._rename(event) if isinstance(event, ToolCallStarted) else event
-            written.append(self._writer.write(named))
-        return b"".join(written)
+            written = self._writer.write(named)
+            if isinstance(written, bytes):
+                yield written
+            else:
+                yield from written
+
+
+def _check_pieces(events: Sequence[Event]) -> None:
+    """Refuse an event that adds more text than can be written at once. Raises: Untranslatable."""
+    for event in events:
+        if isinstance(event, TextDelta | ArgumentsDelta) and len(event.text) > PIECE_CHARS:
+            raise Untranslatable("an event of the provider's stream adds too much text")
+
+
+def _together(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join short pieces; a long one is not copied."""
+    waiting, size = list[bytes](), 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size > _TOGETHER_BYTES:
+            yield from waiting if len(piece) > _TOGETHER_BYTES else (b"".join(waiting),)
+            waiting.clear()
+            size = 0
+    if size:
+        yield b"".join(waiting)

@@ -8,6 +8,7 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -26,7 +27,7 @@ from sidecar.translate.completion import (
     TextStarted,
     ToolCallStarted,
 )
-from sidecar.translate.open_items import OpenCall, OpenCustomCall, OpenItem, OpenText
+from sidecar.translate.open_items import OpenCall, OpenCustomCall, OpenItem, OpenText, Pieces
 from sidecar.translate.provider_error import error_event
 from sidecar.translate.reasons import INCOMPLETE
 from sidecar.translate.reply_context import ReplyContext
@@ -42,18 +43,19 @@ _ITEM_BYTES: Final = 512
 class ResponsesEventWriter:
     """Implements `event_ports.EventWriting`. Items may grow side by side here."""
 
-    __slots__ = ("_context", "_done", "_frame", "_kept", "_open", "_sequence")
+    __slots__ = ("_context", "_done", "_frame", "_open", "_sequence", "kept_bytes")
 
     def __init__(self, context: ReplyContext) -> None:
         self._context = context
-        self._done: dict[int, bytes] = {}
+        self._done: dict[int, Pieces] = {}
         """The items that are complete, by their place."""
         self._frame = ResponseFrame("", "", context)
-        self._kept = 0
+        self.kept_bytes = 0
+        """See `EventWriting.kept_bytes`."""
         self._open: dict[int, OpenItem] = {}
         self._sequence = 0
 
-    def write(self, event: Event) -> bytes:
+    def write(self, event: Event) -> bytes | Iterator[bytes]:
         """See `EventWriting.write`."""
         if isinstance(event, TextDelta | ArgumentsDelta):
             return self._add(event.index, event.text)
@@ -63,7 +65,9 @@ class ResponsesEventWriter:
             return self._end_item(event.index)
         return self._write_frame(event)
 
-    def _write_frame(self, event: Started | Ping | ResponseFinished | StreamError) -> bytes:
+    def _write_frame(
+        self, event: Started | Ping | ResponseFinished | StreamError
+    ) -> bytes | Iterator[bytes]:
         if isinstance(event, Ping):
             return _PING
         if isinstance(event, Started):
@@ -74,18 +78,15 @@ class ResponsesEventWriter:
 
     def _begin(self, event: Started) -> bytes:
         self._frame = ResponseFrame(event.id, event.model, self._context)
-        rest = b'"response":' + self._frame.begun()
-        created = self._event(b"response.created", rest)
-        return created + self._event(b"response.in_progress", rest)
+        rest = b'"response":', self._frame.begun()
+        created = b"".join(self._event(b"response.created", rest))
+        return created + b"".join(self._event(b"response.in_progress", rest))
 
-    def _event(self, kind: bytes, rest: bytes) -> bytes:
+    def _event(self, kind: bytes, rest: Sequence[bytes]) -> Iterator[bytes]:
         self._sequence += 1
-        return b'event: %b\ndata: {"type":"%b",%b,"sequence_number":%d}\n\n' % (
-            kind,
-            kind,
-            rest,
-            self._sequence - 1,
-        )
+        yield b'event: %b\ndata: {"type":"%b",' % (kind, kind)
+        yield from rest
+        yield b',"sequence_number":%d}\n\n' % (self._sequence - 1)
 
     def _add(self, index: int, text: str) -> bytes:
         item = self._open[index]
@@ -107,21 +108,21 @@ class ResponsesEventWriter:
         else:
             item = OpenCall(self._frame.item_id("fc", event.index), event)
         self._open[event.index] = item
-        return b"".join(self._event(kind, rest) for kind, rest in item.begun())
+        return b"".join(piece for each in item.begun() for piece in self._event(*each))
 
-    def _end_item(self, index: int) -> bytes:
+    def _end_item(self, index: int) -> Iterator[bytes]:
         item = self._open.pop(index)
-        events = b"".join(self._event(kind, rest) for kind, rest in item.ended())
+        for kind, rest in item.ended():
+            yield from self._event(kind, rest)
         self._done[index] = item.done
-        return events
 
-    def _end(self, event: ResponseFinished) -> bytes:
+    def _end(self, event: ResponseFinished) -> Iterator[bytes]:
         kind = b"response.incomplete" if event.finish in INCOMPLETE else b"response.completed"
         output = [self._done[index] for index in sorted(self._done)]
         end = ResponseEnd(event.finish, event.usage, event.service_tier)
-        return self._event(kind, b'"response":' + self._frame.ended(output, end))
+        return self._event(kind, (b'"response":', *self._frame.ended(output, end)))
 
     def _keep(self, size: int) -> None:
-        self._kept += size
-        if self._kept > KEPT_BYTES:
+        self.kept_bytes += size
+        if self.kept_bytes > KEPT_BYTES:
             raise Untranslatable("the provider's response is too long to be repeated at its end")

@@ -150,9 +150,9 @@ def text_of_part(part: ContentPart, lost: LostContent) -> str | None:
 def write_responses(completion: Completion, context: ReplyContext) -> bytes:
     """Write a whole response."""
     frame = ResponseFrame(completion.id, completion.model, context)
-    items = [_item(part, frame, at, context) for at, part in enumerate(completion.parts)]
+    items = [(_item(part, frame, at, context),) for at, part in enumerate(completion.parts)]
     end = ResponseEnd(completion.finish, completion.usage, completion.service_tier)
-    return frame.ended(items, end)
+    return b"".join(frame.ended(items, end))
 
 
 def _item(

@@ -8,6 +8,7 @@ where one cannot be; streams event by event, as they are read.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Final, final
 
 from sidecar.domain.call import Call, RawHeaders
@@ -17,15 +18,22 @@ from sidecar.domain.ports import ArrivingReply, Reply
 from sidecar.domain.translation import AttemptTranslation, StreamTranslation
 from sidecar.domain.vocabulary import FailureClass
 from sidecar.runtime.memory_budget import HeldBytes, MemoryShare
+from sidecar.runtime.steps import in_slices
 from sidecar.upstream.buffered_reply import FREE_BYTES, READ_AT_MOST, BufferedReply
 from sidecar.upstream.error_body import read_error_body
 from sidecar.wire.own_headers import lost_line, lost_text, translated_line
 from sidecar.wire.response_headers import coding_of
 
-WHOLE_BYTES: Final = 32 * 1024 * 1024
-"""A longer response is not translated. The longest ones hold pictures."""
+WHOLE_BYTES: Final = 3 * 1024 * 1024
+"""A longer response is not translated, as a longer event of a stream is not: 128,000 tokens are one
+MiB, and what holds pictures no other API can be asked for.
+"""
 _SLICE_BYTES: Final = 8 * 1024
 """So much of a stream is translated before others go on: some milliseconds at most."""
+_LONG_BYTES: Final = 32 * 1024
+"""Others go on behind a piece that is longer."""
+_KEPT_BYTES: Final = 64 * 1024
+"""So much of a stream is kept uncounted: of most responses, all that is."""
 _COPIES: Final = 3
 """Of a whole response, while it is translated: its pieces, the body, and what is made of it."""
 _OF_THE_BODY: Final = frozenset((b"content-type", b"content-length", b"content-encoding"))
@@ -81,14 +89,16 @@ class WholeReply:
 class EventsReply:
     """Implements `domain.ports.Reply`: an event stream that is translated as it is read."""
 
-    def __init__(self, reply: ArrivingReply, attempt: AttemptTranslation) -> None:
-        """Takes over ``reply``."""
+    def __init__(
+        self, reply: ArrivingReply, attempt: AttemptTranslation, share: MemoryShare
+    ) -> None:
+        """Takes over ``reply``. Args: ``share`` is what memory is taken of for what is kept."""
         self.status: int = reply.status
         self.headers: RawHeaders = _headers(reply.headers, _EVENT_STREAM)
         self.content_length: int | None = None
         self.sends: int = reply.sends
         self.attempt: Final = attempt
-        self._events: Final = _Events(reply, attempt.stream())
+        self._events: Final = _Events(reply, attempt.stream(), share)
         self._ready = b""
         """Translated, and not read yet."""
 
@@ -122,31 +132,50 @@ class EventsReply:
 class _Events:
     """A provider's event stream, read and translated piece by piece."""
 
-    def __init__(self, reply: Reply, stream: StreamTranslation) -> None:
+    def __init__(self, reply: Reply, stream: StreamTranslation, share: MemoryShare) -> None:
+        self._held: Final = HeldBytes(share, _KEPT_BYTES)
         self._reply: Final = reply
         self._stream: Final = stream
         self._raw = b""
         """Read, and not translated yet."""
+        self._pieces: Iterator[bytes] = iter(())
+        """Of what is being translated."""
+        self._is_long = False
+        """Whether the piece before was."""
         self._has_ended = False
 
     async def next(self) -> bytes:
         """Return the next translated bytes; empty at the end."""
-        while not self._has_ended:
-            if self._raw:
+        while True:
+            if self._is_long:
                 await asyncio.sleep(0)
-            else:
-                self._raw = await self._reply.read()
-                if not self._raw:
-                    self._has_ended = True
-                    return self._stream.end()
-            piece, self._raw = self._raw[:_SLICE_BYTES], self._raw[_SLICE_BYTES:]
-            translated = self._stream.feed(piece)
-            if translated:
-                return translated
-        return b""
+            piece = next(self._pieces, b"")
+            self._is_long = len(piece) > _LONG_BYTES
+            if piece:
+                return piece
+            if not self._held.grow_nowait(self._stream.kept_bytes):
+                raise UpstreamMalformed("there is no memory to translate the response in")
+            if self._has_ended:
+                self._held.give_back()
+                return b""
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Begin to translate what comes next."""
+        if self._raw:
+            await asyncio.sleep(0)
+        else:
+            self._raw = await self._reply.read()
+            if not self._raw:
+                self._has_ended = True
+                self._pieces = self._stream.end()
+                return
+        piece, self._raw = self._raw[:_SLICE_BYTES], self._raw[_SLICE_BYTES:]
+        self._pieces = self._stream.feed(piece)
 
     def abort(self) -> None:
-        self._raw = b""
+        self._raw, self._pieces = b"", iter(())
+        self._held.give_back()
         self._reply.abort()
 
 
@@ -159,7 +188,8 @@ async def translated(
     """Return the response of a candidate that serves a call by translation in the caller's API,
     once it is sure that it can be translated; one that shows an error as it is.
 
-    Args: ``share`` is what memory is taken of while a whole response is read.
+    Args: ``share`` is what memory is taken of for a whole response, and for what is kept of a
+        stream.
     Raises: UpstreamMalformed where it cannot be, is compressed, or too long; UpstreamError
         subclasses where the provider fails. Nothing is left open then.
     """
@@ -169,13 +199,14 @@ async def translated(
     attempt = call.translation.attempt(candidate)
     try:
         if _is_stream(reply, wanted=call.facts.wants_stream):
-            events = EventsReply(reply, attempt)
+            events = EventsReply(reply, attempt, share)
             await events.begin()
             return events
         held = HeldBytes(share, FREE_BYTES)
         try:
             body = await _read_whole(reply, held)
-            return WholeReply(reply, reply.status, attempt, attempt.whole(body))
+            written = await in_slices(attempt.whole_in_steps(body))
+            return WholeReply(reply, reply.status, attempt, written)
         finally:
             held.give_back()
     except UpstreamError as error:

@@ -88,7 +88,11 @@ def test_a_serving_process_loads_no_more_than_it_serves_with(more, absent, at_mo
 OF_TWO_APIS = {
     "model_providers": [
         {"model": "openai/gpt-4o", "access_key": "k", "base_url": "http://127.0.0.1:1"},
-        {"model": "anthropic/claude-sonnet-4-5", "access_key": "k", "base_url": "http://127.0.0.1:1"},
+        {
+            "model": "anthropic/claude-sonnet-4-5",
+            "access_key": "k",
+            "base_url": "http://127.0.0.1:1",
+        },
     ]
 }
 OF_ONE = {"model_providers": OF_TWO_APIS["model_providers"][:1]}

@@ -12,8 +12,9 @@ import time
 from sidecar.domain.call import DialectName
 from sidecar.translate.completion import Completion, Finish, TokenUsage
 from sidecar.translate.conversation import TextPart, ToolCall
-from sidecar.translate.responses import ReplyContext, ResponseTranslator
+from sidecar.translate.responses import ReplyContext
 from tests.translate import provider_wire
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.provider_wire import APIS
 
 CONTEXT = ReplyContext(created_unix_s=1_757_430_001, request_id="req-1")

@@ -60,4 +60,6 @@ def test_the_two_apis_of_openai_have_one_family_of_headers():
 )
 def test_entries_that_speak_different_apis_are_translated_for(entries, expected):
     """Unless none of them serves what another one speaks."""
-    assert expected == are_translated((frozenset(spoken), translate) for spoken, translate in entries)
+    assert expected == are_translated(
+        (frozenset(spoken), translate) for spoken, translate in entries
+    )

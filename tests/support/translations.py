@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.decision import Candidate
@@ -19,17 +19,23 @@ class PlainEvents:
 
     def __init__(self, lost: list[LostField]) -> None:
         self._lost = lost
+        self.fed_bytes = 0
 
-    def feed(self, chunk: bytes) -> bytes:
+    @property
+    def kept_bytes(self) -> int:
+        return self.fed_bytes
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        self.fed_bytes += len(chunk)
         if b"nonsense" in chunk:
             raise UpstreamMalformed("not of its API")
         if b"thinking" in chunk:
             self._lost.append(LostField("thinking", is_known=True))
-            return b""
-        return chunk.upper()
+            return
+        yield chunk.upper()
 
-    def end(self) -> bytes:
-        return b"END"
+    def end(self) -> Iterator[bytes]:
+        yield b"END"
 
 
 class PlainAttempt:
@@ -40,7 +46,8 @@ class PlainAttempt:
         self.way = f"{source}>{fit.dialect}"
         self._lost = list(fit.lost)
 
-    def whole(self, body: bytes) -> bytes:
+    def whole_in_steps(self, body: bytes) -> Generator[None, None, bytes]:
+        yield
         if b"nonsense" in body:
             raise UpstreamMalformed("not of its API")
         return body.upper()

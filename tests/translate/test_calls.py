@@ -118,14 +118,11 @@ def test_a_response_comes_back_in_the_callers_api():
         "stop_reason": "end_turn",
         "usage": {"input_tokens": 1, "output_tokens": 2},
     }
-    whole = json.loads(attempt.whole(json.dumps(message).encode()))
+    whole = json.loads(_done(attempt.whole_in_steps(json.dumps(message).encode())))
     error = json.loads(attempt.error(429, b'{"error":{"message":"slow down"}}'))
     stream = attempt.stream()
-    begun = stream.feed(
-        b"event: message_start\ndata: "
-        + json.dumps({"type": "message_start", "message": {**message, "content": []}}).encode()
-        + b"\n\n"
-    )
+    start = {"type": "message_start", "message": {**message, "content": []}}
+    begun = b"".join(stream.feed(b"data: " + json.dumps(start).encode() + b"\n\n"))
 
     assert ("chat>messages", MESSAGES) == (attempt.way, attempt.dialect)
     assert ("hi", "slow down") == (
@@ -133,7 +130,8 @@ def test_a_response_comes_back_in_the_callers_api():
         error["error"]["message"],
     )
     assert begun.startswith(b"data: ")
-    assert b"[DONE]" not in stream.end()
+    assert 0 == stream.kept_bytes
+    assert b"" == b"".join(stream.end())
 
 
 def test_what_a_response_lost_is_named_beside_what_the_request_lost():
@@ -149,7 +147,7 @@ def test_what_a_response_lost_is_named_beside_what_the_request_lost():
         "stop_reason": "end_turn",
         "usage": {"input_tokens": 1, "output_tokens": 2},
     }
-    attempt.whole(json.dumps(message).encode())
+    _done(attempt.whole_in_steps(json.dumps(message).encode()))
 
     assert ["seed", "thinking"] == [each.name for each in attempt.lost()]
     assert all(each.is_known for each in attempt.lost())
@@ -159,6 +157,6 @@ def test_what_is_none_of_the_providers_api_is_malformed():
     """Whole and streamed."""
     attempt = _read().attempt(CLAUDE)
     with pytest.raises(UpstreamMalformed):
-        attempt.whole(b"nonsense")
+        _done(attempt.whole_in_steps(b"nonsense"))
     with pytest.raises(UpstreamMalformed):
-        attempt.stream().feed(b"event: message_start\ndata: nonsense\n\n")
+        list(attempt.stream().feed(b"event: message_start\ndata: nonsense\n\n"))

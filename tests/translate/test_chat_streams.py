@@ -27,7 +27,8 @@ from sidecar.translate.completion import (
 )
 from sidecar.translate.lost_content import LostContent
 from sidecar.translate.part_count import PartCount
-from sidecar.translate.responses import ReplyContext, ResponseTranslator
+from sidecar.translate.responses import ReplyContext
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.caller_view import events_of, view_of_stream
 from tests.translate.provider_wire import data_event
 

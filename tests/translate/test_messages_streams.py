@@ -28,7 +28,7 @@ from sidecar.translate.messages_event_reader import MessagesEventReader
 from sidecar.translate.messages_event_writer import MessagesEventWriter
 from sidecar.translate.messages_whole import read_messages, write_messages
 from sidecar.translate.reply_context import ReplyContext
-from sidecar.translate.responses import ResponseTranslator
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.caller_view import events_of
 
 CONTEXT = ReplyContext(created_unix_s=1_757_430_001, request_id="req-1")
@@ -273,6 +273,7 @@ def test_a_writer_tells_the_tier_where_the_api_has_a_word_for_it():
     tiers = []
     for tier in ("default", "priority", "flex", None):
         begun = MessagesEventWriter(CONTEXT).write(Started("r", "m", service_tier=tier))
+        assert isinstance(begun, bytes)
         [(_, data)] = events_of(begun)
         whole = write_messages(
             Completion("r", "m", (TextPart("a"),), Finish.STOP, service_tier=tier), CONTEXT

@@ -21,7 +21,6 @@ from sidecar.translate.completion import (
 from sidecar.translate.conversation import ToolCall
 from sidecar.translate.open_items import OpenCall, OpenCustomCall
 from sidecar.translate.reply_context import ReplyContext
-from sidecar.translate.responses import ResponseTranslator
 from sidecar.translate.tool_calls import (
     CUSTOM_END,
     CUSTOM_START,
@@ -35,6 +34,7 @@ from sidecar.translate.tool_calls import (
 )
 from sidecar.translate.tool_names import qualified, sent_name
 from tests.translate import provider_wire
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.caller_view import events_of, view_of_stream, view_of_whole
 
 SCRIPT = 'ls "a"\n\\ü\U0001f326'

@@ -20,7 +20,8 @@ from sidecar.translate.provider_error import (
     stream_error,
     stream_error_of,
 )
-from sidecar.translate.responses import ReplyContext, ResponseTranslator
+from sidecar.translate.responses import ReplyContext
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.provider_wire import APIS
 
 CONTEXT = ReplyContext(created_unix_s=1, request_id="req-1")

@@ -10,6 +10,7 @@ from openai.types.chat import chat_completion
 from openai.types.responses.response import IncompleteDetails
 
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
+from sidecar.translate import responses
 from sidecar.translate.chat_whole import chat_finish, finish_reason_of
 from sidecar.translate.completion import Finish
 from sidecar.translate.event_ports import EventReading, EventWriting
@@ -26,7 +27,6 @@ from sidecar.translate.reasons import (
     tier_of,
 )
 from sidecar.translate.reply_context import ReplyContext
-from sidecar.translate.responses import ResponseTranslator
 from sidecar.translate.responses_whole import ResponseBody, responses_finish
 from tests.translate.provider_wire import APIS
 
@@ -103,7 +103,7 @@ def test_tiers_have_openais_words():
 @pytest.mark.parametrize("source", APIS)
 def test_each_api_is_read_and_written(source, target):
     """By what the door asks of both."""
-    translator = ResponseTranslator(source, target, CONTEXT)
+    translator = responses.ResponseTranslator(source, target, CONTEXT)
     reader: EventReading = translator._reads.events(LostContent(set()))
     writer: EventWriting = translator._writes.events(CONTEXT)
 

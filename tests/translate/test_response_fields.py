@@ -20,7 +20,8 @@ from openai.types import responses as responses_types
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.translate.chat_whole import LOST_OF_MESSAGE
 from sidecar.translate.lost_content import KNOWN_CONTENT
-from sidecar.translate.responses import ReplyContext, ResponseTranslator
+from sidecar.translate.responses import ReplyContext
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.provider_wire import data_event
 from tests.translate.sdk_types import fields_of, kinds_of, name_of
 

@@ -25,9 +25,9 @@ from sidecar.translate.lost_content import LostContent
 from sidecar.translate.output_parts import OutputParts
 from sidecar.translate.reply_context import ReplyContext
 from sidecar.translate.response_frame import ResponseFrame
-from sidecar.translate.responses import ResponseTranslator
 from sidecar.translate.responses_event_reader import ResponsesEventReader
 from sidecar.translate.responses_event_writer import ResponsesEventWriter
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.caller_view import view_of_stream
 
 CONTEXT = ReplyContext(created_unix_s=1_757_430_001, request_id="req-1")
@@ -381,7 +381,8 @@ def test_a_stream_is_empty_before_its_first_part():
 
 def written(*events):
     writer = ResponsesEventWriter(CONTEXT)
-    return b"".join(map(writer.write, events))
+    pieces = map(writer.write, events)
+    return b"".join(each if isinstance(each, bytes) else b"".join(each) for each in pieces)
 
 
 def test_items_of_a_caller_may_grow_side_by_side():

@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.translate.completion import Completion, Finish, TokenUsage
 from sidecar.translate.conversation import RefusalPart, TextPart, ToolCall
-from sidecar.translate.responses import ReplyContext, ResponseTranslator
+from sidecar.translate.responses import ReplyContext
 from tests.translate import provider_wire
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.provider_wire import APIS
 
 DIRECTIONS = list(itertools.permutations(APIS, 2))

@@ -17,12 +17,14 @@ from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.outcome import Served
 from sidecar.stream.tap import EventTap
+from sidecar.translate import responses
 from sidecar.translate.bounds import KEPT_BYTES, Untranslatable
 from sidecar.translate.completion import Completion, Finish, TokenUsage
 from sidecar.translate.conversation import TextPart, ToolCall
-from sidecar.translate.responses import ReplyContext, ResponseTranslator
+from sidecar.translate.responses import ReplyContext
 from sidecar.translate.token_usage import NO_USAGE, chat_usage, later_usage, with_cache_inside
 from tests.translate import provider_wire
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.caller_view import view_of_stream
 from tests.translate.provider_wire import APIS, data_event
 
@@ -227,6 +229,29 @@ def test_a_caller_of_the_responses_api_costs_no_more_than_may_be_kept(target):
         tracemalloc.stop()
 
     assert most < 2 * KEPT_BYTES
+
+
+@pytest.mark.parametrize("target", [CHAT, MESSAGES])
+def test_a_long_text_is_repeated_in_many_events_and_kept_once(target):
+    """Its pieces go out one by one, and others go on between."""
+    translator = responses.ResponseTranslator(RESPONSES, target, CONTEXT).stream()
+    size = longest = 0
+    tracemalloc.start()
+    try:
+        for chunk in long_stream(target, b"x" * 16_000, KEPT_BYTES - 100_000):
+            for piece in translator.feed(chunk):
+                size, longest = size + len(piece), max(longest, len(piece))
+        kept = translator.kept_bytes
+        for piece in translator.end():
+            size, longest = size + len(piece), max(longest, len(piece))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert size > 5 * kept
+    assert KEPT_BYTES * 0.95 < kept < KEPT_BYTES
+    assert most < 2.5 * KEPT_BYTES
+    assert longest < KEPT_BYTES
 
 
 def test_counts_that_are_not_told_are_not_written():

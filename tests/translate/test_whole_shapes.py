@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
-from sidecar.translate.responses import ReplyContext, ResponseTranslator
+from sidecar.translate.responses import ReplyContext
+from tests.translate.at_once import ResponseTranslator
 from tests.translate.provider_wire import APIS
 
 CONTEXT = ReplyContext(created_unix_s=1_757_430_001, request_id="req-1")

@@ -180,8 +180,8 @@ async def test_a_stream_without_any_event_is_a_failed_attempt():
     call = _call(is_stream=True)
     reply: Any = _Arriving(headers=EVENTS)
     assert call.translation is not None
-    events = EventsReply(reply, call.translation.attempt(CLAUDE))
-    events._events._stream.end = lambda: b""  # type: ignore[method-assign]
+    events = EventsReply(reply, call.translation.attempt(CLAUDE), unlimited())
+    events._events._stream.end = lambda: iter(())  # type: ignore[method-assign]
     with pytest.raises(UpstreamReset):
         await events.begin()
 
@@ -209,6 +209,31 @@ async def test_a_long_response_takes_memory_while_it_is_translated():
     assert (9000, 0) == (found.content_length, share.used_bytes)
     with pytest.raises(UpstreamMalformed, match="no memory"):
         await _translated(_Arriving(b"a" * 20_000), share=share)
+    assert 0 == share.used_bytes
+
+
+async def test_what_is_kept_of_a_stream_takes_memory_until_it_ends(monkeypatch):
+    """And ends the stream where there is none."""
+    monkeypatch.setattr(translated_reply, "_KEPT_BYTES", 2)
+    monkeypatch.setattr(translated_reply, "_LONG_BYTES", 3)
+    share = MemoryBudget(5).share("replies", keeps=1.0)
+    found = await _translated(
+        _Arriving(b"abcd", b"ef", headers=EVENTS), is_stream=True, share=share
+    )
+    seen = []
+    while piece := await found.read():
+        seen.append((piece, share.used_bytes))
+
+    assert [(b"ABCD", 0), (b"EF", 2), (b"END", 4)] == seen
+    assert 0 == share.used_bytes
+
+    found = await _translated(
+        _Arriving(b"abcd", b"efgh", headers=EVENTS), is_stream=True, share=share
+    )
+    assert [b"ABCD", b"EFGH"] == [await found.read(), await found.read()]
+    with pytest.raises(UpstreamMalformed, match="no memory"):
+        await found.read()
+    found.abort()
     assert 0 == share.used_bytes
 
 
