@@ -14,6 +14,7 @@ pair of APIs is written by hand. Nothing is lost in silence: what a writer leave
 | `fields`, `chat_fields`, ... | every field of the three APIs' requests, and what becomes of it |
 | `chat_reader`, `responses_reader`, `messages_reader` | a request as a conversation |
 | `chat_writer`, `responses_writer`, `messages_writer` | a conversation as a request |
+| `late_results` | results of tools that came late, behind their calls |
 | `reading`, `writing` | what readers and writers have in common |
 | `targets` | what the model at the other end can do, by its family and id |
 | `claude_models`, `openai_models` | what is known of their makers' models |

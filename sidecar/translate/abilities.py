@@ -17,6 +17,8 @@ class Abilities(msgspec.Struct, frozen=True):
     has_strict_tools: bool = True
     refuses_bounds: bool = False
     """Whether a schema that it is held to must not bound numbers, lengths or counts."""
+    refuses_open: bool = False
+    """Whether such a schema must require each member of each object, and allow no other."""
     has_tools: bool = True
     has_forced_tools: bool = True
     has_single_calls: bool = True

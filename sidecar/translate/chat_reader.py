@@ -69,7 +69,7 @@ def _options(reading: Reading, members: Members) -> OpenAIOptions:
     sampling = msgspec.structs.replace(
         options.sampling,
         top_k=reading.integer(members, "top_k"),
-        stop=reading.texts(members, "stop"),
+        stop=tuple(filter(None, reading.texts(members, "stop"))),  # nothing ends by nothing
     )
     return msgspec.structs.replace(options, sampling=sampling)
 

@@ -41,7 +41,9 @@ _LAST_LABEL: Final = re.compile(r"(.*)\[([^\]]*)\]")
 
 _NEAREST: Final = {
     Feature.OUTPUT_BOUNDS: Feature.OUTPUT,
+    Feature.OUTPUT_OPEN: Feature.OUTPUT,
     Feature.STRICT_BOUNDS: Feature.STRICT_TOOLS,
+    Feature.STRICT_OPEN: Feature.STRICT_TOOLS,
     Feature.OTHER_DOCUMENTS: Feature.DOCUMENTS,
     Feature.DOCUMENT_URLS: Feature.DOCUMENTS,
     Feature.CACHE_TTL: Feature.CACHE,

@@ -64,14 +64,18 @@ def _can_output(conversation: Conversation, abilities: Abilities) -> bool:
     output = conversation.output
     if output is None or output.schema is None:
         return output is None or abilities.has_json_object
-    is_bounded = abilities.refuses_bounds and Feature.OUTPUT_BOUNDS in conversation.features
-    return abilities.has_json_schema and not is_bounded
+    features = conversation.features
+    is_bounded = abilities.refuses_bounds and Feature.OUTPUT_BOUNDS in features
+    is_open = abilities.refuses_open and Feature.OUTPUT_OPEN in features
+    return abilities.has_json_schema and not (is_bounded or is_open)
 
 
 def can_be_strict(conversation: Conversation, abilities: Abilities) -> bool:
     """Return whether tools can be called by their schemas."""
-    is_bounded = abilities.refuses_bounds and Feature.STRICT_BOUNDS in conversation.features
-    return abilities.has_strict_tools and not is_bounded
+    features = conversation.features
+    is_bounded = abilities.refuses_bounds and Feature.STRICT_BOUNDS in features
+    is_open = abilities.refuses_open and Feature.STRICT_OPEN in features
+    return abilities.has_strict_tools and not (is_bounded or is_open)
 
 
 def _sampling(wanted: SamplingOptions, abilities: Abilities) -> SamplingOptions:
@@ -138,6 +142,7 @@ def _lacking(conversation: Conversation, abilities: Abilities) -> Iterator[Featu
         Feature.FORCED_TOOLS: not abilities.has_forced_tools,
         Feature.STRICT_TOOLS: not abilities.has_strict_tools,
         Feature.STRICT_BOUNDS: abilities.refuses_bounds,
+        Feature.STRICT_OPEN: abilities.refuses_open,
         Feature.IMAGES: not abilities.has_images,
         Feature.DOCUMENTS: not abilities.has_documents,
         Feature.OTHER_DOCUMENTS: not abilities.has_other_documents,

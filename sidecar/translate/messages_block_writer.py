@@ -70,6 +70,10 @@ class BlockWriter:
         self._abilities = abilities
         self._marks = marks
         self.is_automatic = marks.is_automatic
+        self._uses: dict[str, int] = {}
+        """How many calls have had an id: some servers give the same ones again in each turn, and
+        Anthropic takes each once.
+        """
 
     def block(self, part: Part) -> Object | None:
         """Return a part as a block; None where it says nothing or cannot be told."""
@@ -96,15 +100,21 @@ class BlockWriter:
         return without_none({"type": "text", "text": part.text, "cache_control": mark})
 
     def _call(self, part: ToolCall) -> Object:
+        self._uses[part.id] = self._uses.get(part.id, 0) + 1
         return without_none(
             {
                 "type": "tool_use",
-                "id": for_provider(part.id, MESSAGES, self._family),
+                "id": self._sent_id(part.id),
                 "name": sent_name(part.name),
                 "input": input_object(part.arguments),
                 "cache_control": self._marks.next(part.cache),
             }
         )
+
+    def _sent_id(self, call_id: str) -> str:
+        uses = self._uses.get(call_id, 1)
+        known = call_id if uses == 1 else f"{call_id}_{uses}"
+        return for_provider(known, MESSAGES, self._family)
 
     def _result(self, part: ToolResult) -> Object:
         content: object = None
@@ -119,7 +129,7 @@ class BlockWriter:
         return without_none(
             {
                 "type": "tool_result",
-                "tool_use_id": for_provider(part.call_id, MESSAGES, self._family),
+                "tool_use_id": self._sent_id(part.call_id),
                 "content": content,
                 "is_error": True if part.is_error else None,
                 "cache_control": self._marks.next(part.cache),

@@ -83,7 +83,7 @@ def _sampling(reading: Reading, members: Members) -> SamplingOptions:
         reading.number(members, "temperature"),
         reading.number(members, "top_p"),
         reading.integer(members, "top_k"),
-        reading.texts(members, "stop_sequences"),
+        tuple(filter(None, reading.texts(members, "stop_sequences"))),
     )
 
 

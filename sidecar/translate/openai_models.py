@@ -64,6 +64,7 @@ def openai_abilities(model: OpenAIModel | None, dialect: DialectName) -> Abiliti
     """Return what a model takes at OpenAI itself, in chat or in the responses API."""
     is_chat = dialect == CHAT
     own = Abilities(
+        refuses_open=True,
         has_stop=is_chat,
         has_document_urls=not is_chat,
         stops_at_most=4,

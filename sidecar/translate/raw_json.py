@@ -23,6 +23,7 @@ as_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 as_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 as_objects: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 as_plain: Final = msgspec.json.Decoder(dict[str, Any]).decode
+as_any: Final = msgspec.json.Decoder().decode
 as_text: Final = msgspec.json.Decoder(str).decode
 as_integer: Final = msgspec.json.Decoder(int).decode
 as_number: Final = msgspec.json.Decoder(float).decode

@@ -19,6 +19,7 @@ from sidecar.translate.conversation import (
     ToolResult,
 )
 from sidecar.translate.data_urls import file_of, image_of
+from sidecar.translate.late_results import results_behind_calls
 from sidecar.translate.raw_json import Json, Members, is_null, is_text
 from sidecar.translate.reading import Reading
 from sidecar.translate.request_steps import turns_in_steps
@@ -37,7 +38,8 @@ class ResponsesItems:
 
     def turns(self, members: Members) -> Generator[None, None, tuple[ConversationTurn, ...]]:
         """Return the turns. Others go on wherever this yields. Raises: InvalidBody."""
-        return turns_in_steps(self._reading, members, "input", self._turn)
+        turns = yield from turns_in_steps(self._reading, members, "input", self._turn)
+        return results_behind_calls(turns)
 
     def _turn(self, raw: Json) -> ConversationTurn | None:
         """Read an item; None where no target takes it."""

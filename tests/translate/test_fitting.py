@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sidecar.translate.abilities import Abilities
@@ -14,6 +16,7 @@ from sidecar.translate.conversation import (
 )
 from sidecar.translate.fitting import can_be_strict, fit
 from sidecar.translate.losses import Feature, Loss, Weight, gravest
+from sidecar.translate.tool_offers import is_open
 
 TOOL = ToolOffer("f", None, None)
 EFFORTS = ("low", "medium", "high", "xhigh")
@@ -155,6 +158,50 @@ def test_a_schema_with_bounds_is_lost_where_they_are_refused():
     assert {Feature.OUTPUT, Feature.STRICT_BOUNDS, Feature.OUTPUT_DESCRIPTION} == fitted(
         can, output=output, features=bounded
     ).lacking
+
+
+def test_a_schema_with_optional_members_is_lost_where_they_are_refused():
+    """OpenAI holds models to schemas of which each member is required."""
+    output = OutputFormat("{}", is_strict=True)
+    can, features = (
+        Abilities(refuses_open=True),
+        frozenset((Feature.OUTPUT_OPEN, Feature.STRICT_OPEN)),
+    )
+
+    assert fitted(can, output=output).output is output
+    assert fitted(can, output=output, features=features).output is None
+    assert not can_be_strict(Conversation((), features=features), can)
+    assert {Feature.OUTPUT, Feature.STRICT_OPEN} == fitted(
+        can, output=output, features=features
+    ).lacking
+
+
+CLOSED = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (None, False),
+        ("no JSON", False),
+        ({}, False),
+        ({"type": "object"}, True),
+        (CLOSED, False),
+        ({**CLOSED, "properties": {"a": {}}}, True),
+        ({**CLOSED, "properties": {"a": {}}, "required": "a"}, True),
+        ({**CLOSED, "properties": {"a": {"type": "object"}}, "required": ["a"]}, True),
+        ({**CLOSED, "properties": {"properties": CLOSED}, "required": ["properties", 1]}, False),
+        ({"anyOf": [CLOSED, {"properties": {"a": {}}}]}, True),
+        ({**CLOSED, "$defs": {"type": {"enum": [{"type": "object"}]}}}, False),
+        ({"$defs": {"a": {"type": "object"}}}, True),
+        ({"description": " " * 65536, "type": "object"}, False),
+    ],
+)
+def test_a_schema_is_open_where_a_member_may_be_missing_or_unknown(schema, expected):
+    """Of one that is very long it is not looked for."""
+    text = schema if schema is None or isinstance(schema, str) else json.dumps(schema)
+
+    assert expected == is_open(text)
 
 
 def test_any_json_needs_a_target_that_can_be_held_to_it():

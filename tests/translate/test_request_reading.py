@@ -195,6 +195,21 @@ def test_some_tools_that_may_be_called_may_stand_without_a_function_around_their
     assert ToolChoice("any", ("f",)) == read(body_of(given, CHAT), CHAT).tool_choice
 
 
+@pytest.mark.parametrize(
+    ("api", "stop", "expected"),
+    [
+        (CHAT, {"stop": ""}, ()),
+        (CHAT, {"stop": ["", "x"]}, ("x",)),
+        (MESSAGES, {"stop_sequences": ["", "x"]}, ("x",)),
+    ],
+)
+def test_an_empty_stop_sequence_stops_nothing(api, stop, expected):
+    """Anthropic would refuse it."""
+    body = body_of({"messages": [], **stop}, api)
+
+    assert expected == read(body, api).sampling.stop
+
+
 def test_a_mark_on_the_whole_needs_a_part_to_stand_on():
     """There may be none."""
     mark = {"cache_control": {"type": "ephemeral"}}

@@ -174,6 +174,21 @@ def test_results_stand_right_behind_their_calls():
     assert ["tool_result", "text"] == [block["type"] for block in messages[2]["content"]]
 
 
+def test_an_id_that_stands_for_several_calls_is_another_one_each_time():
+    """Some servers begin to count anew in each turn; Anthropic takes each id once."""
+    called = ConversationTurn(Role.ASSISTANT, (ToolCall("call_0", "f", "{}"),))
+    seen = ConversationTurn(Role.USER, (ToolResult("call_0", (TextPart("seen"),)),))
+    blocks = [
+        block
+        for turn in turns_of(TARGETS[MESSAGES], USER, called, seen, called, seen)[1:]
+        for block in turn["content"]
+    ]
+
+    assert ["call_0", "call_0", "call_0_2", "call_0_2"] == [
+        block.get("id", block.get("tool_use_id")) for block in blocks
+    ]
+
+
 def test_a_blank_text_document_is_left_out():
     """Anthropic refuses it."""
     turn = ConversationTurn(
