@@ -49,7 +49,6 @@ _STATUS_OF_CLASS: Final = {
     FailureClass.BUSY: 503,
 }
 """The status of an error that came with one of success and names no other; of other classes 502."""
-_UNKNOWN_STATUS: Final = 502
 
 
 @final
@@ -166,12 +165,9 @@ class _Events:
             await asyncio.sleep(0)
         else:
             self._raw = await self._reply.read()
-            if not self._raw:
-                self._has_ended = True
-                self._pieces = self._stream.end()
-                return
+        self._has_ended = not self._raw
         piece, self._raw = self._raw[:_SLICE_BYTES], self._raw[_SLICE_BYTES:]
-        self._pieces = self._stream.feed(piece)
+        self._pieces = self._stream.feed(piece) if piece else self._stream.end()
 
     def abort(self) -> None:
         self._raw, self._pieces = b"", iter(())
@@ -234,9 +230,7 @@ def translated_error(
     if body is None:
         body = reply.readable[:READ_AT_MOST]
     if status < 400:
-        status = read_error_body(body).status or _STATUS_OF_CLASS.get(
-            failure_class, _UNKNOWN_STATUS
-        )
+        status = read_error_body(body).status or _STATUS_OF_CLASS.get(failure_class, 502)
     reply.abort()
     return WholeReply(reply, status, attempt, attempt.error(status, body))
 
