@@ -64,6 +64,8 @@ class _Said(msgspec.Struct):
 class _Choice(msgspec.Struct):
     finish_reason: Any = None
     index: Any = 0
+    usage: Any = None
+    """Of Moonshot's last one: https://github.com/earendil-works/pi/issues/2017."""
 
 
 class _Completion(msgspec.Struct):
@@ -73,6 +75,8 @@ class _Completion(msgspec.Struct):
     usage: Any = None
     choices: list[_Choice] | None = None
     """Some servers say null in the event that brings the usage."""
+    x_groq: Any = None
+    """Groq's streams say the usage in it, unasked: https://github.com/vercel/ai/issues/1651."""
 
 
 _decode: Final = msgspec.json.Decoder(_Completion).decode

@@ -79,8 +79,9 @@ class CompletionReader:
     """
 
     def __init__(self, decode: Callable[[bytes], Any], usage: UsageMembers) -> None:
-        """Args: ``decode`` returns an object with ``model``, ``usage`` and a list ``choices`` of
-        objects with a ``finish_reason``, or None. All but the list may be of a wrong type.
+        """Args: ``decode`` returns an object with ``model``, ``usage``, ``x_groq`` and a list
+        ``choices`` of objects with ``finish_reason`` and ``usage``, or None. All but the list may
+        be of a wrong type.
         """
         self._decode: Final = decode
         self._usage: Final = usage
@@ -89,9 +90,14 @@ class CompletionReader:
         """Read a whole response, or one event. Raises: what ``decode`` raises."""
         completion = self._decode(body)
         finish: str | None = None
+        usage, of_groq = completion.usage, completion.x_groq
         for choice in completion.choices or ():
             finish = text_of(choice.finish_reason) or finish
-        return Served(self._usage.read(completion.usage), text_of(completion.model), finish)
+            if usage is None:
+                usage = choice.usage
+        if usage is None and isinstance(of_groq, dict):
+            usage = of_groq.get("usage")
+        return Served(self._usage.read(usage), text_of(completion.model), finish)
 
 
 def text_of(value: object) -> str | None:

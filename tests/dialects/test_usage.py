@@ -76,6 +76,26 @@ EVENTS: dict[str, tuple[DialectName, dict[str, Any], Served]] = {
         {"model": "m", "choices": [], "usage": CHAT_USAGE},
         Served(OPENAI_COUNTS, "m", None),
     ),
+    "chat, last of Groq, unasked": (
+        CHAT,
+        {"choices": [{"finish_reason": "stop"}], "x_groq": {"id": "r", "usage": CHAT_USAGE}},
+        Served(OPENAI_COUNTS, None, "stop"),
+    ),
+    "chat, first of Groq": (
+        CHAT,
+        {"model": "m", "choices": [{"finish_reason": None}], "x_groq": "r"},
+        Served(None, "m", None),
+    ),
+    "chat, last of Moonshot, unasked": (
+        CHAT,
+        {"choices": [{"finish_reason": "stop", "usage": CHAT_USAGE}]},
+        Served(OPENAI_COUNTS, None, "stop"),
+    ),
+    "chat, in the usual place, too": (
+        CHAT,
+        {"choices": [{"usage": {}}], "usage": CHAT_USAGE, "x_groq": {"usage": {}}},
+        Served(OPENAI_COUNTS, None, None),
+    ),
     "messages, first": (
         MESSAGES,
         {
