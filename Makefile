@@ -143,6 +143,7 @@ observe: $(TEST)/.stamp
 # No part of `make test` and of .ci/run: half an hour, 6 GB below .venv-clients, uv, and npm. ARGS='codex pi' tries those alone.
 clients: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.clients $(ARGS)
+	$(TEST)/bin/python -m tests.clients.across $(ARGS)
 	$(TEST)/bin/python -m tests.clients.page
 
 # Bounded and the same each time, they are part of `make test`. A finding is printed with the example that shows it.

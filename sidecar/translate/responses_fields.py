@@ -7,14 +7,20 @@ https://platform.openai.com/docs/api-reference/responses/create.
 
 from typing import Final
 
-_TOOLS: Final = "{tools,tools[namespace].tools}"
+_LISTS: Final = "{tools,input[additional_tools].tools}"
+"""Where an app offers its tools: with the request, or from an item of the conversation on."""
+_TOOLS: Final = (
+    "{tools,tools[namespace].tools,"
+    "input[additional_tools].tools,input[additional_tools].tools[namespace].tools}"
+)
 _PART: Final = (
     "{input[message].content,input[function_call_output].output,"
     "input[custom_tool_call_output].output}"
 )
 """Where texts, images and files stand."""
 
-RESPONSES_FIELDS: Final = """
+RESPONSES_FIELDS: Final = (
+    """
 access_programs avoidable
 background decisive = false
 background_options harmless
@@ -67,7 +73,9 @@ input[computer_call|computer_call_output|local_shell_call|local_shell_call_outpu
 input[shell_call|shell_call_output|apply_patch_call|apply_patch_call_output] decisive
 input[mcp_approval_request|mcp_approval_response] decisive
 input[mcp_call|mcp_list_tools|program|program_output] avoidable
-input[additional_tools|tool_search_call|tool_search_output] avoidable
+input[additional_tools].tools carried or decisive @tools
+input[additional_tools].{id,role,type} harmless = *
+input[tool_search_call|tool_search_output] avoidable
 input[code_interpreter_call|file_search_call|image_generation_call|web_search_call] avoidable
 instructions carried
 max_output_tokens carried or harmless @max_tokens
@@ -116,20 +124,24 @@ tools carried or decisive @tools
 <tools>[function|custom].async avoidable = false
 <tools>[function|custom].allowed_callers avoidable = ["direct"]
 <tools>[function|custom].defer_loading harmless = false
-tools[namespace].{name,tools} carried
-tools[namespace].description harmless
-tools[namespace].type harmless = *
-tools[file_search|code_interpreter|image_generation|mcp|tool_search] avoidable
-tools[web_search|web_search_2025_08_26|web_search_preview|web_search_preview_2025_03_11] avoidable
-tools[computer|computer_use_preview|programmatic_tool_calling] avoidable
-tools[local_shell|shell|apply_patch] avoidable
+<lists>[namespace].{name,tools} carried
+<lists>[namespace].description harmless = ""
+<lists>[namespace].type harmless = *
+<lists>[file_search|code_interpreter|image_generation|mcp|tool_search] avoidable
+<lists>[web_search|web_search_2025_08_26|web_search_preview|web_search_preview_2025_03_11] avoidable
+<lists>[computer|computer_use_preview|programmatic_tool_calling] avoidable
+<lists>[local_shell|shell|apply_patch] avoidable
 top_logprobs decisive = 0
 top_p carried or harmless @top_p
 truncation avoidable = "disabled"
 user carried or harmless @user
 ~routing_preferences harmless = *
 ~client_metadata harmless = *
+~input[custom_tool_call].status harmless = *
 ~input[message].content[text].text carried
 ~input[message].content[text].type harmless = *
-""".replace("<part>", _PART).replace("<tools>", _TOOLS)
+""".replace("<part>", _PART)
+    .replace("<tools>", _TOOLS)
+    .replace("<lists>", _LISTS)
+)
 """In the order of the alphabet, then what its clients send beside it."""

@@ -16,6 +16,7 @@ from sidecar.translate.conversation import (
     Role,
     TextPart,
     ToolCall,
+    ToolOffer,
     ToolResult,
 )
 from sidecar.translate.data_urls import file_of, image_of
@@ -23,6 +24,7 @@ from sidecar.translate.late_results import results_behind_calls
 from sidecar.translate.raw_json import Json, Members, is_null, is_text
 from sidecar.translate.reading import Reading
 from sidecar.translate.request_steps import turns_in_steps
+from sidecar.translate.responses_tools_reader import additional_tools
 from sidecar.translate.tool_calls import custom_arguments
 from sidecar.translate.tool_names import qualified
 
@@ -35,6 +37,8 @@ class ResponsesItems:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self.tools: list[ToolOffer] = []
+        """Those that items have offered, in their order."""
 
     def turns(self, members: Members) -> Generator[None, None, tuple[ConversationTurn, ...]]:
         """Return the turns. Others go on wherever this yields. Raises: InvalidBody."""
@@ -55,6 +59,9 @@ class ResponsesItems:
             return ConversationTurn(
                 role, tuple(self._parts(item, "content", "input[message].content"))
             )
+        if label == "additional_tools":
+            self.tools += additional_tools(reading, item)
+            return None
         call_id = reading.text(item, "call_id") or ""
         if label == "function_call":
             arguments = reading.text(item, "arguments") or ""

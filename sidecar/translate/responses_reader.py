@@ -21,7 +21,7 @@ from sidecar.translate.raw_json import Members, is_null, is_text
 from sidecar.translate.reading import Reading
 from sidecar.translate.reply_context import ECHOED
 from sidecar.translate.responses_item_reader import ResponsesItems
-from sidecar.translate.responses_tools_reader import read_choice, read_tools
+from sidecar.translate.responses_tools_reader import read_choice, read_tools, with_additional
 from sidecar.translate.tool_offers import checked_choice, features_of, features_of_output, schema_of
 
 _LOGPROBS = b"message.output_text.logprobs"
@@ -35,13 +35,16 @@ def read_responses(body: bytes) -> Generator[None, None, Conversation]:
     reading = Reading(RESPONSES)
     members = yield from reading.top(body)
     _note_what_is_kept(reading, members)
-    offered, tools = yield from read_tools(reading, members)
-    choice = checked_choice(reading, read_choice(reading, members), tools, offered)
+    offered, own_tools = yield from read_tools(reading, members)
+    wanted_choice = read_choice(reading, members)
     text = _inside(reading, members, "text")
     output = _output(reading, text)
     verbosity = reading.text(text, "verbosity")
     options = _options(reading, members)
-    turns = yield from _turns(reading, members)
+    items = ResponsesItems(reading)
+    turns = yield from _turns(reading, members, items)
+    tools = with_additional(own_tools, items.tools) if items.tools else own_tools
+    choice = checked_choice(reading, wanted_choice, tools, offered + len(items.tools))
     reading.features.update(features_of(tools, choice))
     reading.features.update(features_of_output(output))
     return Conversation(
@@ -120,7 +123,7 @@ def _output(reading: Reading, text: Members) -> OutputFormat | None:
 
 
 def _turns(
-    reading: Reading, members: Members
+    reading: Reading, members: Members, items: ResponsesItems
 ) -> Generator[None, None, tuple[ConversationTurn, ...]]:
     """Return the instructions, where there are some, and the turns. Raises: InvalidBody."""
     reading.at = ""
@@ -129,4 +132,4 @@ def _turns(
     said = members.get("input")
     if said is not None and is_text(said):
         return (*first, ConversationTurn(Role.USER, (TextPart(reading.text_of(said)),)))
-    return first + (yield from ResponsesItems(reading).turns(members))
+    return first + (yield from items.turns(members))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from typing import Final
 
 import msgspec
 
 from sidecar.translate.conversation import ToolChoice, ToolOffer
 from sidecar.translate.losses import Weight
 from sidecar.translate.openai_tools import allowed_choice, choice_of_word, custom_tool
-from sidecar.translate.raw_json import Json, Members, is_null, is_text
+from sidecar.translate.pacing import check_count
+from sidecar.translate.raw_json import Members, is_null, is_text
 from sidecar.translate.reading import Reading
 from sidecar.translate.request_steps import tools_in_steps
 from sidecar.translate.tool_names import qualified
 from sidecar.translate.tool_offers import schema_of
+
+_ADDITIONAL: Final = "input[additional_tools].tools"
+_NONE: Final = msgspec.Raw(b"[]")
 
 
 def read_tools(
@@ -27,13 +32,32 @@ def read_tools(
     tools = []
     for at, each in enumerate(raws):
         reading.at = f"tools[{at}]"
-        tools += _tools(reading, each)
+        tools += _tools(reading, reading.object(each), "tools")
     return len(raws), tuple(tools)
 
 
-def _tools(reading: Reading, raw: Json) -> list[ToolOffer]:
+def additional_tools(reading: Reading, item: Members) -> list[ToolOffer]:
+    """Return the tools that an item of the conversation offers. Raises: InvalidBody."""
+    raws = reading.objects_of(item.get("tools", _NONE))
+    return [tool for each in raws for tool in _tools(reading, each, _ADDITIONAL)]
+
+
+def with_additional(
+    tools: Iterable[ToolOffer], additional: Iterable[ToolOffer]
+) -> tuple[ToolOffer, ...]:
+    """Return all tools, each once: one that is offered anew is as it was offered last.
+
+    Raises: InvalidBody where there are more than may be read at once.
+    """
+    found = {tool.name: tool for tool in tools}
+    found |= {tool.name: tool for tool in additional}
+    check_count(len(found))
+    return tuple(found.values())
+
+
+def _tools(reading: Reading, members: dict[str, msgspec.Raw], path: str) -> list[ToolOffer]:
     """Read a tool, or the tools of a namespace. Raises: InvalidBody."""
-    found = reading.labelled("tools", raw, "function")
+    found = reading.known(path, members, "function")
     if found is None:
         return []
     label, tool = found
@@ -41,8 +65,8 @@ def _tools(reading: Reading, raw: Json) -> list[ToolOffer]:
         return [_tool(reading, label, tool)]
     namespace = reading.needed_text(tool, "name")
     inside = [
-        reading.known("tools[namespace].tools", each, "function")
-        for each in reading.objects_of(tool.get("tools", msgspec.Raw(b"[]")))
+        reading.known(f"{path}[namespace].tools", each, "function")
+        for each in reading.objects_of(tool.get("tools", _NONE))
     ]
     offers = [_tool(reading, *each) for each in inside if each is not None]
     return [

@@ -1,4 +1,4 @@
-"""deploy/CLIENTS.md, made from clients.toml, the programs and results.json.
+"""deploy/CLIENTS.md, made from clients.toml, the programs, results.json and what is in ``across``.
 
 ``python -m tests.clients.page`` writes it.
 """
@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
+from tests.clients.across.results import COLUMNS, LOST_COLUMNS, losses_of, row_of
+from tests.clients.across.results import read_results as read_crossed
+from tests.clients.across.table import REFUSED_FROM
 from tests.clients.results import cell_of, pinned_of, read_results, through_of
 from tests.clients.table import HERE, Client, read_table
 from tests.clients.trial import Compared
@@ -39,6 +43,17 @@ response, a streamed one, a loop of a tool, and a session that it was told to na
 versions, and fails where anything is worse than direct. The examples below are the beginnings of the programs that were run.
 
 """
+_ACROSS: Final = f"""
+## Agents at models of other APIs
+
+Each of these agents was run for sessions of ten turns before two models that do not speak its API (in one session the first
+does), one after the other, each at a scripted provider of its own: in every turn it calls tools, some side by side, writes a file, and in two turns it looks at a picture and
+has a call fail. From turn {REFUSED_FROM} on the first model refuses with 503 or 529, and the second one goes on with the session.
+The providers take nothing that the real ones would refuse: members and types are those of the SDKs, every result stands behind
+its call, and each request must hold all that was said and done before. `make clients` does so again.
+
+"""
+_LOST: Final = "\nWhat was left out, as `x-plano-lost` and the access log name it:\n\n"
 _COLUMNS: Final = ("client", "version", "API", "directly", "through the sidecar", "pinned")
 
 
@@ -49,18 +64,33 @@ def page() -> str:
     for group, clients in groupby(table.client, key=lambda each: each.group):
         parts.append(f"\n## {group}\n")
         parts += [_section(each, results.get(each.name)) for each in clients]
+    parts.insert(2, _across())
     return "".join(parts)
 
 
+def _across() -> str:
+    """What came of agents at models that do not speak their API."""
+    results = read_crossed()
+    rows = [row_of(name, came) for name, came in results.items()]
+    return "".join(
+        (_ACROSS, _table(COLUMNS, rows), _LOST, _table(LOST_COLUMNS, losses_of(results)))
+    )
+
+
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [columns, ("---",) * len(columns), *rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in lines)
+
+
 def _overview(clients: tuple[Client, ...], results: dict[str, Compared]) -> str:
-    rows = [_COLUMNS, ("---",) * len(_COLUMNS)]
+    rows = []
     for each in clients:
         came = results.get(each.name)
         if came is not None:
             api, through = ", ".join(came.dialects), through_of(came)
             row = (_link(each), came.version, api, cell_of(came.direct), through, pinned_of(came))
             rows.append(row)
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return _table(_COLUMNS, rows)
 
 
 def _link(client: Client) -> str:

@@ -82,8 +82,8 @@ def run(command: list[str], home: Home, environ: dict[str, str]) -> Ended:
         return Ended(code, said.read(OUTPUT_BYTES).decode(errors="replace"))
 
 
-def enter(arguments: list[str]) -> None:
-    """Go on in a network of loopback alone, where the system allows that: no client reaches
+def enter(arguments: list[str], module: str = "tests.clients") -> None:
+    """Go on as ``module`` in a network of loopback alone, where the system allows that: no client reaches
     anybody but the provider and the sidecar. Where it does not, clients run as they are, and a
     line says so.
     """
@@ -93,7 +93,7 @@ def enter(arguments: list[str]) -> None:
     wrap = ["unshare", "--user", "--map-root-user", "--net", *_NAMESPACES]
     if shutil.which("unshare") and not subprocess.run([*wrap, "true"], check=False).returncode:
         os.environ[INSIDE] = "1"
-        inside = [*wrap, sys.executable, "-m", "tests.clients", *arguments]
+        inside = [*wrap, sys.executable, "-m", module, *arguments]
         os.execvp(inside[0], inside)
     print("no namespaces here: what clients send elsewhere is not held back")
 

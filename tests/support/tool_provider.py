@@ -30,21 +30,31 @@ class SaidCall(NamedTuple):
     arguments: str
 
 
+class SaidThought(NamedTuple):
+    """What was thought before it was said; signed, where the API has that."""
+
+    text: str
+
+
 class SaidResult(NamedTuple):
-    """What came of it."""
+    """What came of a call."""
 
     call_id: str
     text: str
 
 
 Part = SaidText | SaidCall | SaidResult
+SIGNATURE = "c2lnbmVkIGJ5IHRoZSBwcm92aWRlcg=="
+"""Of a thought, in the APIs that have one."""
 
 
 class Round(NamedTuple):
     """What the model says at a time."""
 
-    parts: tuple[SaidText | SaidCall, ...]
+    parts: tuple[SaidText | SaidCall | SaidThought, ...]
     is_cut_off: bool = False
+    number: int = 1
+    """Ids are made of it: agents take what has the same id for one message."""
 
     @property
     def calls(self) -> list[SaidCall]:
@@ -62,19 +72,24 @@ class ToolProvider(ScriptedProvider):
     def heard(self, number: int = -1) -> list[Part]:
         """What a request holds of the conversation, but for the system's texts."""
         request = self.requests[number]
-        return _heard(request.path, json.loads(request.body))
+        return parts_heard(request.path, json.loads(request.body))
 
     def _proper(self, http: HttpRequest, body: Json) -> HttpReply:
-        turns = _turns_of_assistant(http.path, body)
-        if http.path.endswith("/count_tokens") or turns >= len(self.rounds):
+        said = None if http.path.endswith("/count_tokens") else self._round(http.path, body)
+        if said is None:
             return super()._proper(http, body)
-        said, model = self.rounds[turns], str(body["model"])
+        model = str(body["model"])
         for end, api in _APIS.items():
             if http.path.endswith(end):
                 if body.get("stream"):
                     return HttpReply(200, events=tuple(api.events(said, model, body)))
                 return HttpReply(200, json.dumps(api.whole(said, model)).encode())
         return super()._proper(http, body)
+
+    def _round(self, path: str, body: Json) -> Round | None:
+        """Return what is said to a request; None: what the demo's provider says."""
+        turns = _turns_of_assistant(path, body)
+        return self.rounds[turns] if turns < len(self.rounds) else None
 
 
 def _turns_of_assistant(path: str, body: Json) -> int:
@@ -100,6 +115,9 @@ class _Chat:
     def whole(self, said: Round, model: str) -> Json:
         text = "".join(each.text for each in said.parts if isinstance(each, SaidText))
         message: Json = {"role": "assistant", "content": text or None, "refusal": None}
+        thought = "".join(each.text for each in said.parts if isinstance(each, SaidThought))
+        if thought:
+            message["reasoning_content"] = thought
         if said.calls:
             message["tool_calls"] = [
                 {
@@ -118,7 +136,7 @@ class _Chat:
             "completion_tokens_details": {"reasoning_tokens": 7},
         }
         return {
-            "id": "chatcmpl-1",
+            "id": f"chatcmpl-{said.number}",
             "object": "chat.completion",
             "created": 1,
             "model": model,
@@ -131,6 +149,8 @@ class _Chat:
         for each in said.parts:
             if isinstance(each, SaidText):
                 deltas += [{"content": piece} for piece in _pieces(each.text)]
+            elif isinstance(each, SaidThought):
+                deltas += [{"reasoning_content": piece} for piece in _pieces(each.text)]
         for index, call in enumerate(said.calls):
             function = {"name": call.name, "arguments": ""}
             began = {"index": index, "id": call.id, "type": "function", "function": function}
@@ -140,7 +160,7 @@ class _Chat:
                 for piece in _pieces(call.arguments)
             ]
         frame = {
-            "id": "chatcmpl-1",
+            "id": f"chatcmpl-{said.number}",
             "object": "chat.completion.chunk",
             "created": 1,
             "model": model,
@@ -175,7 +195,7 @@ class _Responses:
         return {
             **self._begun(said, model),
             "status": "incomplete" if said.is_cut_off else "completed",
-            "output": [self._item(at, each) for at, each in enumerate(said.parts)],
+            "output": [self._item(said, at, each) for at, each in enumerate(said.parts)],
             "usage": usage,
         }
 
@@ -183,7 +203,15 @@ class _Responses:
         begun = {**self._begun(said, model), "status": "in_progress", "output": [], "usage": None}
         made: list[Json] = [{"type": "response.created", "response": begun}]
         for at, each in enumerate(said.parts):
-            item, place = self._item(at, each), {"item_id": f"item_{at}", "output_index": at}
+            item = self._item(said, at, each)
+            place: Json = {"item_id": item["id"], "output_index": at}
+            if isinstance(each, SaidThought):
+                begun_item = {**item, "summary": [], "encrypted_content": None}
+                made += [
+                    {"type": "response.output_item.added", "output_index": at, "item": begun_item},
+                    {"type": "response.output_item.done", "output_index": at, "item": item},
+                ]
+                continue
             empty: Json = {"content": []} if isinstance(each, SaidText) else {"arguments": ""}
             added = {**item, **empty, "status": "in_progress"}
             made.append({"type": "response.output_item.added", "output_index": at, "item": added})
@@ -218,7 +246,7 @@ class _Responses:
     def _begun(self, said: Round, model: str) -> Json:
         cut_off = {"reason": "max_output_tokens"} if said.is_cut_off else None
         return {
-            "id": "resp_1",
+            "id": f"resp_{said.number}",
             "object": "response",
             "created_at": 1,
             "model": model,
@@ -233,8 +261,13 @@ class _Responses:
             "tool_choice": "auto",
         }
 
-    def _item(self, at: int, each: SaidText | SaidCall) -> Json:
-        item: Json = {"id": f"item_{at}", "status": "completed"}
+    def _item(self, said: Round, at: int, each: SaidText | SaidCall | SaidThought) -> Json:
+        item_id = f"item_{said.number}_{at}"
+        item: Json = {"id": item_id, "status": "completed"}
+        if isinstance(each, SaidThought):
+            summary = [{"type": "summary_text", "text": each.text}]
+            hidden = {"summary": summary, "encrypted_content": SIGNATURE}
+            return {"id": item_id, "type": "reasoning", **hidden}
         if isinstance(each, SaidText):
             part = {"type": "output_text", "text": each.text, "annotations": []}
             return {**item, "type": "message", "role": "assistant", "content": [part]}
@@ -244,31 +277,26 @@ class _Responses:
 
 class _Messages:
     def whole(self, said: Round, model: str) -> Json:
-        blocks: list[Json] = [
-            {"type": "text", "text": each.text}
-            if isinstance(each, SaidText)
-            else {
-                "type": "tool_use",
-                "id": each.id,
-                "name": each.name,
-                "input": json.loads(each.arguments),
-            }
-            for each in said.parts
-        ]
         return {
-            **self._begun(model),
-            "content": blocks,
+            **self._begun(said, model),
+            "content": list(map(self._block, said.parts)),
             "stop_reason": self._stop(said),
             "usage": {**self._usage(), "output_tokens": 20},
         }
 
     def events(self, said: Round, model: str, body: Json) -> list[bytes]:
-        begun = {**self._begun(model), "usage": {**self._usage(), "output_tokens": 1}}
+        begun = {**self._begun(said, model), "usage": {**self._usage(), "output_tokens": 1}}
         made: list[Json] = [{"type": "message_start", "message": begun}, {"type": "ping"}]
         for at, each in enumerate(said.parts):
             if isinstance(each, SaidText):
                 block: Json = {"type": "text", "text": ""}
                 deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(each.text)]
+            elif isinstance(each, SaidThought):
+                block = {"type": "thinking", "thinking": "", "signature": ""}
+                deltas = [
+                    {"type": "thinking_delta", "thinking": piece} for piece in _pieces(each.text)
+                ]
+                deltas.append({"type": "signature_delta", "signature": SIGNATURE})
             else:
                 block = {"type": "tool_use", "id": each.id, "name": each.name, "input": {}}
                 deltas = [
@@ -289,9 +317,17 @@ class _Messages:
             for each in made
         ]
 
-    def _begun(self, model: str) -> Json:
+    def _block(self, each: SaidText | SaidCall | SaidThought) -> Json:
+        if isinstance(each, SaidText):
+            return {"type": "text", "text": each.text}
+        if isinstance(each, SaidThought):
+            return {"type": "thinking", "thinking": each.text, "signature": SIGNATURE}
+        arguments = json.loads(each.arguments)
+        return {"type": "tool_use", "id": each.id, "name": each.name, "input": arguments}
+
+    def _begun(self, said: Round, model: str) -> Json:
         return {
-            "id": "msg_1",
+            "id": f"msg_{said.number}",
             "type": "message",
             "role": "assistant",
             "model": model,
@@ -320,7 +356,8 @@ _APIS: dict[str, Any] = {
 }
 
 
-def _heard(path: str, body: Json) -> list[Part]:
+def parts_heard(path: str, body: Json) -> list[Part]:
+    """Return what a request holds of the conversation, but for the system's texts and thoughts."""
     if path.endswith("/responses"):
         return _heard_in_responses(body)
     if path.endswith("/messages"):
@@ -347,6 +384,8 @@ def _heard_in_responses(body: Json) -> list[Part]:
     found: list[Part] = []
     for item in body["input"]:
         kind = item.get("type", "message")
+        if kind == "reasoning":
+            continue
         if kind == "function_call":
             found.append(SaidCall(item["call_id"], item["name"], item["arguments"]))
         elif kind == "function_call_output":
@@ -375,4 +414,4 @@ def _text(content: object) -> str:
     if isinstance(content, str):
         return content
     assert isinstance(content, list)
-    return "".join(part["text"] for part in content)
+    return "".join(part.get("text", "") for part in content)

@@ -33,7 +33,7 @@ ROOTS: dict[DialectName, tuple[Any, ...]] = {
 }
 """The types of each API's requests, Anthropic's beta included."""
 
-_hints = functools.cache(functools.partial(get_type_hints, include_extras=True))
+hints_of = functools.cache(functools.partial(get_type_hints, include_extras=True))
 
 
 def paths_of(api: DialectName) -> set[str]:
@@ -45,7 +45,7 @@ def paths_of(api: DialectName) -> set[str]:
 
 
 def _walk(holder: Any, path: str, inside: tuple[Any, ...], found: set[str]) -> None:
-    for name, hint in _hints(holder).items():
+    for name, hint in hints_of(holder).items():
         field = f"{path}.{name}".strip(".")
         found.add(field)
         for kind in _kinds(hint):
@@ -69,7 +69,7 @@ def _kinds(hint: Any) -> Iterator[Any]:
 def _labels(kind: Any) -> list[str]:
     """Return what tells a kind of object from its neighbours."""
     for name in ("type", "role"):
-        words = [each for each in _literals(_hints(kind).get(name)) if isinstance(each, str)]
+        words = [each for each in _literals(hints_of(kind).get(name)) if isinstance(each, str)]
         if words:
             return words
     return [""]
@@ -109,7 +109,7 @@ def _is_required(hint: Any) -> bool:
 
 
 def _fits_object(value: dict[str, Any], hint: Any) -> bool:
-    hints = _hints(hint)
+    hints = hints_of(hint)
     needed = {name for name, each in hints.items() if _is_required(each)}
     return needed <= value.keys() <= hints.keys() and all(
         fits(each, hints[name]) for name, each in value.items()

@@ -374,3 +374,41 @@ def test_what_turns_ask_of_a_target_is_known_without_a_second_walk():
         *(Feature.IMAGES, Feature.DETAIL, Feature.OTHER_DOCUMENTS, Feature.DOCUMENTS),
         *(Feature.LATE_SYSTEM, Feature.PREFILL),
     } == found
+
+
+def _offering(*names: str) -> dict[str, object]:
+    tools = [{"type": "function", "name": name, "description": name * 2} for name in names]
+    return {"type": "additional_tools", "role": "developer", "tools": tools}
+
+
+def test_tools_that_items_offer_stand_behind_those_of_the_request_each_once():
+    """Providers refuse two of one name; what was offered last holds."""
+    given = {
+        "tools": [{"type": "function", "name": "a"}, {"type": "function", "name": "b"}],
+        "input": [_offering("c", "a"), {"role": "user", "content": "Hi"}, _offering("d", "c")],
+        "tool_choice": {"type": "function", "name": "d"},
+    }
+
+    found = read(body_of(given, RESPONSES), RESPONSES)
+
+    assert [("a", "aa"), ("b", None), ("c", "cc"), ("d", "dd")] == [
+        (tool.name, tool.description) for tool in found.tools
+    ]
+    assert ToolChoice("named", ("d",)) == found.tool_choice
+    assert (TextPart("Hi"),) == found.turns[0].parts
+
+
+def test_items_offer_no_more_tools_than_a_request_may():
+    """All of them together."""
+    half = [_offering(*(f"{each}_{number}" for number in range(2049))) for each in "ab"]
+
+    with pytest.raises(InvalidBody, match="more than 4096"):
+        read(body_of({"input": half}, RESPONSES), RESPONSES)
+
+
+def test_an_item_without_tools_offers_none():
+    """And says nothing."""
+    given = {"input": [{"type": "additional_tools"}, {"role": "user", "content": "Hi"}]}
+    found = read(body_of(given, RESPONSES), RESPONSES)
+
+    assert ((), (), 1) == (found.tools, found.unread, len(found.turns))
