@@ -65,14 +65,14 @@ def outcome(text: str) -> str:
     return "\n".join(reported)
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(st.text(max_size=60))
 def test_any_text(text):
     """No text raises anything else."""
     outcome(text)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6))
 def test_any_document(document):
     """No document raises anything else, and no message repeats what a reference expanded to."""
@@ -81,7 +81,7 @@ def test_any_document(document):
     assert "Zq7" not in reported.replace(f"name='{SECRET}'", "")
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.text("abcXYZ019!#%/:@", min_size=6, max_size=20))
 def test_redaction(secret):
     """No secret stands in a redacted config, whatever characters it is made of."""

@@ -264,7 +264,7 @@ TURNS = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=100)
 @given(TURNS, st.integers(min_value=70, max_value=2000))
 def test_any_conversation_fits_its_budget(turns, budget_tokens):
     """In bytes of valid UTF-8, the same ones each time; kept turns are the conversation's own,

@@ -220,7 +220,7 @@ async def test_a_stream_ends_the_same_in_pieces(name):
         assert (end.result, end.error) == (relayed.result, relayed.error_event)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(st.sampled_from([*STREAM_ENDS.values()]), st.lists(st.integers(1, 900), max_size=6))
 def test_a_stream_ends_the_same_wherever_it_is_cut(end, cuts):
     """Inside names, between CR and LF, in the middle of the marker."""

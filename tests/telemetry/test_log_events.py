@@ -18,7 +18,9 @@ def _logged() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "event_fields":
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id == "event_fields":
                 fields = {each.arg for each in node.keywords if each.arg is not None}
                 for name in ast.walk(node.args[0]):
                     if isinstance(name, ast.Constant):

@@ -99,7 +99,7 @@ def translated(source, target, stream, chunk_size):
 
 @pytest.mark.parametrize(("source", "target"), DIRECTIONS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_stream_says_what_the_whole_response_says(source, target, data):
     """However the provider cut it into deltas, and the network into chunks."""
     completion = data.draw(completions(target))

@@ -151,7 +151,7 @@ async def test_a_beginning_means_the_same_byte_by_byte(name):
     assert expected is await _class_of(_Arriving(*pieces), dialect)
 
 
-@settings(max_examples=200)
+@settings(max_examples=50)
 @given(
     st.sampled_from([*FIRST_EVENT_ERRORS.values()]),
     st.sampled_from([b"\n", b"\r\n", b"\r"]),
