@@ -13,7 +13,7 @@ from sidecar.config.families import FAMILIES
 
 _HEAD: Final = """\
 # A config of plano-sidecar. `plano-sidecar check FILE` says whether it is right, `run FILE` serves
-# it, `doctor --config FILE` asks whether the providers would answer. Apps call
+# it, `doctor --config FILE` asks whether the providers would serve. Apps call
 # http://127.0.0.1:12000/v1 (OpenAI's SDKs) or http://127.0.0.1:12000 (Anthropic's), with any key.
 # Lines like #model_aliases: are switched off: take away their first character, and nothing else.
 version: v0.4.0

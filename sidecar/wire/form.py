@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from typing import Final, final
 
 from sidecar.domain.call import BodyFacts
+from sidecar.domain.ids import MAX_NAME_BYTES
 
 LOOKED_AT_BYTES: Final = 64 * 1024
 """Of a form's beginning: as much as is held of a short body."""
@@ -73,6 +74,8 @@ class FormModel:
 
 
 def _facts(seen: bytearray, start: int, end: int) -> BodyFacts:
+    if end - start > MAX_NAME_BYTES:
+        return _NO_FACTS
     try:
         model = seen[start:end].decode()
     except UnicodeDecodeError:

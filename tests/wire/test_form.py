@@ -92,6 +92,7 @@ def test_a_name_that_says_none_is_none(value):
         b"a preamble\r\n" + MODEL + END,
         B + b"1\r\n" + MODEL + END,
         PART % (b"model", b"\xff") + END,
+        PART % (b"model", b"m" * 257) + END,
         PART % (b"x", b"1") * (PARTS_AT_MOST + 1) + MODEL,
         a_model_part(b'Content-Disposition: form-data; name="model"; filename="a"'),
         a_model_part(b"Content-Disposition: form-data; name=model; filename*=utf-8''a"),
