@@ -14,7 +14,7 @@ from sidecar.domain.call import DialectName
 from sidecar.domain.errors import InvalidBody
 from sidecar.translate.fields import TABLES, WORD_BYTES, Fate, ObjectKind, spelled
 from sidecar.translate.losses import Feature, Loss, Weight
-from sidecar.translate.pacing import check_count
+from sidecar.translate.pacing import SideSize, check_count
 from sidecar.translate.raw_json import (
     Json,
     Members,
@@ -124,8 +124,11 @@ class Reading:
         }
         self._long = _LongBody(body, places)
         members: Members = {name: view[slice(*place)] for name, place in places.items()}
+        texts = SideSize()
         for name, raw in members.items():
-            if name not in _LONG and len(raw) > AT_ONCE_BYTES and not is_text(raw):
+            if is_text(raw) or name == "system":
+                texts.add(raw, is_assistant=False)
+            elif name not in _LONG and len(raw) > AT_ONCE_BYTES:
                 raise InvalidBody(f"'{name}' is too long", param=name)
         self._note(members, self.kind(""))
         self.spelled.update(members)
@@ -221,16 +224,21 @@ class Reading:
         return found
 
     def texts_in(self, raw: Json, kind: ObjectKind) -> dict[str, Any]:
-        """Return the members of an object of texts, and note those that are lost. A file may be as
-        long as a body: it is looked at once here. Raises: InvalidBody.
+        """Return the members of an object of texts, and note those that are lost. A file may be
+        long: it is looked at once here, unless something else than plain values stands beside it.
+
+        Raises: InvalidBody.
         """
-        members = self._decoded(as_plain, raw, "an object")
-        for name in kind.kept & members.keys():
-            if not isinstance(members[name], str | None):
+        plain = leniently(as_plain, raw)
+        if plain is None:
+            members = self.members(raw, kind)
+            return {name: self.text(members, name) for name in kind.kept & members.keys()}
+        for name in kind.kept & plain.keys():
+            if not isinstance(plain[name], str | None):
                 raise self.wrong(name, "a string")
-        if not members.keys() <= kind.kept:
-            self._note({name: raw_of(value) for name, value in members.items()}, kind)
-        return members
+        if not plain.keys() <= kind.kept:
+            self._note({name: raw_of(value) for name, value in plain.items()}, kind)
+        return plain
 
     def _decoded(self, decode: Callable[[bytes], _T], raw: Json, wanted: str) -> _T:
         """Return a value of the type that ``decode`` knows, lone halves of characters replaced.

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 
-from sidecar.translate.conversation import ConversationTurn
-from sidecar.translate.pacing import LONG_BYTES, STEP_BYTES, STEP_TURNS, check_count, pace
+from sidecar.translate.conversation import ConversationTurn, Role
+from sidecar.translate.pacing import (
+    LONG_BYTES,
+    STEP_BYTES,
+    STEP_TURNS,
+    TOOLS_BYTES,
+    SideSize,
+    check_count,
+    check_size,
+    pace,
+)
 from sidecar.translate.raw_json import Json, Members, is_null
 from sidecar.translate.reading import Reading
 from sidecar.translate.turn_features import TurnFeatures
@@ -23,8 +32,7 @@ def turns_in_steps(
     if raw is None or is_null(raw):
         raise reading.wrong(name, "a list")
     features = TurnFeatures(reading.features)
-    turns = []
-    size = 0
+    side, turns, size = SideSize(), list[ConversationTurn](), 0
     for at, each in enumerate((yield from reading.elements(raw, name))):
         if size > STEP_BYTES or at % STEP_TURNS == STEP_TURNS - 1:
             yield
@@ -32,9 +40,11 @@ def turns_in_steps(
         size += len(each)
         reading.at = f"{name}[{at}]"
         if len(each) > LONG_BYTES:
+            check_size(each)
             yield from pace(bytes(each))
         turn = read(each)
         if turn is not None:
+            side.add(each, is_assistant=turn.role is Role.ASSISTANT)
             turns.append(turn)
             features.add(turn)
     features.end()
@@ -46,6 +56,8 @@ def tools_in_steps(reading: Reading, raw: Json, name: str) -> Generator[None, No
 
     Raises: InvalidBody.
     """
+    if len(raw) > TOOLS_BYTES:
+        raise reading.wrong(name, "shorter")
     found = list((yield from reading.elements(raw, name)))
     check_count(len(found))
     for each in found:

@@ -18,7 +18,10 @@ _BOUND: Final = re.compile(
     r'|maxItems|uniqueItems)"\s*+:\s*+[-0-9t]|"minItems"\s*+:\s*+(?:[2-9]|1[0-9])'
 )
 """A property of such a name has an object as its value."""
+_BOUNDED_CHARS: Final = 512 * 1024
+"""Schemas that are longer, taken together, are not searched: they count as bounded."""
 _SCHEMA_CHARS: Final = 64 * 1024
+"""Those that are longer are not decoded: they count as closed."""
 _BY_NAME: Final = ("properties", "$defs", "definitions")
 """Members of a schema that hold others by names of their own."""
 _VALUES: Final = ("enum", "const", "default", "examples", "required")
@@ -37,7 +40,9 @@ def has_bounds(schema: str | None) -> bool:
 
     Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs, on schemas.
     """
-    return schema is not None and _BOUND.search(schema) is not None
+    if schema is None:
+        return False
+    return len(schema) > _BOUNDED_CHARS or _BOUND.search(schema) is not None
 
 
 def is_open(schema: str | None) -> bool:
@@ -95,13 +100,15 @@ def checked_choice(
 
 def features_of(tools: Sequence[ToolOffer], choice: ToolChoice | None) -> Iterator[Feature]:
     """Yield what the tools ask of a target."""
+    chars = 0
     for tool in tools:
         yield Feature.TOOLS
         if tool.is_strict:
             yield Feature.STRICT_TOOLS
-            if has_bounds(tool.schema):
+            chars += len(tool.schema or "")
+            if chars > _BOUNDED_CHARS or has_bounds(tool.schema):
                 yield Feature.STRICT_BOUNDS
-            if is_open(tool.schema):
+            if chars <= _SCHEMA_CHARS and is_open(tool.schema):
                 yield Feature.STRICT_OPEN
         if tool.cache is not None:
             yield Feature.CACHE

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.errors import InvalidBody
 from sidecar.translate import raw_json, request_steps
-from sidecar.translate.conversation import Conversation, ConversationTurn, Role, TextPart
-from sidecar.translate.pacing import LONG_BYTES, PARTS_AT_MOST, pace
+from sidecar.translate.conversation import Conversation, ConversationTurn, ImagePart, Role, TextPart
+from sidecar.translate.pacing import LONG_BYTES, PARTS_AT_MOST, TOOLS_BYTES, pace
 from sidecar.translate.requests import write_in_steps
 from sidecar.translate.targets import Target
 from tests.translate.request_cases import read
@@ -132,3 +134,66 @@ def test_turns_that_become_one_message_are_written_in_steps(target, role):
     many = [ConversationTurn(role, (TextPart("b"),))] * 2000
 
     assert 3 <= len(list(write_in_steps(Conversation((said, *many)), target)))
+
+
+MIB = 1024 * 1024
+PLAIN, RICH = "x" * MIB, "a\n" * (MIB // 2)
+
+
+@pytest.mark.parametrize(
+    ("api", "texts", "is_refused"),
+    [
+        (CHAT, [PLAIN * 9], False),
+        (CHAT, [PLAIN * 11], True),
+        (CHAT, [PLAIN * 6, PLAIN * 6], True),
+        (CHAT, [RICH], False),
+        (CHAT, [RICH] * 3, True),
+        (CHAT, ["x" * 60_000] * 60, True),
+        (CHAT, ["\u00e9" * MIB * 2], True),
+        (MESSAGES, [PLAIN * 6, None, PLAIN * 6], False),
+        (RESPONSES, [PLAIN * 11], True),
+    ],
+)
+def test_what_one_side_says_at_a_time_may_be_as_long_as_can_be_written_at_once(
+    api, texts, is_refused
+):
+    """More of what is plain, such as a file, than of what is decoded character by character."""
+    turns = [
+        {"role": "user", "content": text} if text else {"role": "assistant", "content": "go on"}
+        for text in texts
+    ]
+    body = json.dumps({"input" if api == RESPONSES else "messages": turns}, ensure_ascii=False)
+    if is_refused:
+        with pytest.raises(InvalidBody, match="too long to be translated"):
+            read(body.encode(), api)
+    else:
+        assert len(texts) == len(read(body.encode(), api).turns)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"instructions": PLAIN * 6, "user": PLAIN * 6},
+        {"tools": [{"type": "function", "name": "f", "description": PLAIN * 4}]},
+    ],
+)
+def test_other_members_may_be_as_long_as_can_be_read_at_once(members):
+    """Texts together, and all tools."""
+    body = json.dumps({"input": [], **members}).encode()
+    assert len(body) > TOOLS_BYTES
+    with pytest.raises(InvalidBody, match=r"too long|shorter"):
+        read(body, RESPONSES)
+
+
+def test_what_stands_beside_a_file_is_not_decoded():
+    """It may hold a million values."""
+    image = {"url": "https://example.com/a.png", "other": [[]] * 1000, "detail": "low"}
+    body = json.dumps(
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": image}]}]}
+    )
+    conversation = read(body.encode(), CHAT)
+
+    assert ["messages.content.image_url.other"] == [each.field for each in conversation.unread]
+    [part] = conversation.turns[0].parts
+    assert isinstance(part, ImagePart)
+    assert ("https://example.com/a.png", "low") == (part.url, part.detail)
