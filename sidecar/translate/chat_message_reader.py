@@ -21,7 +21,8 @@ from sidecar.translate.conversation import (
     ToolResult,
 )
 from sidecar.translate.data_urls import file_of, image_of
-from sidecar.translate.raw_json import Json, Members, is_null, is_text
+from sidecar.translate.fields import ObjectKind
+from sidecar.translate.raw_json import Json, Members, as_plain, is_null, is_text, leniently, raw_of
 from sidecar.translate.reading import Reading
 from sidecar.translate.request_steps import turns_in_steps
 from sidecar.translate.tool_calls import custom_arguments
@@ -109,7 +110,7 @@ class ChatMessages:
             return self._file(inside, f"{path}[file].file", cache)
         if is_text(inside):  # some clients leave the object out
             return image_of(reading.text_of(inside), None, cache)
-        image = reading.texts_in(inside, reading.kind(f"{path}[image_url].image_url"))
+        image = _texts_in(reading, inside, reading.kind(f"{path}[image_url].image_url"))
         url = image.get("url")
         if url is None:
             raise reading.wrong("url", "a string")
@@ -117,7 +118,7 @@ class ChatMessages:
 
     def _file(self, raw: Json, path: str, cache: CacheMark | None) -> DocumentPart | None:
         reading = self._reading
-        file = reading.texts_in(raw, reading.kind(path))
+        file = _texts_in(reading, raw, reading.kind(path))
         data = file.get("file_data")
         if data is None:  # it is named by the id of the provider that has it
             return None
@@ -158,3 +159,23 @@ class ChatMessages:
         if label == "custom":
             return ToolCall(call_id, name, custom_arguments(reading.text(called, "input")))
         return ToolCall(call_id, name, reading.text(called, "arguments") or "")
+
+
+def _texts_in(reading: Reading, raw: Json, kind: ObjectKind) -> dict[str, str | None]:
+    """Return the texts among an object's members, and note those that are lost. A file may be long:
+    it is looked at once here, unless something else than plain values stands beside it.
+
+    Raises: InvalidBody.
+    """
+    plain = leniently(as_plain, raw)
+    if plain is None:
+        members = reading.members(raw, kind)
+        return {name: reading.text(members, name) for name in kind.kept & members.keys()}
+    reading.check({name: raw_of(plain[name]) for name in plain.keys() - kind.kept}, kind)
+    texts = dict[str, str | None]()
+    for name in kind.kept & plain.keys():
+        value = plain[name]
+        if not isinstance(value, str | None):
+            raise reading.wrong(name, "a string")
+        texts[name] = value
+    return texts

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,14 +24,12 @@ from sidecar.translate.raw_json import (
     as_number,
     as_object,
     as_objects,
-    as_plain,
     as_text,
     as_texts,
     is_null,
     is_text,
     json_text,
     leniently,
-    raw_of,
 )
 from sidecar.wire.body import AT_ONCE_BYTES
 from sidecar.wire.outline import ELEMENTS_AT_MOST, Outline
@@ -222,23 +220,6 @@ class Reading:
         if self._elements_left < 0:
             raise InvalidBody(f"the body has more than {ELEMENTS_AT_MOST} messages and parts")
         return found
-
-    def texts_in(self, raw: Json, kind: ObjectKind) -> dict[str, Any]:
-        """Return the members of an object of texts, and note those that are lost. A file may be
-        long: it is looked at once here, unless something else than plain values stands beside it.
-
-        Raises: InvalidBody.
-        """
-        plain = leniently(as_plain, raw)
-        if plain is None:
-            members = self.members(raw, kind)
-            return {name: self.text(members, name) for name in kind.kept & members.keys()}
-        for name in kind.kept & plain.keys():
-            if not isinstance(plain[name], str | None):
-                raise self.wrong(name, "a string")
-        if not plain.keys() <= kind.kept:
-            self._note({name: raw_of(value) for name, value in plain.items()}, kind)
-        return plain
 
     def _decoded(self, decode: Callable[[bytes], _T], raw: Json, wanted: str) -> _T:
         """Return a value of the type that ``decode`` knows, lone halves of characters replaced.
