@@ -37,6 +37,8 @@ def convert(arguments: argparse.Namespace) -> int:
     made = converted_from(root) if isinstance(root, Mapping) else None
     if made is None:
         raise ConfigError([f"{file}: holds neither LiteLLM's model_list nor plano's llm_providers"])
+    if not made.config:
+        raise ConfigError([f"{file}: needs no conversion: `plano-sidecar check {file}` reads it"])
     for note in made.notes:
         print(f"{file}: {note}", file=sys.stderr)
     return _write(yaml.safe_dump(made.config, sort_keys=False, width=100), arguments.out)

@@ -11,11 +11,24 @@ import msgspec
 
 from sidecar.config.address import is_header_name, is_header_value, names_credential
 from sidecar.config.families import FAMILIES
-from sidecar.config.yaml_nodes import Mapping, Node, Scalar, is_null
+from sidecar.config.yaml_nodes import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    is_null,
+    is_text,
+    to_bool,
+    to_float,
+    to_int,
+)
 
 _VARIABLE: Final = re.compile(
     r"os\.environ/(\w+)|^env\.(\w+)$|\{\{\s*(?:env\.)?(\w+)\s*\}\}|\$\{?(\w+)\}?"
 )
+
+
+_READERS: Final = (to_bool, to_int, to_float)
 
 
 class Converted(msgspec.Struct, frozen=True):
@@ -93,3 +106,14 @@ def text_under(node: Node | None, key: str) -> str:
     if not isinstance(value, Scalar) or (value.is_plain and is_null(value.text)):
         return ""
     return value.text
+
+
+def data_of(node: Node) -> Any:  # noqa: ANN401 - plain data of any form
+    """Return a node as plain data."""
+    if isinstance(node, Mapping):
+        return {each.key: data_of(each.value) for each in node.entries}
+    if isinstance(node, Sequence):
+        return [data_of(each) for each in node.items]
+    if not node.is_plain or is_text(node.text):
+        return node.text
+    return next((value for read in _READERS if (value := read(node.text)) is not None), None)

@@ -43,6 +43,7 @@ def test_convert_prints_the_config_and_what_is_lost(tmp_path, capsys):
     [
         (b"a: 1", "holds neither LiteLLM's model_list nor plano's llm_providers"),
         (b"- a", "holds neither LiteLLM's model_list nor plano's llm_providers"),
+        (b"model_providers: [{model: openai/a}]", "needs no conversion: `plano-sidecar check"),
         (b"a: [", "not YAML"),
         (b"\xff", "is not UTF-8"),
     ],

@@ -376,6 +376,62 @@ def test_planos_first_form_becomes_ours():
     )
 
 
+def test_what_is_no_flat_form_in_a_flat_file_comes_along():
+    """Listeners as they are read here, aliases, and preferences from under their providers, by the
+    new names of models.
+    """
+    made = _made(
+        """
+version: v0.1
+listeners: {egress_traffic: {port: 12001, message_format: openai, timeout: 30s}}
+llm_providers:
+  - model: gpt-4o
+    provider: openai
+    access_key: $OPENAI_API_KEY
+    routing_preferences: [{name: code, description: "writing: code"}]
+  - {model: claude-haiku-4-5, passthrough_auth: true, routing_preferences: [{name: code, description: x}]}
+model_aliases: {fast: {target: openai/gpt-4o}}
+overrides: {llm_routing_model: openai/gpt-4o, use_agent_orchestrator: false, prompt_target_intent_matching_threshold: 0.5}
+tracing: {random_sampling: 100}
+"""
+    )
+    config = made.config
+
+    assert [{"port": 12001, "timeout": "30s", "name": "egress_traffic"}] == config["listeners"]
+    assert [
+        {
+            "name": "code",
+            "description": "writing: code",
+            "models": ["openai/gpt-4o", "anthropic/claude-haiku-4-5"],
+        }
+    ] == config["routing_preferences"]
+    assert {"fast": {"target": "openai/gpt-4o"}} == config["model_aliases"]
+    assert [False, 0.5] == list(config["overrides"].values())[1:]
+    assert config["model_providers"][1]["passthrough_auth"]
+    assert ("line 12: tracing is not carried over",) == made.notes
+    assert 2 == len(load(yaml.safe_dump(config), OPENAI_API_KEY="k").providers)
+
+
+def test_a_flat_file_that_names_no_version_is_of_the_first_one():
+    """In which preferences stood under their providers."""
+    preference = "routing_preferences: [{name: code, description: x}]"
+    made = _made(f"llm_providers: [{{model: gpt-4o, {preference}}}]")
+
+    assert [["openai/gpt-4o"]] == [each["models"] for each in made.config["routing_preferences"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model_providers: [{model: openai/gpt-4o, access_key: k}, text]",
+        "llm_providers: [{model: acme/x, provider_interface: openai, base_url: 'http://h'}]",
+    ],
+)
+def test_what_is_read_as_it_stands_is_not_converted(text):
+    """It would only lose its comments."""
+    assert {} == _made(text).config
+
+
 def test_a_conversion_of_nothing_is_a_config_of_nothing():
     """A list without entries."""
     root = read_document("model_list: []").root
