@@ -14,6 +14,10 @@ BUFFERED_BYTES: Final = 64 * 1024
 """Body bytes that may wait for the reader before the upstream is paused: asyncio's own stream
 limit.
 """
+PIECES_AT_MOST: Final = 256
+"""In which these are kept: in pieces of two bytes, as objects, they would take twenty times as
+much memory.
+"""
 SHORT_BODY_BYTES: Final = 256 * 1024
 """A body announced to be at most this long never pauses the upstream: asyncio reads as much at once
 anyway.
@@ -202,7 +206,10 @@ class UpstreamResponse(ResponseHead):
 
     def feed(self, piece: bytes) -> None:
         """Take body bytes that have arrived."""
-        self.pieces.append(piece)
+        pieces = self.pieces
+        if len(pieces) == PIECES_AT_MOST:
+            pieces[:] = [b"".join(pieces)]
+        pieces.append(piece)
         self.buffered_bytes += len(piece)
 
     def fail(self, kind: type[UpstreamError], message: str, cause: BaseException | None) -> None:

@@ -105,22 +105,15 @@ class BodyReader:
             body = self.read_nowait(request, b"")
             if body is not None:
                 return _looked_through(body, form), None
-        announced, held_bytes = request.header_values("Content-Length"), self._held_bytes
+        announced = request.header_values("Content-Length")
         length = int(announced[0]) if announced else None
-        first: list[bytes] = []
+        first = b""
         if length is None:
-            request.bound_framing(self.body_bytes)
-            say_continue(request)
-            size = 0
-            while size <= held_bytes:
-                piece = await next_piece(request, self.body_s)
-                if not piece:
-                    await self.memory.take(size)
-                    return _looked_through(b"".join(first), form), None
-                first.append(piece)
-                size += len(piece)
-            _looked_through(b"".join(first), form)
-        elif length <= held_bytes:
+            first, is_whole = await self._read_first(request)
+            _looked_through(first, form)
+            if is_whole:
+                return first, None
+        elif length <= self._held_bytes:
             return _looked_through(await self.read(request), form), None
         await self.memory.take(WINDOW_BYTES)
         if form is not None and not first:
@@ -131,17 +124,38 @@ class BodyReader:
                 raise
         return b"", StreamedUpload(request, length, self.body_s, first)
 
-    async def _read_beginning(self, request: Request, form: FormModel) -> list[bytes]:
+    async def _read_first(self, request: Request) -> tuple[bytes, bool]:
+        """Return the first bytes of a body of unknown length, and whether they are all of it. What
+        is returned whole keeps its room, anything else has none.
+        """
+        request.bound_framing(self.body_bytes)
+        say_continue(request)
+        arriving, gathered = self.memory.begin(None, self._held_bytes), bytearray()
+        try:
+            while len(gathered) <= self._held_bytes:
+                piece = await next_piece(request, self.body_s)
+                if not piece:
+                    self.memory.end(arriving)
+                    return bytes(gathered), True
+                await self.memory.grow(arriving, len(piece))
+                gathered += piece
+        except BaseException:
+            self.memory.drop(arriving)
+            raise
+        self.memory.drop(arriving)
+        return bytes(gathered), False
+
+    async def _read_beginning(self, request: Request, form: FormModel) -> bytes:
         """Return the first bytes of a long body: as many as the form's model is looked for in."""
         say_continue(request)
-        first: list[bytes] = []
+        first = bytearray()
         while not form.is_over:
             piece = await next_piece(request, self.body_s)
             if not piece:
                 break
             form.feed(piece)
-            first.append(piece)
-        return first
+            first += piece
+        return bytes(first)
 
     async def _gather(
         self, request: Request, arriving: ArrivingBody, decoder: ContentDecoder | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, final
 
 from aiohttp import web
@@ -22,19 +21,19 @@ class StreamedUpload:
     """Implements `domain.call.Upload` for a request whose body is still arriving."""
 
     def __init__(
-        self, request: Request, length: int | None, silence_s: float, first: Sequence[bytes] = ()
+        self, request: Request, length: int | None, silence_s: float, first: bytes = b""
     ) -> None:
         """Args: ``silence_s`` is for how long the app may send nothing while its next bytes are
         waited for; ``first`` are the bytes that were read already.
         """
         self.length = length
-        self.received_bytes = sum(map(len, first))
+        self.received_bytes = len(first)
         self.is_begun = False
         self.is_complete = False
         """Whether it was read to its end."""
         self._request = request
         self._silence_s = silence_s
-        self._first = _FirstBytes(b"".join(first))
+        self._first = _FirstBytes(first)
 
     def use(self, edit: Edit | None) -> None:
         """See `domain.ports.Upload.use`."""

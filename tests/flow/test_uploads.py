@@ -380,3 +380,18 @@ async def test_uploads_beyond_the_memory_are_refused(tmp_path, monkeypatch):
         )
         room.sink.reads_on.set()
         assert 200 == (await upload).status
+
+
+async def test_a_chunked_body_takes_its_memory_as_it_comes(tmp_path):
+    """Also before it is known to be a short one, which is held; it is given back with the app."""
+    async with a_room(tmp_path) as room:
+        _, writer = await asyncio.open_connection("127.0.0.1", room.app.ports.data)
+        writer.write(CHUNKED)
+        for _ in range(10):
+            writer.write(b"1000\r\n%b\r\n" % PIECE[:4096])
+        while room.held() != (1, 10 * 4096):
+            await asyncio.sleep(0)
+        writer.close()
+        while room.held() != (0, 0):
+            await asyncio.sleep(0)
+        assert [] == room.sink.heads

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sidecar.domain.errors import UpstreamCut
-from sidecar.http1.response import UpstreamResponse
+from sidecar.http1.response import PIECES_AT_MOST, UpstreamResponse
 
 
 class _Source:
@@ -150,3 +150,17 @@ async def test_what_other_work_raises_is_raised(kind):
 
     with pytest.raises(kind):
         await response.unless_woken(work)
+
+
+async def test_a_body_in_tiny_pieces_takes_no_more_than_its_bytes():
+    """While nobody reads them: 32,000 pieces of two bytes would be 1.3 MiB of objects."""
+    response = UpstreamResponse(_Source(), asyncio.get_running_loop())
+    for number in range(32_000):
+        response.feed(b"%02d" % (number % 100))
+    pieces = len(response.pieces)
+
+    assert pieces <= PIECES_AT_MOST
+    assert (64_000, b"".join(b"%02d" % n for n in range(100)) * 320) == (
+        response.buffered_bytes,
+        await response.read(),
+    )

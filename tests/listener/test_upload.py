@@ -62,7 +62,7 @@ async def test_a_body_with_a_length_is_read_as_it_comes():
 
 async def test_a_body_in_chunks_is_framed_anew():
     """What was read of it before comes first, and its last chunk at the end."""
-    upload = StreamedUpload(arriving(b"cd", ends=True), None, 5, [b"a", b"b"])
+    upload = StreamedUpload(arriving(b"cd", ends=True), None, 5, b"ab")
 
     assert [b"2\r\nab\r\n", b"2\r\ncd\r\n", b"0\r\n\r\n"] == await _read_all(upload)
     assert (True, 4) == (upload.is_complete, upload.received_bytes)
@@ -122,7 +122,7 @@ async def test_a_longer_body_is_an_upload(length):
 @pytest.mark.parametrize("length", [5, None])
 async def test_of_what_has_come_a_piece_is_sent_otherwise(length):
     """And is announced so; what is to come stays. The last word counts."""
-    upload = StreamedUpload(arriving(b"de", ends=True), length, 5, [b"ab", b"c"])
+    upload = StreamedUpload(arriving(b"de", ends=True), length, 5, b"abc")
     upload.use((0, 3, b"x"))
     upload.use(None)
     assert length == upload.length
