@@ -33,7 +33,7 @@ class Turn(msgspec.Struct, frozen=True):
     text: str
 
 
-TurnsOf = Callable[[Call, int | None], tuple[Turn, ...]]
+TurnsOf = Callable[[Call, int | None], Generator[None, None, tuple[Turn, ...]]]
 """Reads the newest turns of a call's conversation, oldest first, as `Dialect.turns` does for so
 many bytes of room.
 """
@@ -202,8 +202,11 @@ class Dialect(Protocol):
         """
         ...
 
-    def turns(self, body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
-        """Read the newest turns of the conversation in a request body, oldest first.
+    def turns(
+        self, body: bytes, facts: BodyFacts, room_bytes: int | None
+    ) -> Generator[None, None, tuple[Turn, ...]]:
+        """Read the newest turns of the conversation in a request body, oldest first. Others go on
+        wherever this yields.
 
         Args: ``facts`` are what `peek` returned for this very body. Once the turns are longer than
             ``room_bytes`` no older ones are read; of a text that is much longer alone only

@@ -69,8 +69,9 @@ class Embeddings:
         body: bytes,  # noqa: ARG004 - the protocol's
         facts: BodyFacts,  # noqa: ARG004
         room_bytes: int | None,  # noqa: ARG004
-    ) -> tuple[Turn, ...]:
+    ) -> Generator[None, None, tuple[Turn, ...]]:
         """Return none: a text to be embedded is no conversation."""
+        yield from ()
         return ()
 
     @staticmethod

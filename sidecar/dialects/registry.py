@@ -39,8 +39,10 @@ class DialectRegistry:
         self._default = given[0]
         self._by_sdk_header = [(each.sdk_header, each) for each in given if each.sdk_header]
 
-    def turns_of(self, call: Call, room_bytes: int | None) -> tuple[Turn, ...]:
-        """Read the newest turns of a call's conversation. Args: as of `Dialect.turns`."""
+    def turns_of(
+        self, call: Call, room_bytes: int | None
+    ) -> Generator[None, None, tuple[Turn, ...]]:
+        """Read the newest turns of a call's conversation, as `Dialect.turns`."""
         return self.by_name[call.endpoint.dialect].turns(call.body, call.facts, room_bytes)
 
     def is_newest_turn_signed(self, call: Call) -> bool:

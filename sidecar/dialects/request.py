@@ -6,7 +6,7 @@ needed, so that one of any length costs little.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from typing import Final, final
 
 import msgspec
@@ -16,6 +16,7 @@ from sidecar.dialects.lenient import decode_leniently, text_at
 from sidecar.domain.call import BodyFacts
 from sidecar.wire.body import JsonBody
 from sidecar.wire.from_end import Effort, FromEnd, Span, name_and_value
+from sidecar.wire.members import same_lengths
 from sidecar.wire.outline import OPENING_BRACE, OPENING_BRACKET
 
 _PROVIDER_STATE: Final = (b"previous_response_id", b"conversation")
@@ -48,6 +49,8 @@ _AGAIN_COMMAS: Final = 32 * 1024
 """Up to here a conversation whose newest turns took all of that is cut out at once, to find what
 its user wants: an agent's results and screenshots may be megabytes behind one short request.
 """
+_MESSAGES_A_STEP: Final = 64
+"""Between two of them others go on: a millisecond."""
 _PLACES_AN_OBJECT: Final = 16
 """To find so many parts of a message takes as long as to decode one."""
 _WORD_BYTES: Final = 64
@@ -94,7 +97,9 @@ def newest_messages(body: bytes, place: Span | None, effort: Effort) -> Iterator
         yield msgspec.Raw(body[place[0] : place[1]])
 
 
-def newest_turns(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
+def newest_turns(
+    body: bytes, facts: BodyFacts, room_bytes: int | None
+) -> Generator[None, None, tuple[Turn, ...]]:
     """Read the newest turns that carry text, oldest first, of the roles user and assistant. Args:
     as of `Dialect.turns`.
 
@@ -109,7 +114,9 @@ def newest_turns(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple
     reading = _Reading(body, room_bytes)
     turns: list[Turn] = []
     has_user, characters, most = False, 0, len(body) if room_bytes is None else room_bytes
-    for message in reading.messages(place):
+    for number, message in enumerate(reading.messages(place), 1):
+        if not number % _MESSAGES_A_STEP:
+            yield
         is_full = len(turns) == MAX_TURNS or characters > most
         if is_full and has_user:
             break
@@ -122,7 +129,8 @@ def newest_turns(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple
         characters += len(turn.text)
         has_user = has_user or turn.role == "user"
     if not has_user and reading.effort.is_spent:
-        wanted = reading.newest_of_user(place)
+        yield
+        wanted = yield from reading.newest_of_user(place)
         if wanted is not None:
             turns[MAX_TURNS - 1 :] = [wanted]
     turns.reverse()
@@ -168,7 +176,7 @@ class _Reading:
                 return
             yield raw
 
-    def newest_of_user(self, array: Span) -> Turn | None:
+    def newest_of_user(self, array: Span) -> Generator[None, None, Turn | None]:
         """Return the newest user turn of a conversation of moderate length, however much stands
         behind it; None where there is none, or where looking for it would take too long.
         """
@@ -177,10 +185,21 @@ class _Reading:
         if end - start > _AGAIN_BYTES or body.count(b",", start, end) > _AGAIN_COMMAS:
             return None
         self.effort = Effort(_STEPS, 2 * _AGAIN_BYTES, _OBJECTS)
-        for raw in reversed(decode_leniently(_decode_list, body[start:end]) or []):
+        text = same_lengths(body[start:end])
+        try:
+            messages = _decode_list(text)
+        except (ValueError, RecursionError):
+            return None
+        yield
+        for number, raw in enumerate(reversed(messages), 1):
+            if not number % _MESSAGES_A_STEP:
+                yield
             turn = self.turn(raw, _USER)
-            if turn is not None or self.effort.is_spent:
-                return turn
+            if turn is not None:
+                at = start + text.rfind(raw)
+                return self.turn((at, at + len(raw)), _USER)  # as it stands in the body
+            if self.effort.is_spent:
+                break
         return None
 
     def turn(self, found: Span | msgspec.Raw, roles: frozenset[str]) -> Turn | None:

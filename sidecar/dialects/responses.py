@@ -143,14 +143,16 @@ class Responses:
     error_body = staticmethod(openai_error_body)
 
     @staticmethod
-    def turns(body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
+    def turns(
+        body: bytes, facts: BodyFacts, room_bytes: int | None
+    ) -> Generator[None, None, tuple[Turn, ...]]:
         """Read ``input``: items, or a text, which is one turn of the user's. Raises: nothing."""
         place = facts.conversation
         if place is None:
             return ()
         if body[place[0]] == QUOTE:
             return newest_text(body, place, room_bytes)
-        return newest_turns(body, facts, room_bytes)
+        return (yield from newest_turns(body, facts, room_bytes))
 
     @staticmethod
     def is_newest_turn_signed(body: bytes, facts: BodyFacts) -> bool:

@@ -150,7 +150,7 @@ def _selected(turns: Sequence[Turn], room_bytes: int, style: TurnStyle) -> list[
             break
         kept[at] = entry
         left -= len(entry) + len(style.joiner)
-    return [kept[at] for at in sorted(kept)]
+    return list(map(kept.__getitem__, sorted(kept)))
 
 
 def _fitted(turn: Turn, room_bytes: int, style: TurnStyle) -> bytes:

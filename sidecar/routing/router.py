@@ -42,6 +42,7 @@ from sidecar.routing.router_breaker import (
     blame_of_status,
 )
 from sidecar.runtime.single_flight import SingleFlight
+from sidecar.runtime.steps import in_steps
 from sidecar.runtime.timers import Timeout, TimeoutAt
 
 Ask = Callable[[bytes, Call], Awaitable[tuple[int, bytes]]]
@@ -134,7 +135,7 @@ class RouteClassifier:
         is_open = self.breaker.is_open
         if is_open and self.breaker.is_shut(began_s):
             return _BREAKER_OPEN  # the prompt need not be written
-        prompt, known = self.prompt_of(call, routes), tuple(map(_NAME_OF, routes))
+        prompt, known = await self.prompt_of(call, routes), tuple(map(_NAME_OF, routes))
         question = (prompt, *known)
         flight = self._flights.get(question)
         if flight is None:
@@ -149,10 +150,10 @@ class RouteClassifier:
         waited_s += self._monotonic_s() - began_s
         return msgspec.structs.replace(verdict, waited_s=waited_s)
 
-    def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
+    async def prompt_of(self, call: Call, routes: tuple[Route, ...]) -> str:
         """Return what the router model is shown of a call; for a decision the whole question."""
         form = self._form if routes is self._configured else self._form_of(routes)
-        turns = self._turns_of(call, max(form.room_bytes, LEAST_USER_BYTES))
+        turns = await in_steps(self._turns_of(call, max(form.room_bytes, LEAST_USER_BYTES)))
         if not self._policy.is_decision:
             return build_prompt(form, turns)
         conversation = conversation_text(form, turns).decode()

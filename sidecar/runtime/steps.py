@@ -25,6 +25,16 @@ async def in_steps(work: Generator[None, None, _T]) -> _T:
         await asyncio.sleep(0)
 
 
+def at_once(work: Generator[None, None, _T]) -> _T:
+    """Do all of it, and return its result, for who cannot wait. Raises: what the work raises."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+
+
 async def in_slices(work: Generator[None, None, _T]) -> _T:
     """Do as `in_steps`, but as many steps at a time as take some milliseconds: for work whose steps
     may be many and short.

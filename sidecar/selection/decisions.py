@@ -18,6 +18,7 @@ from sidecar.routing.answer import RouterVerdict
 from sidecar.routing.preferences import Routes
 from sidecar.routing.rank import Ranked
 from sidecar.routing.table import ModelTable
+from sidecar.runtime.steps import at_once
 from sidecar.selection.pin_plans import PinPlans
 from sidecar.selection.situation import Situation
 from sidecar.selection.steps import CallKind, PinState
@@ -236,4 +237,5 @@ class Decisions:
             return False
         if self._may_ask is None or not self._may_ask(call.admitted_s):
             return False  # the router model's opinion would be missed once more
-        return all(turn.role != "assistant" for turn in self._dialects.turns_of(call, None))
+        turns = at_once(self._dialects.turns_of(call, None))
+        return all(turn.role != "assistant" for turn in turns)

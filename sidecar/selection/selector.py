@@ -168,7 +168,7 @@ class ModelSelector:
         if self._classifier is None or not routes:
             return Look(pinned or self._decisions.requested(situation))
         began_s = clock.monotonic_s()
-        prompt = self._classifier.prompt_of(call, routes)
+        prompt = await self._classifier.prompt_of(call, routes)
         prompt_s = clock.monotonic_s() - began_s
         verdict = await self._classifier.classify(call, routes)
         asked_s = clock.monotonic_s()

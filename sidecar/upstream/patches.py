@@ -14,7 +14,7 @@ from sidecar.config.providers import Provider
 from sidecar.domain.call import Call, DialectName, Operation
 from sidecar.domain.decision import Candidate
 from sidecar.runtime.bounded import BoundedMap
-from sidecar.runtime.steps import in_steps
+from sidecar.runtime.steps import in_slices
 from sidecar.upstream.cache_key import CacheKey
 from sidecar.wire.changes import Action, Change
 from sidecar.wire.edits import with_changes
@@ -72,7 +72,7 @@ class Patches:
             changes = self._with_hint(call, candidate, changes[:-1])
         if not changes:
             return call
-        facts = await in_steps(with_changes(call.body, call.facts, changes))
+        facts = await in_slices(with_changes(call.body, call.facts, changes))
         return call if facts is None else dataclasses.replace(call, facts=facts)
 
     def changes(self, candidate: Candidate, asked: str, dialect: DialectName) -> tuple[Change, ...]:

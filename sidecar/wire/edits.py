@@ -163,6 +163,7 @@ class _Finder:
                     self.made.add(step.number)
                     is_cut[at] = True
             if inner and not is_cut[at]:
+                yield
                 within = yield from self._edits_within(place, inner)
                 is_cut[at] = within is None
                 edits += within or ()

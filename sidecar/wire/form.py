@@ -19,6 +19,8 @@ PARTS_AT_MOST: Final = 128
 """Of a form that is looked through: no API has so many fields."""
 _HEAD_BYTES: Final = 4096
 """Of a part's header fields, which have some hundred."""
+_PARAMETERS_AT_MOST: Final = 16
+"""Of a header field; clients send three."""
 _NO_FACTS: Final = BodyFacts()
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 _PARAMETER: Final = re.compile(
@@ -124,12 +126,15 @@ def _is_model(head: bytes) -> bool:
 
 def _split(value: str) -> tuple[str, dict[str, str]]:
     """Return the word that a header field begins with, and its parameters by name, in lower case;
-    those from the first one on that cannot be read are left out.
+    those from the first one on that cannot be read, or are too many, are left out.
     """
     word, _, _ = value.partition(";")
     at = len(word)
     parameters: dict[str, str] = {}
-    while (found := _PARAMETER.match(value, at)) is not None:
+    for _ in range(_PARAMETERS_AT_MOST):
+        found = _PARAMETER.match(value, at)
+        if found is None:
+            break
         quoted, token = found[2], found[3]
         text = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
         parameters.setdefault(found[1].lower(), text)

@@ -7,7 +7,7 @@ import pytest
 from sidecar.config.conventions import DialectKey
 from sidecar.dialects.registry import DIALECTS
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
-from tests.support.steps import ROOM_BYTES
+from tests.support.steps import ROOM_BYTES, finished
 from tests.support.values import a_call
 
 
@@ -43,9 +43,13 @@ def test_a_conversation_is_read_in_the_calls_own_dialect():
     assert {CHAT: [], RESPONSES: ["hello"]} == {
         name: [
             turn.text
-            for turn in DIALECTS.turns_of(
-                a_call(endpoint=paths[name], body=body, facts=DIALECTS.by_name[name].peek(body)),
-                ROOM_BYTES,
+            for turn in finished(
+                DIALECTS.turns_of(
+                    a_call(
+                        endpoint=paths[name], body=body, facts=DIALECTS.by_name[name].peek(body)
+                    ),
+                    ROOM_BYTES,
+                )
             )
         ]
         for name in (CHAT, RESPONSES)

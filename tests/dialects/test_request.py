@@ -14,10 +14,17 @@ from sidecar.dialects import lenient, request
 from sidecar.dialects.base import Turn
 from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.request import MAX_TURNS
-from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, DialectName
+from sidecar.domain.call import (
+    CHAT,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    BodyFacts,
+    DialectName,
+)
 from sidecar.domain.errors import InvalidBody
 from sidecar.wire.from_end import Effort
-from tests.support.steps import turns_in
+from tests.support.steps import counted, finished, turns_in
 
 
 def turns_of(dialect: DialectName, **body: object) -> list[tuple[str, str]]:
@@ -410,3 +417,39 @@ def test_the_tail_of_a_long_text_begins_behind_the_escape_that_a_cut_meets(escap
         body = f'"{inside}"'.encode()
         text = lenient.text_at(body, (0, len(body)), 10)
         assert set(text) <= {"a", "b", "\n", "\u00e9"}
+
+
+def test_a_long_conversation_with_half_characters_is_not_repaired_as_a_whole():
+    """To cut its messages out costs no repair, which takes forty times as long as to decode: the
+    message that is wanted is read as it stands, its whole characters with it.
+    """
+    half = json.dumps({"role": "tool", "content": "\ud83d" * 1000}).encode()
+    wanted = b'{"role":"user","content":"book \\ud83d\\ude00 \\ud83d."}'
+    body = b'{"messages":[%b]}' % b",".join([wanted, *[half] * 600])
+    turns, yields = counted(
+        DIALECTS.by_name[CHAT].turns(body, DIALECTS.by_name[CHAT].peek(body), 8000)
+    )
+
+    assert [("user", "book \U0001f600 \ufffd.")] == [(each.role, each.text) for each in turns]
+    assert yields >= 2
+
+
+def test_others_go_on_while_many_messages_are_read():
+    """64 of them are a step, in the first look and in the second one."""
+    said = [says("user", "x"), *[says("tool", "x")] * 3000]
+    body = json.dumps({"messages": said}).encode()
+    turns, yields = counted(
+        DIALECTS.by_name[CHAT].turns(body, DIALECTS.by_name[CHAT].peek(body), 8000)
+    )
+
+    assert (1, 46) == (len(turns), yields)
+
+
+@pytest.mark.parametrize("conversation", [b"[1,}", b"[" * 5000])
+def test_a_conversation_that_cannot_be_read_a_second_time_has_no_turns(conversation):
+    """What is in a long body is not checked beforehand."""
+    body = b'{"messages":%b,"model":"m"}' % conversation
+    facts = BodyFacts(conversation=(12, 12 + len(conversation)))
+    reading = request._Reading(body, 8000)
+
+    assert None is finished(reading.newest_of_user(facts.conversation or (0, 0)))

@@ -58,7 +58,10 @@ class Toy:
     def least_request(self) -> bytes:
         return b'{"lines":[["me","ping"]]}'
 
-    def turns(self, body: bytes, facts: BodyFacts, room_bytes: int | None) -> tuple[Turn, ...]:
+    def turns(
+        self, body: bytes, facts: BodyFacts, room_bytes: int | None
+    ) -> Generator[None, None, tuple[Turn, ...]]:
+        yield
         lines: list[list[str]] = msgspec.json.decode(body)["lines"]
         return tuple(Turn("user" if who == "me" else "assistant", text) for who, text in lines)
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from sidecar.runtime.steps import in_steps
+from sidecar.runtime.steps import at_once, in_steps
 
 
 async def test_others_go_on_between_the_steps_of_long_work():
@@ -39,3 +39,14 @@ async def test_what_the_work_raises_is_raised():
 
     with pytest.raises(ValueError):
         await in_steps(work())
+
+
+def test_who_cannot_wait_does_all_steps():
+    """And gets the result."""
+
+    def work() -> Generator[None, None, int]:
+        yield
+        yield
+        return 7
+
+    assert 7 == at_once(work())

@@ -34,7 +34,7 @@ def turns_in(
     dialect: Dialect, body: bytes, room_bytes: int | None = ROOM_BYTES
 ) -> tuple[Turn, ...]:
     """The turns of a body."""
-    return dialect.turns(body, dialect.peek(body), room_bytes)
+    return finished(dialect.turns(body, dialect.peek(body), room_bytes))
 
 
 def is_signed_in(dialect: Dialect, body: bytes) -> bool:

@@ -4,6 +4,11 @@ providers and router models send back.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import gzip
+import random
+import zlib
 from collections.abc import Callable
 from typing import Final
 
@@ -262,3 +267,140 @@ def verdicts() -> dict[str, Shape]:
     }
     before, after = b'{"choices":[{"message":{"content":"', b'"}}]}'
     return {name: filled(unit, before, after) for name, unit in units.items()}
+
+
+def compressions() -> dict[str, Callable[[bytes], bytes]]:
+    """What makes a body one of each content coding that is served; zstd where it is installed."""
+    found: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": lambda body: gzip.compress(body, 1),
+        "deflate": lambda body: zlib.compress(body, 1),
+    }
+    with contextlib.suppress(ImportError):
+        from backports import zstd
+
+        found["zstd"] = lambda body: zstd.compress(body, 1)
+    return found
+
+
+def compressed(size: int) -> dict[str, tuple[str, bytes]]:
+    """Coded bodies of which decoders have more work than their bytes say, or more than is made of
+    them: coding and body, by name. Args: ``size`` is how much is made of one, at most.
+    """
+    small = member(b"[" + _TURN + b"]", b"messages")
+    noise = random.Random(0).randbytes(min(size, 8 << 20))
+    stored = zlib.compressobj(0, wbits=31)
+    found = {
+        "a bomb": ("gzip", gzip.compress(b" " * (size - 1000) + small, 9)),
+        "a bomb beyond the limit": ("gzip", gzip.compress(b" " * (8 * size), 9)),
+        "stored": ("gzip", stored.compress(b" " * (size - 1000) + small) + stored.flush()),
+        "members of nothing": ("gzip", gzip.compress(b"") * 1000 + gzip.compress(small)),
+        "too many members": ("gzip", gzip.compress(b"") * (size // 20)),
+        "blocks of nothing": ("gzip", _empty_blocks(min(size, 8 << 20))),
+        "noise": ("gzip", gzip.compress(b" ")[:10] + noise),
+        "stored noise": ("gzip", gzip.compress(noise, 0)),
+        "a long name": ("gzip", b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * min(size, 8 << 20)),
+    }
+    for coding, compress in compressions().items():
+        found[f"noise of 8 MiB in {coding}"] = coding, compress(noise)
+        found[f"a bomb in {coding}"] = coding, compress(b" " * (size - 1000) + small)
+    if "zstd" in compressions():
+        compress = compressions()["zstd"]
+        found["frames of nothing"] = "zstd", compress(b"") * 1000 + compress(small)
+        found["skippable frames"] = "zstd", b"\x50\x2a\x4d\x18" + bytes(4) * 1 + compress(small)
+    return found
+
+
+def _empty_blocks(size: int) -> bytes:
+    """A gzip member of blocks that hold nothing."""
+    deflate = zlib.compressobj(6, wbits=31)
+    head = deflate.compress(b"") + deflate.flush(zlib.Z_FULL_FLUSH)
+    return head[:10] + b"\x00\x00\x00\xff\xff" * (size // 5)
+
+
+def patched(key: bytes) -> dict[str, Shape]:
+    """Request bodies in which much looks as if it had to be written otherwise."""
+    ttl = b'"cache_control":{"type":"ephemeral","ttl":"1h"}'
+    text = b'{"type":"text","text":"x",%b}' % ttl
+    result = b'{"type":"tool_result","content":[%b]}' % text
+    units = {
+        "developers": b'{"role":"developer","content":"x"}',
+        "words of changes": b'{"role":"developer","content":[{"ttl":{"cache_control":"role"}}]}',
+        "turns to change": b'{"role":"user","content":[%b]}' % text,
+        "results to change": b'{"role":"user","content":[%b]}' % result,
+        "many parts to change": b'{"role":"user","content":[%b]}' % row(text, 100_000),
+        "many results to change": b'{"role":"user","content":[%b]}' % row(result, 100_000),
+        "escaped words": b'{"role":"user","content":[{"\\u0063ache_control":{"ttl":1}}]}',
+        "deep": b'{"content":' * 300 + b"1" + b"}" * 300,
+        "repeated members": b'{%b,"content":[]}' % row(b'"role":"developer"', 4000),
+        "numbers": b"0",
+        "zero": b'"role"',
+    }
+    shapes = {name: _array(unit, key) for name, unit in units.items()}
+    for name in (b"include", b"tools", b"system", b"stop"):
+        for what, unit in (("words", b'"reasoning.encrypted_content"'), ("texts", text)):
+            shapes[f"{name.decode()} of {what}"] = functools.partial(_beside, name, unit, key)
+    shapes["members to leave out"] = lambda size: (
+        b'{"model":"gpt-4o-mini",'
+        + row(b'"temperature":0.%b' % (b"1" * min(900, size // 999)), min(size, 900_000))
+        + b"}"
+    )
+    shapes["members of a member"] = lambda size: (
+        b'{"reasoning":{%b},' % row(b'"effort":"none"', size) + member(b"[]", key)[1:]
+    )
+    return shapes
+
+
+def _beside(name: bytes, unit: bytes, key: bytes, size: int) -> bytes:
+    return b'{"%b":[%b],' % (name, row(unit, size)) + member(b"[%b]" % _TURN, key)[1:]
+
+
+def forms() -> dict[str, tuple[bytes, Shape]]:
+    """Uploads by name: their Content-Type line, and the body."""
+    kind = b"Content-Type: multipart/form-data; boundary=%b\r\n"
+    field = b'Content-Disposition: form-data; name="%b"\r\n\r\nx\r\n--b'
+    many = kind[:-2] % b"b" + b"; a=b" * 12_000 + b"\r\n"
+    return {
+        "form: fields": (kind % b"b", filled(b"\r\n" + field % b"n", b"--b")),
+        "form: delimiters": (kind % b"b", filled(b"--b\r\n", b"--b\r\n")),
+        "form: nearly delimiters": (kind % (b"-" * 70), filled(b"-", b"--" + b"-" * 70 + b"\r\n")),
+        "form: long head": (kind % b"b", filled(b"a: b\r\n", b"--b\r\n")),
+        "form: parameters": (
+            kind % b"b",
+            filled(
+                b"\r\nContent-Disposition: form-data%b\r\n\r\nx\r\n--b" % (b'; a="\\""' * 400),
+                b"--b",
+            ),
+        ),
+        "form: parameters of the kind": (many, filled(b"x", b"--b\r\n")),
+        "form: quotes of the kind": (
+            kind[:-2] % b"b" + b'; a="\\b"' * 7000 + b"\r\n",
+            filled(b"x", b"--b\r\n"),
+        ),
+        "form: an open quote": (
+            kind[:-2] % b"b" + b'; a="' + b"\\b" * 30_000 + b"\r\n",
+            filled(b"x", b"--b\r\n"),
+        ),
+        "bytes": (b"Content-Type: application/octet-stream\r\n", filled(b"x")),
+        "JSON": (b"Content-Type: application/json\r\n", filled(b"0,", b"[", b"0]")),
+    }
+
+
+def targets() -> dict[str, bytes]:
+    """What a target of 60 KiB may be of."""
+    units = {
+        "escapes": b"%41",
+        "escaped escapes": b"%2541",
+        "escaped three times": b"%252541",
+        "no UTF-8": b"%ff",
+        "slashes": b"/",
+        "segments": b"/a",
+        "dots": b"/...",
+        "parameters": b"/a;a",
+        "query": b"?",
+        "queries": b"&a=b",
+        "letters": b"a",
+    }
+    found = {name: unit * (60_000 // len(unit)) for name, unit in units.items()}
+    found["query of members"] = b"?" + found["queries"]
+    found["query of escapes"] = b"?" + found["escapes"]
+    return found

@@ -19,6 +19,7 @@ from sidecar.wire.changes import ALWAYS, EACH, SET, Action, Change, Plain, Where
 from sidecar.wire.edits import with_changes
 from sidecar.wire.patch import patch_body
 from sidecar.wire.places import PLACES_AT_MOST
+from tests.support.steps import counted
 
 peek = JsonBody((), (b"messages", b"tools"), conversation=b"messages").peek
 
@@ -383,3 +384,13 @@ def test_a_body_decodes_to_the_same_but_for_what_is_named(body, dice, chosen):
     decoded = json.loads(sent, object_pairs_hook=Pairs)
     assert expected == Pairs(each for each in decoded if each != ("model", "m"))
     assert (facts is None) == (expected == body)
+
+
+def test_others_go_on_while_the_elements_of_an_array_are_gone_into():
+    """Each takes some microseconds, and there may be thousands."""
+    turns = [{"role": "developer", "content": "x"}] * 500
+    body = json.dumps({"model": "m", "messages": turns}).encode()
+    change = Change((b"messages", EACH, b"role"), Action.REPLACE, b'"system"')
+    facts, yields = counted(with_changes(body, peek(body), [change]))
+
+    assert (500, True) == (yields, facts is not None and len(facts.edits) == 500)

@@ -152,3 +152,13 @@ def test_whatever_comes_is_read_without_an_error(body):
     span = form.facts.model_span
 
     assert form.facts.requested_model in (None, body[slice(*span or (0, 0))].decode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(14, b"b0"), (15, b"b0"), (16, None), (9000, None)]
+)
+def test_parameters_are_read_in_a_bounded_number(count, expected):
+    """A header of 60 KiB holds fifteen thousand, and a body's beginning as many in its parts."""
+    assert expected == boundary_of(["multipart/form-data" + "; a=b" * count + "; boundary=b0"])
+    head = b'Content-Disposition: form-data%b; name="model"' % (b"; a=b" * min(count, 700))
+    assert (expected is not None) is (looked(a_model_part(head)).facts.requested_model is not None)
