@@ -160,6 +160,7 @@ bench: $(TEST)/.stamp
 	$(TEST)/bin/python -m tests.bench.bench_spans
 	$(TEST)/bin/python -m tests.bench.bench_translated_streams
 	$(TEST)/bin/python -m tests.bench.bench_translate_requests
+	$(TEST)/bin/python -m tests.bench.bench_translated_cache
 
 # ARGS=--plain leaves the hot path uncompiled; ARGS='--runs 5' starts each config so often.
 image: $(TEST)/.stamp

@@ -33,8 +33,12 @@ AUTOMATIC: Final[Object] = {"type": "ephemeral"}
 
 
 class Marks:
-    """Which of a conversation's marks are written: its last four. Where it has none, one at its end
-    is made, so that the next request reads what this one has written.
+    """Which of a conversation's marks are written: its last four. Where it has none, three are
+    made: behind the system texts, for other conversations that begin so; where the request before
+    this one ended, since what was written is looked for at no more than 20 blocks before a mark;
+    and at the end, so that the next request reads what this one has written.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching.
     """
 
     def __init__(self, count: int, abilities: Abilities, *, is_automatic: bool) -> None:

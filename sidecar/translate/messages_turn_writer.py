@@ -35,8 +35,8 @@ class TurnWriter:
         self._blocks = blocks
         self._has_late_system = abilities.has_late_system
         self._calls = OpenCalls()
-        self._held: Object | None = None
-        """The message that is written next: it may be the last one."""
+        self._held: list[Object] = []
+        """The messages that may get a mark: from that before the assistant's newest on."""
         self._is_begun = False
 
     def write(self, turns: Iterable[ConversationTurn]) -> Generator[None, None, None]:
@@ -94,29 +94,34 @@ class TurnWriter:
         return written
 
     def _hold(self, role: str, blocks: list[Object]) -> None:
-        """Write the message before, and keep this one."""
+        """Keep a message. Those before the one that the assistant replied to are written."""
         if not blocks:
             return
         if not self._is_begun and role != "user":
-            opening = {"type": "text", "text": _OPENING}
-            self._writer.element({"role": "user", "content": [opening]})
+            self._held.append({"role": "user", "content": [{"type": "text", "text": _OPENING}]})
         self._is_begun = True
-        if self._held is not None:
-            self._writer.element(self._held)
-        self._held = {"role": role, "content": blocks}
+        if role == "assistant":
+            for each in self._held[:-1]:
+                self._writer.element(each)
+            del self._held[:-1]
+        self._held.append({"role": role, "content": blocks})
 
     def _write_last(self) -> None:
-        """Write the last message: a mark at its end, no blanks at the end of what the assistant is
-        to go on with.
+        """Write the last messages: a mark at their end, and one where the assistant replied last;
+        no blanks at the end of what the assistant is to go on with.
         """
-        if self._held is None:
+        if not self._held:
             return
-        last: Object = self._held["content"][-1]
-        if self._held["role"] == "assistant" and last["type"] == "text":
+        message = self._held[-1]
+        last: Object = message["content"][-1]
+        if message["role"] == "assistant" and last["type"] == "text":
             last["text"] = last["text"].rstrip()
         if self._blocks.is_automatic:
             last["cache_control"] = AUTOMATIC
-        self._writer.element(self._held)
+            if len(self._held) > 1 and self._held[1]["role"] == "assistant":
+                self._held[0]["content"][-1]["cache_control"] = AUTOMATIC
+        for each in self._held:
+            self._writer.element(each)
 
 
 def _folded(turn: ConversationTurn) -> tuple[Part, ...]:

@@ -13,7 +13,7 @@ import msgspec
 from sidecar.translate.abilities import Abilities
 from sidecar.translate.conversation import Conversation, ConversationTurn, Role, TextPart
 from sidecar.translate.fitting import Fitted, can_be_strict, fit
-from sidecar.translate.messages_block_writer import BlockWriter, Marks
+from sidecar.translate.messages_block_writer import AUTOMATIC, BlockWriter, Marks
 from sidecar.translate.messages_turn_writer import TurnWriter
 from sidecar.translate.targets import Target, abilities_of
 from sidecar.translate.tool_names import sent_name
@@ -54,6 +54,8 @@ def write_messages(conversation: Conversation, target: Target) -> Generator[None
         for part in turn.parts
         if isinstance(part, TextPart) and (block := blocks.text(part)) is not None
     ]
+    if system and blocks.is_automatic:
+        system[-1]["cache_control"] = AUTOMATIC
     writer.member("system", system or None)
     writer.begin_list("messages")
     yield from TurnWriter(writer, blocks, abilities).write(turns)

@@ -136,19 +136,82 @@ def test_marks_of_the_callers_change_nothing_else(start, earlier, later, target)
     assert MARK.sub(b"", with_mark) == MARK.sub(b"", written(conversation_of(plain), target))
 
 
+SYSTEM = ConversationTurn(Role.SYSTEM, (TextPart("Be kind."), TextPart("Be brief.")))
+HI = ConversationTurn(Role.USER, (TextPart("Hi"),))
+HELLO = ConversationTurn(Role.ASSISTANT, (TextPart("Hello"),))
+AND = ConversationTurn(Role.USER, (TextPart("And?"),))
+
+
+def marked(body):
+    """Return the texts that have a mark, in the order in which they are read."""
+    blocks = [*body.get("tools", []), *body.get("system", [])]
+    blocks += [block for message in body["messages"] for block in message["content"]]
+    return [each.get("text", each.get("name")) for each in blocks if "cache_control" in each]
+
+
 @pytest.mark.parametrize("target", TARGETS[5:], ids=lambda target: target.model_id)
-def test_without_marks_of_the_callers_one_stands_at_the_end(target):
-    """So that the next request reads what this one has written."""
-    turns = [
-        ConversationTurn(Role.USER, (TextPart("Hi"),)),
-        ConversationTurn(Role.ASSISTANT, (TextPart("Hello"),)),
-        ConversationTurn(Role.USER, (TextPart("And?"),)),
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ([HI], ["Hi"]),
+        ([SYSTEM], ["Be brief."]),
+        ([SYSTEM, HI], ["Be brief.", "Hi"]),
+        ([HI, HELLO, AND], ["Hi", "And?"]),
+        ([SYSTEM, HI, HELLO, AND], ["Be brief.", "Hi", "And?"]),
+        ([SYSTEM, HI, HELLO, AND, HELLO, AND], ["Be brief.", "And?", "And?"]),
+        ([HELLO, AND], ["(The conversation goes on.)", "And?"]),
+        ([HI, HELLO], ["Hi", "Hello"]),
+    ],
+    ids=[
+        "one turn",
+        "system alone",
+        "system",
+        "a reply",
+        "both",
+        "two replies",
+        "begun",
+        "prefill",
+    ],
+)
+def test_without_marks_of_the_callers_three_are_made(turns, expected, target):
+    """Behind the system texts, where the request before this one ended, and at the end: so that the
+    next request reads what this one has written, however much stands between.
+    """
+    assert expected == marked(json.loads(written(conversation_of(turns), target)))
+
+
+def test_a_system_text_behind_the_last_turn_has_the_mark_of_the_end():
+    """And in the next request that of where the one before ended."""
+    target = TARGETS[5]
+    late = ConversationTurn(Role.SYSTEM, (TextPart("Now in German."),))
+
+    before = json.loads(written(conversation_of([HI, late]), target))
+    after = json.loads(written(conversation_of([HI, late, HELLO, AND]), target))
+
+    assert (["Now in German."], ["Now in German.", "And?"]) == (marked(before), marked(after))
+
+
+@given(begun, st.lists(exchanges(), max_size=4), exchanges(), st.sampled_from(TARGETS[5:]))
+def test_what_one_request_wrote_the_next_one_reads(start, earlier, later, target):
+    """Its end is marked again, where the assistant has replied to it meanwhile: no provider looks
+    for it over more than some blocks.
+    """
+    turns = start + [turn for each in earlier for turn in each]
+    before = json.loads(written(conversation_of(turns), target))
+    after = json.loads(written(conversation_of(turns + later), target))
+
+    ends = [
+        message
+        for message in after["messages"][:-1]
+        if any("cache_control" in block for block in message["content"])
     ]
+    if before["messages"][-1]["role"] != "assistant":
+        assert unmarked(before["messages"][-1:]) == unmarked(ends)
+    assert str(after).count("'cache_control'") <= MARKS_AT_MOST
 
-    body = json.loads(written(conversation_of(turns), target))
 
-    assert {"type": "ephemeral"} == body["messages"][-1]["content"][-1]["cache_control"]
-    assert 1 == json.dumps(body).count("cache_control")
+def unmarked(messages):
+    return json.loads(MARK.sub(b"", json.dumps(messages, separators=(",", ":")).encode()))
 
 
 def digest():

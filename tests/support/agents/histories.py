@@ -20,9 +20,12 @@ class History(abc.ABC):
 
     path: str
 
-    def __init__(self, model: str, *, thinks: bool = True) -> None:
+    def __init__(
+        self, model: str, *, thinks: bool = True, instructions: str = INSTRUCTIONS
+    ) -> None:
         self.model = model
         self.thinks = thinks
+        self.instructions = instructions
         self.wants_stream = True
 
     @abc.abstractmethod
@@ -54,8 +57,10 @@ class MessagesHistory(History):
 
     path = "/v1/messages"
 
-    def __init__(self, model: str, *, thinks: bool = True) -> None:
-        super().__init__(model, thinks=thinks)
+    def __init__(
+        self, model: str, *, thinks: bool = True, instructions: str = INSTRUCTIONS
+    ) -> None:
+        super().__init__(model, thinks=thinks, instructions=instructions)
         self.messages: list[Json] = []
 
     def body(self) -> Json:
@@ -64,7 +69,7 @@ class MessagesHistory(History):
         body: Json = {
             "model": self.model,
             "max_tokens": 4096,
-            "system": [{"type": "text", "text": INSTRUCTIONS} | _MARK],
+            "system": [{"type": "text", "text": self.instructions} | _MARK],
             "tools": [{"name": "read_file", "description": "Read", "input_schema": PARAMETERS}],
             "messages": [*earlier, last | {"content": content}],
             "stream": self.wants_stream,
@@ -92,9 +97,11 @@ class ChatHistory(History):
 
     path = "/v1/chat/completions"
 
-    def __init__(self, model: str, *, thinks: bool = True) -> None:
-        super().__init__(model, thinks=thinks)
-        self.messages: list[Json] = [{"role": "system", "content": INSTRUCTIONS}]
+    def __init__(
+        self, model: str, *, thinks: bool = True, instructions: str = INSTRUCTIONS
+    ) -> None:
+        super().__init__(model, thinks=thinks, instructions=instructions)
+        self.messages: list[Json] = [{"role": "system", "content": instructions}]
 
     def body(self) -> Json:
         function = {"name": "read_file", "description": "Read", "parameters": PARAMETERS}
@@ -128,14 +135,16 @@ class ResponsesHistory(History):
 
     path = "/v1/responses"
 
-    def __init__(self, model: str, *, thinks: bool = True) -> None:
-        super().__init__(model, thinks=thinks)
+    def __init__(
+        self, model: str, *, thinks: bool = True, instructions: str = INSTRUCTIONS
+    ) -> None:
+        super().__init__(model, thinks=thinks, instructions=instructions)
         self.items: list[Json] = []
 
     def body(self) -> Json:
         body: Json = {
             "model": self.model,
-            "instructions": INSTRUCTIONS,
+            "instructions": self.instructions,
             "input": self.items,
             "tools": [_FUNCTION],
             "store": False,
@@ -163,15 +172,17 @@ class StoredHistory(History):
 
     path = "/v1/responses"
 
-    def __init__(self, model: str, *, thinks: bool = True) -> None:
-        super().__init__(model, thinks=thinks)
+    def __init__(
+        self, model: str, *, thinks: bool = True, instructions: str = INSTRUCTIONS
+    ) -> None:
+        super().__init__(model, thinks=thinks, instructions=instructions)
         self.previous: str | None = None
         self.items: list[Json] = []
 
     def body(self) -> Json:
         body: Json = {
             "model": self.model,
-            "instructions": INSTRUCTIONS,
+            "instructions": self.instructions,
             "input": self.items,
             "tools": [_FUNCTION],
             "stream": self.wants_stream,

@@ -58,9 +58,16 @@ def chat_message(body: bytes, *, is_stream: bool) -> Json:
             if "reasoning_content" in delta:
                 message["reasoning_content"] = delta["reasoning_content"]
             for call in delta.get("tool_calls") or ():
-                kept = {name: value for name, value in call.items() if name != "index"}
-                message.setdefault("tool_calls", []).append(kept)
+                _add_call(message.setdefault("tool_calls", []), call)
     return message
+
+
+def _add_call(calls: list[Json], delta: Json) -> None:
+    """Add a call, or what one goes on with."""
+    if delta["index"] == len(calls):
+        calls.append({name: value for name, value in delta.items() if name != "index"})
+    else:
+        calls[delta["index"]]["function"]["arguments"] += delta["function"]["arguments"]
 
 
 def response_of(body: bytes, *, is_stream: bool) -> Json:

@@ -80,8 +80,8 @@ def whole(
     message: Json = {"role": "assistant", "content": completion.text or None, "refusal": None}
     if completion.thinking is not None and rules.signing is Signing.NONE:
         message["reasoning_content"] = completion.thinking
-    if completion.tool is not None:
-        message["tool_calls"] = [_tool_call(rules, account, prompt, completion)]
+    if completion.tools:
+        message["tool_calls"] = _tool_calls(rules, account, prompt, completion)
     choice: Json = {
         "index": 0,
         "message": message,
@@ -108,10 +108,10 @@ def events(
     deltas += [
         {"content": half} for half in (completion.text[:middle], completion.text[middle:]) if half
     ]
-    if completion.tool is not None:
-        deltas.append(
-            {"tool_calls": [{"index": 0} | _tool_call(rules, account, prompt, completion)]}
-        )
+    deltas += [
+        {"tool_calls": [{"index": index} | call]}
+        for index, call in enumerate(_tool_calls(rules, account, prompt, completion))
+    ]
     choices: list[Json] = [{"index": 0, "delta": each, "finish_reason": None} for each in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": _finish(completion)})
     head = _head(rules, nonce) | {"object": "chat.completion.chunk"}
@@ -141,22 +141,26 @@ def _signature(call: Json) -> str | None:
     return found.get("thought_signature")
 
 
-def _tool_call(rules: ModelRules, account: str, prompt: Prompt, completion: Completion) -> Json:
-    tool = completion.tool
-    assert tool is not None
-    made: Json = {
-        "id": tool.call_id,
-        "type": "function",
-        "function": {"name": tool.name, "arguments": tool.arguments},
-    }
-    if rules.signing is not Signing.NONE:
-        mark = sign(rules, account, prompt.before, tool.call_id)
-        made["extra_content"] = {"google": {"thought_signature": mark}}
+def _tool_calls(
+    rules: ModelRules, account: str, prompt: Prompt, completion: Completion
+) -> list[Json]:
+    """Return the calls, the first one signed where the model signs."""
+    made: list[Json] = [
+        {
+            "id": tool.call_id,
+            "type": "function",
+            "function": {"name": tool.name, "arguments": tool.arguments},
+        }
+        for tool in completion.tools
+    ]
+    if made and rules.signing is not Signing.NONE:
+        mark = sign(rules, account, prompt.before, made[0]["id"])
+        made[0]["extra_content"] = {"google": {"thought_signature": mark}}
     return made
 
 
 def _finish(completion: Completion) -> str:
-    return "tool_calls" if completion.tool else "stop"
+    return "tool_calls" if completion.tools else "stop"
 
 
 def _head(rules: ModelRules, nonce: str) -> Json:

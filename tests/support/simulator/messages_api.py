@@ -31,14 +31,13 @@ _ERROR_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_
 def read(body: Json) -> Prompt:
     """Read a request. Raises: KeyError, TypeError for one that is no such request."""
     messages, conversation = body["messages"], Conversation()
-    segments = [_segment(list(map(unmarked, body.get("tools", []))), body.get("tools", []))]
-    system = body.get("system", "")
-    segments.append(_segment(system, system))
+    segments = [_segment("tools", each) for each in body.get("tools", ())]
+    segments += [_segment("system", each) for each in _as_blocks(body.get("system") or [])]
     user_text, tool_results = "", 0
     for message in messages:
         conversation.add(spoken(message))
         content = blocks(message)
-        segments.append(_segment([message["role"], list(map(unmarked, content))], content))
+        segments += [_segment(message["role"], each) for each in content]
         if message["role"] == "user":
             results = sum(each["type"] == "tool_result" for each in content)
             if results:
@@ -46,6 +45,8 @@ def read(body: Json) -> Prompt:
             else:
                 user_text = "".join(each.get("text", "") for each in content)
                 tool_results = 0
+    if "cache_control" in body:
+        segments[-1] = segments[-1]._replace(ends_prefix=True)
     return Prompt(
         body["model"],
         body.get("stream") is True,
@@ -82,7 +83,10 @@ def refusal(rules: ModelRules, account: str, body: Json, known: Any) -> Refusal 
 
 def blocks(message: Json) -> list[Json]:
     """Return a message's content as blocks."""
-    content = message["content"]
+    return _as_blocks(message["content"])
+
+
+def _as_blocks(content: Any) -> list[Json]:
     return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
@@ -97,7 +101,7 @@ def whole(
     """Write a message in one piece."""
     message = _message(rules, nonce) | {
         "content": _content(rules, account, prompt, completion),
-        "stop_reason": "tool_use" if completion.tool else "end_turn",
+        "stop_reason": "tool_use" if completion.tools else "end_turn",
         "usage": _usage(usage, usage.output),
     }
     return msgspec.json.encode(message)
@@ -124,7 +128,7 @@ def events(
         made.append({"type": "content_block_start", "index": at, "content_block": empty})
         made += [{"type": "content_block_delta", "index": at, "delta": each} for each in deltas]
         made.append({"type": "content_block_stop", "index": at})
-    reason = "tool_use" if completion.tool else "end_turn"
+    reason = "tool_use" if completion.tools else "end_turn"
     delta = {"stop_reason": reason, "stop_sequence": None}
     made.append({"type": "message_delta", "delta": delta, "usage": _usage(usage, usage.output)})
     made.append({"type": "message_stop"})
@@ -146,12 +150,13 @@ def error_event(refused: Refusal) -> bytes:
     return b"event: error\ndata: " + error(refused) + b"\n\n"
 
 
-def _segment(content: Any, marked: Any) -> Segment:
-    found = marked if isinstance(marked, list) else []
-    if isinstance(content, list):
-        content = [unmarked(each) if isinstance(each, dict) else each for each in content]
-    ends = any("cache_control" in each for each in found)
-    return Segment(msgspec.json.encode(content), ends)
+def _segment(place: str, block: Json) -> Segment:
+    """Return a block as it counts for the cache, by what it says and not by its marks."""
+    inside = block.get("content")
+    said = unmarked(block)
+    if isinstance(inside, list):
+        said |= {"content": list(map(unmarked, inside))}
+    return Segment(msgspec.json.encode([place, said]), "cache_control" in block)
 
 
 def _is_own(rules: ModelRules, account: str, before: bytes, block: Json) -> bool:
@@ -194,8 +199,7 @@ def _content(rules: ModelRules, account: str, prompt: Prompt, completion: Comple
         )
     if completion.text:
         content.append({"type": "text", "text": completion.text})
-    if completion.tool is not None:
-        tool = completion.tool
+    for tool in completion.tools:
         arguments = msgspec.json.decode(tool.arguments)
         content.append(
             {"type": "tool_use", "id": tool.call_id, "name": tool.name, "input": arguments}

@@ -10,7 +10,10 @@ from tests.support.simulator.values import Segment
 
 _BYTES_A_TOKEN = 4
 _STEP_TOKENS = 128
-"""OpenAI counts cached tokens in such steps."""
+"""OpenAI keeps and counts prefixes in such steps."""
+_LOOKBACK = 20
+"""Anthropic looks for what it has kept at so many blocks up to a mark."""
+_MARKS_AT_MOST = 4
 _SWEPT_AT = 500_000
 
 
@@ -30,29 +33,42 @@ class PromptCache:
         self._due_s: dict[tuple[str, str, bytes], float] = {}
 
     def read_marked(
-        self, account: str, model: str, segments: Sequence[Segment], now_s: float
+        self, account: str, model: str, segments: Sequence[Segment], now_s: float, least: int
     ) -> Read:
-        """Read a prompt whose app says by marks which prefixes are kept; others are not."""
+        """Read a prompt whose app says by marks which prefixes are kept; others are not, nor are
+        those of less than ``least`` tokens. What is kept is found if its end is at most
+        `_LOOKBACK` blocks before a mark.
+
+        Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching.
+        """
         prefixes = _prefixes(segments)
         total = prefixes[-1][1] if prefixes else 0
         marked = [at for at, segment in enumerate(segments) if segment.ends_prefix]
-        if not marked:
-            return Read(total, 0, 0)
-        cached = self._longest(account, model, prefixes[: marked[-1] + 1], now_s)
-        end = prefixes[marked[-1]][1]
-        self._keep(account, model, [prefixes[at][0] for at in marked], now_s)
-        return Read(total - end, cached, end - cached)
+        assert len(marked) <= _MARKS_AT_MOST, "A maximum of 4 blocks with cache_control"
+        cached = max(
+            (
+                self._longest(account, model, prefixes[max(0, at + 1 - _LOOKBACK) : at + 1], now_s)
+                for at in marked
+            ),
+            default=0,
+        )
+        kept = [prefixes[at] for at in marked if prefixes[at][1] >= least]
+        self._keep(account, model, [digest for digest, _ in kept], now_s)
+        end = max((tokens for _, tokens in kept), default=0)
+        return Read(total - max(end, cached), cached, max(0, end - cached))
 
     def read_any(
         self, account: str, model: str, segments: Sequence[Segment], now_s: float, least: int
     ) -> Read:
-        """Read a prompt where every prefix of at least ``least`` tokens is kept unasked."""
-        prefixes = _prefixes(segments)
-        total = prefixes[-1][1] if prefixes else 0
+        """Read a prompt where every prefix of at least ``least`` tokens is kept unasked, in steps.
+
+        Source: https://platform.openai.com/docs/guides/prompt-caching.
+        """
+        prompt = b"".join(segment.content for segment in segments)
+        prefixes = _steps(prompt)
         cached = self._longest(account, model, prefixes, now_s)
-        cached = 0 if cached < least else cached - cached % _STEP_TOKENS
-        self._keep(account, model, [digest for digest, _ in prefixes], now_s)
-        return Read(total - cached, cached, 0)
+        self._keep(account, model, [digest for digest, each in prefixes if each >= least], now_s)
+        return Read(max(1, len(prompt) // _BYTES_A_TOKEN) - cached, cached, 0)
 
     def _longest(
         self, account: str, model: str, prefixes: Sequence[tuple[bytes, int]], now_s: float
@@ -78,4 +94,16 @@ def _prefixes(segments: Sequence[Segment]) -> list[tuple[bytes, int]]:
         running.update(segment.content)
         tokens += max(1, len(segment.content) // _BYTES_A_TOKEN)
         found.append((running.copy().digest(), tokens))
+    return found
+
+
+def _steps(prompt: bytes) -> list[tuple[bytes, int]]:
+    """Return for each whole step the digest of the prompt up to its end, and the tokens up to
+    there.
+    """
+    running, found = hashlib.blake2b(digest_size=16), []
+    step = _STEP_TOKENS * _BYTES_A_TOKEN
+    for start in range(0, len(prompt) - step + 1, step):
+        running.update(prompt[start : start + step])
+        found.append((running.copy().digest(), (start + step) // _BYTES_A_TOKEN))
     return found

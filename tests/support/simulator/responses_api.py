@@ -107,19 +107,18 @@ def output_of(
         if encrypts:
             item["encrypted_content"] = sign(rules, account, prompt.before, completion.thinking)
         output.append(item)
-    if completion.tool is not None:
-        tool = completion.tool
-        output.append(
-            {
-                "id": f"fc_{nonce}",
-                "type": "function_call",
-                "status": "completed",
-                "call_id": tool.call_id,
-                "name": tool.name,
-                "arguments": tool.arguments,
-            }
-        )
-    else:
+    output += [
+        {
+            "id": f"fc_{nonce}_{number}",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": tool.call_id,
+            "name": tool.name,
+            "arguments": tool.arguments,
+        }
+        for number, tool in enumerate(completion.tools)
+    ]
+    if not completion.tools:
         part = {"type": "output_text", "text": completion.text, "annotations": [], "logprobs": []}
         output.append(
             {

@@ -136,16 +136,15 @@ class Simulator:
         rules = self.models[prompt.model]
         nonce = _digest(account.name.encode(), prompt.model.encode(), prompt.before)
         completion = complete(rules, prompt, nonce)
-        if api is messages_api:
-            read = self.cache.read_marked(
-                account.name, prompt.model, prompt.segments, self._now_s()
-            )
-        else:
-            least = rules.least_cached_tokens
-            read = self.cache.read_any(
-                account.name, prompt.model, prompt.segments, self._now_s(), least
-            )
-        said = f"{completion.thinking}{completion.text}{completion.tool}"
+        reader = self.cache.read_marked if api is messages_api else self.cache.read_any
+        read = reader(
+            account.name,
+            prompt.model,
+            prompt.segments,
+            self._now_s(),
+            rules.least_cached_tokens,
+        )
+        said = f"{completion.thinking}{completion.text}{completion.tools}"
         usage = Usage(*read, output=len(said) // 4)
         self.ledger.bill(account.name, prompt.model, usage, rules.price)
         if api is responses_api:

@@ -26,13 +26,18 @@ def complete(rules: ModelRules, prompt: Prompt, nonce: str) -> Completion:
     if rules.thinks and prompt.wants_thinking:
         thinking = f"{rules.name} weighs step {prompt.tool_results} " + _words(dice, 8)
     is_redacted = dice[2] % 16 < _REDACTED_OF_16
-    if prompt.tool_results < wanted_tool_calls(prompt.user_text):
-        arguments = msgspec.json.encode(
-            {"path": f"src/{_words(dice, 1)}.py", "step": prompt.tool_results}
-        )
-        tool = ToolCall(f"call_{nonce}", "read_file", arguments.decode())
-        return Completion("", thinking, is_redacted, tool)
+    at_a_time = rules.parallel_calls
+    if prompt.tool_results < wanted_tool_calls(prompt.user_text) * at_a_time:
+        steps = range(prompt.tool_results, prompt.tool_results + at_a_time)
+        tools = tuple([_call(nonce, dice, step, is_first=step == steps[0]) for step in steps])
+        return Completion("", thinking, is_redacted, tools)
     return Completion(f"Done: {_words(dice, 24)}.", thinking, is_redacted)
+
+
+def _call(nonce: str, dice: bytes, step: int, *, is_first: bool) -> ToolCall:
+    arguments = msgspec.json.encode({"path": f"src/{_words(dice, 1)}.py", "step": step})
+    call_id = f"call_{nonce}" if is_first else f"call_{nonce}_{step}"
+    return ToolCall(call_id, "read_file", arguments.decode())
 
 
 def _dice(seed: bytes) -> bytes:

@@ -40,6 +40,9 @@ class ModelRules(NamedTuple):
     ``max_completion_tokens``.
     """
     least_cached_tokens: int = 0
+    """Shorter prefixes are not kept."""
+    parallel_calls: int = 1
+    """How many tools it wants called at a time."""
     price: Price = Price()
 
 
@@ -65,7 +68,9 @@ class Usage(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A piece of a prompt in its order: tools, system, then each message."""
+    """A piece of a prompt in its order: tools, system, then what was said, block by block where
+    the API has blocks.
+    """
 
     content: bytes
     ends_prefix: bool
@@ -87,7 +92,7 @@ class Completion(NamedTuple):
     text: str
     thinking: str | None = None
     is_redacted: bool = False
-    tool: ToolCall | None = None
+    tools: tuple[ToolCall, ...] = ()
 
 
 class Prompt(NamedTuple):
