@@ -70,9 +70,9 @@ def _packages(modules: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("more", "absent", "at_most"),
     [
-        ({}, {"csv", "hiredis", "redis", "zipfile"} | OF_TRACING, 651),
-        (REDIS, OF_TRACING, 745),
-        (REDIS | TRACING, set(), 1007),
+        ({}, {"csv", "hiredis", "redis", "zipfile"} | OF_TRACING, 653),
+        (REDIS, OF_TRACING, 747),
+        (REDIS | TRACING, set(), 1009),
     ],
     ids=["memory", "redis", "redis and tracing"],
 )
