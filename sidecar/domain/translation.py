@@ -84,8 +84,11 @@ class AttemptTranslation(Protocol):
     way: str
     """From the caller's dialect to that: ``chat>messages``."""
 
-    def whole_in_steps(self, body: bytes) -> Generator[None, None, bytes]:
-        """Translate a whole response. Others go on wherever this yields.
+    def whole_in_steps(
+        self, body: bytes, *, is_stream_wanted: bool = False
+    ) -> Generator[None, None, bytes]:
+        """Translate a whole response; into a stream where the app wants one and the provider did
+        not stream. Others go on wherever this yields.
 
         Raises: UpstreamMalformed.
         """

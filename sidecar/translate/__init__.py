@@ -9,6 +9,7 @@ pair of APIs is written by hand. Nothing is lost in silence: what a writer leave
 |---|---|
 | `conversation` | a request, whatever API it came in |
 | `completion` | a response, whole or as events, whatever API it came in |
+| `completion_events` | a whole response as events, for a caller that wants a stream |
 | `losses` | what a request would be sent without, and how grave that is |
 | `requests` | the door for requests: read, weighed, written |
 | `fields`, `chat_fields`, ... | every field of the three APIs' requests, and what becomes of it |

@@ -97,10 +97,13 @@ class TranslatedAttempt:
         self._fit = fit
         self._translator = translator
 
-    def whole_in_steps(self, body: bytes) -> Generator[None, None, bytes]:
+    def whole_in_steps(
+        self, body: bytes, *, is_stream_wanted: bool = False
+    ) -> Generator[None, None, bytes]:
         """See `AttemptTranslation.whole_in_steps`."""
+        steps = self._translator.whole_in_steps(body, is_stream_wanted=is_stream_wanted)
         try:
-            return (yield from self._translator.whole_in_steps(body))
+            return (yield from steps)
         except Untranslatable as error:
             raise UpstreamMalformed(_MALFORMED) from error
 

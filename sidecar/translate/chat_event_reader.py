@@ -40,6 +40,7 @@ class _Delta(msgspec.Struct):
     annotations: Any = None
     audio: Any = None
     function_call: Any = None
+    images: Any = None
     reasoning: Any = None
     reasoning_content: Any = None
     reasoning_details: Any = None
@@ -48,6 +49,8 @@ class _Delta(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
+    message: _Delta | None = None
+    """What servers write that stream a whole response as one event."""
     index: Any = None
     finish_reason: Any = None
     stop_reason: Any = None
@@ -126,8 +129,9 @@ class ChatEventReader:
                 response_id = chunk.id if isinstance(chunk.id, str) else ""
                 model = chunk.model if isinstance(chunk.model, str) else ""
                 yield Started(response_id, model, service_tier=self._ending.service_tier)
-            if choice.delta is not None:
-                yield from self._read_delta(choice.delta)
+            delta = choice.delta or choice.message
+            if delta is not None:
+                yield from self._read_delta(delta)
             if choice.logprobs:
                 self._lost.add("logprobs")
             if choice.finish_reason == CHAT_ERROR:

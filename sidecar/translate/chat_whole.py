@@ -24,6 +24,7 @@ LOST_OF_MESSAGE: Final = (
     "annotations",
     "audio",
     "function_call",
+    "images",
     "reasoning",
     "reasoning_content",
     "reasoning_details",
@@ -57,6 +58,7 @@ class _Message(msgspec.Struct):
     annotations: Any = None
     audio: Any = None
     function_call: Any = None
+    images: Any = None
     reasoning: Any = None
     reasoning_content: Any = None
     reasoning_details: Any = None
@@ -65,6 +67,7 @@ class _Message(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     message: _Message
+    index: Any = None
     finish_reason: Any = None
     stop_reason: Any = None
     """The stop sequence that ended it, where vLLM is asked."""
@@ -88,7 +91,7 @@ def read_chat(body: bytes, lost: LostContent) -> Completion:
     read = decode_leniently(_decode, body)
     if read is None or not read.choices:
         raise Untranslatable("the provider's response is no chat completion")
-    choice = read.choices[0]
+    choice = next((each for each in read.choices if not each.index), read.choices[0])
     if choice.finish_reason == CHAT_ERROR:
         raise Untranslatable("the provider ended the response with an error")
     if len(read.choices) > 1:
@@ -136,7 +139,9 @@ def _texts(parts: list[Any], lost: LostContent) -> Iterator[str]:
 
 def chat_finish(reason: object, stop_reason: object) -> tuple[Finish, str | None]:
     """Return why a response ended, and the stop sequence that ended it where that is said."""
-    finish = FROM_CHAT.get(reason, Finish.STOP) if isinstance(reason, str) else Finish.STOP
+    # Gemini adds a word of its own: "content_filter: PROHIBITED_CONTENT".
+    word = reason.partition(":")[0].lower() if isinstance(reason, str) else ""
+    finish = FROM_CHAT.get(word, Finish.STOP)
     if finish is Finish.STOP and isinstance(stop_reason, str) and stop_reason:
         return Finish.STOP_SEQUENCE, stop_reason
     return finish, None

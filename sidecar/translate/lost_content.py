@@ -13,7 +13,7 @@ _UNNAMED: Final = "unknown"
 KNOWN_CONTENT: Final = frozenset(
     (
         # Chat, and what compatible servers add to it.
-        *("annotations", "audio", "choices", "function_call", "logprobs", "reasoning"),
+        *("annotations", "audio", "choices", "function_call", "images", "logprobs", "reasoning"),
         *("reasoning_content", "reasoning_details", "thinking_blocks"),
         # Messages: blocks, deltas, members.
         *("advisor_tool_result", "bash_code_execution_tool_result", "citations"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -28,6 +28,8 @@ from sidecar.translate.responses_whole import (
 )
 from sidecar.translate.tool_calls import CUSTOM_END, CUSTOM_START, NO_ARGUMENTS, custom_piece
 
+_UNPLACED: Final = 1 << 32
+"""Begins the places of items that had none in the stream."""
 _CALL: Final = -1
 """Stands for the content index of an item that has no content: a call."""
 
@@ -43,10 +45,11 @@ class _Part(msgspec.Struct):
 class OutputParts:
     """What has begun in a stream, and how far it is."""
 
-    __slots__ = ("_by_place", "_count", "_lost", "has_calls")
+    __slots__ = ("_by_place", "_call_ids", "_count", "_lost", "has_calls")
 
     def __init__(self, lost: LostContent) -> None:
         self._by_place: dict[tuple[int, int], _Part] = {}
+        self._call_ids = set[str]()
         self._count = PartCount()
         self._lost = lost
         self.has_calls = False
@@ -129,6 +132,13 @@ class OutputParts:
             is_refusal = part.type == "refusal"
             yield from self.end_text(index, content, said, is_refusal=is_refusal)
 
+    def add_missing_calls(self, output: Sequence[OutputItem]) -> Iterator[PartEvent]:
+        """Add the calls that only the whole response has: a server may stream the text alone."""
+        for at, item in enumerate(output):
+            call_id = item.call_id if isinstance(item.call_id, str) else ""
+            if item.type in CALLS and call_id not in self._call_ids:
+                yield from self.end_item(_UNPLACED + at, item)
+
     def end_all(self) -> Iterator[PartEvent]:
         """End what is open."""
         for part in self._by_place.values():
@@ -142,6 +152,7 @@ class OutputParts:
         part = _Part(self._count.next(), str(item.type))
         self._by_place[index, _CALL] = part
         self.has_calls = True
+        self._call_ids.add(call.id)
         yield ToolCallStarted(part.number, call.id, call.name)
         if part.kind == "custom_tool_call":
             yield ArgumentsDelta(part.number, CUSTOM_START)

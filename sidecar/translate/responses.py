@@ -23,9 +23,10 @@ from sidecar.translate.completion import (
     TextDelta,
     ToolCallStarted,
 )
+from sidecar.translate.completion_events import events_of
 from sidecar.translate.conversation import ToolCall
 from sidecar.translate.event_ports import EventReading, EventWriting
-from sidecar.translate.event_splitter import COMMENT, EventSplitter, NamedData
+from sidecar.translate.event_splitter import EventSplitter, NamedData
 from sidecar.translate.lost_content import LostContent
 from sidecar.translate.messages_event_reader import MessagesEventReader
 from sidecar.translate.messages_event_writer import MessagesEventWriter
@@ -85,14 +86,23 @@ class ResponseTranslator:
         provider's names for them; grows while a stream is fed.
         """
 
-    def whole_in_steps(self, body: bytes) -> Generator[None, None, bytes]:
+    def whole_in_steps(
+        self, body: bytes, *, is_stream_wanted: bool = False
+    ) -> Generator[None, None, bytes]:
         """Translate a whole response of status 200. Others go on wherever this yields.
 
+        Args: ``is_stream_wanted`` is whether the caller is to get it as a stream.
         Raises: Untranslatable.
         """
         yield from count_in_steps(body)
         completion = self._reads.whole(body, LostContent(self.lost))
         yield
+        if is_stream_wanted:
+            pieces = list[bytes]()
+            for piece in self.stream().write(events_of(completion)):
+                pieces.append(piece)
+                yield
+            return b"".join(pieces)
         parts = tuple(
             self._for_caller(part, at) if isinstance(part, ToolCall) else part
             for at, part in enumerate(completion.parts)
@@ -165,9 +175,13 @@ class StreamTranslator:
             yield from self._translated(self._splitter.end())
             yield from self._written(self._reader.end())
 
+    def write(self, events: Iterable[Event]) -> Iterator[bytes]:
+        """Yield what of the caller's stream some events are. Raises: Untranslatable."""
+        return _together(self._written(events))
+
     def _translated(self, events: Iterable[NamedData]) -> Iterator[bytes]:
         for each in events:
-            said = _PINGS if each is COMMENT else self._reader.read(*each)
+            said = self._reader.read(*each) if each[1] else _PINGS  # a comment, or as good as one
             if len(each[1]) > PIECE_CHARS:
                 _check_pieces(said)
             yield from self._written(said)

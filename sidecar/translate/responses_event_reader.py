@@ -21,6 +21,7 @@ from sidecar.translate.output_parts import OutputParts
 from sidecar.translate.provider_error import read_provider_error, stream_error, stream_error_of
 from sidecar.translate.reasons import tier_of
 from sidecar.translate.responses_whole import (
+    ENDED,
     ContentPart,
     OutputItem,
     ResponseBody,
@@ -153,10 +154,14 @@ class ResponsesEventReader:
             raise Untranslatable("the provider's stream does not begin with a response")
 
     def _ended(self, response: ResponseBody) -> Iterator[Event]:
+        if response.status not in ENDED:
+            raise Untranslatable("the provider's response has not ended well")
         self._is_over = True
         if self._parts.is_empty:
             for index, item in enumerate(response.output or ()):
                 yield from self._parts.end_item(index, item)
+        else:
+            yield from self._parts.add_missing_calls(response.output or ())
         yield from self._parts.end_all()
         yield ResponseFinished(
             responses_finish(response, has_calls=self._parts.has_calls),

@@ -28,7 +28,8 @@ from sidecar.translate.token_usage import usage_of_responses
 from sidecar.translate.tool_calls import arguments_of, custom_arguments, custom_input, name_of
 
 CALLS: Final = ("function_call", "custom_tool_call")
-_COMPLETE: Final = (None, "completed")
+ENDED: Final = (None, "completed", "incomplete")
+"""What the status of a response may be that can be read; servers leave it out."""
 
 
 class ContentPart(msgspec.Struct):
@@ -78,7 +79,7 @@ def read_responses(body: bytes, lost: LostContent) -> Completion:
     read = decode_leniently(_decode, body)
     if read is None or read.output is None:
         raise Untranslatable("the provider's response is no response object")
-    if read.status not in (*_COMPLETE, "incomplete"):
+    if read.status not in ENDED:
         raise Untranslatable("the provider's response is neither complete nor incomplete")
     parts = tuple(_parts_of_output(read.output, lost))
     if len(parts) > PARTS_AT_MOST:

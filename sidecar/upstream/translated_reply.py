@@ -61,10 +61,11 @@ class WholeReply:
         status: int,
         attempt: AttemptTranslation,
         body: bytes,
+        content_type: bytes = _JSON,
     ) -> None:
         """Args: ``reply`` is the provider's, which has been read or is closed."""
         self.status: int = status
-        self.headers: RawHeaders = _headers(reply.headers, _JSON)
+        self.headers: RawHeaders = _headers(reply.headers, content_type)
         self.content_length: int | None = len(body)
         self.sends: int = reply.sends
         self.attempt: Final = attempt
@@ -184,8 +185,7 @@ async def translated(
     """Return the response of a candidate that serves a call by translation in the caller's API,
     once it is sure that it can be translated; one that shows an error as it is.
 
-    Args: ``share`` is what memory is taken of for a whole response, and for what is kept of a
-        stream.
+    Args: ``share`` is what memory is taken of for what is held.
     Raises: UpstreamMalformed where it cannot be, is compressed, or too long; UpstreamError
         subclasses where the provider fails. Nothing is left open then.
     """
@@ -201,8 +201,9 @@ async def translated(
         held = HeldBytes(share, FREE_BYTES)
         try:
             body = await _read_whole(reply, held)
-            written = await in_slices(attempt.whole_in_steps(body))
-            return WholeReply(reply, reply.status, attempt, written)
+            steps = attempt.whole_in_steps(body, is_stream_wanted=call.facts.wants_stream)
+            content_type = _EVENT_STREAM if call.facts.wants_stream else _JSON
+            return WholeReply(reply, reply.status, attempt, await in_slices(steps), content_type)
         finally:
             held.give_back()
     except UpstreamError as error:

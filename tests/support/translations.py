@@ -46,11 +46,13 @@ class PlainAttempt:
         self.way = f"{source}>{fit.dialect}"
         self._lost = list(fit.lost)
 
-    def whole_in_steps(self, body: bytes) -> Generator[None, None, bytes]:
+    def whole_in_steps(
+        self, body: bytes, *, is_stream_wanted: bool = False
+    ) -> Generator[None, None, bytes]:
         yield
         if b"nonsense" in body:
             raise UpstreamMalformed("not of its API")
-        return body.upper()
+        return b"EVENTS" if is_stream_wanted else body.upper()
 
     def error(self, status: int, body: bytes) -> bytes:
         return b"%d: %b" % (status, body)

@@ -16,7 +16,7 @@ from sidecar.translate.conversation import (
 )
 from sidecar.translate.fitting import can_be_strict, fit
 from sidecar.translate.losses import Feature, Loss, Weight, gravest
-from sidecar.translate.tool_offers import is_open
+from sidecar.translate.tool_offers import features_of, features_of_output, is_open
 
 TOOL = ToolOffer("f", None, None)
 EFFORTS = ("low", "medium", "high", "xhigh")
@@ -217,3 +217,34 @@ def test_the_gravest_loss_decides():
     losses = [Loss("a", Weight.HARMLESS), Loss("b", Weight.DECISIVE)]
 
     assert (Weight.DECISIVE, None) == (gravest(losses), gravest(()))
+
+
+@pytest.mark.parametrize(
+    ("schemas", "expected"),
+    [
+        ([CLOSED], set()),
+        ([{"type": "object"}], {Feature.STRICT_OPEN}),
+        ([{**CLOSED, "minimum": 1}], {Feature.STRICT_BOUNDS}),
+        ([{"description": " " * 300_000}] * 2, {Feature.STRICT_BOUNDS}),
+        ([{"description": " " * 65_530}, {"type": "object"}], set()),
+    ],
+)
+def test_strict_tools_are_looked_at_as_far_as_others_can_wait(schemas, expected):
+    """Beyond half a MiB they count as bounded, beyond 64 KiB as closed."""
+    tools = [ToolOffer("f", None, json.dumps(each), is_strict=True) for each in schemas]
+
+    assert {Feature.TOOLS, Feature.STRICT_TOOLS} | expected == set(features_of(tools, None))
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (None, []),
+        (OutputFormat('{"type":"object"}'), []),
+        (OutputFormat('{"type":"object"}', is_strict=True), [Feature.OUTPUT_OPEN]),
+        (OutputFormat(json.dumps({"description": " " * 600_000})), [Feature.OUTPUT_BOUNDS]),
+    ],
+)
+def test_a_form_is_open_where_the_model_is_held_to_it(output, expected):
+    """Elsewhere nobody refuses it."""
+    assert expected == list(features_of_output(output))

@@ -101,6 +101,14 @@ async def test_a_whole_response_is_translated_before_anything_goes_to_the_app():
     assert ([b"HELLO"], "chat>messages") == (await _rest(found), found.attempt.way)
 
 
+async def test_a_whole_response_is_a_stream_where_the_app_wants_one():
+    """It would read none of it otherwise."""
+    found = await _translated(_Arriving(b"hello"), is_stream=True)
+
+    assert b"EVENTS" == found.read_nowait()
+    assert (b"content-type", b"text/event-stream") == found.headers[-1]
+
+
 async def test_a_whole_response_can_be_dropped():
     """Where a better one has come."""
     found = await _translated(_Arriving(b"hello"))
