@@ -14,10 +14,11 @@ import msgspec
 from sidecar.dialects.base import Turn
 from sidecar.dialects.lenient import decode_leniently, text_at
 from sidecar.domain.call import BodyFacts
+from sidecar.domain.errors import InvalidBody
 from sidecar.wire.body import JsonBody
 from sidecar.wire.from_end import Effort, FromEnd, Span, name_and_value
 from sidecar.wire.members import same_lengths
-from sidecar.wire.outline import OPENING_BRACE, OPENING_BRACKET
+from sidecar.wire.outline import OPENING_BRACE, OPENING_BRACKET, Outline
 
 _PROVIDER_STATE: Final = (b"previous_response_id", b"conversation")
 _CHECKED: Final = (b"messages", b"input", b"tools")
@@ -38,16 +39,15 @@ WHOLE_BYTES: Final = 256 * 1024
 
 LISTED_BYTES: Final = 64 * 1024
 """The messages of a conversation up to here are cut out at once."""
-_STEPS: Final = 512 * 1024
+_STEPS: Final = 256 * 1024
 _DECODED_BYTES: Final = 1536 * 1024
 _OBJECTS: Final = 4096
 """What one reading of a conversation may take, a few milliseconds: a body of 32 MiB can hold
 millions of messages that say nothing.
 """
 _AGAIN_BYTES: Final = 4 * 1024 * 1024
-_AGAIN_COMMAS: Final = 32 * 1024
-"""Up to here a conversation whose newest turns took all of that is cut out at once, to find what
-its user wants: an agent's results and screenshots may be megabytes behind one short request.
+"""Up to here a conversation whose newest turns took all of that is gone through in steps, to find
+what its user wants: an agent's results and screenshots may be megabytes behind one short request.
 """
 _MESSAGES_A_STEP: Final = 64
 """Between two of them others go on: a millisecond."""
@@ -111,6 +111,8 @@ def newest_turns(
     place = facts.conversation
     if place is None or body[place[0]] != OPENING_BRACKET:
         return ()
+    if place[1] - place[0] > LISTED_BYTES:
+        yield  # the body has just been read
     reading = _Reading(body, room_bytes)
     turns: list[Turn] = []
     has_user, characters, most = False, 0, len(body) if room_bytes is None else room_bytes
@@ -180,27 +182,32 @@ class _Reading:
         """Return the newest user turn of a conversation of moderate length, however much stands
         behind it; None where there is none, or where looking for it would take too long.
         """
-        start, end = array
-        body = self._body
-        if end - start > _AGAIN_BYTES or body.count(b",", start, end) > _AGAIN_COMMAS:
+        if array[1] - array[0] > _AGAIN_BYTES:
+            return None
+        outline = Outline(self._body, array)
+        try:
+            while not outline.advance():
+                yield
+        except InvalidBody:
             return None
         self.effort = Effort(_STEPS, 2 * _AGAIN_BYTES, _OBJECTS)
-        text = same_lengths(body[start:end])
-        try:
-            messages = _decode_list(text)
-        except (ValueError, RecursionError):
-            return None
-        yield
-        for number, raw in enumerate(reversed(messages), 1):
+        for number, message in enumerate(reversed(outline.members)):
             if not number % _MESSAGES_A_STEP:
                 yield
-            turn = self.turn(raw, _USER)
-            if turn is not None:
-                at = start + text.rfind(raw)
-                return self.turn((at, at + len(raw)), _USER)  # as it stands in the body
+            if self._is_of_user(message.value):
+                return self.turn(message.value, _USER)
             if self.effort.is_spent:
                 break
         return None
+
+    def _is_of_user(self, place: Span) -> bool:
+        """Return whether a message is a user's turn. None is repaired for that, which would spend
+        the effort.
+        """
+        start, end = place
+        if end - start > WHOLE_BYTES:
+            return self.turn(place, _USER) is not None
+        return self.turn(msgspec.Raw(same_lengths(self._body[start:end])), _USER) is not None
 
     def turn(self, found: Span | msgspec.Raw, roles: frozenset[str]) -> Turn | None:
         """Read a message as a turn; None where its role is another or it carries no text."""

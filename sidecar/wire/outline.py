@@ -14,7 +14,10 @@ from typing import Final, NamedTuple, final
 from sidecar.domain.errors import InvalidBody
 
 STEP_BYTES: Final = 128 * 1024
-"""What is looked at in one step: less than a millisecond, compiled, whatever the bytes are."""
+STEP_MEMBERS: Final = 1024
+"""What is looked at, or found, in one step: less than a millisecond, compiled, whatever the bytes
+are.
+"""
 MEMBERS_AT_MOST: Final = 1000
 """Top-level members of one body. The largest documented API has about 40."""
 ELEMENTS_AT_MOST: Final = 20_000
@@ -81,13 +84,13 @@ class Outline:
         self._name = (0, 0)
 
     def advance(self) -> bool:
-        """Look at the next `STEP_BYTES`; return whether all of the text has been looked at.
+        """Look at the next step; return whether all of the text has been looked at.
 
         Raises: InvalidBody.
         """
         reader = self._reader
-        end = min(reader.at + STEP_BYTES, self._end)
-        while reader.at < end:
+        end, most = min(reader.at + STEP_BYTES, self._end), len(self.members) + STEP_MEMBERS
+        while reader.at < end and len(self.members) < most:
             if not reader.is_inside():
                 self._read_between(end)
             elif reader.skip(end):

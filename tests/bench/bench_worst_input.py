@@ -9,7 +9,8 @@ the CPU time of the loop's thread in one turn of the loop: other threads and pro
 First each shape is tried at the largest size that is read at once; the worst of them then at the
 limit, at every endpoint. Part `compressed` sends them compressed, `patched` to a model of another
 family than the one asked for, `forms` as uploads. The worst ones are tried again, since a busy
-machine makes any input look bad: what is printed is the least of their times. With ``--memory`` the worst are tried once more under
+machine makes any input look bad: what is printed is the least of their times. The image has
+MALLOC_TRIM_THRESHOLD_=131072, without which glibc copies what grows beyond some MiB. With ``--memory`` the worst are tried once more under
 tracemalloc, and the peak is printed beside them.
 """
 

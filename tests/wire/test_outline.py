@@ -127,3 +127,14 @@ def test_what_is_read_in_steps_is_what_is_read_at_once():
     for wrong in (b'{"model":"a","model":"b"}', b'{"model":"\xff"}', b'{"stream":1}', b"[]"):
         with pytest.raises(InvalidBody):
             finished(REQUEST_BODY.peek_in_steps(wrong))
+
+
+def test_a_step_ends_where_it_has_found_much():
+    """An array of numbers has as many elements in a step's bytes as may be found at all."""
+    text = b"[" + b"0," * 5000 + b"0]"
+    outline = Outline(text, (0, len(text)))
+    steps = 1
+    while not outline.advance():
+        steps += 1
+
+    assert (5, 5001) == (steps, len(outline.members))
