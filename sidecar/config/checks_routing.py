@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from sidecar.config.address import (
-    CREDENTIAL_HEADERS,
     RedisAddress,
     is_http_url,
+    names_credential,
     names_several_servers,
     read_redis_url,
     unreadable,
@@ -167,7 +167,7 @@ def check_session_headers(routing: Routing, report: Report) -> list[tuple[Path, 
     first: dict[str, Path] = {}
     for path, header in named:
         name = header.lower()
-        if name in CREDENTIAL_HEADERS:  # as a name it would stand in keys and on pages
+        if names_credential(name):  # as a name it would stand in keys and on pages
             report.problem(path, f"{report.quoted(path)} carries a credential and cannot be a name")
         elif path[1] != first.setdefault(name, path)[1]:
             report.problem(

@@ -350,3 +350,23 @@ def test_a_header_that_carries_a_credential_is_no_name_and_goes_to_no_provider(n
     (problem,) = problems(f"{ONE_PROVIDER}{key.format(name)}")
 
     assert f"'{name}'" in problem
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-OpenAI-Api-Key", "ocp-apim-subscription-key", "xi-api-key", "X-Vault-Token", "id_token",
+     "x-forwarded-authorization", "X-Corp-Secret", "x-user-jwt"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "key",
+    [
+        "routing: {{session_cache: {{tenant_header: {}}}}}",
+        "routing: {{session_headers: [{}]}}",
+        "routing: {{agent_headers: [{}]}}",
+    ],
+)
+def test_a_header_that_is_called_like_a_credential_is_no_name_either(name, key):
+    """Whoever made it up: nobody can list them all."""
+    (problem,) = problems(f"{ONE_PROVIDER}{key.format(name)}")
+
+    assert f"'{name}' carries a credential" in problem
