@@ -11,13 +11,20 @@ from typing import Final
 import msgspec
 
 from sidecar.translate.abilities import Abilities
-from sidecar.translate.conversation import Conversation, ConversationTurn, Role, TextPart
+from sidecar.translate.conversation import (
+    Conversation,
+    ConversationTurn,
+    Role,
+    TextPart,
+    ToolCall,
+)
 from sidecar.translate.fitting import Fitted, can_be_strict, fit
 from sidecar.translate.messages_block_writer import AUTOMATIC, BlockWriter, Marks
 from sidecar.translate.messages_turn_writer import TurnWriter
 from sidecar.translate.targets import Target, abilities_of
 from sidecar.translate.tool_names import sent_name
 from sidecar.translate.writing import (
+    EMPTY_SCHEMA,
     BodyWriter,
     Object,
     leading_system,
@@ -27,6 +34,8 @@ from sidecar.translate.writing import (
     without_none,
 )
 
+_STEP_TURNS: Final = 1024
+"""As many turns are looked at before others go on."""
 _USER_CHARS: Final = 256
 _TIERS: Final = {"auto": "auto", "default": "standard_only"}
 _CHOICES: Final = {"auto": "auto", "none": "none", "any": "any", "named": "tool"}
@@ -39,7 +48,7 @@ def write_messages(conversation: Conversation, target: Target) -> Generator[None
     marks = yield from Marks.of(conversation, abilities)
     blocks = BlockWriter(target.family, abilities, marks)
     writer = BodyWriter(target.model_id)
-    has_tools = _write_tools(writer, conversation, abilities, marks)
+    has_tools = yield from _write_tools(writer, conversation, abilities, marks)
     lead = leading_system(conversation.turns)
     if lead == len(conversation.turns) > 0:  # nothing but a system text was said
         turns: Sequence[ConversationTurn] = [
@@ -61,16 +70,19 @@ def write_messages(conversation: Conversation, target: Target) -> Generator[None
     yield from TurnWriter(writer, blocks, abilities).write(turns)
     writer.end_list()
     writer.member("max_tokens", fitted.max_tokens)
-    if has_tools:
-        writer.member("tool_choice", _tool_choice(conversation, fitted))
+    writer.member("tool_choice", _tool_choice(conversation, fitted) if has_tools else None)
+    if has_tools is None:
+        writer.member("tool_choice", {"type": "none"})
     _write_options(writer, conversation, fitted)
     return writer.body()
 
 
 def _write_tools(
     writer: BodyWriter, conversation: Conversation, abilities: Abilities, marks: Marks
-) -> bool:
-    """Write the tools; return whether there are some."""
+) -> Generator[None, None, bool | None]:
+    """Write the tools; return whether there are some, None where they must not be called: Anthropic
+    wants tools wherever calls of some stand in the conversation. Others go on wherever this yields.
+    """
     may_be_strict = can_be_strict(conversation, abilities)
     written = [
         without_none(
@@ -84,8 +96,20 @@ def _write_tools(
         )
         for tool in offered(conversation)
     ]
-    writer.member("tools", written or None)
-    return bool(written)
+    called = [] if written else (yield from _called(conversation.turns))
+    writer.member("tools", written or called or None)
+    return None if called else bool(written)
+
+
+def _called(turns: Sequence[ConversationTurn]) -> Generator[None, None, list[Object]]:
+    """Return the tools that were called, by their names alone, each once."""
+    names = dict[str, None]()
+    for at, turn in enumerate(turns):
+        if at % _STEP_TURNS == _STEP_TURNS - 1:
+            yield
+        if turn.role is Role.ASSISTANT:
+            names.update((part.name, None) for part in turn.parts if isinstance(part, ToolCall))
+    return [{"name": sent_name(name), "input_schema": EMPTY_SCHEMA} for name in names]
 
 
 def _tool_choice(conversation: Conversation, fitted: Fitted) -> Object | None:

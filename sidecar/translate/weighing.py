@@ -22,6 +22,10 @@ def weigh(conversation: Conversation, source: DialectName, target: Target) -> tu
             names = table.named[feature]
             name, weight = next((each for each in names if each[0] in spelled), names[0])
             losses[name] = max(weight, losses.get(name, weight))
+    if source == MESSAGES and Feature.PREFILL in conversation.features:
+        # The other APIs take it, and begin a turn of their own behind it.
+        name, _ = table.named[Feature.PREFILL][0]
+        losses[name] = max(Weight.AVOIDABLE, losses.get(name, Weight.AVOIDABLE))
     if target.dialect == MESSAGES or not abilities.has_openai_members:
         for name, _ in conversation.shared:
             losses[name] = table.rows[name].weight or Weight.HARMLESS

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.translate.abilities import Abilities
 from sidecar.translate.conversation import (
     Conversation,
@@ -16,7 +17,10 @@ from sidecar.translate.conversation import (
 )
 from sidecar.translate.fitting import can_be_strict, fit
 from sidecar.translate.losses import Feature, Loss, Weight, gravest
+from sidecar.translate.targets import Target
 from sidecar.translate.tool_offers import features_of, features_of_output, is_open
+from sidecar.translate.weighing import weigh
+from tests.translate.request_cases import body_of, read
 
 TOOL = ToolOffer("f", None, None)
 EFFORTS = ("low", "medium", "high", "xhigh")
@@ -248,3 +252,17 @@ def test_strict_tools_are_looked_at_as_far_as_others_can_wait(schemas, expected)
 def test_a_form_is_open_where_the_model_is_held_to_it(output, expected):
     """Elsewhere nobody refuses it."""
     assert expected == list(features_of_output(output))
+
+
+def test_a_turn_to_be_gone_on_with_is_lost_where_another_begins():
+    """Messages go on with what the assistant has begun; the other APIs do not, and say nothing."""
+    asked = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "{"}]}
+    found = {
+        source: weigh(
+            read(body_of(asked, source), source), source, Target(RESPONSES, "openai", "gpt-4o")
+        )
+        for source in (CHAT, MESSAGES)
+    }
+
+    assert Loss("messages", Weight.AVOIDABLE) in found[MESSAGES]
+    assert () == found[CHAT]

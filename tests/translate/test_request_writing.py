@@ -38,7 +38,9 @@ from sidecar.translate.conversation import (
 from sidecar.translate.losses import Feature
 from sidecar.translate.requests import reply_context, write_in_steps
 from sidecar.translate.targets import Target
+from sidecar.translate.tool_names import sent_name
 from sidecar.translate.writing import object_schema, user_id
+from tests.support.steps import counted, finished
 from tests.translate.request_cases import written
 
 WRITERS = (
@@ -172,6 +174,23 @@ def test_results_stand_right_behind_their_calls():
 
     assert ["user", "assistant", "tool", "user"] == [turn["role"] for turn in chat]
     assert ["tool_result", "text"] == [block["type"] for block in messages[2]["content"]]
+
+
+def test_tools_that_were_called_are_declared_where_none_may_be_called_any_more():
+    """Anthropic refuses calls and results without tools, as of an agent that sums up its work."""
+    called = ConversationTurn(
+        Role.ASSISTANT, (TextPart("so"), ToolCall("1", "a.b", "{}"), ToolCall("2", "f", "{}"))
+    )
+    seen = ConversationTurn(Role.USER, (ToolResult("1", ()), ToolResult("2", ())))
+    turns = (USER, called, seen, *(USER,) * 1100)
+    body, yields = counted(write_in_steps(Conversation(turns), TARGETS[MESSAGES]))
+    said = json.loads(body)
+    plain = json.loads(finished(write_in_steps(Conversation((USER,)), TARGETS[MESSAGES])))
+
+    assert [sent_name("a.b"), "f"] == [tool["name"] for tool in said["tools"]]
+    assert {"type": "none"} == said["tool_choice"]
+    assert yields > 1
+    assert not {"tools", "tool_choice"} & plain.keys()
 
 
 def test_an_id_that_stands_for_several_calls_is_another_one_each_time():
