@@ -90,7 +90,9 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     closes = (selector.aclose, *router_closes, tasks.aclose, credentials.aclose, fitting.aclose)
     made = next(foundation.reloads.numbers), clock.unix_s()
     made_of = handler, selector, routes, sources, closes, credentials, classifier
-    return Generation(loaded, *made_of, *made, fitting.load if _is_translated(loaded) else None)
+    return Generation(
+        loaded, *made_of, *made, fitting.load_ahead if _is_translated(loaded) else None
+    )
 
 
 def _is_translated(loaded: LoadedConfig) -> bool:
