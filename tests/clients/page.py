@@ -50,7 +50,8 @@ Each of these agents was run for sessions of ten turns before two models that do
 does), one after the other, each at a scripted provider of its own: in every turn it calls tools, some side by side, writes a file, and in two turns it looks at a picture and
 has a call fail. From turn {REFUSED_FROM} on the first model refuses with 503 or 529, and the second one goes on with the session.
 The providers take nothing that the real ones would refuse: members and types are those of the SDKs, every result stands behind
-its call, and each request must hold all that was said and done before. `make clients` does so again.
+its call, and each request must hold all that was said and done before. `cached` is the share of input tokens that each of the two
+would have read from its prompt cache, by its maker's rules. `make clients` does so again.
 
 """
 _LOST: Final = "\nWhat was left out, as `x-plano-lost` and the access log name it:\n\n"

@@ -20,6 +20,7 @@ from tests.support.tool_provider import Round, SaidCall, SaidText, SaidThought
 
 CROSSINGS = read_crossings()
 RESULTS = read_results()
+LEAST_CACHED = 0.8
 HEADERS = {"anthropic-version": "2023-06-01"}
 TOOL = {"name": "look", "input_schema": {"type": "object"}}
 TURNS_SAID = [
@@ -50,6 +51,7 @@ def test_a_session_goes_on_at_another_model_and_loses_nothing_that_was_said(cros
     assert (TURNS, tools, 0, []) == (came.turns, came.tools, came.refused, came.problems)
     assert [first.model] * 5 + [second.model] * 5 == came.served
     assert came.failovers > 0
+    assert min(came.cached) > LEAST_CACHED
     assert came.pinned >= came.calls - 2
     assert CROSSINGS.agent_of(crossing).speaks not in {way.partition(">")[2] for way in came.lost}
 
@@ -91,6 +93,18 @@ async def test_a_model_says_the_next_round_of_the_turn_that_is_asked_for():
     assert ["thinking", "text", "tool_use"] == [each["type"] for each in thought]
     assert "Done." == last[0]["text"]
     assert ([], 1, 3) == (model.problems, model.results, model.whole_histories)
+    assert model.read.fresh > model.read.cached == 0  # too short to be kept
+
+
+async def test_a_model_reads_from_its_cache_what_was_marked_before():
+    """As its maker's rules are."""
+    mark = {"type": "ephemeral"}
+    system = [{"type": "text", "text": "kind " * 1000, "cache_control": mark}]
+    async with ScriptedModel(TURNS_SAID, "messages") as model:
+        await _ask(model, ASKED, system=system)
+        await _ask(model, ASKED, CALLED, ANSWERED, system=system)
+
+    assert model.read.cached == model.read.written > 1000
 
 
 async def test_a_model_notes_what_a_request_lacks_of_what_was_said():

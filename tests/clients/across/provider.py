@@ -5,6 +5,7 @@ refuses what a real one would refuse.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from sidecar.demo.request import DemoRequest, Json
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES, DialectName
 from tests.support.faults import Fault
 from tests.support.provider_errors import error_body
+from tests.support.simulator.prompt_cache import PromptCache, Read
+from tests.support.simulator.server import APIS as READERS
 from tests.support.strict_requests import problems_of
 from tests.support.tool_provider import (
     Part,
@@ -28,6 +31,8 @@ from tests.support.tool_provider import (
 )
 
 _ROUNDS_AT_MOST: Final = 10
+_LEAST_TOKENS: Final = 1024
+"""No shorter prefix is kept."""
 _MARK: Final = re.compile(r"\[\[turn (\d+)\]\]")
 _APIS: Final[dict[str, DialectName]] = {
     "/chat/completions": CHAT,
@@ -58,6 +63,9 @@ class ScriptedModel(ToolProvider):
         """Results of tools that came back, each once."""
         self.whole_histories = 0
         """Requests that held all that had been said and done before."""
+        self.read = Read(0, 0, 0)
+        """Tokens of the session's prompts, by how they were read from its cache."""
+        self._cache = PromptCache(math.inf)
         self._turns = turns
         self._native = native
         self._seen: set[str] = set()
@@ -100,8 +108,16 @@ class ScriptedModel(ToolProvider):
             self.problems.append(f"turn {turn} does not end")
             return None
         self._check(heard, turn, done)
+        self._bill(path, body)
         said = rounds[done]._replace(number=self.seen)
         return said if _wants_thoughts(path, body) else _without_thoughts(said)
+
+    def _bill(self, path: str, body: Json) -> None:
+        """Read the prompt from the cache, as a provider does that keeps prefixes."""
+        api = READERS[path]
+        reader = self._cache.read_marked if path.endswith("/messages") else self._cache.read_any
+        found = reader("", "", api.read(body).segments, 0.0, _LEAST_TOKENS)
+        self.read = Read(*map(sum, zip(self.read, found, strict=True)))
 
     def _check(self, heard: list[Part], turn: int, done: int) -> None:
         """Compare what a request holds with all that was said before it."""

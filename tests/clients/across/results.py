@@ -22,6 +22,7 @@ COLUMNS: Final = (
     "failed over",
     "refused",
     "pinned",
+    "cached",
 )
 
 
@@ -55,6 +56,7 @@ def row_of(name: str, came: Crossed) -> tuple[str, ...]:
         str(came.failovers),
         str(came.refused),
         f"{came.pinned} of {came.calls}",
+        ", ".join(f"{share:.0%}" for share in came.cached),
     )
 
 

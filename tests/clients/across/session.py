@@ -61,6 +61,8 @@ class Crossed(msgspec.Struct, frozen=True):
     """Calls for which the first model was asked in vain."""
     lost: dict[str, list[str]]
     """By the way of translation: what was named as left out of calls and responses."""
+    cached: list[float]
+    """The share of the session's input tokens that each model would have read from its cache."""
     whole_histories: int
     """Requests to models that held all that had been said and done before."""
     problems: list[str]
@@ -175,6 +177,7 @@ def _crossed(
         served=[_served(own, began, turn) for turn in range(TURNS)],
         failovers=sum((line.get("attempts") or 1) > 1 for line in own),
         lost={way: _lost(own, way) for way in sorted(ways) if way != _NATIVE_WAY},
+        cached=[round(model.read.cached / max(1, sum(model.read)), 3) for model in models],
         whole_histories=sum(model.whole_histories for model in models),
         problems=problems[:_PROBLEMS],
     )
