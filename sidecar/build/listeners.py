@@ -40,7 +40,11 @@ def build_servers(
     kept = foundation.kept_connections
     kept.at_most = shares.calls
     data_server = DataServer(
-        handler.handle, handler.handle_parse_error, kept, head_memory=foundation.memory.heads
+        handler.handle,
+        handler.handle_parse_error,
+        kept,
+        head_memory=foundation.memory.heads,
+        unread_memory=foundation.memory.unread,
     )
     limits = PageLimits(connections=shares.pages)
     pages, probes = PageServer(operators.handle, limits), PageServer(admin.handle, limits)

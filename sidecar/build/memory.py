@@ -27,6 +27,8 @@ class Memory(msgspec.Struct, frozen=True):
     """
     response_heads: MemoryShare
     """Long heads of responses, until these are read to their ends."""
+    unread: MemoryShare
+    """What apps do not read of responses."""
     price_lists: MemoryShare
     """Documents of metrics sources, while they are read and decoded."""
 
@@ -41,6 +43,7 @@ def build_memory(limits: Limits) -> Memory:
         heads=budget.share("heads", keeps=1 / 32, at_most=1 / 4),
         replies=budget.share("replies", keeps=1 / 32, at_most=1 / 4),
         response_heads=budget.share("response_heads", keeps=1 / 64, at_most=1 / 8),
+        unread=budget.share("unread", keeps=1 / 32, at_most=1 / 2),
         price_lists=budget.share("price_lists", keeps=0.0, at_most=1 / 4),
     )
 

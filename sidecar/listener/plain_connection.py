@@ -17,7 +17,7 @@ from sidecar.domain.ports import DownstreamIdle
 from sidecar.domain.vocabulary import ConnectionEnd
 from sidecar.listener.kept_connections import KeptConnections, UnreadBytes
 from sidecar.listener.request import NO_HEAD, FastRequest, Handler, ParseErrorHandler
-from sidecar.runtime.memory_budget import MemoryShare
+from sidecar.runtime.memory_budget import HeldBytes, MemoryShare
 from sidecar.runtime.timers import Timeout, Timer
 
 _READ_BYTES: Final = 64 * 1024
@@ -29,6 +29,9 @@ HEAD_BYTES: Final = 64 * 1024
 AHEAD_BYTES: Final = 1 << 20
 """Of a body's framing before its own bound is known, and of requests that are sent ahead: aiohttp
 stops reading long before, unless nothing but framing comes."""
+_NEVER_S: Final = 1e8
+_UNREAD_COPIES: Final = 2
+"""As much as waits for an app that does not read waits behind it, read from the provider."""
 _UNPARSED_BYTES: Final = 256 * 1024
 """Received, and not parsed yet, while aiohttp's parser waits for the reader of a body: at most."""
 
@@ -41,13 +44,15 @@ class TimedConnection(RequestHandler):
 
     __slots__ = (
         *("_head_bytes", "_head_timer", "_wire_bytes", "framing_at_most"),
-        *("handler", "head_memory", "kept", "on_parse_error", "task"),
+        *("handler", "head_memory", "kept", "on_parse_error", "task", "unread_memory"),
     )
 
     handler: Handler
     on_parse_error: ParseErrorHandler
     head_memory: MemoryShare
     """What heads may take of which a part has come, on all connections."""
+    unread_memory: MemoryShare
+    """What apps do not read of responses, on all connections."""
     kept: KeptConnections
     """Where it is while it waits for a request."""
     task: asyncio.Task[Any] | None
@@ -77,16 +82,24 @@ class TimedConnection(RequestHandler):
     async def drain(self) -> None:
         """See `Request.drain`."""
         idle_s, transport = self.kept.limits.downstream_idle_s, self.transport
-        if not idle_s or transport is None:
-            await self._until_read()
-            return
+        if transport is None:
+            return await self._until_read()
+        held = HeldBytes(self.unread_memory, 0)
+        if not held.grow_nowait(_UNREAD_COPIES * transport.get_write_buffer_size()):
+            self._let_go(transport)
+            raise DownstreamIdle("limits.memory_bytes are taken by what apps do not read")
         try:
-            async with Timeout(idle_s, UnreadBytes(transport).are_read):
+            async with Timeout(idle_s or _NEVER_S, UnreadBytes(transport).are_read):
                 await self._until_read()
         except TimeoutError as error:
-            transport.abort()
-            self.kept.report(ConnectionEnd.UNREAD)
+            self._let_go(transport)
             raise DownstreamIdle(f"the app has read nothing for {idle_s:g} s") from error
+        finally:
+            held.give_back()
+
+    def _let_go(self, unread: asyncio.Transport) -> None:
+        unread.abort()
+        self.kept.report(ConnectionEnd.UNREAD)
 
     def close_once_read(self) -> None:
         """Close the connection when the app has read all, or has stopped reading."""
@@ -95,7 +108,7 @@ class TimedConnection(RequestHandler):
             return
         transport.close()
         if idle_s and transport.get_write_buffer_size():
-            self._watch_unread(transport, UnreadBytes(transport), idle_s)
+            self._watch(transport, UnreadBytes(transport), idle_s)
 
     def start_head_timer(self) -> None:
         """The first bytes of a head are here, and not its end."""
@@ -163,17 +176,14 @@ class TimedConnection(RequestHandler):
         """Wait until the transport may be written to again."""
         raise AssertionError("a subclass does")
 
-    def _watch_unread(
-        self, transport: asyncio.Transport, unread: UnreadBytes, idle_s: float
-    ) -> None:
+    def _watch(self, transport: asyncio.Transport, unread: UnreadBytes, idle_s: float) -> None:
         """Break a connection that is closing where the app reads nothing more."""
 
         def look() -> None:
             if unread.are_read():
-                self._watch_unread(transport, unread, idle_s)
+                self._watch(transport, unread, idle_s)
             elif transport.get_write_buffer_size():
-                transport.abort()
-                self.kept.report(ConnectionEnd.UNREAD)
+                self._let_go(transport)
 
         Timer(idle_s, look)
 

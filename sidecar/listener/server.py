@@ -71,7 +71,8 @@ class DataServer(web.Server):
     """aiohttp's low-level server with connections of our own in it.
 
     Args: ``kept`` closes the connections that wait for too long, or are too many; ``path`` is
-        `FAST` or `PLAIN`; ``head_memory`` is what unfinished heads may take, None: as they like.
+        `FAST` or `PLAIN`; ``head_memory`` is what unfinished and long heads may take,
+    ``unread_memory`` what apps do not read of responses; None: as they like.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class DataServer(web.Server):
         *,
         path: str = "",
         head_memory: MemoryShare | None = None,
+        unread_memory: MemoryShare | None = None,
     ) -> None:
         super().__init__(self._handle_plain, handler_cancellation=True)
         self._handler = handler
@@ -89,6 +91,7 @@ class DataServer(web.Server):
         self.room = kept
         """Takes new connections as long as there are descriptors for them."""
         self._head_memory = head_memory or unlimited()
+        self._unread_memory = unread_memory or unlimited()
         log_listener_path()
         self._kind = PlainConnection if (path or listener_path()) == PLAIN else Connection
 
@@ -121,6 +124,7 @@ class DataServer(web.Server):
         )
         connection.kept = self.room
         connection.head_memory = self._head_memory
+        connection.unread_memory = self._unread_memory
         connection.on_parse_error = self._on_parse_error
         connection.handler = self._handler
         return connection

@@ -67,7 +67,7 @@ _ACCOUNT: Final = "the name of an entry of `model_providers`"
 _FAMILY: Final = "the family of an entry of `model_providers`: `openai`, `anthropic`, `vllm`, ..., the prefix of its model"
 
 IN_WORDS: Final = {
-    "memory_used_bytes share": "`bodies`, `short_bodies`, `pins`, `heads`, `replies`, `response_heads`, `price_lists`",
+    "memory_used_bytes share": "`bodies`, `short_bodies`, `pins`, `heads`, `replies`, `response_heads`, `unread`, `price_lists`",
     "model": _MODEL,
     "from_model": _MODEL,
     "to_model": _MODEL,
