@@ -51,7 +51,8 @@ does), one after the other, each at a scripted provider of its own: in every tur
 has a call fail. From turn {REFUSED_FROM} on the first model refuses with 503 or 529, and the second one goes on with the session.
 The providers take nothing that the real ones would refuse: members and types are those of the SDKs, every result stands behind
 its call, and each request must hold all that was said and done before. `cached` is the share of input tokens that each of the two
-would have read from its prompt cache, by its maker's rules. `make clients` does so again.
+would have read from its prompt cache, by its maker's rules. "Codex, by scripts" is Codex with a model for which it offers one tool
+that runs scripts, by an item of the conversation, as it does for OpenAI's newer models. `make clients` does so again.
 
 """
 _LOST: Final = "\nWhat was left out, as `x-plano-lost` and the access log name it:\n\n"
