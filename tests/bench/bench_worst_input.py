@@ -20,6 +20,8 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import itertools
+import json
 import logging
 import socket
 import socketserver
@@ -35,6 +37,7 @@ from sidecar.wire.body import AT_ONCE_BYTES
 from tests.support import worst_inputs
 from tests.support.in_process import running_app
 from tests.support.sidecar_process import sidecar_config
+from tests.support.translated import MODELS, PATHS, body_of
 
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 ENDPOINTS = {
@@ -52,6 +55,7 @@ GOOD = b'{"id":"c","object":"chat.completion","model":"m","choices":[],"usage":{
 VERDICT = b'{"choices":[{"message":{"content":"{\\"route\\": \\"other\\"}"}}]}'
 SMALL = b'{"messages":[{"role":"user","content":"hi"}],"model":"gpt-4o-mini"%b}'
 KIB = 1024
+TRANSLATED_BYTES = 3 * KIB * KIB - 4 * KIB
 OTHER_MODELS: dict[str, dict[str, Any]] = {
     "openai/gpt-5": {"cache_hint": "body"},
     "deepseek/deepseek-chat": {"dialects": ["chat"]},
@@ -340,6 +344,21 @@ class Search:
                         Case(f"{path} reply: {name}", size, request, reply, whole(VERDICT))
                     )
 
+    async def translated(self) -> None:
+        """What providers of another API than the app's send, as long as may be translated."""
+        for source, target in itertools.permutations(MODELS, 2):
+            for shapes, is_stream in (
+                (worst_inputs.translated_replies(target), False),
+                (worst_inputs.translated_events(target), True),
+            ):
+                body = body_of(source) | {"model": MODELS[target], "stream": is_stream}
+                request = post(PATHS[source], json.dumps(body).encode())
+                for name, shape in shapes.items():
+                    reply = shape(TRANSLATED_BYTES)
+                    label = f"{source}>{target} {'stream' if is_stream else 'reply'}: {name}"
+                    sent = stream(reply, 4096) if is_stream else whole(reply)
+                    await self.run(Case(label, len(reply), request, sent, whole(VERDICT)))
+
     async def errors(self) -> None:
         for status in (200, 400, 403, 429, 500):
             for size in (60 * KIB, MIDDLE):
@@ -368,6 +387,10 @@ def config_of(provider: Fake, router: Fake) -> dict[str, Any]:
     config["model_providers"] += [
         {"model": model, "base_url": provider.url, "access_key": "sk-demo", **more}
         for model, more in OTHER_MODELS.items()
+    ]
+    config["model_providers"] += [
+        {"model": model, "dialects": [api], "access_key": "k", "base_url": provider.url}
+        for api, model in MODELS.items()
     ]
     return config | {
         "routing_preferences": [
@@ -417,6 +440,7 @@ async def search(arguments: argparse.Namespace, work: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = ["requests", "compressed", "patched", "forms", "targets", "heads", "streams"]
+    parts.append("translated")
     parts += ["replies", "errors", "router"]
     parser.add_argument("--part", action="append", choices=parts)
     parser.add_argument("--mib", type=float, default=31)

@@ -404,3 +404,84 @@ def targets() -> dict[str, bytes]:
     found["query of members"] = b"?" + found["queries"]
     found["query of escapes"] = b"?" + found["escapes"]
     return found
+
+
+_JUNK: Final[dict[str, bytes]] = {
+    "lists": b"[]",
+    "objects": b"{}",
+    "nested": b'{"a":[1]}',
+    "numbers": b"1",
+}
+_WRITTEN: Final[dict[str, bytes]] = {
+    "plain": b"x",
+    "quotes": b'\\"a\\n',
+    "half emoji": b"\\ud83d",
+    "whole emoji": b"\\ud83d\\ude00",
+}
+_TRANSLATED: Final[dict[str, dict[str, tuple[bytes, bytes]]]] = {
+    "chat": {
+        "usage": (b'{"choices":[{"message":{"content":"x"}}],"usage":[', b"]}"),
+        "content": (b'{"choices":[{"message":{"content":[', b"]}}]}"),
+        "choices": (b'{"choices":[{"message":{"content":"x"}},', b"]}"),
+    },
+    "responses": {
+        "usage": (b'{"output":[],"usage":[', b"]}"),
+        "output": (b'{"output":[', b"]}"),
+        "content": (b'{"output":[{"type":"message","content":[', b"]}]}"),
+    },
+    "messages": {
+        "usage": (b'{"content":[],"usage":[', b"]}"),
+        "content": (b'{"content":[', b"]}"),
+        "input": (
+            b'{"content":[{"type":"tool_use","id":"a","name":"f","input":{"a":[',
+            b"]}}]}",
+        ),
+    },
+}
+"""Where a response may hold many values, by API."""
+_TEXTS_OF: Final[dict[str, tuple[bytes, bytes]]] = {
+    "chat": (b'{"choices":[{"message":{"content":"', b'"}}]}'),
+    "responses": (
+        b'{"output":[{"type":"message","content":[{"type":"output_text","text":"',
+        b'"}]}]}',
+    ),
+    "messages": (b'{"content":[{"type":"text","text":"', b'"}]}'),
+}
+_EVENTS_OF: Final[dict[str, tuple[bytes, bytes]]] = {
+    "chat": (b'data: {"choices":[{"index":0,"delta":{"content":"', b'"}}]}\n\n'),
+    "responses": (
+        (
+            b'data: {"type":"response.created","response":{"id":"r"}}\n\n'
+            b'data: {"type":"response.output_text.delta","output_index":0,"delta":"'
+        ),
+        b'"}\n\n',
+    ),
+    "messages": (
+        (
+            b'data: {"type":"message_start","message":{}}\n\n'
+            b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text"}}\n\n'
+            b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"'
+        ),
+        b'"}}\n\n',
+    ),
+}
+
+
+def translated_replies(api: str) -> dict[str, Shape]:
+    """Whole responses of an API, by name."""
+    shapes: dict[str, Shape] = {}
+    for place, (before, after) in _TRANSLATED[api].items():
+        for name, unit in _JUNK.items():
+            shapes[f"{place}, {name}"] = _between(before, unit, after)
+    for name, unit in _WRITTEN.items():
+        shapes[f"text, {name}"] = filled(unit, *_TEXTS_OF[api])
+    return shapes
+
+
+def translated_events(api: str) -> dict[str, Shape]:
+    """Event streams of an API that hold one long event."""
+    return {f"text, {name}": filled(unit, *_EVENTS_OF[api]) for name, unit in _WRITTEN.items()}
+
+
+def _between(before: bytes, unit: bytes, after: bytes) -> Shape:
+    return lambda size: before + row(unit, size) + after
