@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model, split_names
@@ -90,15 +93,18 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     closes = (selector.aclose, *router_closes, tasks.aclose, credentials.aclose, fitting.aclose)
     made = next(foundation.reloads.numbers), clock.unix_s()
     made_of = handler, selector, routes, sources, closes, credentials, classifier
-    return Generation(
-        loaded, *made_of, *made, fitting.load_ahead if _is_translated(loaded) else None
-    )
+    return Generation(loaded, *made_of, *made, _loads_ahead(loaded, fitting))
 
 
-def _is_translated(loaded: LoadedConfig) -> bool:
-    """Return whether a config's own models are likely to need translation: beside each other."""
+def _loads_ahead(
+    loaded: LoadedConfig, fitting: Fitting
+) -> Callable[[], Coroutine[Any, Any, object]] | None:
+    """Return what loads translation where a config's own models are likely to need it, beside each
+    other; None where they are not.
+    """
     models = [each for each in loaded.providers if not each.is_router]
-    return are_translated((each.spoken_by(each.model_id), each.translate) for each in models)
+    entries = ((each.spoken_by(each.model_id), each.translate) for each in models)
+    return fitting.load_ahead if are_translated(entries) else None
 
 
 def build_fitting(foundation: Foundation) -> Fitting:
