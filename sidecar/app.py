@@ -116,7 +116,6 @@ class App:
             if self._servers is not None:
                 swap_handlers(self._servers, generation)
             self._serve_by(generation)
-            generation.begin_ahead(foundation.tasks)
         except Exception:
             foundation.tasks.spawn(self._discard(generation), name="discard a generation")
             self._stay_with(old, level)
@@ -187,7 +186,6 @@ class App:
         gc.freeze()
         gc.set_threshold(20_000, 10, 10)
         foundation.latch.release()
-        self.generation.begin_ahead(foundation.tasks)
 
     async def _listen(self, stack: contextlib.AsyncExitStack, shares: DescriptorShares) -> None:
         servers = build_servers(self.generation, self.foundation, shares)

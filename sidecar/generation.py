@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -13,7 +12,6 @@ from sidecar.listener.handlers import DataHandler
 from sidecar.routing.preferences import Routes
 from sidecar.routing.router import RouteClassifier
 from sidecar.routing.sources import MetricsSources
-from sidecar.runtime.lifecycle import Tasks
 from sidecar.selection.selector import ModelSelector
 from sidecar.upstream.credential_reload import CredentialReloader
 
@@ -35,17 +33,6 @@ class Generation(msgspec.Struct, frozen=True):
     """1 for the first config of the process, one more for each that replaced it."""
     since_unix_s: float
     """When it was made."""
-    load_ahead: Callable[[], Coroutine[Any, Any, object]] | None = None
-    """Loads what its first calls are likely to need and a start does not; None where that is
-    nothing.
-    """
-
-    def begin_ahead(self, tasks: Tasks) -> None:
-        """Begin to load what the first calls are likely to need. Once the ports are open: a start
-        does not wait for it.
-        """
-        if self.load_ahead is not None:
-            tasks.spawn(self.load_ahead(), name="load ahead")
 
     @property
     def is_breaker_open(self) -> bool:

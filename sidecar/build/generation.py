@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 from sidecar.build.foundation import Foundation
 from sidecar.config.load import LoadedConfig
 from sidecar.config.providers import find_router, router_model, split_names
-from sidecar.config.translation import are_translated
 from sidecar.dialects.registry import DialectRegistry
 from sidecar.domain.call import Call
 from sidecar.generation import Generation
@@ -93,23 +89,12 @@ def build_generation(loaded: LoadedConfig, foundation: Foundation) -> Generation
     closes = (selector.aclose, *router_closes, tasks.aclose, credentials.aclose, fitting.aclose)
     made = next(foundation.reloads.numbers), clock.unix_s()
     made_of = handler, selector, routes, sources, closes, credentials, classifier
-    return Generation(loaded, *made_of, *made, _loads_ahead(loaded, fitting))
-
-
-def _loads_ahead(
-    loaded: LoadedConfig, fitting: Fitting
-) -> Callable[[], Coroutine[Any, Any, object]] | None:
-    """Return what loads translation where a config's own models are likely to need it, beside each
-    other; None where they are not.
-    """
-    models = [each for each in loaded.providers if not each.is_router]
-    entries = ((each.spoken_by(each.model_id), each.translate) for each in models)
-    return fitting.load_ahead if are_translated(entries) else None
+    return Generation(loaded, *made_of, *made)
 
 
 def build_fitting(foundation: Foundation) -> Fitting:
     """Make what finds the candidates that can serve a call by translation. The room `translate` is
-    loaded once a call needs it, or ahead of that: never by the loop's own thread.
+    loaded once a call needs it, since few pods do, and not by the loop's own thread.
     """
     unix_s = foundation.clock.unix_s
 
@@ -119,7 +104,7 @@ def build_fitting(foundation: Foundation) -> Fitting:
         return lambda call: translation_in_steps(call, unix_s())
 
     async def load() -> ReadCall:
-        # Some tenths of a second of work, which others need not wait for.
+        # A tenth of a second of work, which other calls need not wait for.
         return await run_in_daemon_thread(import_room, name="load translate")
 
     return Fitting(load, foundation.memory.bodies)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -39,20 +38,6 @@ def translation_rule(
     reached = {each: tuple(filter(spoken.__contains__, others[each])) for each in others}
     targets = tuple((caller, found) for caller, found in reached.items() if found)
     return TranslationRule(targets, translate == "strict") if targets else None
-
-
-def are_translated(
-    entries: Iterable[tuple[frozenset[DialectName], bool | Literal["strict"]]],
-) -> bool:
-    """Return whether, of some entries, one serves by translation what another speaks itself: apps
-    of both are likely there.
-
-    Args: an entry is what it speaks and its ``translate``.
-    """
-    known = tuple(entries)
-    spoken = frozenset[DialectName]().union(*(each for each, _ in known))
-    rules = [translation_rule(*each) for each in known]
-    return any(caller in spoken for rule in rules if rule for caller, _ in rule.targets)
 
 
 def is_same_header_family(dialect: DialectName, other: DialectName) -> bool:

@@ -7,7 +7,6 @@ kept with the call, for the request that is written from it, and let go with its
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Final, Protocol
@@ -80,13 +79,6 @@ class Fitting:
             except OSError as error:
                 raise Overloaded("what translates requests cannot be loaded now") from error
         return self._read
-
-    async def load_ahead(self) -> None:
-        """Load it before a call needs it. Where that cannot be done now, the first such call does
-        it.
-        """
-        with contextlib.suppress(Overloaded):
-            await self.load()
 
     async def aclose(self) -> None:
         """End a load that is under way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.config.translation import are_translated, is_same_header_family, translation_rule
+from sidecar.config.translation import is_same_header_family, translation_rule
 from sidecar.domain.call import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 
 
@@ -46,20 +46,3 @@ def test_the_two_apis_of_openai_have_one_family_of_headers():
     """Anthropic's has its own."""
     assert is_same_header_family(CHAT, RESPONSES)
     assert not is_same_header_family(CHAT, MESSAGES)
-
-
-@pytest.mark.parametrize(
-    ("entries", "expected"),
-    [
-        ([], False),
-        ([({CHAT, RESPONSES}, True)], False),
-        ([({CHAT, RESPONSES}, True), ({MESSAGES}, False), ({EMBEDDINGS}, True)], True),
-        ([({CHAT, RESPONSES}, False), ({MESSAGES}, False)], False),
-        ([({CHAT}, True), ({CHAT}, "strict")], False),
-    ],
-)
-def test_entries_that_speak_different_apis_are_translated_for(entries, expected):
-    """Unless none of them serves what another one speaks."""
-    assert expected == are_translated(
-        (frozenset(spoken), translate) for spoken, translate in entries
-    )

@@ -59,9 +59,7 @@ class _Left:
     def now(self) -> tuple[int, int, int, int, int]:
         """Tasks, sockets, permits, connections at work, connections kept."""
         held = self.app.foundation.drain.in_flight, self.pool.active, self.pool.idle
-        # What a start loads ahead of the first calls may end in their midst.
-        tasks = [each for each in asyncio.all_tasks() if each.get_name() != "load ahead"]
-        return len(tasks), _open_sockets(), *held
+        return len(asyncio.all_tasks()), _open_sockets(), *held
 
     async def settled(self) -> tuple[int, int, int, int, int]:
         """What is open once nothing changes any more, or after 30 s."""

@@ -221,15 +221,12 @@ async def test_a_load_that_cannot_be_done_now_is_an_overload():
                 raise OSError("no thread can be had")
             return self
 
-    fitting, ahead = Fitting(Failing().load, BodyRoomOf()), Fitting(Failing().load, BodyRoomOf())
+    fitting = Fitting(Failing().load, BodyRoomOf())
     with pytest.raises(Overloaded):
         await fitting.decision(asked(), _decision(LOSSLESS))
-    await ahead.load_ahead()
 
-    assert (LOSSLESS,) == (await ahead.decision(asked(), _decision(LOSSLESS))).candidates
     assert (LOSSLESS,) == (await fitting.decision(asked(), _decision(LOSSLESS))).candidates
     await fitting.aclose()
-    await ahead.aclose()
 
 
 async def test_a_count_of_tokens_is_never_translated():
