@@ -28,6 +28,9 @@ followed.
 """
 REPLACED_IN_S: Final = 30.0
 """In such a time the connections of a former TLS context are replaced."""
+FREED_WITHIN_S: Final = 1.0
+"""Without a file descriptor for another connection, so long is waited for one that is at work."""
+_LOOK_EVERY_S: Final = 0.01
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
 """RFC 9110, 9.2.2: sent twice they do what they do sent once."""
 
@@ -191,7 +194,22 @@ class Pool:
     async def _open(self, loop: asyncio.AbstractEventLoop, connect_s: float) -> UpstreamConnection:
         if self._is_closed:
             raise ConnectFailed(f"{self.origin.place}: the pool is closed")
-        connection = await self._dial(loop, connect_s)
+        try:
+            connection = await self._dial(loop, connect_s)
+        except ConnectFailed as error:
+            if not error.is_own_shortage:
+                raise
+            short = error
+        else:
+            return self._opened(connection, loop)
+        freed = await self._freed(loop, connect_s)
+        if freed is None:
+            raise short
+        return freed
+
+    def _opened(
+        self, connection: UpstreamConnection, loop: asyncio.AbstractEventLoop
+    ) -> UpstreamConnection:
         if not connection.is_usable:
             connection.abort()
             raise ConnectFailed(
@@ -202,6 +220,18 @@ class Pool:
             self._watch.begin(loop)
         self.opened_total += 1
         return connection
+
+    async def _freed(
+        self, loop: asyncio.AbstractEventLoop, connect_s: float
+    ) -> UpstreamConnection | None:
+        """Wait for a connection that is at work now; return None where none is free in time."""
+        until_s = loop.time() + min(connect_s, FREED_WITHIN_S)
+        while self._live and loop.time() < until_s:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            connection = self._idle.take(loop.time(), looks=True)
+            if connection is not None:
+                return connection
+        return None
 
     async def _dial(self, loop: asyncio.AbstractEventLoop, connect_s: float) -> UpstreamConnection:
         """Return a connected connection. Where TLS fails and its files hold something else by then,

@@ -6,6 +6,7 @@ import asyncio
 import signal
 
 from sidecar.runtime.lifecycle import Tasks
+from tests.support.faults import Fault
 from tests.support.net import exchange, json_request, raw_request, read_reply
 from tests.support.sidecar_process import SidecarProcess, no_descriptor_left, sidecar_config
 
@@ -73,6 +74,31 @@ async def test_a_shortage_is_held_against_no_provider(start_sidecar, scripted_pr
     )
     assert "Too many open files" in refused.json()["error"]["message"]
     assert (200, False) == (served, b"cooling" in clusters.body)
+
+
+async def test_a_call_waits_for_a_connection_that_another_one_uses(
+    start_sidecar, scripted_provider
+):
+    """Where none can be opened, one that becomes free within a second serves it."""
+    sidecar = await start_sidecar(sidecar_config(scripted_provider.url))
+    apps = [await asyncio.open_connection("127.0.0.1", sidecar.data_port) for _ in range(4)]
+    for _, writer in apps:  # all of them accepted
+        writer.write(raw_request("GET", "/v1/models", close=False))
+    for reader, _ in apps:
+        await read_reply(reader)
+    hold = asyncio.Event()
+    scripted_provider.script.next(Fault(hold=hold))
+    first = Tasks().spawn(_call(apps[0]), name="a call at work")
+    await scripted_provider.wait_for_requests(1)
+    with no_descriptor_left(sidecar):
+        others = [Tasks().spawn(_call(each), name="a call that waits") for each in apps[1:]]
+        await asyncio.sleep(0.1)  # sleep: so that they wait, which nothing shows
+        hold.set()
+        statuses = [await each for each in (first, *others)]
+    for _, writer in apps:
+        writer.close()
+
+    assert [200] * 4 == statuses
 
 
 async def test_a_reload_without_descriptors_keeps_the_last_good_config(
