@@ -50,7 +50,14 @@ def whole_config(provider: str, router: str, redis: str, collector: str) -> dict
     return config | {
         "overrides": {"llm_routing_model": "plano/router"},
         "routing_preferences": PREFERENCES,
-        "routing": {"session_cache": {"type": "redis", "url": redis, "password": MARKS[1]}},
+        "routing": {
+            "session_cache": {
+                "type": "redis",
+                "url": redis,
+                "password": MARKS[1],
+                "call_budget_ms": 60_000,  # of which a busy machine's round trips leave half
+            }
+        },
         "model_metrics_sources": [source],
         "tracing": {"random_sampling": 1, "otlp_endpoint": collector},
     }
