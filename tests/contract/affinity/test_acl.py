@@ -14,6 +14,7 @@ import pytest
 import redis
 from redis.asyncio.connection import SSLConnection
 
+import sidecar.affinity
 from sidecar.affinity.redis.connect import connection_maker
 from sidecar.affinity.session import make_session
 from sidecar.affinity.store import StoreUnreachable
@@ -23,14 +24,12 @@ from tests.contract.affinity.test_redis import until
 from tests.contract.affinity.test_store import GPT, MAIN, MINI, Heard, a_pin, redis_store
 from tests.support.certificates import CertificateAuthority
 from tests.support.redis_server import KINDS, redis_server
-from tests.support.sidecar_process import REPOSITORY
 
 
 def acl_words() -> list[str]:
     """The command of the page, word by word."""
-    found = re.search(
-        r"ACL SETUSER (sidecar [^`]+)```", (REPOSITORY / "sidecar/affinity/README.md").read_text()
-    )
+    page = Path(sidecar.affinity.__file__).parent / "README.md"
+    found = re.search(r"ACL SETUSER (sidecar [^`]+)```", page.read_text())
     assert found is not None
     return found[1].split()
 
