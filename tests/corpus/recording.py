@@ -138,9 +138,10 @@ class Stage(NamedTuple):
 async def staged(work: Path, path: str) -> AsyncIterator[Stage]:
     """Run both, on one of the two listener paths."""
     missing = ["a name of the future"] if path == "plain" else missing_names()
-    with patch.object(server, "missing_names", lambda: missing):
-        async with RecordingUpstream() as upstream:
-            config = sidecar_config(upstream.url)
-            async with running_app(config, work) as app:
-                yield Stage(app, upstream, path)
-                await upstream.hang_up()
+    async with contextlib.AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(RecordingUpstream())
+        # For the start alone, which decides the path: another stage may begin before this one ends.
+        with patch.object(server, "missing_names", lambda: missing):
+            app = await stack.enter_async_context(running_app(sidecar_config(upstream.url), work))
+        yield Stage(app, upstream, path)
+        await upstream.hang_up()
