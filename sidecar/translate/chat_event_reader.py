@@ -13,7 +13,7 @@ import msgspec
 from sidecar.dialects.lenient import decode_leniently
 from sidecar.translate.bounds import Untranslatable
 from sidecar.translate.chat_calls import CallDelta, ChatCalls
-from sidecar.translate.chat_whole import LOST_OF_MESSAGE, chat_finish, text_of_content
+from sidecar.translate.chat_whole import LOST_OF_MESSAGE, ChatContent, chat_finish, text_of_content
 from sidecar.translate.completion import (
     Event,
     PartEnded,
@@ -33,18 +33,8 @@ from sidecar.translate.token_usage import NO_USAGE, later_usage, usage_of_chat
 _DONE: Final = b"[DONE]"
 
 
-class _Delta(msgspec.Struct):
-    content: Any = None
-    refusal: Any = None
+class _Delta(ChatContent):
     tool_calls: list[CallDelta] | None = None
-    annotations: Any = None
-    audio: Any = None
-    function_call: Any = None
-    images: Any = None
-    reasoning: Any = None
-    reasoning_content: Any = None
-    reasoning_details: Any = None
-    thinking_blocks: Any = None
 
 
 class _Choice(msgspec.Struct):

@@ -149,11 +149,7 @@ class ChatMessages:
         if found is None:
             return None
         label, call = found
-        inside = call.get(label)
-        if inside is None:
-            raise reading.wrong(label, "an object")
-        path = f"messages[assistant].tool_calls[{label}].{label}"
-        called = reading.members(inside, reading.kind(path))
+        called = reading.inside("messages[assistant].tool_calls", label, call)
         call_id = reading.text(call, "id") or ""
         name = reading.needed_text(called, "name")
         if label == "custom":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from functools import partial
 
 from sidecar.translate.cache_marks import mark_of
 from sidecar.translate.conversation import ToolChoice, ToolOffer
@@ -18,31 +19,19 @@ def read_tools(
     reading: Reading, members: Members
 ) -> Generator[None, None, tuple[int, tuple[ToolOffer, ...]]]:
     """Return how many tools are offered, and those that can be carried. Raises: InvalidBody."""
-    raw = members.get("tools")
-    if raw is None or is_null(raw):
-        return 0, ()
-    raws = yield from tools_in_steps(reading, raw, "tools")
-    tools = []
-    for at, each in enumerate(raws):
-        reading.at = f"tools[{at}]"
-        tool = _tool(reading, each)
-        if tool is not None:
-            tools.append(tool)
-    return len(raws), tuple(tools)
+    return tools_in_steps(reading, members, "tools", partial(_tools, reading))
 
 
-def _tool(reading: Reading, raw: Json) -> ToolOffer | None:
+def _tools(reading: Reading, raw: Json) -> Iterator[ToolOffer]:
     found = reading.labelled("tools", raw, "function")
     if found is None:
-        return None
+        return
     label, outer = found
-    inside = outer.get(label)
-    if inside is None:
-        raise reading.wrong(label, "an object")
-    inner = reading.members(inside, reading.kind(f"tools[{label}].{label}"))
+    inner = reading.inside("tools", label, outer)
     if label == "custom":
-        return custom_tool(reading, inner, _grammar(reading, inner))
-    return ToolOffer(
+        yield custom_tool(reading, inner, _grammar(reading, inner))
+        return
+    yield ToolOffer(
         reading.needed_text(inner, "name"),
         reading.text(inner, "description"),
         schema_of(inner, "parameters"),
@@ -66,17 +55,17 @@ def read_functions(
     reading: Reading, members: Members
 ) -> Generator[None, None, tuple[ToolOffer, ...]]:
     """Return the tools that a request offers in the older way. Raises: InvalidBody."""
-    raw = members.get("functions")
-    if raw is None or is_null(raw):
-        return ()
-    tools = []
-    for at, each in enumerate((yield from tools_in_steps(reading, raw, "functions"))):
-        reading.at = f"functions[{at}]"
-        function = reading.members(each, reading.kind("functions"))
-        name = reading.needed_text(function, "name")
-        description = reading.text(function, "description")
-        tools.append(ToolOffer(name, description, schema_of(function, "parameters")))
-    return tuple(tools)
+    _, tools = yield from tools_in_steps(
+        reading, members, "functions", partial(_functions, reading)
+    )
+    return tools
+
+
+def _functions(reading: Reading, raw: Json) -> Iterator[ToolOffer]:
+    function = reading.members(raw, reading.kind("functions"))
+    name = reading.needed_text(function, "name")
+    description = reading.text(function, "description")
+    yield ToolOffer(name, description, schema_of(function, "parameters"))
 
 
 def read_choice(reading: Reading, members: Members) -> ToolChoice | None:
@@ -93,10 +82,7 @@ def read_choice(reading: Reading, members: Members) -> ToolChoice | None:
         reading.lose("tool_choice", Weight.DECISIVE)
         return None
     label, choice = found
-    inside = choice.get(label)
-    if inside is None:
-        raise reading.wrong(label, "an object")
-    inner = reading.members(inside, reading.kind(f"tool_choice[{label}].{label}"))
+    inner = reading.inside("tool_choice", label, choice)
     if label == "allowed_tools":
         return allowed_choice(reading, inner)
     return ToolChoice("named", (reading.needed_text(inner, "name"),))

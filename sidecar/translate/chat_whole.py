@@ -20,19 +20,30 @@ from sidecar.translate.reply_context import ReplyContext
 from sidecar.translate.token_usage import chat_usage, usage_of_chat
 from sidecar.translate.tool_calls import arguments_of, custom_arguments, custom_input, name_of
 
-LOST_OF_MESSAGE: Final = (
-    "annotations",
-    "audio",
-    "function_call",
-    "images",
-    "reasoning",
-    "reasoning_content",
-    "reasoning_details",
-    "thinking_blocks",
-)
-"""Members of a message, or of a delta, that no other API takes; the last four are what compatible
-servers call thinking.
-"""
+
+class _Lost(msgspec.Struct):
+    """Members of a message, or of a delta, that no other API takes; the last four are what
+    compatible servers call thinking.
+    """
+
+    annotations: Any = None
+    audio: Any = None
+    function_call: Any = None
+    images: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    reasoning_details: Any = None
+    thinking_blocks: Any = None
+
+
+LOST_OF_MESSAGE: Final = _Lost.__struct_fields__
+
+
+class ChatContent(_Lost):
+    """What a message and a delta have in common."""
+
+    content: Any = None
+    refusal: Any = None
 
 
 class _Function(msgspec.Struct):
@@ -51,18 +62,8 @@ class _Call(msgspec.Struct):
     custom: _Custom | None = None
 
 
-class _Message(msgspec.Struct):
-    content: Any = None
-    refusal: Any = None
+class _Message(ChatContent):
     tool_calls: list[_Call] | None = None
-    annotations: Any = None
-    audio: Any = None
-    function_call: Any = None
-    images: Any = None
-    reasoning: Any = None
-    reasoning_content: Any = None
-    reasoning_details: Any = None
-    thinking_blocks: Any = None
 
 
 class _Choice(msgspec.Struct):

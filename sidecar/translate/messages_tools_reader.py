@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from functools import partial
 from typing import Final
 
 from sidecar.translate.cache_marks import mark_of
@@ -24,25 +25,15 @@ def read_tools(
     reading: Reading, members: Members
 ) -> Generator[None, None, tuple[int, tuple[ToolOffer, ...]]]:
     """Return how many tools are offered, and those that can be carried. Raises: InvalidBody."""
-    raw = members.get("tools")
-    if raw is None or is_null(raw):
-        return 0, ()
-    raws = yield from tools_in_steps(reading, raw, "tools")
-    tools = []
-    for at, each in enumerate(raws):
-        reading.at = f"tools[{at}]"
-        tool = _tool(reading, each)
-        if tool is not None:
-            tools.append(tool)
-    return len(raws), tuple(tools)
+    return tools_in_steps(reading, members, "tools", partial(_tools, reading))
 
 
-def _tool(reading: Reading, raw: Json) -> ToolOffer | None:
+def _tools(reading: Reading, raw: Json) -> Iterator[ToolOffer]:
     found = reading.labelled("tools", raw, "custom")
     if found is None:
-        return None
+        return
     tool = found[1]
-    return ToolOffer(
+    yield ToolOffer(
         reading.needed_text(tool, "name"),
         reading.text(tool, "description"),
         schema_of(tool, "input_schema"),

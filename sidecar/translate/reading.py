@@ -164,6 +164,15 @@ class Reading:
         self.check(members, kind)
         return label, members
 
+    def inside(self, path: str, label: str, members: Members) -> dict[str, msgspec.Raw]:
+        """Return the members of the object that stands under the ``type`` of one which `known` has
+        found at the path. Raises: InvalidBody.
+        """
+        raw = members.get(label)
+        if raw is None:
+            raise self.wrong(label, "an object")
+        return self.members(raw, self.kind(f"{path}[{label}].{label}"))
+
     def check(self, members: Members, kind: ObjectKind) -> None:
         """Note which members of an object are lost."""
         if not members.keys() <= kind.kept:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 
-from sidecar.translate.conversation import ConversationTurn, Role
+from sidecar.translate.conversation import ConversationTurn, Role, ToolOffer
 from sidecar.translate.pacing import (
     LONG_BYTES,
     STEP_BYTES,
@@ -51,11 +51,18 @@ def turns_in_steps(
     return tuple(turns)
 
 
-def tools_in_steps(reading: Reading, raw: Json, name: str) -> Generator[None, None, list[Json]]:
-    """Return the elements of an array of tools; others go on wherever this yields.
+def tools_in_steps(
+    reading: Reading, members: Members, name: str, read: Callable[[Json], Iterable[ToolOffer]]
+) -> Generator[None, None, tuple[int, tuple[ToolOffer, ...]]]:
+    """Return how many tools a request offers, and those that can be carried; others go on wherever
+    this yields. Raises: InvalidBody.
 
-    Raises: InvalidBody.
+    Args: ``name`` is the member that holds the list; ``read`` reads one element of it, and gives no
+        tool where nothing of it is carried.
     """
+    raw = members.get(name)
+    if raw is None or is_null(raw):
+        return 0, ()
     if len(raw) > TOOLS_BYTES:
         raise reading.wrong(name, "shorter")
     found = list((yield from reading.elements(raw, name)))
@@ -63,4 +70,8 @@ def tools_in_steps(reading: Reading, raw: Json, name: str) -> Generator[None, No
     for each in found:
         if len(each) > LONG_BYTES:
             yield from pace(bytes(each))
-    return found
+    tools = list[ToolOffer]()
+    for at, each in enumerate(found):
+        reading.at = f"{name}[{at}]"
+        tools += read(each)
+    return len(found), tuple(tools)

@@ -25,15 +25,9 @@ def read_tools(
     reading: Reading, members: Members
 ) -> Generator[None, None, tuple[int, tuple[ToolOffer, ...]]]:
     """Return how many tools are offered, and those that can be carried. Raises: InvalidBody."""
-    raw = members.get("tools")
-    if raw is None or is_null(raw):
-        return 0, ()
-    raws = yield from tools_in_steps(reading, raw, "tools")
-    tools = []
-    for at, each in enumerate(raws):
-        reading.at = f"tools[{at}]"
-        tools += _tools(reading, reading.object(each), "tools")
-    return len(raws), tuple(tools)
+    return tools_in_steps(
+        reading, members, "tools", lambda raw: _tools(reading, reading.object(raw), "tools")
+    )
 
 
 def additional_tools(reading: Reading, item: Members) -> list[ToolOffer]:
