@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.domain.errors import InvalidBody
 from sidecar.translate import raw_json, request_steps
-from sidecar.translate.conversation import Conversation, ConversationTurn, ImagePart, Role, TextPart
+from sidecar.translate.conversation import (
+    Conversation,
+    ConversationTurn,
+    ImagePart,
+    Role,
+    TextPart,
+    ToolOffer,
+)
 from sidecar.translate.pacing import LONG_BYTES, PARTS_AT_MOST, TOOLS_BYTES, pace
+from sidecar.translate.reading import Reading
 from sidecar.translate.requests import write_in_steps
 from sidecar.translate.targets import Target
 from tests.translate.request_cases import read
@@ -19,10 +29,36 @@ LONG = b"x" * (LONG_BYTES + 1)
 MANY = PARTS_AT_MOST + 1
 
 
+def _done(work: Generator[None, None, Any]) -> tuple[Any, int]:
+    """What work returns, and how often it lets others go on."""
+    steps = 0
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value, steps
+        steps += 1
+
+
 def test_the_long_lists_of_a_request_are_turns_and_tools():
-    """Whatever the API."""
-    assert callable(request_steps.turns_in_steps)
-    assert callable(request_steps.tools_in_steps)
+    """All are counted, what nothing is carried of is left out, and a long one takes steps."""
+    members = {"list": raw_json.raw_of(["a", "", {"long": LONG.decode()}])}
+    turn, tool = ConversationTurn(Role.USER, (TextPart("a"),)), ToolOffer("t", None, None)
+    empty = b'""'
+
+    turns = request_steps.turns_in_steps(
+        Reading(CHAT), members, "list", lambda raw: None if bytes(raw) == empty else turn
+    )
+    tools = request_steps.tools_in_steps(
+        Reading(CHAT), members, "list", lambda raw: () if bytes(raw) == empty else (tool,)
+    )
+    none = request_steps.tools_in_steps(Reading(CHAT), {}, "list", lambda _: (tool,))
+    (found_turns, steps), (found_tools, more_steps) = _done(turns), _done(tools)
+
+    assert ((turn, turn), (3, (tool, tool))) == (found_turns, found_tools)
+    assert steps > 0
+    assert more_steps > 0
+    assert ((0, ()), 0) == _done(none)
     assert raw_json.is_null(None)
 
 

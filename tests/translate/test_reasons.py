@@ -12,7 +12,7 @@ from openai.types.responses.response import IncompleteDetails
 from sidecar.domain.call import CHAT, MESSAGES, RESPONSES
 from sidecar.translate import responses
 from sidecar.translate.chat_whole import chat_finish, finish_reason_of
-from sidecar.translate.completion import Finish
+from sidecar.translate.completion import Finish, Started
 from sidecar.translate.event_ports import EventReading, EventWriting
 from sidecar.translate.lost_content import LostContent
 from sidecar.translate.messages_whole import messages_finish, stop_reason_of
@@ -108,5 +108,6 @@ def test_each_api_is_read_and_written(source, target):
     writer: EventWriting = translator._writes.events(CONTEXT)
 
     assert () == tuple(reader.end())
-    assert callable(writer.write)
+    written = writer.write(Started("r-1", "m-1"))
+    assert b"m-1" in (written if isinstance(written, bytes) else b"".join(written))
     assert {CHAT, MESSAGES, RESPONSES} == set(APIS)
