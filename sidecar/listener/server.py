@@ -72,7 +72,7 @@ class DataServer(web.Server):
 
     Args: ``kept`` closes the connections that wait for too long, or are too many; ``path`` is
         `FAST` or `PLAIN`; ``head_memory`` is what unfinished and long heads may take,
-    ``unread_memory`` what apps do not read of responses; None: as they like.
+        ``unread_memory`` what apps do not read of responses; None: as they like.
     """
 
     def __init__(
