@@ -32,28 +32,21 @@ _OF_CHAT: Final = frozenset(
 _CHAT_ROLES: Final = ("system", "developer", "tool", "function")
 
 
-class _Body(msgspec.Struct):
-    """The members by which bodies are told apart; any of them may be of a wrong type."""
-
-    input: Any = None
-    messages: Any = None
-    tools: Any = None
-
-
 def dialect_of_body(body: bytes) -> DialectName | None:
     """Return the dialect of a request body; None where it could be one of several, or is none.
 
     Raises: msgspec.DecodeError, UnicodeDecodeError, RecursionError where it is no object of JSON.
     """
-    said, names = msgspec.json.decode(body, type=_Body), msgspec.json.decode(body, type=dict)
-    if said.messages is None:
-        return None if said.input is None else RESPONSES
-    tools = said.tools if isinstance(said.tools, list) else []
-    messages = said.messages if isinstance(said.messages, list) else []
+    said = msgspec.json.decode(body, type=dict[str, Any])
+    if said.get("messages") is None:
+        return None if said.get("input") is None else RESPONSES
+    tools, messages = (
+        each if isinstance(each, list) else [] for each in (said.get("tools"), said["messages"])
+    )
     roles = [each.get("role") for each in messages if isinstance(each, dict)]
-    is_messages = not _OF_MESSAGES.isdisjoint(names) or _any_has(tools, "input_schema")
+    is_messages = not _OF_MESSAGES.isdisjoint(said) or _any_has(tools, "input_schema")
     is_chat = (
-        not _OF_CHAT.isdisjoint(names)
+        not _OF_CHAT.isdisjoint(said)
         or _any_has(tools, "function")
         or any(role in _CHAT_ROLES for role in roles)
     )

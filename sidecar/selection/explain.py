@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,10 +10,10 @@ from sidecar.config.conventions import ROUTER_DIALECT
 from sidecar.dialects.base import Dialect
 from sidecar.domain.call import Call, DialectName
 from sidecar.domain.clock import Clock
-from sidecar.domain.decision import Candidate, Source
+from sidecar.domain.decision import Source
 from sidecar.domain.ids import mint_request_id, mint_trace_context
 from sidecar.domain.translation import Fit
-from sidecar.selection.fitting import names_of
+from sidecar.selection.fitting import in_order, names_of
 from sidecar.selection.look import Look
 from sidecar.selection.selector import ModelSelector
 from sidecar.upstream.patches import Patches
@@ -98,7 +97,9 @@ def body_of_text(text: str) -> bytes:
 def describe(explained: Explanation) -> str:
     """Return the explanation for a person to read."""
     decision = explained.look.decision
-    usable = _usable(decision.candidates, explained.fits)
+    usable = decision.candidates
+    if any(explained.fits):
+        usable = in_order(usable, explained.fits)
     plan = [f"{each.model_name} ({each.provider})" for each in usable]
     lines = [
         *_routing_lines(explained.look),
@@ -111,16 +112,6 @@ def describe(explained: Explanation) -> str:
         *_time_lines(explained),
     ]
     return "\n".join(lines)
-
-
-def _usable(candidates: Sequence[Candidate], fits: Sequence[Fit | None]) -> tuple[Candidate, ...]:
-    """Return the candidates as a call with these fits is sent to them."""
-    if not any(fits):
-        return tuple(candidates)
-    beside = list(zip(candidates, fits, strict=True))
-    whole = [each for each, fit in beside if fit is None or not (fit.decisive or fit.goes_behind)]
-    behind = [each for each, fit in beside if fit and fit.goes_behind and not fit.decisive]
-    return (*whole, *behind)
 
 
 def _translation_lines(explained: Explanation) -> list[str]:

@@ -187,20 +187,25 @@ def fitted(
 
     Raises: DialectNotServed where there is none, naming each and what it would lose.
     """
-    whole, behind, left_out = list[Candidate](), list[Candidate](), list[tuple[Candidate, Fit]]()
-    for each in candidates:
-        if call.endpoint.dialect in each.dialects:
+    dialect = call.endpoint.dialect
+    fits = [None if dialect in each.dialects else translation.fit(each) for each in candidates]
+    found = in_order(candidates, fits)
+    if not found:
+        beside = zip(candidates, fits, strict=True)
+        raise _not_served(call, [(each, fit) for each, fit in beside if fit is not None])
+    return found
+
+
+def in_order(candidates: Sequence[Candidate], fits: Sequence[Fit | None]) -> tuple[Candidate, ...]:
+    """Return the candidates that can serve a call with these fits beside them, as `fitted` orders
+    them.
+    """
+    whole, behind = list[Candidate](), list[Candidate]()
+    for each, fit in zip(candidates, fits, strict=True):
+        if fit is None or not (fit.is_left_out or fit.goes_behind):
             whole.append(each)
-            continue
-        fit = translation.fit(each)
-        if fit.is_left_out:
-            left_out.append((each, fit))
-        elif fit.goes_behind:
+        elif not fit.is_left_out:
             behind.append(each)
-        else:
-            whole.append(each)
-    if not whole and not behind:
-        raise _not_served(call, left_out)
     return (*whole, *behind)
 
 
